@@ -1,0 +1,1 @@
+"""Current and credit-card accounts: opened, booked on, frozen, closed."""

@@ -1,0 +1,1 @@
+"""The Lambda functions that events, schedules and rings start."""

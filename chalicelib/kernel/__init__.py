@@ -1,0 +1,37 @@
+"""What every context is written in: pure, standard library only.
+
+A context is a `Decider` (its rules), a `Codec` (its storage format) and `View`s
+(its read models). `Aggregate` ties the first two to a category of streams.
+"""
+
+from chalicelib.kernel.aggregate import Aggregate, AggregateId
+from chalicelib.kernel.codec import Codec, from_json, to_json
+from chalicelib.kernel.commit import (
+    LANES,
+    Commit,
+    RecentCommand,
+    Snapshot,
+    StoredEvent,
+    lane_of,
+)
+from chalicelib.kernel.decider import Decider, Refused
+from chalicelib.kernel.view import Recorded, Row, View
+
+__all__ = [
+    "LANES",
+    "Aggregate",
+    "AggregateId",
+    "Codec",
+    "Commit",
+    "Decider",
+    "RecentCommand",
+    "Recorded",
+    "Refused",
+    "Row",
+    "Snapshot",
+    "StoredEvent",
+    "View",
+    "from_json",
+    "lane_of",
+    "to_json",
+]

@@ -1,0 +1,51 @@
+"""A view: a pure function that folds recorded events into rows."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from chalicelib.kernel.aggregate import AggregateId
+from chalicelib.kernel.codec import Codec
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An event where it stands: in its stream, in its commit and in the log."""
+
+    aggregate_id: str
+    version: int
+    index: int
+    at: str
+    position: int
+    event: Any
+
+    @property
+    def key(self) -> str:
+        """The aggregate's own id, without tenant and category."""
+        return AggregateId.parse(self.aggregate_id).key
+
+
+@dataclass(frozen=True)
+class View:
+    """Rows as a function of the log.
+
+    *codecs* maps each category that the view listens to to its codec. *keys* names the
+    rows that an event touches; *fold* makes such a row from its former content (None:
+    there is none) and the event, and from nothing else; None deletes the row.
+    *order* is "partitioned" (one lane feeds a row: every key begins with the aggregate's
+    id) or "ordered" (rows mix streams: folded strictly by position). *accumulates* is
+    False where a row never needs its former content, as with one document per booking.
+    *store* says which kind of row store keeps the rows; a search store needs the type
+    of each field: "keyword" (exact), "text" (words), "long" or "date".
+    """
+
+    name: str
+    codecs: Mapping[str, Codec[Any]]
+    keys: Callable[[Recorded], Iterable[str]]
+    fold: Callable[[Row | None, Recorded, str], Row | None]
+    store: Literal["documents", "search"]
+    order: Literal["partitioned", "ordered"] = "partitioned"
+    accumulates: bool = True
+    fields: Mapping[str, Literal["keyword", "text", "long", "date"]] = field(default_factory=dict)

@@ -1,0 +1,32 @@
+"""The doorbell on Lambda: an asynchronous invocation with no record in it."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib.metrics import emit
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+
+NOTHING_NEW = b'{"Records": []}'
+
+
+class LambdaDoorbell:
+    """`Doorbell` on Lambda. *named* gives a function's full name."""
+
+    def __init__(self, client: "LambdaClient", named: Callable[[str], str]) -> None:
+        self._client = client
+        self._named = named
+
+    def ring(self, function: str) -> None:
+        try:
+            self._client.invoke(
+                FunctionName=self._named(function),
+                InvocationType="Event",
+                Payload=NOTHING_NEW,
+            )
+        except (BotoCoreError, ClientError) as error:
+            # Nothing depends on a ring: the sweeper comes by.
+            emit("RingsLost", 1, function=function, reason=str(error))

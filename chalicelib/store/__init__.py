@@ -1,0 +1,1 @@
+"""Streams, log, registry and checkpoints, on DynamoDB and in memory."""

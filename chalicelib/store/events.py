@@ -1,0 +1,189 @@
+"""The events table on DynamoDB: one item a commit, key aggregateId / sequenceNumber."""
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from botocore.exceptions import ClientError
+
+from chalicelib.kernel import Commit, RecentCommand, Snapshot
+from chalicelib.kernel.commit import canonical, events_from_json
+from chalicelib.store.dynamo import limited, translated
+from chalicelib.store.ports import CommitTooLargeError, Page
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+ITEM_LIMIT = 400 * 1024
+_COMMAND_BYTES, _BODY_BYTES = 16, 8
+
+Item = dict[str, Any]
+
+
+class DynamoEvents:
+    """`EventStore` on one DynamoDB table."""
+
+    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def append(self, commit: Commit) -> Commit | None:
+        try:
+            with translated():
+                self._client.put_item(
+                    TableName=self._table,
+                    Item=fitting_item(commit),
+                    ConditionExpression="attribute_not_exists(aggregateId)",
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise
+            return commit_from_item(cast("Any", error.response)["Item"])
+        return None
+
+    def newest(
+        self,
+        aggregate_id: str,
+        *,
+        limit: int | None = None,
+        below: int | None = None,
+        consistent: bool = False,
+    ) -> Page:
+        condition = "aggregateId = :id"
+        values: Item = {":id": {"S": aggregate_id}}
+        if below is not None:
+            condition += " AND sequenceNumber < :below"
+            values[":below"] = {"N": str(below)}
+        with translated():
+            page = self._client.query(
+                TableName=self._table,
+                KeyConditionExpression=condition,
+                ExpressionAttributeValues=values,
+                ScanIndexForward=False,
+                ConsistentRead=consistent,
+                **limited(limit),
+            )
+        return Page(
+            [commit_from_item(item) for item in page["Items"]],
+            more="LastEvaluatedKey" in page,
+        )
+
+    def range(self, aggregate_id: str, first: int, last: int) -> Sequence[Commit]:
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression=(
+                "aggregateId = :id AND sequenceNumber BETWEEN :first AND :last"
+            ),
+            ExpressionAttributeValues={
+                ":id": {"S": aggregate_id},
+                ":first": {"N": str(first)},
+                ":last": {"N": str(last)},
+            },
+            ConsistentRead=True,
+        )
+        with translated():
+            return [commit_from_item(item) for page in pages for item in page["Items"]]
+
+    def scan(
+        self, segment: int, segments: int, after: str | None, limit: int
+    ) -> tuple[Sequence[tuple[str, int]], str | None]:
+        start = {} if after is None else {"ExclusiveStartKey": json.loads(after)}
+        with translated():
+            page = self._client.scan(
+                TableName=self._table,
+                Segment=segment,
+                TotalSegments=segments,
+                Limit=limit,
+                ProjectionExpression="aggregateId, sequenceNumber",
+                **start,
+            )
+        last = page.get("LastEvaluatedKey")
+        return [
+            (item["aggregateId"]["S"], int(item["sequenceNumber"]["N"])) for item in page["Items"]
+        ], (canonical(last) if last else None)
+
+
+def fitting_item(commit: Commit) -> Item:
+    """The commit's item; if that is too large, without what only saves later reads."""
+    item = item_of(commit)
+    for dispensable in ("snapshot", "recentCommands"):
+        if item_size(item) <= ITEM_LIMIT:
+            return item
+        item.pop(dispensable, None)
+    if item_size(item) > ITEM_LIMIT:
+        raise CommitTooLargeError(f"{item_size(item)} bytes in one commit")
+    return item
+
+
+def item_of(commit: Commit) -> Item:
+    """The commit as DynamoDB's typed attributes."""
+    item: Item = {
+        "aggregateId": {"S": commit.aggregate_id},
+        "sequenceNumber": {"N": str(commit.version)},
+        "events": {"S": canonical([event._asdict() for event in commit.events])},
+        "commandId": {"S": commit.command_id},
+        "bodyHash": {"S": commit.body_hash},
+        "at": {"S": commit.at},
+        "epoch": {"N": str(commit.epoch)},
+        "epochStart": {"N": str(commit.epoch_start)},
+        "actor": {"S": commit.actor},
+        "correlationId": {"S": commit.correlation_id},
+    }
+    if commit.deps:
+        item["deps"] = {"S": canonical(commit.deps)}
+    if commit.snapshot is not None:
+        item["snapshot"] = {"S": canonical(commit.snapshot._asdict())}
+    if commit.recent_commands is not None:
+        item["recentCommands"] = {
+            "B": b"".join(recent.command + recent.body for recent in commit.recent_commands)
+        }
+    return item
+
+
+def commit_from_item(item: Item) -> Commit:
+    """The inverse of `item_of`; also reads the image of a stream record."""
+    snapshot = item.get("snapshot")
+    recent = item.get("recentCommands")
+    deps = json.loads(item["deps"]["S"]) if "deps" in item else ()
+    return Commit(
+        aggregate_id=item["aggregateId"]["S"],
+        version=int(item["sequenceNumber"]["N"]),
+        events=events_from_json(json.loads(item["events"]["S"])),
+        command_id=item["commandId"]["S"],
+        body_hash=item["bodyHash"]["S"],
+        at=item["at"]["S"],
+        actor=item["actor"]["S"],
+        correlation_id=item["correlationId"]["S"],
+        deps=tuple((stream, version) for stream, version in deps),
+        epoch=int(item["epoch"]["N"]),
+        epoch_start=int(item["epochStart"]["N"]),
+        snapshot=Snapshot(**json.loads(snapshot["S"])) if snapshot else None,
+        recent_commands=unpacked(recent["B"]) if recent else None,
+    )
+
+
+def unpacked(packed: bytes) -> tuple[RecentCommand, ...]:
+    """Recent commands from the bytes that an item keeps of them."""
+    size = _COMMAND_BYTES + _BODY_BYTES
+    return tuple(
+        RecentCommand(packed[at : at + _COMMAND_BYTES], packed[at + _COMMAND_BYTES : at + size])
+        for at in range(0, len(packed), size)
+    )
+
+
+def item_size(item: Item) -> int:
+    """The item's size in bytes as DynamoDB counts it: names and values in UTF-8.
+
+    Source: DynamoDB developer guide, "DynamoDB item sizes and formats"; a number
+    takes at most 21 bytes.
+    """
+    return sum(len(name) + value_size(value) for name, value in item.items())
+
+
+def value_size(value: dict[str, Any]) -> int:
+    """The bytes of one attribute's value."""
+    ((kind, held),) = value.items()
+    if kind == "N":
+        return 21
+    return len(held.encode() if isinstance(held, str) else held)

@@ -1,0 +1,168 @@
+"""Handling a command: load, decide, append; again if someone was faster."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from chalicelib.kernel import (
+    Aggregate,
+    Commit,
+    Refused,
+    Snapshot,
+    to_json,
+)
+from chalicelib.kernel.commit import canonical
+from chalicelib.store.loading import (
+    RECENT_COMMANDS,
+    SNAPSHOT_EVERY,
+    Loaded,
+    instant,
+    load,
+)
+from chalicelib.store.ports import EventStore
+
+ATTEMPTS = 12
+
+
+@dataclass(frozen=True)
+class Request:
+    """A command to one aggregate.
+
+    *command_id* names it over all its attempts; *body_hash* tells a retry from another
+    command that reuses the id. *expected* are the versions that `If-Match` allows.
+    *opens* says that the command begins a stream: its first attempt needs no load.
+    """
+
+    aggregate: Aggregate
+    aggregate_id: str
+    command: Any
+    command_id: str
+    body_hash: str
+    actor: str
+    correlation_id: str
+    expected: frozenset[int] | None = None
+    opens: bool = False
+    deps: tuple[tuple[str, int], ...] = ()
+
+
+class VersionMismatchError(Exception):
+    """The stream is at another version than `If-Match` allows."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(f"the aggregate is at version {version}")
+        self.version = version
+
+
+class KeyReusedError(Exception):
+    """The command id was used before, for another command."""
+
+
+class ContentionError(Exception):
+    """Others were faster in every attempt."""
+
+
+@dataclass(frozen=True)
+class CommandHandler:
+    """Executes commands on an event store.
+
+    *fingerprints* has the fingerprint of each category's fold. *pause* waits before the
+    attempt whose number it is given, with jitter.
+    """
+
+    events: EventStore
+    fingerprints: Mapping[str, str]
+    clock: Callable[[], datetime]
+    pause: Callable[[int], None]
+
+    def execute(self, request: Request) -> int:
+        """The version that the command made, now or in an earlier attempt.
+
+        Raises `Refused`, `VersionMismatchError`, `KeyReusedError`, `ContentionError` and
+        `CommitTooLargeError`: then this call wrote nothing. Raises `Unavailable` if the
+        outcome is unknown: a retry with the same command id tells it.
+        """
+        if request.opens:
+            loaded = Loaded(0, request.aggregate.decider.initial)
+        else:
+            loaded = self._load(request, consistent=False)
+        for attempt in range(1, ATTEMPTS + 1):
+            earlier = loaded.version_of(request.command_id)
+            if earlier is not None:
+                version, body_hash = earlier
+                return accepted(version, body_hash.hex(), request)
+            try:
+                new_events = decide(request, loaded)
+            except (Refused, VersionMismatchError):
+                if loaded.consistent:
+                    raise
+                loaded = self._load(request, consistent=True)
+                continue
+            commit = self._commit(request, loaded, new_events)
+            holder = self.events.append(commit)
+            if holder is None:
+                return commit.version
+            if holder.command_id == request.command_id:
+                return accepted(holder.version, holder.body_hash, request)
+            self.pause(attempt)
+            loaded = self._load(request, consistent=True)
+        raise ContentionError(request.aggregate_id)
+
+    def _load(self, request: Request, *, consistent: bool) -> Loaded:
+        return load(
+            self.events,
+            request.aggregate,
+            request.aggregate_id,
+            fingerprint=self.fingerprints[request.aggregate.category],
+            command_id=request.command_id,
+            consistent=consistent,
+        )
+
+    def _commit(self, request: Request, loaded: Loaded, new_events: list[Any]) -> Commit:
+        aggregate = request.aggregate
+        due = loaded.folded >= SNAPSHOT_EVERY
+        return Commit(
+            aggregate_id=request.aggregate_id,
+            version=loaded.version + 1,
+            events=tuple(map(aggregate.codec.encode, new_events)),
+            command_id=request.command_id,
+            body_hash=request.body_hash,
+            at=instant(self.clock()),
+            actor=request.actor,
+            correlation_id=request.correlation_id,
+            deps=request.deps,
+            epoch=loaded.epoch,
+            epoch_start=loaded.epoch_start,
+            snapshot=self._snapshot(aggregate, loaded, new_events) if due else None,
+            recent_commands=tuple(loaded.commands[:RECENT_COMMANDS]) if due else None,
+        )
+
+    def _snapshot(self, aggregate: Aggregate, loaded: Loaded, new_events: list[Any]) -> Snapshot:
+        state = aggregate.decider.fold(new_events, loaded.state)
+        return Snapshot(self.fingerprints[aggregate.category], to_json(state))
+
+
+def decide(request: Request, loaded: Loaded) -> list[Any]:
+    """The events that the command leads to; at least one.
+
+    Raises `VersionMismatchError` or the rules' `Refused`.
+    """
+    if request.expected is not None and loaded.version not in request.expected:
+        raise VersionMismatchError(loaded.version)
+    new_events: list[Any] = request.aggregate.decider.decide(request.command, loaded.state)
+    if not new_events:
+        raise TypeError(f"{request.command!r} was neither refused nor led to an event")
+    return new_events
+
+
+def accepted(version: int, body_hash: str, request: Request) -> int:
+    """The first attempt's answer, if *body_hash* shows that it was this command's."""
+    if body_hash != request.body_hash:
+        raise KeyReusedError(request.command_id)
+    return version
+
+
+def body_hash(route: str, body: Any) -> str:
+    """8 bytes, in hex, that stand for a command's route and JSON body."""
+    return hashlib.sha256(f"{route} {canonical(body)}".encode()).hexdigest()[:16]

@@ -1,0 +1,200 @@
+"""The log and the registry of streams on DynamoDB.
+
+Log table: key log / firstPosition. The blocks are one partition, `log`; the head is the
+one item of another, so that a query of the log never meets it. Streams table: key
+aggregateId.
+"""
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from chalicelib.kernel.commit import canonical
+from chalicelib.store.blocks import pack, unpack
+from chalicelib.store.dynamo import batch_get, limited, translated
+from chalicelib.store.ports import Block, Head, StreamEntry, Unavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+BLOCKS, HEAD = "log", "head"
+_HEAD_KEY = {"log": {"S": HEAD}, "firstPosition": {"N": "0"}}
+
+Item = dict[str, Any]
+
+
+class DynamoLog:
+    """`Log` on two DynamoDB tables."""
+
+    def __init__(self, client: "DynamoDBClient", log: str, streams: str) -> None:
+        self._client = client
+        self._log = log
+        self._streams = streams
+
+    def head(self) -> Head:
+        with translated():
+            answer = self._client.get_item(TableName=self._log, Key=_HEAD_KEY, ConsistentRead=True)
+        item = answer.get("Item")
+        if item is None:
+            return Head()
+        return Head(
+            int(item["nextPosition"]["N"]),
+            item["hash"]["S"],
+            tuple(json.loads(item["lanes"]["S"])),
+        )
+
+    def streams(self, aggregate_ids: Collection[str]) -> dict[str, StreamEntry]:
+        keys = [{"aggregateId": {"S": aggregate_id}} for aggregate_id in aggregate_ids]
+        return {
+            item["aggregateId"]["S"]: entry_from_item(item)
+            for item in batch_get(self._client, self._streams, keys)
+        }
+
+    def append(
+        self,
+        block: Block,
+        head: Head,
+        next_head: Head,
+        streams: Mapping[str, tuple[StreamEntry, StreamEntry]],
+    ) -> bool:
+        writes = [self._put_block(block), self._move_head(head, next_head)]
+        writes += [self._move_stream(id_, *entries) for id_, entries in streams.items()]
+        cancelled = self._client.exceptions.TransactionCanceledException
+        try:
+            with translated():
+                self._client.transact_write_items(TransactItems=cast("Any", writes))
+        except cancelled as error:
+            reasons = {
+                reason.get("Code", "None")
+                for reason in cast("Any", error.response).get("CancellationReasons", [])
+            }
+            if reasons <= {"None", "ConditionalCheckFailed", "TransactionConflict"}:
+                return False
+            raise Unavailable(", ".join(sorted(reasons))) from error
+        return True
+
+    def blocks(self, position: int, limit: int | None = None) -> Iterator[Block]:
+        first = self._first_of_block_with(position)
+        start: Item = {}
+        while limit is None or limit > 0:
+            with translated():
+                page = self._client.query(
+                    TableName=self._log,
+                    KeyConditionExpression="#log = :log AND firstPosition >= :first",
+                    ExpressionAttributeNames={"#log": "log"},
+                    ExpressionAttributeValues={
+                        ":log": {"S": BLOCKS},
+                        ":first": {"N": str(first)},
+                    },
+                    ConsistentRead=True,
+                    **limited(limit),
+                    **start,
+                )
+            yield from (block_from_item(item) for item in page["Items"])
+            if "LastEvaluatedKey" not in page:
+                return
+            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+            limit = None if limit is None else limit - len(page["Items"])
+
+    def registry(self) -> Iterator[tuple[str, StreamEntry]]:
+        pages = self._client.get_paginator("scan").paginate(
+            TableName=self._streams, ConsistentRead=True
+        )
+        with translated():
+            for page in pages:
+                for item in page["Items"]:
+                    yield item["aggregateId"]["S"], entry_from_item(item)
+
+    def _first_of_block_with(self, position: int) -> int:
+        if position <= 0:
+            return 0
+        with translated():
+            page = self._client.query(
+                TableName=self._log,
+                KeyConditionExpression="#log = :log AND firstPosition <= :position",
+                ExpressionAttributeNames={"#log": "log"},
+                ExpressionAttributeValues={
+                    ":log": {"S": BLOCKS},
+                    ":position": {"N": str(position)},
+                },
+                ProjectionExpression="firstPosition, nextPosition",
+                ScanIndexForward=False,
+                ConsistentRead=True,
+                Limit=1,
+            )
+        for item in page["Items"]:
+            if int(item["nextPosition"]["N"]) > position:
+                return int(item["firstPosition"]["N"])
+        return position
+
+    def _put_block(self, block: Block) -> Item:
+        return {
+            "Put": {
+                "TableName": self._log,
+                "Item": {
+                    "log": {"S": BLOCKS},
+                    "firstPosition": {"N": str(block.first_position)},
+                    "nextPosition": {"N": str(block.next_position)},
+                    "previousHash": {"S": block.previous_hash},
+                    "hash": {"S": block.hash},
+                    "previousInLane": {"S": canonical(sorted(block.previous_in_lane.items()))},
+                    "commits": {"B": pack(block.commits)},
+                },
+                "ConditionExpression": "attribute_not_exists(firstPosition)",
+            }
+        }
+
+    def _move_head(self, head: Head, next_head: Head) -> Item:
+        put: Item = {
+            "TableName": self._log,
+            "Item": {
+                **_HEAD_KEY,
+                "nextPosition": {"N": str(next_head.next_position)},
+                "hash": {"S": next_head.hash},
+                "lanes": {"S": canonical(next_head.lanes)},
+            },
+            "ConditionExpression": "attribute_not_exists(nextPosition)",
+        }
+        if head.next_position:
+            put["ConditionExpression"] = "nextPosition = :next AND #hash = :hash"
+            put["ExpressionAttributeNames"] = {"#hash": "hash"}
+            put["ExpressionAttributeValues"] = {
+                ":next": {"N": str(head.next_position)},
+                ":hash": {"S": head.hash},
+            }
+        return {"Put": put}
+
+    def _move_stream(self, aggregate_id: str, before: StreamEntry, after: StreamEntry) -> Item:
+        update: Item = {
+            "TableName": self._streams,
+            "Key": {"aggregateId": {"S": aggregate_id}},
+            "UpdateExpression": "SET #next = :next, #position = :position, epoch = :epoch",
+            "ConditionExpression": "attribute_not_exists(aggregateId)",
+            "ExpressionAttributeNames": {"#next": "next", "#position": "position"},
+            "ExpressionAttributeValues": {
+                ":next": {"N": str(after.next)},
+                ":position": {"N": str(after.position)},
+                ":epoch": {"N": str(after.epoch)},
+            },
+        }
+        if before.next > 1:
+            update["ConditionExpression"] = "#next = :expected"
+            update["ExpressionAttributeValues"][":expected"] = {"N": str(before.next)}
+        return {"Update": update}
+
+
+def entry_from_item(item: Item) -> StreamEntry:
+    """A registry entry from its item."""
+    return StreamEntry(int(item["next"]["N"]), int(item["position"]["N"]), int(item["epoch"]["N"]))
+
+
+def block_from_item(item: Item) -> Block:
+    """A block from its item."""
+    return Block(
+        int(item["firstPosition"]["N"]),
+        int(item["nextPosition"]["N"]),
+        item["previousHash"]["S"],
+        item["hash"]["S"],
+        dict(json.loads(item["previousInLane"]["S"])),
+        unpack(item["commits"]["B"]),
+    )

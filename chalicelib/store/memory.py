@@ -1,0 +1,153 @@
+"""The ports over dicts: real adapters for simulations and tests, not mocks.
+
+Each call is atomic and takes effect at once; faults come from a wrapper around them.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from chalicelib.kernel import Commit
+from chalicelib.store.events import commit_from_item, fitting_item
+from chalicelib.store.ports import Block, Head, Marker, Page, StreamEntry
+
+
+class MemoryEvents:
+    """`EventStore` in memory; it keeps items, so encoding and limits are the real ones."""
+
+    def __init__(self) -> None:
+        self._streams: dict[str, dict[int, Commit]] = {}
+
+    def append(self, commit: Commit) -> Commit | None:
+        written = commit_from_item(fitting_item(commit))
+        stream = self._streams.setdefault(commit.aggregate_id, {})
+        held = stream.setdefault(commit.version, written)
+        return None if held is written else held
+
+    def newest(
+        self,
+        aggregate_id: str,
+        *,
+        limit: int | None = None,
+        below: int | None = None,
+        consistent: bool = False,  # noqa: ARG002 - memory has one replica
+    ) -> Page:
+        stream = self._streams.get(aggregate_id, {})
+        versions = sorted((v for v in stream if below is None or v < below), reverse=True)
+        taken = versions[:limit]
+        return Page([stream[v] for v in taken], more=len(taken) < len(versions))
+
+    def range(self, aggregate_id: str, first: int, last: int) -> Sequence[Commit]:
+        stream = self._streams.get(aggregate_id, {})
+        return [stream[v] for v in range(first, last + 1) if v in stream]
+
+    def scan(
+        self, segment: int, segments: int, after: str | None, limit: int
+    ) -> tuple[Sequence[tuple[str, int]], str | None]:
+        keys = sorted(
+            (aggregate_id, version)
+            for index, aggregate_id in enumerate(sorted(self._streams))
+            if index % segments == segment
+            for version in self._streams[aggregate_id]
+        )
+        start = 0 if after is None else int(after)
+        page = keys[start : start + limit]
+        end = start + len(page)
+        return page, str(end) if end < len(keys) else None
+
+
+class MemoryLog:
+    """`Log` in memory."""
+
+    def __init__(self) -> None:
+        self._head = Head()
+        self._blocks: list[Block] = []
+        self._streams: dict[str, StreamEntry] = {}
+
+    def head(self) -> Head:
+        return self._head
+
+    def streams(self, aggregate_ids: Collection[str]) -> dict[str, StreamEntry]:
+        return {id_: self._streams[id_] for id_ in aggregate_ids if id_ in self._streams}
+
+    def append(
+        self,
+        block: Block,
+        head: Head,
+        next_head: Head,
+        streams: Mapping[str, tuple[StreamEntry, StreamEntry]],
+    ) -> bool:
+        held = {id_: self._streams.get(id_, StreamEntry()).next for id_ in streams}
+        if head != self._head or any(
+            held[id_] != before.next for id_, (before, _) in streams.items()
+        ):
+            return False
+        self._head = next_head
+        self._blocks.append(block)
+        self._streams.update({id_: after for id_, (_, after) in streams.items()})
+        return True
+
+    def blocks(self, position: int, limit: int | None = None) -> Iterator[Block]:
+        found = [b for b in self._blocks if b.next_position > position]
+        yield from found[:limit]
+
+    def registry(self) -> Iterator[tuple[str, StreamEntry]]:
+        yield from list(self._streams.items())
+
+
+class MemoryCheckpoints:
+    """`Checkpoints` in memory."""
+
+    def __init__(self) -> None:
+        self._positions: dict[tuple[str, int], int] = {}
+        self._notes: dict[str, str] = {}
+
+    def read(self, reader: str, slots: Collection[int]) -> dict[int, int]:
+        return {slot: self._positions.get((reader, slot), -1) for slot in slots}
+
+    def move(self, reader: str, slot: int, old: int, new: int) -> bool:
+        if self._positions.get((reader, slot), -1) != old:
+            return False
+        self._positions[reader, slot] = new
+        return True
+
+    def note(self, reader: str) -> str | None:
+        return self._notes.get(reader)
+
+    def write_note(self, reader: str, text: str) -> None:
+        self._notes[reader] = text
+
+
+class MemoryParking:
+    """`Parking` in memory."""
+
+    def __init__(self) -> None:
+        self._markers: dict[tuple[str, str], Marker] = {}
+
+    def find(self, view: str, aggregate_ids: Collection[str]) -> dict[str, Marker]:
+        return {
+            aggregate_id: self._markers[view, aggregate_id]
+            for aggregate_id in aggregate_ids
+            if (view, aggregate_id) in self._markers
+        }
+
+    def park(self, view: str, aggregate_id: str, marker: Marker) -> bool:
+        return self._markers.setdefault((view, aggregate_id), marker) is marker
+
+    def extend(self, view: str, aggregate_id: str, last: int) -> bool:
+        held = self._markers.get((view, aggregate_id))
+        if held is None:
+            return False
+        reached = held._replace(last=max(held.last, last))
+        self._markers[view, aggregate_id] = reached
+        return True
+
+    def release(self, view: str, aggregate_id: str, last: int) -> bool:
+        held = self._markers.get((view, aggregate_id))
+        if held is None or held.last != last:
+            return False
+        del self._markers[view, aggregate_id]
+        return True
+
+    def all(self, view: str | None = None) -> Iterator[tuple[str, str, Marker]]:
+        for (parking_view, aggregate_id), marker in list(self._markers.items()):
+            if view in (None, parking_view):
+                yield parking_view, aggregate_id, marker

@@ -1,0 +1,249 @@
+"""Settings and clients -> adapters -> services: the only place that reads the environment.
+
+Each part is made when it is first used, so a function imports only what it needs.
+"""
+
+import json
+import os
+import random
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import cache, cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from chalicelib.kernel import View
+from chalicelib.kernel.uuid7 import uuid7
+from chalicelib.store.handler import CommandHandler
+from chalicelib.store.ports import Checkpoints, Doorbell, EventStore, Log, Parking
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from chalicelib.projection.freshness import Freshness
+    from chalicelib.projection.ordered import OrderedRunner
+    from chalicelib.projection.partitioned import PartitionedRunner
+    from chalicelib.projection.rows import RowStore
+    from chalicelib.projection.search import SearchRows
+    from chalicelib.relay.relay import Relay
+    from chalicelib.relay.sweeper import Sweeper
+
+# Made when the application is packaged, by tools/fingerprints.py.
+FINGERPRINTS = Path(__file__).parent / "fingerprints.json"
+
+LONGEST_PAUSE = 1.0
+
+
+class Settings:
+    """What a deployment tells its functions.
+
+    LEFTFOLD_STACK is the stack's name, with which every table and function begins;
+    LEFTFOLD_SEARCH_URL is where OpenSearch answers.
+    """
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._variables = variables
+
+    @property
+    def stack(self) -> str:
+        return self._get("LEFTFOLD_STACK")
+
+    @property
+    def search_url(self) -> str:
+        scheme = self._variables.get("LEFTFOLD_SEARCH_SCHEME", "https")
+        return f"{scheme}://{self._get('LEFTFOLD_SEARCH_ENDPOINT')}"
+
+    def named(self, resource: str) -> str:
+        """The name of a table, stream or function of this deployment."""
+        return f"{self.stack}-{resource}"
+
+    def _get(self, name: str) -> str:
+        try:
+            return self._variables[name]
+        except KeyError:
+            raise LookupError(f"{name} is not set; infra/resources.json sets it") from None
+
+
+class Services:
+    """The parts of the application; those given by name replace the real ones."""
+
+    def __init__(self, settings: Settings, **parts: Any) -> None:
+        self.settings = settings
+        self.__dict__.update(parts)
+
+    @cached_property
+    def dynamodb(self) -> "DynamoDBClient":
+        return client("dynamodb")
+
+    @cached_property
+    def events(self) -> EventStore:
+        from chalicelib.store.events import DynamoEvents
+
+        return DynamoEvents(self.dynamodb, self.settings.named("events"))
+
+    @cached_property
+    def log(self) -> Log:
+        from chalicelib.store.log import DynamoLog
+
+        named = self.settings.named
+        return DynamoLog(self.dynamodb, named("log"), named("streams"))
+
+    @cached_property
+    def checkpoints(self) -> Checkpoints:
+        from chalicelib.store.checkpoints import DynamoCheckpoints
+
+        return DynamoCheckpoints(self.dynamodb, self.settings.named("checkpoints"))
+
+    @cached_property
+    def parking(self) -> Parking:
+        from chalicelib.store.checkpoints import DynamoParking
+
+        return DynamoParking(self.dynamodb, self.settings.named("parked"))
+
+    @cached_property
+    def handler(self) -> CommandHandler:
+        fingerprints = json.loads(FINGERPRINTS.read_text())
+        return CommandHandler(self.events, fingerprints, self.clock, self.pause)
+
+    @cached_property
+    def doorbell(self) -> Doorbell:
+        from chalicelib.relay.doorbell import LambdaDoorbell
+
+        return LambdaDoorbell(client("lambda"), self.settings.named)
+
+    @cached_property
+    def relay(self) -> "Relay":
+        from chalicelib.relay.kinesis import KinesisBus
+        from chalicelib.relay.publisher import Publisher
+        from chalicelib.relay.relay import Relay
+        from chalicelib.relay.sequencer import Sequencer
+
+        bus = KinesisBus(client("kinesis"), self.settings.named("bus"), self.pause)
+        return Relay(
+            Sequencer(self.events, self.log, self.pause, self.alarm),
+            Publisher(self.log, bus, self.checkpoints),
+        )
+
+    @cached_property
+    def sweeper(self) -> "Sweeper":
+        from chalicelib.relay.sweeper import Sweeper
+
+        return Sweeper(
+            self.events,
+            self.log,
+            self.relay,
+            self.checkpoints,
+            self.doorbell,
+            self.views.values(),
+        )
+
+    @cached_property
+    def views(self) -> Mapping[str, View]:
+        from chalicelib.contexts.registry import VIEWS
+
+        return VIEWS
+
+    @cached_property
+    def freshness(self) -> "Freshness":
+        from chalicelib.projection.freshness import Freshness
+
+        return Freshness(
+            self.log,
+            self.checkpoints,
+            self.parking,
+            self.doorbell,
+            time.monotonic,
+            time.sleep,
+        )
+
+    @cached_property
+    def rows(self) -> "Callable[[str], RowStore]":
+        return cache(self._rows)
+
+    def partitioned(self, view: str) -> "PartitionedRunner":
+        """The runner of a view that the bus feeds."""
+        from chalicelib.projection.partitioned import PartitionedRunner
+
+        return PartitionedRunner(
+            self.views[view],
+            self.rows(view),
+            self.log,
+            self.checkpoints,
+            self.parking,
+            self.pause,
+        )
+
+    def ordered(self, view: str) -> "OrderedRunner":
+        """The runner of a view that follows the log."""
+        from chalicelib.projection.ordered import OrderedRunner
+
+        return OrderedRunner(
+            self.views[view], self.rows(view), self.log, self.checkpoints, self.pause
+        )
+
+    def clock(self) -> datetime:
+        return datetime.now(UTC)
+
+    def pause(self, attempt: int) -> None:
+        """Waits before another attempt: full jitter under an exponential bound."""
+        bound = min(LONGEST_PAUSE, 0.01 * 2**attempt)
+        time.sleep(random.uniform(0, bound))  # noqa: S311 - no secret depends on it
+
+    def new_id(self) -> str:
+        """A new UUIDv7."""
+        return uuid7(time.time_ns() // 1_000_000, secrets.token_bytes(10))
+
+    def alarm(self, held_back: Mapping[str, tuple[str, int]]) -> None:
+        """Tells people of streams that wait for a cause that is not there."""
+        from chalicelib.metrics import emit
+
+        emit("StreamsHeldBack", len(held_back), streams=sorted(held_back)[:20])
+
+    def _rows(self, view: str) -> "RowStore":
+        if self.views[view].store == "search":
+            return self.search_rows(view)
+        from chalicelib.projection.documents import DynamoRows
+
+        return DynamoRows(self.dynamodb, self.settings.named(view), self.clock)
+
+    def search_rows(self, view: str) -> "SearchRows":
+        """The rows of a view in OpenSearch, which can also find."""
+        from chalicelib.projection.search import SearchRows, connect
+
+        named = self.settings.named
+        return SearchRows(
+            connect(self.settings.search_url), named(view), self.views[view], self.clock, self.pause
+        )
+
+
+def client(service: Literal["dynamodb", "kinesis", "lambda"]) -> Any:
+    """A client that gives up in time for its caller to answer."""
+    import boto3
+    from botocore.config import Config
+
+    config = Config(
+        connect_timeout=2,
+        read_timeout=5,
+        retries={"mode": "standard", "total_max_attempts": 4},
+        max_pool_connections=32,
+    )
+    return boto3.client(service, config=config)
+
+
+_services: Services | None = None
+
+
+def services() -> Services:
+    """The services of this process, from its environment when first asked for."""
+    global _services  # noqa: PLW0603 - one set of services for each process
+    if _services is None:
+        _services = Services(Settings(os.environ))
+    return _services
+
+
+def use(chosen: Services) -> None:
+    """Makes *chosen* the services of this process."""
+    global _services  # noqa: PLW0603 - one set of services for each process
+    _services = chosen

@@ -1,0 +1,139 @@
+"""What every event store promises."""
+
+from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
+
+import pytest
+
+from chalicelib.kernel import RecentCommand, Snapshot, StoredEvent
+from chalicelib.store.events import ITEM_LIMIT, DynamoEvents, fitting_item, item_size
+from chalicelib.store.memory import MemoryEvents
+from chalicelib.store.ports import CommitTooLargeError, EventStore
+from tests.commits import commit
+from tests.tables import create_tables, dynamodb_client
+
+
+@pytest.fixture(scope="module")
+def dynamo_events(dynamodb_local: str) -> DynamoEvents:
+    client = dynamodb_client(dynamodb_local)
+    return DynamoEvents(client, f"{create_tables(client)}-events")
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def events(request: pytest.FixtureRequest) -> EventStore:
+    if request.param == "memory":
+        return MemoryEvents()
+    store: DynamoEvents = request.getfixturevalue("dynamo_events")
+    return store
+
+
+@pytest.fixture
+def stream() -> str:
+    return f"main/account-{uuid4()}"
+
+
+def test_a_commit_comes_back_as_it_was_written(events: EventStore, stream: str) -> None:
+    written = commit(
+        stream,
+        1,
+        deps=(("main/account-b", 7),),
+        epoch=2,
+        epoch_start=1,
+        snapshot=Snapshot("f", {"balance": 10**18, "owner": "Žofie"}),
+        recent_commands=(RecentCommand(b"c" * 16, b"b" * 8), RecentCommand(b"d" * 16, b"\0" * 8)),
+    )
+    assert events.append(written) is None
+    assert list(events.newest(stream, consistent=True).commits) == [written]
+    assert list(events.range(stream, 1, 1)) == [written]
+
+
+def test_a_taken_version_is_not_written_and_its_holder_is_told(
+    events: EventStore, stream: str
+) -> None:
+    first = commit(stream, 1, command_id="first")
+    assert events.append(first) is None
+    assert events.append(commit(stream, 1, command_id="second")) == first
+    assert list(events.range(stream, 1, 9)) == [first]
+
+
+def test_newest_reads_descending_in_pages(events: EventStore, stream: str) -> None:
+    for version in range(1, 8):
+        events.append(commit(stream, version))
+    page = events.newest(stream, limit=3, consistent=True)
+    assert [c.version for c in page.commits] == [7, 6, 5]
+    assert page.more
+    rest = events.newest(stream, below=5, consistent=True)
+    assert [c.version for c in rest.commits] == [4, 3, 2, 1]
+    assert not rest.more
+
+
+def test_a_stream_that_is_not_there_is_empty(events: EventStore, stream: str) -> None:
+    assert list(events.newest(stream, consistent=True).commits) == []
+    assert list(events.range(stream, 1, 5)) == []
+
+
+def test_a_range_is_ascending_and_leaves_out_what_is_missing(
+    events: EventStore, stream: str
+) -> None:
+    for version in (3, 1, 5):
+        events.append(commit(stream, version))
+    assert [c.version for c in events.range(stream, 1, 4)] == [1, 3]
+
+
+def test_a_scan_of_all_segments_sees_every_item_once(events: EventStore, stream: str) -> None:
+    places = {(f"{stream}-{n}", version) for n in range(9) for version in (1, 2)}
+    for aggregate_id, version in sorted(places):
+        events.append(commit(aggregate_id, version))
+    seen: list[tuple[str, int]] = []
+    for segment in range(3):
+        after = None
+        while True:
+            page, after = events.scan(segment, 3, after, limit=2)
+            seen += page
+            if after is None:
+                break
+    ours = [place for place in seen if place[0].startswith(stream)]
+    assert len(ours) == len(places)
+    assert set(ours) == places
+
+
+def test_of_many_racing_writers_of_a_version_one_wins(events: EventStore, stream: str) -> None:
+    rivals = [commit(stream, 1, command_id=f"c{n}") for n in range(16)]
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(events.append, rivals))
+    (winner,) = events.range(stream, 1, 1)
+    assert answers.count(None) == 1
+    assert all(answer in (None, winner) for answer in answers)
+
+
+def test_a_snapshot_that_makes_the_item_too_large_is_left_out(
+    events: EventStore, stream: str
+) -> None:
+    large = commit(stream, 1, snapshot=Snapshot("f", "x" * ITEM_LIMIT))
+    assert events.append(large) is None
+    (kept,) = events.range(stream, 1, 1)
+    assert kept.snapshot is None
+    assert kept.events == large.events
+
+
+def test_a_commit_over_400_kb_is_refused_before_it_is_sent(events: EventStore, stream: str) -> None:
+    huge = commit(stream, 1)
+    events_too_large = (StoredEvent("account-opened", 1, {"owner": "x" * ITEM_LIMIT}),)
+    with pytest.raises(CommitTooLargeError):
+        events.append(
+            type(huge)(stream, 1, events_too_large, "c", "00" * 8, huge.at, "test", "test")
+        )
+    assert list(events.range(stream, 1, 1)) == []
+
+
+@pytest.mark.parametrize("spare", [0, 1])
+def test_the_size_guard_agrees_with_dynamodb_to_the_byte(
+    dynamo_events: DynamoEvents, stream: str, spare: int
+) -> None:
+    """An item of exactly 400 KB is taken; the guard refuses one byte more."""
+    empty = item_size(fitting_item(commit(stream, 1, command_id="c")))
+    filled = commit(stream, 1, command_id="c" * (1 + ITEM_LIMIT - empty - spare))
+    assert item_size(fitting_item(filled)) == ITEM_LIMIT - spare
+    assert dynamo_events.append(filled) is None
+    with pytest.raises(CommitTooLargeError):
+        fitting_item(commit(stream, 1, command_id="c" * (2 + ITEM_LIMIT - empty)))

@@ -1,0 +1,115 @@
+"""What every log promises."""
+
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
+import pytest
+
+from chalicelib.store.blocks import hash_of, seal
+from chalicelib.store.log import DynamoLog
+from chalicelib.store.memory import MemoryLog
+from chalicelib.store.ports import Head, Log, StreamEntry
+from tests.commits import commit
+from tests.tables import create_tables, dynamodb_client
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def log(request: pytest.FixtureRequest) -> Log:
+    if request.param == "memory":
+        return MemoryLog()
+    client = dynamodb_client(request.getfixturevalue("dynamodb_local"))
+    stack = create_tables(client)
+    return DynamoLog(client, f"{stack}-log", f"{stack}-streams")
+
+
+def append(log: Log, head: Head, *places: tuple[str, int]) -> Head | None:
+    """Logs one block of commits on *head*; the head after it, or None if it was lost."""
+    block, next_head = seal(head, [commit(*place) for place in places])
+    moves: dict[str, tuple[StreamEntry, StreamEntry]] = {}
+    for position, (aggregate_id, version) in enumerate(places, block.first_position):
+        before = moves.get(aggregate_id, (StreamEntry(version),))[0]
+        moves[aggregate_id] = (before, StreamEntry(version + 1, position, 1))
+    return next_head if log.append(block, head, next_head, moves) else None
+
+
+def filled(log: Log, blocks: int, size: int) -> Head:
+    head = Head()
+    for number in range(blocks):
+        places = [(f"main/account-{n}", number + 1) for n in range(size)]
+        grown = append(log, head, *places)
+        assert grown is not None
+        head = grown
+    return head
+
+
+def test_an_empty_log_has_a_head_at_position_0(log: Log) -> None:
+    assert log.head() == Head()
+    assert list(log.blocks(0)) == []
+    assert log.streams(["main/account-a"]) == {}
+
+
+def test_blocks_come_back_in_order_and_chained(log: Log) -> None:
+    head = filled(log, blocks=5, size=3)
+    blocks = list(log.blocks(0))
+    assert [b.first_position for b in blocks] == [0, 3, 6, 9, 12]
+    assert all(b.previous_hash == a.hash for a, b in pairwise(blocks))
+    assert all(hash_of(block) == block.hash for block in blocks)
+    assert log.head() == head == Head(15, blocks[-1].hash, head.lanes)
+
+
+@pytest.mark.parametrize(("position", "first"), [(0, 0), (2, 0), (3, 3), (4, 3), (14, 12)])
+def test_reading_begins_with_the_block_that_holds_the_position(
+    log: Log, position: int, first: int
+) -> None:
+    filled(log, blocks=5, size=3)
+    assert next(iter(log.blocks(position))).first_position == first
+    assert len(list(log.blocks(position, limit=1))) == 1
+
+
+def test_reading_beyond_the_end_gives_nothing(log: Log) -> None:
+    filled(log, blocks=2, size=3)
+    assert list(log.blocks(6)) == []
+
+
+def test_the_registry_tells_where_each_stream_stands(log: Log) -> None:
+    filled(log, blocks=2, size=2)
+    expected = {
+        "main/account-0": StreamEntry(3, 2, 1),
+        "main/account-1": StreamEntry(3, 3, 1),
+    }
+    assert log.streams(["main/account-0", "main/account-1", "main/account-x"]) == expected
+    assert dict(log.registry()) == expected
+
+
+def test_the_registry_answers_for_more_streams_than_one_call_takes(log: Log) -> None:
+    filled(log, blocks=1, size=98)
+    names = [f"main/account-{n}" for n in range(250)]
+    assert len(log.streams(names)) == 98
+
+
+def test_a_block_on_an_old_head_changes_nothing(log: Log) -> None:
+    head = filled(log, blocks=1, size=1)
+    assert append(log, Head(), ("main/account-z", 1)) is None
+    assert log.head() == head
+    assert len(list(log.blocks(0))) == 1
+    assert log.streams(["main/account-z"]) == {}
+
+
+def test_a_block_with_a_version_that_is_logged_changes_nothing(log: Log) -> None:
+    head = filled(log, blocks=2, size=1)
+    assert append(log, head, ("main/account-0", 2)) is None
+    assert append(log, head, ("main/account-0", 4)) is None
+    assert append(log, head, ("main/account-0", 1)) is None
+    assert log.head() == head
+
+
+def test_of_many_racing_blocks_one_wins(log: Log) -> None:
+    def attempt(number: int) -> bool:
+        return append(log, Head(), (f"main/account-{number}", 1)) is not None
+
+    with ThreadPoolExecutor(8) as pool:
+        won = list(pool.map(attempt, range(16)))
+    # DynamoDB may cancel every one of several conflicting transactions.
+    assert sum(won) <= 1
+    assert len(list(log.blocks(0))) == sum(won)
+    assert len(dict(log.registry())) == sum(won)

@@ -1,0 +1,315 @@
+"""From committed items to the log and the bus, whatever is told, lost or repeated."""
+
+from collections.abc import Mapping, Sequence
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.kernel import Commit, lane_of
+from chalicelib.relay.plan import PLAN_LIMIT
+from chalicelib.relay.publisher import MARK, Publisher
+from chalicelib.relay.relay import Relay, wanted_of
+from chalicelib.relay.sequencer import ATTEMPTS, Sequencer
+from chalicelib.relay.sweeper import Sweeper
+from chalicelib.store.blocks import cut, hash_of, pack, seal, unpack
+from chalicelib.store.bus import RECORD_LIMIT, LaneRecord
+from chalicelib.store.memory import MemoryCheckpoints, MemoryEvents, MemoryLog
+from chalicelib.store.ports import Head, Unavailable
+from tests.commits import commit
+from tests.faults import Counting, Lossy
+
+
+class MemoryBus:
+    """A bus that keeps what was published."""
+
+    def __init__(self) -> None:
+        self.records: list[LaneRecord] = []
+
+    def publish(self, records: Sequence[LaneRecord]) -> None:
+        self.records += [LaneRecord.from_bytes(record.to_bytes()) for record in records]
+
+
+class World:
+    """A store with a log, a bus and any number of relays."""
+
+    def __init__(self) -> None:
+        self.events = MemoryEvents()
+        self.log = MemoryLog()
+        self.bus = MemoryBus()
+        self.checkpoints = MemoryCheckpoints()
+        self.alarms: list[dict[str, tuple[str, int]]] = []
+        self.rung: list[str] = []
+
+    def relay(self, **ports: object) -> Relay:
+        parts = {"events": self.events, "log": self.log, "bus": self.bus} | ports
+        return Relay(
+            Sequencer(parts["events"], parts["log"], lambda _: None, self.alarm),  # type: ignore[arg-type]
+            Publisher(parts["log"], parts["bus"], self.checkpoints),  # type: ignore[arg-type]
+        )
+
+    def alarm(self, held_back: Mapping[str, tuple[str, int]]) -> None:
+        self.alarms.append(dict(held_back))
+
+    def ring(self, function: str) -> None:
+        self.rung.append(function)
+
+    def write(self, *commits: Commit) -> list[Commit]:
+        for each in commits:
+            assert self.events.append(each) is None
+        return list(commits)
+
+    def logged(self) -> list[tuple[str, int]]:
+        return [(c.aggregate_id, c.version) for block in self.log.blocks(0) for c in block.commits]
+
+
+def stream(name: str, length: int) -> list[Commit]:
+    return [commit(f"main/account-{name}", version) for version in range(1, length + 1)]
+
+
+# --- the log
+
+
+def test_hinted_commits_are_logged_in_the_order_of_their_streams() -> None:
+    world = World()
+    a, b = world.write(*stream("a", 3)), world.write(*stream("b", 2))
+    world.relay().run(wanted_of((c.aggregate_id, c.version) for c in a + b))
+    assert sorted(world.logged()) == sorted((c.aggregate_id, c.version) for c in a + b)
+    assert [v for s, v in world.logged() if s == "main/account-a"] == [1, 2, 3]
+
+
+def test_images_that_came_with_the_hints_are_not_read_again() -> None:
+    world = World()
+    commits = world.write(*stream("a", 1), *stream("b", 1))
+    events = Counting(world.events)
+    world.relay(events=events).run(wanted_of((c.aggregate_id, c.version) for c in commits), commits)
+    assert len(world.logged()) == 2
+    assert events.calls == {}
+
+
+def test_a_hint_pulls_the_earlier_commits_that_nobody_told_of() -> None:
+    world = World()
+    commits = world.write(*stream("a", 5))
+    world.relay().run({"main/account-a": 5}, commits[4:])
+    assert world.logged() == [("main/account-a", v) for v in range(1, 6)]
+
+
+def test_a_stream_longer_than_a_plan_is_logged_whole() -> None:
+    world = World()
+    world.write(*stream("a", PLAN_LIMIT + 300))
+    world.relay().run({"main/account-a": PLAN_LIMIT + 300})
+    assert world.logged() == [("main/account-a", v) for v in range(1, PLAN_LIMIT + 301)]
+
+
+def test_a_hint_for_what_is_not_there_is_harmless_and_alarms_nobody() -> None:
+    world = World()
+    world.write(*stream("a", 1))
+    world.relay().run({"main/account-a": 9, "main/account-z": 1})
+    assert world.logged() == [("main/account-a", 1)]
+    assert world.alarms == []
+
+
+def test_a_hint_for_what_is_logged_changes_nothing() -> None:
+    world = World()
+    commits = world.write(*stream("a", 3))
+    world.relay().run({"main/account-a": 3})
+    log = Counting(world.log)
+    world.relay(log=log).run({"main/account-a": 2}, commits)
+    assert log.calls["append"] == 0
+    assert len(world.logged()) == 3
+
+
+def test_a_cause_that_nobody_told_of_is_logged_before_its_effect() -> None:
+    world = World()
+    world.write(*stream("a", 3))
+    world.write(commit("main/account-b", 1, deps=(("main/account-a", 2),)))
+    world.relay().run({"main/account-b": 1})
+    assert world.logged() == [
+        ("main/account-a", 1),
+        ("main/account-a", 2),
+        ("main/account-b", 1),
+    ]
+
+
+def test_causes_are_followed_however_deep() -> None:
+    world = World()
+    depth = 3_000
+    world.write(commit("main/account-0", 1))
+    for n in range(1, depth):
+        world.write(commit(f"main/account-{n}", 1, deps=((f"main/account-{n - 1}", 1),)))
+    world.relay().run({f"main/account-{depth - 1}": 1})
+    assert world.logged() == [(f"main/account-{n}", 1) for n in range(depth)]
+
+
+def test_a_missing_cause_holds_back_its_own_stream_alone_and_alarms() -> None:
+    world = World()
+    world.write(
+        commit("main/account-a", 1),
+        commit("main/account-a", 2, deps=(("main/account-x", 1),)),
+        commit("main/account-a", 3),
+        *stream("b", 2),
+    )
+    world.relay().run({"main/account-a": 3, "main/account-b": 2})
+    assert sorted(world.logged()) == [
+        ("main/account-a", 1),
+        ("main/account-b", 1),
+        ("main/account-b", 2),
+    ]
+    assert world.alarms == [{"main/account-a": ("main/account-x", 1)}]
+    world.write(commit("main/account-x", 1))
+    world.relay().run({"main/account-a": 3})
+    assert len(world.logged()) == 6
+
+
+def test_causes_in_a_circle_hold_back_their_streams_and_nothing_else() -> None:
+    world = World()
+    world.write(
+        commit("main/account-a", 1, deps=(("main/account-b", 1),)),
+        commit("main/account-b", 1, deps=(("main/account-a", 1),)),
+        *stream("c", 1),
+    )
+    world.relay().run({"main/account-a": 1, "main/account-b": 1, "main/account-c": 1})
+    assert world.logged() == [("main/account-c", 1)]
+    assert set(world.alarms[0]) == {"main/account-a", "main/account-b"}
+
+
+def test_streams_that_wait_for_each_other_in_turn_are_logged_in_turn() -> None:
+    world = World()
+    world.write(
+        commit("main/account-a", 1),
+        commit("main/account-b", 1, deps=(("main/account-a", 1),)),
+        commit("main/account-a", 2, deps=(("main/account-b", 1),)),
+        commit("main/account-b", 2, deps=(("main/account-a", 2),)),
+    )
+    world.relay().run({"main/account-b": 2})
+    assert [(s[-1], v) for s, v in world.logged()] == [("a", 1), ("b", 1), ("a", 2), ("b", 2)]
+
+
+@pytest.mark.parametrize("kind", ["before", "after"])
+@pytest.mark.parametrize("number", range(1, 9))
+def test_a_relay_that_loses_any_one_call_logs_all_once(kind: str, number: int) -> None:
+    world = World()
+    world.write(*stream("a", 200), *stream("b", 3))
+    log = Lossy(world.log, **{kind: frozenset({number})})
+    wanted = {"main/account-a": 200, "main/account-b": 3}
+    try:
+        world.relay(log=log).run(wanted)
+    except Unavailable:
+        world.relay().run(wanted)
+    assert len(world.logged()) == len(set(world.logged())) == 203
+    assert world.log.head().next_position == 203
+
+
+def test_a_relay_that_never_wins_gives_up_and_says_so() -> None:
+    world = World()
+    world.write(*stream("a", 1))
+
+    class Busy(MemoryLog):
+        tries = 0
+
+        def append(self, *_: object) -> bool:
+            Busy.tries += 1
+            return False
+
+    with pytest.raises(Unavailable):
+        world.relay(log=Busy()).run({"main/account-a": 1})
+    assert Busy.tries == ATTEMPTS
+
+
+# --- blocks
+
+
+def test_a_block_takes_98_streams_at_most() -> None:
+    plan = [commit(f"main/account-{n % 150}", 1 + n // 150) for n in range(300)]
+    assert len({c.aggregate_id for c in cut(plan)}) == 98
+    assert len(cut(plan)) == 98
+
+
+def test_a_block_is_cut_at_64_kb_packed_and_a_larger_commit_stands_alone() -> None:
+    def incompressible(version: int, size: int) -> Commit:
+        text = Random(version).randbytes(size).hex()
+        return commit("main/account-a", version, command_id=text)
+
+    plan = [incompressible(version, 2_000) for version in range(1, 101)]
+    taken = cut(plan)
+    assert 8 < len(taken) < 40
+    assert len(pack(taken)) <= 64 * 1024
+    assert len(cut([incompressible(1, 100_000), *plan])) == 1
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=60), st.integers(1, 7))
+def test_sealed_blocks_chain_and_know_the_last_position_of_each_lane(
+    names: list[int], size: int
+) -> None:
+    commits = [commit(f"main/account-{name}", n + 1) for n, name in enumerate(names)]
+    head, last = Head(), dict.fromkeys(range(64), -1)
+    for start in range(0, len(commits), size):
+        block, after = seal(head, commits[start : start + size])
+        assert (block.first_position, block.previous_hash) == (start, head.hash)
+        assert block.hash == after.hash == hash_of(block)
+        for lane, previous in block.previous_in_lane.items():
+            assert previous == last[lane]
+        for position, each in enumerate(block.commits, start):
+            last[lane_of(each.aggregate_id)] = position
+        assert after.lanes == tuple(last.values())
+        assert unpack(pack(block.commits)) == list(block.commits)
+        head = after
+
+
+def test_a_changed_commit_breaks_the_chain() -> None:
+    block, _ = seal(Head(), stream("a", 2))
+    forged = block._replace(commits=[block.commits[0], commit("main/account-a", 2, amount=9)])
+    assert hash_of(forged) != block.hash
+
+
+# --- the bus
+
+
+def test_each_block_is_published_lane_by_lane_with_the_place_before_it() -> None:
+    world = World()
+    world.write(*stream("a", 2), *stream("b", 2))
+    for version in (1, 2):
+        world.relay().run({"main/account-a": version, "main/account-b": version})
+    lane = lane_of("main/account-a")
+    first, second = (r for r in world.bus.records if r.lane == lane)
+    assert (first.previous_in_lane, second.previous_in_lane) == (-1, first.last_position)
+    assert world.checkpoints.read(MARK, [0]) == {0: 3}
+
+
+def test_what_a_relay_did_not_publish_the_next_one_does() -> None:
+    world = World()
+    world.write(*stream("a", 3))
+    with pytest.raises(Unavailable):
+        world.relay(bus=Lossy(world.bus, before=frozenset({1}))).run({"main/account-a": 2})
+    assert world.bus.records == []
+    world.relay().run({"main/account-a": 3})
+    assert [p for r in world.bus.records for p, _ in r.commits or ()] == [0, 1, 2]
+
+
+def test_a_record_over_256_kb_carries_positions_only() -> None:
+    text = Random(1).randbytes(RECORD_LIMIT).hex()
+    record = LaneRecord(1, 0, 0, -1, [(0, commit(command_id=text))])
+    assert len(record.to_bytes()) < 500
+    assert LaneRecord.from_bytes(record.to_bytes()) == record._replace(commits=None)
+
+
+# --- the sweeper
+
+
+def test_the_sweeper_logs_what_no_record_told_of_and_wakes_who_is_behind() -> None:
+    from chalicelib.contexts.registry import VIEWS
+
+    world = World()
+    for n in range(40):
+        world.write(*stream(str(n), 3))
+    sweeper = Sweeper(
+        world.events, world.log, world.relay(), world.checkpoints, world, VIEWS.values()
+    )
+    runs = 0
+    while not sweeper.run(budget=50).round_ended:
+        runs += 1
+    assert runs > 0
+    assert len(set(world.logged())) == len(world.logged()) == 120
+    assert set(world.rung) == set(VIEWS)
+    assert sweeper.run(budget=10**6).logged == 0

@@ -1,0 +1,351 @@
+"""What a command does to its stream, whatever happens on the way."""
+
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from chalicelib.contexts.account.domain import Account, Close, Freeze, Open
+from chalicelib.kernel import Commit, Refused, from_json
+from chalicelib.kernel.uuid7 import uuid7
+from chalicelib.store.handler import (
+    ContentionError,
+    KeyReusedError,
+    VersionMismatchError,
+)
+from chalicelib.store.loading import BrokenStreamError
+from chalicelib.store.memory import MemoryEvents
+from chalicelib.store.ports import Page, Unavailable
+from tests.bank import OPENING, Bank, Clock, credit, debit
+from tests.faults import Counting, Lossy
+
+STREAM = "main/account-a"
+
+
+def commits(events: Any) -> list[Commit]:
+    return list(events.range(STREAM, 1, 10_000))
+
+
+def key_now(clock: Clock) -> str:
+    return uuid7(clock.milliseconds, uuid4().bytes)
+
+
+# --- what it costs
+
+
+def test_opening_is_one_write() -> None:
+    events = Counting(MemoryEvents())
+    assert Bank(events).do(OPENING) == 1
+    assert events.calls == {"append": 1}
+
+
+def test_a_command_is_one_read_and_one_write() -> None:
+    store = MemoryEvents()
+    Bank(store).do(OPENING)
+    events = Counting(store)
+    assert Bank(events).do(credit(5)) == 2
+    assert events.calls == {"newest": 1, "append": 1}
+
+
+@pytest.mark.parametrize("length", [10, 20, 21, 22, 100, 1000])
+def test_a_long_stream_costs_no_more_than_a_short_one(length: int) -> None:
+    store = MemoryEvents()
+    bank = Bank(store)
+    bank.do(OPENING)
+    for _ in range(length - 1):
+        bank.do(credit(1))
+    events = Counting(store)
+    assert Bank(events).do(debit(length - 1)) == length + 1
+    assert events.calls == {"newest": 1, "append": 1}
+
+
+# --- rules and refusals
+
+
+def test_a_refusal_writes_nothing_and_is_told_only_after_a_consistent_read() -> None:
+    store = MemoryEvents()
+    Bank(store).do(OPENING)
+    events = Counting(store)
+    with pytest.raises(Refused, match="insufficient-funds"):
+        Bank(events).do(debit(1))
+    assert events.calls == {"newest": 1, "newest consistent": 1}
+
+
+def test_an_account_is_opened_once() -> None:
+    bank = Bank(MemoryEvents())
+    bank.do(OPENING)
+    with pytest.raises(Refused, match="account-exists"):
+        bank.do(OPENING)
+    assert len(commits(bank.events)) == 1
+
+
+def test_a_command_to_nobody_is_refused() -> None:
+    with pytest.raises(Refused, match="account-missing"):
+        Bank(MemoryEvents()).do(credit(1))
+
+
+class StaleEvents(MemoryEvents):
+    """Its eventually consistent reads miss the newest *behind* commits, or hide one."""
+
+    behind = 0
+    hidden: int | None = None
+
+    def newest(self, aggregate_id: str, *, consistent: bool = False, **page: Any) -> Page:
+        found = super().newest(aggregate_id, consistent=consistent, **page)
+        if consistent:
+            return found
+        seen = [c for c in found.commits if c.version != self.hidden]
+        return found._replace(commits=seen[self.behind :])
+
+
+def test_a_stale_read_never_turns_a_command_down() -> None:
+    events = StaleEvents()
+    bank = Bank(events)
+    bank.do(OPENING)
+    bank.do(credit(5))
+    events.behind = 1
+    assert bank.do(debit(5)) == 3
+    events.behind = 3
+    assert bank.do(credit(1)) == 4
+
+
+def test_a_hole_in_an_eventually_consistent_read_is_read_again() -> None:
+    events = StaleEvents()
+    bank = Bank(events)
+    bank.do(OPENING)
+    bank.do(credit(5))
+    bank.do(credit(5))
+    events.hidden = 2
+    assert bank.do(debit(10)) == 4
+
+
+@pytest.mark.parametrize("hidden", [1, 2])
+def test_a_hole_in_a_consistent_read_stops_the_command(hidden: int) -> None:
+    events = MemoryEvents()
+    bank = Bank(events)
+    bank.do(OPENING)
+    bank.do(credit(5))
+    bank.do(credit(5))
+    del events._streams[STREAM][hidden]
+    with pytest.raises(BrokenStreamError):
+        bank.do(credit(1))
+
+
+# --- If-Match
+
+
+def test_an_expected_version_is_kept_to() -> None:
+    bank = Bank(MemoryEvents())
+    bank.do(OPENING)
+    assert bank.do(credit(1), expected={1}) == 2
+    with pytest.raises(VersionMismatchError) as caught:
+        bank.do(credit(1), expected={1})
+    assert caught.value.version == 2
+    assert len(commits(bank.events)) == 2
+
+
+def test_a_retry_gets_its_first_answer_even_if_the_version_has_moved() -> None:
+    bank = Bank(MemoryEvents())
+    bank.do(OPENING)
+    assert bank.do(credit(1), command_id="c", expected={1}) == 2
+    bank.do(credit(1))
+    assert bank.do(credit(1), command_id="c", expected={1}) == 2
+
+
+# --- once, whatever is lost
+
+
+@pytest.mark.parametrize("command", [OPENING, credit(5), Freeze()])
+def test_a_lost_answer_and_a_retry_leave_one_commit(command: Any) -> None:
+    store = MemoryEvents()
+    if not isinstance(command, Open):
+        Bank(store).do(OPENING)
+    before = len(commits(store))
+    calls = 1 if isinstance(command, Open) else 2
+    with pytest.raises(Unavailable):
+        Bank(Lossy(store, after=frozenset({calls}))).do(command, command_id="c")
+    assert Bank(store).do(command, command_id="c") == before + 1
+    assert len(commits(store)) == before + 1
+
+
+def test_a_refused_command_that_had_succeeded_answers_as_it_did() -> None:
+    bank = Bank(MemoryEvents())
+    bank.do(OPENING)
+    assert bank.do(Close(), command_id="c") == 2
+    assert bank.do(Close(), command_id="c") == 2
+    with pytest.raises(Refused, match="account-closed"):
+        bank.do(Close())
+
+
+def test_a_key_with_another_body_is_refused() -> None:
+    bank = Bank(MemoryEvents())
+    bank.do(OPENING, command_id="o")
+    bank.do(credit(5), command_id="c")
+    with pytest.raises(KeyReusedError):
+        bank.do(credit(6), command_id="c")
+    with pytest.raises(KeyReusedError):
+        bank.do(replace(OPENING, owner="Bo"), command_id="o")
+    assert len(commits(bank.events)) == 2
+
+
+def test_the_last_64_commands_are_recognised_by_any_key() -> None:
+    bank = Bank(MemoryEvents())
+    bank.do(OPENING)
+    bank.do(credit(5), command_id="c")
+    for _ in range(63):
+        bank.do(credit(1))
+    assert bank.do(credit(5), command_id="c") == 2
+    assert len(commits(bank.events)) == 65
+
+
+def test_a_late_retry_with_a_uuid7_is_recognised_after_500_commands() -> None:
+    bank = Bank(MemoryEvents())
+    bank.do(OPENING)
+    key = key_now(bank.clock)
+    assert bank.do(credit(5), command_id=key) == 2
+    for _ in range(500):
+        bank.clock.forward(seconds=7)
+        bank.do(credit(1), command_id=key_now(bank.clock))
+    assert bank.do(credit(5), command_id=key) == 2
+    assert len(commits(bank.events)) == 502
+
+
+@pytest.mark.parametrize("skew", [-290, 290])
+def test_a_late_retry_is_recognised_when_clocks_differ_by_under_five_minutes(
+    skew: int,
+) -> None:
+    bank = Bank(MemoryEvents())
+    bank.do(OPENING)
+    for _ in range(100):
+        bank.do(credit(1))
+    key = uuid7(bank.clock.milliseconds + skew * 1000, b"0123456789")
+    version = bank.do(credit(5), command_id=key)
+    for _ in range(200):
+        bank.clock.forward(seconds=10)
+        bank.do(credit(1))
+    assert bank.do(credit(5), command_id=key) == version
+
+
+def test_a_uuid7_of_a_quiet_stream_costs_no_more() -> None:
+    store, clock = MemoryEvents(), Clock()
+    bank = Bank(store, clock=clock)
+    bank.do(OPENING)
+    for _ in range(200):
+        clock.forward(minutes=1)
+        bank.do(credit(1), command_id=key_now(clock))
+    events = Counting(store)
+    Bank(events, clock=clock).do(credit(1), command_id=key_now(clock))
+    assert events.calls == {"newest": 1, "append": 1}
+
+
+@pytest.mark.parametrize("milliseconds", [0, 2**48 - 1])
+def test_a_uuid7_of_any_time_is_taken(milliseconds: int) -> None:
+    bank = Bank(MemoryEvents())
+    bank.do(OPENING)
+    key = uuid7(milliseconds, b"0123456789")
+    assert bank.do(credit(1), command_id=key) == 2
+    assert bank.do(credit(1), command_id=key) == 2
+
+
+# --- races
+
+
+class Rival(MemoryEvents):
+    """Before each of our appends, someone else commits, *times* times."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+
+    def append(self, commit: Commit) -> Commit | None:
+        if commit.actor == "test" and commit.version > 1 and self.times:
+            self.times -= 1
+            rival = replace(commit, command_id=f"rival-{self.times}", actor="rival")
+            assert super().append(rival) is None
+        return super().append(commit)
+
+
+def test_a_lost_race_is_decided_again_on_the_new_state() -> None:
+    events = Rival(times=1)
+    bank = Bank(events)
+    bank.do(OPENING)
+    # The rival takes the same 5 first; ours then comes on top.
+    assert bank.do(credit(5)) == 3
+    assert [c.actor for c in commits(events)] == ["test", "rival", "test"]
+
+
+def test_a_lost_race_can_end_in_a_refusal() -> None:
+    events = Rival(times=0)
+    bank = Bank(events)
+    bank.do(OPENING)
+    bank.do(credit(5))
+    events.times = 1
+    with pytest.raises(Refused, match="insufficient-funds"):
+        bank.do(debit(5))
+    assert len(commits(events)) == 3
+
+
+def test_losing_every_attempt_says_so_and_writes_nothing() -> None:
+    waits: list[int] = []
+    events = Rival(times=10**6)
+    bank = Bank(events, pause=waits.append)
+    bank.do(OPENING)
+    with pytest.raises(ContentionError):
+        bank.do(credit(1))
+    assert all(c.actor == "rival" for c in commits(events)[1:])
+    assert waits == sorted(waits)
+    assert len(waits) > 5
+
+
+# --- snapshots
+
+
+def snapshots(events: Any) -> list[int]:
+    return [c.version for c in commits(events) if c.snapshot is not None]
+
+
+def test_a_commit_after_twenty_folded_ones_carries_the_state_after_it() -> None:
+    bank = Bank(MemoryEvents())
+    bank.do(OPENING)
+    for _ in range(99):
+        bank.do(credit(1))
+    assert snapshots(bank.events) == [21, 42, 63, 84]
+    carrier = commits(bank.events)[41]
+    assert carrier.snapshot is not None
+    assert from_json(Account, carrier.snapshot.state) == Account("open", "CZK", 41, 0)
+
+
+def test_a_snapshot_of_another_fold_is_passed_over_at_once() -> None:
+    events = MemoryEvents()
+    bank = Bank(events, fingerprint="old")
+    bank.do(OPENING)
+    for _ in range(30):
+        bank.do(credit(1))
+    (poisoned,) = [c for c in commits(events) if c.snapshot is not None]
+    assert poisoned.snapshot is not None
+    # Were it used, the balance would be wrong by far.
+    events._streams[STREAM][poisoned.version] = replace(
+        poisoned, snapshot=poisoned.snapshot._replace(state={"status": "open", "balance": 10**9})
+    )
+    new = Bank(events, fingerprint="new")
+    with pytest.raises(Refused) as caught:
+        new.do(debit(31))
+    assert caught.value.facts["available"].minor == 30
+    assert new.do(debit(30)) == 32
+    assert snapshots(events) == [21, 32]
+
+
+def test_a_snapshot_of_the_same_fold_is_used() -> None:
+    events = MemoryEvents()
+    bank = Bank(events)
+    bank.do(OPENING)
+    for _ in range(30):
+        bank.do(credit(1))
+    (carrier,) = [c for c in commits(events) if c.snapshot is not None]
+    assert carrier.snapshot is not None
+    raised = {**carrier.snapshot.state, "balance": 10**9}
+    events._streams[STREAM][carrier.version] = replace(
+        carrier, snapshot=carrier.snapshot._replace(state=raised)
+    )
+    assert bank.do(debit(10**9)) == 32

@@ -1,0 +1,1 @@
+"""The developer's side of Leftfold; nothing in here is shipped to Lambda."""
