@@ -119,6 +119,8 @@ def _reader(kind: Any) -> Callable[[Any], Any]:
     if origin in (Union, types.UnionType):
         (inner,) = (a for a in arguments if a is not type(None))
         read = _reader(inner)
+        if read is _as_it_is:
+            return _as_it_is
         return lambda value: None if value is None else read(value)
     if origin is Literal or kind in (str, int, bool, Any):
         return _as_it_is

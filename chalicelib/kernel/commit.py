@@ -1,7 +1,6 @@
 """A commit: the events of one command, and what identifies and orders them."""
 
 import json
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -35,8 +34,7 @@ class RecentCommand(NamedTuple):
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(NamedTuple):
     """1..n events that one command produced: one item, one version of its stream.
 
     *at* is UTC in ISO 8601 with milliseconds. *deps* is what the decision read from
@@ -79,7 +77,11 @@ class Commit:
     @classmethod
     def from_line(cls, line: str | bytes) -> "Commit":
         """The inverse of `to_line`."""
-        held = json.loads(line)
+        return cls.from_json(json.loads(line))
+
+    @classmethod
+    def from_json(cls, held: dict[str, Any]) -> "Commit":
+        """A commit from the parsed JSON of its line."""
         return cls(
             aggregate_id=held["aggregateId"],
             version=held["sequenceNumber"],

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from chalicelib.kernel.aggregate import AggregateId
 from chalicelib.kernel.codec import Codec
@@ -10,13 +10,15 @@ from chalicelib.kernel.codec import Codec
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """An event where it stands: in its stream, in its commit and in the log."""
+class Recorded(NamedTuple):
+    """An event where it stands: in its stream, in the log, and in its commit.
+
+    *place* counts the events of its commit from 0.
+    """
 
     aggregate_id: str
     version: int
-    index: int
+    place: int
     at: str
     position: int
     event: Any

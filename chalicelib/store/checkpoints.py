@@ -159,10 +159,12 @@ class DynamoParking:
 
 
 def slot_key(reader: str, slot: int) -> Item:
+    """The key of a checkpoint."""
     return {"reader": {"S": reader}, "slot": {"N": str(slot)}}
 
 
 def marker_key(view: str, aggregate_id: str) -> Item:
+    """The key of a marker."""
     return {"view": {"S": view}, "aggregateId": {"S": aggregate_id}}
 
 
@@ -176,4 +178,5 @@ def of_view(view: str) -> Item:
 
 
 def marker_of(item: Item) -> Marker:
+    """The marker that an item holds."""
     return Marker(int(item["first"]["N"]), int(item["last"]["N"]), item["reason"]["S"])

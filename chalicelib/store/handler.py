@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from chalicelib.kernel import (
@@ -24,6 +24,9 @@ from chalicelib.store.loading import (
 from chalicelib.store.ports import EventStore
 
 ATTEMPTS = 12
+# Less than any caller waits. Nothing is decided on what was read later than that: the
+# caller may have asked again and been refused, and a late success would belie it.
+PATIENCE = timedelta(seconds=20)
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ class KeyReusedError(Exception):
 
 
 class ContentionError(Exception):
-    """Others were faster in every attempt."""
+    """Others were faster in every attempt that the time allowed."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +86,14 @@ class CommandHandler:
         `CommitTooLargeError`: then this call wrote nothing. Raises `Unavailable` if the
         outcome is unknown: a retry with the same command id tells it.
         """
+        started = self.clock()
         if request.opens:
             loaded = Loaded(0, request.aggregate.decider.initial)
         else:
             loaded = self._load(request, consistent=False)
         for attempt in range(1, ATTEMPTS + 1):
+            if self.clock() - started > PATIENCE:
+                break
             earlier = loaded.version_of(request.command_id)
             if earlier is not None:
                 version, body_hash = earlier

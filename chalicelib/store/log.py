@@ -57,8 +57,7 @@ class DynamoLog:
         next_head: Head,
         streams: Mapping[str, tuple[StreamEntry, StreamEntry]],
     ) -> bool:
-        writes = [self._put_block(block), self._move_head(head, next_head)]
-        writes += [self._move_stream(id_, *entries) for id_, entries in streams.items()]
+        writes = self.writes_of(block, head, next_head, streams)
         cancelled = self._client.exceptions.TransactionCanceledException
         try:
             with translated():
@@ -72,6 +71,17 @@ class DynamoLog:
                 return False
             raise Unavailable(", ".join(sorted(reasons))) from error
         return True
+
+    def writes_of(
+        self,
+        block: Block,
+        head: Head,
+        next_head: Head,
+        streams: Mapping[str, tuple[StreamEntry, StreamEntry]],
+    ) -> list[Item]:
+        """The transaction of `append`: block, head, and an update for each stream."""
+        moves = [self._move_stream(id_, *entries) for id_, entries in streams.items()]
+        return [self._put_block(block), self._move_head(head, next_head), *moves]
 
     def blocks(self, position: int, limit: int | None = None) -> Iterator[Block]:
         first = self._first_of_block_with(position)

@@ -37,7 +37,7 @@ class MemoryEvents:
 
     def range(self, aggregate_id: str, first: int, last: int) -> Sequence[Commit]:
         stream = self._streams.get(aggregate_id, {})
-        return [stream[v] for v in range(first, last + 1) if v in stream]
+        return [stream[v] for v in sorted(stream) if first <= v <= last]
 
     def scan(
         self, segment: int, segments: int, after: str | None, limit: int
@@ -130,7 +130,10 @@ class MemoryParking:
         }
 
     def park(self, view: str, aggregate_id: str, marker: Marker) -> bool:
-        return self._markers.setdefault((view, aggregate_id), marker) is marker
+        if (view, aggregate_id) in self._markers:
+            return False
+        self._markers[view, aggregate_id] = marker
+        return True
 
     def extend(self, view: str, aggregate_id: str, last: int) -> bool:
         held = self._markers.get((view, aggregate_id))

@@ -261,7 +261,7 @@ class Rival(MemoryEvents):
     def append(self, commit: Commit) -> Commit | None:
         if commit.actor == "test" and commit.version > 1 and self.times:
             self.times -= 1
-            rival = replace(commit, command_id=f"rival-{self.times}", actor="rival")
+            rival = commit._replace(command_id=f"rival-{self.times}", actor="rival")
             assert super().append(rival) is None
         return super().append(commit)
 
@@ -325,8 +325,8 @@ def test_a_snapshot_of_another_fold_is_passed_over_at_once() -> None:
     (poisoned,) = [c for c in commits(events) if c.snapshot is not None]
     assert poisoned.snapshot is not None
     # Were it used, the balance would be wrong by far.
-    events._streams[STREAM][poisoned.version] = replace(
-        poisoned, snapshot=poisoned.snapshot._replace(state={"status": "open", "balance": 10**9})
+    events._streams[STREAM][poisoned.version] = poisoned._replace(
+        snapshot=poisoned.snapshot._replace(state={"status": "open", "balance": 10**9})
     )
     new = Bank(events, fingerprint="new")
     with pytest.raises(Refused) as caught:
@@ -345,7 +345,7 @@ def test_a_snapshot_of_the_same_fold_is_used() -> None:
     (carrier,) = [c for c in commits(events) if c.snapshot is not None]
     assert carrier.snapshot is not None
     raised = {**carrier.snapshot.state, "balance": 10**9}
-    events._streams[STREAM][carrier.version] = replace(
-        carrier, snapshot=carrier.snapshot._replace(state=raised)
+    events._streams[STREAM][carrier.version] = carrier._replace(
+        snapshot=carrier.snapshot._replace(state=raised)
     )
     assert bank.do(debit(10**9)) == 32

@@ -1,0 +1,149 @@
+"""Commands: one way for all of them, from a table of what each takes and refuses."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+from uuid import UUID, uuid5
+
+from marshmallow import Schema
+
+from chalicelib.http.headers import (
+    IDEMPOTENCY_KEY,
+    IF_MATCH,
+    etag,
+    expected_versions,
+)
+from chalicelib.http.problems import Problem
+from chalicelib.http.routes import Answer, Call, Route
+from chalicelib.kernel import Aggregate
+from chalicelib.store.handler import Request, VersionMismatchError
+from chalicelib.store.ports import Unavailable
+
+# Ids that the server chooses are UUIDs of this name space: never change it.
+_NAMESPACE = UUID("6f2f0a3e-54f0-5d0f-9b5c-0f2b8a0c6f11")
+_TENANT = "main"
+# Until requests are authenticated.
+_ACTOR = "anonymous"
+
+_HEEDED = (IDEMPOTENCY_KEY, IF_MATCH)
+_GIVEN = ("ETag", "Location")
+_PROBLEMS = (
+    "version-mismatch",
+    "commit-too-large",
+    "key-reused",
+    "contention",
+    "outcome-unknown",
+)
+
+
+class Takes(NamedTuple):
+    """A row of a context's table: a body, the command made of it, and its refusals."""
+
+    summary: str
+    body: Schema
+    command: Callable[[Mapping[str, Any]], Any]
+    refusals: tuple[str, ...]
+
+
+def opening_route(aggregate: Aggregate, path: str, takes: Takes, returns: Schema) -> Route:
+    """POST *path* opens an aggregate; its id is the body's, or made of the key."""
+
+    def answer(call: Call) -> Answer:
+        id_field = f"{aggregate.category}_id"
+        key = call.body.get(id_field) or derived_id(f"POST {path}", call)
+        return execute(call, aggregate, key, takes.command(call.body), opens=True)
+
+    return Route(
+        "POST",
+        path,
+        f"open_{aggregate.category}",
+        takes.summary,
+        answer,
+        returns,
+        status=201,
+        gives=_GIVEN,
+        body=takes.body,
+        heeds=_HEEDED,
+        problems=(*_PROBLEMS, "key-required", *takes.refusals),
+    )
+
+
+def command_routes(
+    aggregate: Aggregate, path: str, returns: Schema, table: Mapping[str, Takes]
+) -> tuple[Route, ...]:
+    """POST *path*/{id}/ACTION for each action of *table*."""
+
+    def route(action: str, takes: Takes) -> Route:
+        def answer(call: Call) -> Answer:
+            return execute(call, aggregate, call.key, takes.command(call.body))
+
+        return Route(
+            "POST",
+            f"{path}/{{id}}/{action}",
+            f"{aggregate.category}_{action}",
+            takes.summary,
+            answer,
+            returns,
+            gives=_GIVEN,
+            aggregate=aggregate,
+            body=takes.body,
+            heeds=_HEEDED,
+            problems=(*_PROBLEMS, *takes.refusals),
+        )
+
+    return tuple(route(action, takes) for action, takes in table.items())
+
+
+def execute(
+    call: Call, aggregate: Aggregate, key: str, command: Any, *, opens: bool = False
+) -> Answer:
+    """Hands the command to the handler; a repeated one gives the same answer again."""
+    request = Request(
+        aggregate=aggregate,
+        aggregate_id=aggregate.stream(key, _TENANT),
+        command=command,
+        command_id=call.command_id,
+        body_hash=call.body_hash,
+        actor=_ACTOR,
+        correlation_id=call.correlation_id,
+        expected=expected_versions(call.headers.get(IF_MATCH.name), opens=opens),
+        opens=opens,
+    )
+    try:
+        version = call.services.handler.execute(request)
+    except VersionMismatchError as error:
+        # A precondition counts only where the request would succeed without it.
+        if error.version == 0 and not opens:
+            raise Problem(f"{aggregate.category}-missing") from error
+        raise
+    except Unavailable as error:
+        raise Problem(
+            "outcome-unknown",
+            "Send it again with this Idempotency-Key: it takes effect once.",
+            idempotencyKey=call.command_id,
+        ) from error
+    return Answer(
+        {f"{aggregate.category}Id": key, "version": version},
+        {"ETag": etag(version), "Location": location(call.route, key)},
+        201 if opens else 200,
+    )
+
+
+def derived_id(route: str, call: Call) -> str:
+    """The id of what a command opens without naming it: the same for every retry."""
+    client_key = call.headers.get(IDEMPOTENCY_KEY.name)
+    if client_key is None:
+        detail = "is required where the server chooses the id"
+        errors = [{"header": IDEMPOTENCY_KEY.name, "detail": detail}]
+        raise Problem("key-required", errors=errors)
+    return str(uuid5(_NAMESPACE, f"{_TENANT} {route} {client_key}"))
+
+
+def location(route: Route, key: str) -> str:
+    """Where the aggregate is, relative to the route of its command.
+
+    Relative, because nobody behind API Gateway knows how its stage or a custom domain
+    prefixes the path.
+    """
+    if "{id}" in route.path:
+        return f"../{key}"
+    return f"{route.path.rpartition('/')[2]}/{key}"

@@ -1,0 +1,1 @@
+"""Views: from the log into rows, in order, whatever fails."""

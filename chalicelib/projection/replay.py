@@ -1,0 +1,78 @@
+"""Views folded anew from the whole log, and how they differ from the live ones."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from chalicelib.kernel import View
+from chalicelib.kernel.commit import canonical
+from chalicelib.projection.fold import Folding, hears
+from chalicelib.projection.rows import NEVER, StoredRow
+from chalicelib.projection.runner import slices
+from chalicelib.store.ports import Log, Unavailable
+
+
+class Replayed(NamedTuple):
+    """A view as the log makes it, up to *position*.
+
+    *stopped* tells what it failed on, by stream; for an ordered view, which stops
+    whole, the stream is "".
+    """
+
+    rows: Mapping[str, StoredRow]
+    position: int
+    stopped: Mapping[str, str]
+
+
+class Difference(NamedTuple):
+    """A row that is not what the log makes of it: both as canonical JSON."""
+
+    key: str
+    replayed: str
+    live: str
+
+
+def replay(view: View, log: Log, progress: Callable[[int], None]) -> Replayed:
+    """Folds the whole log; only the view's rows are held in memory.
+
+    *progress* is told each position that was reached. Raises `Unavailable`.
+    """
+    end = log.head().next_position - 1
+    rows: dict[str, StoredRow] = {}
+    stopped: dict[str, str] = {}
+    position = -1
+    for _, position, commits in slices(
+        log.blocks(0), 0, wanted=lambda commit: hears(view, commit.aggregate_id)
+    ):
+        folding = Folding(view, commits, stopped)
+        rows |= folding.onto(rows)
+        stopped |= {scope: str(poison) for scope, poison in folding.poisons.items()}
+        progress(position)
+    if position < end:
+        raise Unavailable(f"the log does not show position {position + 1}")
+    return Replayed(rows, position, stopped)
+
+
+def compare(
+    replayed: Mapping[str, StoredRow], live: Iterable[tuple[str, StoredRow]]
+) -> Iterator[Difference]:
+    """The rows whose bytes or positions differ; one that is not there is "null" at -1.
+
+    A tombstone that is no longer there is no difference: tombstones are purged.
+    """
+    seen: set[str] = set()
+    for key, row in live:
+        seen.add(key)
+        yield from _difference(key, replayed.get(key, NEVER), row)
+    for key, row in replayed.items():
+        if key not in seen and row.row is not None:
+            yield from _difference(key, row, NEVER)
+
+
+def _difference(key: str, replayed: StoredRow, live: StoredRow) -> Iterator[Difference]:
+    texts = _text(replayed), _text(live)
+    if texts[0] != texts[1]:
+        yield Difference(key, *texts)
+
+
+def _text(row: StoredRow) -> str:
+    return canonical({"position": row.position, "row": row.row})

@@ -1,0 +1,104 @@
+"""What all runners share: slices of the log, one pass over rows, trying again."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, TypeVar
+
+from chalicelib.kernel import Commit, View
+from chalicelib.projection.fold import Folding, PoisonError
+from chalicelib.projection.rows import RowRejectedError, RowStore, Save
+from chalicelib.store.ports import Block, Unavailable
+
+ATTEMPTS = 8
+# About what one batch of rows should cost: a megabyte or two, a second or two.
+SLICE_EVENTS = 2_000
+
+Pause = Callable[[int], None]
+T = TypeVar("T")
+
+
+class Slice(NamedTuple):
+    """The log from position *first* to *last*: those of its commits that are wanted."""
+
+    first: int
+    last: int
+    commits: Sequence[tuple[int, Commit]]
+
+
+def slices(
+    blocks: Iterable[Block],
+    first: int,
+    last: int | None = None,
+    wanted: Callable[[Commit], bool] = lambda _: True,
+) -> Iterator[Slice]:
+    """*blocks* from position *first* to *last*, in slices of about `SLICE_EVENTS`.
+
+    The end may lie beyond *last*, at the end of its block. A hole ends it all: a page
+    of blocks is not read at one moment, so a later block can be seen before an earlier.
+    """
+    commits: list[tuple[int, Commit]] = []
+    following, events = first, 0
+    for block in blocks:
+        if block.first_position > following:
+            break
+        for position, commit in enumerate(block.commits, block.first_position):
+            if position >= following and wanted(commit):
+                commits.append((position, commit))
+                events += len(commit.events)
+        following = block.next_position
+        if events >= SLICE_EVENTS:
+            yield Slice(first, following - 1, commits)
+            first, commits, events = following, [], 0
+        if last is not None and following > last:
+            break
+    if following > first:
+        yield Slice(first, following - 1, commits)
+
+
+class Outcome(NamedTuple):
+    """What became of commits that were to go into rows.
+
+    *saved* says that every commit that could be folded is in its rows and visible.
+    *poisons* are the failures by scope, *rejected* the reasons why the store will not
+    take rows, by stream: then nothing is certain of the others.
+    """
+
+    saved: bool
+    poisons: Mapping[str, PoisonError]
+    rejected: Mapping[str, str]
+
+
+def project(view: View, rows: RowStore, commits: Iterable[tuple[int, Commit]]) -> Outcome:
+    """One pass: load the rows that *commits* touch, fold, save, make visible.
+
+    Must begin after the checkpoint was read: a row is then never older than it.
+    """
+    folding = Folding(view, commits)
+    keys = folding.keys
+    loaded = rows.load(keys) if keys and view.accumulates else {}
+    changed = folding.onto(loaded)
+    saves = [
+        Save(key, row, position, loaded[key] if view.accumulates else None)
+        for key, (row, position, _) in changed.items()
+    ]
+    try:
+        conflicts = rows.save(saves) if saves else set()
+    except RowRejectedError as error:
+        streams = folding.streams
+        rejected = {streams[key]: reason for key, reason in error.reasons.items()}
+        return Outcome(saved=False, poisons=folding.poisons, rejected=rejected)
+    # Also when nothing was saved: an earlier pass may have died before it came to this.
+    if keys and not conflicts:
+        rows.flush()
+    return Outcome(saved=not conflicts, poisons=folding.poisons, rejected={})
+
+
+def persistently(pause: Pause, what: str, once: Callable[[], T | None]) -> T:
+    """What *once* returns when it is not None; it is called up to `ATTEMPTS` times.
+
+    None means that others were faster. After the last attempt raises `Unavailable`.
+    """
+    for attempt in range(1, ATTEMPTS + 1):
+        if (result := once()) is not None:
+            return result
+        pause(attempt)
+    raise Unavailable(f"{what}: others were faster {ATTEMPTS} times")

@@ -1,0 +1,124 @@
+"""What every store of checkpoints and of parked streams promises."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from chalicelib.kernel import LANES
+from chalicelib.store.checkpoints import FEW_MARKERS, DynamoCheckpoints, DynamoParking
+from chalicelib.store.memory import MemoryCheckpoints, MemoryParking
+from chalicelib.store.ports import Checkpoints, Marker, Parking
+from tests.tables import create_tables, dynamodb_client
+
+A, B, C = "main/account-a", "main/account-b", "main/account-c"
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def checkpoints(request: pytest.FixtureRequest) -> Checkpoints:
+    if request.param == "memory":
+        return MemoryCheckpoints()
+    client = dynamodb_client(request.getfixturevalue("dynamodb_local"))
+    return DynamoCheckpoints(client, f"{create_tables(client)}-checkpoints")
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def parking(request: pytest.FixtureRequest) -> Parking:
+    if request.param == "memory":
+        return MemoryParking()
+    client = dynamodb_client(request.getfixturevalue("dynamodb_local"))
+    return DynamoParking(client, f"{create_tables(client)}-parked")
+
+
+def test_a_reader_begins_before_position_0(checkpoints: Checkpoints) -> None:
+    assert checkpoints.read("view", range(LANES)) == dict.fromkeys(range(LANES), -1)
+    assert checkpoints.read("view", []) == {}
+
+
+def test_a_checkpoint_moves_from_where_it_is(checkpoints: Checkpoints) -> None:
+    assert checkpoints.move("view", 3, -1, 0)
+    assert checkpoints.move("view", 3, 0, 10**15)
+    assert checkpoints.read("view", [2, 3]) == {2: -1, 3: 10**15}
+    assert checkpoints.read("other", [3]) == {3: -1}
+
+
+def test_a_checkpoint_moves_from_nowhere_else(checkpoints: Checkpoints) -> None:
+    assert not checkpoints.move("view", 0, 4, 5)
+    assert checkpoints.move("view", 0, -1, 5)
+    for old in (-1, 4, 6):
+        assert not checkpoints.move("view", 0, old, 9)
+    assert checkpoints.read("view", [0]) == {0: 5}
+
+
+def test_of_many_racing_moves_one_wins(checkpoints: Checkpoints) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        won = threads.map(lambda n: checkpoints.move("view", 0, -1, n), range(8))
+        assert sum(won) == 1
+
+
+def test_a_note_is_kept_beside_the_positions(checkpoints: Checkpoints) -> None:
+    assert checkpoints.note("sweeper") is None
+    checkpoints.write_note("sweeper", "ž")
+    checkpoints.write_note("sweeper", '[3,"ž"]')
+    assert checkpoints.note("sweeper") == '[3,"ž"]'
+    assert checkpoints.move("sweeper", 0, -1, 1)
+    assert checkpoints.note("sweeper") == '[3,"ž"]'
+    assert checkpoints.note("view") is None
+
+
+def test_a_parked_stream_is_found_in_its_view(parking: Parking) -> None:
+    assert parking.find("view", [A, B]) == {}
+    assert parking.park("view", A, Marker(3, 5, "because"))
+    assert parking.find("view", [A, B]) == {A: Marker(3, 5, "because")}
+    assert parking.find("view", [B]) == {}
+    assert parking.find("other", [A]) == {}
+
+
+def test_a_stream_is_parked_once(parking: Parking) -> None:
+    marker = Marker(3, 5, "because")
+    assert parking.park("view", A, marker)
+    assert not parking.park("view", A, marker)
+    assert not parking.park("view", A, Marker(1, 9, "other"))
+    assert parking.find("view", [A]) == {A: marker}
+
+
+def test_extending_only_raises_the_last_position(parking: Parking) -> None:
+    parking.park("view", A, Marker(3, 5, "because"))
+    assert parking.extend("view", A, 9)
+    assert parking.extend("view", A, 7)
+    assert parking.extend("view", A, 9)
+    assert parking.find("view", [A]) == {A: Marker(3, 9, "because")}
+
+
+def test_a_stream_that_is_not_parked_is_not_extended(parking: Parking) -> None:
+    assert not parking.extend("view", A, 9)
+    assert parking.find("view", [A]) == {}
+
+
+def test_a_marker_is_released_only_at_the_position_that_was_read(
+    parking: Parking,
+) -> None:
+    parking.park("view", A, Marker(3, 5, "because"))
+    parking.extend("view", A, 6)
+    assert not parking.release("view", A, 5)
+    assert parking.find("view", [A]) == {A: Marker(3, 6, "because")}
+    assert parking.release("view", A, 6)
+    assert not parking.release("view", A, 6)
+    assert parking.find("view", [A]) == {}
+
+
+def test_everything_parked_can_be_listed(parking: Parking) -> None:
+    parking.park("view", A, Marker(1, 1, "x"))
+    parking.park("view", B, Marker(2, 2, "y"))
+    parking.park("other", A, Marker(3, 3, "z"))
+    of_view = [("view", A, Marker(1, 1, "x")), ("view", B, Marker(2, 2, "y"))]
+    assert sorted(parking.all("view")) == of_view
+    assert sorted(parking.all()) == [("other", A, Marker(3, 3, "z")), *of_view]
+
+
+def test_a_stream_is_found_among_very_many(parking: Parking) -> None:
+    streams = [f"main/account-{n:03}" for n in range(FEW_MARKERS + 20)]
+    for stream in streams:
+        parking.park("view", stream, Marker(1, 1, "x"))
+    assert set(parking.find("view", [streams[-1], C])) == {streams[-1]}
+    assert set(parking.find("view", [*streams, C])) == set(streams)
+    assert len(list(parking.all("view"))) == len(streams)

@@ -1,0 +1,120 @@
+"""The app over memory: the real handler, log, runners and views, at a standing clock."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from chalicelib import wiring
+from chalicelib.contexts.registry import VIEWS
+from chalicelib.kernel import Commit
+from chalicelib.projection.freshness import Freshness
+from chalicelib.relay.sequencer import Sequencer
+from chalicelib.store.handler import CommandHandler
+from chalicelib.store.memory import (
+    MemoryCheckpoints,
+    MemoryEvents,
+    MemoryLog,
+    MemoryParking,
+)
+from chalicelib.store.ports import EventStore
+from tests.bank import Clock
+from tests.http.findable import FindableRows
+from tests.http.gateway import Gateway
+from tests.http.samples import opening
+
+if TYPE_CHECKING:
+    from chalicelib.projection.rows import RowStore
+
+
+class Silent:
+    """A doorbell that nobody hears."""
+
+    def ring(self, function: str) -> None:
+        pass
+
+
+@dataclass
+class Bank(Gateway):
+    """The app, and what lies under it."""
+
+    events: EventStore = field(default_factory=MemoryEvents)
+    clock: Clock = field(default_factory=Clock)
+    waited: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.log = MemoryLog()
+        self.checkpoints = MemoryCheckpoints()
+        self.parking = MemoryParking()
+        self.rows: dict[str, RowStore] = {name: FindableRows() for name in VIEWS}
+        self.health: dict[str, object] = {"events": True, "log": True, "search": True}
+        self.use(self.events)
+
+    def use(self, events: Any) -> None:
+        """Puts *events*, an `EventStore`, under the app."""
+        wiring.use(
+            wiring.Services(
+                wiring.Settings({}),
+                events=events,
+                handler=CommandHandler(events, {"account": "fold-1"}, self.clock, still),
+                log=self.log,
+                checkpoints=self.checkpoints,
+                parking=self.parking,
+                rows=self.rows.__getitem__,
+                freshness=Freshness(
+                    self.log,
+                    self.checkpoints,
+                    self.parking,
+                    Silent(),
+                    lambda: self.waited,
+                    self._wait,
+                ),
+                health=lambda: self.health,
+            )
+        )
+
+    def settle(self) -> None:
+        """Brings everything that was written into the log and the views."""
+        held, _ = self.events.scan(0, 1, None, 10**6)
+        Sequencer(self.events, self.log, still, lambda _: None).sequence(dict(sorted(held)))
+        services = wiring.services()
+        for view in VIEWS.values():
+            make = services.ordered if view.order == "ordered" else services.partitioned
+            while make(view.name).catch_up(100):
+                pass
+
+    def open(self, key: str = "a", currency: str = "CZK", limit: str | None = None) -> None:
+        """Opens an account."""
+        body = opening(accountId=key, currency=currency)
+        if limit is not None:
+            body["creditLimit"] = {"amount": limit, "currency": currency}
+        assert self.post("/accounts", body).status == 201
+
+    def pages(self, url: str) -> list[list[dict[str, Any]]]:
+        """All pages of a list, each asked for with the cursor of the one before."""
+        answer = self.get(url)
+        found = [answer.json["items"]]
+        while answer.json["next"] is not None:
+            answer = self.get(f"{url}&cursor={answer.json['next']}")
+            found.append(answer.json["items"])
+        return found
+
+    def stream(self, key: str = "a") -> list[Commit]:
+        """An account's commits."""
+        return list(self.events.range(f"main/account-{key}", 1, 10**6))
+
+    def written(self) -> int:
+        """How many commits there are in all."""
+        return len(self.events.scan(0, 1, None, 10**6)[0])
+
+    def _wait(self, seconds: float) -> None:
+        self.waited += seconds
+
+
+def still(_attempt: int) -> None:
+    """Waits for nobody."""
+
+
+@pytest.fixture
+def bank() -> Bank:
+    return Bank()

@@ -1,0 +1,64 @@
+"""Rows in memory that can be found, by the part of the Query DSL that http/ speaks."""
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+from chalicelib.kernel import Row
+from chalicelib.projection.memory import MemoryRows
+from chalicelib.projection.search import Found
+
+
+class FindableRows(MemoryRows):
+    """`SearchRows` in memory."""
+
+    def find(
+        self, query: dict[str, Any], sort: list[Any], after: list[Any] | None, size: int
+    ) -> Found:
+        order = [*sort, {"key": "asc"}]
+        held = [
+            ({"key": key, "position": stored.position, **stored.row})
+            for key, stored in self.scan()
+            if stored.row is not None
+        ]
+        hits = [row for row in held if all(fits(row, f) for f in query["bool"]["filter"])]
+        for by in reversed(order):
+            ((name, direction),) = by.items()
+            hits.sort(key=lambda row: row[name], reverse=direction == "desc")
+        if after is not None:
+            hits = [row for row in hits if follows(values(row, order), after, order)]
+        page = hits[:size]
+        assert all(follows(values(b, order), values(a, order), order) for a, b in pairwise(page))
+        total = sum(all(fits(row, f) for f in query["bool"]["filter"]) for row in held)
+        return Found(page, [values(row, order) for row in page], total)
+
+
+def values(row: Row, order: list[Any]) -> list[Any]:
+    return [row[name] for by in order for name in by]
+
+
+def follows(row: list[Any], after: list[Any], order: list[Any]) -> bool:
+    for mine, its, by in zip(row, after, order, strict=True):
+        if mine != its:
+            ascending = "asc" in by.values()
+            return bool(mine > its) if ascending else bool(mine < its)
+    return False
+
+
+def fits(row: Row, condition: Mapping[str, Any]) -> bool:
+    match condition:
+        case {"term": term}:
+            return all(row[name] == value for name, value in term.items())
+        case {"range": {"valueDate": bounds}}:
+            return within(row["valueDate"], bounds)
+        case {"range": {"amount": bounds}}:
+            return within(row["amount"], bounds)
+        case {"multi_match": {"query": words, "fields": names, "operator": "and"}}:
+            text = " ".join(row[name] or "" for name in names).lower().replace("-", " ")
+            return all(word in text.split() for word in words.lower().split())
+        case other:
+            raise AssertionError(other)
+
+
+def within(value: Any, bounds: Mapping[str, Any]) -> bool:
+    return all(value >= b if side == "gte" else value <= b for side, b in bounds.items())

@@ -1,0 +1,127 @@
+"""The description: valid, whole, and made of what serves the routes."""
+
+import ast
+import subprocess
+import sys
+from itertools import product
+from pathlib import Path
+
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from app import app
+from chalicelib.contexts.account.domain import (
+    Account,
+    Book,
+    Booking,
+    Close,
+    Command,
+    Freeze,
+    Open,
+    Unfreeze,
+    decide,
+)
+from chalicelib.http.api import ROUTES
+from chalicelib.http.problems import PROBLEMS
+from chalicelib.http.unserved import PATHS
+from chalicelib.kernel import Refused
+from tests.http.conftest import Bank
+from tests.http.gateway import DOCUMENT
+
+HTTP = Path(__file__).parents[2] / "chalicelib" / "http"
+
+
+def test_the_description_is_valid_openapi_3_1(bank: Bank) -> None:
+    served = bank.get("/openapi.json")
+    assert served.status == 200
+    assert served.json["openapi"] == "3.1.0"
+    OpenAPIV31SpecValidator(served.json).validate()
+
+
+def test_every_route_of_the_app_is_described_and_no_other() -> None:
+    served = {
+        (method, path)
+        for path, methods in app.routes.items()
+        if path not in PATHS
+        for method in methods
+    }
+    described = {
+        (method.upper(), path) for path, methods in DOCUMENT["paths"].items() for method in methods
+    }
+    assert served == described == {(route.method, route.path) for route in ROUTES}
+
+
+def test_every_parameter_and_member_has_a_description_or_a_type() -> None:
+    for methods in DOCUMENT["paths"].values():
+        for operation in methods.values():
+            assert operation["summary"]
+            for parameter in operation["parameters"]:
+                assert parameter["schema"]
+
+
+def test_every_problem_that_http_raises_is_in_the_table() -> None:
+    raised = {
+        call.args[0].value
+        for file in HTTP.glob("*.py")
+        for call in ast.walk(ast.parse(file.read_text()))
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Name)
+        and call.func.id in ("Problem", "refused")
+        and isinstance(call.args[0], ast.Constant)
+    }
+    assert raised <= set(PROBLEMS)
+
+
+BOOKINGS = [
+    Book((Booking(direction, amount, currency, "1993-01-03"),))
+    for direction in ("credit", "debit")
+    for amount in (1, 10**18)
+    for currency in ("CZK", "EUR")
+]
+COMMANDS = [Open("Ada", "CZK", "current"), *BOOKINGS, Freeze(), Unfreeze(), Close()]
+STATES = [
+    Account(status, "CZK" if status != "missing" else "", balance)
+    for status in ("missing", "open", "frozen", "closed")
+    for balance in (0, 5)
+]
+
+
+@pytest.mark.parametrize(("command", "state"), list(product(COMMANDS, STATES)))
+def test_every_refusal_of_the_rules_is_described_for_its_route(
+    command: Command, state: Account
+) -> None:
+    path = {
+        Open: "/accounts",
+        Book: "/accounts/{id}/bookings",
+        Freeze: "/accounts/{id}/freeze",
+        Unfreeze: "/accounts/{id}/unfreeze",
+        Close: "/accounts/{id}/close",
+    }[type(command)]
+    (route,) = (r for r in ROUTES if (r.method, r.path) == ("POST", path))
+    assert refusal_of(command, state) in {None, *route.problems}
+
+
+def refusal_of(command: Command, state: Account) -> str | None:
+    try:
+        decide(command, state)
+    except Refused as refusal:
+        return refusal.code
+    return None
+
+
+def test_every_problem_of_a_route_is_described() -> None:
+    everywhere = {"no-such-route", "method-not-allowed"}
+    described = str(DOCUMENT["paths"])
+    assert {c for c in PROBLEMS if f"`{c}`" not in described} == everywhere
+
+
+def test_a_command_imports_nothing_that_only_descriptions_and_searches_need() -> None:
+    code = "import sys, app; print({'apispec', 'opensearchpy', 'boto3', 'yaml'} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=HTTP.parents[1],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "set()"

@@ -1,0 +1,180 @@
+"""Paths, methods, failures and the log: what every route has in common."""
+
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from chalicelib.http.log import log
+from chalicelib.kernel import Commit
+from chalicelib.store.memory import MemoryEvents
+from chalicelib.store.ports import Unavailable
+from tests.http.conftest import Bank
+from tests.http.samples import booking
+
+# --- paths and methods
+
+
+@pytest.mark.parametrize("path", ["/accounts/%61-1", "/accounts/a%2D1", "/accounts/a-1"])
+def test_an_id_in_a_path_is_decoded(bank: Bank, path: str) -> None:
+    bank.open("a-1")
+    bank.settle()
+    assert bank.get(path).json["accountId"] == "a-1"
+    assert bank.post(f"{path}/freeze").json["accountId"] == "a-1"
+
+
+@pytest.mark.parametrize(
+    "key", ["a%2Fb", "a%20", "a%00", "%C3%A4", "%FF", "%", "a.b", "a" * 65, "a%0A", "%2561"]
+)
+@pytest.mark.parametrize("rest", ["", "/events"])
+def test_what_cannot_be_an_id_names_no_account(bank: Bank, key: str, rest: str) -> None:
+    answer = bank.get(f"/accounts/{key}{rest}")
+    assert (answer.status, answer.code) == (404, "account-missing")
+    answer = bank.post(f"/accounts/{key}/freeze")
+    assert (answer.status, answer.code) == (404, "account-missing")
+
+
+@pytest.mark.parametrize("path", ["/", "/nothing", "/accounts/a/b/c", "/nothing?x=1"])
+def test_a_path_without_a_route_is_not_found(bank: Bank, path: str) -> None:
+    answer = bank.get(path)
+    assert (answer.status, answer.code) == (404, "no-such-route")
+    assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("DELETE", "/accounts/a", "GET"),
+        ("PUT", "/accounts", "GET, POST"),
+        ("GET", "/accounts/a/credits", "POST"),
+        ("PATCH", "/bookings", "GET"),
+        ("HEAD", "/health", "GET"),
+        ("OPTIONS", "/totals/", "GET"),
+    ],
+)
+def test_a_method_without_a_route_is_not_allowed(
+    bank: Bank, method: str, path: str, allowed: str
+) -> None:
+    answer = bank.send(method, path)
+    assert (answer.status, answer.code) == (405, "method-not-allowed")
+    assert answer.headers["Allow"] == allowed
+
+
+# --- failures
+
+
+class Failing:
+    """Any port in which every call fails."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*_: Any, **__: Any) -> Any:
+            raise self._error
+
+        return call
+
+
+class BusyError(Unavailable):
+    """One storage's way to be unavailable."""
+
+
+@pytest.mark.parametrize("kind", [Unavailable, BusyError])
+def test_a_storage_that_does_not_answer_is_a_reason_to_try_again(
+    bank: Bank, kind: type[Unavailable]
+) -> None:
+    bank.use(Failing(kind("secret table name")))
+    read, written = bank.get("/accounts/a/events"), bank.post("/accounts/a/freeze")
+    assert (read.status, read.code) == (503, "unavailable")
+    assert (written.status, written.code) == (503, "outcome-unknown")
+    assert "secret" not in read.text + written.text
+
+
+def test_what_nobody_foresaw_is_logged_and_not_told(
+    bank: Bank, lines: list[dict[str, Any]]
+) -> None:
+    bank.use(Failing(ZeroDivisionError("secret detail")))
+    for answer in (bank.get("/accounts/a/events"), bank.post("/accounts/a/freeze")):
+        assert (answer.status, answer.code) == (500, "internal-error")
+        assert "secret" not in answer.text
+    assert all("ZeroDivisionError: secret detail" in line["error"] for line in lines)
+    assert all("Traceback" in line["error"] for line in lines)
+
+
+def test_commands_that_are_always_overtaken_give_up(bank: Bank) -> None:
+    class Overtaken(MemoryEvents):
+        def append(self, commit: Commit) -> Commit | None:
+            held = self.range(commit.aggregate_id, commit.version - 1, commit.version)
+            return held[-1] if commit.version > 1 else super().append(commit)
+
+    bank.use(Overtaken())
+    bank.open()
+    answer = bank.post("/accounts/a/freeze")
+    assert (answer.status, answer.code) == (503, "contention")
+    assert answer.headers["Retry-After"] == "1"
+
+
+# --- health
+
+
+def test_health_tells_what_works(bank: Bank) -> None:
+    answer = bank.get("/health")
+    assert answer.status == 200
+    assert answer.json["checks"] == {"events": "ok", "log": "ok", "search": "ok"}
+
+
+def test_health_tells_what_fails_and_not_why(bank: Bank, lines: list[dict[str, Any]]) -> None:
+    bank.health["search"] = "connection refused by 10.0.0.1"
+    answer = bank.get("/health")
+    assert (answer.status, answer.code) == (503, "unhealthy")
+    assert answer.json["checks"] == {"events": "ok", "log": "ok", "search": "failing"}
+    assert "10.0.0.1" not in answer.text
+    assert lines[0]["failing"] == {"search": "connection refused by 10.0.0.1"}
+
+
+# --- the log
+
+
+@pytest.fixture
+def lines() -> Iterator[list[dict[str, Any]]]:
+    """What is logged, line by line."""
+    written: list[dict[str, Any]] = []
+
+    class Keeping(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            written.append(json.loads(record.getMessage()))
+
+    handler = Keeping()
+    log.addHandler(handler)
+    yield written
+    log.removeHandler(handler)
+
+
+def test_each_request_is_one_line_without_personal_data(
+    bank: Bank, lines: list[dict[str, Any]]
+) -> None:
+    bank.open("ada-lovelace")
+    lines.clear()
+    bank.post(
+        "/accounts/ada-lovelace/credits",
+        booking(purpose="secret"),
+        idempotency_key="ada@example.org",
+        x_correlation_id="trace-1",
+    )
+    (line,) = lines
+    assert line.pop("milliseconds") >= 0
+    assert len(line.pop("command")) == 16
+    assert line == {
+        "method": "POST",
+        "route": "/accounts/{id}/credits",
+        "status": 200,
+        "correlationId": "trace-1",
+    }
+
+
+def test_a_refused_request_is_logged_with_its_code(bank: Bank, lines: list[dict[str, Any]]) -> None:
+    bank.post("/accounts/a/freeze")
+    assert lines[0]["code"] == "account-missing"

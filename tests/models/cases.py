@@ -1,0 +1,338 @@
+"""Every run of the models: a sentence, a size with its rules, and the verdict."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from . import archiving, pruning, rows, sequencer
+from .archiving import Archiving
+from .checker import LIMIT, Result
+from .pruning import Pruning
+from .publishing import FOLD, Publishing
+from .rows import Commit, Rows
+from .sequencer import Sequencer
+
+HOLDS = "holds"
+STUCK = "cannot always complete"
+
+
+class Model(Protocol):
+    """A size of a model with the rules in force."""
+
+    def check(self, limit: int = LIMIT) -> Result:
+        """Visit every state, or stop at the first violation."""
+        ...
+
+
+class Case(NamedTuple):
+    """One run; `verdict` is HOLDS, STUCK or a violation's name; `least` counts states."""
+
+    sentence: str
+    model: Model
+    verdict: str = HOLDS
+    least: int = 0
+
+
+def verdict(result: Result) -> str:
+    """Say in a word or a name what a search found."""
+    if result.violation:
+        return result.violation.name
+    return HOLDS if result.can_always_complete else STUCK
+
+
+ONE_CAUSE = {(1, 1): ((0, 1),)}
+ROWS_FIRST: tuple[rows.Read, ...] = ("rows", "marker", "checkpoint")
+SHORT = ((0, 1), (0, 0), (0,))
+TINY = ((0, 1), (0,))
+THREE = (Commit(0), Commit(1), Commit(0))
+DELETED = (Commit(0), Commit(0, deletes=True), Commit(1))
+REOPENED = (Commit(0), Commit(0, deletes=True), Commit(0))
+PAIR = (Commit(0), Commit(0))
+TRIPLE = (Commit(0), Commit(0), Commit(0))
+
+
+def _parking(
+    reads: tuple[rows.Read, ...] = ("checkpoint", "rows", "marker"),
+    save: rows.Save = "loaded",
+    raises: rows.Raises = "if parked",
+    **rules: bool,
+) -> Rows:
+    return Rows(PAIR, (0,), poison=0, redrives=1, reads=reads, save=save, raises=raises, **rules)
+
+
+SEQUENCER = (
+    Case("two relays, batches of two, the design's rules", Sequencer((2, 1)), least=14_000),
+    Case(
+        "two relays read the registry before the head",
+        Sequencer((2, 1), reads="registry first"),
+        least=14_000,
+    ),
+    Case("two relays, every read arbitrarily stale", Sequencer((1, 1), reads="stale"), least=2_000),
+    Case("stale reads of the events table", Sequencer((2, 1), stale_events=True), least=14_000),
+    Case(
+        "a cause that is nowhere holds back its stream alone",
+        Sequencer((2, 1), {(0, 1): ((1, 5),)}),
+        least=2_000,
+    ),
+    Case(
+        "a lost answer taken for a success, the head's hash compared",
+        Sequencer((1, 1, 1), ONE_CAUSE, believes_lost_answers=True),
+        least=40_000,
+    ),
+    Case(
+        "a condition on the block alone, while nothing is pruned",
+        Sequencer(batch=1, head_condition="none", block_condition=True),
+        least=14_000,
+    ),
+    Case(
+        "no condition on the registry, fresh reads, the head read first",
+        Sequencer(batch=1, registry_condition=False),
+        least=14_000,
+    ),
+    Case(
+        "no condition on head or block",
+        Sequencer(batch=1, head_condition="none"),
+        sequencer.OVERWRITTEN,
+    ),
+    Case(
+        "a lost answer taken for a success, a condition on the block alone",
+        Sequencer((2, 1), head_condition="none", block_condition=True, believes_lost_answers=True),
+        sequencer.HOLE,
+    ),
+    Case(
+        "a lost answer taken for a success, the head compared without its hash",
+        Sequencer((1, 1, 1), ONE_CAUSE, head_condition="position", believes_lost_answers=True),
+        sequencer.BROKEN_CHAIN,
+    ),
+    Case(
+        "no condition on the registry, which is read before the head",
+        Sequencer(batch=1, reads="registry first", registry_condition=False),
+        sequencer.TWICE,
+    ),
+    Case(
+        "no condition on the registry, stale reads",
+        Sequencer(batch=1, reads="stale", registry_condition=False),
+        sequencer.TWICE,
+    ),
+    Case("no gap pull", Sequencer(batch=1, gap_pull=False), sequencer.GAP),
+    Case("no causal pull", Sequencer(batch=1, causal_pull=False), sequencer.CAUSAL),
+)
+
+PUBLISHING = (
+    Case("two readers, one relay, any loss, with the sweeper", Publishing(TINY), least=10_000),
+    Case(
+        "stale checkpoints and short reads of the log", Publishing(TINY, stale=True), least=10_000
+    ),
+    Case("two relays publish", Publishing(TINY, relays=2, readers=1), least=5_000),
+    Case("a bus that delivers nothing", Publishing(SHORT, bus_delivers=False), least=10_000),
+    Case(
+        "the mark moved before the records are put",
+        Publishing(TINY, mark_after_records=False),
+        least=5_000,
+    ),
+    Case(
+        "no sweeper", Publishing(SHORT, readers=1, sweeps_relays=False, sweeps_views=False), STUCK
+    ),
+    Case(
+        "a sweeper that looks at the mark only",
+        Publishing(SHORT, readers=1, sweeps_views=False),
+        STUCK,
+    ),
+    Case(
+        "a sweeper that looks at the views only",
+        Publishing(SHORT, readers=1, sweeps_relays=False),
+        STUCK,
+    ),
+    Case("a reader that does not drop what was seen", Publishing(SHORT, drops_seen=False), FOLD),
+    Case("a reader that does not notice gaps", Publishing(SHORT, notices_gaps=False), FOLD),
+    Case(
+        "no compare-and-set on the checkpoint", Publishing(SHORT, checkpoint_condition=False), FOLD
+    ),
+    Case(
+        "a record applied after a heal that came back short",
+        Publishing(SHORT, stale=True, rereads_after_short_heal=False),
+        FOLD,
+    ),
+)
+
+ROWS = (
+    Case("two functions, two rows, the design's rules", Rows(THREE), least=6_000),
+    Case("stale reads of rows", Rows(THREE, stale_rows=True), least=12_000),
+    Case("rows deleted with tombstones", Rows(DELETED), least=5_000),
+    Case("rows deleted and opened again", Rows(REOPENED, stale_rows=True), least=5_000),
+    Case(
+        "rows read before the checkpoint, where no stream is ever parked",
+        Rows(THREE, reads=ROWS_FIRST),
+        least=8_000,
+    ),
+    Case(
+        "saved on a lower position, the checkpoint read first, fresh reads",
+        Rows(THREE, save="lower"),
+        least=7_000,
+    ),
+    Case(
+        "no compare-and-set on the checkpoint: the rows alone stay right",
+        Rows(THREE, checkpoint_condition=False, checkpoint_may_go_back=True),
+        least=7_000,
+    ),
+    Case("parking and redriving, the design's rules", _parking(), least=50_000),
+    Case(
+        "the marker raised without a condition, which puts it back",
+        _parking(raises="upsert"),
+        least=50_000,
+    ),
+    Case(
+        "saved on a lower position, rows read before the checkpoint",
+        Rows(THREE, reads=ROWS_FIRST, save="lower"),
+        rows.FOLD,
+    ),
+    Case(
+        "saved on a lower position, stale reads of rows",
+        Rows(THREE, save="lower", stale_rows=True),
+        rows.FOLD,
+    ),
+    Case("saved on a lower position, a stream is redriven", _parking(save="lower"), rows.FOLD),
+    Case(
+        "no compare-and-set on the checkpoint", Rows(THREE, checkpoint_condition=False), rows.BACK
+    ),
+    Case("rows deleted without a tombstone", Rows(DELETED, tombstones=False), rows.BEHIND),
+    Case(
+        "rows and marker read before the checkpoint, a stream is parked",
+        _parking(ROWS_FIRST),
+        rows.FOLD,
+    ),
+    Case(
+        "the marker read before the checkpoint",
+        _parking(("marker", "checkpoint", "rows")),
+        rows.FOLD,
+    ),
+    Case("stale reads of the marker", _parking(stale_marker=True), rows.FOLD),
+    Case(
+        "the checkpoint moved before the stream is parked", _parking(parks_first=False), rows.BEHIND
+    ),
+    Case("a raise of a marker that has gone is ignored", _parking(raises="ignore"), rows.BEHIND),
+    Case(
+        "a redrive without a condition on the marker",
+        _parking(redrive_condition=False),
+        rows.BEHIND,
+    ),
+)
+
+PRUNING = (
+    Case("two views, three functions, one pruner", Pruning(), least=20_000),
+    Case("two pruners", Pruning(readers=(0,), pruners=2), least=2_500),
+    Case("two relays, one with an old head", Pruning(2, relays=2, readers=(0,)), least=300),
+    Case(
+        "a view joins late and falls back on segments",
+        Pruning(readers=(0, 1), late_view=True),
+        least=9_000,
+    ),
+    Case(
+        "a reader that does not check continuity, pruned below every checkpoint",
+        Pruning(2, continuity=False),
+        least=3_000,
+    ),
+    Case("pruned beyond a checkpoint", Pruning(2, bound="the first checkpoint"), STUCK),
+    Case(
+        "pruned beyond a checkpoint, a reader that does not check continuity",
+        Pruning(2, bound="the first checkpoint", continuity=False),
+        pruning.SKIPPED,
+    ),
+    Case("blocks deleted before the copy is verified", Pruning(2, verifies=False), pruning.LOST),
+    Case(
+        "appended on condition of the block alone, at a pruned key",
+        Pruning(2, relays=2, readers=(0,), appends_on="the block"),
+        pruning.OVERWRITTEN,
+    ),
+    Case(
+        "no compare-and-set on the checkpoint: it goes back below what was pruned",
+        Pruning(2, checkpoint_condition=False),
+        STUCK,
+    ),
+    Case(
+        "a late view that falls back on segments only at first",
+        Pruning(readers=(0, 1), late_view=True, falls_back="at first"),
+        STUCK,
+    ),
+)
+
+ARCHIVING = (
+    Case("two epochs, two writers, one archiver", Archiving(), least=1_100),
+    Case("two archivers", Archiving(archivers=2), least=6_000),
+    Case("three epochs, one of a single commit", Archiving((1, 3, 4), archivers=2), least=8_000),
+    Case("archived before it is logged", Archiving(only_logged=False), archiving.UNLOGGED),
+    Case("commits deleted before the copy is verified", Archiving(verifies=False), archiving.LOST),
+    Case("version 1 freed", Archiving(keeps_version_1=False), archiving.TAKEN),
+    Case("a key freed while a late writer is still alive", Archiving(grace=False), archiving.TAKEN),
+    Case("the tombstone put after the deletes", Archiving(tombstone_first=False), archiving.TAKEN),
+    Case(
+        "the tombstone put without a condition, by a slow archiver",
+        Archiving(archivers=2, tombstone_condition=False),
+        archiving.TAKEN,
+    ),
+    Case("deleted newest first", Archiving(deletes="newest first"), archiving.TAKEN),
+    Case(
+        "an epoch deleted while an older one is half deleted",
+        Archiving(deletes="its own epoch"),
+        archiving.TAKEN,
+    ),
+    Case(
+        "a resumed run copies what is left over the whole copy",
+        Archiving(copies_if_absent=False),
+        archiving.LOST,
+    ),
+)
+
+SUITE = (*SEQUENCER, *PUBLISHING, *ROWS, *PRUNING, *ARCHIVING)
+
+DEEP = (
+    Case("two streams of two, batches of two", Sequencer(), least=240_000),
+    Case(
+        "two streams of two, every read arbitrarily stale",
+        Sequencer(batch=1, reads="stale"),
+        least=130_000,
+    ),
+    Case(
+        "two streams, batches of two, every read arbitrarily stale",
+        Sequencer((2, 1), reads="stale"),
+        least=70_000,
+    ),
+    Case(
+        "two streams of two, batches of two, every read arbitrarily stale",
+        Sequencer(reads="stale"),
+        least=1_000_000,
+    ),
+    Case("three relays", Sequencer((2, 1), relays=3, batch=1), least=20_000),
+    Case("three relays, two streams of two", Sequencer(relays=3, batch=1), least=100_000),
+    Case("three streams, batches of two", Sequencer((1, 1, 1), ONE_CAUSE), least=40_000),
+    Case("three blocks, two readers", Publishing(SHORT), least=190_000),
+    Case(
+        "three blocks, stale checkpoints and short reads",
+        Publishing(SHORT, stale=True),
+        least=400_000,
+    ),
+    Case("four blocks, one of another lane only", Publishing(), least=300_000),
+    Case("three blocks, two relays", Publishing(SHORT, relays=2), least=1_500_000),
+    Case("four commits, three functions", Rows(functions=3), least=100_000),
+    Case(
+        "parking in a stream of three commits",
+        Rows(TRIPLE, (0,), poison=1, redrives=1),
+        least=200_000,
+    ),
+    Case(
+        "parking a stream of two rows",
+        Rows((Commit(0), Commit(1)), (0, 0), poison=0, redrives=1),
+        least=200_000,
+    ),
+    Case("parking, two redrives", Rows(PAIR, (0,), poison=0, redrives=2), least=100_000),
+    Case("parking, stale reads of rows", _parking(stale_rows=True), least=70_000),
+    Case("parking beside another stream", Rows(THREE, poison=0, redrives=1), least=100_000),
+    Case("parking a row that is deleted", Rows(DELETED, poison=1, redrives=1), least=100_000),
+    Case("two views, two pruners, two relays", Pruning(relays=2, pruners=2), least=100_000),
+    Case(
+        "four blocks, a late view, two pruners",
+        Pruning(4, readers=(0, 1), pruners=2, late_view=True),
+        least=100_000,
+    ),
+    Case("three writers, two archivers, three epochs", Archiving((2, 4, 5), 3, 2), least=20_000),
+)

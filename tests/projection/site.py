@@ -1,0 +1,108 @@
+"""A view's storage in memory, and runners on it that can be interrupted at any call."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from chalicelib.kernel import View
+from chalicelib.projection.memory import MemoryRows
+from chalicelib.projection.ordered import OrderedRunner
+from chalicelib.projection.partitioned import PartitionedRunner
+from chalicelib.projection.replay import Difference, compare, replay
+from chalicelib.projection.rows import StoredRow
+from chalicelib.store.memory import MemoryCheckpoints, MemoryParking
+from tests.builders import LogBuilder
+
+
+class CrashError(Exception):
+    """The function died."""
+
+
+def crash() -> None:
+    raise CrashError
+
+
+class Interruption:
+    """Something that happens once, before or after the *at*-th call to any port."""
+
+    def __init__(self, at: int, act: Callable[[], object], *, after: bool = False) -> None:
+        self.calls = 0
+        self._at = at
+        self._act = act
+        self._after = after
+
+    @property
+    def happened(self) -> bool:
+        return self.calls >= self._at
+
+    def around(self, port: Any) -> Any:
+        """*port*, whose calls count."""
+        return _Interrupted(port, self)
+
+    def call(self, method: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+        self.calls += 1
+        due = self.calls == self._at
+        if due and not self._after:
+            self._act()
+        answer = method(*args)
+        if due and self._after:
+            self._act()
+        return answer
+
+
+class _Interrupted:
+    def __init__(self, port: Any, interruption: Interruption) -> None:
+        self._port = port
+        self._interruption = interruption
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self._port, name)
+        return lambda *args: self._interruption.call(method, args)
+
+
+NEVER = Interruption(0, crash)
+
+
+@dataclass
+class Site:
+    """One view's rows, checkpoints and markers, beside a log."""
+
+    story: LogBuilder = field(default_factory=LogBuilder)
+    rows: MemoryRows = field(default_factory=MemoryRows)
+    checkpoints: MemoryCheckpoints = field(default_factory=MemoryCheckpoints)
+    parking: MemoryParking = field(default_factory=MemoryParking)
+
+    def partitioned(self, view: View, interruption: Interruption = NEVER) -> PartitionedRunner:
+        around = interruption.around
+        return PartitionedRunner(
+            view,
+            around(self.rows),
+            around(self.story.log),
+            around(self.checkpoints),
+            around(self.parking),
+            lambda _attempt: None,
+        )
+
+    def ordered(self, view: View, interruption: Interruption = NEVER) -> OrderedRunner:
+        around = interruption.around
+        return OrderedRunner(
+            view,
+            around(self.rows),
+            around(self.story.log),
+            around(self.checkpoints),
+            lambda _attempt: None,
+        )
+
+    def differences(self, view: View) -> list[Difference]:
+        """How the rows differ from those that a replay makes."""
+        made = replay(view, self.story.log, lambda _position: None)
+        return list(compare(made.rows, self.rows.scan()))
+
+    def row(self, key: str) -> StoredRow:
+        return self.rows.load([key])[key]
+
+
+def caught_up(runner: PartitionedRunner | OrderedRunner) -> None:
+    """Runs until nothing is left, a few blocks at a time."""
+    while runner.catch_up(2):
+        pass

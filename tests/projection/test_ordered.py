@@ -1,0 +1,184 @@
+"""Ordered views: by position, by any number of functions, whole or not at all."""
+
+from contextlib import suppress
+from itertools import count
+
+import pytest
+from hypothesis import given as for_all
+from hypothesis import strategies as st
+
+from chalicelib.kernel import Recorded, Row
+from chalicelib.projection import runner
+from chalicelib.projection.ordered import SLOT, OrderedRunner, ViewStoppedError
+from chalicelib.projection.runner import Slice
+from chalicelib.store.ports import Unavailable
+from tests.builders import Added, stream
+from tests.projection.site import CrashError, Interruption, Site, caught_up, crash
+from tests.projection.stories import histories, told
+from tests.projection.test_partitioned import HISTORY, interruptions
+from tests.projection.views import buggy, parity
+
+A, B, C = stream("a"), stream("b"), stream("c")
+
+
+@pytest.fixture(autouse=True)
+def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "SLICE_EVENTS", 4)
+
+
+def checkpoint(site: Site) -> int:
+    return site.checkpoints.read("parity", [SLOT])[SLOT]
+
+
+def turns(site: Site, key: str) -> list[str]:
+    row = site.row(key).row
+    assert row is not None
+    held: list[str] = row["turns"]
+    return held
+
+
+def test_rows_follow_the_order_of_the_log() -> None:
+    site = Site(told(HISTORY))
+    caught_up(site.ordered(parity))
+    assert turns(site, "all")[:5] == [f"{A}@1", f"{B}@1", f"{A}@2", f"{C}@1", f"{A}@3"]
+    assert checkpoint(site) == 10
+    assert site.differences(parity) == []
+
+
+def test_a_run_takes_as_many_blocks_as_it_was_given_and_says_whether_more_remain() -> None:
+    site = Site(told(HISTORY))
+    assert site.ordered(parity).catch_up(1)
+    assert checkpoint(site) == 2
+    assert site.ordered(parity).catch_up(2)
+    assert not site.ordered(parity).catch_up(1)
+    assert not site.ordered(parity).catch_up(1)
+
+
+def test_a_log_that_does_not_show_what_its_head_counts_is_never_passed_over() -> None:
+    site = Site(told(HISTORY))
+    del site.story.log._blocks[1]
+    with pytest.raises(Unavailable):
+        caught_up(site.ordered(parity))
+    assert checkpoint(site) == 2
+
+
+def test_a_slice_that_does_not_follow_the_checkpoint_is_not_taken() -> None:
+    site = Site()
+    assert not site.ordered(parity)._take_slice(Slice(1, 5, []))
+    assert checkpoint(site) == -1
+
+
+def test_a_poison_stops_the_view_just_before_it() -> None:
+    site = Site(told(HISTORY))
+    for _ in range(2):
+        with pytest.raises(ViewStoppedError) as caught:
+            caught_up(site.ordered(buggy(parity)))
+        stopped = caught.value
+        assert (stopped.view, stopped.aggregate_id, stopped.position) == (
+            "parity",
+            A,
+            6,
+        )
+        assert stopped.reason == "UnluckyError: 13"
+    assert checkpoint(site) == 5
+    assert site.row("all").position == 5
+    assert site.differences(buggy(parity)) == []
+
+
+def test_after_the_fix_a_stopped_view_goes_on() -> None:
+    site = Site(told(HISTORY))
+    with pytest.raises(ViewStoppedError):
+        caught_up(site.ordered(buggy(parity)))
+    caught_up(site.ordered(parity))
+    assert site.differences(parity) == []
+
+
+def test_a_row_that_the_store_will_not_take_stops_the_view_just_before_it() -> None:
+    def heavy(row: Row | None, recorded: Recorded, key: str) -> Row | None:
+        made = parity.fold(row, recorded, key) or {}
+        return {**made, "x": 10**6 * "x"} if f"{A}@4" in made["turns"] else made
+
+    site = Site(told(HISTORY))
+    picky = parity.__class__(**{**vars(parity), "fold": heavy})
+    with pytest.raises(ViewStoppedError) as caught:
+        caught_up(site.ordered(picky))
+    assert (caught.value.aggregate_id, caught.value.position) == (A, 6)
+    assert checkpoint(site) == 5
+    caught_up(site.ordered(parity))
+    assert site.differences(parity) == []
+
+
+@for_all(histories, st.data())
+def test_any_pieces_of_any_history_end_in_the_rows_of_a_replay(
+    history: list[list[tuple[str, list[Added]]]], data: st.DataObject
+) -> None:
+    site = Site(told(history))
+    while site.ordered(parity).catch_up(data.draw(st.integers(1, 3))):
+        pass
+    assert site.differences(parity) == []
+
+
+def test_after_a_crash_at_any_call_the_next_run_brings_the_rows_of_a_replay() -> None:
+    story = told(HISTORY)
+    crashes = 0
+    for interruption in interruptions(crash):
+        site = Site(story)
+        try:
+            caught_up(site.ordered(parity, interruption))
+        except CrashError:
+            crashes += 1
+        caught_up(site.ordered(parity))
+        assert site.differences(parity) == []
+    assert crashes > 20
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 9])
+@pytest.mark.parametrize("mine", [1, 2, 9])
+def test_whatever_another_function_does_between_two_calls_the_rows_are_right(
+    mine: int, blocks: int
+) -> None:
+    story = told(HISTORY)
+    for at in count(1):
+        site = Site(story)
+        act = lambda: site.ordered(parity).catch_up(blocks)  # noqa: B023, E731
+        interruption = Interruption(at, act)
+        while site.ordered(parity, interruption).catch_up(mine):
+            pass
+        assert site.differences(parity) == []
+        if not interruption.happened:
+            break
+    assert at > 10
+
+
+def test_whatever_another_function_leaves_undone_the_rows_are_right() -> None:
+    story = told(HISTORY)
+    died = 0
+    for at in range(1, 20):
+        for death in range(1, 20):
+            site = Site(story)
+            dying = site.ordered(parity, Interruption(death, crash))
+
+            def other(dying: OrderedRunner = dying) -> None:
+                with suppress(CrashError):
+                    dying.catch_up(1)
+
+            interruption = Interruption(at, other)
+            caught_up(site.ordered(parity, interruption))
+            assert site.differences(parity) == []
+            died += interruption.happened
+    assert died > 200
+
+
+def test_a_poison_met_by_two_functions_at_once_leaves_the_same_rows() -> None:
+    story = told(HISTORY)
+    for at in range(1, 40):
+        site = Site(story)
+
+        def other(site: Site = site) -> None:
+            with pytest.raises(ViewStoppedError):
+                caught_up(site.ordered(buggy(parity)))
+
+        with pytest.raises(ViewStoppedError):
+            caught_up(site.ordered(buggy(parity), Interruption(at, other)))
+        assert checkpoint(site) == 5
+        assert site.differences(buggy(parity)) == []

@@ -1,0 +1,139 @@
+"""Clients that post commands, lose answers and try again with the same key."""
+
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Literal
+
+from chalicelib.contexts.account.domain import Book, Booking, Close, Freeze, Open, Unfreeze
+from chalicelib.kernel import Refused
+from chalicelib.kernel.uuid7 import uuid7
+from chalicelib.store.handler import ContentionError
+from chalicelib.store.ports import Unavailable
+from tests.simulation.world import SKEW, START, World
+
+# A client waits longer than any attempt of the server goes on deciding.
+PATIENCE = 30.0
+TRIES = 4
+
+Outcome = Literal["acknowledged", "refused", "unknown"]
+
+
+@dataclass
+class Call:
+    """One command of a client: what it asked, when, and what it knows of the outcome."""
+
+    command: Any
+    key: str
+    command_id: str
+    asked: int
+    deps: tuple[tuple[str, int], ...] = ()
+    answered: int = 0
+    outcome: Outcome = "unknown"
+    version: int = 0
+
+
+@dataclass
+class Client:
+    """Posts *count* commands, one after another, to some of *keys*."""
+
+    world: World
+    keys: list[str]
+    count: int
+    skew: float
+    pauses: tuple[float, ...]
+    calls: list[Call] = field(default_factory=list)
+
+    def run(self) -> None:
+        """The client's life, as a task."""
+        scheduler, random = self.world.scheduler, self.world.random
+        for key in self.keys:
+            self._call(Open("Ada", "CZK", "current", random.choice([0, 300])), key)
+        for _ in range(self.count):
+            scheduler.sleep(random.choice(self.pauses))
+            self._call(any_command(random), random.choice(self.keys))
+
+    def _call(self, command: Any, key: str) -> None:
+        scheduler = self.world.scheduler
+        moment = int(START.timestamp() * 1000 + (scheduler.now + self.skew) * 1000)
+        call = Call(
+            command,
+            key,
+            uuid7(moment, self.world.random.randbytes(10)),
+            scheduler.steps,
+            self._seen_elsewhere(key),
+        )
+        self.calls.append(call)
+        for _ in range(self.world.random.randint(1, TRIES)):
+            if self._attempt(call):
+                break
+        call.answered = scheduler.steps
+
+    def _seen_elsewhere(self, key: str) -> tuple[tuple[str, int], ...]:
+        """Now and then the server has read another stream: the cause of this command."""
+        known = [c for c in self.calls if c.outcome == "acknowledged" and c.key != key]
+        if not known or self.world.random.random() < 0.7:
+            return ()
+        cause = self.world.random.choice(known)
+        return ((f"main/account-{cause.key}", cause.version),)
+
+    def _attempt(self, call: Call) -> bool:
+        """Posts once; true if an answer came back in time."""
+        world = self.world
+        answers: list[tuple[Outcome, int]] = []
+        # Two deployments of the code at once: each passes over the other's snapshots.
+        fingerprint = world.random.choice(["fold-1", "fold-1", "fold-2"])
+
+        def serve() -> None:
+            bank = world.bank(fingerprint)
+            try:
+                version = bank.do(
+                    call.command, call.key, command_id=call.command_id, deps=call.deps
+                )
+                answers.append(("acknowledged", version))
+            except Refused:
+                answers.append(("refused", 0))
+            except (Unavailable, ContentionError):
+                answers.append(("unknown", 0))
+
+        world.scheduler.spawn("api", serve)
+        deadline = world.scheduler.now + PATIENCE
+        while not answers and world.scheduler.now < deadline:
+            world.scheduler.sleep(0.5)
+        if not answers or world.scheduler.strikes("fail_after"):
+            return False
+        call.outcome, call.version = answers[0]
+        return call.outcome != "unknown"
+
+
+def clients(world: World) -> list[Client]:
+    """Two to four clients that share some accounts."""
+    random = world.random
+    keys = list("abcde"[: random.randint(2, 5)])
+    pauses = random.choice([(0.0,), (0.0, 0.1, 0.5), (0.0, 0.1, 5.0, 100.0)])
+    return [
+        Client(
+            world,
+            random.sample(keys, random.randint(1, len(keys))),
+            random.randint(5, 20),
+            random.uniform(-SKEW, SKEW),
+            pauses,
+        )
+        for _ in range(random.randint(2, 4))
+    ]
+
+
+def any_command(random: Random) -> Any:
+    """Bookings for the most part; now and then the account's own state changes."""
+    if random.random() < 0.1:
+        return random.choice([Freeze(), Unfreeze(), Unfreeze(), Close()])
+    return Book(
+        tuple(
+            Booking(
+                random.choice(["credit", "debit"]),
+                random.randint(1, 400),
+                "CZK",
+                "2026-01-01",
+            )
+            for _ in range(random.choice([1, 1, 1, 2, 5]))
+        )
+    )

@@ -1,0 +1,89 @@
+"""One history: clients and faults for a while, then calm, repairs, and the laws."""
+
+from collections import Counter
+from dataclasses import dataclass
+from random import Random
+
+from tests.simulation.clients import Call, clients
+from tests.simulation.laws import violations
+from tests.simulation.scheduler import CALM, DAY, MINUTE, Chances, Scheduler
+from tests.simulation.world import VIEWS, Parts, World
+
+STEPS = 400_000
+# More rounds than any repair takes: after each, everything that was started has ended.
+ROUNDS = 6
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a history was made of, and the laws it broke."""
+
+    seed: int
+    steps: int
+    commits: int
+    faults: Counter[str]
+    outcomes: Counter[str]
+    broken: list[str]
+
+
+def history(seed: int, parts: Parts | None = None) -> Report:
+    """Runs the history of *seed*: the same seed, the same history."""
+    random = Random(seed)
+    scheduler = Scheduler(random, any_chances(random))
+    world = World(scheduler, parts or Parts())
+    calls = live(world)
+    heal(world)
+    return Report(
+        seed,
+        scheduler.steps,
+        world.log.head().next_position,
+        scheduler.faults,
+        Counter(call.outcome for call in calls),
+        violations(world, calls),
+    )
+
+
+def any_chances(random: Random) -> Chances:
+    """Faults for one history: some kinds rare, some frequent, some absent."""
+
+    def chance(highest: float) -> float:
+        return random.choice([0.0, highest / 10, highest / 3, highest])
+
+    return Chances(
+        crash=chance(0.01),
+        zombie=chance(0.01),
+        fail_before=chance(0.05),
+        fail_after=chance(0.05),
+        stale=chance(0.9),
+        drop=chance(0.7),
+        repeat=chance(0.5),
+        late=chance(0.3),
+        day_late=chance(0.1),
+    )
+
+
+def live(world: World) -> list[Call]:
+    """Clients at work, functions failing, some events that a view cannot take."""
+    scheduler, random = world.scheduler, world.random
+    for _ in range(random.choice([0, 1, 3, 6])):
+        view, key = random.choice(VIEWS).name, random.choice("abc")
+        world.poisoned.add((view, f"main/account-{key}", random.randint(1, 12)))
+    crowd = clients(world)
+    for client in crowd:
+        scheduler.spawn("client", client.run, mortal=False)
+    for _ in range(random.randint(0, 3)):
+        world.start_sweeper(after=random.uniform(0, 10 * MINUTE))
+    scheduler.run(STEPS)
+    return [call for client in crowd for call in client.calls]
+
+
+def heal(world: World) -> None:
+    """Faults stop, the views are mended; sweeper and redrives bring all to the end."""
+    world.scheduler.chances = CALM
+    world.poisoned.clear()
+    for _ in range(ROUNDS):
+        world.scheduler.now += DAY
+        world.start_sweeper()
+        for view, aggregate_id, _ in list(world.parking.all()):
+            world.start_redrive(view, aggregate_id)
+        world.scheduler.run(world.scheduler.steps + STEPS)

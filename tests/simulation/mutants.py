@@ -1,0 +1,177 @@
+"""Planted faults: each takes one safeguard away, and some history must show it."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from chalicelib.kernel import Commit
+from chalicelib.projection import partitioned
+from chalicelib.projection.memory import MemoryRows
+from chalicelib.projection.partitioned import PartitionedRunner, Span
+from chalicelib.projection.rows import Save
+from chalicelib.relay import sequencer
+from chalicelib.relay.plan import Planner
+from chalicelib.relay.sequencer import Sequencer, moves_of
+from chalicelib.store import handler, loading
+from chalicelib.store.blocks import cut, seal
+from chalicelib.store.bus import LaneRecord
+from chalicelib.store.memory import (
+    MemoryCheckpoints,
+    MemoryEvents,
+    MemoryLog,
+    MemoryParking,
+)
+from chalicelib.store.ports import Block, Head, Marker, StreamEntry
+from tests.simulation.world import Parts
+
+Moves = Mapping[str, tuple[StreamEntry, StreamEntry]]
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """What is replaced: parts of the world, and names in modules while it is planted."""
+
+    parts: Parts = field(default_factory=Parts)
+    names: tuple[tuple[Any, str, Any], ...] = ()
+
+    @contextmanager
+    def planted(self) -> Iterator[Parts]:
+        """The parts of its world, while its names stand."""
+        originals = [(where, name, getattr(where, name)) for where, name, _ in self.names]
+        for where, name, replacement in self.names:
+            setattr(where, name, replacement)
+        try:
+            yield self.parts
+        finally:
+            for where, name, original in originals:
+                setattr(where, name, original)
+
+
+class LogWithoutRegistryCondition(MemoryLog):
+    def append(self, block: Block, head: Head, next_head: Head, streams: Moves) -> bool:
+        as_held = {
+            id_: (self._streams.get(id_, StreamEntry()), after)
+            for id_, (_, after) in streams.items()
+        }
+        return super().append(block, head, next_head, as_held)
+
+
+class LogWithoutHeadCondition(MemoryLog):
+    def append(self, block: Block, head: Head, next_head: Head, streams: Moves) -> bool:
+        blocks, self._head = self._blocks, head
+        won = super().append(block, head, next_head, streams)
+        if won:
+            kept = [b for b in blocks if b.next_position <= block.first_position]
+            self._blocks = [*kept, block]
+        return won
+
+
+class SequencerWithoutGapPull(Sequencer):
+    def sequence(
+        self,
+        wanted: Mapping[str, int],  # noqa: ARG002 - it trusts the records alone
+        commits: Iterable[Commit] = (),
+    ) -> list[Block]:
+        told = sorted(commits, key=lambda commit: commit.version)
+        registry = self.log.streams({commit.aggregate_id for commit in told})
+        new = [c for c in told if c.version >= registry.get(c.aggregate_id, StreamEntry()).next]
+        if not new:
+            return []
+        head = self.log.head()
+        block, next_head = seal(
+            head, cut(list({(c.aggregate_id, c.version): c for c in new}.values()))
+        )
+        known = {c.aggregate_id: registry.get(c.aggregate_id, StreamEntry()) for c in new}
+        won = self.log.append(block, head, next_head, moves_of(block, known))
+        return [block] if won else []
+
+
+class SequencerInOrderOfArrival(Sequencer):
+    def sequence(
+        self,
+        wanted: Mapping[str, int],  # noqa: ARG002 - it trusts the records alone
+        commits: Iterable[Commit] = (),
+    ) -> list[Block]:
+        told = list(commits)
+        if not told:
+            return []
+        head = self.log.head()
+        block, next_head = seal(head, cut(told))
+        entries = {commit.aggregate_id: StreamEntry() for commit in told}
+        won = self.log.append(block, head, next_head, moves_of(block, entries))
+        return [block] if won else []
+
+
+class PlannerWithoutCausalPull(Planner):
+    def _unmet(self, commit: Commit) -> None:
+        self._enter([aggregate_id for aggregate_id, _ in commit.deps])
+
+
+class RowsSavedOverLowerOnes(MemoryRows):
+    def save(self, saves: Sequence[Save]) -> set[str]:
+        super().save([save._replace(loaded=None) for save in saves])
+        return set()
+
+
+class CheckpointsWithoutCondition(MemoryCheckpoints):
+    def move(self, reader: str, slot: int, old: int, new: int) -> bool:
+        return super().move(reader, slot, self._positions.get((reader, slot), -1), new) or bool(old)
+
+
+class ParkingWithoutCondition(MemoryParking):
+    def release(self, view: str, aggregate_id: str, last: int) -> bool:  # noqa: ARG002
+        marker = self.find(view, [aggregate_id]).get(aggregate_id)
+        return marker is not None and super().release(view, aggregate_id, marker.last)
+
+
+class ParkingThatHoldsNobody(MemoryParking):
+    def find(self, view: str, aggregate_ids: Collection[str]) -> dict[str, Marker]:  # noqa: ARG002
+        return {}
+
+
+class RunnerThatMovesFirst(PartitionedRunner):
+    def _settle(self, spans: Sequence[Span]) -> bool:
+        moved = [span._replace(checkpoint=span.end) for span in spans]
+        return self._move(spans) and super()._settle(moved)
+
+
+def spans_whatever_is_missing(
+    records: Sequence[LaneRecord], checkpoints: Mapping[int, int]
+) -> tuple[list[Span], dict[int, int]]:
+    return spans_of_records([r._replace(previous_in_lane=-1) for r in records], checkpoints)
+
+
+def append_over_anything(events: MemoryEvents, commit: Commit) -> None:
+    events._streams.setdefault(commit.aggregate_id, {})[commit.version] = commit
+
+
+spans_of_records = partitioned.spans_of_records
+
+MUTANTS = {
+    "an append without its condition": Mutant(
+        names=((MemoryEvents, "append", append_over_anything),)
+    ),
+    "no look at earlier commands": Mutant(names=((loading.Loaded, "version_of", lambda *_: None),)),
+    "a hole in a stale read passed over": Mutant(
+        names=((loading, "is_dense", lambda *_, **__: True),)
+    ),
+    "a server that decides after its caller has gone": Mutant(
+        names=((handler, "PATIENCE", timedelta(days=9)),)
+    ),
+    "no condition on the registry": Mutant(Parts(log=LogWithoutRegistryCondition)),
+    "no condition on the head": Mutant(Parts(log=LogWithoutHeadCondition)),
+    "no gap pull": Mutant(Parts(sequencer=SequencerWithoutGapPull)),
+    "no causal pull": Mutant(names=((sequencer, "Planner", PlannerWithoutCausalPull),)),
+    "order taken from the stream": Mutant(
+        Parts(log=LogWithoutRegistryCondition, sequencer=SequencerInOrderOfArrival)
+    ),
+    "no heal": Mutant(names=((partitioned, "spans_of_records", spans_whatever_is_missing),)),
+    "a row saved over any lower one": Mutant(Parts(rows=RowsSavedOverLowerOnes)),
+    "a checkpoint without its condition": Mutant(Parts(checkpoints=CheckpointsWithoutCondition)),
+    "a checkpoint moved before the rows are saved": Mutant(Parts(partitioned=RunnerThatMovesFirst)),
+    "a parked stream that goes on": Mutant(Parts(parking=ParkingThatHoldsNobody)),
+    "redrive without the marker's condition": Mutant(Parts(parking=ParkingWithoutCondition)),
+    "no sweeper": Mutant(Parts(has_sweeper=False)),
+}

@@ -1,0 +1,75 @@
+"""Ports between the code and its storage, with everything that may go wrong there."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from chalicelib.store.memory import MemoryEvents
+from chalicelib.store.ports import Page, Unavailable
+from tests.simulation.scheduler import Scheduler
+
+WRITES = {
+    "append",
+    "extend",
+    "move",
+    "park",
+    "publish",
+    "release",
+    "save",
+    "write_note",
+}
+
+
+class Faulty:
+    """Any port; each call is a point where others run, and may fail on either side.
+
+    *told* is called with the name, arguments and answer of each call that took effect.
+    """
+
+    def __init__(
+        self,
+        port: Any,
+        scheduler: Scheduler,
+        told: Callable[[str, tuple[Any, ...], Any], None] = lambda *_: None,
+    ) -> None:
+        self._port = port
+        self._scheduler = scheduler
+        self._told = told
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self._port, name)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            scheduler = self._scheduler
+            scheduler.point()
+            if scheduler.strikes("fail_before"):
+                raise Unavailable(f"{name}: throttled")
+            answer = method(*args, **kwargs)
+            if isinstance(answer, Iterator):
+                answer = iter(list(answer))
+            self._told(name, args, answer)
+            scheduler.point()
+            if name in WRITES and scheduler.strikes("fail_after"):
+                raise Unavailable(f"{name}: the answer was lost")
+            return answer
+
+        return call
+
+
+class ReplicatedEvents(MemoryEvents):
+    """An events table whose eventually consistent reads may be stale, even with a hole."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        super().__init__()
+        self._scheduler = scheduler
+
+    def newest(self, aggregate_id: str, *, consistent: bool = False, **page: Any) -> Page:
+        found = super().newest(aggregate_id, consistent=consistent, **page)
+        if consistent or not found.commits or not self._scheduler.strikes("stale"):
+            return found
+        random = self._scheduler.random
+        if random.random() < 0.3:
+            return found._replace(commits=found.commits[random.randint(1, 3) :])
+        hidden = random.randrange(min(3, len(found.commits)))
+        return found._replace(
+            commits=[c for index, c in enumerate(found.commits) if index != hidden]
+        )

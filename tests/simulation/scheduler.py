@@ -1,0 +1,131 @@
+"""One scheduler and a virtual clock: every task stops at every call of a port.
+
+Tasks are greenlets that run the real, synchronous code. Between any two calls the
+scheduler may let others run, end the task for good, or leave it asleep for long.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+
+from greenlet import getcurrent, greenlet
+
+MINUTE, HOUR, DAY = 60.0, 3_600.0, 86_400.0
+
+
+class Crash(BaseException):
+    """The process of a task ends here; nothing in the code may stop it."""
+
+
+@dataclass(frozen=True)
+class Chances:
+    """How likely each fault is, at each opportunity; 0 for none."""
+
+    crash: float = 0.0
+    zombie: float = 0.0
+    fail_before: float = 0.0
+    fail_after: float = 0.0
+    stale: float = 0.0
+    drop: float = 0.0
+    repeat: float = 0.0
+    late: float = 0.0
+    day_late: float = 0.0
+
+
+CALM = Chances()
+
+
+@dataclass
+class Task:
+    """A running piece of code; *done* is told whether it ended by itself."""
+
+    name: str
+    run: greenlet
+    wakes: float
+    mortal: bool
+    done: Callable[[bool], None]
+
+
+@dataclass
+class Scheduler:
+    """Runs tasks until none is left; *steps* counts the switches between them."""
+
+    random: Random
+    chances: Chances
+    now: float = 0.0
+    steps: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    _tasks: list[Task] = field(default_factory=list)
+    _current: Task | None = None
+    _home: greenlet = field(default_factory=getcurrent)
+
+    def spawn(
+        self,
+        name: str,
+        code: Callable[[], object],
+        *,
+        after: float = 0.0,
+        mortal: bool = True,
+        done: Callable[[bool], None] = lambda _ended: None,
+    ) -> None:
+        """Starts *code* as a task of its own, *after* seconds from now."""
+        run = greenlet(code, self._home)
+        self._tasks.append(Task(name, run, self.now + after, mortal, done))
+
+    def run(self, limit: int) -> None:
+        """Runs all tasks to their end; raises RuntimeError after *limit* steps."""
+        while self._tasks:
+            self.steps += 1
+            if self.steps > limit:
+                names = Counter(task.name for task in self._tasks)
+                raise RuntimeError(f"no end after {limit} steps: {names}")
+            self._step(self._choose())
+
+    def point(self) -> None:
+        """Lets others run; called from within a task, at each call of a port."""
+        if self._current is not None:
+            self._home.switch()
+
+    def sleep(self, seconds: float) -> None:
+        """Lets others run for a time; called from within a task."""
+        if self._current is not None:
+            self._current.wakes = self.now + seconds
+            self.point()
+
+    def strikes(self, fault: str) -> bool:
+        """Whether *fault* happens now, by its chance; counted if it does."""
+        chance: float = getattr(self.chances, fault)
+        if chance and self.random.random() < chance:
+            self.faults[fault] += 1
+            return True
+        return False
+
+    def _choose(self) -> Task:
+        awake = [task for task in self._tasks if task.wakes <= self.now]
+        if not awake:
+            self.now = min(task.wakes for task in self._tasks)
+            awake = [task for task in self._tasks if task.wakes <= self.now]
+        return self.random.choice(awake)
+
+    def _step(self, task: Task) -> None:
+        # Only what has begun can fall asleep: callers and queues give up in time.
+        if task.mortal and task.run and self.strikes("zombie"):
+            task.wakes = self.now + self.random.choice([MINUTE, HOUR, 2 * HOUR])
+            return
+        self._current = task
+        ended = True
+        try:
+            if task.mortal and self.strikes("crash"):
+                ended = False
+                if task.run:
+                    task.run.throw(Crash)
+            else:
+                task.run.switch()
+        except Crash:
+            pass
+        finally:
+            self._current = None
+        if task.run.dead or not ended:
+            self._tasks.remove(task)
+            task.done(ended)

@@ -1,0 +1,283 @@
+"""A deployment in one process: clients, API, relays, views and sweeper as tasks."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from random import Random
+from typing import Any
+
+from chalicelib.contexts.account.views import balances, bookings, ranking, totals
+from chalicelib.kernel import Commit, Recorded, Row, View
+from chalicelib.projection.fold import PoisonError
+from chalicelib.projection.memory import MemoryRows
+from chalicelib.projection.ordered import OrderedRunner, ViewStoppedError
+from chalicelib.projection.partitioned import PartitionedRunner
+from chalicelib.relay.publisher import Publisher
+from chalicelib.relay.relay import Relay, wanted_of
+from chalicelib.relay.sequencer import Sequencer
+from chalicelib.relay.sweeper import Sweeper
+from chalicelib.store.bus import LaneRecord
+from chalicelib.store.memory import MemoryCheckpoints, MemoryLog, MemoryParking
+from chalicelib.store.ports import Unavailable
+from tests.bank import Bank
+from tests.simulation.ports import Faulty, ReplicatedEvents
+from tests.simulation.scheduler import DAY, MINUTE, Scheduler
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+# Clocks differ by under five minutes between any client and any function.
+SKEW = 149.0
+VIEWS = (balances, ranking, bookings, totals)
+SLICE = 8
+
+
+class NotYetUnderstoodError(Exception):
+    """What a view raises on an event that its code cannot take yet."""
+
+
+@dataclass
+class Parts:
+    """What a mutant may replace: each makes one part of the world."""
+
+    log: Callable[[], MemoryLog] = MemoryLog
+    rows: Callable[[], MemoryRows] = MemoryRows
+    checkpoints: Callable[[], MemoryCheckpoints] = MemoryCheckpoints
+    parking: Callable[[], MemoryParking] = MemoryParking
+    bank: type[Bank] = Bank
+    sequencer: type[Sequencer] = Sequencer
+    publisher: type[Publisher] = Publisher
+    partitioned: type[PartitionedRunner] = PartitionedRunner
+    has_sweeper: bool = True
+
+
+@dataclass
+class World:
+    """All storage, and the transport between the functions, with its faults."""
+
+    scheduler: Scheduler
+    parts: Parts = field(default_factory=Parts)
+    poisoned: set[tuple[str, str, int]] = field(default_factory=set)
+    saved: dict[str, dict[str, list[tuple[int, Row | None]]]] = field(default_factory=dict)
+    moved: dict[tuple[str, int], list[int]] = field(default_factory=dict)
+    stream_records: list[Commit] = field(default_factory=list)
+    bus_records: dict[str, list[LaneRecord]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.events = ReplicatedEvents(self.scheduler)
+        self.log = self.parts.log()
+        self.checkpoints = self.parts.checkpoints()
+        self.parking = self.parts.parking()
+        self.rows = {view.name: self.parts.rows() for view in VIEWS}
+        self.views = {view.name: self._failing(view) for view in VIEWS}
+
+    @property
+    def random(self) -> Random:
+        return self.scheduler.random
+
+    # --- what the functions are made of
+
+    def bank(self, fingerprint: str) -> Bank:
+        """The API's command handler, as one invocation has it."""
+        skew = timedelta(seconds=self.random.uniform(-SKEW, SKEW))
+        bank = self.parts.bank(Faulty(self.events, self.scheduler, self._after_commit), fingerprint)
+        bank.clock = lambda: self.now + skew  # type: ignore[assignment]
+        bank.pause = self.pause
+        return bank
+
+    def relay(self) -> Relay:
+        """The relay's code, as one invocation has it."""
+        log = Faulty(self.log, self.scheduler, self._after_block)
+        checkpoints = Faulty(self.checkpoints, self.scheduler, self._after_move)
+        events = Faulty(self.events, self.scheduler)
+        return Relay(
+            self.parts.sequencer(events, log, self.pause, lambda _held_back: None),
+            self.parts.publisher(log, self, checkpoints),
+        )
+
+    def runner(self, view: str) -> Any:
+        """A view's runner, as one invocation has it."""
+        log = Faulty(self.log, self.scheduler)
+        checkpoints = Faulty(self.checkpoints, self.scheduler, self._after_move)
+        rows = Faulty(self.rows[view], self.scheduler, self._after_save(view))
+        if self.views[view].order == "ordered":
+            return OrderedRunner(self.views[view], rows, log, checkpoints, self.pause)
+        parking = Faulty(self.parking, self.scheduler, self._after_park)
+        return self.parts.partitioned(
+            self.views[view],
+            rows,
+            log,
+            checkpoints,
+            parking,
+            self.pause,
+        )
+
+    def sweeper(self) -> Sweeper:
+        """The sweeper's code, as one invocation has it."""
+        events, log = Faulty(self.events, self.scheduler), Faulty(self.log, self.scheduler)
+        checkpoints = Faulty(self.checkpoints, self.scheduler)
+        return Sweeper(events, log, self.relay(), checkpoints, self, VIEWS)
+
+    @property
+    def now(self) -> datetime:
+        return START + timedelta(seconds=self.scheduler.now)
+
+    def pause(self, attempt: int) -> None:
+        self.scheduler.sleep(self.random.uniform(0, 0.01 * 2**attempt))
+
+    # --- invocations
+
+    def start_relay(self) -> None:
+        """Invokes the relay with some of the waiting stream records, in any order."""
+        batch = self._taken(self.stream_records)
+        if batch:
+            wanted = wanted_of((c.aggregate_id, c.version) for c in batch)
+            self._invoke(
+                "relay",
+                lambda: self.relay().run(wanted, batch),
+                again=lambda: self._deliver(batch, self.stream_records, self.start_relay),
+            )
+
+    def start_view(self, view: str) -> None:
+        """Invokes a view's function with some of the waiting bus records, in any order."""
+        waiting = self.bus_records.setdefault(view, [])
+        batch = self._taken(waiting)
+        if batch:
+            self._invoke(
+                view,
+                lambda: self.runner(view).handle(batch),
+                again=lambda: self._deliver(batch, waiting, lambda: self.start_view(view)),
+            )
+
+    def start_sweeper(self, after: float = 0.0) -> None:
+        """Invokes the sweeper."""
+        if self.parts.has_sweeper:
+            self._invoke("sweeper", lambda: self.sweeper().run(10**6), after=after)
+
+    def start_redrive(self, view: str, aggregate_id: str, after: float = 0.0) -> None:
+        """A person redrives a stream that may be parked."""
+        if self.views[view].order == "partitioned":
+            redrive = lambda: self.runner(view).redrive(aggregate_id)  # noqa: E731
+            self._invoke("redrive", redrive, after=after)
+
+    def ring(self, function: str) -> None:
+        """The doorbell: a ring may be lost."""
+        if not self.scheduler.strikes("drop"):
+            self._invoke(function, lambda: self._follow(function))
+
+    def publish(self, records: Sequence[LaneRecord]) -> None:
+        """The bus: each record may be lost, repeated, late, out of order, or not taken."""
+        self.scheduler.point()
+        for record in records:
+            if self.scheduler.strikes("fail_before"):
+                raise Unavailable("publish: some records were not taken")
+            copy = LaneRecord.from_bytes(record.to_bytes())
+            for view in (v.name for v in VIEWS if v.order == "partitioned"):
+                waiting = self.bus_records.setdefault(view, [])
+                self._deliver([copy], waiting, partial(self.start_view, view))
+        self.scheduler.point()
+
+    def _follow(self, view: str) -> None:
+        runner = self.runner(view)
+        while runner.catch_up(SLICE):
+            pass
+
+    def _invoke(
+        self,
+        name: str,
+        code: Callable[[], object],
+        *,
+        again: Callable[[], None] = lambda: None,
+        after: float = 0.0,
+    ) -> None:
+        """Runs a function; Lambda starts it *again* when it fails, though not for ever."""
+        failed = [True]
+
+        def handler() -> None:
+            try:
+                code()
+            except (Unavailable, ViewStoppedError, PoisonError):
+                return
+            failed[0] = False
+
+        def done(_ended: bool) -> None:  # noqa: FBT001 - the scheduler's word
+            if failed[0] and self.random.random() < 0.7:
+                again()
+
+        self.scheduler.spawn(name, handler, after=after, done=done)
+
+    def _deliver(self, items: Sequence[Any], waiting: list[Any], start: Callable[[], None]) -> None:
+        scheduler = self.scheduler
+        for item in items:
+            if scheduler.strikes("drop"):
+                continue
+            copies = 2 if scheduler.strikes("repeat") else 1
+            for _ in range(copies):
+                delay = self.random.uniform(0, 2)
+                if scheduler.strikes("late"):
+                    delay = self.random.uniform(0, 10 * MINUTE)
+                if scheduler.strikes("day_late"):
+                    delay = DAY + self.random.uniform(0, MINUTE)
+                self.later(delay, partial(self._arrive, item, waiting, start))
+
+    def _arrive(self, item: Any, waiting: list[Any], start: Callable[[], None]) -> None:
+        waiting.append(item)
+        start()
+
+    def later(self, delay: float, act: Callable[[], object]) -> None:
+        """Does something after *delay* seconds."""
+        self.scheduler.spawn("transport", act, after=delay, mortal=False)
+
+    def _taken(self, waiting: list[Any]) -> list[Any]:
+        count = min(len(waiting), self.random.randint(1, 8))
+        if self.random.random() < 0.3:
+            self.random.shuffle(waiting)
+        batch, waiting[:count] = waiting[:count], []
+        return batch
+
+    # --- what the world notices
+
+    def _after_commit(self, name: str, args: tuple[Any, ...], answer: Any) -> None:
+        if name == "append" and answer is None:
+            self._deliver([args[0]], self.stream_records, self.start_relay)
+
+    def _after_block(self, name: str, _args: tuple[Any, ...], answer: Any) -> None:
+        if name == "append" and answer is True:
+            self.ring("totals")
+
+    def _after_move(self, name: str, args: tuple[Any, ...], answer: Any) -> None:
+        if name == "move" and answer:
+            reader, slot, _, new = args
+            self.moved.setdefault((reader, slot), []).append(new)
+
+    def _after_park(self, name: str, args: tuple[Any, ...], answer: Any) -> None:
+        """People mend what parked a stream, after a while, and redrive it."""
+        if name == "park" and answer:
+            view, aggregate_id, _ = args
+            mended = self.random.uniform(0, self.random.choice([1, 10, 10 * MINUTE]))
+            self.later(mended, lambda: self._mend(view, aggregate_id))
+            for _ in range(self.random.randint(0, 4)):
+                self.start_redrive(view, aggregate_id, mended + self.random.uniform(0, 2))
+
+    def _mend(self, view: str, aggregate_id: str) -> None:
+        self.poisoned -= {poison for poison in self.poisoned if poison[:2] == (view, aggregate_id)}
+
+    def _after_save(self, view: str) -> Callable[[str, tuple[Any, ...], Any], None]:
+        history = self.saved.setdefault(view, {})
+
+        def note(name: str, args: tuple[Any, ...], conflicts: Any) -> None:
+            if name == "save":
+                for save in args[0]:
+                    if save.key not in conflicts:
+                        history.setdefault(save.key, []).append((save.position, save.row))
+
+        return note
+
+    def _failing(self, view: View) -> View:
+        """The view, which fails on poisoned commits until they are taken from the set."""
+
+        def fold(row: Row | None, recorded: Recorded, key: str) -> Row | None:
+            if (view.name, recorded.aggregate_id, recorded.version) in self.poisoned:
+                raise NotYetUnderstoodError(view.name)
+            return view.fold(row, recorded, key)
+
+        return replace(view, fold=fold)
