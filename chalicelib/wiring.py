@@ -183,6 +183,15 @@ class Services:
             self.views[view], self.rows(view), self.log, self.checkpoints, self.pause
         )
 
+    def health(self) -> dict[str, bool | str]:
+        """Each dependency of the API by name: True, or why it does not answer."""
+        checks: dict[str, Callable[[], object]] = {
+            "events": lambda: self.events.newest("main/health-check", limit=1),
+            "log": self.log.head,
+            "search": lambda: self.search_rows("ranking").load(["health-check"]),
+        }
+        return {name: answers(check) for name, check in checks.items()}
+
     def clock(self) -> datetime:
         return datetime.now(UTC)
 
@@ -230,6 +239,15 @@ def client(service: Literal["dynamodb", "kinesis", "lambda"]) -> Any:
         max_pool_connections=32,
     )
     return boto3.client(service, config=config)
+
+
+def answers(check: Callable[[], object]) -> bool | str:
+    """True, or what *check* failed with."""
+    try:
+        check()
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
+        return f"{type(error).__name__}: {error}"
+    return True
 
 
 _services: Services | None = None

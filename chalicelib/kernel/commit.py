@@ -91,7 +91,7 @@ class Commit(NamedTuple):
             at=held["at"],
             actor=held["actor"],
             correlation_id=held["correlationId"],
-            deps=tuple((stream, version) for stream, version in held["deps"]),
+            deps=tuple(map(tuple, held["deps"])),
             epoch=held["epoch"],
             epoch_start=held["epochStart"],
         )
@@ -99,7 +99,7 @@ class Commit(NamedTuple):
 
 def events_from_json(events: list[dict[str, Any]]) -> tuple[StoredEvent, ...]:
     """Stored events from the JSON list that a commit keeps of them."""
-    return tuple(StoredEvent(e["name"], e["version"], e["body"]) for e in events)
+    return tuple([StoredEvent(e["name"], e["version"], e["body"]) for e in events])
 
 
 def canonical(value: Any) -> str:

@@ -40,8 +40,10 @@ def replay(view: View, log: Log, progress: Callable[[int], None]) -> Replayed:
     rows: dict[str, StoredRow] = {}
     stopped: dict[str, str] = {}
     position = -1
+    # Block by block: there is no call to save, and what is let go of at once costs the
+    # garbage collector nothing.
     for _, position, commits in slices(
-        log.blocks(0), 0, wanted=lambda commit: hears(view, commit.aggregate_id)
+        log.blocks(0), 0, wanted=lambda commit: hears(view, commit.aggregate_id), size=1
     ):
         folding = Folding(view, commits, stopped)
         rows |= folding.onto(rows)

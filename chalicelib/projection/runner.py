@@ -29,8 +29,9 @@ def slices(
     first: int,
     last: int | None = None,
     wanted: Callable[[Commit], bool] = lambda _: True,
+    size: int = SLICE_EVENTS,
 ) -> Iterator[Slice]:
-    """*blocks* from position *first* to *last*, in slices of about `SLICE_EVENTS`.
+    """*blocks* from position *first* to *last*, in slices of about *size* events.
 
     The end may lie beyond *last*, at the end of its block. A hole ends it all: a page
     of blocks is not read at one moment, so a later block can be seen before an earlier.
@@ -45,7 +46,7 @@ def slices(
                 commits.append((position, commit))
                 events += len(commit.events)
         following = block.next_position
-        if events >= SLICE_EVENTS:
+        if events >= size:
             yield Slice(first, following - 1, commits)
             first, commits, events = following, [], 0
         if last is not None and following > last:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, MutableMapping, Seque
 from dataclasses import dataclass, field
 
 from chalicelib.kernel import Commit
-from chalicelib.store.ports import StreamEntry
+from chalicelib.store.ports import Block, StreamEntry
 
 # How many commits one reading of a stream brings, and where a plan is long enough.
 PULL = 200
@@ -41,6 +41,12 @@ class Planner:
                 break
             self._follow(target, planned)
         return planned
+
+    def has_logged(self, block: Block, entries: Mapping[str, StreamEntry]) -> None:
+        """Notes that *block* is in the log: the next plan goes on behind it."""
+        self.registry.update(entries)
+        for commit in block.commits:
+            del self.known[commit.aggregate_id, commit.version]
 
     def _follow(self, target: Place, planned: list[Commit]) -> None:
         """Plans one stream up to a version, iteratively: causes can be many and deep."""

@@ -1,7 +1,7 @@
 """From log blocks to the bus, at least once and from a mark that only moves forward."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from chalicelib.store.blocks import lane_records
 from chalicelib.store.bus import Bus
@@ -11,6 +11,13 @@ MARK = "bus"
 SLICE = 16
 
 
+@dataclass
+class Mark:
+    """How far a warm function knows the bus to have come; the table may be ahead."""
+
+    position: int = -1
+
+
 @dataclass(frozen=True)
 class Publisher:
     """Publishes every block that lies beyond the published-through mark."""
@@ -18,25 +25,37 @@ class Publisher:
     log: Log
     bus: Bus
     checkpoints: Checkpoints
+    mark: Mark = field(default_factory=Mark)
 
     def publish(self, written: Iterable[Block] = ()) -> None:
-        """Publishes to the log's end; *written* are blocks that need not be read again.
+        """Publishes *written*, which need not be read again, and what is missing before.
 
-        Raises `Unavailable`; the mark then stands before all that may be missing.
+        Without them, everything up to the log's end. Raises `Unavailable`; the mark then
+        stands before all that may be missing.
         """
         at_hand = {block.first_position: block for block in written}
-        mark = self.checkpoints.read(MARK, [0])[0]
-        while blocks := self._following(mark, at_hand):
+        last = max((b.next_position - 1 for b in at_hand.values()), default=None)
+        if self.mark.position + 1 not in at_hand:
+            self._look()
+        while last is None or self.mark.position < last:
+            blocks = self._following(at_hand)
+            if not blocks:
+                return
             self.bus.publish([r for block in blocks for r in lane_records(block)])
             through = blocks[-1].next_position - 1
-            if not self.checkpoints.move(MARK, 0, mark, through):
+            if self.checkpoints.move(MARK, 0, self.mark.position, through):
+                self.mark.position = through
+            else:
                 # Another relay published meanwhile: go on from where it has come.
-                through = self.checkpoints.read(MARK, [0])[0]
-            mark = through
+                self._look()
 
-    def _following(self, mark: int, at_hand: dict[int, Block]) -> Sequence[Block]:
+    def _look(self) -> None:
+        self.mark.position = self.checkpoints.read(MARK, [0])[0]
+
+    def _following(self, at_hand: dict[int, Block]) -> Sequence[Block]:
         blocks: list[Block] = []
-        while block := at_hand.pop(mark + 1, None):
-            blocks.append(block)
-            mark = block.next_position - 1
-        return blocks or list(self.log.blocks(mark + 1, limit=SLICE))
+        position = self.mark.position + 1
+        while position in at_hand:
+            blocks.append(at_hand[position])
+            position = blocks[-1].next_position
+        return blocks or list(self.log.blocks(position, limit=SLICE))

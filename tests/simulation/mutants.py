@@ -13,7 +13,7 @@ from chalicelib.projection.partitioned import PartitionedRunner, Span
 from chalicelib.projection.rows import Save
 from chalicelib.relay import sequencer
 from chalicelib.relay.plan import Planner
-from chalicelib.relay.sequencer import Sequencer, moves_of
+from chalicelib.relay.sequencer import Sequencer, entries_after
 from chalicelib.store import handler, loading
 from chalicelib.store.blocks import cut, seal
 from chalicelib.store.bus import LaneRecord
@@ -47,6 +47,10 @@ class Mutant:
         finally:
             for where, name, original in originals:
                 setattr(where, name, original)
+
+
+def moves(block: Block, registry: Mapping[str, StreamEntry]) -> Moves:
+    return {id_: (registry[id_], after) for id_, after in entries_after(block).items()}
 
 
 class LogWithoutRegistryCondition(MemoryLog):
@@ -84,7 +88,7 @@ class SequencerWithoutGapPull(Sequencer):
             head, cut(list({(c.aggregate_id, c.version): c for c in new}.values()))
         )
         known = {c.aggregate_id: registry.get(c.aggregate_id, StreamEntry()) for c in new}
-        won = self.log.append(block, head, next_head, moves_of(block, known))
+        won = self.log.append(block, head, next_head, moves(block, known))
         return [block] if won else []
 
 
@@ -100,7 +104,7 @@ class SequencerInOrderOfArrival(Sequencer):
         head = self.log.head()
         block, next_head = seal(head, cut(told))
         entries = {commit.aggregate_id: StreamEntry() for commit in told}
-        won = self.log.append(block, head, next_head, moves_of(block, entries))
+        won = self.log.append(block, head, next_head, moves(block, entries))
         return [block] if won else []
 
 

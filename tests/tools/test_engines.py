@@ -70,7 +70,9 @@ def test_a_row_survives_the_round_trip_to_dynamodb_local(dynamodb_local: str) ->
 
 
 def test_a_document_is_found_in_opensearch(opensearch: str) -> None:
-    httpx.put(f"{opensearch}/round-trip/_doc/1?refresh=true", json={"purpose": "rent"}).raise_for_status()
+    httpx.put(
+        f"{opensearch}/round-trip/_doc/1?refresh=true", json={"purpose": "rent"}
+    ).raise_for_status()
 
     found = httpx.get(f"{opensearch}/round-trip/_search", params={"q": "purpose:rent"}).json()
 
@@ -88,7 +90,9 @@ def test_a_record_survives_the_round_trip_to_kinesis_local(kinesis_local: str) -
     client.create_stream(StreamName="round-trip", ShardCount=1)
     client.get_waiter("stream_exists").wait(StreamName="round-trip", WaiterConfig={"Delay": 1})
     shard = client.put_record(StreamName="round-trip", Data=b"fact", PartitionKey="0")["ShardId"]
-    start = client.get_shard_iterator(StreamName="round-trip", ShardId=shard, ShardIteratorType="TRIM_HORIZON")
+    start = client.get_shard_iterator(
+        StreamName="round-trip", ShardId=shard, ShardIteratorType="TRIM_HORIZON"
+    )
 
     records = client.get_records(ShardIterator=start["ShardIterator"])["Records"]
 
@@ -115,7 +119,10 @@ def test_a_port_that_opensearch_cannot_use_is_refused() -> None:
 def test_an_engine_that_dies_points_to_its_log() -> None:
     engine = Broken()
 
-    with pytest.raises(EngineError, match=rf"Program: ended while starting; the end of {engine.log.relative_to(ROOT)}"):
+    with pytest.raises(
+        EngineError,
+        match=rf"Program: ended while starting; the end of {engine.log.relative_to(ROOT)}",
+    ):
         engine.start()
 
     assert engine.log.read_text() == "no\n"
@@ -154,7 +161,11 @@ def test_an_engine_does_not_outlive_a_starter_that_is_killed() -> None:
         "print(engine.port, flush=True); input()"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", code], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as starter:
         assert starter.stdout is not None
         port = int(starter.stdout.readline())
@@ -180,7 +191,9 @@ def test_a_jar_that_is_not_the_locked_one_is_refused(tmp_path: Path) -> None:
     (tmp_path / jar.path).parent.mkdir(parents=True)
     (tmp_path / jar.path).write_bytes(b"something else")
 
-    with pytest.raises(EngineError, match=r"OpenSearch: org\.example:thing:1\.0 is not the file that was locked"):
+    with pytest.raises(
+        EngineError, match=r"OpenSearch: org\.example:thing:1\.0 is not the file that was locked"
+    ):
         jars.provide("OpenSearch", [jar], lambda _: None, tmp_path)
 
 

@@ -1,0 +1,128 @@
+"""The faults are what they say: before the effect, after it, late, or half of it."""
+
+from collections.abc import Callable
+
+import pytest
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+from chalicelib.store.events import DynamoEvents
+from chalicelib.store.ports import Unavailable
+from tests.commits import commit
+from tests.engines.faults import Faults, failed
+from tests.tables import create_tables, dynamodb_client
+
+SINGLE = {"retries": {"total_max_attempts": 1}}
+A = "main/account-a"
+
+
+class Chosen(Faults):
+    """Every request meets the one kind that is chosen."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(seed=1, rate=1.0)
+        self._kinds = {kind: self._kinds[kind]}
+
+
+@pytest.fixture
+def table(dynamodb_local: str) -> str:
+    return create_tables(dynamodb_client(dynamodb_local))
+
+
+@pytest.mark.parametrize(
+    ("kind", "has_effect"),
+    [
+        ("throttled", False),
+        ("failed before", False),
+        ("failed after", True),
+        ("timed out after", True),
+        ("timed out, late effect", True),
+    ],
+)
+def test_a_failed_write_has_the_effect_that_its_kind_says(
+    dynamodb_local: str, table: str, kind: str, has_effect: bool
+) -> None:
+    faults = Chosen(kind)
+    client = dynamodb_client(dynamodb_local, **SINGLE)
+    faults.into(client)
+    with pytest.raises(Unavailable):
+        DynamoEvents(client, f"{table}-events").append(commit(A))
+    faults.stop()
+    calm = DynamoEvents(dynamodb_client(dynamodb_local), f"{table}-events")
+    assert len(calm.range(A, 1, 9)) == has_effect
+    assert faults.struck == {kind: 1}
+    assert faults.requests == {"PutItem": 1}
+
+
+@pytest.mark.parametrize("kind", ["failed after", "timed out after"])
+def test_botocore_retries_what_took_effect_and_the_commit_that_holds_comes_back(
+    dynamodb_local: str, table: str, kind: str
+) -> None:
+    faults = Chosen(kind)
+    client = dynamodb_client(dynamodb_local)
+    faults.into(client)
+    until_struck(faults, 1)
+    assert DynamoEvents(client, f"{table}-events").append(commit(A)) == commit(A)
+    assert faults.requests == {"PutItem": 2}
+
+
+def test_half_of_a_batch_is_read_and_the_rest_asked_for_again(
+    dynamodb_local: str, table: str
+) -> None:
+    client = dynamodb_client(dynamodb_local)
+    keys = [{"aggregateId": {"S": f"main/account-{n}"}} for n in range(4)]
+    for key in keys:
+        client.put_item(TableName=f"{table}-streams", Item=key)
+    faults = Chosen("delayed")
+    faults._kinds = {}
+    faults.into(client)
+    page = client.batch_get_item(RequestItems={f"{table}-streams": {"Keys": keys}})
+    assert len(page["Responses"][f"{table}-streams"]) == 2
+    assert page["UnprocessedKeys"][f"{table}-streams"]["Keys"] == keys[2:]
+
+
+def test_the_seed_decides_the_draws(dynamodb_local: str, table: str) -> None:
+    def drawn(seed: int) -> list[type[Exception] | None]:
+        faults = Faults(seed, rate=0.5)
+        client = dynamodb_client(dynamodb_local, **SINGLE)
+        faults.into(client)
+        try:
+            return [outcome(lambda: client.describe_table(TableName=f"{table}-log"))
+                    for _ in range(40)]
+        finally:
+            faults.stop()
+
+    assert drawn(1) == drawn(1)
+    assert drawn(1) != drawn(2)
+
+
+def outcome(call: Callable[[], object]) -> type[Exception] | None:
+    try:
+        call()
+    except (ClientError, ReadTimeoutError) as error:
+        return type(error)
+    return None
+
+
+def until_struck(faults: Faults, times: int) -> None:
+    """Takes the faults away once *times* requests were struck."""
+    kinds = dict(faults._kinds)
+    left = [times]
+
+    def strike(kind: str) -> Callable[..., object]:
+        def struck(request: object) -> object:
+            left[0] -= 1
+            if left[0] == 0:
+                faults.rate = 0.0
+            return kinds[kind](request)  # type: ignore[arg-type]
+
+        return struck
+
+    faults._kinds = {kind: strike(kind) for kind in kinds}  # type: ignore[misc]
+
+
+def test_a_failure_looks_like_a_servers(dynamodb_local: str) -> None:
+    client = dynamodb_client(dynamodb_local, **SINGLE)
+    client.meta.events.register("before-send", lambda request, **_: failed(request))
+    with pytest.raises(ClientError) as caught:
+        client.list_tables()
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 500

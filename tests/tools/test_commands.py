@@ -1,0 +1,89 @@
+import re
+import socket
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from tests.tools.bank_files import bank_file
+from tools import current
+from tools.__main__ import leftfold
+from tools.current import Current, forget, recall, remember
+
+
+@pytest.mark.parametrize("command", sorted(leftfold.commands))
+def test_every_command_explains_itself(command: str) -> None:
+    shown = CliRunner().invoke(leftfold, [command, "--help"])
+
+    assert shown.exit_code == 0
+    options = [p for p in leftfold.commands[command].params if isinstance(p, click.Option)]
+    assert all(option.help for option in options)
+
+
+def test_all_commands_are_listed() -> None:
+    shown = CliRunner().invoke(leftfold, ["--help"]).output
+
+    assert set(re.findall(r"^  (\w+)  ", shown, re.MULTILINE)) == set(leftfold.commands)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["import", "FILE", "--url", "http://127.0.0.1:9"], "has no column balance_after"),
+        (["deploy", "--stage", "moon"], "no stage 'moon' in .chalice/config.json"),
+        (["deploy", "--endpoint-url", "http://127.0.0.1:9"], "http://127.0.0.1:9 does not answer"),
+        (["status", "--stack", "x", "--endpoint-url", "http://127.0.0.1:9"], "does not answer"),
+        (
+            ["run", "--port", "0", "--search-port", "80"],
+            "port 80 cannot be used; choose one of 9201 to 9299",
+        ),
+    ],
+)
+def test_what_goes_wrong_is_told_in_one_line(
+    tmp_path: Path, arguments: list[str], line: str
+) -> None:
+    file = bank_file(tmp_path, header="transaction_id,account_id,date,direction,operation,amount")
+    given = [str(file) if argument == "FILE" else argument for argument in arguments]
+
+    done = CliRunner().invoke(leftfold, given)
+
+    assert done.exit_code == 1
+    (shown,) = [text for text in done.stderr.splitlines() if text.startswith("Error: ")]
+    assert line in shown
+
+
+def test_a_port_that_is_taken_is_told_at_once() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+
+        done = CliRunner().invoke(leftfold, ["run", "--port", str(port)])
+
+    assert done.exit_code == 1
+    assert done.stderr.strip().endswith(
+        f"MiniStack: port {port} is taken; stop the program that listens there"
+        " or choose another port"
+    )
+
+
+def test_without_a_deployment_the_cure_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(current, "WHERE", tmp_path / "none.json")
+
+    done = CliRunner().invoke(leftfold, ["status"])
+
+    assert done.exit_code == 1
+    assert "start one with `leftfold run` in another terminal" in done.stderr
+
+
+def test_the_newest_deployment_is_remembered_until_it_is_forgotten(tmp_path: Path) -> None:
+    where = tmp_path / "state" / "deployed.json"
+    deployed = Current("leftfold-dev", "http://x", "http://y")
+
+    remember(deployed, where)
+    assert recall(where) == deployed
+
+    forget(where)
+    with pytest.raises(current.NoDeploymentError):
+        recall(where)

@@ -1,0 +1,166 @@
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import get_args, get_type_hints
+
+import pytest
+
+from chalicelib import wiring
+from tools.bootstrap import ROOT
+from tools.dependencies import SERVICES, PackagingError
+from tools.fingerprints import fingerprints
+from tools.package import Package, package
+
+FUNCTIONS = sorted(
+    f"chalicelib.functions.{path.stem}"
+    for path in (ROOT / "chalicelib" / "functions").glob("*.py")
+    if path.stem != "__init__"
+)
+# What Lambda's Python has of its own, and the package.
+ONLY_THE_PACKAGE = "import sys; sys.path.append({unzipped!r}); {code}"
+
+
+@pytest.fixture(scope="module")
+def packaged() -> Package:
+    return package("dev", lambda _: None)
+
+
+@pytest.fixture(scope="module")
+def unzipped(packaged: Package, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("unzipped")
+    with zipfile.ZipFile(packaged.zip) as contents:
+        contents.extractall(folder)
+    return folder
+
+
+def run(unzipped: Path, code: str) -> str:
+    """What *code* prints where nothing but the package can be imported."""
+    program = ONLY_THE_PACKAGE.format(unzipped=str(unzipped), code=code)
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-B", "-W", "error", "-c", program],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("module", ["app", *FUNCTIONS])
+def test_the_package_alone_is_enough_to_import(unzipped: Path, module: str) -> None:
+    run(unzipped, f"import {module}")
+
+
+@pytest.mark.parametrize("service", sorted(SERVICES))
+def test_the_package_has_what_a_client_of_each_service_needs(unzipped: Path, service: str) -> None:
+    options = "region_name='eu-central-1', aws_access_key_id='x', aws_secret_access_key='x'"
+
+    run(unzipped, f"import boto3; boto3.client({service!r}, {options})")
+
+
+def test_the_search_client_is_in_the_package(unzipped: Path) -> None:
+    run(
+        unzipped,
+        "from chalicelib.projection.search import connect; connect('http://127.0.0.1:9200')",
+    )
+
+
+def test_the_services_kept_are_those_that_the_wiring_makes_clients_of() -> None:
+    made = get_args(get_type_hints(wiring.client)["service"])
+
+    assert set(made) == SERVICES
+
+
+def test_boto3_describes_no_service_that_is_not_used(unzipped: Path) -> None:
+    data = unzipped / "botocore" / "data"
+
+    assert {path.name for path in data.iterdir() if path.is_dir()} == SERVICES
+    assert (data / "endpoints.json").exists()
+
+
+def test_the_package_has_the_fingerprint_of_every_fold(unzipped: Path) -> None:
+    held = json.loads((unzipped / "chalicelib" / "fingerprints.json").read_text())
+
+    assert held == fingerprints(ROOT)
+
+
+def test_all_code_is_compiled_and_taken_without_a_look_at_its_source(unzipped: Path) -> None:
+    sources = [
+        path for path in unzipped.rglob("*.py") if path.name != "app.py" or path.parent != unzipped
+    ]
+    tag = sys.implementation.cache_tag
+    compiled = [path.parent / "__pycache__" / f"{path.stem}.{tag}.pyc" for path in sources]
+
+    assert [path for path in compiled if not path.exists()] == []
+    # PEP 552: bit 0 says that a hash is in it, bit 1 that it is to be checked.
+    assert {path.read_bytes()[4] for path in compiled} == {0b01}
+
+
+def test_nothing_tells_where_it_was_made(unzipped: Path) -> None:
+    telling = [
+        path
+        for path in unzipped.rglob("*")
+        if path.is_file() and str(ROOT).encode() in path.read_bytes()
+    ]
+
+    assert telling == []
+
+
+def test_the_package_is_small(packaged: Package) -> None:
+    zipped, unzipped = packaged.sizes()
+
+    assert zipped < 7_000_000
+    assert unzipped < 22_000_000
+
+
+def test_a_second_package_of_the_same_code_is_not_made(packaged: Package) -> None:
+    again = package("dev", lambda _: None)
+
+    assert (again.fingerprint, again.made_anew) == (packaged.fingerprint, False)
+
+
+def test_changed_code_is_packaged_anew(packaged: Package, tmp_path: Path) -> None:
+    root, build = copied(tmp_path), packaged.folder.parent
+    shutil.copytree(build / "vendor", tmp_path / "build" / "vendor")
+    shutil.copy(build / "vendor.stamp", tmp_path / "build" / "vendor.stamp")
+    with (root / "chalicelib" / "kernel" / "decider.py").open("a") as code:
+        code.write("ADDED = 1\n")
+
+    made = package("dev", lambda _: None, root, tmp_path / "build")
+
+    assert made.made_anew
+    assert made.fingerprint != packaged.fingerprint
+    with zipfile.ZipFile(made.zip) as contents:
+        assert contents.read("chalicelib/kernel/decider.py").endswith(b"ADDED = 1\n")
+
+
+def test_an_app_that_cannot_be_imported_is_told_in_one_line(
+    packaged: Package, tmp_path: Path
+) -> None:
+    root, build = copied(tmp_path), packaged.folder.parent
+    shutil.copytree(build / "vendor", tmp_path / "build" / "vendor")
+    shutil.copy(build / "vendor.stamp", tmp_path / "build" / "vendor.stamp")
+    (root / "app.py").write_text("import nothing_of_this_name\n")
+
+    with pytest.raises(PackagingError, match=r"No module named 'nothing_of_this_name'"):
+        package("dev", lambda _: None, root, tmp_path / "build")
+
+
+def test_a_stage_that_is_not_configured_is_refused() -> None:
+    with pytest.raises(PackagingError, match=r"no stage 'moon' .* \(it has dev\); add it there"):
+        package("moon", lambda _: None)
+
+
+def copied(tmp_path: Path) -> Path:
+    """A copy of all that is packaged."""
+    root = tmp_path / "root"
+    root.mkdir()
+    ignored = shutil.ignore_patterns("__pycache__", "deployments", "deployed")
+    for folder in ("chalicelib", ".chalice", "infra"):
+        shutil.copytree(ROOT / folder, root / folder, ignore=ignored)
+    for file in ("app.py", "requirements.txt"):
+        shutil.copy(ROOT / file, root / file)
+    return root

@@ -1,0 +1,103 @@
+from collections.abc import Iterator
+
+from chalicelib.kernel import Commit
+from chalicelib.store.memory import MemoryLog
+from chalicelib.store.ports import Block, Head, StreamEntry
+from tests.http.conftest import Bank
+from tools.verify import verify
+
+
+class Altered(MemoryLog):
+    """A log that shows other blocks, head or registry than it keeps."""
+
+    def __init__(self, log: MemoryLog) -> None:
+        super().__init__()
+        self.shown = list(log.blocks(0))
+        self.end = log.head()
+        self.entries = dict(log.registry())
+
+    def blocks(self, position: int, limit: int | None = None) -> Iterator[Block]:
+        return iter(self.shown)
+
+    def head(self) -> Head:
+        return self.end
+
+    def registry(self) -> Iterator[tuple[str, StreamEntry]]:
+        return iter(self.entries.items())
+
+
+def filled(bank: Bank) -> Altered:
+    for key in ("a", "b"):
+        bank.open(key)
+        bank.settle()
+    return Altered(bank.log)
+
+
+def broken(bank: Bank, log: MemoryLog) -> set[str]:
+    return {found.promise for found in verify(bank.events, log, lambda _: None)}
+
+
+def test_a_log_as_the_relay_writes_it_keeps_every_promise(bank: Bank) -> None:
+    filled(bank)
+
+    assert broken(bank, bank.log) == set()
+
+
+def test_a_log_without_anything_keeps_every_promise(bank: Bank) -> None:
+    assert broken(bank, bank.log) == set()
+
+
+def test_a_commit_that_is_not_logged_is_found(bank: Bank) -> None:
+    filled(bank)
+    bank.open("c")
+
+    assert broken(bank, bank.log) == {"what is committed is logged"}
+
+
+def test_a_missing_block_is_found(bank: Bank) -> None:
+    log = filled(bank)
+    del log.shown[0]
+
+    assert {"positions are dense", "the blocks are a chain"} <= broken(bank, log)
+
+
+def test_a_block_that_was_changed_is_found(bank: Bank) -> None:
+    log = filled(bank)
+    commit: Commit = log.shown[0].commits[0]
+    log.shown[0] = log.shown[0]._replace(commits=[*log.shown[0].commits, commit])
+
+    assert {
+        "positions are dense",
+        "the blocks are a chain",
+        "streams are dense and in order",
+    } <= broken(bank, log)
+
+
+def test_a_head_that_is_not_the_end_is_found(bank: Bank) -> None:
+    log = filled(bank)
+    log.end = log.end._replace(next_position=7)
+
+    assert broken(bank, log) == {"the head is the log's end"}
+
+
+def test_a_wrong_position_of_a_lane_is_found(bank: Bank) -> None:
+    log = filled(bank)
+    wrong = dict.fromkeys(log.shown[1].previous_in_lane, 5)
+    log.shown[1] = log.shown[1]._replace(previous_in_lane=wrong)
+
+    assert "a block tells its lanes' positions before it" in broken(bank, log)
+
+
+def test_a_registry_that_is_not_the_fold_of_the_log_is_found(bank: Bank) -> None:
+    log = filled(bank)
+    log.entries["main/account-a"] = StreamEntry(9, 0, 1)
+    del log.entries["main/account-b"]
+
+    assert broken(bank, log) == {"the registry is the fold of the log"}
+
+
+def test_a_logged_commit_that_is_in_no_stream_is_found(bank: Bank) -> None:
+    filled(bank)
+    log = bank.log
+
+    assert broken(Bank(), log) == {"what is logged is committed"}

@@ -1,0 +1,280 @@
+"""`leftfold bench`: what Leftfold adds to a floor, measured side by side in one run.
+
+A floor is the least that the same work takes: the same calls by bare boto3, or a plain
+loop over the same bytes. Both sides take turns, so what else the machine does hits both.
+"""
+
+import gzip
+import json
+import resource
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rich.progress import Progress
+from rich.table import Table
+
+from chalicelib.contexts.account.domain import Book, Booking, Open, account
+from chalicelib.contexts.account.views import balances
+from chalicelib.kernel import AggregateId, Commit, Recorded, Row, StoredEvent, lane_of
+from chalicelib.projection.replay import replay
+from chalicelib.relay.publisher import Publisher
+from chalicelib.relay.relay import Relay, wanted_of
+from chalicelib.relay.sequencer import Sequencer, entries_after
+from chalicelib.store.blocks import STREAMS_PER_BLOCK, pack, seal, unpack
+from chalicelib.store.bus import LaneRecord
+from chalicelib.store.checkpoints import DynamoCheckpoints
+from chalicelib.store.events import DynamoEvents, item_of
+from chalicelib.store.handler import CommandHandler, Request, body_hash
+from chalicelib.store.loading import SNAPSHOT_EVERY
+from chalicelib.store.log import DynamoLog
+from chalicelib.store.memory import MemoryLog
+from chalicelib.store.ports import Block, Head, StreamEntry
+from tools.engines import DynamoDBLocal
+from tools.tables import create_tables, dynamodb_client
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
+AT = "2026-01-01T00:00:00.000Z"
+BATCH = 50
+
+
+class Result(NamedTuple):
+    """A line of the table: seconds of each side, the promised ratio, and a remark."""
+
+    name: str
+    leftfold: float
+    floor: float
+    promised: float
+    remark: str
+
+    @property
+    def ratio(self) -> float:
+        return self.leftfold / self.floor
+
+
+def nothing(_: Any) -> None:
+    """For what a benchmark does not need: pauses, alarms, progress."""
+
+
+class NoBus:
+    """A bus that costs nothing, so that the relay is measured on DynamoDB alone."""
+
+    def publish(self, records: list[LaneRecord]) -> None:
+        for record in records:
+            record.to_bytes()
+
+
+# --- handling a command
+
+
+def bench_handler(client: "DynamoDBClient", rounds: int, tick: Callable[[], None]) -> Result:
+    """A booking on an existing account, against the same Query and PutItem."""
+    ours, floor = (f"{create_tables(client)}-events" for _ in range(2))
+    store = DynamoEvents(client, ours)
+    handler = CommandHandler(store, {"account": "bench"}, lambda: MOMENT, nothing)
+    handler.execute(request(0))
+    client.put_item(TableName=floor, Item=item_of(store.range("main/account-a", 1, 1)[0]))
+
+    def raw(number: int) -> None:
+        client.query(
+            TableName=floor,
+            KeyConditionExpression="aggregateId = :id",
+            ExpressionAttributeValues={":id": {"S": "main/account-a"}},
+            ScanIndexForward=False,
+            Limit=SNAPSHOT_EVERY + 1,
+        )
+        client.put_item(
+            TableName=floor,
+            Item=items[number],
+            ConditionExpression="attribute_not_exists(aggregateId)",
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
+        )
+
+    def one(number: int) -> None:
+        handler.execute(request(number))
+        tick()
+
+    # The floor writes what Leftfold wrote, snapshots and all: the same bytes both ways.
+    times: tuple[list[float], list[float]] = ([], [])
+    items: dict[int, Any] = {}
+    for number in range(1, rounds + 1):
+        times[0].append(timed(lambda n=number: one(n)))
+        items[number] = item_of(store.range("main/account-a", number + 1, number + 1)[0])
+        times[1].append(timed(lambda n=number: raw(n)))
+    left, right = map(statistics.median, times)
+    return Result("handle a command", left, right, 1.5, "Query + PutItem by bare boto3")
+
+
+def request(number: int) -> Request:
+    """The opening of an account, or its next credit."""
+    command: Open | Book = Open("Ada", "CZK", "current")
+    if number:
+        command = Book((Booking("credit", 100, "CZK", "2026-01-01", purpose="rent"),))
+    return Request(
+        aggregate=account,
+        aggregate_id="main/account-a",
+        command=command,
+        command_id=f"bench-{number}",
+        body_hash=body_hash("bench", number),
+        actor="bench",
+        correlation_id="bench",
+        opens=number == 0,
+    )
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Seconds that *work* takes."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+# --- the relay
+
+
+def bench_relay(client: "DynamoDBClient", rounds: int, tick: Callable[[], None]) -> Result:
+    """Batches of 50 commits on 50 streams, against the bare transactions of their blocks."""
+    stacks = [create_tables(client) for _ in range(2)]
+    logs = [DynamoLog(client, f"{stack}-log", f"{stack}-streams") for stack in stacks]
+    events = DynamoEvents(client, f"{stacks[0]}-events")
+    checkpoints = DynamoCheckpoints(client, f"{stacks[0]}-checkpoints")
+    relay = Relay(
+        Sequencer(events, logs[0], nothing, nothing), Publisher(logs[0], NoBus(), checkpoints)
+    )
+    head = Head()
+    times: tuple[list[float], list[float]] = ([], [])
+    for number in range(1, rounds + 1):
+        commits = [credit(f"main/account-{n}", number) for n in range(BATCH)]
+        wanted = wanted_of((c.aggregate_id, c.version) for c in commits)
+        block, next_head = seal(head, commits)
+        moves = {id_: (StreamEntry(number), e) for id_, e in entries_after(block).items()}
+        writes = logs[1].writes_of(block, head, next_head, moves)
+        head = next_head
+        times[0].append(timed(lambda w=wanted, c=commits: relay.run(w, c)))
+        times[1].append(timed(lambda w=writes: client.transact_write_items(TransactItems=w)))
+        tick()
+    left, right = map(statistics.median, times)
+    return Result("relay 50 commits", left, right, 1.5, "TransactWriteItems of the same blocks")
+
+
+def credit(aggregate_id: str, version: int) -> Commit:
+    """A commit of normal size: an opening, or a credit."""
+    opening = {"owner": "Ada", "currency": "CZK", "kind": "current", "credit_limit": 0}
+    booking = {"amount": 100, "currency": "CZK", "value_date": "2026-01-01", "purpose": "rent"}
+    event = (
+        StoredEvent("account-opened", 1, opening)
+        if version == 1
+        else StoredEvent("account-credited", 1, booking)
+    )
+    return Commit(
+        aggregate_id=aggregate_id,
+        version=version,
+        events=(event,),
+        command_id=f"01980000-0000-7000-8000-{version:012}",
+        body_hash="0123456789abcdef",
+        at=AT,
+        actor="bench",
+        correlation_id="01980000-0000-7000-8000-000000000000",
+    )
+
+
+# --- replay
+
+
+class PackedLog(MemoryLog):
+    """A log that keeps its blocks packed, as the table does, and unpacks them as they are read."""
+
+    def __init__(self, blocks: list[tuple[Block, bytes]], head: Head) -> None:
+        super().__init__()
+        self._head = head
+        self.packed = blocks
+
+    def blocks(self, position: int, limit: int | None = None) -> Iterator[Block]:
+        for block, packed in self.packed[position // STREAMS_PER_BLOCK :][:limit]:
+            yield block._replace(commits=unpack(packed))
+
+
+def packed_log(commits: int, tick: Callable[[], None]) -> PackedLog:
+    """A log of *commits* over a thousand accounts."""
+    head, blocks, made = Head(), [], 0
+    while made < commits:
+        size = min(STREAMS_PER_BLOCK, commits - made)
+        batch = [
+            credit(f"main/account-{n % 1000}", 1 + n // 1000) for n in range(made, made + size)
+        ]
+        block, head = seal(head, batch)
+        blocks.append((block._replace(commits=()), pack(batch)))
+        made += size
+        tick()
+    return PackedLog(blocks, head)
+
+
+def plain_loop(log: PackedLog) -> dict[str, Row | None]:
+    """The least that a replay is: unpack, parse, decode, fold into a dict."""
+    rows: dict[str, Row | None] = {}
+    decode = account.codec.decode
+    position = 0
+    for _, packed in log.packed:
+        for line in gzip.decompress(packed).split(b"\n"):
+            held = json.loads(line)
+            stream = held["aggregateId"]
+            if AggregateId.parse(stream).category == account.category:
+                for place, e in enumerate(held["events"]):
+                    event = decode(StoredEvent(e["name"], e["version"], e["body"]))
+                    recorded = Recorded(
+                        stream, held["sequenceNumber"], place, held["at"], position, event
+                    )
+                    for key in balances.keys(recorded):
+                        rows[key] = balances.fold(rows.get(key), recorded, key)
+            position += 1
+    return rows
+
+
+def bench_replay(commits: int, tick: Callable[[], None]) -> Result:
+    """A replay of the balances, against a plain loop over the same bytes."""
+    log = packed_log(commits, tick)
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(3):
+        times[0].append(timed(lambda: replay(balances, log, nothing)))
+        times[1].append(timed(lambda: plain_loop(log)))
+        tick()
+    left, right = map(min, times)
+    rate, peak = commits / left, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    remark = f"plain decode and fold; {commits:,} commits, {rate:,.0f}/s, peak {peak} MB"
+    return Result("replay a view", left, right, 2.0, remark)
+
+
+def results(rounds: int, commits: int) -> list[Result]:
+    """Every benchmark, on a DynamoDB Local of its own, with a progress bar."""
+    with Progress(transient=True) as progress, DynamoDBLocal() as engine:
+        client = dynamodb_client(engine.url)
+        handled = progress.add_task("handler", total=rounds)
+        relayed = progress.add_task("relay", total=rounds)
+        replayed = progress.add_task("replay", total=3 + -(-commits // STREAMS_PER_BLOCK))
+        return [
+            bench_handler(client, rounds, lambda: progress.advance(handled)),
+            bench_relay(client, rounds, lambda: progress.advance(relayed)),
+            bench_replay(commits, lambda: progress.advance(replayed)),
+        ]
+
+
+def table_of(measured: list[Result]) -> Table:
+    """The results, each beside its floor and what is promised."""
+    table = Table("work", "Leftfold", "floor", "ratio", "promised", "the floor is")
+    for column in table.columns[1:5]:
+        column.justify = "right"
+    for result in measured:
+        table.add_row(
+            result.name,
+            f"{result.leftfold * 1000:,.2f} ms",
+            f"{result.floor * 1000:,.2f} ms",
+            f"[{'green' if result.ratio <= result.promised else 'red'}]{result.ratio:.2f}x",
+            f"{result.promised:.1f}x",
+            result.remark,
+        )
+    return table

@@ -1,0 +1,48 @@
+"""The deployment's own tables, made on an engine from infra/resources.json."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import boto3
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+TEMPLATE = Path(__file__).parent.parent / "infra" / "resources.json"
+# What matters to an engine; encryption and the like are for AWS.
+USED = (
+    "AttributeDefinitions",
+    "BillingMode",
+    "KeySchema",
+    "StreamSpecification",
+)
+
+
+def dynamodb_client(url: str, **config: Any) -> "DynamoDBClient":
+    """A client for an engine on this machine."""
+    return boto3.client(
+        "dynamodb",
+        endpoint_url=url,
+        region_name="eu-central-1",
+        aws_access_key_id="local",
+        aws_secret_access_key="local",  # noqa: S106 - engines take any
+        config=Config(**({"max_pool_connections": 32} | config)),
+    )
+
+
+def create_tables(client: "DynamoDBClient", stack: str | None = None) -> str:
+    """Makes every table of the template under a stack's name, and returns that name."""
+    stack = stack or f"t{uuid4().hex[:12]}"
+    for resource in json.loads(TEMPLATE.read_text())["Resources"].values():
+        if resource.get("Type") != "AWS::DynamoDB::Table":
+            continue
+        properties = resource["Properties"]
+        made = {name: properties[name] for name in USED if name in properties}
+        if "StreamSpecification" in made:
+            made["StreamSpecification"] = {**made["StreamSpecification"], "StreamEnabled": True}
+        name = properties["TableName"]["Fn::Sub"].replace("${AWS::StackName}", stack)
+        client.create_table(TableName=name, **made)
+    return stack
