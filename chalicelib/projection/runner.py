@@ -29,9 +29,10 @@ def slices(
     first: int,
     last: int | None = None,
     wanted: Callable[[Commit], bool] = lambda _: True,
-    size: int = SLICE_EVENTS,
+    size: int | None = None,
 ) -> Iterator[Slice]:
-    """*blocks* from position *first* to *last*, in slices of about *size* events.
+    """*blocks* from position *first* to *last*, in slices of about *size* events,
+    or `SLICE_EVENTS`.
 
     The end may lie beyond *last*, at the end of its block. A hole ends it all: a page
     of blocks is not read at one moment, so a later block can be seen before an earlier.
@@ -46,7 +47,7 @@ def slices(
                 commits.append((position, commit))
                 events += len(commit.events)
         following = block.next_position
-        if events >= size:
+        if events >= (size or SLICE_EVENTS):
             yield Slice(first, following - 1, commits)
             first, commits, events = following, [], 0
         if last is not None and following > last:

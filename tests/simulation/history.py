@@ -65,7 +65,7 @@ def any_chances(random: Random) -> Chances:
 def live(world: World) -> list[Call]:
     """Clients at work, functions failing, some events that a view cannot take."""
     scheduler, random = world.scheduler, world.random
-    for _ in range(random.choice([0, 1, 3, 6])):
+    for _ in range(random.choice([0, 2, 5, 10])):
         view, key = random.choice(VIEWS).name, random.choice("abc")
         world.poisoned.add((view, f"main/account-{key}", random.randint(1, 12)))
     crowd = clients(world)

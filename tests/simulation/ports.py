@@ -40,14 +40,14 @@ class Faulty:
 
         def call(*args: Any, **kwargs: Any) -> Any:
             scheduler = self._scheduler
-            scheduler.point()
+            scheduler.travel()
             if scheduler.strikes("fail_before"):
                 raise Unavailable(f"{name}: throttled")
             answer = method(*args, **kwargs)
             if isinstance(answer, Iterator):
                 answer = iter(list(answer))
             self._told(name, args, answer)
-            scheduler.point()
+            scheduler.travel()
             if name in WRITES and scheduler.strikes("fail_after"):
                 raise Unavailable(f"{name}: the answer was lost")
             return answer

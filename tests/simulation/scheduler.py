@@ -11,6 +11,7 @@ from random import Random
 
 from greenlet import getcurrent, greenlet
 
+LATENCIES = (0.0, 0.005, 0.005, 0.05, 0.2)
 MINUTE, HOUR, DAY = 60.0, 3_600.0, 86_400.0
 
 
@@ -86,6 +87,10 @@ class Scheduler:
         """Lets others run; called from within a task, at each call of a port."""
         if self._current is not None:
             self._home.switch()
+
+    def travel(self) -> None:
+        """A message on its way: others run for as long as it takes."""
+        self.sleep(self.random.choice(LATENCIES))
 
     def sleep(self, seconds: float) -> None:
         """Lets others run for a time; called from within a task."""

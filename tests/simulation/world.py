@@ -265,9 +265,9 @@ class World:
         """People mend what parked a stream, after a while, and redrive it."""
         if name == "park" and answer:
             view, aggregate_id, _ = args
-            mended = self.random.uniform(0, self.random.choice([1, 10, 10 * MINUTE]))
+            mended = self.random.uniform(0, self.random.choice([0.1, 1, 10, 10 * MINUTE]))
             self.later(mended, lambda: self._mend(view, aggregate_id))
-            for _ in range(self.random.randint(0, 4)):
+            for _ in range(self.random.randint(0, 8)):
                 self.start_redrive(view, aggregate_id, mended + self.random.uniform(0, 2))
 
     def _mend(self, view: str, aggregate_id: str) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tools.bank_files import bank_file, credits_of
-from tools.bank_file import Line, read
+from tools.bank_file import Direction, Line, read
 from tools.bootstrap import ROOT
 from tools.histories import (
     BATCH,
@@ -20,7 +20,7 @@ from tools.histories import (
 
 
 def line(number: int, change: int, after: int, account: str = "a") -> Line:
-    direction = "credit" if change > 0 else "debit"
+    direction: Direction = "credit" if change > 0 else "debit"
     return Line(number, f"t{number}", account, "2020-01-31", direction, abs(change), after)
 
 

@@ -1,6 +1,5 @@
 from collections.abc import Iterator
 
-from chalicelib.kernel import Commit
 from chalicelib.store.memory import MemoryLog
 from chalicelib.store.ports import Block, Head, StreamEntry
 from tests.http.conftest import Bank
@@ -17,7 +16,7 @@ class Altered(MemoryLog):
         self.entries = dict(log.registry())
 
     def blocks(self, position: int, limit: int | None = None) -> Iterator[Block]:
-        return iter(self.shown)
+        return iter(self.shown[position:limit])
 
     def head(self) -> Head:
         return self.end
@@ -63,8 +62,8 @@ def test_a_missing_block_is_found(bank: Bank) -> None:
 
 def test_a_block_that_was_changed_is_found(bank: Bank) -> None:
     log = filled(bank)
-    commit: Commit = log.shown[0].commits[0]
-    log.shown[0] = log.shown[0]._replace(commits=[*log.shown[0].commits, commit])
+    block = log.shown[0]
+    log.shown[0] = block._replace(commits=[*block.commits, block.commits[0]])
 
     assert {
         "positions are dense",

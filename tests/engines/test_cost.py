@@ -1,0 +1,169 @@
+"""What a command and the relay cost, in calls and units."""
+
+from dataclasses import dataclass, field
+from secrets import token_bytes
+from time import time_ns
+
+import pytest
+
+from chalicelib.kernel import Commit
+from chalicelib.kernel.uuid7 import uuid7
+from chalicelib.relay.relay import wanted_of
+from chalicelib.store.blocks import pack
+from chalicelib.store.bus import Bus
+from chalicelib.store.events import item_of, item_size
+from chalicelib.wiring import Services
+from tests.bank import OPENING, Bank, credit
+from tests.bank import Book, Booking
+from tests.engines.deployment import Deployment, WallClock
+from tests.engines.meter import Meter, begun
+from tests.engines.shards import Shards
+from tests.tables import dynamodb_client
+
+BATCH = 50
+KEYS = [f"s{number}" for number in range(BATCH)]
+# As the bank's own files have it.
+BOOKING = Booking(
+    "credit", 70_000, "CZK", "1993-01-03", "collection from another bank", "household", "AB",
+    "41403269",
+)
+
+
+@dataclass
+class Metered:
+    """A calm deployment with a meter on its one client, and its bus on kinesis-local."""
+
+    url: str
+    shards: Shards
+    deployment: Deployment = field(init=False)
+    meter: Meter = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.deployment = Deployment(self.url, seed=1, rate=0.0)
+        self.meter = Meter(self.services().dynamodb, dynamodb_client(self.url))
+
+    def services(self) -> Services:
+        """The services of a function that has just been started."""
+        return self.deployment.relaying(None, self.shards.bus, self)
+
+    def ring(self, function: str) -> None:
+        """Nobody is there."""
+
+    def do(self, command: object, key: str = "a") -> int:
+        """Executes a command with a UUIDv7 key."""
+        services = self.services()
+        bank = Bank(services.events, "fold-1", WallClock(), services.pause)
+        command_id = uuid7(time_ns() // 1_000_000, token_bytes(10))
+        return bank.do(command, key, command_id=command_id)
+
+    def booked(self) -> list[Commit]:
+        """One new booking on each of the accounts."""
+        versions = [self.do(Book((BOOKING,)), key) for key in KEYS]
+        return [
+            self.services().events.range(f"main/account-{key}", version, version)[0]
+            for key, version in zip(KEYS, versions, strict=True)
+        ]
+
+    def counted(self) -> dict[tuple[str, str], int]:
+        """The calls since the last time, to both engines."""
+        calls = dict(self.meter.calls) | {
+            (operation, "bus"): n for operation, n in self.shards.faults.requests.items()
+        }
+        self.shards.faults.requests.clear()
+        return calls
+
+
+@pytest.fixture
+def metered(dynamodb_local: str, kinesis_local: str) -> Metered:
+    return Metered(dynamodb_local, Shards(kinesis_local, seed=1, rate=0.0))
+
+
+@pytest.mark.parametrize("size", [1023, 1024, 1025, 2048, 2049])
+def test_the_engine_counts_one_items_units_as_aws_does(metered: Metered, size: int) -> None:
+    key = {"aggregateId": {"S": "a"}}
+    padded = key | {"pad": {"S": ""}}
+    padded["pad"]["S"] = "x" * (size - item_size(padded))
+    client, table = metered.services().dynamodb, f"{metered.deployment.stack}-streams"
+    client.put_item(TableName=table, Item=padded)
+    assert metered.meter.units == {("PutItem", "streams"): -(-size // 1024)}
+    metered.meter.reset()
+    client.get_item(TableName=table, Key=key, ConsistentRead=True)
+    client.get_item(TableName=table, Key=key)
+    assert metered.meter.units == {("GetItem", "streams"): 1.0 + 0.5}
+
+
+def test_opening_an_account_is_one_put_of_one_unit(metered: Metered) -> None:
+    metered.do(OPENING)
+    assert metered.meter.calls == {("PutItem", "events"): 1}
+    assert metered.meter.units == {("PutItem", "events"): 1}
+
+
+@pytest.mark.parametrize("earlier", [1, 10, 19])
+def test_a_booking_is_one_query_and_one_put_of_one_unit(metered: Metered, earlier: int) -> None:
+    metered.do(OPENING)
+    for _ in range(earlier - 1):
+        metered.do(credit(1))
+    metered.meter.reset()
+    metered.do(Book((BOOKING,)))
+    assert metered.meter.calls == {("Query", "events"): 1, ("PutItem", "events"): 1}
+    assert metered.meter.units["PutItem", "events"] == 1
+    assert metered.meter.units["Query", "events"] <= 1.0
+
+
+def test_a_relay_that_has_just_started_reads_head_registry_and_mark(metered: Metered) -> None:
+    opened(metered)
+    commits = metered.booked()
+    metered.meter.reset()
+    relay(metered.services(), commits)
+    assert metered.counted() == {
+        ("BatchGetItem", "streams"): 1,
+        ("GetItem", "log"): 1,
+        ("TransactWriteItems", "streams"): 1,
+        ("TransactWriteItems", "log"): 1,
+        ("BatchGetItem", "checkpoints"): 1,
+        ("UpdateItem", "checkpoints"): 1,
+        ("PutRecords", "bus"): 1,
+    }
+    assert metered.meter.units["BatchGetItem", "streams"] == BATCH
+
+
+def test_a_warm_relay_writes_and_reads_nothing(metered: Metered) -> None:
+    services = opened(metered)
+    commits = metered.booked()
+    metered.meter.reset()
+    relay(services, commits)
+    assert metered.counted() == {
+        ("TransactWriteItems", "streams"): 1,
+        ("TransactWriteItems", "log"): 1,
+        ("UpdateItem", "checkpoints"): 1,
+        ("PutRecords", "bus"): 1,
+    }
+
+
+def test_the_relay_writes_two_and_a_quarter_units_a_commit(metered: Metered) -> None:
+    services = opened(metered)
+    commits = metered.booked()
+    metered.meter.reset()
+    relay(services, commits)
+    units = metered.meter.units
+    assert units["TransactWriteItems", "streams"] == 2 * BATCH
+    # The head, and a block that is its packed commits and some 300 bytes more.
+    block = begun(len(pack(commits)) + 1024)
+    assert units["TransactWriteItems", "log"] <= 2 * (1 + block)
+    assert units["UpdateItem", "checkpoints"] == 1
+    assert 2.1 < sum(units.values()) / BATCH <= 2.3
+
+
+def opened(metered: Metered) -> Services:
+    """The accounts, logged; and the services of the relay that did it."""
+    for key in KEYS:
+        metered.do(OPENING, key)
+    services = metered.services()
+    opens = [services.events.range(f"main/account-{key}", 1, 1)[0] for key in KEYS]
+    relay(services, opens)
+    metered.counted()
+    return services
+
+
+def relay(services: Services, commits: list[Commit]) -> None:
+    services.relay.run(wanted_of((c.aggregate_id, c.version) for c in commits), commits)
