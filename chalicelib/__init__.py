@@ -1,0 +1,1 @@
+"""Leftfold: event sourcing on DynamoDB, Kinesis and Lambda."""

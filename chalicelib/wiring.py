@@ -75,7 +75,8 @@ class Services:
 
     @cached_property
     def dynamodb(self) -> "DynamoDBClient":
-        return client("dynamodb")
+        made: DynamoDBClient = client("dynamodb")
+        return made
 
     @cached_property
     def events(self) -> EventStore:

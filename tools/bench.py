@@ -9,8 +9,9 @@ import json
 import resource
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.progress import Progress
@@ -18,7 +19,7 @@ from rich.table import Table
 
 from chalicelib.contexts.account.domain import Book, Booking, Open, account
 from chalicelib.contexts.account.views import balances
-from chalicelib.kernel import AggregateId, Commit, Recorded, Row, StoredEvent, lane_of
+from chalicelib.kernel import AggregateId, Commit, Recorded, Row, StoredEvent
 from chalicelib.projection.replay import replay
 from chalicelib.relay.publisher import Publisher
 from chalicelib.relay.relay import Relay, wanted_of
@@ -64,7 +65,7 @@ def nothing(_: Any) -> None:
 class NoBus:
     """A bus that costs nothing, so that the relay is measured on DynamoDB alone."""
 
-    def publish(self, records: list[LaneRecord]) -> None:
+    def publish(self, records: Sequence[LaneRecord]) -> None:
         for record in records:
             record.to_bytes()
 
@@ -103,9 +104,9 @@ def bench_handler(client: "DynamoDBClient", rounds: int, tick: Callable[[], None
     times: tuple[list[float], list[float]] = ([], [])
     items: dict[int, Any] = {}
     for number in range(1, rounds + 1):
-        times[0].append(timed(lambda n=number: one(n)))
+        times[0].append(timed(partial(one, number)))
         items[number] = item_of(store.range("main/account-a", number + 1, number + 1)[0])
-        times[1].append(timed(lambda n=number: raw(n)))
+        times[1].append(timed(partial(raw, number)))
     left, right = map(statistics.median, times)
     return Result("handle a command", left, right, 1.5, "Query + PutItem by bare boto3")
 
@@ -147,6 +148,7 @@ def bench_relay(client: "DynamoDBClient", rounds: int, tick: Callable[[], None])
         Sequencer(events, logs[0], nothing, nothing), Publisher(logs[0], NoBus(), checkpoints)
     )
     head = Head()
+    transact: Callable[..., Any] = client.transact_write_items
     times: tuple[list[float], list[float]] = ([], [])
     for number in range(1, rounds + 1):
         commits = [credit(f"main/account-{n}", number) for n in range(BATCH)]
@@ -155,8 +157,8 @@ def bench_relay(client: "DynamoDBClient", rounds: int, tick: Callable[[], None])
         moves = {id_: (StreamEntry(number), e) for id_, e in entries_after(block).items()}
         writes = logs[1].writes_of(block, head, next_head, moves)
         head = next_head
-        times[0].append(timed(lambda w=wanted, c=commits: relay.run(w, c)))
-        times[1].append(timed(lambda w=writes: client.transact_write_items(TransactItems=w)))
+        times[0].append(timed(partial(relay.run, wanted, commits)))
+        times[1].append(timed(partial(transact, TransactItems=writes)))
         tick()
     left, right = map(statistics.median, times)
     return Result("relay 50 commits", left, right, 1.5, "TransactWriteItems of the same blocks")

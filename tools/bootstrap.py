@@ -50,15 +50,15 @@ def check_python() -> None:
         message = f"Python 3.11 or newer is needed, this is {found}; name a newer one, e.g. PYTHON=python3.12 make run"
         raise InstallError(message)
     try:
-        import ensurepip  # noqa: F401, PLC0415 - only its presence matters; Debian packs it apart
+        import ensurepip  # noqa: F401 - only its presence matters; Debian packs it apart
     except ImportError:
-        message = (
-            "this Python cannot make virtual environments; install its venv package, e.g. apt install python3-venv"
-        )
+        message = "this Python cannot make virtual environments; install its venv package, e.g. apt install python3-venv"
         raise InstallError(message) from None
 
 
-def install(name: str, venv: Path, lock: Path, report: Callable[[str], None], sees: Path | None = None) -> None:
+def install(
+    name: str, venv: Path, lock: Path, report: Callable[[str], None], sees: Path | None = None
+) -> None:
     """Make the virtual environment hold exactly what the lock file pins, every hash checked.
 
     `sees` is a folder whose modules it shall import as well. Raises InstallError.
@@ -83,7 +83,9 @@ def install(name: str, venv: Path, lock: Path, report: Callable[[str], None], se
     report(f"{name}: installed")
 
 
-def _install_packages(name: str, venv: Path, lock: Path, log: Path, report: Callable[[str], None]) -> None:
+def _install_packages(
+    name: str, venv: Path, lock: Path, log: Path, report: Callable[[str], None]
+) -> None:
     pins = re.findall(r"^[\w.\[\]-]+==.*", lock.read_text(), re.MULTILINE)
     total = sum("win32" not in pin for pin in pins)
     count = 0
@@ -92,19 +94,27 @@ def _install_packages(name: str, venv: Path, lock: Path, log: Path, report: Call
         nonlocal count
         if line.startswith("Collecting "):
             count += 1
-            report(f"{name}: downloading package {count} of {total}: {line.split()[1].partition('==')[0]}")
+            report(
+                f"{name}: downloading package {count} of {total}: {line.split()[1].partition('==')[0]}"
+            )
         elif line.startswith("Installing collected"):
             report(f"{name}: unpacking {total} packages")
 
     # --no-deps: the lock is complete. --no-compile: Python compiles what is used, when it is used.
     options = ["--require-hashes", "--no-deps", "--no-compile", "--disable-pip-version-check"]
     options += ["--progress-bar=off", "--retries=2"]
-    _run([str(venv / "bin" / "python"), "-m", "pip", "install", *options, "-r", str(lock)], log, on_line)
+    _run(
+        [str(venv / "bin" / "python"), "-m", "pip", "install", *options, "-r", str(lock)],
+        log,
+        on_line,
+    )
 
 
 def _run(command: list[str], log: Path, on_line: Callable[[str], None]) -> None:
     with log.open("a") as out:
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as process:
             output = []
             for line in process.stdout or ():
                 out.write(line)

@@ -8,6 +8,7 @@ from chalice.app import Blueprint
 from chalicelib.functions.sources import EVENTS_STREAM
 from chalicelib.kernel import Commit
 from chalicelib.metrics import emit
+from chalicelib.projection.lag import lag
 from chalicelib.relay.relay import wanted_of
 from chalicelib.store.events import commit_from_item
 from chalicelib.wiring import services
@@ -34,9 +35,11 @@ def relay(event: Any) -> None:
 
 @functions.schedule("rate(1 minute)", name="sweeper")
 def sweeper(_event: Any) -> None:
-    """Logs what no record told of, and wakes every view that is behind."""
+    """Logs what no record told of, wakes every view that is behind, and measures them."""
     sweep = services().sweeper.run(SWEEP_BUDGET)
     emit("SweptCommits", sweep.logged, seen=sweep.seen, woken=sweep.woken)
+    emit("SweepRoundsEnded", int(sweep.round_ended))
+    measure()
 
 
 def commits_of(records: Iterable[dict[str, Any]]) -> Iterable[Commit]:
@@ -48,3 +51,14 @@ def commits_of(records: Iterable[dict[str, Any]]) -> Iterable[Commit]:
             image.pop("snapshot", None)
             image.pop("recentCommands", None)
             yield commit_from_item(image)
+
+
+def measure() -> None:
+    """Tells how far each view is behind, and how many of its streams are parked."""
+    held = services()
+    parked = [name for name, _, _ in held.parking.all()]
+    for view in held.views.values():
+        behind = lag(view, held.log, held.checkpoints, held.clock)
+        emit("PositionsBehind", behind.positions, view=view.name)
+        emit("OldestWaits", behind.age.total_seconds(), unit="Seconds", view=view.name)
+        emit("StreamsParked", parked.count(view.name), view=view.name)

@@ -7,16 +7,16 @@ stay exact and rows stay the same bytes, because DynamoDB never looks into them.
 import json
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.projection.rows import NEVER, Save, StoredRow, texts
+from chalicelib.projection.rows import KEEP_TOMBSTONES, NEVER, Save, StoredRow, texts
 from chalicelib.store.dynamo import batch_get, translated
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-KEEP_TOMBSTONES = timedelta(days=7)
+
 # Conditional puts can't be batched, so they go side by side, a connection each.
 THREADS = 16
 

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from chalicelib.kernel import View, lane_of
-from chalicelib.projection.ordered import SLOT
 from chalicelib.store.ports import (
     Checkpoints,
     Doorbell,
@@ -13,6 +12,7 @@ from chalicelib.store.ports import (
     Parking,
     StreamEntry,
 )
+from chalicelib.store.slots import SLOT
 
 # Seconds. A doorbell rung by the write itself usually answers within a moment.
 MOMENT = 0.5

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from chalicelib.kernel import Commit, View, lane_of
-from chalicelib.projection.ordered import SLOT
-from chalicelib.store.ports import Checkpoints, Head, Log, Unavailable
+from chalicelib.kernel import View
+from chalicelib.store.ports import Checkpoints, Log, Unavailable
+from chalicelib.store.slots import ends_of, slot_of
 
 
 class Lag(NamedTuple):
@@ -33,15 +33,3 @@ def lag(view: View, log: Log, checkpoints: Checkpoints, now: Callable[[], dateti
                 age = now() - datetime.fromisoformat(commit.at)
                 return Lag(head.next_position - position, age)
     raise Unavailable("the log does not show the positions that its head counts")
-
-
-def ends_of(view: View, head: Head) -> dict[int, int]:
-    """The position that each of the view's slots has to reach."""
-    if view.order == "ordered":
-        return {SLOT: head.next_position - 1}
-    return dict(enumerate(head.lanes))
-
-
-def slot_of(view: View, commit: Commit) -> int:
-    """The slot of the view that counts the commit."""
-    return SLOT if view.order == "ordered" else lane_of(commit.aggregate_id)

@@ -8,8 +8,7 @@ from chalicelib.projection.fold import PoisonError, hears
 from chalicelib.projection.rows import RowStore
 from chalicelib.projection.runner import Pause, Slice, persistently, project, slices
 from chalicelib.store.ports import Checkpoints, Log
-
-SLOT = 0
+from chalicelib.store.slots import SLOT
 
 
 class ViewStoppedError(Exception):

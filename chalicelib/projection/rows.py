@@ -1,6 +1,7 @@
 """The port of row stores: rows saved only over what was loaded."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, NamedTuple, Protocol
 
 from chalicelib.kernel import Row
@@ -11,6 +12,9 @@ from chalicelib.kernel.commit import canonical
 # can move from one store to another.
 KEY_BYTES = 512
 ROW_BYTES = 399 * 1024
+
+# How long a tombstone stays: longer than any message can be late.
+KEEP_TOMBSTONES = timedelta(days=7)
 
 
 class StoredRow(NamedTuple):

@@ -25,7 +25,8 @@ class Memory:
 @dataclass(frozen=True)
 class Sequencer:
     """Logs commits. *pause* waits, with jitter, before the attempt whose number it gets;
-    *alarm* is told the streams that wait for a cause that is not there."""
+    *alarm* is told the streams that wait for a cause that is not there.
+    """
 
     events: EventStore
     log: Log
@@ -117,7 +118,9 @@ def told_whole(
     newest = {commit.aggregate_id: commit.version for commit in told}
     if newest != wanted or any(commit.deps for commit in told):
         return None
-    if any(a.aggregate_id == b.aggregate_id and a.version + 1 < b.version for a, b in pairwise(told)):
+    if any(
+        a.aggregate_id == b.aggregate_id and a.version + 1 < b.version for a, b in pairwise(told)
+    ):
         return None
     return told
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from chalicelib.kernel import LANES, View
+from chalicelib.kernel import View
 from chalicelib.kernel.commit import canonical
 from chalicelib.relay.relay import Relay, wanted_of
 from chalicelib.store.ports import (
@@ -15,6 +15,7 @@ from chalicelib.store.ports import (
     Log,
     StreamEntry,
 )
+from chalicelib.store.slots import ends_of
 
 READER = "sweeper"
 SEGMENTS = 8
@@ -75,7 +76,6 @@ class Sweeper:
         return behind
 
     def _is_behind(self, view: View, head: Head) -> bool:
-        if view.order == "ordered":
-            return self.checkpoints.read(view.name, [0])[0] < head.next_position - 1
-        done = self.checkpoints.read(view.name, range(LANES))
-        return any(done[lane] < last for lane, last in enumerate(head.lanes))
+        ends = ends_of(view, head)
+        done = self.checkpoints.read(view.name, ends)
+        return any(done[slot] < end for slot, end in ends.items())

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from chalicelib.kernel import Recorded, Row
 from chalicelib.projection import runner
-from chalicelib.projection.ordered import SLOT, OrderedRunner, ViewStoppedError
+from chalicelib.projection.ordered import OrderedRunner, ViewStoppedError
 from chalicelib.projection.runner import Slice
 from chalicelib.store.ports import Unavailable
+from chalicelib.store.slots import SLOT
 from tests.builders import Added, stream
 from tests.projection.site import CrashError, Interruption, Site, caught_up, crash
 from tests.projection.stories import histories, told

@@ -38,7 +38,9 @@ class PortTakenError(EngineError):
 
     def __init__(self, name: str, port: int) -> None:
         """Name the engine and the port."""
-        super().__init__(f"{name}: port {port} is taken; stop the program that listens there or choose another port")
+        super().__init__(
+            f"{name}: port {port} is taken; stop the program that listens there or choose another port"
+        )
         self.port = port
 
 
@@ -64,7 +66,11 @@ class Engine(ABC):
     ready_status: ClassVar[int] = 200
 
     def __init__(
-        self, port: int | None = None, *, progress: Progress = lambda _: None, ready_within: float = 60
+        self,
+        port: int | None = None,
+        *,
+        progress: Progress = lambda _: None,
+        ready_within: float = 60,
     ) -> None:
         """Choose a free port unless one is given. `ready_within` is in seconds."""
         self.port = port or free_port(self.ports)
@@ -129,7 +135,10 @@ class Engine(ABC):
         return self.start()
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.stop()
 
@@ -159,7 +168,9 @@ class Engine(ABC):
     def _make_room_for_log(self) -> None:
         # Free ports differ from start to start, and so do the logs' names.
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        logs = sorted(self.log.parent.glob(f"{self.slug}-*.log"), key=lambda log: log.stat().st_mtime)
+        logs = sorted(
+            self.log.parent.glob(f"{self.slug}-*.log"), key=lambda log: log.stat().st_mtime
+        )
         for log in logs[:-LOGS_KEPT]:
             log.unlink(missing_ok=True)
 
@@ -171,9 +182,7 @@ class Engine(ABC):
                 message = f"{self.name}: ended while starting; the end of {log} tells why"
                 raise EngineError(message)
             if time.monotonic() > deadline:
-                message = (
-                    f"{self.name}: not ready after {self.ready_within:g} s; see {log}, or try on a less busy machine"
-                )
+                message = f"{self.name}: not ready after {self.ready_within:g} s; see {log}, or try on a less busy machine"
                 raise EngineError(message)
             time.sleep(0.05)
 

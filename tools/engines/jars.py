@@ -32,7 +32,9 @@ class Jar:
         """Where Maven keeps it, relative to the repository."""
         group, artifact, extension, classifier, version = self.parts
         suffix = f"-{classifier}" if classifier else ""
-        return Path(*group.split("."), artifact, version, f"{artifact}-{version}{suffix}.{extension}")
+        return Path(
+            *group.split("."), artifact, version, f"{artifact}-{version}{suffix}.{extension}"
+        )
 
     @property
     def parts(self) -> tuple[str, str, str, str, str]:

@@ -42,7 +42,10 @@ class KinesisLocal(Engine):
     def launch(self) -> Launch:
         return Launch(
             [str(NODE), "main.js"],
-            {"KINESIS_MOCK_PLAIN_PORT": str(self.port), "KINESIS_MOCK_TLS_PORT": str(free_port(self.ports))},
+            {
+                "KINESIS_MOCK_PLAIN_PORT": str(self.port),
+                "KINESIS_MOCK_TLS_PORT": str(free_port(self.ports)),
+            },
             # It opens server.json in its working directory.
             folder=INSTALLED,
         )
@@ -59,13 +62,13 @@ class KinesisLocal(Engine):
             f"{folder}/cache",
         ]
         if subprocess.run(command, capture_output=True, check=False).returncode != 0:
-            message = f"{self.name}: {PACKAGE} could not be downloaded; the first start needs the network"
+            message = (
+                f"{self.name}: {PACKAGE} could not be downloaded; the first start needs the network"
+            )
             raise EngineError(message)
         archive = next(folder.glob("*.tgz"))
         digest = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
         if f"sha512-{digest}" != INTEGRITY:
-            message = (
-                f"{self.name}: {PACKAGE} is not the package that was locked; do not use it, ask where it came from"
-            )
+            message = f"{self.name}: {PACKAGE} is not the package that was locked; do not use it, ask where it came from"
             raise EngineError(message)
         return archive

@@ -27,10 +27,16 @@ def main() -> None:
     """Resolve, download and hash everything; takes a minute or two."""
     lines = ["# group:artifact[:extension[:classifier]]:version sha256"]
     for section, endpoints in WANTED.items():
-        artifacts = {_name(artifact): artifact for endpoint in endpoints for artifact in jgo.resolve(endpoint)}
+        artifacts = {
+            _name(artifact): artifact
+            for endpoint in endpoints
+            for artifact in jgo.resolve(endpoint)
+        }
         lines += ["", f"[{section}]"]
         lines += [
-            f"{name} {sha256(artifact.resolve())}" for name, artifact in artifacts.items() if not UNUSED.search(name)
+            f"{name} {sha256(artifact.resolve())}"
+            for name, artifact in artifacts.items()
+            if not UNUSED.search(name)
         ]
     LOCK.write_text("\n".join(lines) + "\n")
 

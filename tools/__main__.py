@@ -1,0 +1,157 @@
+"""The `leftfold` command."""
+
+import signal
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from chalicelib.store.ports import Unavailable
+from tools.api import ApiError
+from tools.bank_file import FileError
+from tools.bootstrap import ROOT
+from tools.cloud import Cloud, DeployError
+from tools.current import Current, NoDeploymentError, recall, remember
+from tools.dependencies import PackagingError
+from tools.deploy import deploy
+from tools.engines import EngineError
+from tools.import_file import import_file
+from tools.operations import COMMANDS
+from tools.package import package
+from tools.run import BANK_FILE, CURRENCY, STACK, STAGE, run
+from tools.terminal import console, errors
+
+# Each of these says in one line what happened and what to do.
+EXPLAINED = (
+    ApiError,
+    DeployError,
+    EngineError,
+    FileError,
+    NoDeploymentError,
+    PackagingError,
+    Unavailable,
+)
+# What a shell makes of a program that Ctrl-C ended.
+INTERRUPTED = 130
+HELP = {"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 100}
+
+
+class Commands(click.Group):
+    """Commands that fail in one line, without a traceback."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except EXPLAINED as error:
+            raise click.ClickException(str(error)) from error
+        except KeyboardInterrupt:
+            errors.print("stopped")
+            sys.exit(INTERRUPTED)
+
+
+stage_option = click.option("--stage", default=STAGE, help="Stage in .chalice/config.json.")
+endpoint_option = click.option(
+    "--endpoint-url", metavar="URL", help="MiniStack, or another stand-in for AWS."
+)
+currency_option = click.option("--currency", default=CURRENCY, help="ISO 4217.")
+
+
+@click.group(cls=Commands, context_settings=HELP)
+def leftfold() -> None:
+    """Serverless event sourcing, on this machine and on AWS.
+
+    `leftfold run` is the place to begin.
+    """
+
+
+@leftfold.command("run")
+@click.option("--once", is_flag=True, help="Stop after the comparison; exit 0 if all agrees.")
+@click.option("--port", default=4566, help="Port of MiniStack, where the API answers.")
+@click.option("--search-port", default=9201, help="Port of OpenSearch, 9201 to 9299.")
+@click.option("--accounts", type=click.IntRange(1), help="Import only the first N accounts.")
+@click.option(
+    "--file",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    default=BANK_FILE,
+    show_default="examples/bank-transactions.csv.gz",
+    help="Bank file to import.",
+)
+def run_command(
+    *, once: bool, port: int, search_port: int, accounts: int | None, file: Path
+) -> None:
+    """Run Leftfold on this machine.
+
+    Starts MiniStack and OpenSearch, deploys, imports a bank file over HTTP, compares
+    every balance with the bank's, and serves until Ctrl-C, which stops everything.
+    """
+    if not run(file, accounts, port, search_port, once=once):
+        sys.exit(1)
+
+
+@leftfold.command("package")
+@stage_option
+def package_command(stage: str) -> None:
+    """Make the deployment package, if anything has changed.
+
+    The zip file and its CloudFormation template go to .leftfold/build.
+    """
+    with errors.status("packaging") as status:
+        made = package(stage, status.update)
+    zipped, unzipped = made.sizes()
+    state = "made" if made.made_anew else "unchanged"
+    size = f"{zipped / 1e6:.1f} MB zipped, {unzipped / 1e6:.1f} MB unzipped"
+    console.print(f"package {state}: {size}: {made.zip.relative_to(ROOT)}", soft_wrap=True)
+
+
+@leftfold.command("deploy")
+@stage_option
+@click.option("--stack", default=STACK, help="Name of the CloudFormation stack.")
+@endpoint_option
+def deploy_command(stage: str, stack: str, endpoint_url: str | None) -> None:
+    """Deploy to AWS, or to a stand-in for it.
+
+    Packages, uploads, and creates the stack or updates it. Credentials and region are
+    those of the AWS environment variables and profiles.
+    """
+    cloud = Cloud(endpoint_url)
+    with errors.status("deploying") as status:
+        deployed = deploy(package(stage, status.update), stack, cloud, status.update)
+    remember(Current(stack, deployed.url, endpoint_url))
+    for name, value in sorted(deployed.outputs.items()):
+        console.print(f"{name:<16} {value}", soft_wrap=True)
+    console.print(f"{'API':<16} {deployed.url}", soft_wrap=True)
+
+
+@leftfold.command("import")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option("--url", help="The API; without it, that of the newest deployment.")
+@click.option("--accounts", type=click.IntRange(1), help="Import only the first N accounts.")
+@currency_option
+def import_command(file: Path, url: str | None, accounts: int | None, currency: str) -> None:
+    """Import a bank's CSV file over HTTP and compare the balances.
+
+    FILE is .csv or .csv.gz with the columns of examples/README.md. Rejected lines are
+    listed, the rest is imported. May be stopped and run again: nothing is booked twice.
+    Exits with 1 if a line was rejected or a balance differs.
+    """
+    try:
+        if not import_file(url or recall().url, file, currency, accounts):
+            sys.exit(1)
+    except KeyboardInterrupt:
+        errors.print("stopped; run it again to go on: nothing is booked twice")
+        sys.exit(INTERRUPTED)
+
+
+for command in COMMANDS:
+    leftfold.add_command(command)
+
+
+def end(_number: int, _frame: object) -> NoReturn:
+    """What a polite kill does: everything that was started is stopped."""
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, end)
+    leftfold.main(prog_name="leftfold")

@@ -1,0 +1,129 @@
+"""Leftfold's HTTP API as a patient client sees it: retries take the same key, and end."""
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+ATTEMPTS = 8
+LONGEST_WAIT = 30.0
+# Above what API Gateway allows itself.
+TIMEOUT = httpx.Timeout(35, connect=5)
+# An operator must act first: asking again would not help.
+FINAL = frozenset({"view-parked"})
+
+Json = Mapping[str, Any]
+
+
+class ApiError(Exception):
+    """One line for the person at the keyboard: what the API did and the cure."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """An answer: *body* is what was asked for if *ok*, else a problem (RFC 9457)."""
+
+    ok: bool
+    status: int
+    body: Any
+
+    @property
+    def reason(self) -> str:
+        """The problem for people: its code, and where in the request it lies."""
+        details = [
+            f"{error.get('pointer') or error.get('parameter') or error.get('header')}"
+            f" {error['detail']}"
+            for error in self.body.get("errors", ())
+        ]
+        said = "; ".join(details) or self.body.get("detail") or self.body.get("title", "")
+        return f"{self.body['code']}: {said}"
+
+
+class Api:
+    """The API at *url*; may be used by many threads at once."""
+
+    def __init__(
+        self,
+        url: str,
+        transport: httpx.BaseTransport | None = None,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.url = url.rstrip("/")
+        self._pause = pause
+        # The API may be on this machine: a proxy in the environment must not get in between.
+        self._client = httpx.Client(timeout=TIMEOUT, transport=transport, trust_env=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._client.close()
+
+    def command(self, path: str, body: Json, key: str, if_match: int | None = None) -> Answered:
+        """POSTs a command; raises ApiError when the API stays away."""
+        headers = {"Idempotency-Key": key}
+        if if_match is not None:
+            headers["If-Match"] = f'"{if_match}"'
+        return self._patiently("POST", path, json=body, headers=headers)
+
+    def query(self, path: str, **parameters: Any) -> Answered:
+        """GETs *path*; raises ApiError when the API, or a view behind it, stays away."""
+        return self._patiently("GET", path, params=parameters)
+
+    def _patiently(self, method: str, path: str, **request: Any) -> Answered:
+        failure = ""
+        wait = 0.0
+        for attempt in range(ATTEMPTS):
+            self._pause(wait)
+            wait = random.uniform(0, min(5, 0.1 * 2**attempt))
+            try:
+                answer = self._client.request(method, f"{self.url}{path}", **request)
+            except httpx.TransportError as error:
+                failure = str(error) or type(error).__name__
+            except httpx.InvalidURL as error:
+                raise ApiError(f"{self.url} is not a URL: {error}") from error
+            else:
+                answered = _understood(answer, f"{method} {self.url}{path}")
+                if answered.status < 500 and answered.status != 429:
+                    return answered
+                if answered.body["code"] in FINAL:
+                    return answered
+                failure = answered.reason
+                wait = max(wait, _retry_after(answer))
+        raise ApiError(
+            f"{self.url} gave no answer in {ATTEMPTS} attempts ({failure});"
+            " when it is well again, run this again: nothing is booked twice"
+        )
+
+
+def _understood(answer: httpx.Response, request: str) -> Answered:
+    try:
+        body = answer.json()
+    except ValueError:
+        body = None
+    if answer.is_success and body is not None:
+        return Answered(ok=True, status=answer.status_code, body=body)
+    if isinstance(body, dict) and "code" in body:
+        return Answered(ok=False, status=answer.status_code, body=body)
+    if answer.is_server_error or answer.status_code == 429:
+        # A gateway's own words.
+        said = {"code": str(answer.status_code), "title": answer.reason_phrase}
+        return Answered(ok=False, status=answer.status_code, body=said)
+    status = answer.status_code
+    raise ApiError(f"{request} gives {status}, not what Leftfold answers; is the URL right?")
+
+
+def _retry_after(answer: httpx.Response) -> float:
+    try:
+        return min(LONGEST_WAIT, float(answer.headers.get("Retry-After", "0")))
+    except ValueError:
+        return 0.0

@@ -1,0 +1,98 @@
+"""Holds what Leftfold shows against the bank's own books."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+from chalicelib.contexts.money import Money
+from tools.api import Api
+from tools.importing import WORKERS, Imported
+
+PAGE = 500
+
+
+class Checked(NamedTuple):
+    """An account's balance by each source, in minor units; None: it shows no such account."""
+
+    account: str
+    rows: int
+    bank: int
+    document: int | None
+    search: int | None
+
+    @property
+    def agrees(self) -> bool:
+        return self.bank == self.document == self.search
+
+
+class Totals(NamedTuple):
+    """What the ordered view says of one currency."""
+
+    accounts: int
+    bookings: int
+    balance: int
+
+
+def wait_for_views(api: Api, imported: Sequence[Imported]) -> None:
+    """Waits until every view shows the accounts that were imported last.
+
+    Raises ApiError if a view stays behind.
+    """
+    for done in imported[-WORKERS:]:
+        fresh = {"account": done.history.account, "minVersion": done.version}
+        for path in ("/accounts", "/bookings"):
+            api.query(path, limit=1, **fresh)
+        api.query("/totals", **fresh)
+
+
+def check(
+    api: Api, imported: Sequence[Imported], read: Callable[[], None] = lambda: None
+) -> list[Checked]:
+    """Compares every account; calls *read* after each."""
+    ranked = ranking(api, {done.history.currency for done in imported})
+
+    def one(done: Imported) -> Checked:
+        history = done.history
+        key, fresh = history.account, {"minVersion": done.version}
+        document = api.query(f"/accounts/{key}", **fresh)
+        shown = _minor(document.body, history.currency) if document.ok else None
+        if ranked.get(key) != history.stated:
+            # Perhaps it only was not there yet when its page was read.
+            found = api.query("/accounts", account=key, **fresh)
+            for item in found.body["items"] if found.ok else ():
+                ranked[key] = _minor(item, history.currency)
+        read()
+        return Checked(key, len(done.booked), history.stated, shown, ranked.get(key))
+
+    with ThreadPoolExecutor(WORKERS) as threads:
+        return list(threads.map(one, imported))
+
+
+def ranking(api: Api, currencies: set[str]) -> dict[str, int]:
+    """The balance of every account in OpenSearch, page by page."""
+    return {
+        item["accountId"]: _minor(item, currency)
+        for currency in currencies
+        for item in _items(api, "/accounts", {"currency": currency, "limit": PAGE})
+    }
+
+
+def totals(api: Api, currency: str) -> Totals | None:
+    """The row of a currency; None if there is none."""
+    for item in _items(api, "/totals", {"currency": currency}):
+        return Totals(item["accounts"], item["bookings"], _minor(item, currency))
+    return None
+
+
+def _items(api: Api, path: str, query: Mapping[str, Any]) -> Iterator[Any]:
+    following: Mapping[str, Any] = {}
+    while True:
+        page = api.query(path, **query, **following)
+        yield from page.body["items"] if page.ok else ()
+        if not page.ok or page.body["next"] is None:
+            return
+        following = {"cursor": page.body["next"]}
+
+
+def _minor(shown: Mapping[str, Any], currency: str) -> int:
+    return Money.parse(shown["balance"]["amount"], currency).minor

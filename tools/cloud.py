@@ -1,0 +1,74 @@
+"""AWS, or what stands in for it: clients, and failures in words for people."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    NoRegionError,
+)
+
+LOCAL_REGION = "us-east-1"
+
+
+class DeployError(Exception):
+    """One line for the person at the keyboard: what went wrong and the cure."""
+
+
+class Cloud:
+    """AWS, or at *endpoint_url* what stands in for it."""
+
+    def __init__(self, endpoint_url: str | None = None) -> None:
+        self.endpoint_url = endpoint_url
+        self._session = boto3.Session() if endpoint_url is None else local_session()
+
+    def client(self, service: str) -> Any:
+        """A client of any service."""
+        return self._session.client(service, endpoint_url=self.endpoint_url)  # type: ignore[call-overload]
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """The template's parameters that differ from AWS's."""
+        return {"SearchScheme": "http"} if self.endpoint_url else {}
+
+    def api_url(self, outputs: dict[str, str]) -> str:
+        """Where the stack's API answers."""
+        public = outputs["EndpointURL"].rstrip("/")
+        if self.endpoint_url is None:
+            return public
+        stage = urlsplit(public).path
+        api = outputs["RestAPIId"]
+        return f"{self.endpoint_url}/restapis/{api}{stage}/_user_request_"
+
+
+def local_session() -> boto3.Session:
+    """What MiniStack takes for credentials."""
+    return boto3.Session(
+        region_name=LOCAL_REGION,
+        aws_access_key_id="local",
+        aws_secret_access_key="local",  # noqa: S106 - it takes any
+    )
+
+
+@contextmanager
+def explained(cloud: Cloud) -> Iterator[None]:
+    """Turns AWS's failures into one line with the cure."""
+    try:
+        yield
+    except EndpointConnectionError as error:
+        where = cloud.endpoint_url or "AWS"
+        raise DeployError(f"{where} does not answer; is it running, and the network up?") from error
+    except NoCredentialsError as error:
+        raise DeployError("no AWS credentials; set AWS_PROFILE, or give --endpoint-url") from error
+    except NoRegionError as error:
+        raise DeployError("no AWS region; set AWS_DEFAULT_REGION") from error
+    except ClientError as error:
+        raise DeployError(f"AWS refused {error.operation_name}: {error}") from error
+    except BotoCoreError as error:
+        raise DeployError(f"AWS: {error}") from error

@@ -1,0 +1,93 @@
+"""`leftfold import`: a bank file to Leftfold and back: read, book, compare, tell."""
+
+from pathlib import Path
+
+from tools.api import Api
+from tools.bank_file import read
+from tools.checking import check, totals, wait_for_views
+from tools.histories import History, differing_alone, histories
+from tools.importing import Imported, import_all
+from tools.latency import Sampler, percentiles
+from tools.terminal import accounts_table, amount, bar, console, errors, rejected_table
+
+# Accounts whose commands are sent one at a time.
+FOLLOWED = 20
+
+
+def import_file(url: str, path: Path, currency: str, limit: int | None = None) -> bool:
+    """Imports the file's first *limit* accounts and checks them; True if all went well.
+
+    Raises FileError and ApiError.
+    """
+    lines, rejected = read(path, currency)
+    found, not_following = histories(lines, currency)
+    chosen = found[:limit]
+    console.print(f"{path.name}: {_count(chosen)} of {len(chosen):,} accounts")
+    _tell_fold(chosen)
+    with Api(url) as api:
+        done = _import(api, chosen)
+        refused = [line for account in done for line in account.rejected]
+        all_rejected = [*rejected, *not_following, *refused]
+        if all_rejected:
+            console.print(f"{len(all_rejected):,} lines rejected:", style="bold red")
+            console.print(rejected_table(all_rejected))
+        agree = _check(api, done, currency)
+    return agree and not all_rejected
+
+
+def _tell_fold(chosen: list[History]) -> None:
+    """Folds every row by the rules alone, and tells whether each balance is the bank's."""
+    differing = sum(len(differing_alone(history)) for history in chosen)
+    verdict = f"{differing:,} differ, behind rejected lines" if differing else "the bank's"
+    console.print(f"by the rules alone, the balance after every row: {verdict}")
+
+
+def _import(api: Api, chosen: list[History]) -> list[Imported]:
+    """First a few commands one at a time, to see how fast rows follow, then all at once."""
+    few = chosen[:FOLLOWED] if len(chosen) > FOLLOWED else []
+    rows = sum(len(history.lines) for history in chosen)
+    with bar("importing rows", rows) as progress, Sampler(api) as alone, Sampler(api) as loaded:
+        (task,) = progress.task_ids
+
+        def follow(account: str, version: int, count: int) -> None:
+            progress.advance(task, count)
+            alone.follow(account, version)
+
+        def offer(account: str, version: int, count: int) -> None:
+            progress.advance(task, count)
+            loaded.offer(account, version)
+
+        first = import_all(api, few, follow, workers=1)
+        rest = import_all(api, chosen[len(few) :], offer)
+    rate = rest.rows / rest.seconds if rest.seconds else 0
+    console.print(f"{first.rows + rest.rows:,} rows booked, {rate:,.0f} rows/s")
+    for when, sampler in (("one at a time", alone), ("at full speed", loaded)):
+        if measured := percentiles(sampler.seconds):
+            console.print(
+                f"from answer to row, {when}: p50 {measured.p50 * 1000:,.0f} ms,"
+                f" p99 {measured.p99 * 1000:,.0f} ms ({measured.samples} samples)"
+            )
+    return [*first.accounts, *rest.accounts]
+
+
+def _check(api: Api, done: list[Imported], currency: str) -> bool:
+    accounts = [account for account in done if account.version]
+    with errors.status("waiting for the views"):
+        wait_for_views(api, accounts)
+    with bar("comparing accounts", len(accounts)) as progress:
+        (task,) = progress.task_ids
+        checked = check(api, accounts, lambda: progress.advance(task))
+    console.print(accounts_table(checked, currency))
+    mismatches = sum(not account.agrees for account in checked)
+    console.print(f"{mismatches:,} mismatches", style="bold red" if mismatches else "bold green")
+    whole = totals(api, currency)
+    if whole is not None:
+        console.print(
+            f"totals of the whole bank: {whole.accounts:,} accounts, {whole.bookings:,} bookings,"
+            f" {amount(whole.balance, currency)} {currency}"
+        )
+    return mismatches == 0
+
+
+def _count(chosen: list[History]) -> str:
+    return f"{sum(len(history.lines) for history in chosen):,} rows"

@@ -1,0 +1,195 @@
+"""Commands for those who run a deployment: how far it is, whether it is right, what waits."""
+
+import json
+import sys
+from typing import Any
+
+import click
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from chalicelib.kernel import View
+from chalicelib.projection.fold import PoisonError
+from chalicelib.projection.lag import lag
+from chalicelib.projection.redrive import Redrive
+from chalicelib.projection.replay import Difference, compare, replay
+from chalicelib.wiring import Services
+from tools.current import Current, recall
+from tools.reach import reach
+from tools.terminal import bar, console, errors
+from tools.verify import verify
+
+SHOWN = 20
+
+stack_option = click.option("--stack", help="The stack; without it, the newest deployment.")
+endpoint_option = click.option(
+    "--endpoint-url", metavar="URL", help="MiniStack, or another stand-in for AWS."
+)
+
+
+@click.command("status")
+@stack_option
+@endpoint_option
+def status_command(stack: str | None, endpoint_url: str | None) -> None:
+    """Show how far each view is behind the log, and what is parked.
+
+    Exits with 1 if a stream is parked.
+    """
+    services = chosen(stack, endpoint_url)
+    parked = [name for name, _, _ in services.parking.all()]
+    table = Table(box=SIMPLE_HEAD)
+    for name in ("view", "order"):
+        table.add_column(name)
+    for name in ("positions behind", "oldest waits", "parked streams"):
+        table.add_column(name, justify="right")
+    for view in services.views.values():
+        behind = lag(view, services.log, services.checkpoints, services.clock)
+        waits = f"{behind.age.total_seconds():,.1f} s" if behind.positions else "—"
+        count = parked.count(view.name)
+        table.add_row(view.name, view.order, f"{behind.positions:,}", waits, f"{count:,}")
+    console.print(table)
+    console.print(f"the log has {services.log.head().next_position:,} commits")
+    if parked:
+        sys.exit(1)
+
+
+@click.command("verify")
+@stack_option
+@endpoint_option
+def verify_command(stack: str | None, endpoint_url: str | None) -> None:
+    """Check the log from its first position to its last.
+
+    Positions are dense, blocks are chained, streams are whole and in order, causes come
+    first, the registry is the fold of the log, and log and streams hold the same. Exits
+    with 1 if anything does not hold. Commands may go on meanwhile.
+    """
+    services = chosen(stack, endpoint_url)
+    events, log = services.events, services.log
+    end = log.head().next_position
+    with bar("checking positions", end) as progress:
+        (task,) = progress.task_ids
+        found = list(verify(events, log, lambda at: progress.update(task, completed=at)))
+    for broken in found[:SHOWN]:
+        console.print(f"{broken.promise}: not so: {broken.where}", style="red", markup=False)
+    end_with(len(found), f"{end:,} positions checked", "promises broken")
+
+
+@click.command("replay")
+@click.argument("view")
+@click.option("--check", is_flag=True, help="Compare with the live rows, byte for byte.")
+@stack_option
+@endpoint_option
+def replay_command(view: str, stack: str | None, endpoint_url: str | None, *, check: bool) -> None:
+    """Fold the whole log into VIEW's rows, in memory.
+
+    With --check exits with 1 if a live row differs. Rows that were changed meanwhile
+    are left out.
+    """
+    services = chosen(stack, endpoint_url)
+    end = services.log.head().next_position
+    with bar(f"replaying {view}", end) as progress:
+        (task,) = progress.task_ids
+        made = replay(
+            known(view, services), services.log, lambda at: progress.update(task, completed=at + 1)
+        )
+    console.print(f"{made.position + 1:,} positions make {len(made.rows):,} rows of {view}")
+    for stream, reason in made.stopped.items():
+        console.print(f"stopped {stream}: {reason}", style="red", markup=False)
+    if not check:
+        return
+    with errors.status("comparing with the live rows"):
+        live = services.rows(view).scan()
+        found = [d for d in compare(made.rows, live) if not is_newer(d, made.position)]
+    for difference in found[:SHOWN]:
+        console.print(Text(difference.key, style="bold red"))
+        console.print(Text(f"  replayed {difference.replayed}\n  live     {difference.live}"))
+    end_with(len(found), "every live row is as the log makes it", "rows differ")
+
+
+@click.command("parked")
+@stack_option
+@endpoint_option
+def parked_command(stack: str | None, endpoint_url: str | None) -> None:
+    """List the streams on which a view has failed, with the reasons.
+
+    Exits with 1 if there are any.
+    """
+    markers = list(chosen(stack, endpoint_url).parking.all())
+    if not markers:
+        console.print("nothing is parked")
+        return
+    table = Table(box=SIMPLE_HEAD)
+    for name in ("view", "stream", "positions", "reason"):
+        table.add_column(name, overflow="fold")
+    for view, stream, marker in markers:
+        table.add_row(view, stream, f"{marker.first} to {marker.last}", Text(marker.reason))
+    console.print(table)
+    sys.exit(1)
+
+
+@click.command("redrive")
+@click.argument("view", required=False)
+@click.argument("stream", required=False)
+@stack_option
+@endpoint_option
+def redrive_command(
+    view: str | None, stream: str | None, stack: str | None, endpoint_url: str | None
+) -> None:
+    """Let parked streams go on, after what they failed on was mended.
+
+    All of them, or those of VIEW, or one STREAM of it. Exits with 1 if one fails again.
+    """
+    services = chosen(stack, endpoint_url)
+    if view is not None:
+        known(view, services)
+    waiting = [m for m in services.parking.all(view) if stream in (None, m[1])]
+    failed = 0
+    with bar("redriving streams", len(waiting)) as progress:
+        (task,) = progress.task_ids
+        for name, aggregate_id, _ in waiting:
+            try:
+                redrive(name, services).run(aggregate_id)
+            except PoisonError as error:
+                failed += 1
+                console.print(f"{name}: {aggregate_id}: {error}", style="red", markup=False)
+            progress.advance(task)
+    end_with(failed, f"{len(waiting):,} streams redriven", "streams failed again")
+
+
+COMMANDS = (status_command, verify_command, replay_command, parked_command, redrive_command)
+
+
+def chosen(stack: str | None, endpoint_url: str | None) -> Services:
+    """The services of the deployment that the options name."""
+    if stack is None:
+        return reach(recall())
+    return reach(Current(stack, "", endpoint_url))
+
+
+def known(view: str, services: Services) -> View:
+    """A view by its name."""
+    if view not in services.views:
+        names = ", ".join(services.views)
+        raise click.UsageError(f"there is no view {view!r}; the views are {names}")
+    return services.views[view]
+
+
+def redrive(view: str, services: Services) -> Redrive:
+    """What lets the streams of a view go on."""
+    rows: Any = services.rows(view)
+    return Redrive(services.views[view], rows, services.log, services.parking, services.pause)
+
+
+def is_newer(difference: Difference, position: int) -> bool:
+    """Whether the live row has commits from beyond *position*."""
+    live: int = json.loads(difference.live)["position"]
+    return live > position
+
+
+def end_with(wrong: int, good: str, bad: str) -> None:
+    """One line, and the exit code that goes with it."""
+    if wrong:
+        console.print(f"{wrong:,} {bad}", style="bold red")
+        sys.exit(1)
+    console.print(good, style="green")

@@ -1,0 +1,141 @@
+"""The deployment package: `chalice package`, with fingerprints, small and fast to load."""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.bootstrap import ROOT, STATE
+from tools.dependencies import PackagingError, compile_quietly, dependencies
+from tools.engines import Progress
+from tools.fingerprints import fingerprints
+
+MERGED = Path("infra/resources.json")
+CODE = (Path("app.py"), Path("chalicelib"), Path(".chalice"), Path("requirements.txt"))
+# Its `main` returns the exit code.
+CHALICE = "import sys; from chalice.cli import main; sys.exit(main())"
+# What Chalice and Python leave beside the sources.
+LEFTOVERS = ("__pycache__", "deployed", "deployments")
+
+
+@dataclass(frozen=True)
+class Package:
+    """A zip file and its CloudFormation template; *fingerprint* stands for all they are made of."""
+
+    folder: Path
+    fingerprint: str
+    made_anew: bool = False
+
+    @property
+    def zip(self) -> Path:
+        return self.folder / "deployment.zip"
+
+    @property
+    def template(self) -> Path:
+        return self.folder / "sam.json"
+
+    def sizes(self) -> tuple[int, int]:
+        """Bytes zipped and unzipped; Lambda takes 250 MB unzipped."""
+        with zipfile.ZipFile(self.zip) as contents:
+            unzipped = sum(entry.file_size for entry in contents.infolist())
+        return self.zip.stat().st_size, unzipped
+
+
+def package(
+    stage: str, report: Progress, root: Path = ROOT, build: Path = STATE / "build"
+) -> Package:
+    """Packages the application under *root*; at once if nothing changed since the last time.
+
+    Raises PackagingError.
+    """
+    check_stage(stage, root)
+    build.mkdir(parents=True, exist_ok=True)
+    with (build / "lock").open("w") as lock:
+        # Others that package at the same time wait, and then find it done.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _package(stage, report, root, build)
+
+
+def check_stage(stage: str, root: Path) -> None:
+    """Raises PackagingError for a stage that .chalice/config.json does not have."""
+    stages = json.loads((root / ".chalice" / "config.json").read_text())["stages"]
+    if stage not in stages:
+        known = ", ".join(stages)
+        raise PackagingError(
+            f"package: no stage {stage!r} in .chalice/config.json (it has {known}); add it there"
+        )
+
+
+def _package(stage: str, report: Progress, root: Path, build: Path) -> Package:
+    app, vendor, folder = build / "app", build / "vendor", build / f"package-{stage}"
+    needed = dependencies(root / "requirements.txt", vendor, report)
+    fingerprint = _fingerprint(root, stage, needed)
+    stamp = folder / "stamp"
+    if stamp.exists() and stamp.read_text() == fingerprint:
+        return Package(folder, fingerprint)
+    report("package: copying the code")
+    shutil.rmtree(folder, ignore_errors=True)
+    _copy(root, app, vendor)
+    made = json.dumps(fingerprints(app), indent=2, sort_keys=True)
+    (app / "chalicelib" / "fingerprints.json").write_text(f"{made}\n")
+    compile_quietly(app / "chalicelib")
+    report("package: chalice package")
+    _chalice_package(stage, app, folder, root / MERGED)
+    stamp.write_text(fingerprint)
+    return Package(folder, fingerprint, made_anew=True)
+
+
+def _fingerprint(root: Path, stage: str, needed: str) -> str:
+    digest = hashlib.sha256(f"{stage} {needed}".encode())
+    for file in [Path(__file__), *_inputs(root)]:
+        digest.update(f"\0{file.name}\0".encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _inputs(root: Path) -> Iterator[Path]:
+    for part in (*CODE, MERGED):
+        path = root / part
+        files = sorted(path.rglob("*")) if path.is_dir() else [path]
+        for file in files:
+            if file.is_file() and not set(file.relative_to(root).parts) & set(LEFTOVERS):
+                yield file
+
+
+def _copy(root: Path, app: Path, vendor: Path) -> None:
+    shutil.rmtree(app, ignore_errors=True)
+    app.mkdir()
+    for file in _inputs(root):
+        if file.name != "requirements.txt":
+            copied = app / file.relative_to(root)
+            copied.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, copied)
+    (app / "vendor").symlink_to(vendor)
+
+
+def _chalice_package(stage: str, app: Path, folder: Path, merged: Path) -> None:
+    command = [
+        sys.executable,
+        "-B",
+        "-c",
+        "import sys; from chalice.cli import main; sys.exit(main())",
+    ]
+    command += ["package", "--stage", stage, "--merge-template", str(merged), str(folder)]
+    done = subprocess.run(
+        command,
+        cwd=app,
+        env={"AWS_DEFAULT_REGION": "us-east-1", **os.environ},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode != 0:
+        last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1]
+        raise PackagingError(f"package: chalice package failed: {last}")

@@ -1,0 +1,25 @@
+"""The services of a deployment, for commands that look behind its API."""
+
+from chalicelib.relay.doorbell import LambdaDoorbell
+from chalicelib.wiring import Services, Settings
+from tools.cloud import Cloud
+from tools.current import Current
+from tools.deploy import find
+
+
+def reach(current: Current) -> Services:
+    """The parts that its functions use, with clients of our own. Raises DeployError."""
+    cloud = Cloud(current.endpoint_url)
+    deployed = find(current.stack, cloud)
+    settings = Settings(
+        {
+            "LEFTFOLD_STACK": current.stack,
+            "LEFTFOLD_SEARCH_ENDPOINT": deployed.outputs["SearchEndpoint"],
+            "LEFTFOLD_SEARCH_SCHEME": cloud.parameters.get("SearchScheme", "https"),
+        }
+    )
+    return Services(
+        settings,
+        dynamodb=cloud.client("dynamodb"),
+        doorbell=LambdaDoorbell(cloud.client("lambda"), settings.named),
+    )

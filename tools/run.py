@@ -1,0 +1,109 @@
+"""`leftfold run`: engines, deployment, real data, and a table that proves it."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.bootstrap import ROOT
+from tools.cloud import Cloud
+from tools.current import Current, forget, remember
+from tools.deploy import Deployed, deploy
+from tools.engines import Engine, EngineError, MiniStack, OpenSearch, Progress
+from tools.import_file import import_file
+from tools.package import package
+from tools.terminal import console, errors
+from tools.wake import wake
+
+STACK = "leftfold-dev"
+STAGE = "dev"
+BANK_FILE = ROOT / "examples" / "bank-transactions.csv.gz"
+CURRENCY = "CZK"
+
+
+@dataclass(frozen=True)
+class Local:
+    """A deployment on this machine and the engines under it."""
+
+    deployed: Deployed
+    cloud: Cloud
+    engines: tuple[Engine, ...]
+
+
+@contextmanager
+def local(
+    report: Progress,
+    port: int | None = None,
+    search_port: int | None = None,
+    stack: str = STACK,
+) -> Iterator[Local]:
+    """Starts the engines and deploys; stops all of it at the end.
+
+    Without ports it takes free ones. Raises EngineError, PackagingError and DeployError.
+    """
+    with ExitStack() as started:
+        search = OpenSearch(search_port, progress=report)
+        services = MiniStack(port, opensearch=search.endpoint, progress=report)
+        started.callback(search.stop)
+        started.callback(services.stop)
+        services.start()
+        # OpenSearch takes longest, so all else is done meanwhile.
+        with ThreadPoolExecutor(1) as threads:
+            searching = threads.submit(search.start)
+            made = package(STAGE, report)
+            searching.result()
+        cloud = Cloud(services.url)
+        deployed = deploy(made, stack, cloud, report)
+        wake(deployed, cloud, report)
+        yield Local(deployed, cloud, (search, services))
+
+
+def run(file: Path, accounts: int | None, port: int, search_port: int, *, once: bool) -> bool:
+    """Starts, imports, compares and serves; True if every balance is the bank's.
+
+    Raises what `local` and `import_file` raise, and EngineError if an engine dies.
+    """
+    began = time.monotonic()
+    with ExitStack() as started:
+        with errors.status("starting") as status:
+            running = started.enter_context(local(status.update, port, search_port))
+        remember(Current(STACK, running.deployed.url, running.cloud.endpoint_url))
+        started.callback(forget)
+        console.print(f"started in {time.monotonic() - began:.1f} s: {running.deployed.url}")
+        agree = import_file(running.deployed.url, file, CURRENCY, accounts)
+        if not once:
+            # Not wrapped, because a wrapped command cannot be pasted.
+            console.print(invitation(running.deployed.url), soft_wrap=True, markup=False)
+            serve(running)
+    return agree
+
+
+def serve(running: Local) -> None:
+    """Waits for Ctrl-C. Raises EngineError if an engine ends before."""
+    try:
+        while True:
+            for engine in running.engines:
+                if not engine.is_running():
+                    log = engine.log.relative_to(ROOT)
+                    raise EngineError(
+                        f"{engine.name}: has ended; the end of {log} tells why; start again"
+                    )
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        errors.print("stopping")
+
+
+def invitation(url: str) -> str:
+    """Three commands to paste."""
+    opening = '{"owner": "Me", "kind": "current", "currency": "CZK", "accountId": "mine"}'
+    return f"""
+Leftfold serves at {url} until Ctrl-C. Try, in another terminal:
+
+curl '{url}/accounts?sort=-balance&limit=3'
+
+curl '{url}/bookings?q=pension&limit=3'
+
+curl -H 'Content-Type: application/json' -d '{opening}' '{url}/accounts'
+"""

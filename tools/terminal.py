@@ -1,0 +1,113 @@
+"""What the leftfold command shows: tables, bars and summaries, aligned, for people."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from chalicelib.contexts.money import Money
+from tools.bank_file import Rejected
+from tools.checking import Checked
+
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+# Accounts shown at each end of a long table, and rejected lines shown at all.
+SHOWN_AT_ENDS = 6
+REJECTED_SHOWN = 50
+
+
+class Rate(ProgressColumn):
+    """How many a second, over the whole time."""
+
+    def render(self, task: Task) -> Text:
+        rate = task.completed / task.elapsed if task.elapsed else 0
+        return Text(f"{rate:,.0f}/s", style="progress.data.speed")
+
+
+@contextmanager
+def bar(what: str, total: int) -> Iterator[Progress]:
+    """A progress bar with one task; on no terminal, nothing."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        Rate(),
+        TimeElapsedColumn(),
+    )
+    shown = errors.is_terminal
+    with Progress(*columns, console=errors, transient=True, disable=not shown) as progress:
+        progress.add_task(what, total=total)
+        yield progress
+
+
+def accounts_table(checked: Sequence[Checked], currency: str) -> Table:
+    """Leftfold's balances beside the bank's: the first and last, and all that differ."""
+    table = Table(box=SIMPLE_HEAD)
+    table.add_column("account", no_wrap=True)
+    for name in ("rows", "the bank's", "document", "search"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    shown = [
+        (place, account)
+        for place, account in enumerate(checked)
+        if place < SHOWN_AT_ENDS or place >= len(checked) - SHOWN_AT_ENDS or not account.agrees
+    ]
+    before = -1
+    for place, account in shown:
+        if place != before + 1:
+            table.add_row(f"… {place - before - 1} more", *[""] * 4, "[green]OK[/]")
+        before = place
+        verdict = "[green]OK[/]" if account.agrees else "[bold red]differs[/]"
+        table.add_row(
+            account.account,
+            f"{account.rows:,}",
+            *(
+                amount(minor, currency)
+                for minor in (account.bank, account.document, account.search)
+            ),
+            verdict,
+        )
+    table.add_section()
+    table.add_row(
+        f"{len(checked):,} accounts",
+        f"{sum(account.rows for account in checked):,}",
+        amount(sum(account.bank for account in checked), currency),
+        amount(sum(account.document or 0 for account in checked), currency),
+        amount(sum(account.search or 0 for account in checked), currency),
+    )
+    return table
+
+
+def rejected_table(rejected: Sequence[Rejected]) -> Table:
+    """Lines that were not booked, with reasons."""
+    table = Table(box=SIMPLE_HEAD)
+    table.add_column("line", justify="right")
+    table.add_column("reason", overflow="fold")
+    for line in sorted(rejected)[:REJECTED_SHOWN]:
+        table.add_row(str(line.number), Text(line.reason))
+    if len(rejected) > REJECTED_SHOWN:
+        table.add_row("…", f"{len(rejected) - REJECTED_SHOWN:,} more")
+    return table
+
+
+def amount(minor: int | None, currency: str) -> str:
+    """An amount with thousands set apart; a dash for none."""
+    if minor is None:
+        return "—"
+    whole, point, part = str(Money(minor, currency)).partition(".")
+    return f"{int(whole):,}{point}{part}" if whole != "-0" else f"{whole}{point}{part}"

@@ -1,0 +1,133 @@
+"""Checks on a deployment what the log promises, from its first position to its last."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from chalicelib.kernel import LANES, Commit, lane_of
+from chalicelib.store.blocks import hash_of
+from chalicelib.store.ports import Block, EventStore, Head, Log, StreamEntry
+
+SEGMENTS = 8
+PAGE = 1_000
+
+
+class Broken(NamedTuple):
+    """A promise that does not hold: which, and where."""
+
+    promise: str
+    where: str
+
+
+@dataclass
+class Fold:
+    """The log as far as it was read: what its head and its registry should be."""
+
+    next_position: int = 0
+    hash: str = ""
+    lanes: list[int] = field(default_factory=lambda: [-1] * LANES)
+    streams: dict[str, StreamEntry] = field(default_factory=dict)
+
+    def take(self, block: Block) -> Iterator[Broken]:
+        """Checks *block* against all before it, and goes on from it."""
+        where = f"the block at {block.first_position}"
+        if block.first_position != self.next_position:
+            yield Broken("positions are dense", f"{where} follows {self.next_position - 1}")
+        if block.next_position - block.first_position != len(block.commits):
+            yield Broken("positions are dense", f"{where} has {len(block.commits)} commits")
+        if block.previous_hash != self.hash or hash_of(block) != block.hash:
+            yield Broken("the blocks are a chain", where)
+        touched = {lane_of(commit.aggregate_id) for commit in block.commits}
+        if block.previous_in_lane != {lane: self.lanes[lane] for lane in touched}:
+            yield Broken("a block tells its lanes' positions before it", where)
+        for position, commit in enumerate(block.commits, block.first_position):
+            yield from self._commit(position, commit)
+        self.next_position, self.hash = block.next_position, block.hash
+
+    def _commit(self, position: int, commit: Commit) -> Iterator[Broken]:
+        where = f"version {commit.version} of {commit.aggregate_id} at {position}"
+        expected = self.next_of(commit.aggregate_id)
+        if commit.version != expected:
+            yield Broken("streams are dense and in order", f"{where}, not {expected}")
+        for stream, version in commit.deps:
+            if self.next_of(stream) <= version:
+                yield Broken("causes come first", f"{where} before {version} of {stream}")
+        self.streams[commit.aggregate_id] = StreamEntry(commit.version + 1, position, commit.epoch)
+        self.lanes[lane_of(commit.aggregate_id)] = position
+
+    def next_of(self, stream: str) -> int:
+        """The version that the log expects next."""
+        return self.streams.get(stream, StreamEntry()).next
+
+
+def verify(events: EventStore, log: Log, progress: Callable[[int], None]) -> Iterator[Broken]:
+    """What does not hold, also while commands go on; *progress* is told positions.
+
+    Memory grows with the number of streams, not of commits. Raises `Unavailable`.
+    """
+    # Read before the log, so that the log must have it by now, or get it soon.
+    committed = newest_versions(events)
+    head = log.head()
+    fold = Fold()
+    for block in log.blocks(0):
+        if block.first_position >= head.next_position:
+            break
+        yield from fold.take(block)
+        yield from otherwise_committed(block, events)
+        progress(fold.next_position)
+    if Head(fold.next_position, fold.hash, tuple(fold.lanes)) != head:
+        yield Broken("the head is the log's end", f"at position {fold.next_position}")
+    yield from compare_registry(fold, log)
+    yield from never_logged(committed, fold, log)
+
+
+def newest_versions(events: EventStore) -> dict[str, int]:
+    """The newest version of every stream in the events table."""
+    newest: dict[str, int] = {}
+    for segment in range(SEGMENTS):
+        after: str | None = None
+        while True:
+            places, after = events.scan(segment, SEGMENTS, after, PAGE)
+            for stream, version in places:
+                newest[stream] = max(version, newest.get(stream, 0))
+            if after is None:
+                break
+    return newest
+
+
+def compare_registry(fold: Fold, log: Log) -> Iterator[Broken]:
+    """Entries that the log does not account for; what was logged since is left out."""
+    promise = "the registry is the fold of the log"
+    missing = set(fold.streams)
+    for stream, entry in log.registry():
+        missing.discard(stream)
+        if entry.position < fold.next_position and entry != fold.streams.get(stream):
+            yield Broken(promise, f"{stream} has {entry}, not {fold.streams.get(stream)}")
+    for stream in sorted(missing):
+        yield Broken(promise, f"{stream} is not in it")
+
+
+def otherwise_committed(block: Block, events: EventStore) -> Iterator[Broken]:
+    """Commits of the log that are not in their streams, or not as they are logged."""
+    logged: dict[str, list[Commit]] = {}
+    for commit in block.commits:
+        logged.setdefault(commit.aggregate_id, []).append(commit)
+    for stream, commits in logged.items():
+        held = {
+            commit.version: commit.to_line()
+            for commit in events.range(stream, commits[0].version, commits[-1].version)
+        }
+        for commit in commits:
+            if held.get(commit.version) != commit.to_line():
+                where = f"version {commit.version} of {stream}"
+                yield Broken("what is logged is committed", where)
+
+
+def never_logged(committed: dict[str, int], fold: Fold, log: Log) -> Iterator[Broken]:
+    """What was committed before all this and still is not logged."""
+    late = {s: v for s, v in committed.items() if fold.next_of(s) <= v}
+    entries = log.streams(late)
+    for stream, version in late.items():
+        following = entries.get(stream, StreamEntry()).next
+        if following <= version:
+            yield Broken("what is committed is logged", f"{stream} from version {following}")

@@ -1,0 +1,44 @@
+"""Starts every function once: what cannot start shows now, and nobody waits for a cold start."""
+
+import json
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from chalicelib.contexts.registry import VIEWS
+from tools.api import Api
+from tools.cloud import Cloud, DeployError, explained
+from tools.deploy import Deployed
+from tools.engines import Progress
+from tools.importing import WORKERS
+
+# Asks a function to look for work, as the doorbell does.
+NOTHING_NEW = b'{"Records": []}'
+
+
+def wake(deployed: Deployed, cloud: Cloud, report: Progress) -> None:
+    """Invokes the relay and every view, and the API as often at once as an import will.
+
+    Raises DeployError if one of them fails.
+    """
+    report("deploy: waking the functions")
+    functions = cloud.client("lambda")
+    names = [f"{deployed.stack}-{name}" for name in ("relay", *VIEWS)]
+
+    def invoke(name: str) -> tuple[str, Any]:
+        return name, functions.invoke(FunctionName=name, Payload=NOTHING_NEW)
+
+    with explained(cloud), Api(deployed.url) as api, ThreadPoolExecutor(2 * WORKERS) as threads:
+        answers = [threads.submit(api.query, "/accounts", limit="1") for _ in range(WORKERS)]
+        _check_started(threads.map(invoke, names))
+        for answer in answers:
+            answer.result()
+
+
+def _check_started(answers: Iterable[tuple[str, Any]]) -> None:
+    for name, answer in answers:
+        # Read in any case, because an answer that is not read keeps its connection.
+        payload = answer["Payload"].read()
+        if "FunctionError" in answer:
+            said = json.loads(payload).get("errorMessage", "no message")
+            raise DeployError(f"the function {name} fails: {said}")
