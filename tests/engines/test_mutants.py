@@ -1,0 +1,95 @@
+"""A safeguard that is taken away is missed: the runs would show it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from chalicelib.kernel import Commit
+from chalicelib.projection import documents
+from chalicelib.store import loading
+from chalicelib.store.checkpoints import DynamoCheckpoints
+from chalicelib.store.events import DynamoEvents
+from chalicelib.store.log import DynamoLog
+from tests.engines.plan import Plan
+from tests.engines.run import run
+
+# Few streams and many faults: what can go wrong soon does.
+PLAN = Plan(commits=240, streams=6, rate=0.15)
+SEEDS = range(1, 6)
+
+Plant = Callable[[pytest.MonkeyPatch], None]
+
+
+def no_own_attempt_recognised(patch: pytest.MonkeyPatch) -> None:
+    append = DynamoEvents.append
+
+    def anonymous(events: DynamoEvents, commit: Commit) -> Commit | None:
+        holder = append(events, commit)
+        return holder and replace(holder, command_id="someone else's")
+
+    patch.setattr(DynamoEvents, "append", anonymous)
+    patch.setattr(loading.Loaded, "version_of", lambda *_: None)
+
+
+def no_condition_on_the_registry(patch: pytest.MonkeyPatch) -> None:
+    move = DynamoLog._move_stream
+
+    def anyway(log: DynamoLog, *entries: Any) -> dict[str, Any]:
+        update = move(log, *entries)["Update"]
+        del update["ConditionExpression"]
+        update["ExpressionAttributeValues"].pop(":expected", None)
+        return {"Update": update}
+
+    patch.setattr(DynamoLog, "_move_stream", anyway)
+
+
+def no_condition_on_head_and_block(patch: pytest.MonkeyPatch) -> None:
+    def bare(method: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+        def anyway(*arguments: Any) -> dict[str, Any]:
+            put = method(*arguments)["Put"]
+            return {"Put": {"TableName": put["TableName"], "Item": put["Item"]}}
+
+        return anyway
+
+    patch.setattr(DynamoLog, "_put_block", bare(DynamoLog._put_block))
+    patch.setattr(DynamoLog, "_move_head", bare(DynamoLog._move_head))
+
+
+def rows_saved_on_no_condition(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(documents, "condition_of", lambda _save: {})
+
+
+def checkpoints_moved_on_no_condition(patch: pytest.MonkeyPatch) -> None:
+    def anyway(checkpoints: DynamoCheckpoints, reader: str, slot: int, *_old: int) -> bool:
+        checkpoints._client.update_item(
+            TableName=checkpoints._table,
+            Key={"reader": {"S": reader}, "slot": {"N": str(slot)}},
+            UpdateExpression="SET #position = :new",
+            ExpressionAttributeNames={"#position": "position"},
+            ExpressionAttributeValues={":new": {"N": str(_old[-1])}},
+        )
+        return True
+
+    patch.setattr(DynamoCheckpoints, "move", anyway)
+
+
+@pytest.mark.parametrize(
+    ("plant", "shown_by"),
+    [
+        (no_own_attempt_recognised, "found more than once"),
+        (no_condition_on_the_registry, "I2/I3"),
+        (no_condition_on_head_and_block, "I1"),
+        (rows_saved_on_no_condition, "I7"),
+    ],
+)
+def test_a_safeguard_that_is_taken_away_is_missed(
+    dynamodb_local: str, monkeypatch: pytest.MonkeyPatch, plant: Plant, shown_by: str
+) -> None:
+    plant(monkeypatch)
+    assert any(
+        shown_by in law
+        for seed in SEEDS
+        for law in run(replace(PLAN, seed=seed), dynamodb_local).broken
+    )
