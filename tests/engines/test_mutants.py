@@ -9,7 +9,8 @@ import pytest
 from chalicelib.kernel import Commit
 from chalicelib.projection import documents
 from chalicelib.store import loading
-from chalicelib.store.checkpoints import DynamoCheckpoints
+from chalicelib.store.checkpoints import DynamoCheckpoints, slot_key
+from chalicelib.store.dynamo import translated
 from chalicelib.store.events import DynamoEvents
 from chalicelib.store.log import DynamoLog
 from tests.engines.plan import Plan
@@ -27,7 +28,7 @@ def no_own_attempt_recognised(patch: pytest.MonkeyPatch) -> None:
 
     def anonymous(events: DynamoEvents, commit: Commit) -> Commit | None:
         holder = append(events, commit)
-        return holder and replace(holder, command_id="someone else's")
+        return holder and holder._replace(command_id="someone else's")
 
     patch.setattr(DynamoEvents, "append", anonymous)
     patch.setattr(loading.Loaded, "version_of", lambda *_: None)
@@ -62,14 +63,15 @@ def rows_saved_on_no_condition(patch: pytest.MonkeyPatch) -> None:
 
 
 def checkpoints_moved_on_no_condition(patch: pytest.MonkeyPatch) -> None:
-    def anyway(checkpoints: DynamoCheckpoints, reader: str, slot: int, *_old: int) -> bool:
-        checkpoints._client.update_item(
-            TableName=checkpoints._table,
-            Key={"reader": {"S": reader}, "slot": {"N": str(slot)}},
-            UpdateExpression="SET #position = :new",
-            ExpressionAttributeNames={"#position": "position"},
-            ExpressionAttributeValues={":new": {"N": str(_old[-1])}},
-        )
+    def anyway(checkpoints: DynamoCheckpoints, reader: str, slot: int, _old: int, new: int) -> bool:
+        with translated():
+            checkpoints._client.update_item(
+                TableName=checkpoints._table,
+                Key=slot_key(reader, slot),
+                UpdateExpression="SET #position = :new",
+                ExpressionAttributeNames={"#position": "position"},
+                ExpressionAttributeValues={":new": {"N": str(new)}},
+            )
         return True
 
     patch.setattr(DynamoCheckpoints, "move", anyway)
