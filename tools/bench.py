@@ -8,14 +8,18 @@ import gzip
 import json
 import resource
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rich.progress import Progress
+import click
+from rich.box import SIMPLE_HEAD
+from rich.progress import TaskID
 from rich.table import Table
+from rich.text import Text
 
 from chalicelib.contexts.account.domain import Book, Booking, Open, account
 from chalicelib.contexts.account.views import balances
@@ -33,8 +37,12 @@ from chalicelib.store.loading import SNAPSHOT_EVERY
 from chalicelib.store.log import DynamoLog
 from chalicelib.store.memory import MemoryLog
 from chalicelib.store.ports import Block, Head, StreamEntry
+from tools.cold import Cold, cold_starts
 from tools.engines import DynamoDBLocal
+from tools.package import package
+from tools.run import STAGE
 from tools.tables import create_tables, dynamodb_client
+from tools.terminal import bar, console
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -42,16 +50,18 @@ if TYPE_CHECKING:
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 AT = "2026-01-01T00:00:00.000Z"
 BATCH = 50
+# `bar` has one task.
+TASK = TaskID(0)
 
 
 class Result(NamedTuple):
-    """A line of the table: seconds of each side, the promised ratio, and a remark."""
+    """A line of the table: seconds of each side, the promised ratio, and what the floor is."""
 
     name: str
     leftfold: float
     floor: float
     promised: float
-    remark: str
+    least: str
 
     @property
     def ratio(self) -> float:
@@ -108,7 +118,7 @@ def bench_handler(client: "DynamoDBClient", rounds: int, tick: Callable[[], None
         items[number] = item_of(store.range("main/account-a", number + 1, number + 1)[0])
         times[1].append(timed(partial(raw, number)))
     left, right = map(statistics.median, times)
-    return Result("handle a command", left, right, 1.5, "Query + PutItem by bare boto3")
+    return Result("command", left, right, 1.5, "Query and PutItem")
 
 
 def request(number: int) -> Request:
@@ -161,7 +171,7 @@ def bench_relay(client: "DynamoDBClient", rounds: int, tick: Callable[[], None])
         times[1].append(timed(partial(transact, TransactItems=writes)))
         tick()
     left, right = map(statistics.median, times)
-    return Result("relay 50 commits", left, right, 1.5, "TransactWriteItems of the same blocks")
+    return Result(f"relay of {BATCH}", left, right, 1.5, "the transaction")
 
 
 def credit(aggregate_id: str, version: int) -> Commit:
@@ -247,36 +257,65 @@ def bench_replay(commits: int, tick: Callable[[], None]) -> Result:
         tick()
     left, right = map(min, times)
     rate, peak = commits / left, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    remark = f"plain decode and fold; {commits:,} commits, {rate:,.0f}/s, peak {peak} MB"
-    return Result("replay a view", left, right, 2.0, remark)
+    console.print(f"replay: {commits:,} commits, {rate:,.0f}/s, {peak} MB at the most")
+    return Result("replay", left, right, 2.0, "a plain loop")
 
 
-def results(rounds: int, commits: int) -> list[Result]:
-    """Every benchmark, on a DynamoDB Local of its own, with a progress bar."""
-    with Progress(transient=True) as progress, DynamoDBLocal() as engine:
-        client = dynamodb_client(engine.url)
-        handled = progress.add_task("handler", total=rounds)
-        relayed = progress.add_task("relay", total=rounds)
-        replayed = progress.add_task("replay", total=3 + -(-commits // STREAMS_PER_BLOCK))
-        return [
-            bench_handler(client, rounds, lambda: progress.advance(handled)),
-            bench_relay(client, rounds, lambda: progress.advance(relayed)),
-            bench_replay(commits, lambda: progress.advance(replayed)),
-        ]
+WORKS = ("handler", "relay", "replay", "cold")
 
 
-def table_of(measured: list[Result]) -> Table:
+@click.command("bench")
+@click.argument("work", type=click.Choice(WORKS), required=False)
+@click.option("--rounds", default=300, help="How often each side of handler and relay runs.")
+@click.option("--commits", default=100_000, help="How long the log of replay is.")
+def bench_command(work: str | None, rounds: int, commits: int) -> None:
+    """Measure what Leftfold adds to a floor, side by side in one run.
+
+    All of it, or one WORK. Exits with 1 if a ratio is above the promised one.
+    """
+    chosen = (work,) if work else WORKS
+    results: list[Result] = []
+    if {"handler", "relay"} & set(chosen):
+        with DynamoDBLocal() as engine:
+            client = dynamodb_client(engine.url)
+            for name, bench in (("handler", bench_handler), ("relay", bench_relay)):
+                if name in chosen:
+                    with bar(name, rounds) as progress:
+                        results.append(bench(client, rounds, partial(progress.advance, TASK)))
+    if "replay" in chosen:
+        with bar("replay", 3 + -(-commits // STREAMS_PER_BLOCK)) as progress:
+            results.append(bench_replay(commits, partial(progress.advance, TASK)))
+    if results:
+        console.print(ratios(results))
+    if "cold" in chosen:
+        packaged = package(STAGE, nothing)
+        console.print(colds(cold_starts(packaged), *packaged.sizes()))
+    sys.exit(any(result.ratio > result.promised for result in results))
+
+
+def ratios(results: list[Result]) -> Table:
     """The results, each beside its floor and what is promised."""
-    table = Table("work", "Leftfold", "floor", "ratio", "promised", "the floor is")
+    table = Table("work", "Leftfold", "floor", "ratio", "promised", "floor is", box=SIMPLE_HEAD)
     for column in table.columns[1:5]:
         column.justify = "right"
-    for result in measured:
+    for result in results:
         table.add_row(
             result.name,
             f"{result.leftfold * 1000:,.2f} ms",
             f"{result.floor * 1000:,.2f} ms",
-            f"[{'green' if result.ratio <= result.promised else 'red'}]{result.ratio:.2f}x",
+            Text(f"{result.ratio:.2f}x", "green" if result.ratio <= result.promised else "red"),
             f"{result.promised:.1f}x",
-            result.remark,
+            result.least,
         )
+    return table
+
+
+def colds(starts: list[Cold], zipped: int, unzipped: int) -> Table:
+    """The functions, with what each imports when it starts."""
+    caption = f"package: {zipped / 1e6:.1f} MB zipped, {unzipped / 1e6:.1f} MB unzipped"
+    table = Table("function", "import", "modules", caption=caption, box=SIMPLE_HEAD)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for start in starts:
+        table.add_row(start.function, f"{start.seconds * 1000:,.0f} ms", f"{start.modules:,}")
     return table

@@ -15,6 +15,7 @@ from chalicelib.projection.lag import lag
 from chalicelib.projection.redrive import Redrive
 from chalicelib.projection.replay import Difference, compare, replay
 from chalicelib.wiring import Services
+from tools.bench import bench_command
 from tools.current import Current, recall
 from tools.reach import reach
 from tools.terminal import bar, console, errors
@@ -157,7 +158,14 @@ def redrive_command(
     end_with(failed, f"{len(waiting):,} streams redriven", "streams failed again")
 
 
-COMMANDS = (status_command, verify_command, replay_command, parked_command, redrive_command)
+COMMANDS = (
+    status_command,
+    verify_command,
+    replay_command,
+    parked_command,
+    redrive_command,
+    bench_command,
+)
 
 
 def chosen(stack: str | None, endpoint_url: str | None) -> Services:

@@ -18,7 +18,7 @@ PLANS = {
     "sweeper": Plan(commits=20_000, streams=500, transport=False),
     "poison": Plan(commits=5_000, streams=500, poison=True),
     "shards": Plan(commits=5_000, streams=500),
-    "race": Plan(commits=2_000, streams=1, writers=2),
+    "race": Plan(commits=2_000, streams=1, writers=2, relays=2, workers=1),
 }
 
 
@@ -42,7 +42,8 @@ def main(what: str, commits: int | None, streams: int | None, seed: int) -> None
         url = stack.enter_context(DynamoDBLocal()).url
         shards = None
         if what == "shards":
-            shards = Shards(stack.enter_context(KinesisLocal()).url, seed, plan.rate)
+            kinesis = stack.enter_context(KinesisLocal())
+            shards = stack.enter_context(Shards(kinesis.url, seed, plan.rate))
         bar = stack.enter_context(Progress(console=console))
         task = bar.add_task("", total=plan.commits)
         report = run(

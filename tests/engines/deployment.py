@@ -1,6 +1,6 @@
 """A deployment on DynamoDB Local: the real services, with faults in each of their clients."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -97,7 +97,9 @@ class Deployment:
             for name, view in VIEWS.items()
             if view.store == "search"
         }
-        self._clients = {role: cycle(self._made(url, faults)) for role, faults in self.faults.items()}
+        self._clients = {
+            role: cycle(self._made(url, faults)) for role, faults in self.faults.items()
+        }
         self._calm = dynamodb_client(url)
 
     def services(self, role: str | None = None, **parts: Any) -> Services:

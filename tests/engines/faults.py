@@ -8,9 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from random import Random
 from threading import Lock
-from typing import Any
+from typing import Any, cast
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.exceptions import ReadTimeoutError
 from botocore.httpsession import URLLib3Session
 from urllib3 import HTTPResponse
@@ -101,7 +102,7 @@ class Faults:
         split: Callable[[Json], tuple[Json, Any]],
         join: Callable[[Json, Any], Json],
     ) -> AWSResponse | None:
-        asked, left = split(json.loads(request.body))
+        asked, left = split(json.loads(cast("bytes", request.body)))
         if not left:
             return None
         request.body = json.dumps(asked).encode()
@@ -115,7 +116,7 @@ class Faults:
 def answer(request: AWSPreparedRequest, status: int, body: Json) -> AWSResponse:
     """An engine's answer in the JSON protocol."""
     content = HTTPResponse(BytesIO(json.dumps(body).encode()), preload_content=False)
-    return AWSResponse(request.url, status, {"Content-Type": "application/x-amz-json-1.0"}, content)
+    return AWSResponse(request.url, status, HTTPHeaders(), content)
 
 
 def throttled(request: AWSPreparedRequest) -> AWSResponse:

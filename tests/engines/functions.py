@@ -4,13 +4,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from threading import Event
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 
 from chalicelib.contexts.registry import VIEWS
 from chalicelib.functions.relay import commits_of
-from chalicelib.kernel import Commit
 from chalicelib.projection.fold import PoisonError
 from chalicelib.projection.ordered import ViewStoppedError
 from chalicelib.relay.relay import Relay, wanted_of
@@ -21,6 +20,9 @@ from tests.engines.deployment import Deployment
 from tests.engines.plan import Plan
 from tests.engines.shards import Shards
 from tests.engines.transport import Mailbox, stream_records
+
+if TYPE_CHECKING:
+    from chalicelib.kernel import Commit
 
 BATCH, SLICE = 50, 64
 SWEEP_BUDGET = 5_000

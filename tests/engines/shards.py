@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from random import Random
 from threading import Event
 from time import sleep
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from uuid import uuid4
 
 import boto3
@@ -31,7 +31,10 @@ class Shard(NamedTuple):
 
 
 class Shards:
-    """A stream of its own. *places* are (lane, shard) of all records that were read."""
+    """A stream of its own, which ends with its context: kinesis-local has 50 shards in all.
+
+    *places* are (lane, shard) of all records that were read.
+    """
 
     def __init__(self, url: str, seed: int, rate: float) -> None:
         self.faults = Faults(seed, rate)
@@ -45,6 +48,12 @@ class Shards:
         self.faults.into(failing)
         pause = Services(Settings({})).pause
         self.bus = KinesisBus(failing, self._stream, pause)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._calm.delete_stream(StreamName=self._stream)
 
     def shards(self) -> dict[str, Shard]:
         """All shards that the stream has had, by id."""

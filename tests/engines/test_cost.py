@@ -1,20 +1,20 @@
 """What a command and the relay cost, in calls and units."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from secrets import token_bytes
 from time import time_ns
 
 import pytest
 
+from chalicelib.contexts.account.domain import Book, Booking
 from chalicelib.kernel import Commit
 from chalicelib.kernel.uuid7 import uuid7
 from chalicelib.relay.relay import wanted_of
 from chalicelib.store.blocks import pack
-from chalicelib.store.bus import Bus
-from chalicelib.store.events import item_of, item_size
+from chalicelib.store.events import item_size
 from chalicelib.wiring import Services
 from tests.bank import OPENING, Bank, credit
-from tests.bank import Book, Booking
 from tests.engines.deployment import Deployment, WallClock
 from tests.engines.meter import Meter, begun
 from tests.engines.shards import Shards
@@ -24,7 +24,13 @@ BATCH = 50
 KEYS = [f"s{number}" for number in range(BATCH)]
 # As the bank's own files have it.
 BOOKING = Booking(
-    "credit", 70_000, "CZK", "1993-01-03", "collection from another bank", "household", "AB",
+    "credit",
+    70_000,
+    "CZK",
+    "1993-01-03",
+    "collection from another bank",
+    "household",
+    "AB",
     "41403269",
 )
 
@@ -73,9 +79,15 @@ class Metered:
         return calls
 
 
+@pytest.fixture(scope="module")
+def shards(kinesis_local: str) -> Iterator[Shards]:
+    with Shards(kinesis_local, seed=1, rate=0.0) as made:
+        yield made
+
+
 @pytest.fixture
-def metered(dynamodb_local: str, kinesis_local: str) -> Metered:
-    return Metered(dynamodb_local, Shards(kinesis_local, seed=1, rate=0.0))
+def metered(dynamodb_local: str, shards: Shards) -> Metered:
+    return Metered(dynamodb_local, shards)
 
 
 @pytest.mark.parametrize("size", [1023, 1024, 1025, 2048, 2049])

@@ -2,14 +2,18 @@
 
 import json
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from http import HTTPStatus
+from pathlib import Path
 
 import httpx
 import pytest
 from click.testing import CliRunner, Result
 
 from tools.__main__ import leftfold
+from tools.bootstrap import STATE
 from tools.deploy import deploy, find
 from tools.package import package
 from tools.run import BANK_FILE, Local, invitation, local
@@ -114,3 +118,22 @@ def test_deploying_the_same_again_changes_nothing(running: Local) -> None:
 
     assert again == running.deployed == find(STACK, running.cloud)
     assert reported == ["deploy: uploading"]
+
+
+def test_a_fuzzer_that_knows_the_description_finds_nothing(running: Local) -> None:
+    url = running.deployed.url.rstrip("/")
+    config = Path(__file__).with_name("schemathesis.toml")
+    command = [
+        str(Path(sys.executable).with_name("schemathesis")),
+        f"--config-file={config}",
+        "run",
+        f"{url}/openapi.json",
+        f"--url={url}",
+        "--max-examples=10",
+        "--seed=1",
+        "--workers=2",
+        "--no-color",
+    ]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=STATE)
+
+    assert done.returncode == 0, done.stdout + done.stderr

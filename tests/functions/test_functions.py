@@ -1,0 +1,286 @@
+"""The Lambda functions, called with the events that AWS sends."""
+
+import json
+from base64 import b64encode
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from chalicelib import wiring
+from chalicelib.contexts.registry import VIEWS
+from chalicelib.functions.relay import relay, sweeper
+from chalicelib.functions.upkeep import purge
+from chalicelib.functions.views import balances, log_grew, totals
+from chalicelib.kernel import LANES, Commit, RecentCommand, Snapshot
+from chalicelib.projection.memory import MemoryRows
+from chalicelib.relay.kinesis import CALL_BYTES, KinesisBus, calls_of, hash_key
+from chalicelib.relay.publisher import Publisher
+from chalicelib.relay.relay import Relay
+from chalicelib.relay.sequencer import Sequencer
+from chalicelib.store.bus import LaneRecord
+from chalicelib.store.events import item_of
+from chalicelib.store.memory import (
+    MemoryCheckpoints,
+    MemoryEvents,
+    MemoryLog,
+    MemoryParking,
+)
+from chalicelib.store.ports import Marker
+from tests.commits import commit
+
+
+SCHEDULED = {
+    "version": "0",
+    "id": "e",
+    "account": "a",
+    "region": "eu-central-1",
+    "time": "2026-01-01T00:00:00Z",
+    "source": "aws.events",
+    "detail-type": "Scheduled Event",
+    "resources": [],
+    "detail": {},
+}
+
+
+class Bus:
+    """A bus that keeps what was published."""
+
+    def __init__(self) -> None:
+        self.records: list[LaneRecord] = []
+
+    def publish(self, records: list[LaneRecord]) -> None:
+        self.records += records
+
+
+class Door:
+    """A doorbell that keeps who was rung."""
+
+    def __init__(self) -> None:
+        self.rung: list[str] = []
+
+    def ring(self, function: str) -> None:
+        self.rung.append(function)
+
+
+class Purged(MemoryRows):
+    """Rows that keep what they were asked to purge."""
+
+    before: datetime | None = None
+
+    def purge(self, before: datetime) -> int:
+        self.before = before
+        return 3
+
+
+class Context:
+    """Lambda's context, with time left."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 60_000
+
+
+class Site:
+    """The services in memory, and the events that AWS would send."""
+
+    def __init__(self) -> None:
+        self.events, self.log = MemoryEvents(), MemoryLog()
+        self.checkpoints, self.parking = MemoryCheckpoints(), MemoryParking()
+        self.bus, self.door = Bus(), Door()
+        self.rows = {name: Purged() for name in VIEWS}
+        pause = lambda _attempt: None  # noqa: E731 - nothing to wait for
+        self.services = wiring.Services(
+            wiring.Settings({"LEFTFOLD_STACK": "test"}),
+            events=self.events,
+            log=self.log,
+            checkpoints=self.checkpoints,
+            parking=self.parking,
+            doorbell=self.door,
+            rows=self.rows.__getitem__,
+            search_rows=self.rows.__getitem__,
+            clock=lambda: datetime(2026, 1, 1, 0, 1, tzinfo=UTC),
+            relay=Relay(
+                Sequencer(self.events, self.log, pause, pause),
+                Publisher(self.log, self.bus, self.checkpoints),  # type: ignore[arg-type]
+            ),
+        )
+
+    def write(self, *commits: Commit) -> None:
+        for each in commits:
+            assert self.events.append(each) is None
+
+    def logged(self) -> int:
+        return self.log.head().next_position
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    made = Site()
+    before = wiring._services
+    wiring.use(made.services)
+    yield made
+    wiring._services = before
+
+
+def stream_event(*commits: Commit, name: str = "INSERT") -> dict[str, Any]:
+    """What a DynamoDB stream delivers; bytes are base64 text in it."""
+
+    def plain(value: dict[str, Any]) -> dict[str, Any]:
+        return {kind: b64encode(v).decode() if kind == "B" else v for kind, v in value.items()}
+
+    return {
+        "Records": [
+            {
+                "eventName": name,
+                "eventSourceARN": "arn:test",
+                "dynamodb": {"NewImage": {k: plain(v) for k, v in item_of(c).items()}},
+            }
+            for c in commits
+        ]
+    }
+
+
+def bus_event(*data: bytes) -> dict[str, Any]:
+    return {"Records": [{"kinesis": {"data": b64encode(each).decode()}} for each in data]}
+
+
+def metrics(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_the_relay_logs_and_publishes_the_images_of_inserts(site: Site) -> None:
+    heavy = commit(
+        snapshot=Snapshot("f", {"balance": 1}),
+        recent_commands=(RecentCommand(b"c" * 16, b"b" * 8),),
+    )
+    site.write(heavy)
+    relay(stream_event(heavy), Context())
+    assert site.logged() == len(site.bus.records) == 1
+
+
+def test_the_relay_passes_over_what_is_not_a_new_commit(site: Site) -> None:
+    site.write(commit())
+    relay(stream_event(commit(), name="REMOVE"), Context())
+    relay(stream_event(commit(), name="MODIFY"), Context())
+    assert site.logged() == 0
+
+
+def test_a_ring_makes_the_relay_publish_what_is_left(site: Site) -> None:
+    site.write(commit())
+    site.services.relay.sequencer.sequence({"main/account-a": 1})
+    relay({"Records": []}, Context())
+    assert len(site.bus.records) == 1
+
+
+def test_a_view_folds_what_the_bus_brings(site: Site) -> None:
+    site.write(commit(), commit(version=2))
+    relay(stream_event(commit(), commit(version=2)), Context())
+    balances(bus_event(*(r.to_bytes() for r in site.bus.records)), Context())
+    row = site.rows["balances"].load(["main/account-a"])["main/account-a"].row
+    assert row is not None
+    assert (row["balance"], row["version"]) == (1, 2)
+
+
+def test_a_ring_makes_a_view_take_what_it_lacks_from_the_log(site: Site) -> None:
+    site.write(commit())
+    relay(stream_event(commit()), Context())
+    balances({"Records": []}, Context())
+    assert site.rows["balances"].load(["main/account-a"])["main/account-a"].row is not None
+
+
+def test_a_record_that_cannot_be_read_is_passed_over_and_counted(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.write(commit(), commit(version=2))
+    relay(stream_event(commit()), Context())
+    relay(stream_event(commit(version=2)), Context())
+    capsys.readouterr()
+    _lost, second = (record.to_bytes() for record in site.bus.records)
+    balances(bus_event(b"no gzip", second[:20], second), Context())
+    row = site.rows["balances"].load(["main/account-a"])["main/account-a"].row
+    assert row is not None
+    assert row["version"] == 2
+    assert [m["BrokenRecords"] for m in metrics(capsys)] == [1, 1]
+
+
+def test_the_growing_log_wakes_the_ordered_views_alone(site: Site) -> None:
+    log_grew({"Records": []}, Context())
+    assert site.door.rung == ["totals"]
+
+
+def test_an_ordered_view_follows_the_log(site: Site) -> None:
+    site.write(commit(), commit("main/account-b", 1))
+    relay(stream_event(commit(), commit("main/account-b", 1)), Context())
+    totals({}, Context())
+    row = site.rows["totals"].load(["CZK"])["CZK"].row
+    assert row is not None
+    assert row["accounts"] == 2
+
+
+def test_the_sweeper_tells_how_far_each_view_is_behind_and_what_is_parked(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.write(commit(at="2026-01-01T00:00:00.000Z"))
+    site.parking.park("ranking", "main/account-z", Marker(0, 0, "why"))
+    sweeper(SCHEDULED, Context())
+    told = metrics(capsys)
+    assert {m["SweptCommits"] for m in told if "SweptCommits" in m} == {1}
+    assert {
+        m["view"]: m["PositionsBehind"] for m in told if "PositionsBehind" in m
+    } == dict.fromkeys(VIEWS, 1)
+    assert {m["OldestWaits"] for m in told if "OldestWaits" in m} == {60.0}
+    assert {m["view"]: m["StreamsParked"] for m in told if "StreamsParked" in m}["ranking"] == 1
+    assert set(site.door.rung) == set(VIEWS)
+
+
+def test_old_tombstones_are_purged_from_the_search_views(site: Site) -> None:
+    purge(SCHEDULED, Context())
+    week_ago = site.services.clock() - timedelta(days=7)
+    assert {name for name, rows in site.rows.items() if rows.before == week_ago} == {
+        "ranking",
+        "bookings",
+    }
+
+
+def test_a_setting_that_is_missing_is_named() -> None:
+    with pytest.raises(LookupError, match="LEFTFOLD_STACK"):
+        wiring.Settings({}).named("events")
+
+
+# --- Kinesis
+
+
+def test_a_lane_always_has_the_same_place_of_the_key_space() -> None:
+    places = [hash_key(lane) for lane in range(LANES)]
+    assert places == sorted(set(places))
+    assert (places[0], places[-1]) == (0, 63 * 2**122)
+
+
+def test_records_are_put_with_their_lanes_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    with mock_aws():
+        client = boto3.client("kinesis", region_name="eu-central-1")
+        client.create_stream(StreamName="bus", ShardCount=2)
+        low, high = (LaneRecord(lane, 0, 0, -1, [(0, commit())]) for lane in (0, 63))
+        KinesisBus(client, "bus", lambda _attempt: None).publish([low, high])
+        shards = client.list_shards(StreamName="bus")["Shards"]
+        found = []
+        for shard in shards:
+            start = client.get_shard_iterator(
+                StreamName="bus", ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+            )["ShardIterator"]
+            records = client.get_records(ShardIterator=start)["Records"]
+            found.append([LaneRecord.from_bytes(record["Data"]).lane for record in records])
+    assert found == [[0], [63]]
+
+
+def test_a_call_takes_500_records_and_5_mb() -> None:
+    entry = {"Data": b"x" * 100, "PartitionKey": "1"}
+    assert [len(call) for call in calls_of([entry] * 1_100)] == [500, 500, 100]
+    large = {"Data": b"x" * (CALL_BYTES // 3), "PartitionKey": "1"}
+    assert [len(call) for call in calls_of([large] * 5)] == [2, 2, 1]
+    assert list(calls_of([])) == []
