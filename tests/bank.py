@@ -57,6 +57,7 @@ class Bank:
         command_id: str | None = None,
         expected: set[int] | None = None,
         deps: tuple[tuple[str, int], ...] = (),
+        may_repeat: bool = True,
     ) -> int:
         """Executes *command* on an account; the version it made."""
         handler = CommandHandler(self.events, {"account": self.fingerprint}, self.clock, self.pause)
@@ -72,5 +73,6 @@ class Bank:
                 expected=None if expected is None else frozenset(expected),
                 opens=isinstance(command, Open),
                 deps=deps,
+                may_repeat=may_repeat,
             )
         )

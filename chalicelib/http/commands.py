@@ -16,6 +16,7 @@ from chalicelib.http.problems import Problem
 from chalicelib.http.routes import Answer, Call, Route
 from chalicelib.kernel import Aggregate
 from chalicelib.store.handler import Request, VersionMismatchError
+from chalicelib.store.loading import earliest_attempt
 from chalicelib.store.ports import Unavailable
 
 # Ids that the server chooses are UUIDs of this name space: never change it.
@@ -97,6 +98,7 @@ def execute(
     call: Call, aggregate: Aggregate, key: str, command: Any, *, opens: bool = False
 ) -> Answer:
     """Hands the command to the handler; a repeated one gives the same answer again."""
+    refuse_future_key(call)
     request = Request(
         aggregate=aggregate,
         aggregate_id=aggregate.stream(key, _TENANT),
@@ -107,6 +109,7 @@ def execute(
         correlation_id=call.correlation_id,
         expected=expected_versions(call.headers.get(IF_MATCH.name), opens=opens),
         opens=opens,
+        may_repeat=IDEMPOTENCY_KEY.name in call.headers,
     )
     try:
         version = call.services.handler.execute(request)
@@ -126,6 +129,14 @@ def execute(
         {"ETag": etag(version), "Location": location(call.route, key)},
         201 if opens else 200,
     )
+
+
+def refuse_future_key(call: Call) -> None:
+    """A UUIDv7 of a clock that is far ahead would not be recognised when it comes again."""
+    earliest = earliest_attempt(call.command_id)
+    if earliest is not None and earliest > call.services.clock().timestamp():
+        detail = "is a UUIDv7 of more than five minutes from now: the clock is wrong"
+        raise Problem("invalid-header", errors=[{"header": IDEMPOTENCY_KEY.name, "detail": detail}])
 
 
 def derived_id(route: str, call: Call) -> str:

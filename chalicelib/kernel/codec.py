@@ -22,8 +22,8 @@ def to_json(value: Any) -> Any:
         kind: Any = type(value)
         return {
             name: to_json(held)
-            for name in _field_names(kind)
-            if (held := getattr(value, name)) is not None
+            for name, left_out in _fields(kind)
+            if (held := getattr(value, name)) is not None or not left_out
         }
     if isinstance(value, tuple | list):
         return [to_json(item) for item in value]
@@ -100,8 +100,9 @@ class UnknownEvent(Exception):  # noqa: N818 - it says what was met
 
 
 @cache
-def _field_names(kind: type) -> tuple[str, ...]:
-    return tuple(f.name for f in dataclasses.fields(kind))
+def _fields(kind: type) -> tuple[tuple[str, bool], ...]:
+    """Each field, and whether it is left out when it is None."""
+    return tuple((f.name, f.default is None) for f in dataclasses.fields(kind))
 
 
 @cache
@@ -130,7 +131,7 @@ def _reader(kind: Any) -> Callable[[Any], Any]:
 def _dataclass_reader(kind: Any) -> Callable[[Any], Any]:
     hints = type_hints(kind)
     nested = {
-        name: read for name in _field_names(kind) if (read := _reader(hints[name])) is not _as_it_is
+        name: read for name, _ in _fields(kind) if (read := _reader(hints[name])) is not _as_it_is
     }
     if not nested:
         return lambda value: kind(**value)

@@ -28,10 +28,12 @@ class Snapshot(NamedTuple):
 
 
 class RecentCommand(NamedTuple):
-    """What recognises an earlier command: hashes of its id and its body."""
+    """What recognises an earlier command: hashes of its id and its body; *at* is when it
+    was taken, in seconds since 1970."""
 
     command: bytes
     body: bytes
+    at: int
 
 
 class Commit(NamedTuple):

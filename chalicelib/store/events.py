@@ -1,6 +1,7 @@
 """The events table on DynamoDB: one item a commit, key aggregateId / sequenceNumber."""
 
 import json
+import struct
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -8,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from chalicelib.kernel import Commit, RecentCommand, Snapshot
 from chalicelib.kernel.commit import canonical, events_from_json
+from chalicelib.metrics import emit
 from chalicelib.store.dynamo import limited, translated
 from chalicelib.store.ports import CommitTooLargeError, Page
 
@@ -15,9 +17,14 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 ITEM_LIMIT = 400 * 1024
-_COMMAND_BYTES, _BODY_BYTES = 16, 8
+# A remembered command: hashes of its id and body, and seconds since 1970.
+_RECENT = struct.Struct(">16s8sI")
 
 Item = dict[str, Any]
+
+
+class UnreadableCommitError(Exception):
+    """An item of the events table that is not a commit: something else wrote it."""
 
 
 class DynamoEvents:
@@ -83,7 +90,8 @@ class DynamoEvents:
             ConsistentRead=True,
         )
         with translated():
-            return [commit_from_item(item) for page in pages for item in page["Items"]]
+            items = [item for page in pages for item in page["Items"]]
+        return [commit for item in items if (commit := readable(item))]
 
     def scan(
         self, segment: int, segments: int, after: str | None, limit: int
@@ -136,13 +144,37 @@ def item_of(commit: Commit) -> Item:
         item["snapshot"] = {"S": canonical(commit.snapshot._asdict())}
     if commit.recent_commands is not None:
         item["recentCommands"] = {
-            "B": b"".join(recent.command + recent.body for recent in commit.recent_commands)
+            "B": b"".join(_RECENT.pack(*recent) for recent in commit.recent_commands)
         }
     return item
 
 
+def readable(item: Item) -> Commit | None:
+    """The commit; None, and a metric, for an item that is none."""
+    try:
+        return commit_from_item(item)
+    except UnreadableCommitError as error:
+        emit("UnreadableCommits", 1, reason=str(error))
+        return None
+
+
 def commit_from_item(item: Item) -> Commit:
-    """The inverse of `item_of`; also reads the image of a stream record."""
+    """The inverse of `item_of`; also reads the image of a stream record.
+
+    Raises `UnreadableCommitError`.
+    """
+    try:
+        return _commit_from_item(item)
+    except (KeyError, TypeError, ValueError, struct.error) as error:
+        raise UnreadableCommitError(f"{place_of(item)}: {error!r}") from error
+
+
+def place_of(item: Item) -> tuple[str, int]:
+    """Stream and version, from the key of an item or of a stream record."""
+    return item["aggregateId"]["S"], int(item["sequenceNumber"]["N"])
+
+
+def _commit_from_item(item: Item) -> Commit:
     snapshot = item.get("snapshot")
     recent = item.get("recentCommands")
     deps = json.loads(item["deps"]["S"]) if "deps" in item else ()
@@ -165,11 +197,7 @@ def commit_from_item(item: Item) -> Commit:
 
 def unpacked(packed: bytes) -> tuple[RecentCommand, ...]:
     """Recent commands from the bytes that an item keeps of them."""
-    size = _COMMAND_BYTES + _BODY_BYTES
-    return tuple(
-        RecentCommand(packed[at : at + _COMMAND_BYTES], packed[at + _COMMAND_BYTES : at + size])
-        for at in range(0, len(packed), size)
-    )
+    return tuple(RecentCommand(*held) for held in _RECENT.iter_unpack(packed))
 
 
 def item_size(item: Item) -> int:

@@ -18,6 +18,7 @@ from chalicelib.store.loading import (
     RECENT_COMMANDS,
     SNAPSHOT_EVERY,
     Loaded,
+    earliest_attempt,
     instant,
     load,
 )
@@ -36,6 +37,8 @@ class Request:
     *command_id* names it over all its attempts; *body_hash* tells a retry from another
     command that reuses the id. *expected* are the versions that `If-Match` allows.
     *opens* says that the command begins a stream: its first attempt needs no load.
+    *may_repeat* is False if the id was made for this very request: then there is no
+    earlier attempt to look for.
     """
 
     aggregate: Aggregate
@@ -47,6 +50,7 @@ class Request:
     correlation_id: str
     expected: frozenset[int] | None = None
     opens: bool = False
+    may_repeat: bool = True
     deps: tuple[tuple[str, int], ...] = ()
 
 
@@ -121,7 +125,7 @@ class CommandHandler:
             request.aggregate,
             request.aggregate_id,
             fingerprint=self.fingerprints[request.aggregate.category],
-            command_id=request.command_id,
+            since=earliest_attempt(request.command_id) if request.may_repeat else None,
             consistent=consistent,
         )
 

@@ -7,7 +7,7 @@ that the running fold made, or at the start of the live epoch.
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 from uuid import UUID
@@ -19,10 +19,9 @@ from chalicelib.store.ports import EventStore
 # for a state of s = 2 KB and commits of e = 350 bytes.
 SNAPSHOT_EVERY = 20
 RECENT_COMMANDS = 64
-# How far a client's clock and ours may be apart.
-CLOCK_SKEW = timedelta(minutes=5)
+# How far, in seconds, a client's clock and ours may be apart.
+CLOCK_SKEW = 300
 
-_LAST_MOMENT = datetime(9999, 12, 31, tzinfo=UTC)
 _UUID_WITH_TIME = 7
 
 
@@ -61,26 +60,27 @@ def load(
     aggregate_id: str,
     *,
     fingerprint: str,
-    command_id: str,
+    since: int | None,
     consistent: bool = False,
 ) -> Loaded:
-    """The state of a stream, and its commands as far back as *command_id* can reach.
+    """The state of a stream, and its commands back to *since*, in seconds since 1970.
 
     Eventually consistent while one page is enough. A hole, or a second page, means
     reading again consistently: two pages may come from different replicas, and a hole
     below the head would pass the append's condition.
     """
-    since = moment_before(command_id)
     page = events.newest(aggregate_id, limit=SNAPSHOT_EVERY + 1, consistent=consistent)
     commits = list(page.commits)
-    while not (is_dense(commits, more=page.more) and reaches(commits, fingerprint, since)):
+    while not is_dense(commits, more=page.more) or (
+        page.more and not reaches(commits, fingerprint, since)
+    ):
         if not consistent:
             return load(
                 events,
                 aggregate,
                 aggregate_id,
                 fingerprint=fingerprint,
-                command_id=command_id,
+                since=since,
                 consistent=True,
             )
         if not page.more:
@@ -90,17 +90,14 @@ def load(
     return loaded_from(commits, aggregate, fingerprint, consistent=consistent)
 
 
-def moment_before(command_id: str) -> str | None:
-    """A time that no attempt of this command can precede, if its id is a UUIDv7."""
+def earliest_attempt(command_id: str) -> int | None:
+    """When a command with this id can have been taken at the earliest, by our clocks, in
+    seconds since 1970; None if the id, not being a UUIDv7, does not tell."""
     try:
         key = UUID(command_id)
     except ValueError:
         return None
-    if key.version != _UUID_WITH_TIME:
-        return None
-    milliseconds = min(key.int >> 80, int(_LAST_MOMENT.timestamp()) * 1000)
-    sent = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    return instant(max(sent - CLOCK_SKEW, datetime.fromtimestamp(0, UTC)))
+    return (key.int >> 80) // 1000 - CLOCK_SKEW if key.version == _UUID_WITH_TIME else None
 
 
 def instant(moment: datetime) -> str:
@@ -116,14 +113,12 @@ def is_dense(commits: Sequence[Commit], *, more: bool) -> bool:
     return ends_well and all(a.version == b.version + 1 for a, b in pairwise(commits))
 
 
-def reaches(commits: Sequence[Commit], fingerprint: str, since: str | None) -> bool:
-    """Whether *commits* suffice: for the state, and for commands sent after *since*."""
+def reaches(commits: Sequence[Commit], fingerprint: str, since: int | None) -> bool:
+    """Whether *commits* suffice: for the state, and for commands taken after *since*."""
     if not commits:
         return True
-    has_base = base_of(commits, fingerprint) is not None
-    is_whole = len(known_commands(commits)) == commits[0].version
-    has_commands = since is None or commits[-1].at < since or is_whole
-    return has_base and has_commands
+    has_commands = since is None or known_commands(commits)[-1].at < since
+    return has_commands and base_of(commits, fingerprint) is not None
 
 
 def base_of(commits: Sequence[Commit], fingerprint: str) -> int | None:
@@ -138,7 +133,10 @@ def base_of(commits: Sequence[Commit], fingerprint: str) -> int | None:
 
 def known_commands(commits: Sequence[Commit]) -> list[RecentCommand]:
     """The commands of *commits* and of those before them that they still remember."""
-    known = [RecentCommand(command_hash(c.command_id), bytes.fromhex(c.body_hash)) for c in commits]
+    known = [
+        RecentCommand(command_hash(c.command_id), bytes.fromhex(c.body_hash), seconds(c.at))
+        for c in commits
+    ]
     for age in range(len(commits) - 1, -1, -1):
         recent = commits[age].recent_commands
         if recent is not None:
@@ -177,3 +175,8 @@ def loaded_from(
 def command_hash(command_id: str) -> bytes:
     """16 bytes that stand for a command id."""
     return hashlib.sha256(command_id.encode()).digest()[:16]
+
+
+def seconds(at: str) -> int:
+    """A commit's time in whole seconds since 1970."""
+    return int(datetime.fromisoformat(at).timestamp())

@@ -55,6 +55,7 @@ def test_the_order_across_shards_survives_a_split_and_a_merge(
     # Four at first, two by the split, one by the merge; and records in every one.
     assert len(known) == 4 + 2 + 1
     assert {shard for _, shard in shards.places} == set(known)
+    assert all(lane in known[shard].lanes for lane, shard in shards.places)
     for lane in range(LANES):
         assert is_a_line(known, {shard for at, shard in shards.places if at == lane})
 

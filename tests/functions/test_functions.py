@@ -154,7 +154,7 @@ def metrics(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
 def test_the_relay_logs_and_publishes_the_images_of_inserts(site: Site) -> None:
     heavy = commit(
         snapshot=Snapshot("f", {"balance": 1}),
-        recent_commands=(RecentCommand(b"c" * 16, b"b" * 8),),
+        recent_commands=(RecentCommand(b"c" * 16, b"b" * 8, 1),),
     )
     site.write(heavy)
     relay(stream_event(heavy), Context())

@@ -18,6 +18,7 @@ from chalicelib.store.loading import BrokenStreamError
 from chalicelib.store.memory import MemoryEvents
 from chalicelib.store.ports import Page, Unavailable
 from tests.bank import OPENING, Bank, Clock, credit, debit
+from tests.commits import commit
 from tests.faults import Counting, Lossy
 
 STREAM = "main/account-a"
@@ -349,3 +350,55 @@ def test_a_snapshot_of_the_same_fold_is_used() -> None:
         snapshot=carrier.snapshot._replace(state=raised)
     )
     assert bank.do(debit(10**9)) == 32
+
+
+# --- busy streams, freed epochs, foreign items
+
+
+def busy(length: int) -> MemoryEvents:
+    """A stream of *length* commits, ten in a second, by keys that are UUIDv7."""
+    store, clock = MemoryEvents(), Clock()
+    bank = Bank(store, clock=clock)
+    bank.do(OPENING)
+    for _ in range(length - 1):
+        clock.forward(seconds=0.1)
+        bank.do(credit(1), command_id=key_now(clock))
+    return store
+
+
+def test_a_uuid7_on_a_stream_with_64_commits_in_five_minutes_costs_no_more() -> None:
+    store, clock = MemoryEvents(), Clock()
+    bank = Bank(store, clock=clock)
+    bank.do(OPENING)
+    for _ in range(200):
+        clock.forward(seconds=300 / 64)
+        bank.do(credit(1), command_id=key_now(clock))
+    events = Counting(store)
+    clock.forward(seconds=5)
+    Bank(events, clock=clock).do(credit(1), command_id=key_now(clock))
+    assert events.calls == {"newest": 1, "append": 1}
+
+
+def test_an_id_made_for_the_request_looks_for_no_earlier_attempt() -> None:
+    store = busy(1000)
+    clock = Clock()
+    clock.forward(seconds=100)
+    events = Counting(store)
+    bank = Bank(events, clock=clock)
+    bank.do(credit(1), command_id=key_now(clock), may_repeat=False)
+    assert events.calls == {"newest": 1, "append": 1}
+
+
+def test_looking_back_ends_where_the_live_epoch_begins() -> None:
+    events = MemoryEvents()
+    opening = commit(STREAM, 1)
+    for version in range(50, 80):
+        events.append(
+            commit(STREAM, version, epoch=2, epoch_start=50)._replace(
+                events=opening.events if version == 50 else commit(STREAM, 2).events
+            )
+        )
+    key = uuid7(Clock().milliseconds - 3 * 3_600_000, b"0123456789")
+    assert Bank(events).do(credit(1), command_id=key) == 80
+    (last,) = events.range(STREAM, 80, 80)
+    assert (last.epoch, last.epoch_start) == (2, 50)
