@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from chalicelib.kernel import View
 from chalicelib.kernel.uuid7 import uuid7
+from chalicelib.metrics import emit
 from chalicelib.store.handler import CommandHandler
 from chalicelib.store.ports import Checkpoints, Doorbell, EventStore, Log, Parking
 
@@ -135,6 +136,7 @@ class Services:
         return Relay(
             Sequencer(self.events, self.log, self.pause, self.alarm),
             Publisher(self.log, bus, self.checkpoints),
+            lambda error: emit("PublishesFailed", 1, reason=str(error)),
         )
 
     @cached_property
@@ -148,6 +150,7 @@ class Services:
             self.checkpoints,
             self.doorbell,
             self.views.values(),
+            self.clock,
         )
 
     @cached_property
@@ -217,8 +220,6 @@ class Services:
 
     def alarm(self, held_back: Mapping[str, tuple[str, int]]) -> None:
         """Tells people of streams that wait for a cause that is not there."""
-        from chalicelib.metrics import emit
-
         emit("StreamsHeldBack", len(held_back), streams=sorted(held_back)[:20])
 
     def _rows(self, view: str) -> "RowStore":
@@ -244,9 +245,9 @@ def client(service: Literal["dynamodb", "kinesis", "lambda"]) -> Any:
     from botocore.config import Config
 
     config = Config(
-        connect_timeout=2,
-        read_timeout=5,
-        retries={"mode": "standard", "total_max_attempts": 4},
+        connect_timeout=1,
+        read_timeout=3,
+        retries={"mode": "standard", "total_max_attempts": 3},
         max_pool_connections=32,
     )
     return boto3.client(service, config=config)

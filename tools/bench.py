@@ -155,7 +155,9 @@ def bench_relay(client: "DynamoDBClient", rounds: int, tick: Callable[[], None])
     events = DynamoEvents(client, f"{stacks[0]}-events")
     checkpoints = DynamoCheckpoints(client, f"{stacks[0]}-checkpoints")
     relay = Relay(
-        Sequencer(events, logs[0], nothing, nothing), Publisher(logs[0], NoBus(), checkpoints)
+        Sequencer(events, logs[0], nothing, nothing),
+        Publisher(logs[0], NoBus(), checkpoints),
+        nothing,
     )
     head = Head()
     transact: Callable[..., Any] = client.transact_write_items

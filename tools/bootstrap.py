@@ -52,7 +52,7 @@ def check_python() -> None:
     try:
         import ensurepip  # noqa: F401 - only its presence matters; Debian packs it apart
     except ImportError:
-        message = "this Python cannot make virtual environments; install its venv package, e.g. apt install python3-venv"
+        message = "this Python cannot make virtual environments; install its venv package, e.g. python3-venv"
         raise InstallError(message) from None
 
 

@@ -1,6 +1,5 @@
 """The relay's functions: woken by the events table's stream, or by a ring; the sweeper."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from chalice.app import Blueprint
@@ -10,7 +9,7 @@ from chalicelib.kernel import Commit
 from chalicelib.metrics import emit
 from chalicelib.projection.lag import lag
 from chalicelib.relay.relay import wanted_of
-from chalicelib.store.events import commit_from_item
+from chalicelib.store.events import place_of, readable
 from chalicelib.wiring import services
 
 # The items that one sweep looks at: about 2 MB, 250 read units.
@@ -26,9 +25,11 @@ functions = Blueprint(__name__)
     starting_position="TRIM_HORIZON",
 )
 def relay(event: Any) -> None:
-    """Logs the commits that the records tell of; none at all means: publish the rest."""
-    commits = list(commits_of(event.to_dict().get("Records", ())))
-    wanted = wanted_of((c.aggregate_id, c.version) for c in commits)
+    """Logs the commits that the records tell of, or those that a ring asks for."""
+    told = event.to_dict()
+    images = [r["dynamodb"] for r in told["Records"] if r["eventName"] == "INSERT"]
+    wanted = wanted_of([*map(place_told, images), *told.get("wanted", {}).items()])
+    commits = [commit for image in images if (commit := commit_told(image))]
     logged = services().relay.run(wanted, commits)
     emit("CommitsLogged", logged)
 
@@ -38,19 +39,23 @@ def sweeper(_event: Any) -> None:
     """Logs what no record told of, wakes every view that is behind, and measures them."""
     sweep = services().sweeper.run(SWEEP_BUDGET)
     emit("SweptCommits", sweep.logged, seen=sweep.seen, woken=sweep.woken)
-    emit("SweepRoundsEnded", int(sweep.round_ended))
+    if sweep.round_took is not None:
+        emit("SweepRoundSeconds", sweep.round_took, unit="Seconds")
     measure()
 
 
-def commits_of(records: Iterable[dict[str, Any]]) -> Iterable[Commit]:
-    """The commits that were inserted; all else in the stream is upkeep of old ones."""
-    for record in records:
-        if record["eventName"] == "INSERT":
-            image = dict(record["dynamodb"]["NewImage"])
-            # Only loads need these two, and a record has bytes as base64 text.
-            image.pop("snapshot", None)
-            image.pop("recentCommands", None)
-            yield commit_from_item(image)
+def place_told(record: dict[str, Any]) -> tuple[str, int]:
+    """Stream and version that a stream record tells of."""
+    return place_of(record.get("Keys") or record["NewImage"])
+
+
+def commit_told(record: dict[str, Any]) -> Commit | None:
+    """The commit in a stream record; None if it is not there, or is none."""
+    image = dict(record.get("NewImage", {}))
+    # Only loads need these two, and a record has bytes as base64 text.
+    image.pop("snapshot", None)
+    image.pop("recentCommands", None)
+    return readable(image) if image else None
 
 
 def measure() -> None:

@@ -29,7 +29,8 @@ class Snapshot(NamedTuple):
 
 class RecentCommand(NamedTuple):
     """What recognises an earlier command: hashes of its id and its body; *at* is when it
-    was taken, in seconds since 1970."""
+    was taken, in seconds since 1970.
+    """
 
     command: bytes
     body: bytes

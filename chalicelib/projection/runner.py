@@ -16,6 +16,10 @@ Pause = Callable[[int], None]
 T = TypeVar("T")
 
 
+class OvertakenError(Unavailable):
+    """Others changed the same rows or checkpoints each time: they do the work."""
+
+
 class Slice(NamedTuple):
     """The log from position *first* to *last*: those of its commits that are wanted."""
 
@@ -97,10 +101,10 @@ def project(view: View, rows: RowStore, commits: Iterable[tuple[int, Commit]]) -
 def persistently(pause: Pause, what: str, once: Callable[[], T | None]) -> T:
     """What *once* returns when it is not None; it is called up to `ATTEMPTS` times.
 
-    None means that others were faster. After the last attempt raises `Unavailable`.
+    None means that others were faster. After the last attempt raises `OvertakenError`.
     """
     for attempt in range(1, ATTEMPTS + 1):
         if (result := once()) is not None:
             return result
         pause(attempt)
-    raise Unavailable(f"{what}: others were faster {ATTEMPTS} times")
+    raise OvertakenError(f"{what}: others were faster {ATTEMPTS} times")

@@ -1,6 +1,7 @@
 """The doorbell on Lambda: an asynchronous invocation with no record in it."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -10,8 +11,6 @@ from chalicelib.metrics import emit
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
-NOTHING_NEW = b'{"Records": []}'
-
 
 class LambdaDoorbell:
     """`Doorbell` on Lambda. *named* gives a function's full name."""
@@ -20,12 +19,12 @@ class LambdaDoorbell:
         self._client = client
         self._named = named
 
-    def ring(self, function: str) -> None:
+    def ring(self, function: str, wanted: Mapping[str, int] = {}, /) -> None:
         try:
             self._client.invoke(
                 FunctionName=self._named(function),
                 InvocationType="Event",
-                Payload=NOTHING_NEW,
+                Payload=json.dumps({"Records": [], "wanted": dict(wanted)}).encode(),
             )
         except (BotoCoreError, ClientError) as error:
             # Nothing depends on a ring: the sweeper comes by.

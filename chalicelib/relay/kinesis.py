@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from chalicelib.kernel import LANES
 from chalicelib.store.bus import LaneRecord
-from chalicelib.store.dynamo import translated
 from chalicelib.store.ports import Unavailable
 
 if TYPE_CHECKING:
@@ -30,10 +31,13 @@ class KinesisBus:
 
     def _put(self, entries: list[dict[str, Any]]) -> None:
         for attempt in range(1, ATTEMPTS + 1):
-            with translated():
+            try:
                 answer = self._client.put_records(
                     StreamName=self._stream, Records=cast("Any", entries)
                 )
+            except (BotoCoreError, ClientError) as error:
+                # Also a missing permission or key: the log does not wait for the bus.
+                raise Unavailable(str(error)) from error
             # One record's failure does not stop the others, so a retry may reorder:
             # readers order by position.
             entries = [

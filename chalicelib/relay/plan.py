@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from chalicelib.kernel import Commit
 from chalicelib.store.ports import Block, StreamEntry
 
-# How many commits one reading of a stream brings, and where a plan is long enough.
-PULL = 200
-PLAN_LIMIT = 2_000
+# How many commits one reading of a stream brings, and at how many events a plan is long
+# enough: a function's memory is small, and any beginning of a plan can be logged.
+PULL = 50
+PLAN_EVENTS = 4_000
 
 Place = tuple[str, int]
 
@@ -34,10 +35,11 @@ class Planner:
     def plan(self, wanted: Mapping[str, int]) -> list[Commit]:
         """The commits up to the *wanted* versions that can be logged now, in order."""
         self._next: dict[str, int] = {}
+        self._events = 0
         planned: list[Commit] = []
         self._enter(wanted)
         for target in wanted.items():
-            if len(planned) >= PLAN_LIMIT:
+            if self._events >= PLAN_EVENTS:
                 break
             self._follow(target, planned)
         return planned
@@ -51,7 +53,7 @@ class Planner:
     def _follow(self, target: Place, planned: list[Commit]) -> None:
         """Plans one stream up to a version, iteratively: causes can be many and deep."""
         path: list[Place] = [target]
-        while path and len(planned) < PLAN_LIMIT:
+        while path and self._events < PLAN_EVENTS:
             aggregate_id, last = path[-1]
             version = self._next[aggregate_id]
             if version > last:
@@ -59,14 +61,17 @@ class Planner:
                 continue
             commit = self._commit(aggregate_id, version, last)
             if commit is None:
-                self._hold_back(path, (aggregate_id, version))
+                later = any((aggregate_id, v) in self.known for v in range(version, last + 1))
+                # With later ones there, it is lost or unreadable; else the hint was wrong.
+                self._hold_back(path if later else path[:-1], (aggregate_id, version))
                 return
             cause = self._unmet(commit)
             if cause is None:
                 planned.append(commit)
+                self._events += len(commit.events)
                 self._next[aggregate_id] = version + 1
             elif cause in path:
-                self._hold_back([*path, cause], cause)
+                self._hold_back(path, cause)
                 return
             else:
                 path.append(cause)
@@ -94,8 +99,6 @@ class Planner:
             self._next.setdefault(id_, self.registry[id_].next)
 
     def _hold_back(self, path: Sequence[Place], missing: Place) -> None:
-        """A cause is missing: what led to it waits. A wanted commit that is not there
-        itself is no more than a wrong hint.
-        """
-        for aggregate_id, _ in path[:-1]:
+        """What led to the missing commit waits for it."""
+        for aggregate_id, _ in path:
             self.held_back[aggregate_id] = missing

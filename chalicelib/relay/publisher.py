@@ -58,4 +58,12 @@ class Publisher:
         while position in at_hand:
             blocks.append(at_hand[position])
             position = blocks[-1].next_position
-        return blocks or list(self.log.blocks(position, limit=SLICE))
+        if blocks:
+            return blocks
+        for block in self.log.blocks(position, limit=SLICE):
+            # A page of blocks is not read at one moment: a later one can be seen earlier.
+            if block.first_position != position:
+                break
+            blocks.append(block)
+            position = block.next_position
+        return blocks

@@ -1,6 +1,6 @@
 """From committed items to log blocks. Any number of sequencers may run at once."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -34,8 +34,10 @@ class Sequencer:
     alarm: Callable[[Mapping[str, Place]], None]
     memory: Memory = field(default_factory=Memory)
 
-    def sequence(self, wanted: Mapping[str, int], commits: Iterable[Commit] = ()) -> list[Block]:
-        """Logs each wanted stream up to its version; returns the blocks written here.
+    def sequence(
+        self, wanted: Mapping[str, int], commits: Iterable[Commit] = ()
+    ) -> Iterator[Block]:
+        """Logs each wanted stream up to its version; yields each block once it is written.
 
         *commits* are images that came with the hints: what they cover is not read again.
         A hint for what is logged, or not there, is harmless. Raises `Unavailable` if a
@@ -43,57 +45,52 @@ class Sequencer:
         """
         images = {(c.aggregate_id, c.version): c for c in commits}
         told = told_whole(wanted, images)
-        written: list[Block] = []
-        if told and self.memory.head:
-            written = self._take_told(told, self.memory.head)
-        if sum(len(block.commits) for block in written) < len(told or (0,)):
-            written += self._take_planned(wanted, images)
-        return written
+        if told is not None and self.memory.head is not None:
+            yield from self._take_told(told, self.memory.head)
+            if self.memory.head is not None:
+                return
+        yield from self._take_planned(wanted, images)
 
-    def _take_told(self, told: Sequence[Commit], head: Head) -> list[Block]:
+    def _take_told(self, told: Sequence[Commit], head: Head) -> Iterator[Block]:
         """Logs images on trust, without a read: right if nobody else did and none is late.
 
         The conditions of the first block that is not right fail; the rest is left.
         """
-        written: list[Block] = []
         while told:
             commits = cut(told)
             expected = {c.aggregate_id: StreamEntry(c.version) for c in reversed(commits)}
             block, next_head = seal(head, commits)
             if not self._append(block, head, next_head, expected):
                 self.memory.head = None
-                break
-            written.append(block)
+                return
             self.memory.head = head = next_head
             told = told[len(commits) :]
-        return written
+            yield block
 
     def _take_planned(
         self, wanted: Mapping[str, int], images: Mapping[Place, Commit]
-    ) -> list[Block]:
+    ) -> Iterator[Block]:
         """Logs what head, registry and events table say is to be logged."""
         planner = Planner({}, self.log.streams, dict(images), self.events.range)
-        written: list[Block] = []
         head: Head | None = None
         lost = beaten = 0
         while planned := planner.plan(wanted):
             head = head or self.log.head()
             block, next_head = seal(head, cut(planned))
             if self._append(block, head, next_head, planner.registry):
-                written.append(block)
                 head, lost = next_head, 0
                 planner.has_logged(block, entries_after(block))
+                yield block
                 continue
             lost, beaten = lost + 1, beaten + 1
             if lost == ATTEMPTS:
-                raise Unavailable("other relays were faster in every attempt")
+                raise Unavailable(f"{ATTEMPTS} transactions in a row were lost")
             self.pause(lost)
             head = None
             planner.registry.clear()
         self.memory.head = None if beaten else head
         if planner.held_back:
             self.alarm(planner.held_back)
-        return written
 
     def _append(
         self, block: Block, head: Head, next_head: Head, registry: Mapping[str, StreamEntry]

@@ -1,8 +1,9 @@
 """The sweeper finds what no message told of: commits not logged, readers left behind."""
 
 import json
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
 
 from chalicelib.kernel import View
 from chalicelib.kernel.commit import canonical
@@ -11,7 +12,6 @@ from chalicelib.store.ports import (
     Checkpoints,
     Doorbell,
     EventStore,
-    Head,
     Log,
     StreamEntry,
 )
@@ -22,14 +22,26 @@ SEGMENTS = 8
 PAGE = 1_000
 
 
+@dataclass
+class Note:
+    """What a run leaves for the next: where the round stands, when it began (seconds since
+    1970), and how far each view that was behind had come.
+    """
+
+    began: float
+    segment: int = 0
+    after: str | None = None
+    reached: dict[str, int] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Sweep:
-    """What one run did; *round_ended* says that the whole table has been seen."""
+    """What one run did; *round_took* is in seconds if the whole table has been seen."""
 
     seen: int
     logged: int
     woken: tuple[str, ...]
-    round_ended: bool
+    round_took: float | None
 
 
 @dataclass(frozen=True)
@@ -42,23 +54,34 @@ class Sweeper:
     checkpoints: Checkpoints
     doorbell: Doorbell
     views: Collection[View]
+    clock: Callable[[], datetime]
 
     def run(self, budget: int) -> Sweep:
-        """Looks at about *budget* items, logs what is missing, wakes who is behind."""
-        segment, after = self._bookmark()
+        """Looks at about *budget* items, logs what is missing, wakes who stands still."""
+        now = self.clock().timestamp()
+        text = self.checkpoints.note(READER)
+        note = Note(**json.loads(text)) if text else Note(now)
         seen = logged = 0
-        while seen < budget and segment < SEGMENTS:
-            places, after = self.events.scan(segment, SEGMENTS, after, PAGE)
-            seen += len(places)
-            logged += self.relay.run(self._unlogged(wanted_of(places)))
-            segment += after is None
-            self.checkpoints.write_note(READER, canonical([segment % SEGMENTS, after]))
-        return Sweep(seen, logged, self._wake(), segment == SEGMENTS)
+        woken: tuple[str, ...] = ()
+        try:
+            while seen < budget and note.segment < SEGMENTS:
+                places, note.after = self.events.scan(note.segment, SEGMENTS, note.after, PAGE)
+                seen += len(places)
+                logged += self.relay.run(self._unlogged(wanted_of(places)))
+                note.segment += note.after is None
+                self._leave(note)
+        finally:
+            # Also when logging fails: a view can be behind what is logged already.
+            woken = self._wake(note)
+        round_took = None
+        if note.segment == SEGMENTS:
+            round_took = now - note.began
+            note = Note(now, reached=note.reached)
+        self._leave(note)
+        return Sweep(seen, logged, woken, round_took)
 
-    def _bookmark(self) -> tuple[int, str | None]:
-        note = self.checkpoints.note(READER)
-        segment, after = json.loads(note) if note else (0, None)
-        return segment, after
+    def _leave(self, note: Note) -> None:
+        self.checkpoints.write_note(READER, canonical(asdict(note)))
 
     def _unlogged(self, newest: dict[str, int]) -> dict[str, int]:
         registry = self.log.streams(newest)
@@ -68,14 +91,17 @@ class Sweeper:
             if version >= registry.get(aggregate_id, StreamEntry()).next
         }
 
-    def _wake(self) -> tuple[str, ...]:
+    def _wake(self, note: Note) -> tuple[str, ...]:
+        """Rings the views that are behind, but not those that have moved since last time."""
         head = self.log.head()
-        behind = tuple(v.name for v in self.views if self._is_behind(v, head))
-        for name in behind:
+        reached: dict[str, int] = {}
+        for view in self.views:
+            ends = ends_of(view, head)
+            done = self.checkpoints.read(view.name, ends)
+            if any(done[slot] < end for slot, end in ends.items()):
+                reached[view.name] = sum(done.values())
+        still = tuple(n for n, r in reached.items() if note.reached.get(n, r) == r)
+        note.reached = reached
+        for name in still:
             self.doorbell.ring(name)
-        return behind
-
-    def _is_behind(self, view: View, head: Head) -> bool:
-        ends = ends_of(view, head)
-        done = self.checkpoints.read(view.name, ends)
-        return any(done[slot] < end for slot, end in ends.items())
+        return still

@@ -70,7 +70,7 @@ def cut(plan: Sequence[Commit]) -> Sequence[Commit]:
     size = count = 0
     for commit in plan:
         streams.add(commit.aggregate_id)
-        size += len(commit.to_line())
+        size += len(commit.to_line().encode())
         if count and (len(streams) > STREAMS_PER_BLOCK or size > RAW_LIMIT):
             break
         count += 1

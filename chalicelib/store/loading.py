@@ -92,7 +92,8 @@ def load(
 
 def earliest_attempt(command_id: str) -> int | None:
     """When a command with this id can have been taken at the earliest, by our clocks, in
-    seconds since 1970; None if the id, not being a UUIDv7, does not tell."""
+    seconds since 1970; None if the id, not being a UUIDv7, does not tell.
+    """
     try:
         key = UUID(command_id)
     except ValueError:

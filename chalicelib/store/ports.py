@@ -169,5 +169,8 @@ class Parking(Protocol):
 class Doorbell(Protocol):
     """Wakes functions; a ring may be lost, and nothing depends on one."""
 
-    def ring(self, function: str) -> None:
-        """Asks *function* ("relay", or a view's name) to look for work, without waiting."""
+    def ring(self, function: str, wanted: Mapping[str, int] = {}, /) -> None:
+        """Asks *function* ("relay", or a view's name) to look for work, without waiting.
+
+        *wanted* tells the relay the versions of streams that someone waits for.
+        """

@@ -121,6 +121,7 @@ class Deployment:
         services.__dict__["relay"] = Relay(
             Sequencer(services.events, services.log, services.pause, services.alarm),
             Publisher(services.log, bus, services.checkpoints),
+            lambda _error: None,
         )
         return services
 

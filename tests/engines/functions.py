@@ -1,7 +1,7 @@
 """The functions of a deployment while writers are at work, and what travels between them."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from chalicelib.contexts.registry import VIEWS
-from chalicelib.functions.relay import commits_of
+from chalicelib.functions.relay import commit_told
 from chalicelib.projection.fold import PoisonError
 from chalicelib.projection.ordered import ViewStoppedError
 from chalicelib.relay.relay import Relay, wanted_of
@@ -83,7 +83,7 @@ class Functions:
         if self._plan.transport:
             self._deliver(LaneRecord.from_bytes(record.to_bytes()) for record in records)
 
-    def ring(self, function: str) -> None:
+    def ring(self, function: str, _wanted: Mapping[str, int] = {}) -> None:
         """The doorbell: a ring is lost as easily as a record."""
         self._lanes[function].put([None])
 
@@ -100,7 +100,8 @@ class Functions:
             tell(records)
 
     def _told_of_commits(self, records: list[dict[str, Any]]) -> None:
-        self._hints.put(commits_of(records))
+        inserted = (r["dynamodb"] for r in records if r["eventName"] == "INSERT")
+        self._hints.put([commit for each in inserted if (commit := commit_told(each))])
 
     def _told_of_blocks(self, records: list[dict[str, Any]]) -> None:
         if records:

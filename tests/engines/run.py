@@ -1,7 +1,7 @@
 """One run: writers and functions at once, with faults; then calm, repairs and the laws."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from random import Random
 from threading import Lock
@@ -145,10 +145,10 @@ def sweep(deployment: Deployment) -> int:
     is_quiet = False
     while not is_quiet:
         is_quiet = True
-        round_ended = False
-        while not round_ended:
+        round_took = None
+        while round_took is None:
             done = sweeper.run(SWEEP_BUDGET)
-            round_ended = done.round_ended
+            round_took = done.round_took
             logged += done.logged
             is_quiet = is_quiet and not (done.logged or done.woken)
             while rings:
@@ -171,6 +171,6 @@ class Bell:
     def __init__(self, rings: list[str]) -> None:
         self._rings = rings
 
-    def ring(self, function: str) -> None:
+    def ring(self, function: str, _wanted: Mapping[str, int] = {}) -> None:
         """Notes *function*."""
         self._rings.append(function)

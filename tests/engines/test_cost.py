@@ -1,6 +1,6 @@
 """What a command and the relay cost, in calls and units."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from secrets import token_bytes
 from time import time_ns
@@ -52,7 +52,7 @@ class Metered:
         """The services of a function that has just been started."""
         return self.deployment.relaying(None, self.shards.bus, self)
 
-    def ring(self, function: str) -> None:
+    def ring(self, function: str, _wanted: Mapping[str, int] = {}) -> None:
         """Nobody is there."""
 
     def do(self, command: object, key: str = "a") -> int:

@@ -2,7 +2,7 @@
 
 import json
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -31,7 +31,6 @@ from chalicelib.store.memory import (
 )
 from chalicelib.store.ports import Marker
 from tests.commits import commit
-
 
 SCHEDULED = {
     "version": "0",
@@ -62,7 +61,7 @@ class Door:
     def __init__(self) -> None:
         self.rung: list[str] = []
 
-    def ring(self, function: str) -> None:
+    def ring(self, function: str, _wanted: Mapping[str, int] = {}) -> None:
         self.rung.append(function)
 
 
@@ -105,6 +104,7 @@ class Site:
             relay=Relay(
                 Sequencer(self.events, self.log, pause, pause),
                 Publisher(self.log, self.bus, self.checkpoints),  # type: ignore[arg-type]
+                pause,
             ),
         )
 
@@ -168,9 +168,26 @@ def test_the_relay_passes_over_what_is_not_a_new_commit(site: Site) -> None:
     assert site.logged() == 0
 
 
+def test_an_image_that_is_no_commit_is_counted_and_holds_up_nobody_else(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.write(commit("main/account-b"))
+    event = stream_event(commit(), commit("main/account-b"))
+    del event["Records"][0]["dynamodb"]["NewImage"]["events"]
+    relay(event, Context())
+    assert site.logged() == 1
+    assert [m["UnreadableCommits"] for m in metrics(capsys) if "UnreadableCommits" in m] == [1]
+
+
+def test_a_ring_makes_the_relay_log_what_it_asks_for(site: Site) -> None:
+    site.write(commit(), commit(version=2))
+    relay({"Records": [], "wanted": {"main/account-a": 2}}, Context())
+    assert site.logged() == 2
+
+
 def test_a_ring_makes_the_relay_publish_what_is_left(site: Site) -> None:
     site.write(commit())
-    site.services.relay.sequencer.sequence({"main/account-a": 1})
+    list(site.services.relay.sequencer.sequence({"main/account-a": 1}))
     relay({"Records": []}, Context())
     assert len(site.bus.records) == 1
 

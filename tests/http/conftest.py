@@ -1,5 +1,6 @@
 """The app over memory: the real handler, log, runners and views, at a standing clock."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 class Silent:
     """A doorbell that nobody hears."""
 
-    def ring(self, function: str) -> None:
+    def ring(self, function: str, _wanted: Mapping[str, int] = {}) -> None:
         pass
 
 
@@ -76,7 +77,7 @@ class Bank(Gateway):
     def settle(self) -> None:
         """Brings everything that was written into the log and the views."""
         held, _ = self.events.scan(0, 1, None, 10**6)
-        Sequencer(self.events, self.log, still, lambda _: None).sequence(dict(sorted(held)))
+        list(Sequencer(self.events, self.log, still, lambda _: None).sequence(dict(sorted(held))))
         services = wiring.services()
         for view in VIEWS.values():
             make = services.ordered if view.order == "ordered" else services.partitioned

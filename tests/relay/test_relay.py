@@ -1,14 +1,16 @@
 """From committed items to the log and the bus, whatever is told, lost or repeated."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.contexts.account.views import totals
 from chalicelib.kernel import Commit, lane_of
-from chalicelib.relay.plan import PLAN_LIMIT
+from chalicelib.relay.plan import PLAN_EVENTS
 from chalicelib.relay.publisher import MARK, Publisher
 from chalicelib.relay.relay import Relay, wanted_of
 from chalicelib.relay.sequencer import ATTEMPTS, Sequencer
@@ -16,7 +18,7 @@ from chalicelib.relay.sweeper import Sweeper
 from chalicelib.store.blocks import cut, hash_of, pack, seal, unpack
 from chalicelib.store.bus import RECORD_LIMIT, LaneRecord
 from chalicelib.store.memory import MemoryCheckpoints, MemoryEvents, MemoryLog
-from chalicelib.store.ports import Head, Unavailable
+from chalicelib.store.ports import Block, Head, Unavailable
 from tests.commits import commit
 from tests.faults import Counting, Lossy
 
@@ -41,18 +43,20 @@ class World:
         self.checkpoints = MemoryCheckpoints()
         self.alarms: list[dict[str, tuple[str, int]]] = []
         self.rung: list[str] = []
+        self.unpublished: list[Unavailable] = []
 
     def relay(self, **ports: object) -> Relay:
         parts = {"events": self.events, "log": self.log, "bus": self.bus} | ports
         return Relay(
             Sequencer(parts["events"], parts["log"], lambda _: None, self.alarm),  # type: ignore[arg-type]
             Publisher(parts["log"], parts["bus"], self.checkpoints),  # type: ignore[arg-type]
+            self.unpublished.append,
         )
 
     def alarm(self, held_back: Mapping[str, tuple[str, int]]) -> None:
         self.alarms.append(dict(held_back))
 
-    def ring(self, function: str) -> None:
+    def ring(self, function: str, _wanted: Mapping[str, int] = {}) -> None:
         self.rung.append(function)
 
     def write(self, *commits: Commit) -> list[Commit]:
@@ -62,6 +66,10 @@ class World:
 
     def logged(self) -> list[tuple[str, int]]:
         return [(c.aggregate_id, c.version) for block in self.log.blocks(0) for c in block.commits]
+
+
+def now() -> datetime:
+    return datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def stream(name: str, length: int) -> list[Commit]:
@@ -97,9 +105,9 @@ def test_a_hint_pulls_the_earlier_commits_that_nobody_told_of() -> None:
 
 def test_a_stream_longer_than_a_plan_is_logged_whole() -> None:
     world = World()
-    world.write(*stream("a", PLAN_LIMIT + 300))
-    world.relay().run({"main/account-a": PLAN_LIMIT + 300})
-    assert world.logged() == [("main/account-a", v) for v in range(1, PLAN_LIMIT + 301)]
+    world.write(*stream("a", PLAN_EVENTS + 300))
+    assert world.relay().run({"main/account-a": PLAN_EVENTS + 300}) == PLAN_EVENTS + 300
+    assert world.logged() == [("main/account-a", v) for v in range(1, PLAN_EVENTS + 301)]
 
 
 def test_a_hint_for_what_is_not_there_is_harmless_and_alarms_nobody() -> None:
@@ -140,6 +148,14 @@ def test_causes_are_followed_however_deep() -> None:
         world.write(commit(f"main/account-{n}", 1, deps=((f"main/account-{n - 1}", 1),)))
     world.relay().run({f"main/account-{depth - 1}": 1})
     assert world.logged() == [(f"main/account-{n}", 1) for n in range(depth)]
+
+
+def test_a_commit_that_is_lost_from_its_stream_holds_back_the_later_ones_and_alarms() -> None:
+    world = World()
+    world.write(commit(), commit(version=3), *stream("b", 1))
+    world.relay().run({"main/account-a": 3, "main/account-b": 1})
+    assert world.logged() == [("main/account-a", 1), ("main/account-b", 1)]
+    assert world.alarms == [{"main/account-a": ("main/account-a", 2)}]
 
 
 def test_a_missing_cause_holds_back_its_own_stream_alone_and_alarms() -> None:
@@ -280,9 +296,9 @@ def test_each_block_is_published_lane_by_lane_with_the_place_before_it() -> None
 def test_what_a_relay_did_not_publish_the_next_one_does() -> None:
     world = World()
     world.write(*stream("a", 3))
-    with pytest.raises(Unavailable):
-        world.relay(bus=Lossy(world.bus, before=frozenset({1}))).run({"main/account-a": 2})
+    world.relay(bus=Lossy(world.bus, before=frozenset({1}))).run({"main/account-a": 2})
     assert world.bus.records == []
+    assert len(world.unpublished) == 1
     world.relay().run({"main/account-a": 3})
     assert [p for r in world.bus.records for p, _ in r.commits or ()] == [0, 1, 2]
 
@@ -292,6 +308,37 @@ def test_a_record_over_256_kb_carries_positions_only() -> None:
     record = LaneRecord(1, 0, 0, -1, [(0, commit(command_id=text))])
     assert len(record.to_bytes()) < 500
     assert LaneRecord.from_bytes(record.to_bytes()) == record._replace(commits=None)
+
+
+def test_the_log_goes_on_while_the_bus_takes_nothing() -> None:
+    world = World()
+    down = Lossy(world.bus, before=frozenset(range(1000)))
+    relay = world.relay(bus=down)
+    for version in (1, 2, 3):
+        world.write(commit(version=version))
+        relay.run({"main/account-a": version})
+    assert len(world.logged()) == 3
+    assert len(world.unpublished) == 3
+    world.relay().run({})
+    assert [p for r in world.bus.records for p, _ in r.commits or ()] == [0, 1, 2]
+
+
+def test_a_block_that_is_seen_before_an_earlier_one_is_not_published_over_it() -> None:
+    world = World()
+    world.write(*stream("a", 3))
+    for version in (1, 2, 3):
+        world.relay(bus=MemoryBus()).run({"main/account-a": version})
+    blocks = list(world.log.blocks(0))
+
+    class Hiding(MemoryLog):
+        def blocks(self, position: int, limit: int | None = None) -> Iterator[Block]:  # noqa: ARG002
+            seen = [b for b in blocks if b.next_position > position]
+            return iter(seen[:1] + seen[2:])
+
+    checkpoints = MemoryCheckpoints()
+    Publisher(Hiding(), world.bus, checkpoints).publish()
+    assert [p for r in world.bus.records for p, _ in r.commits or ()] == [0, 1, 2]
+    assert checkpoints.read(MARK, [0]) == {0: 2}
 
 
 # --- the sweeper
@@ -304,12 +351,42 @@ def test_the_sweeper_logs_what_no_record_told_of_and_wakes_who_is_behind() -> No
     for n in range(40):
         world.write(*stream(str(n), 3))
     sweeper = Sweeper(
-        world.events, world.log, world.relay(), world.checkpoints, world, VIEWS.values()
+        world.events, world.log, world.relay(), world.checkpoints, world, VIEWS.values(), now
     )
     runs = 0
-    while not sweeper.run(budget=50).round_ended:
+    while sweeper.run(budget=50).round_took is None:
         runs += 1
     assert runs > 0
     assert len(set(world.logged())) == len(world.logged()) == 120
     assert set(world.rung) == set(VIEWS)
     assert sweeper.run(budget=10**6).logged == 0
+
+
+def test_the_sweeper_lets_views_be_that_are_moving() -> None:
+    world = World()
+    world.write(*stream("a", 3))
+    world.relay().run({"main/account-a": 3})
+    sweeper = Sweeper(
+        world.events, world.log, world.relay(), world.checkpoints, world, [totals], now
+    )
+    assert sweeper.run(budget=10).woken == ("totals",)
+    world.checkpoints.move("totals", 0, -1, 0)
+    assert sweeper.run(budget=10).woken == ()
+    assert sweeper.run(budget=10).woken == ("totals",)
+
+
+def test_a_round_tells_how_long_it_took() -> None:
+    world = World()
+    world.write(*stream("a", 3))
+    moments = iter(range(100))
+    sweeper = Sweeper(
+        world.events,
+        world.log,
+        world.relay(),
+        world.checkpoints,
+        world,
+        [],
+        lambda: datetime.fromtimestamp(60 * next(moments), UTC),
+    )
+    assert sweeper.run(budget=1).round_took is None
+    assert sweeper.run(budget=10).round_took == 60

@@ -68,6 +68,7 @@ def live(world: World) -> list[Call]:
     for _ in range(random.choice([0, 2, 5, 10])):
         view, key = random.choice(VIEWS).name, random.choice("abc")
         world.poisoned.add((view, f"main/account-{key}", random.randint(1, 12)))
+    world.bus_is_down_until = random.choice([0.0, 0.0, 0.0, 10.0, DAY])
     crowd = clients(world)
     for client in crowd:
         scheduler.spawn("client", client.run, mortal=False)
@@ -81,6 +82,7 @@ def heal(world: World) -> None:
     """Faults stop, the views are mended; sweeper and redrives bring all to the end."""
     world.scheduler.chances = CALM
     world.poisoned.clear()
+    world.bus_is_down_until = 0.0
     for _ in range(ROUNDS):
         world.scheduler.now += DAY
         world.start_sweeper()

@@ -77,19 +77,20 @@ class SequencerWithoutGapPull(Sequencer):
         self,
         wanted: Mapping[str, int],  # noqa: ARG002 - it trusts the records alone
         commits: Iterable[Commit] = (),
-    ) -> list[Block]:
+    ) -> Iterator[Block]:
         told = sorted(commits, key=lambda commit: commit.version)
         registry = self.log.streams({commit.aggregate_id for commit in told})
         new = [c for c in told if c.version >= registry.get(c.aggregate_id, StreamEntry()).next]
         if not new:
-            return []
+            return
         head = self.log.head()
         block, next_head = seal(
             head, cut(list({(c.aggregate_id, c.version): c for c in new}.values()))
         )
         known = {c.aggregate_id: registry.get(c.aggregate_id, StreamEntry()) for c in new}
         won = self.log.append(block, head, next_head, moves(block, known))
-        return [block] if won else []
+        if won:
+            yield block
 
 
 class SequencerInOrderOfArrival(Sequencer):
@@ -97,15 +98,16 @@ class SequencerInOrderOfArrival(Sequencer):
         self,
         wanted: Mapping[str, int],  # noqa: ARG002 - it trusts the records alone
         commits: Iterable[Commit] = (),
-    ) -> list[Block]:
+    ) -> Iterator[Block]:
         told = list(commits)
         if not told:
-            return []
+            return
         head = self.log.head()
         block, next_head = seal(head, cut(told))
         entries = {commit.aggregate_id: StreamEntry() for commit in told}
         won = self.log.append(block, head, next_head, moves(block, entries))
-        return [block] if won else []
+        if won:
+            yield block
 
 
 class PlannerWithoutCausalPull(Planner):

@@ -1,6 +1,6 @@
 """A deployment in one process: clients, API, relays, views and sweeper as tasks."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -59,6 +59,7 @@ class World:
     poisoned: set[tuple[str, str, int]] = field(default_factory=set)
     saved: dict[str, dict[str, list[tuple[int, Row | None]]]] = field(default_factory=dict)
     moved: dict[tuple[str, int], list[int]] = field(default_factory=dict)
+    bus_is_down_until: float = 0.0
     idle_relays: list[Relay] = field(default_factory=list)
     stream_records: list[Commit] = field(default_factory=list)
     bus_records: dict[str, list[LaneRecord]] = field(default_factory=dict)
@@ -93,6 +94,7 @@ class World:
         return Relay(
             self.parts.sequencer(events, log, self.pause, lambda _held_back: None),
             self.parts.publisher(log, self, checkpoints),
+            lambda _error: None,
         )
 
     def runner(self, view: str) -> Any:
@@ -116,7 +118,7 @@ class World:
         """The sweeper's code, as one invocation has it."""
         events, log = Faulty(self.events, self.scheduler), Faulty(self.log, self.scheduler)
         checkpoints = Faulty(self.checkpoints, self.scheduler)
-        return Sweeper(events, log, self.relay(), checkpoints, self, VIEWS)
+        return Sweeper(events, log, self.relay(), checkpoints, self, VIEWS, lambda: self.now)
 
     @property
     def now(self) -> datetime:
@@ -171,22 +173,21 @@ class World:
             redrive = lambda: self.runner(view).redrive(aggregate_id)  # noqa: E731
             self._invoke("redrive", redrive, after=after)
 
-    def ring(self, function: str) -> None:
+    def ring(self, function: str, _wanted: Mapping[str, int] = {}) -> None:
         """The doorbell: a ring may be lost."""
         if not self.scheduler.strikes("drop"):
             self._invoke(function, lambda: self._follow(function))
 
     def publish(self, records: Sequence[LaneRecord]) -> None:
         """The bus: each record may be lost, repeated, late, out of order, or not taken."""
-        self.scheduler.point()
+        self.scheduler.travel()
         for record in records:
-            if self.scheduler.strikes("fail_before"):
+            if self.scheduler.now < self.bus_is_down_until or self.scheduler.strikes("fail_before"):
                 raise Unavailable("publish: some records were not taken")
             copy = LaneRecord.from_bytes(record.to_bytes())
             for view in (v.name for v in VIEWS if v.order == "partitioned"):
                 waiting = self.bus_records.setdefault(view, [])
                 self._deliver([copy], waiting, partial(self.start_view, view))
-        self.scheduler.point()
 
     def _follow(self, view: str) -> None:
         runner = self.runner(view)

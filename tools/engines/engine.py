@@ -182,7 +182,7 @@ class Engine(ABC):
                 message = f"{self.name}: ended while starting; the end of {log} tells why"
                 raise EngineError(message)
             if time.monotonic() > deadline:
-                message = f"{self.name}: not ready after {self.ready_within:g} s; see {log}, or try on a less busy machine"
+                message = f"{self.name}: not ready after {self.ready_within:g} s; see {log}, or try a less busy machine"
                 raise EngineError(message)
             time.sleep(0.05)
 

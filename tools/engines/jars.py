@@ -75,7 +75,7 @@ def provide(engine: str, jars: list[Jar], progress: Progress, store: Path = STOR
 
 
 def _fetch(engine: str, jars: list[Jar], progress: Progress, store: Path) -> None:
-    from jgo.maven import MavenContext  # noqa: PLC0415 - slow to import, and rarely needed
+    from jgo.maven import MavenContext
 
     store.mkdir(parents=True, exist_ok=True)
     # Files are moved in when they are whole, so an interrupted download leaves nothing half done.

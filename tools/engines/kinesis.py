@@ -69,6 +69,6 @@ class KinesisLocal(Engine):
         archive = next(folder.glob("*.tgz"))
         digest = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
         if f"sha512-{digest}" != INTEGRITY:
-            message = f"{self.name}: {PACKAGE} is not the package that was locked; do not use it, ask where it came from"
+            message = f"{self.name}: {PACKAGE} is not the package that was locked; do not use it"
             raise EngineError(message)
         return archive

@@ -1,0 +1,196 @@
+"""Rings: what they carry, who answers them, and that none leads to another."""
+
+import gzip
+import json
+import zlib
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from chalicelib.contexts.registry import VIEWS
+from chalicelib.functions.views import SLICE, balances, totals
+from chalicelib.kernel import lane_of
+from chalicelib.projection.ordered import ViewStoppedError
+from chalicelib.relay.doorbell import LambdaDoorbell
+from chalicelib.store.bus import LaneRecord
+from tests.builders import Added, LogBuilder, stream
+from tests.commits import commit
+from tests.functions import test_functions as functions
+from tests.functions.test_functions import Context, Site, bus_event, metrics
+
+site = functions.site
+
+RING: dict[str, Any] = {"Records": []}
+A = "main/account-a"
+
+
+class Late(Context):
+    """Lambda's context, with no time left for another slice."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 19_000
+
+
+def logged(site: Site, blocks: int) -> None:
+    """A log of *blocks* blocks, each with a commit that no view listens to."""
+    story = LogBuilder(site.log)
+    for n in range(blocks):
+        story.block((stream("a"), [Added(n)]))
+
+
+# --- a ring and what it carries
+
+
+class Invoked:
+    """Lambda's client, which notes what it is asked to invoke."""
+
+    def __init__(self) -> None:
+        self.calls: list[dict[str, Any]] = []
+
+    def invoke(self, **call: Any) -> None:
+        self.calls.append(call)
+
+
+def test_a_ring_is_an_invocation_without_records_that_says_what_is_wanted() -> None:
+    client: Any = Invoked()
+    door = LambdaDoorbell(client, lambda function: f"stack-{function}")
+    door.ring("relay", {A: 7})
+    door.ring("totals")
+    assert [(c["FunctionName"], c["InvocationType"]) for c in client.calls] == [
+        ("stack-relay", "Event"),
+        ("stack-totals", "Event"),
+    ]
+    assert [json.loads(c["Payload"]) for c in client.calls] == [
+        {"Records": [], "wanted": {A: 7}},
+        {"Records": [], "wanted": {}},
+    ]
+
+
+def test_a_ring_that_fails_is_counted_and_nothing_else(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    with mock_aws():
+        client = boto3.client("lambda", region_name="eu-central-1")
+        LambdaDoorbell(client, lambda function: function).ring("nobody")
+    assert [m["RingsLost"] for m in metrics(capsys)] == [1]
+
+
+# --- catching up
+
+
+@pytest.mark.parametrize(("view", "function"), [("balances", balances), ("totals", totals)])
+def test_a_view_that_runs_out_of_time_returns_and_rings_nobody(
+    site: Site, view: str, function: Any
+) -> None:
+    logged(site, 3 * SLICE)
+    function(RING, Late())
+    assert site.door.rung == []
+    reached = set(site.checkpoints.read(view, range(64)).values())
+    assert reached == {-1, SLICE - 1}
+    for _ in range(2):
+        function(RING, Late())
+    assert max(site.checkpoints.read(view, range(64)).values()) == 3 * SLICE - 1
+
+
+@pytest.mark.parametrize(("view", "function"), [("balances", balances), ("totals", totals)])
+def test_a_view_that_finds_others_faster_leaves_the_work_to_them(
+    site: Site, capsys: pytest.CaptureFixture[str], view: str, function: Any
+) -> None:
+    logged(site, 1)
+    site.checkpoints.move = lambda *_: False  # type: ignore[method-assign]
+    function(RING, Context())
+    assert [(m["CatchUpsLeft"], m["view"]) for m in metrics(capsys)] == [(1, view)]
+
+
+def test_an_ordered_view_that_stops_fails_loudly(site: Site) -> None:
+    site.write(commit())
+    site.services.relay.run({A: 1})
+    site.services.views = {"totals": VIEWS["totals"].__class__(**BROKEN)}
+    with pytest.raises(ViewStoppedError):
+        totals(RING, Context())
+
+
+def broken(*_: object) -> Any:
+    """What a buggy view does."""
+    raise ZeroDivisionError
+
+
+BROKEN = {**vars(VIEWS["totals"]), "fold": broken}
+
+
+# --- records that cannot be read
+
+
+def lane_record(**changes: Any) -> bytes:
+    """The record of a commit, as JSON with *changes*, packed as the relay packs it."""
+    record = LaneRecord(lane_of(A), 5, 5, 3, [(5, commit(A))])
+    held = json.loads(gzip.decompress(record.to_bytes()))
+    return gzip.compress(json.dumps({**held, **changes}).encode())
+
+
+def packed(value: object) -> bytes:
+    return gzip.compress(json.dumps(value).encode())
+
+
+LINE = commit(A).to_line()
+# A block of deflate that is of no kind.
+CORRUPT = packed({})[:10] + b"\x07" + packed({})[11:]
+
+UNREADABLE = {
+    "corrupt deflate": CORRUPT,
+    "a list": packed([]),
+    "null": packed(None),
+    "a number": packed(1),
+    "a name is missing": packed({"lane": 1}),
+    "deep": gzip.compress(b"[" * 10_000),
+    "no last position": lane_record(lastPosition=None),
+    "a position that is text": lane_record(firstPosition="5"),
+    "a position that is true": lane_record(previousInLane=True),
+    "a lane below": lane_record(lane=-1),
+    "a lane above": lane_record(lane=64),
+    "a lane that is no number": lane_record(lane="1"),
+    "a lane that is another": lane_record(lane=(lane_of(A) + 1) % 64),
+    "backwards": lane_record(previousInLane=5),
+    "no commit": lane_record(commits=[]),
+    "commits that are a number": lane_record(commits=3),
+    "a commit beyond the record": lane_record(commits=[[6, LINE]]),
+    "a commit twice": lane_record(firstPosition=4, commits=[[4, LINE], [4, LINE], [5, LINE]]),
+    "a commit without a place": lane_record(commits=[[None, LINE]]),
+    "a commit of nobody": lane_record(commits=[[5, LINE.replace(f'"{A}"', "null")]]),
+    "a commit without events": lane_record(commits=[[5, LINE.replace('"events"', '"e"')]]),
+}
+
+
+def test_deflate_that_is_corrupt_is_told_as_such() -> None:
+    with pytest.raises(zlib.error):
+        LaneRecord.from_bytes(CORRUPT)
+
+
+@pytest.mark.parametrize("data", UNREADABLE.values(), ids=UNREADABLE)
+def test_a_record_that_no_relay_sent_is_passed_over_and_counted(
+    site: Site, capsys: pytest.CaptureFixture[str], data: bytes
+) -> None:
+    site.write(commit())
+    site.services.relay.run({A: 1})
+    capsys.readouterr()
+    (good,) = (record.to_bytes() for record in site.bus.records)
+    balances(bus_event(data, good, data), Context())
+    assert site.rows["balances"].load([A])[A].row is not None
+    assert [m["BrokenRecords"] for m in metrics(capsys)] == [1, 1]
+
+
+def test_an_event_without_data_is_passed_over(site: Site) -> None:
+    balances({"Records": [{}, {"kinesis": None}, {"kinesis": {"data": None}}]}, Context())
+    assert site.door.rung == []
+
+
+def test_a_record_that_carries_positions_only_is_a_good_one(site: Site) -> None:
+    site.write(commit())
+    site.services.relay.run({A: 1})
+    (good,) = site.bus.records
+    balances(bus_event(good._replace(commits=None).to_bytes()), Context())
+    assert site.rows["balances"].load([A])[A].row is not None
