@@ -37,7 +37,8 @@ class View:
     rows that an event touches; *fold* makes such a row from its former content (None:
     there is none) and the event, and from nothing else; None deletes the row.
     *order* is "partitioned" (one lane feeds a row: every key begins with the aggregate's
-    id) or "ordered" (rows mix streams: folded strictly by position). *accumulates* is
+    id) or "ordered" (rows mix streams: folded strictly by position, and kept as
+    documents, for a search store may refuse one row of many: docs/adr/0007). *accumulates* is
     False where a row never needs its former content, as with one document per booking.
     *store* says which kind of row store keeps the rows; a search store needs the type
     of each field: "keyword" (exact), "text" (words), "long" or "date".
@@ -51,3 +52,7 @@ class View:
     order: Literal["partitioned", "ordered"] = "partitioned"
     accumulates: bool = True
     fields: Mapping[str, Literal["keyword", "text", "long", "date"]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.order == "ordered" and self.store != "documents":
+            raise ValueError(f"{self.name} is ordered: only documents can keep its rows")

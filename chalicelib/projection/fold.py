@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 
 from chalicelib.kernel import AggregateId, Commit, Recorded, Row, View
-from chalicelib.projection.rows import NEVER, StoredRow, check_key
+from chalicelib.projection.rows import NEVER, StoredRow, check_key, text_of
 
 REASON_LENGTH = 1_000
 
@@ -106,6 +106,10 @@ class Folding:
                     continue
                 former = held.row
             folded[key] = fold(former if accumulates else None, recorded, key)
+        if self._view.order == "ordered":
+            # It stops before a row that no store takes: none from beyond may be saved.
+            for key, row in folded.items():
+                text_of(key, row)
         return folded
 
     def _scope(self, aggregate_id: str) -> str:

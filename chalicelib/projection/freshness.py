@@ -51,8 +51,8 @@ class Freshness:
         """Returns once *view* shows *version* of the aggregate.
 
         Rings the relay if the version is not logged within a moment, and the view's
-        function if that is what stays behind. Raises `ViewParkedError` at once, and
-        `NotYetError` after *seconds*.
+        function if that is what stays behind. Raises `ViewParkedError` at once if the
+        version is among the parked ones, and `NotYetError` after *seconds*.
         """
         began = self.now()
         rung: set[str] = set()
@@ -63,14 +63,14 @@ class Freshness:
             # would keep its reader waiting for commits that it never asked for.
             if target is None:
                 target = self._position_of(aggregate_id, version)
-            if self._shows(view, aggregate_id, target):
+            if self._shows(view, aggregate_id, version, target):
                 return
             waited = self.now() - began
             if waited >= seconds:
                 raise NotYetError(view.name, aggregate_id, version)
             late = "relay" if target is None else view.name
             if waited >= MOMENT and late not in rung:
-                self.doorbell.ring(late)
+                self.doorbell.ring(late, {aggregate_id: version} if target is None else {})
                 rung.add(late)
             self.sleep(min(pause, seconds - waited))
             pause = min(2 * pause, LONGEST_PAUSE)
@@ -80,12 +80,18 @@ class Freshness:
         entry = self.log.streams([aggregate_id]).get(aggregate_id, StreamEntry())
         return entry.position if entry.next > version else None
 
-    def _shows(self, view: View, aggregate_id: str, position: int | None) -> bool:
+    def _shows(self, view: View, aggregate_id: str, version: int, position: int | None) -> bool:
         partitioned = view.order == "partitioned"
         slot = lane_of(aggregate_id) if partitioned else SLOT
         reached = self.checkpoints.read(view.name, [slot])[slot]
         # Read after the checkpoint: what that has passed is in the rows or parked.
         if partitioned:
             for marker in self.parking.find(view.name, [aggregate_id]).values():
-                raise ViewParkedError(view.name, aggregate_id, marker)
+                if position is None or version >= self._first_parked(marker):
+                    raise ViewParkedError(view.name, aggregate_id, marker)
         return position is not None and position <= reached
+
+    def _first_parked(self, marker: Marker) -> int:
+        """The version at which the parked stream stands."""
+        block = next(self.log.blocks(marker.first, 1))
+        return block.commits[marker.first - block.first_position].version

@@ -14,6 +14,9 @@ from chalicelib.projection.rows import Save, StoredRow
 from chalicelib.store.loading import instant
 from chalicelib.store.ports import Unavailable
 
+# A value that its field's type cannot take.
+BAD_VALUE = "mapper_parsing_exception"
+
 BULK_BYTES = 5 * 1024 * 1024
 # Lucene refuses longer terms: 32,766 bytes, and a character takes up to four.
 EXACT_LENGTH = 8_191
@@ -57,14 +60,18 @@ def lines_of(save: Save, now: datetime) -> str:
 def verdict(
     result: Json, *, accumulates: bool
 ) -> Literal["written", "conflict", "rejected", "refused"]:
-    """What became of one row of a bulk request; "refused" may be tried again."""
+    """What became of one row of a bulk request; "refused" may be tried again.
+
+    Raises `Unavailable` if the index is at fault, not the row: it may lack a field that
+    the view declares, or be closed.
+    """
     match result["status"]:
         case 200 | 201:
             return "written"
         case 409:
             # Without former content it is there, from this commit or a later one.
             return "conflict" if accumulates else "written"
-        case 400:
+        case 400 if result["error"]["type"] == BAD_VALUE:
             return "rejected"
         case 404 | 429 | 503:
             return "refused"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from chalicelib.kernel import Commit, View
 from chalicelib.projection.fold import PoisonError, hears
-from chalicelib.projection.rows import RowStore
+from chalicelib.projection.rows import RowRejectedError, RowStore
 from chalicelib.projection.runner import Pause, Slice, persistently, project, slices
 from chalicelib.store.ports import Checkpoints, Log
 from chalicelib.store.slots import SLOT
@@ -27,7 +27,8 @@ class OrderedRunner:
     """Keeps one ordered view; any number may run at once.
 
     The checkpoint is read before the rows and moved after they are saved. Rows may thus
-    be ahead of it, never behind: each leaves out the commits that it already has.
+    be ahead of it, never behind: each leaves out the commits that it already has. A row
+    that no store takes is found when it is folded, before any other is saved.
     """
 
     view: View
@@ -73,27 +74,14 @@ class OrderedRunner:
     def _settle(self, checkpoint: int, commits: Sequence[tuple[int, Commit]], end: int) -> bool:
         """Takes *commits*, all that the view hears after *checkpoint* up to *end*."""
         outcome = project(self.view, self.rows, commits)
-        if outcome.rejected and len(commits) > 1:
-            return self._settle_singly(checkpoint, commits)
         if outcome.rejected:
-            ((position, commit),) = commits
-            reason = "; ".join(outcome.rejected.values())
-            raise ViewStoppedError(self.view.name, commit.aggregate_id, position, reason)
+            raise RowRejectedError(outcome.rejected)
         if not outcome.saved:
             return False
         if outcome.poisons:
             (poison,) = outcome.poisons.values()
             return self._stop(checkpoint, poison)
         return self._move(checkpoint, end)
-
-    def _settle_singly(self, checkpoint: int, commits: Sequence[tuple[int, Commit]]) -> bool:
-        """One by one up to the commit whose row the store will not take."""
-        for commit in commits:
-            position = commit[0]
-            if not self._settle(checkpoint, [commit], position):
-                return False
-            checkpoint = position
-        return True
 
     def _stop(self, checkpoint: int, poison: PoisonError) -> bool:
         before = poison.position - 1

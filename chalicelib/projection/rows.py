@@ -84,7 +84,7 @@ def texts(saves: Sequence[Save]) -> dict[str, str | None]:
     refused: dict[str, str] = {}
     for save in saves:
         try:
-            encoded[save.key] = _text(save)
+            encoded[save.key] = text_of(save.key, save.row)
         except (TypeError, ValueError) as error:
             refused[save.key] = str(error)
     if refused:
@@ -92,11 +92,12 @@ def texts(saves: Sequence[Save]) -> dict[str, str | None]:
     return encoded
 
 
-def _text(save: Save) -> str | None:
-    check_key(save.key)
-    if save.row is None:
+def text_of(key: str, row: Row | None) -> str | None:
+    """A row as `texts` has it. Raises TypeError or ValueError if no store takes it."""
+    check_key(key)
+    if row is None:
         return None
-    text = canonical(save.row)
+    text = canonical(row)
     size = len(text.encode())
     if size > ROW_BYTES:
         raise ValueError(f"{size} bytes in one row")

@@ -78,13 +78,13 @@ class SearchRows:
         wanted, rows = list(keys), dict.fromkeys(keys, NEVER)
         for start in range(0, len(wanted), LOADED_AT_ONCE):
             ids = wanted[start : start + LOADED_AT_ONCE]
-            with translated():
+            with suppress(MissingIndexError), translated():
                 answer = self._client.mget(index=self._alias, body={"ids": ids})
-            for document in answer["docs"]:
-                if document.get("found"):
-                    rows[document["_id"]] = row_of(document)
-                elif "error" in document and not is_missing_index(document):
-                    raise Unavailable(str(document["error"]))
+                for document in answer["docs"]:
+                    if document.get("found"):
+                        rows[document["_id"]] = row_of(document)
+                    elif "error" in document and not is_missing_index(document):
+                        raise Unavailable(str(document["error"]))
         return rows
 
     def save(self, saves: Sequence[Save]) -> set[str]:
@@ -196,13 +196,16 @@ class SearchRows:
                 )
         except BusyError as busy:
             return [(key, {"status": 503, "error": str(busy)}) for key in batch]
+        except MissingIndexError as missing:
+            self._create_index()
+            return [(key, {"status": 404, "error": str(missing)}) for key in batch]
         results = [result for item in answer["items"] for result in item.values()]
         if any(is_missing_index(result) for result in results):
             self._create_index()
         return list(zip(batch, results, strict=True))
 
     def _create_index(self) -> None:
-        """Makes index and alias in one step; does nothing if someone else just did."""
+        """Makes index and alias in one step, or the alias of an index that is there."""
         from opensearchpy.exceptions import RequestError
 
         body = index_of(self._view, self._alias)
@@ -212,6 +215,9 @@ class SearchRows:
         except RequestError as error:
             if error.error != "resource_already_exists_exception":
                 raise
+            # Someone else just made both, or the alias was taken away.
+            with suppress(MissingIndexError), translated():
+                self._client.indices.put_alias(index=f"{self._alias}-rows", name=self._alias)
 
 
 class BusyError(Unavailable):

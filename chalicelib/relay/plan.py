@@ -61,7 +61,7 @@ class Planner:
                 continue
             commit = self._commit(aggregate_id, version, last)
             if commit is None:
-                later = any((aggregate_id, v) in self.known for v in range(version, last + 1))
+                later = any(id_ == aggregate_id and v > version for id_, v in self.known)
                 # With later ones there, it is lost or unreadable; else the hint was wrong.
                 self._hold_back(path if later else path[:-1], (aggregate_id, version))
                 return

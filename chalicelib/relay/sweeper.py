@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Collection
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from chalicelib.kernel import View
@@ -12,6 +12,7 @@ from chalicelib.store.ports import (
     Checkpoints,
     Doorbell,
     EventStore,
+    Head,
     Log,
     StreamEntry,
 )
@@ -24,14 +25,13 @@ PAGE = 1_000
 
 @dataclass
 class Note:
-    """What a run leaves for the next: where the round stands, when it began (seconds since
-    1970), and how far each view that was behind had come.
+    """What a run leaves for the next: where the round stands, and when it began, in
+    seconds since 1970.
     """
 
     began: float
     segment: int = 0
     after: str | None = None
-    reached: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Sweeper:
     clock: Callable[[], datetime]
 
     def run(self, budget: int) -> Sweep:
-        """Looks at about *budget* items, logs what is missing, wakes who stands still."""
+        """Looks at about *budget* items, logs what is missing, wakes who is behind."""
         now = self.clock().timestamp()
         text = self.checkpoints.note(READER)
         note = Note(**json.loads(text)) if text else Note(now)
@@ -72,12 +72,11 @@ class Sweeper:
                 self._leave(note)
         finally:
             # Also when logging fails: a view can be behind what is logged already.
-            woken = self._wake(note)
+            woken = self._wake()
         round_took = None
         if note.segment == SEGMENTS:
             round_took = now - note.began
-            note = Note(now, reached=note.reached)
-        self._leave(note)
+            self._leave(Note(now))
         return Sweep(seen, logged, woken, round_took)
 
     def _leave(self, note: Note) -> None:
@@ -91,17 +90,14 @@ class Sweeper:
             if version >= registry.get(aggregate_id, StreamEntry()).next
         }
 
-    def _wake(self, note: Note) -> tuple[str, ...]:
-        """Rings the views that are behind, but not those that have moved since last time."""
+    def _wake(self) -> tuple[str, ...]:
         head = self.log.head()
-        reached: dict[str, int] = {}
-        for view in self.views:
-            ends = ends_of(view, head)
-            done = self.checkpoints.read(view.name, ends)
-            if any(done[slot] < end for slot, end in ends.items()):
-                reached[view.name] = sum(done.values())
-        still = tuple(n for n, r in reached.items() if note.reached.get(n, r) == r)
-        note.reached = reached
-        for name in still:
+        behind = tuple(view.name for view in self.views if self._is_behind(view, head))
+        for name in behind:
             self.doorbell.ring(name)
-        return still
+        return behind
+
+    def _is_behind(self, view: View, head: Head) -> bool:
+        ends = ends_of(view, head)
+        done = self.checkpoints.read(view.name, ends)
+        return any(done[slot] < end for slot, end in ends.items())

@@ -40,7 +40,10 @@ def test_a_commit_comes_back_as_it_was_written(events: EventStore, stream: str) 
         epoch=2,
         epoch_start=1,
         snapshot=Snapshot("f", {"balance": 10**18, "owner": "Žofie"}),
-        recent_commands=(RecentCommand(b"c" * 16, b"b" * 8, 1), RecentCommand(b"d" * 16, b"\0" * 8, 0)),
+        recent_commands=(
+            RecentCommand(b"c" * 16, b"b" * 8, 1),
+            RecentCommand(b"d" * 16, b"\0" * 8, 0),
+        ),
     )
     assert events.append(written) is None
     assert list(events.newest(stream, consistent=True).commits) == [written]

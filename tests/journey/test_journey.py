@@ -131,7 +131,7 @@ def test_a_fuzzer_that_knows_the_description_finds_nothing(running: Local) -> No
         f"--url={url}",
         "--max-examples=10",
         "--seed=1",
-        "--workers=2",
+        "--workers=1",
         "--no-color",
     ]
     done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=STATE)

@@ -1,6 +1,6 @@
 """minVersion: a reader waits for what it wrote, and no longer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import pytest
@@ -30,6 +30,7 @@ class Waiting:
     site: Site = field(default_factory=Site)
     now: float = 0.0
     rings: list[str] = field(default_factory=list)
+    wanted: list[Mapping[str, int]] = field(default_factory=list)
     happening: dict[float, Callable[[], object]] = field(default_factory=dict)
 
     def sleep(self, seconds: float) -> None:
@@ -38,8 +39,9 @@ class Waiting:
         for due in [time for time in self.happening if time <= self.now]:
             self.happening.pop(due)()
 
-    def ring(self, function: str) -> None:
+    def ring(self, function: str, wanted: Mapping[str, int] = {}, /) -> None:
         self.rings.append(function)
+        self.wanted.append(wanted)
 
     def wait(self, view: View, aggregate_id: str, version: int) -> float:
         """The seconds it took."""
@@ -83,6 +85,17 @@ def test_after_a_moment_the_relay_is_rung_and_then_the_view() -> None:
     assert waiting.rings == ["relay", "piles"]
 
 
+def test_the_relay_is_told_which_version_is_waited_for() -> None:
+    waiting = Waiting()
+    waiting.happening[1.0] = lambda: waiting.site.story.block((A, [Added(1)]))
+    waiting.happening[2.0] = lambda: caught_up(waiting.site.partitioned(piles))
+    waiting.wait(piles, A, 1)
+    assert list(zip(waiting.rings, waiting.wanted, strict=True)) == [
+        ("relay", {A: 1}),
+        ("piles", {}),
+    ]
+
+
 def test_the_wait_ends_after_five_seconds() -> None:
     waiting = Waiting()
     with pytest.raises(NotYetError):
@@ -108,6 +121,25 @@ def test_a_parked_stream_is_told_at_once_even_before_its_commit_is_logged() -> N
         waiting.wait(piles, A, 5)
     assert caught.value.marker == Marker(0, 0, "because")
     assert waiting.now == 0
+
+
+def test_a_version_from_before_what_is_parked_is_fresh() -> None:
+    waiting = Waiting()
+    waiting.site.story.block((B, [Added(2)]), (A, [Added(1)]), (A, [Added(13)]))
+    caught_up(waiting.site.partitioned(buggy(piles)))
+    assert waiting.wait(piles, A, 1) == 0
+    for version in (2, 3):
+        with pytest.raises(ViewParkedError):
+            waiting.wait(piles, A, version)
+
+
+def test_a_version_from_before_what_is_parked_is_waited_for() -> None:
+    waiting = Waiting()
+    story = waiting.site.story
+    records = [*story.block((A, [Added(1)])), *story.block((A, [Added(13)]))]
+    waiting.site.parking.park("piles", A, Marker(1, 1, "because"))
+    waiting.happening[1.0] = lambda: waiting.site.partitioned(piles).handle(records)
+    assert 1.0 <= waiting.wait(piles, A, 1) < 1.3
 
 
 def test_a_stream_that_is_parked_during_the_wait_is_told() -> None:

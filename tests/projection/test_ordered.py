@@ -1,6 +1,8 @@
 """Ordered views: by position, by any number of functions, whole or not at all."""
 
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -9,7 +11,9 @@ from hypothesis import strategies as st
 
 from chalicelib.kernel import Recorded, Row
 from chalicelib.projection import runner
+from chalicelib.projection.memory import MemoryRows
 from chalicelib.projection.ordered import OrderedRunner, ViewStoppedError
+from chalicelib.projection.rows import RowRejectedError, Save
 from chalicelib.projection.runner import Slice
 from chalicelib.store.ports import Unavailable
 from chalicelib.store.slots import SLOT
@@ -107,6 +111,45 @@ def test_a_row_that_the_store_will_not_take_stops_the_view_just_before_it() -> N
     assert checkpoint(site) == 5
     caught_up(site.ordered(parity))
     assert site.differences(parity) == []
+
+
+@pytest.mark.parametrize("size", [1, 4, 100])
+def test_a_row_that_no_store_takes_stops_the_view_also_where_the_next_commit_mends_it(
+    monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    def heavy(row: Row | None, recorded: Recorded, key: str) -> Row | None:
+        made = parity.fold(row, recorded, key) or {}
+        is_heavy = key == "all" and made["turns"][-1] == f"{A}@4"
+        return {**made, "x": 10**6 * "x"} if is_heavy else made
+
+    monkeypatch.setattr(runner, "SLICE_EVENTS", size)
+    site = Site(told(HISTORY))
+    picky = replace(parity, fold=heavy)
+    with pytest.raises(ViewStoppedError) as caught:
+        caught_up(site.ordered(picky))
+    assert (caught.value.aggregate_id, caught.value.position) == (A, 6)
+    assert checkpoint(site) == 5
+    assert max(row.position for _, row in site.rows.scan()) == 5
+    assert site.differences(picky) == []
+
+
+def test_an_ordered_view_cannot_be_kept_where_a_row_may_be_refused_alone() -> None:
+    with pytest.raises(ValueError, match="parity is ordered"):
+        Site().ordered(replace(parity, store="search"))
+
+
+class Refusing(MemoryRows):
+    """Rows that refuse what every store takes."""
+
+    def save(self, saves: Sequence[Save]) -> set[str]:
+        raise RowRejectedError({saves[0].key: "why not"})
+
+
+def test_a_store_that_breaks_its_promise_is_told_and_nothing_moves() -> None:
+    site = Site(told(HISTORY), rows=Refusing())
+    with pytest.raises(RowRejectedError, match="why not"):
+        caught_up(site.ordered(parity))
+    assert checkpoint(site) == -1
 
 
 @for_all(histories, st.data())

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -33,7 +34,8 @@ class Client:
     """A client of the real engine whose bulk requests fail as they are told.
 
     *faults* are used up one by one: "busy" refuses the request, "half" takes the first
-    row and refuses the others, "lost" takes them all and loses the answer.
+    row and refuses the others, "lost" takes them all and loses the answer, "missing"
+    finds no index at all.
     """
 
     def __init__(self, client: OpenSearch, *faults: str) -> None:
@@ -49,6 +51,8 @@ class Client:
         fault = self._faults.pop(0) if self._faults else None
         if fault == "busy":
             raise exceptions.TransportError(429, "rejected_execution_exception", {})
+        if fault == "missing":
+            raise exceptions.NotFoundError(404, "index_not_found_exception", {})
         if fault == "half":
             lines = body.splitlines(keepends=True)
             answer = self._client.bulk(body="".join(lines[:2]), **request)
@@ -59,6 +63,16 @@ class Client:
         if fault == "lost":
             raise exceptions.ConnectionTimeout("TIMEOUT", "timed out", None)
         return answer
+
+
+class Nothing:
+    """A client that finds nothing of what it is asked for, not even an error for each."""
+
+    def __getattr__(self, name: str) -> Any:
+        def call(**_: Any) -> Any:
+            raise exceptions.NotFoundError(404, "index_not_found_exception", {})
+
+        return call
 
 
 class Pauses:
@@ -194,6 +208,49 @@ def test_an_index_that_was_deleted_is_made_anew_with_its_mapping(
     mapping = client.indices.get_mapping(index=name)[f"{name}-rows"]["mappings"]
     assert mapping["dynamic"] == "strict"
     assert mapping["properties"]["tag"]["type"] == "keyword"
+
+
+def test_an_index_that_lost_its_alias_gets_it_back_with_its_rows(
+    rows: SearchRows, client: OpenSearch, name: str
+) -> None:
+    put(rows, (A, {"n": 1}))
+    client.indices.delete_alias(index=f"{name}-rows", name=name)
+    # It was not seen: only its condition keeps the new row out.
+    assert rows.save([Save(A, {"n": 2}, 1, NEVER), Save(B, {"n": 2}, 1, NEVER)]) == {A}
+    assert rows.load([A])[A].row == {"n": 1}
+
+
+def test_a_request_that_finds_no_index_is_sent_again_when_there_is_one(
+    client: OpenSearch, name: str, clock: Clock, pauses: Pauses
+) -> None:
+    faulty: Any = Client(client, "missing", "missing")
+    rows = SearchRows(faulty, name, VIEW, clock, pauses)
+    assert rows.save([Save(A, {"n": 1}, 1, NEVER)]) == set()
+    assert rows.load([A])[A].row == {"n": 1}
+    assert pauses.attempts == [1, 2]
+
+
+def test_a_load_that_finds_no_index_finds_no_rows(clock: Clock, pauses: Pauses) -> None:
+    nothing: Any = Nothing()
+    assert SearchRows(nothing, "nowhere", VIEW, clock, pauses).load([A, B]) == {A: NEVER, B: NEVER}
+
+
+def test_an_index_without_a_field_of_the_view_is_no_fault_of_a_row(
+    client: OpenSearch, name: str, clock: Clock, pauses: Pauses
+) -> None:
+    older = replace(VIEW, fields={"n": "long"})
+    put(SearchRows(client, name, older, clock, pauses), (A, {"n": 1}))
+    with pytest.raises(Unavailable, match="strict_dynamic_mapping_exception"):
+        SearchRows(client, name, VIEW, clock, pauses).save([Save(B, {"tag": "x"}, 1, NEVER)])
+
+
+def test_an_index_that_is_closed_is_no_fault_of_a_row(
+    rows: SearchRows, client: OpenSearch, name: str
+) -> None:
+    put(rows, (A, {"n": 1}))
+    client.indices.close(index=name)
+    with pytest.raises(Unavailable, match="index_closed_exception"):
+        rows.save([Save(B, {"n": 1}, 1, NEVER)])
 
 
 def test_a_field_that_the_view_does_not_declare_is_rejected(rows: SearchRows) -> None:
