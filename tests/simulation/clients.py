@@ -8,6 +8,7 @@ from chalicelib.contexts.account.domain import Book, Booking, Close, Freeze, Ope
 from chalicelib.kernel import Refused
 from chalicelib.kernel.uuid7 import uuid7
 from chalicelib.store.handler import ContentionError
+from chalicelib.store.loading import BrokenStreamError
 from chalicelib.store.ports import Unavailable
 from tests.simulation.world import SKEW, START, World
 
@@ -92,7 +93,7 @@ class Client:
                 answers.append(("acknowledged", version))
             except Refused:
                 answers.append(("refused", 0))
-            except (Unavailable, ContentionError):
+            except (Unavailable, ContentionError, BrokenStreamError):
                 answers.append(("unknown", 0))
 
         world.scheduler.spawn("api", serve)

@@ -54,6 +54,7 @@ def any_chances(random: Random) -> Chances:
         zombie=chance(0.01),
         fail_before=chance(0.05),
         fail_after=chance(0.05),
+        partial=chance(0.1),
         stale=chance(0.9),
         drop=chance(0.7),
         repeat=chance(0.5),

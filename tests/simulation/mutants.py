@@ -2,12 +2,14 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from operator import itemgetter
 from typing import Any
 
 from chalicelib.kernel import Commit
 from chalicelib.projection import partitioned
+from chalicelib.projection.fold import Folding
 from chalicelib.projection.memory import MemoryRows
 from chalicelib.projection.partitioned import PartitionedRunner, Span
 from chalicelib.projection.rows import Save
@@ -31,8 +33,11 @@ Moves = Mapping[str, tuple[StreamEntry, StreamEntry]]
 
 @dataclass(frozen=True)
 class Mutant:
-    """What is replaced: parts of the world, and names in modules while it is planted."""
+    """What is replaced, in the world's parts or by names in modules, and which law must
+    show it, by the beginning of its words.
+    """
 
+    breaks: str
     parts: Parts = field(default_factory=Parts)
     names: tuple[tuple[Any, str, Any], ...] = ()
 
@@ -143,6 +148,42 @@ class RunnerThatMovesFirst(PartitionedRunner):
         return self._move(spans) and super()._settle(moved)
 
 
+class Early:
+    """A port whose answers to one method were taken too early."""
+
+    def __init__(self, port: Any, name: str, answers: dict[str, Any], rest: str) -> None:
+        self._port = port
+        self._name = name
+        self._answers = answers
+        self._rest = rest
+
+    def __getattr__(self, name: str) -> Any:
+        return self._answer if name == self._name else getattr(self._port, name)
+
+    def _answer(self, *args: Any) -> dict[str, Any]:
+        wanted = args[-1]
+        if self._rest == "none":
+            return {key: self._answers[key] for key in wanted if key in self._answers}
+        late = getattr(self._port, self._name)([k for k in wanted if k not in self._answers])
+        return {**late, **{k: self._answers[k] for k in wanted if k in self._answers}}
+
+
+class RunnerThatReadsRowsFirst(PartitionedRunner):
+    def handle(self, records: Sequence[LaneRecord]) -> None:
+        commits = [commit for record in records for commit in record.commits or ()]
+        early = self.rows.load(Folding(self.view, sorted(commits, key=itemgetter(0))).keys)
+        rows: Any = Early(self.rows, "load", early, rest="late")
+        PartitionedRunner.handle(replace(self, rows=rows), records)
+
+
+class RunnerThatReadsMarkersFirst(PartitionedRunner):
+    def handle(self, records: Sequence[LaneRecord]) -> None:
+        streams = {c.aggregate_id for record in records for _, c in record.commits or ()}
+        early = self.parking.find(self.view.name, streams)
+        parking: Any = Early(self.parking, "find", early, rest="none")
+        PartitionedRunner.handle(replace(self, parking=parking), records)
+
+
 def spans_whatever_is_missing(
     records: Sequence[LaneRecord], checkpoints: Mapping[int, int]
 ) -> tuple[list[Span], dict[int, int]]:
@@ -157,27 +198,39 @@ spans_of_records = partitioned.spans_of_records
 
 MUTANTS = {
     "an append without its condition": Mutant(
-        names=((MemoryEvents, "append", append_over_anything),)
+        "acknowledged", names=((MemoryEvents, "append", append_over_anything),)
     ),
-    "no look at earlier commands": Mutant(names=((loading.Loaded, "version_of", lambda *_: None),)),
+    "no look at earlier commands": Mutant(
+        "found more than once", names=((loading.Loaded, "version_of", lambda *_: None),)
+    ),
     "a hole in a stale read passed over": Mutant(
-        names=((loading, "is_dense", lambda *_, **__: True),)
+        "main/account-", names=((loading, "is_dense", lambda *_, **__: True),)
     ),
     "a server that decides after its caller has gone": Mutant(
-        names=((handler, "PATIENCE", timedelta(days=9)),)
+        "refused, but found", names=((handler, "PATIENCE", timedelta(days=9)),)
     ),
-    "no condition on the registry": Mutant(Parts(log=LogWithoutRegistryCondition)),
-    "no condition on the head": Mutant(Parts(log=LogWithoutHeadCondition)),
-    "no gap pull": Mutant(Parts(sequencer=SequencerWithoutGapPull)),
-    "no causal pull": Mutant(names=((sequencer, "Planner", PlannerWithoutCausalPull),)),
+    "no condition on the registry": Mutant("I2/I3", Parts(log=LogWithoutRegistryCondition)),
+    "no condition on the head": Mutant("I1", Parts(log=LogWithoutHeadCondition)),
+    "no gap pull": Mutant("I2/I3", Parts(sequencer=SequencerWithoutGapPull)),
+    "no causal pull": Mutant("I5", names=((sequencer, "Planner", PlannerWithoutCausalPull),)),
     "order taken from the stream": Mutant(
-        Parts(log=LogWithoutRegistryCondition, sequencer=SequencerInOrderOfArrival)
+        "I2/I3", Parts(log=LogWithoutRegistryCondition, sequencer=SequencerInOrderOfArrival)
     ),
-    "no heal": Mutant(names=((partitioned, "spans_of_records", spans_whatever_is_missing),)),
-    "a row saved over any lower one": Mutant(Parts(rows=RowsSavedOverLowerOnes)),
-    "a checkpoint without its condition": Mutant(Parts(checkpoints=CheckpointsWithoutCondition)),
-    "a checkpoint moved before the rows are saved": Mutant(Parts(partitioned=RunnerThatMovesFirst)),
-    "a parked stream that goes on": Mutant(Parts(parking=ParkingThatHoldsNobody)),
-    "redrive without the marker's condition": Mutant(Parts(parking=ParkingWithoutCondition)),
-    "no sweeper": Mutant(Parts(has_sweeper=False)),
+    "no heal": Mutant("I7", names=((partitioned, "spans_of_records", spans_whatever_is_missing),)),
+    "a row saved over any lower one": Mutant("I7", Parts(rows=RowsSavedOverLowerOnes)),
+    "rows read before the checkpoint, and saved over lower ones": Mutant(
+        "I7", Parts(rows=RowsSavedOverLowerOnes, partitioned=RunnerThatReadsRowsFirst)
+    ),
+    "markers read before the checkpoint": Mutant(
+        "I7", Parts(partitioned=RunnerThatReadsMarkersFirst)
+    ),
+    "a checkpoint without its condition": Mutant(
+        "I7: the checkpoint", Parts(checkpoints=CheckpointsWithoutCondition)
+    ),
+    "a checkpoint moved before the rows are saved": Mutant(
+        "I7", Parts(partitioned=RunnerThatMovesFirst)
+    ),
+    "a parked stream that goes on": Mutant("I7", Parts(parking=ParkingThatHoldsNobody)),
+    "redrive without the marker's condition": Mutant("I7", Parts(parking=ParkingWithoutCondition)),
+    "no sweeper": Mutant("I8", Parts(has_sweeper=False)),
 }

@@ -1,8 +1,9 @@
 """Ports between the code and its storage, with everything that may go wrong there."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from chalicelib.projection.rows import RowStore, Save
 from chalicelib.store.memory import MemoryEvents
 from chalicelib.store.ports import Page, Unavailable
 from tests.simulation.scheduler import Scheduler
@@ -53,6 +54,21 @@ class Faulty:
             return answer
 
         return call
+
+
+class PartialRows:
+    """A row store that now and then writes some of the rows and then fails."""
+
+    def __init__(self, rows: RowStore, scheduler: Scheduler) -> None:
+        self._rows = rows
+        self._scheduler = scheduler
+        self.load, self.flush, self.scan = rows.load, rows.flush, rows.scan
+
+    def save(self, saves: Sequence[Save]) -> set[str]:
+        if len(saves) > 1 and self._scheduler.strikes("partial"):
+            self._rows.save(saves[: self._scheduler.random.randrange(1, len(saves))])
+            raise Unavailable("save: some rows were written")
+        return self._rows.save(saves)
 
 
 class ReplicatedEvents(MemoryEvents):

@@ -21,7 +21,7 @@ from chalicelib.store.bus import LaneRecord
 from chalicelib.store.memory import MemoryCheckpoints, MemoryLog, MemoryParking
 from chalicelib.store.ports import Unavailable
 from tests.bank import Bank
-from tests.simulation.ports import Faulty, ReplicatedEvents
+from tests.simulation.ports import Faulty, PartialRows, ReplicatedEvents
 from tests.simulation.scheduler import DAY, MINUTE, Scheduler
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -101,7 +101,9 @@ class World:
         """A view's runner, as one invocation has it."""
         log = Faulty(self.log, self.scheduler)
         checkpoints = Faulty(self.checkpoints, self.scheduler, self._after_move)
-        rows = Faulty(self.rows[view], self.scheduler, self._after_save(view))
+        rows = Faulty(
+            PartialRows(self.rows[view], self.scheduler), self.scheduler, self._after_save(view)
+        )
         if self.views[view].order == "ordered":
             return OrderedRunner(self.views[view], rows, log, checkpoints, self.pause)
         parking = Faulty(self.parking, self.scheduler, self._after_park)
@@ -182,7 +184,9 @@ class World:
         """The bus: each record may be lost, repeated, late, out of order, or not taken."""
         self.scheduler.travel()
         for record in records:
-            if self.scheduler.now < self.bus_is_down_until or self.scheduler.strikes("fail_before"):
+            is_down = self.scheduler.now < self.bus_is_down_until
+            self.scheduler.faults["bus_down"] += is_down
+            if is_down or self.scheduler.strikes("fail_before"):
                 raise Unavailable("publish: some records were not taken")
             copy = LaneRecord.from_bytes(record.to_bytes())
             for view in (v.name for v in VIEWS if v.order == "partitioned"):
@@ -290,6 +294,7 @@ class World:
 
         def fold(row: Row | None, recorded: Recorded, key: str) -> Row | None:
             if (view.name, recorded.aggregate_id, recorded.version) in self.poisoned:
+                self.scheduler.faults["poison"] += 1
                 raise NotYetUnderstoodError(view.name)
             return view.fold(row, recorded, key)
 
