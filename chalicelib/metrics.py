@@ -6,10 +6,20 @@ from typing import Any
 
 NAMESPACE = "Leftfold"
 
+_stack = "unnamed"
+
+
+def belong_to(stack: str) -> None:
+    """Makes *stack* the dimension `stack` of all that this process measures from now on."""
+    global _stack  # noqa: PLW0603 - a process belongs to one stack
+    _stack = stack
+
 
 def emit(metric: str, value: float, *, unit: str = "Count", **facts: Any) -> None:
-    """Writes one metric; *facts* are its dimension `view`, if given, and what explains it."""
-    dimensions = [["view"]] if "view" in facts else [[]]
+    """Writes one metric by stack; *facts* are its dimension `view`, if given, and what
+    explains it.
+    """
+    dimensions = ["stack", "view"] if "view" in facts else ["stack"]
     print(  # noqa: T201 - a function's log is its standard output
         json.dumps(
             {
@@ -18,11 +28,12 @@ def emit(metric: str, value: float, *, unit: str = "Count", **facts: Any) -> Non
                     "CloudWatchMetrics": [
                         {
                             "Namespace": NAMESPACE,
-                            "Dimensions": dimensions,
+                            "Dimensions": [dimensions],
                             "Metrics": [{"Name": metric, "Unit": unit}],
                         }
                     ],
                 },
+                "stack": _stack,
                 metric: value,
                 **facts,
             }

@@ -10,13 +10,13 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from chalicelib import metrics
 from chalicelib.kernel import View
 from chalicelib.kernel.uuid7 import uuid7
-from chalicelib.metrics import emit
 from chalicelib.store.handler import CommandHandler
 from chalicelib.store.ports import Checkpoints, Doorbell, EventStore, Log, Parking
 
@@ -136,7 +136,7 @@ class Services:
         return Relay(
             Sequencer(self.events, self.log, self.pause, self.alarm),
             Publisher(self.log, bus, self.checkpoints),
-            lambda error: emit("PublishesFailed", 1, reason=str(error)),
+            lambda error: metrics.emit("PublishesFailed", 1, reason=str(error)),
         )
 
     @cached_property
@@ -199,12 +199,22 @@ class Services:
 
     def health(self) -> dict[str, bool | str]:
         """Each dependency of the API by name: True, or why it does not answer."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        nobody = "main/health-check"
         checks: dict[str, Callable[[], object]] = {
-            "events": lambda: self.events.newest("main/health-check", limit=1),
+            "events": partial(self.events.newest, nobody, limit=1),
             "log": self.log.head,
-            "search": lambda: self.search_rows("ranking").load(["health-check"]),
+            "streams": partial(self.log.streams, [nobody]),
+            "checkpoints": partial(self.checkpoints.read, nobody, [0]),
+            "parked": partial(self.parking.find, nobody, [nobody]),
+            "balances": partial(self.rows("balances").load, [nobody]),
+            "totals": partial(self.rows("totals").load, [nobody]),
+            "search": partial(self.search_rows("ranking").load, [nobody]),
         }
-        return {name: answers(check) for name, check in checks.items()}
+        # All at once: each may take the whole time that its client waits.
+        with ThreadPoolExecutor(len(checks)) as pool:
+            return dict(zip(checks, pool.map(answers, checks.values()), strict=True))
 
     def clock(self) -> datetime:
         return datetime.now(UTC)
@@ -220,7 +230,7 @@ class Services:
 
     def alarm(self, held_back: Mapping[str, tuple[str, int]]) -> None:
         """Tells people of streams that wait for a cause that is not there."""
-        emit("StreamsHeldBack", len(held_back), streams=sorted(held_back)[:20])
+        metrics.emit("StreamsHeldBack", len(held_back), streams=sorted(held_back)[:20])
 
     def _rows(self, view: str) -> "RowStore":
         if self.views[view].store == "search":
@@ -267,13 +277,12 @@ _services: Services | None = None
 
 def services() -> Services:
     """The services of this process, from its environment when first asked for."""
-    global _services  # noqa: PLW0603 - one set of services for each process
-    if _services is None:
-        _services = Services(Settings(os.environ))
-    return _services
+    return _services or use(Services(Settings(os.environ)))
 
 
-def use(chosen: Services) -> None:
-    """Makes *chosen* the services of this process."""
+def use(chosen: Services) -> Services:
+    """Makes *chosen* the services of this process, and its metrics those of their stack."""
     global _services  # noqa: PLW0603 - one set of services for each process
+    metrics.belong_to(chosen.settings.stack)
     _services = chosen
+    return chosen

@@ -83,7 +83,8 @@ def run_command(
     """Run Leftfold on this machine.
 
     Starts MiniStack and OpenSearch, deploys, imports a bank file over HTTP, compares
-    every balance with the bank's, and serves until Ctrl-C, which stops everything.
+    every balance and the totals with the bank's, and serves until Ctrl-C, which stops
+    everything.
     """
     if not run(file, accounts, port, search_port, once=once):
         sys.exit(1)

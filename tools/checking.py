@@ -45,6 +45,20 @@ def wait_for_views(api: Api, imported: Sequence[Imported]) -> None:
         api.query("/totals", **fresh)
 
 
+def wait_for_totals(api: Api, imported: Sequence[Imported]) -> None:
+    """Waits until the totals have counted everything that was imported.
+
+    The accounts that were imported last need not be those that were logged last. Raises
+    ApiError if the view stays behind.
+    """
+
+    def one(done: Imported) -> None:
+        api.query("/totals", account=done.history.account, minVersion=done.version)
+
+    with ThreadPoolExecutor(WORKERS) as threads:
+        list(threads.map(one, imported))
+
+
 def check(
     api: Api, imported: Sequence[Imported], read: Callable[[], None] = lambda: None
 ) -> list[Checked]:
@@ -75,6 +89,16 @@ def ranking(api: Api, currencies: set[str]) -> dict[str, int]:
         for currency in currencies
         for item in _items(api, "/accounts", {"currency": currency, "limit": PAGE})
     }
+
+
+def stated(imported: Sequence[Imported]) -> Totals:
+    """What the totals must be if the bank has these accounts and no others."""
+    histories = [done.history for done in imported]
+    return Totals(
+        len(histories),
+        sum(len(history.lines) for history in histories),
+        sum(history.stated for history in histories),
+    )
 
 
 def totals(api: Api, currency: str) -> Totals | None:

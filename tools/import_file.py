@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tools.api import Api
 from tools.bank_file import read
-from tools.checking import check, totals, wait_for_views
+from tools.checking import Totals, check, stated, totals, wait_for_totals, wait_for_views
 from tools.histories import History, differing_alone, histories
 from tools.importing import Imported, import_all
 from tools.latency import Sampler, percentiles
@@ -14,9 +14,12 @@ from tools.terminal import accounts_table, amount, bar, console, errors, rejecte
 FOLLOWED = 20
 
 
-def import_file(url: str, path: Path, currency: str, limit: int | None = None) -> bool:
+def import_file(
+    url: str, path: Path, currency: str, limit: int | None = None, *, fresh: bool = False
+) -> bool:
     """Imports the file's first *limit* accounts and checks them; True if all went well.
 
+    In a *fresh* deployment the totals of the whole bank must be the file's as well.
     Raises FileError and ApiError.
     """
     lines, rejected = read(path, currency)
@@ -31,7 +34,7 @@ def import_file(url: str, path: Path, currency: str, limit: int | None = None) -
         if all_rejected:
             console.print(f"{len(all_rejected):,} lines rejected:", style="bold red")
             console.print(rejected_table(all_rejected))
-        agree = _check(api, done, currency)
+        agree = agrees(api, done, currency, fresh=fresh)
     return agree and not all_rejected
 
 
@@ -70,7 +73,8 @@ def _import(api: Api, chosen: list[History]) -> list[Imported]:
     return [*first.accounts, *rest.accounts]
 
 
-def _check(api: Api, done: list[Imported], currency: str) -> bool:
+def agrees(api: Api, done: list[Imported], currency: str, *, fresh: bool) -> bool:
+    """Whether Leftfold shows the bank's balances, and if *fresh* the file's totals."""
     accounts = [account for account in done if account.version]
     with errors.status("waiting for the views"):
         wait_for_views(api, accounts)
@@ -80,13 +84,20 @@ def _check(api: Api, done: list[Imported], currency: str) -> bool:
     console.print(accounts_table(checked, currency))
     mismatches = sum(not account.agrees for account in checked)
     console.print(f"{mismatches:,} mismatches", style="bold red" if mismatches else "bold green")
-    whole = totals(api, currency)
-    if whole is not None:
-        console.print(
-            f"totals of the whole bank: {whole.accounts:,} accounts, {whole.bookings:,} bookings,"
-            f" {amount(whole.balance, currency)} {currency}"
-        )
+    if fresh:
+        with errors.status("waiting for the totals"):
+            wait_for_totals(api, accounts)
+    whole = totals(api, currency) or Totals(0, 0, 0)
+    console.print(f"totals of the whole bank: {_told(whole, currency)}")
+    if fresh and whole != stated(done):
+        console.print(f"the file's: {_told(stated(done), currency)}", style="bold red")
+        return False
     return mismatches == 0
+
+
+def _told(whole: Totals, currency: str) -> str:
+    balance = f"{amount(whole.balance, currency)} {currency}"
+    return f"{whole.accounts:,} accounts, {whole.bookings:,} bookings, {balance}"
 
 
 def _count(chosen: list[History]) -> str:

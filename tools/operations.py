@@ -2,7 +2,8 @@
 
 import json
 import sys
-from typing import Any
+import time
+from datetime import timedelta
 
 import click
 from rich.box import SIMPLE_HEAD
@@ -12,11 +13,12 @@ from rich.text import Text
 from chalicelib.kernel import View
 from chalicelib.projection.fold import PoisonError
 from chalicelib.projection.lag import lag
-from chalicelib.projection.redrive import Redrive
-from chalicelib.projection.replay import Difference, compare, replay
+from chalicelib.projection.replay import Difference, Replayed, compare, replay
+from chalicelib.store.slots import ends_of
 from chalicelib.wiring import Services
 from tools.bench import bench_command
 from tools.current import Current, recall
+from tools.patience import Pause, remaining
 from tools.reach import reach
 from tools.terminal import bar, console, errors
 from tools.verify import verify
@@ -30,29 +32,42 @@ endpoint_option = click.option(
 
 
 @click.command("status")
+@click.option(
+    "--max-age",
+    type=click.IntRange(0),
+    default=300,
+    show_default=True,
+    help="Seconds that a view's oldest commit may wait.",
+)
 @stack_option
 @endpoint_option
-def status_command(stack: str | None, endpoint_url: str | None) -> None:
+def status_command(max_age: int, stack: str | None, endpoint_url: str | None) -> None:
     """Show how far each view is behind the log, and what is parked.
 
-    Exits with 1 if a stream is parked.
+    Exits with 1 if a stream is parked, or if a view's oldest commit waits too long.
     """
-    services = chosen(stack, endpoint_url)
+    if not show_status(chosen(stack, endpoint_url), timedelta(seconds=max_age)):
+        sys.exit(1)
+
+
+def show_status(services: Services, max_age: timedelta) -> bool:
+    """True if nothing is parked and nothing waits for longer than *max_age*."""
     parked = [name for name, _, _ in services.parking.all()]
     table = Table(box=SIMPLE_HEAD)
     for name in ("view", "order"):
         table.add_column(name)
     for name in ("positions behind", "oldest waits", "parked streams"):
         table.add_column(name, justify="right")
+    late = False
     for view in services.views.values():
         behind = lag(view, services.log, services.checkpoints, services.clock)
+        late |= behind.age > max_age
         waits = f"{behind.age.total_seconds():,.1f} s" if behind.positions else "—"
         count = parked.count(view.name)
         table.add_row(view.name, view.order, f"{behind.positions:,}", waits, f"{count:,}")
     console.print(table)
     console.print(f"the log has {services.log.head().next_position:,} commits")
-    if parked:
-        sys.exit(1)
+    return not parked and not late
 
 
 @click.command("verify")
@@ -63,7 +78,8 @@ def verify_command(stack: str | None, endpoint_url: str | None) -> None:
 
     Positions are dense, blocks are chained, streams are whole and in order, causes come
     first, the registry is the fold of the log, and log and streams hold the same. Exits
-    with 1 if anything does not hold. Commands may go on meanwhile.
+    with 1 if anything does not hold. Commands may go on meanwhile: what was committed
+    last gets 30 s to be logged.
     """
     services = chosen(stack, endpoint_url)
     events, log = services.events, services.log
@@ -73,7 +89,8 @@ def verify_command(stack: str | None, endpoint_url: str | None) -> None:
         found = list(verify(events, log, lambda at: progress.update(task, completed=at)))
     for broken in found[:SHOWN]:
         console.print(f"{broken.promise}: not so: {broken.where}", style="red", markup=False)
-    end_with(len(found), f"{end:,} positions checked", "promises broken")
+    if not tell(len(found), f"{end:,} positions checked", "promises broken"):
+        sys.exit(1)
 
 
 @click.command("replay")
@@ -84,8 +101,8 @@ def verify_command(stack: str | None, endpoint_url: str | None) -> None:
 def replay_command(view: str, stack: str | None, endpoint_url: str | None, *, check: bool) -> None:
     """Fold the whole log into VIEW's rows, in memory.
 
-    With --check exits with 1 if a live row differs. Rows that were changed meanwhile
-    are left out.
+    With --check exits with 1 if a live row differs, or if the view stays behind for
+    30 s. Rows that were changed meanwhile are left out.
     """
     services = chosen(stack, endpoint_url)
     end = services.log.head().next_position
@@ -97,15 +114,33 @@ def replay_command(view: str, stack: str | None, endpoint_url: str | None, *, ch
     console.print(f"{made.position + 1:,} positions make {len(made.rows):,} rows of {view}")
     for stream, reason in made.stopped.items():
         console.print(f"stopped {stream}: {reason}", style="red", markup=False)
-    if not check:
-        return
+    if check and not is_live(made, services.views[view], services):
+        sys.exit(1)
+
+
+def is_live(made: Replayed, view: View, services: Services, pause: Pause = time.sleep) -> bool:
+    """Whether the live rows of *view* are as they were *made*; tells if not.
+
+    The view gets 30 s to reach what was replayed.
+    """
+    # Read after the replay, so that nothing was replayed that is beyond it.
+    ends = ends_of(view, services.log.head())
+
+    def behind() -> dict[int, int]:
+        reached = services.checkpoints.read(view.name, ends)
+        return {slot: position for slot, position in reached.items() if position < ends[slot]}
+
+    with errors.status("waiting for the view"):
+        if remaining(behind, pause):
+            console.print("the view is behind: its rows cannot be compared", style="bold red")
+            return False
     with errors.status("comparing with the live rows"):
-        live = services.rows(view).scan()
+        live = services.rows(view.name).scan()
         found = [d for d in compare(made.rows, live) if not is_newer(d, made.position)]
     for difference in found[:SHOWN]:
         console.print(Text(difference.key, style="bold red"))
         console.print(Text(f"  replayed {difference.replayed}\n  live     {difference.live}"))
-    end_with(len(found), "every live row is as the log makes it", "rows differ")
+    return tell(len(found), "every live row is as the log makes it", "rows differ")
 
 
 @click.command("parked")
@@ -144,18 +179,24 @@ def redrive_command(
     services = chosen(stack, endpoint_url)
     if view is not None:
         known(view, services)
+    if not redrive(services, view, stream):
+        sys.exit(1)
+
+
+def redrive(services: Services, view: str | None, stream: str | None) -> bool:
+    """Redrives what is parked, of *view* and *stream* if they are given; False if one fails."""
     waiting = [m for m in services.parking.all(view) if stream in (None, m[1])]
     failed = 0
     with bar("redriving streams", len(waiting)) as progress:
         (task,) = progress.task_ids
         for name, aggregate_id, _ in waiting:
             try:
-                redrive(name, services).run(aggregate_id)
+                services.partitioned(name).redrive(aggregate_id)
             except PoisonError as error:
                 failed += 1
                 console.print(f"{name}: {aggregate_id}: {error}", style="red", markup=False)
             progress.advance(task)
-    end_with(failed, f"{len(waiting):,} streams redriven", "streams failed again")
+    return tell(failed, f"{len(waiting):,} streams redriven", "streams failed again")
 
 
 COMMANDS = (
@@ -183,21 +224,16 @@ def known(view: str, services: Services) -> View:
     return services.views[view]
 
 
-def redrive(view: str, services: Services) -> Redrive:
-    """What lets the streams of a view go on."""
-    rows: Any = services.rows(view)
-    return Redrive(services.views[view], rows, services.log, services.parking, services.pause)
-
-
 def is_newer(difference: Difference, position: int) -> bool:
     """Whether the live row has commits from beyond *position*."""
     live: int = json.loads(difference.live)["position"]
     return live > position
 
 
-def end_with(wrong: int, good: str, bad: str) -> None:
-    """One line, and the exit code that goes with it."""
+def tell(wrong: int, good: str, bad: str) -> bool:
+    """One line; True if nothing is wrong."""
     if wrong:
         console.print(f"{wrong:,} {bad}", style="bold red")
-        sys.exit(1)
-    console.print(good, style="green")
+    else:
+        console.print(good, style="green")
+    return wrong == 0

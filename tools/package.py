@@ -121,13 +121,8 @@ def _copy(root: Path, app: Path, vendor: Path) -> None:
 
 
 def _chalice_package(stage: str, app: Path, folder: Path, merged: Path) -> None:
-    command = [
-        sys.executable,
-        "-B",
-        "-c",
-        "import sys; from chalice.cli import main; sys.exit(main())",
-    ]
-    command += ["package", "--stage", stage, "--merge-template", str(merged), str(folder)]
+    command = [sys.executable, "-B", "-c", CHALICE, "package"]
+    command += ["--stage", stage, "--merge-template", str(merged), str(folder)]
     done = subprocess.run(
         command,
         cwd=app,

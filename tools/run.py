@@ -61,7 +61,7 @@ def local(
 
 
 def run(file: Path, accounts: int | None, port: int, search_port: int, *, once: bool) -> bool:
-    """Starts, imports, compares and serves; True if every balance is the bank's.
+    """Starts, imports, compares and serves; True if balances and totals are the bank's.
 
     Raises what `local` and `import_file` raise, and EngineError if an engine dies.
     """
@@ -72,7 +72,7 @@ def run(file: Path, accounts: int | None, port: int, search_port: int, *, once: 
         remember(Current(STACK, running.deployed.url, running.cloud.endpoint_url))
         started.callback(forget)
         console.print(f"started in {time.monotonic() - began:.1f} s: {running.deployed.url}")
-        agree = import_file(running.deployed.url, file, CURRENCY, accounts)
+        agree = import_file(running.deployed.url, file, CURRENCY, accounts, fresh=True)
         if not once:
             # Not wrapped, because a wrapped command cannot be pasted.
             console.print(invitation(running.deployed.url), soft_wrap=True, markup=False)

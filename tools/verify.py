@@ -1,5 +1,6 @@
 """Checks on a deployment what the log promises, from its first position to its last."""
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -7,6 +8,7 @@ from typing import NamedTuple
 from chalicelib.kernel import LANES, Commit, lane_of
 from chalicelib.store.blocks import hash_of
 from chalicelib.store.ports import Block, EventStore, Head, Log, StreamEntry
+from tools.patience import Pause, remaining
 
 SEGMENTS = 8
 PAGE = 1_000
@@ -60,10 +62,13 @@ class Fold:
         return self.streams.get(stream, StreamEntry()).next
 
 
-def verify(events: EventStore, log: Log, progress: Callable[[int], None]) -> Iterator[Broken]:
+def verify(
+    events: EventStore, log: Log, progress: Callable[[int], None], pause: Pause = time.sleep
+) -> Iterator[Broken]:
     """What does not hold, also while commands go on; *progress* is told positions.
 
-    Memory grows with the number of streams, not of commits. Raises `Unavailable`.
+    Commits that are not logged yet get 30 s to be. Memory grows with the number of
+    streams, not of commits. Raises `Unavailable`.
     """
     # Read before the log, so that the log must have it by now, or get it soon.
     committed = newest_versions(events)
@@ -78,7 +83,7 @@ def verify(events: EventStore, log: Log, progress: Callable[[int], None]) -> Ite
     if Head(fold.next_position, fold.hash, tuple(fold.lanes)) != head:
         yield Broken("the head is the log's end", f"at position {fold.next_position}")
     yield from compare_registry(fold, log)
-    yield from never_logged(committed, fold, log)
+    yield from never_logged(committed, fold, log, pause)
 
 
 def newest_versions(events: EventStore) -> dict[str, int]:
@@ -123,11 +128,15 @@ def otherwise_committed(block: Block, events: EventStore) -> Iterator[Broken]:
                 yield Broken("what is logged is committed", where)
 
 
-def never_logged(committed: dict[str, int], fold: Fold, log: Log) -> Iterator[Broken]:
+def never_logged(committed: dict[str, int], fold: Fold, log: Log, pause: Pause) -> Iterator[Broken]:
     """What was committed before all this and still is not logged."""
-    late = {s: v for s, v in committed.items() if fold.next_of(s) <= v}
-    entries = log.streams(late)
-    for stream, version in late.items():
-        following = entries.get(stream, StreamEntry()).next
-        if following <= version:
-            yield Broken("what is committed is logged", f"{stream} from version {following}")
+    late = {stream for stream, version in committed.items() if fold.next_of(stream) <= version}
+
+    def unlogged() -> dict[str, int]:
+        """The version that the log lacks, of each stream that it lacks one of."""
+        entries = log.streams(late)
+        following = {stream: entries.get(stream, StreamEntry()).next for stream in late}
+        return {s: version for s, version in following.items() if version <= committed[s]}
+
+    for stream, version in sorted(remaining(unlogged, pause).items()):
+        yield Broken("what is committed is logged", f"{stream} from version {version}")

@@ -5,12 +5,12 @@ from typing import Any
 from chalice.app import Blueprint
 
 from chalicelib.functions.sources import EVENTS_STREAM
-from chalicelib.kernel import Commit
+from chalicelib.kernel import Commit, View
 from chalicelib.metrics import emit
 from chalicelib.projection.lag import lag
 from chalicelib.relay.relay import wanted_of
 from chalicelib.store.events import place_of, readable
-from chalicelib.wiring import services
+from chalicelib.wiring import Services, services
 
 # The items that one sweep looks at: about 2 MB, 250 read units.
 SWEEP_BUDGET = 5_000
@@ -26,22 +26,26 @@ functions = Blueprint(__name__)
 )
 def relay(event: Any) -> None:
     """Logs the commits that the records tell of, or those that a ring asks for."""
+    held = services()
     told = event.to_dict()
     images = [r["dynamodb"] for r in told["Records"] if r["eventName"] == "INSERT"]
     wanted = wanted_of([*map(place_told, images), *told.get("wanted", {}).items()])
     commits = [commit for image in images if (commit := commit_told(image))]
-    logged = services().relay.run(wanted, commits)
+    logged = held.relay.run(wanted, commits)
     emit("CommitsLogged", logged)
 
 
 @functions.schedule("rate(1 minute)", name="sweeper")
 def sweeper(_event: Any) -> None:
     """Logs what no record told of, wakes every view that is behind, and measures them."""
-    sweep = services().sweeper.run(SWEEP_BUDGET)
-    emit("SweptCommits", sweep.logged, seen=sweep.seen, woken=sweep.woken)
-    if sweep.round_took is not None:
-        emit("SweepRoundSeconds", sweep.round_took, unit="Seconds")
-    measure()
+    held = services()
+    try:
+        sweep = held.sweeper.run(SWEEP_BUDGET)
+        emit("SweptCommits", sweep.logged, seen=sweep.seen, woken=sweep.woken)
+        if sweep.round_took is not None:
+            emit("SweepRoundSeconds", sweep.round_took, unit="Seconds")
+    finally:
+        measure(held)
 
 
 def place_told(record: dict[str, Any]) -> tuple[str, int]:
@@ -58,12 +62,30 @@ def commit_told(record: dict[str, Any]) -> Commit | None:
     return readable(image) if image else None
 
 
-def measure() -> None:
-    """Tells how far each view is behind, and how many of its streams are parked."""
-    held = services()
-    parked = [name for name, _, _ in held.parking.all()]
+def measure(held: Services) -> None:
+    """Tells how far each view is behind, and how many of its streams are parked.
+
+    What cannot be told of one view keeps nothing else from being told; it is raised
+    at the end.
+    """
+    errors: list[Exception] = []
     for view in held.views.values():
-        behind = lag(view, held.log, held.checkpoints, held.clock)
-        emit("PositionsBehind", behind.positions, view=view.name)
-        emit("OldestWaits", behind.age.total_seconds(), unit="Seconds", view=view.name)
-        emit("StreamsParked", parked.count(view.name), view=view.name)
+        for tell in (tell_lag, tell_parked):
+            try:
+                tell(held, view)
+            except Exception as error:  # noqa: BLE001 - raised below
+                errors.append(error)
+    if errors:
+        raise ExceptionGroup("not all views could be measured", errors)
+
+
+def tell_lag(held: Services, view: View) -> None:
+    """Measures how far a view is behind the log."""
+    behind = lag(view, held.log, held.checkpoints, held.clock)
+    emit("PositionsBehind", behind.positions, view=view.name)
+    emit("OldestWaits", behind.age.total_seconds(), unit="Seconds", view=view.name)
+
+
+def tell_parked(held: Services, view: View) -> None:
+    """Counts the streams that are parked in a view."""
+    emit("StreamsParked", len(list(held.parking.all(view.name))), view=view.name)

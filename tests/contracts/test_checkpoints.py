@@ -8,7 +8,7 @@ from chalicelib.kernel import LANES
 from chalicelib.store.checkpoints import FEW_MARKERS, DynamoCheckpoints, DynamoParking
 from chalicelib.store.memory import MemoryCheckpoints, MemoryParking
 from chalicelib.store.ports import Checkpoints, Marker, Parking
-from tests.tables import create_tables, dynamodb_client
+from tools.tables import create_tables, dynamodb_client
 
 A, B, C = "main/account-a", "main/account-b", "main/account-c"
 

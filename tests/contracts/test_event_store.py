@@ -10,7 +10,7 @@ from chalicelib.store.events import ITEM_LIMIT, DynamoEvents, fitting_item, item
 from chalicelib.store.memory import MemoryEvents
 from chalicelib.store.ports import CommitTooLargeError, EventStore
 from tests.commits import commit
-from tests.tables import create_tables, dynamodb_client
+from tools.tables import create_tables, dynamodb_client
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from chalicelib.store.log import DynamoLog
 from chalicelib.store.memory import MemoryLog
 from chalicelib.store.ports import Head, Log, StreamEntry
 from tests.commits import commit
-from tests.tables import create_tables, dynamodb_client
+from tools.tables import create_tables, dynamodb_client
 
 
 @pytest.fixture(params=["memory", "dynamodb"])

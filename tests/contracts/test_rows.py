@@ -21,7 +21,7 @@ from chalicelib.projection.rows import (
 )
 from chalicelib.projection.search import SearchRows, connect
 from tests.bank import Clock
-from tests.tables import create_tables, dynamodb_client
+from tools.tables import create_tables, dynamodb_client
 
 A, B, C = "main/account-a", "main/account-b", "main/account-c"
 VIEW = View(

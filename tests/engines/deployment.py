@@ -22,7 +22,7 @@ from chalicelib.store.ports import Doorbell
 from chalicelib.wiring import Services, Settings
 from tests.bank import Bank, Clock
 from tests.engines.faults import Faults
-from tests.tables import create_tables, dynamodb_client
+from tools.tables import create_tables, dynamodb_client
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

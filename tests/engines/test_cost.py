@@ -18,7 +18,7 @@ from tests.bank import OPENING, Bank, credit
 from tests.engines.deployment import Deployment, WallClock
 from tests.engines.meter import Meter, begun
 from tests.engines.shards import Shards
-from tests.tables import dynamodb_client
+from tools.tables import dynamodb_client
 
 BATCH = 50
 KEYS = [f"s{number}" for number in range(BATCH)]

@@ -9,7 +9,7 @@ from chalicelib.store.events import DynamoEvents
 from chalicelib.store.ports import Unavailable
 from tests.commits import commit
 from tests.engines.faults import Faults
-from tests.tables import create_tables, dynamodb_client
+from tools.tables import create_tables, dynamodb_client
 
 SINGLE = {"retries": {"total_max_attempts": 1}}
 A = "main/account-a"

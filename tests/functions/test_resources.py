@@ -8,7 +8,8 @@ import pytest
 from chalicelib.contexts.registry import VIEWS
 from tools.bootstrap import ROOT
 
-RESOURCES: dict[str, Any] = json.loads((ROOT / "infra/resources.json").read_text())["Resources"]
+TEMPLATE: dict[str, Any] = json.loads((ROOT / "infra/resources.json").read_text())
+RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
 CHALICE = ROOT / ".chalice"
 FUNCTIONS: dict[str, Any] = json.loads((CHALICE / "config.json").read_text())["stages"]["dev"][
     "lambda_functions"
@@ -22,18 +23,23 @@ ALARMS = {
 
 def actions(function: str) -> set[str]:
     """What a function may do."""
+    return {action for allowed, _ in statements(function) for action in allowed}
+
+
+def statements(function: str) -> list[tuple[set[str], Any]]:
+    """What a function may do, and with what."""
     policy = json.loads((CHALICE / FUNCTIONS[function]["iam_policy_file"]).read_text())
-    allowed: set[str] = set()
-    for statement in policy["Statement"]:
-        action = statement["Action"]
-        allowed |= {action} if isinstance(action, str) else set(action)
-    return allowed
+    return [
+        ({action} if isinstance(action, str) else set(action), statement["Resource"])
+        for statement in policy["Statement"]
+        for action in [statement["Action"]]
+    ]
 
 
 def alarms(metric: str) -> dict[Any, dict[str, Any]]:
-    """The alarms on a metric, by what its one dimension names."""
+    """The alarms on a metric, by what its last dimension names."""
     return {
-        str(alarm.get("Dimensions", [{"Value": ""}])[0]["Value"]): alarm
+        str(alarm["Dimensions"][-1]["Value"]): alarm
         for alarm in ALARMS.values()
         if alarm["MetricName"] == metric
     }
@@ -67,6 +73,19 @@ def test_a_sweeper_that_fails_or_never_runs_is_told() -> None:
 def test_a_view_rings_nobody(view: str) -> None:
     assert "lambda:InvokeFunction" not in actions(view)
     assert "kinesis:ListStreams" in actions(view)
+
+
+def test_a_function_reaches_the_search_domain_of_its_own_stack_alone() -> None:
+    reached = {
+        function: resource
+        for function in FUNCTIONS
+        for allowed, resource in statements(function)
+        if any(action.startswith("es:") for action in allowed)
+    }
+    assert set(reached) == {"api_handler", "purge", *VIEWS}
+    assert RESOURCES["Search"]["Type"] == "AWS::OpenSearchService::Domain"
+    for resource in reached.values():
+        assert resource == {"Fn::Sub": "${Search.Arn}/*"}
 
 
 def test_a_function_may_do_what_it_does_and_no_more() -> None:

@@ -48,14 +48,14 @@ class Bank(Gateway):
         self.checkpoints = MemoryCheckpoints()
         self.parking = MemoryParking()
         self.rows: dict[str, RowStore] = {name: FindableRows() for name in VIEWS}
-        self.health: dict[str, object] = {"events": True, "log": True, "search": True}
+        self.health: dict[str, object] = {"events": True, "search": True}
         self.use(self.events)
 
     def use(self, events: Any) -> None:
         """Puts *events*, an `EventStore`, under the app."""
         wiring.use(
             wiring.Services(
-                wiring.Settings({}),
+                wiring.Settings({"LEFTFOLD_STACK": "test"}),
                 events=events,
                 handler=CommandHandler(events, {"account": "fold-1"}, self.clock, still),
                 log=self.log,

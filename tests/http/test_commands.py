@@ -147,6 +147,30 @@ def test_a_lost_answer_is_found_again_with_the_same_key(bank: Bank, url: str) ->
     assert bank.written() == 2
 
 
+@pytest.mark.parametrize(
+    ("url", "body"),
+    [
+        ("/accounts", opening(accountId="b")),
+        ("/accounts", opening()),
+        ("/accounts/a/credits", booking()),
+    ],
+    ids=["open with the client's id", "open with the server's id", "booking"],
+)
+def test_a_retry_is_answered_as_if_no_answer_had_been_lost(url: str, body: Any) -> None:
+    def told(*, lost: bool) -> tuple[int, Any, str, str]:
+        events = AnswerLost()
+        bank = Bank(events=events)
+        bank.open()
+        events.lost = lost
+        if lost:
+            assert bank.post(url, body, idempotency_key="k").code == "outcome-unknown"
+        answer = bank.post(url, body, idempotency_key="k")
+        assert bank.written() == 2
+        return answer.status, answer.json, answer.headers["ETag"], answer.headers["Location"]
+
+    assert told(lost=True) == told(lost=False)
+
+
 def test_a_lost_answer_names_the_key_that_was_made_for_the_command(bank: Bank) -> None:
     events = AnswerLost()
     bank.events = events

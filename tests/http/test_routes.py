@@ -123,14 +123,14 @@ def test_commands_that_are_always_overtaken_give_up(bank: Bank) -> None:
 def test_health_tells_what_works(bank: Bank) -> None:
     answer = bank.get("/health")
     assert answer.status == 200
-    assert answer.json["checks"] == {"events": "ok", "log": "ok", "search": "ok"}
+    assert answer.json["checks"] == {"events": "ok", "search": "ok"}
 
 
 def test_health_tells_what_fails_and_not_why(bank: Bank, lines: list[dict[str, Any]]) -> None:
     bank.health["search"] = "connection refused by 10.0.0.1"
     answer = bank.get("/health")
     assert (answer.status, answer.code) == (503, "unhealthy")
-    assert answer.json["checks"] == {"events": "ok", "log": "ok", "search": "failing"}
+    assert answer.json["checks"] == {"events": "ok", "search": "failing"}
     assert "10.0.0.1" not in answer.text
     assert lines[0]["failing"] == {"search": "connection refused by 10.0.0.1"}
 

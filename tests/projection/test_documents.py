@@ -10,7 +10,7 @@ from chalicelib.projection.documents import DynamoRows
 from chalicelib.projection.rows import NEVER, Save
 from chalicelib.store.ports import Unavailable
 from tests.bank import Clock
-from tests.tables import create_tables, dynamodb_client
+from tools.tables import create_tables, dynamodb_client
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

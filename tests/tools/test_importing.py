@@ -9,6 +9,7 @@ from tools.api import ATTEMPTS, Api, ApiError
 from tools.bank_file import read
 from tools.checking import Totals, check, totals, wait_for_views
 from tools.histories import BATCH, histories
+from tools.import_file import agrees
 from tools.importing import Import, import_all
 
 ROWS = [*credits_of("a", 2 * BATCH + 1), *credits_of("b", 3), *credits_of("c", 1)]
@@ -160,3 +161,30 @@ def test_a_balance_that_differs_from_the_banks_is_found(bank: Bank, tmp_path: Pa
 
 def test_totals_of_a_currency_that_nobody_has_are_none(bank: Bank) -> None:
     assert totals(api_to(bank), "EUR") is None
+
+
+def test_a_fresh_deployment_has_the_totals_of_the_file(bank: Bank, tmp_path: Path) -> None:
+    api = api_to(bank)
+    done = imported(api, bank_file(tmp_path, *ROWS))
+
+    assert agrees(api, done.accounts, "CZK", fresh=True)
+
+
+def test_totals_that_differ_from_the_file_are_told_and_count_if_it_is_fresh(
+    bank: Bank, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bank.open("not-in-the-file")
+    api = api_to(bank)
+    done = imported(api, bank_file(tmp_path, *ROWS))
+
+    assert agrees(api, done.accounts, "CZK", fresh=False)
+    assert not agrees(api, done.accounts, "CZK", fresh=True)
+
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "totals of the whole bank: 4 accounts, 205 bookings, 205.00 CZK",
+        "the file's: 3 accounts, 205 bookings, 205.00 CZK",
+    ]
+
+
+def test_a_file_without_a_row_has_totals_of_nothing(bank: Bank) -> None:
+    assert agrees(api_to(bank), [], "CZK", fresh=True)

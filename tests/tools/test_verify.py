@@ -33,7 +33,7 @@ def filled(bank: Bank) -> Altered:
 
 
 def broken(bank: Bank, log: MemoryLog) -> set[str]:
-    return {found.promise for found in verify(bank.events, log, lambda _: None)}
+    return {found.promise for found in verify(bank.events, log, lambda _: None, lambda _: None)}
 
 
 def test_a_log_as_the_relay_writes_it_keeps_every_promise(bank: Bank) -> None:
@@ -51,6 +51,31 @@ def test_a_commit_that_is_not_logged_is_found(bank: Bank) -> None:
     bank.open("c")
 
     assert broken(bank, bank.log) == {"what is committed is logged"}
+
+
+def test_a_commit_that_is_not_logged_yet_is_waited_for(bank: Bank) -> None:
+    filled(bank)
+    bank.open("c")
+    waited: list[float] = []
+
+    def pause(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 3:
+            bank.settle()
+
+    assert list(verify(bank.events, bank.log, lambda _: None, pause)) == []
+    assert len(waited) == 3
+
+
+def test_a_commit_is_not_waited_for_longer_than_half_a_minute(bank: Bank) -> None:
+    filled(bank)
+    bank.open("c")
+    waited: list[float] = []
+
+    (found,) = verify(bank.events, bank.log, lambda _: None, waited.append)
+
+    assert found.where == "main/account-c from version 1"
+    assert sum(waited) == 30
 
 
 def test_a_missing_block_is_found(bank: Bank) -> None:

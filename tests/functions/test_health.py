@@ -1,0 +1,79 @@
+"""What the API depends on, asked one by one."""
+
+import json
+from typing import Any
+
+import pytest
+
+from chalicelib.projection.memory import MemoryRows
+from chalicelib.store.memory import MemoryCheckpoints, MemoryEvents, MemoryLog, MemoryParking
+from chalicelib.store.ports import Unavailable
+from chalicelib.wiring import Services, Settings
+from tools.bootstrap import ROOT
+
+# Each dependency, the part that asks it, and with which call.
+ASKED = {
+    "events": ("events", "newest"),
+    "log": ("log", "head"),
+    "streams": ("log", "streams"),
+    "checkpoints": ("checkpoints", "read"),
+    "parked": ("parking", "find"),
+    "balances": ("balances", "load"),
+    "totals": ("totals", "load"),
+    "search": ("search", "load"),
+}
+
+
+class Down:
+    """Any port, one call of which is never answered."""
+
+    def __init__(self, port: Any, call: str) -> None:
+        self._port = port
+        self._call = call
+
+    def __getattr__(self, name: str) -> Any:
+        if name == self._call:
+            return self._refuse
+        return getattr(self._port, name)
+
+    def _refuse(self, *_args: Any, **_kwargs: Any) -> None:
+        raise Unavailable("time-out")
+
+
+def services(down: str | None = None) -> Services:
+    """Services over memory; the dependency *down* does not answer."""
+    parts: dict[str, Any] = {
+        "events": MemoryEvents(),
+        "log": MemoryLog(),
+        "checkpoints": MemoryCheckpoints(),
+        "parking": MemoryParking(),
+        "balances": MemoryRows(),
+        "totals": MemoryRows(),
+        "search": MemoryRows(),
+    }
+    if down is not None:
+        part, call = ASKED[down]
+        parts[part] = Down(parts[part], call)
+    rows = {view: parts.pop(view) for view in ("balances", "totals")}
+    search = parts.pop("search")
+    return Services(Settings({}), rows=rows.__getitem__, search_rows=lambda _view: search, **parts)
+
+
+def test_all_that_answers_is_well() -> None:
+    assert services().health() == dict.fromkeys(ASKED, True)
+
+
+@pytest.mark.parametrize("down", ASKED)
+def test_what_does_not_answer_is_named_and_nothing_else(down: str) -> None:
+    assert services(down).health() == dict.fromkeys(ASKED, True) | {down: "Unavailable: time-out"}
+
+
+def test_every_table_that_the_api_may_use_is_asked() -> None:
+    policy = json.loads((ROOT / ".chalice/policy-api.json").read_text())
+    tables = {
+        resource["Fn::Sub"].rpartition("${AWS::StackName}-")[2]
+        for statement in policy["Statement"]
+        if any(action.startswith("dynamodb:") for action in statement["Action"])
+        for resource in statement["Resource"]
+    }
+    assert tables | {"search"} == set(services().health())

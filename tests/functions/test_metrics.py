@@ -1,0 +1,162 @@
+"""What is measured, and that the alarms listen to it and tell somebody."""
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
+from chalicelib import wiring
+from chalicelib.contexts.registry import VIEWS
+from chalicelib.functions.relay import relay, sweeper
+from chalicelib.metrics import NAMESPACE
+from chalicelib.store.memory import MemoryCheckpoints, MemoryEvents, MemoryParking
+from chalicelib.store.ports import Marker, Unavailable
+from tests.commits import commit
+from tests.functions import test_functions as functions
+from tests.functions.test_functions import SCHEDULED, Context, Site, metrics, stream_event
+from tests.functions.test_resources import ALARMS, TEMPLATE
+
+site = functions.site
+
+OURS = [alarm for alarm in ALARMS.values() if alarm["Namespace"] == NAMESPACE]
+
+Measured = tuple[str, frozenset[tuple[str, str]]]
+
+
+def measured(told: list[dict[str, Any]]) -> set[Measured]:
+    """Each metric with its dimensions, as CloudWatch reads them."""
+    found: set[Measured] = set()
+    for line in told:
+        (directive,) = line["_aws"]["CloudWatchMetrics"]
+        assert directive["Namespace"] == NAMESPACE
+        (names,) = directive["Dimensions"]
+        (metric,) = directive["Metrics"]
+        assert metric["Name"] in line
+        found.add((metric["Name"], frozenset((name, line[name]) for name in names)))
+    return found
+
+
+def listened_to(alarm: dict[str, Any], stack: str) -> Measured:
+    """The metric of an alarm, with its dimensions, in the stack of that name."""
+    by_reference = {"AWS::StackName": stack}
+    dimensions = {
+        (d["Name"], d["Value"] if isinstance(d["Value"], str) else by_reference[d["Value"]["Ref"]])
+        for d in alarm["Dimensions"]
+    }
+    return alarm["MetricName"], frozenset(dimensions)
+
+
+def test_every_alarm_listens_to_what_is_measured_in_its_stack(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweeper(SCHEDULED, Context())
+    site.services.alarm({"main/account-a": ("main/account-b", 1)})
+    told = measured(metrics(capsys))
+    assert OURS
+    assert {listened_to(alarm, "test") for alarm in OURS} <= told
+    assert not {listened_to(alarm, "other") for alarm in OURS} & told
+
+
+def test_metrics_are_of_the_stack_that_the_environment_names(
+    site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wiring, "_services", None)
+    monkeypatch.setenv("LEFTFOLD_STACK", "leftfold-9")
+    wiring.services().alarm({})
+    wiring.use(site.services).alarm({})
+    assert [line["stack"] for line in metrics(capsys)] == ["leftfold-9", "test"]
+
+
+def test_the_first_thing_that_a_new_relay_measures_has_its_stack(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wiring, "_services", None)
+    monkeypatch.setenv("LEFTFOLD_STACK", "leftfold-new")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    event = stream_event(commit())
+    del event["Records"][0]["dynamodb"]["NewImage"]["events"]
+    with mock_aws(), pytest.raises(ClientError, match="ResourceNotFound"):
+        relay(event, Context())
+    (line,) = metrics(capsys)
+    assert (line["UnreadableCommits"], line["stack"]) == (1, "leftfold-new")
+
+
+@pytest.mark.parametrize("alarm", ALARMS)
+def test_every_alarm_tells_the_topic_if_there_is_one(alarm: str) -> None:
+    assert ALARMS[alarm]["AlarmActions"] == {
+        "Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopic"}], {"Ref": "AWS::NoValue"}]
+    }
+
+
+def test_a_stack_needs_no_topic() -> None:
+    assert TEMPLATE["Parameters"]["AlarmTopic"]["Default"] == ""
+    assert TEMPLATE["Conditions"]["HasAlarmTopic"] == {
+        "Fn::Not": [{"Fn::Equals": [{"Ref": "AlarmTopic"}, ""]}]
+    }
+
+
+# --- measuring whatever fails
+
+
+class NoScan(MemoryEvents):
+    """Events that cannot be scanned."""
+
+    def scan(self, *_args: Any, **_kwargs: Any) -> Any:
+        raise Unavailable("scan")
+
+
+class NoRanking(MemoryCheckpoints):
+    """Checkpoints that cannot be read for one view."""
+
+    def read(self, reader: str, slots: Any) -> dict[int, int]:
+        if reader == "ranking":
+            raise Unavailable("read")
+        return super().read(reader, slots)
+
+
+class NoParking(MemoryParking):
+    """Markers that cannot be listed."""
+
+    def all(self, _view: str | None = None) -> Any:
+        raise Unavailable("all")
+
+
+def by_view(told: list[dict[str, Any]], metric: str) -> dict[str, float]:
+    return {line["view"]: line[metric] for line in told if metric in line}
+
+
+def test_a_sweep_that_fails_is_raised_and_the_views_are_measured(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.services.events = NoScan()
+    with pytest.raises(Unavailable, match="scan"):
+        sweeper(SCHEDULED, Context())
+    told = metrics(capsys)
+    assert by_view(told, "OldestWaits").keys() == VIEWS.keys()
+    assert by_view(told, "StreamsParked").keys() == VIEWS.keys()
+    assert not any("SweptCommits" in line for line in told)
+
+
+def test_a_view_that_cannot_be_measured_hides_no_other(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.parking.park("ranking", "main/account-z", Marker(0, 0, "why"))
+    site.services.checkpoints = NoRanking()
+    with pytest.raises(ExceptionGroup) as raised:
+        sweeper(SCHEDULED, Context())
+    assert [str(error) for error in raised.value.exceptions] == ["read"]
+    told = metrics(capsys)
+    assert by_view(told, "OldestWaits").keys() == VIEWS.keys() - {"ranking"}
+    assert by_view(told, "StreamsParked") == dict.fromkeys(VIEWS, 0) | {"ranking": 1}
+
+
+def test_lag_is_told_when_what_is_parked_cannot_be(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.services.parking = NoParking()
+    with pytest.raises(ExceptionGroup):
+        sweeper(SCHEDULED, Context())
+    assert by_view(metrics(capsys), "OldestWaits").keys() == VIEWS.keys()

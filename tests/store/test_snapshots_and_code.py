@@ -1,0 +1,118 @@
+"""A snapshot is used by the code that made it, however it is written, and by no other."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chalicelib.kernel import Commit
+from chalicelib.store.memory import MemoryEvents
+from tests.bank import OPENING, Bank, credit
+from tools.bootstrap import ROOT
+from tools.fingerprints import fingerprints
+
+STREAM = "main/account-a"
+DOMAIN = "chalicelib/contexts/account/domain.py"
+CREDITS = 30
+# What the snapshot has more than the events: it shows in every state that begins with it.
+ADDED = 1_000_000
+
+# Loads with the chalicelib of its working directory.
+LOAD = f"""
+import json, sys
+from pathlib import Path
+import chalicelib
+from chalicelib.contexts.registry import AGGREGATES
+from chalicelib.kernel import Commit, Snapshot
+from chalicelib.store.loading import load
+from chalicelib.store.memory import MemoryEvents
+
+assert Path(chalicelib.__file__).is_relative_to(Path.cwd())
+told = json.load(sys.stdin)
+events = MemoryEvents()
+for line, snapshot in told["commits"]:
+    made = Snapshot(*snapshot) if snapshot else None
+    assert events.append(Commit.from_line(line)._replace(snapshot=made)) is None
+account = AGGREGATES["account"]
+loaded = load(events, account, {STREAM!r}, fingerprint=told["fingerprint"], since=None)
+print(json.dumps([loaded.version, loaded.state.balance, loaded.folded]))
+"""
+
+
+@pytest.fixture
+def code(tmp_path: Path) -> Path:
+    """A copy of the code that a test may edit."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "chalicelib", tmp_path / "chalicelib", ignore=ignored)
+    return tmp_path
+
+
+@pytest.fixture
+def stream() -> list[Commit]:
+    """An account with a snapshot that this code made, and that says more than the events."""
+    bank = Bank(MemoryEvents(), fingerprint=fingerprints(ROOT)["account"])
+    bank.do(OPENING)
+    for _ in range(CREDITS):
+        bank.do(credit(1))
+    commits = list(bank.events.range(STREAM, 1, CREDITS + 1))
+    assert [c.version for c in commits if c.snapshot is not None] == [21]
+    return [richer(c) for c in commits]
+
+
+def richer(commit: Commit) -> Commit:
+    """The commit; in its snapshot, if it has one, the balance is higher."""
+    if commit.snapshot is None:
+        return commit
+    state = commit.snapshot.state
+    more = state | {"balance": state["balance"] + ADDED}
+    return commit._replace(snapshot=commit.snapshot._replace(state=more))
+
+
+def loaded(code: Path, commits: list[Commit]) -> tuple[int, int, int]:
+    """Version, balance and commits folded, as the code in a folder loads the stream."""
+    told: dict[str, Any] = {
+        "commits": [(c.to_line(), c.snapshot) for c in commits],
+        "fingerprint": fingerprints(code)["account"],
+    }
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", LOAD],
+        cwd=code,
+        input=json.dumps(told),
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    version, balance, folded = json.loads(done.stdout)
+    return version, balance, folded
+
+
+def edit(code: Path, old: str, new: str) -> None:
+    text = (code / DOMAIN).read_text()
+    assert text.count(old) == 1
+    (code / DOMAIN).write_text(text.replace(old, new))
+
+
+def test_the_code_that_made_a_snapshot_begins_with_it(code: Path, stream: list[Commit]) -> None:
+    assert loaded(code, stream) == (31, CREDITS + ADDED, 10)
+
+
+def test_code_that_folds_otherwise_folds_all_events_anew(code: Path, stream: list[Commit]) -> None:
+    edit(code, "balance=account.balance + amount", "balance=account.balance + 2 * amount")
+    assert loaded(code, stream) == (31, 2 * CREDITS, 31)
+
+
+def test_the_same_code_written_otherwise_begins_with_the_snapshot(
+    code: Path, stream: list[Commit]
+) -> None:
+    edit(
+        code,
+        "replace(account, balance=account.balance + amount)",
+        "replace(  # what comes in\n                account, balance=(account.balance  +  amount)\n            )",
+    )
+    text = (code / DOMAIN).read_text()
+    (code / DOMAIN).write_text("# A comment.\n" + text.replace('"""', '"""Said otherwise. ', 1))
+    assert loaded(code, stream) == (31, CREDITS + ADDED, 10)

@@ -1,0 +1,188 @@
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, NoReturn
+
+import pytest
+
+from chalicelib.contexts.registry import VIEWS
+from chalicelib.kernel import Recorded, Row, View
+from chalicelib.projection.replay import replay
+from chalicelib.projection.rows import Save
+from chalicelib.relay.sequencer import Sequencer
+from chalicelib.store.ports import Marker
+from chalicelib.wiring import Services, Settings
+from tests.http.conftest import Bank, still
+from tools.operations import is_live, redrive, show_status
+from tools.patience import LOOKS
+
+A = "main/account-a"
+LATE = timedelta(seconds=300)
+
+
+@pytest.fixture(params=["balances", "totals"], ids=["partitioned", "ordered"])
+def view(request: pytest.FixtureRequest) -> View:
+    return VIEWS[request.param]
+
+
+def services_of(bank: Bank, **parts: Any) -> Services:
+    return Services(
+        Settings({}),
+        log=bank.log,
+        checkpoints=bank.checkpoints,
+        parking=bank.parking,
+        rows=bank.rows.__getitem__,
+        clock=bank.clock,
+        pause=still,
+        **parts,
+    )
+
+
+def log_only(bank: Bank) -> None:
+    """Logs what was committed; no view sees it."""
+    held, _ = bank.events.scan(0, 1, None, 10**6)
+    list(Sequencer(bank.events, bank.log, still, lambda _: None).sequence(dict(held)))
+
+
+def never(_seconds: float) -> NoReturn:
+    pytest.fail("it waited")
+
+
+def live(bank: Bank, view: View) -> bool:
+    """Compares without waiting."""
+    made = replay(view, bank.log, lambda _: None)
+    return is_live(made, view, services_of(bank), never)
+
+
+def test_a_view_that_is_up_to_date_is_compared_at_once(bank: Bank, view: View) -> None:
+    bank.open("a")
+    bank.settle()
+
+    assert live(bank, view)
+
+
+def test_a_view_that_is_behind_is_waited_for(bank: Bank, view: View) -> None:
+    bank.open("a")
+    log_only(bank)
+    waited: list[float] = []
+
+    def pause(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 3:
+            bank.settle()
+
+    made = replay(view, bank.log, lambda _: None)
+
+    assert is_live(made, view, services_of(bank), pause)
+    assert len(waited) == 3
+
+
+def test_a_view_that_stays_behind_is_told_and_not_called_wrong(
+    bank: Bank, view: View, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bank.open("a")
+    bank.settle()
+    bank.open("b")
+    log_only(bank)
+    waited: list[float] = []
+    made = replay(view, bank.log, lambda _: None)
+
+    assert not is_live(made, view, services_of(bank), waited.append)
+
+    assert (len(waited), sum(waited)) == (LOOKS, 30)
+    assert capsys.readouterr().out == "the view is behind: its rows cannot be compared\n"
+
+
+def test_commits_after_the_replay_make_no_row_wrong(bank: Bank, view: View) -> None:
+    bank.open("a")
+    bank.settle()
+    made = replay(view, bank.log, lambda _: None)
+    bank.open("b")
+    log_only(bank)
+
+    assert is_live(made, view, services_of(bank), lambda _: bank.settle())
+
+
+def test_a_row_that_was_changed_by_hand_is_told(
+    bank: Bank, view: View, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bank.open("a")
+    bank.settle()
+    ((key, held),) = bank.rows[view.name].scan()
+    bank.rows[view.name].save([Save(key, {"x": 1}, held.position, held)])
+
+    assert not live(bank, view)
+    assert capsys.readouterr().out.endswith("1 rows differ\n")
+
+
+def test_the_status_is_good_while_no_commit_waits_for_too_long(bank: Bank) -> None:
+    services = services_of(bank)
+    assert show_status(services, LATE)
+
+    bank.open("a")
+    log_only(bank)
+    bank.clock.forward(seconds=300)
+    assert show_status(services, LATE)
+
+    bank.clock.forward(seconds=1)
+    assert not show_status(services, LATE)
+    assert show_status(services, LATE * 2)
+
+    bank.settle()
+    assert show_status(services, LATE)
+
+
+def test_the_status_is_not_good_while_a_stream_is_parked(bank: Bank) -> None:
+    bank.open("a")
+    bank.settle()
+    bank.parking.park("balances", A, Marker(0, 0, "it failed"))
+
+    assert not show_status(services_of(bank), LATE)
+
+
+def parked(bank: Bank) -> None:
+    """Account a is parked in two views, and has no row in them yet."""
+    bank.open("a")
+    log_only(bank)
+    for view in ("balances", "ranking"):
+        bank.parking.park(view, A, Marker(0, 0, "it failed"))
+
+
+def test_parked_streams_go_on(bank: Bank) -> None:
+    parked(bank)
+
+    assert redrive(services_of(bank), None, None)
+
+    assert list(bank.parking.all()) == []
+    for view in ("balances", "ranking"):
+        assert [row.position for _, row in bank.rows[view].scan()] == [0]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "left"),
+    [(("balances", None), ["ranking"]), (("balances", "main/account-b"), ["balances", "ranking"])],
+)
+def test_only_the_chosen_ones_are_redriven(
+    bank: Bank, chosen: tuple[str, str | None], left: list[str]
+) -> None:
+    parked(bank)
+
+    assert redrive(services_of(bank), *chosen)
+
+    assert [view for view, _, _ in bank.parking.all()] == left
+
+
+def fails(_row: Row | None, _recorded: Recorded, _key: str) -> Row | None:
+    raise ValueError("still not mended")
+
+
+def test_a_stream_that_fails_again_stays_parked(
+    bank: Bank, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parked(bank)
+    broken = replace(VIEWS["balances"], fold=fails)
+    services = services_of(bank, views={"ranking": VIEWS["ranking"], "balances": broken})
+
+    assert not redrive(services, None, None)
+
+    assert [view for view, _, _ in bank.parking.all()] == ["balances"]
+    assert capsys.readouterr().out.endswith("1 streams failed again\n")
