@@ -108,14 +108,20 @@ def package_command(stage: str) -> None:
 @leftfold.command("deploy")
 @stage_option
 @click.option("--stack", default=STACK, help="Name of the CloudFormation stack.")
+@click.option(
+    "--alarm-topic",
+    default="",
+    metavar="ARN",
+    help="SNS topic that alarms notify; name it each time.",
+)
 @endpoint_option
-def deploy_command(stage: str, stack: str, endpoint_url: str | None) -> None:
+def deploy_command(stage: str, stack: str, alarm_topic: str, endpoint_url: str | None) -> None:
     """Deploy to AWS, or to a stand-in for it.
 
     Packages, uploads, and creates the stack or updates it. Credentials and region are
     those of the AWS environment variables and profiles.
     """
-    cloud = Cloud(endpoint_url)
+    cloud = Cloud(endpoint_url, alarm_topic)
     with errors.status("deploying") as status:
         deployed = deploy(package(stage, status.update), stack, cloud, status.update)
     remember(Current(stack, deployed.url, endpoint_url))

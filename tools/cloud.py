@@ -24,8 +24,9 @@ class DeployError(Exception):
 class Cloud:
     """AWS, or at *endpoint_url* what stands in for it."""
 
-    def __init__(self, endpoint_url: str | None = None) -> None:
+    def __init__(self, endpoint_url: str | None = None, alarm_topic: str = "") -> None:
         self.endpoint_url = endpoint_url
+        self._alarm_topic = alarm_topic
         self._session = boto3.Session() if endpoint_url is None else local_session()
 
     def client(self, service: str) -> Any:
@@ -34,8 +35,9 @@ class Cloud:
 
     @property
     def parameters(self) -> dict[str, str]:
-        """The template's parameters that differ from AWS's."""
-        return {"SearchScheme": "http"} if self.endpoint_url else {}
+        """The template's parameters."""
+        scheme = "http" if self.endpoint_url else "https"
+        return {"SearchScheme": scheme, "AlarmTopic": self._alarm_topic}
 
     def api_url(self, outputs: dict[str, str]) -> str:
         """Where the stack's API answers."""
