@@ -118,8 +118,10 @@ def reaches(commits: Sequence[Commit], fingerprint: str, since: int | None) -> b
     """Whether *commits* suffice: for the state, and for commands taken after *since*."""
     if not commits:
         return True
-    has_commands = since is None or known_commands(commits)[-1].at < since
-    return has_commands and base_of(commits, fingerprint) is not None
+    if base_of(commits, fingerprint) is None:
+        return False
+    known = known_commands(commits)
+    return since is None or known[-1].at < since or len(known) == commits[0].version
 
 
 def base_of(commits: Sequence[Commit], fingerprint: str) -> int | None:

@@ -366,6 +366,15 @@ def busy(length: int) -> MemoryEvents:
     return store
 
 
+@pytest.mark.parametrize("length", [20, 21, 22, 64, 80])
+def test_a_uuid7_on_a_stream_whose_commands_are_all_known_costs_no_more(length: int) -> None:
+    clock = Clock()
+    clock.forward(seconds=length / 10)
+    events = Counting(busy(length))
+    Bank(events, clock=clock).do(credit(1), command_id=key_now(clock))
+    assert events.calls == {"newest": 1, "append": 1}
+
+
 def test_a_uuid7_on_a_stream_with_64_commits_in_five_minutes_costs_no_more() -> None:
     store, clock = MemoryEvents(), Clock()
     bank = Bank(store, clock=clock)
