@@ -29,7 +29,8 @@ def relay(event: Any) -> None:
     held = services()
     told = event.to_dict()
     images = [r["dynamodb"] for r in told["Records"] if r["eventName"] == "INSERT"]
-    wanted = wanted_of([*map(place_told, images), *told.get("wanted", {}).items()])
+    places = [place_of(image["Keys"]) for image in images]
+    wanted = wanted_of([*places, *told.get("wanted", {}).items()])
     commits = [commit for image in images if (commit := commit_told(image))]
     logged = held.relay.run(wanted, commits)
     emit("CommitsLogged", logged)
@@ -46,11 +47,6 @@ def sweeper(_event: Any) -> None:
             emit("SweepRoundSeconds", sweep.round_took, unit="Seconds")
     finally:
         measure(held)
-
-
-def place_told(record: dict[str, Any]) -> tuple[str, int]:
-    """Stream and version that a stream record tells of."""
-    return place_of(record.get("Keys") or record["NewImage"])
 
 
 def commit_told(record: dict[str, Any]) -> Commit | None:

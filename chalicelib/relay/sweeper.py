@@ -62,7 +62,6 @@ class Sweeper:
         text = self.checkpoints.note(READER)
         note = Note(**json.loads(text)) if text else Note(now)
         seen = logged = 0
-        woken: tuple[str, ...] = ()
         try:
             while seen < budget and note.segment < SEGMENTS:
                 places, note.after = self.events.scan(note.segment, SEGMENTS, note.after, PAGE)

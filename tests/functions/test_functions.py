@@ -125,6 +125,9 @@ def site() -> Iterator[Site]:
     wiring._services = before
 
 
+KEYS = ("aggregateId", "sequenceNumber")
+
+
 def stream_event(*commits: Commit, name: str = "INSERT") -> dict[str, Any]:
     """What a DynamoDB stream delivers; bytes are base64 text in it."""
 
@@ -136,7 +139,10 @@ def stream_event(*commits: Commit, name: str = "INSERT") -> dict[str, Any]:
             {
                 "eventName": name,
                 "eventSourceARN": "arn:test",
-                "dynamodb": {"NewImage": {k: plain(v) for k, v in item_of(c).items()}},
+                "dynamodb": {
+                    "Keys": {name: item_of(c)[name] for name in KEYS},
+                    "NewImage": {k: plain(v) for k, v in item_of(c).items()},
+                },
             }
             for c in commits
         ]
