@@ -1,8 +1,8 @@
-"""Every aggregate and view of the application, by name."""
+"""Every aggregate, view and policy of the application, by name."""
 
 from chalicelib.contexts.account import domain as account_domain
 from chalicelib.contexts.account import views as account_views
-from chalicelib.kernel import Aggregate, View
+from chalicelib.kernel import Aggregate, Policy, View
 
 AGGREGATES: dict[str, Aggregate] = {
     aggregate.category: aggregate for aggregate in (account_domain.account,)
@@ -17,3 +17,5 @@ VIEWS: dict[str, View] = {
         account_views.totals,
     )
 }
+
+POLICIES: dict[str, Policy] = {}

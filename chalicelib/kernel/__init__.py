@@ -1,7 +1,8 @@
 """What every context is written in: pure, standard library only.
 
-A context is a `Decider` (its rules), a `Codec` (its storage format) and `View`s
-(its read models). `Aggregate` ties the first two to a category of streams.
+A context is a `Decider` (its rules), a `Codec` (its storage format), `View`s (its read
+models) and `Policy`s (its workflow steps). `Aggregate` ties the first two to a category
+of streams.
 """
 
 from chalicelib.kernel.aggregate import Aggregate, AggregateId
@@ -15,6 +16,7 @@ from chalicelib.kernel.commit import (
     lane_of,
 )
 from chalicelib.kernel.decider import Decider, Refused
+from chalicelib.kernel.policy import Email, Policy, Reaction
 from chalicelib.kernel.view import Recorded, Row, View
 
 __all__ = [
@@ -24,6 +26,9 @@ __all__ = [
     "Codec",
     "Commit",
     "Decider",
+    "Email",
+    "Policy",
+    "Reaction",
     "RecentCommand",
     "Recorded",
     "Refused",

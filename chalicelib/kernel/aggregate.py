@@ -1,5 +1,6 @@
 """A category of streams: its name, its rules and its storage format."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,13 +11,20 @@ from chalicelib.kernel.decider import Decider
 @dataclass(frozen=True)
 class Aggregate:
     """One kind of aggregate. *module* is where its fold is defined: the code that a
-    snapshot's fingerprint covers.
+    snapshot's fingerprint covers. *carries* are the events that carry the state forward:
+    each holds the whole of it, so a commit with one begins an epoch, and a fold can begin
+    there. An event that ends the aggregate's life is such a one, too.
     """
 
     category: str
     decider: Decider[Any, Any, Any]
     codec: Codec[Any]
     module: str
+    carries: tuple[type, ...] = ()
+
+    def begins_epoch(self, events: Iterable[Any]) -> bool:
+        """Whether a commit of these events begins an epoch."""
+        return any(isinstance(event, self.carries) for event in events)
 
     def stream(self, key: str, tenant: str = "main") -> str:
         """The aggregate id, `<tenant>/<category>-<key>`."""

@@ -14,8 +14,11 @@ class Refused(Exception):  # noqa: N818 - a refusal is an answer, not an error
     """A command that the rules turn down.
 
     *code* is part of the HTTP contract; *facts* are JSON values or objects of the
-    context's own that tell why.
+    context's own that tell why. *version* is that of the state that refused it, once the
+    command handler knows.
     """
+
+    version: int | None = None
 
     def __init__(self, code: str, **facts: Any) -> None:
         super().__init__(code)

@@ -40,6 +40,10 @@ class View:
     id) or "ordered" (rows mix streams: folded strictly by position, and kept as
     documents, for a search store may refuse one row of many: docs/adr/0007). *accumulates* is
     False where a row never needs its former content, as with one document per booking.
+    *fed* says what brings the commits of a partitioned view: the "bus", whose shards serve
+    four readers, or, woken by rings, the "log", from which every ordered view reads.
+    *from_carried* says that a row can be made from its stream's live epoch alone, because
+    the carry-forward events hold all that it shows: `replay --live` needs no more.
     *store* says which kind of row store keeps the rows; a search store needs the type
     of each field: "keyword" (exact), "text" (words), "long" or "date".
     """
@@ -51,8 +55,12 @@ class View:
     store: Literal["documents", "search"]
     order: Literal["partitioned", "ordered"] = "partitioned"
     accumulates: bool = True
+    fed: Literal["bus", "log"] = "bus"
+    from_carried: bool = False
     fields: Mapping[str, Literal["keyword", "text", "long", "date"]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.order == "ordered" and self.fed == "bus":
+            object.__setattr__(self, "fed", "log")
         if self.order == "ordered" and self.store != "documents":
             raise ValueError(f"{self.name} is ordered: only documents can keep its rows")

@@ -104,8 +104,10 @@ class CommandHandler:
                 return accepted(version, body_hash.hex(), request)
             try:
                 new_events = decide(request, loaded)
-            except (Refused, VersionMismatchError):
+            except (Refused, VersionMismatchError) as refusal:
                 if loaded.consistent:
+                    if isinstance(refusal, Refused):
+                        refusal.version = loaded.version
                     raise
                 loaded = self._load(request, consistent=True)
                 continue
@@ -130,11 +132,12 @@ class CommandHandler:
         )
 
     def _commit(self, request: Request, loaded: Loaded, new_events: list[Any]) -> Commit:
-        aggregate = request.aggregate
-        due = loaded.folded >= SNAPSHOT_EVERY
+        aggregate, version = request.aggregate, loaded.version + 1
+        begins = aggregate.begins_epoch(new_events)
+        due = loaded.folded >= SNAPSHOT_EVERY and not begins
         return Commit(
             aggregate_id=request.aggregate_id,
-            version=loaded.version + 1,
+            version=version,
             events=tuple(map(aggregate.codec.encode, new_events)),
             command_id=request.command_id,
             body_hash=request.body_hash,
@@ -142,10 +145,10 @@ class CommandHandler:
             actor=request.actor,
             correlation_id=request.correlation_id,
             deps=request.deps,
-            epoch=loaded.epoch,
-            epoch_start=loaded.epoch_start,
+            epoch=loaded.epoch + (begins and version > 1),
+            epoch_start=version if begins else loaded.epoch_start,
             snapshot=self._snapshot(aggregate, loaded, new_events) if due else None,
-            recent_commands=tuple(loaded.commands[:RECENT_COMMANDS]) if due else None,
+            recent_commands=tuple(loaded.commands[:RECENT_COMMANDS]) if due or begins else None,
         )
 
     def _snapshot(self, aggregate: Aggregate, loaded: Loaded, new_events: list[Any]) -> Snapshot:

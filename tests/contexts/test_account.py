@@ -107,7 +107,11 @@ def test_a_frozen_account_takes_nothing_until_it_is_unfrozen() -> None:
 
 
 def test_an_account_is_closed_empty_and_for_good() -> None:
-    given(opened).when(Close()).then(Closed())
+    given(opened).when(Close()).then(
+        replace(statement, through=None),
+        replace(forward, through=None),
+        Closed(),
+    )
     given(opened, credited(1)).when(Close()).then_refused(
         "account-not-empty", balance=Money(1, "CZK")
     )

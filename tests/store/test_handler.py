@@ -314,7 +314,8 @@ def test_a_commit_after_twenty_folded_ones_carries_the_state_after_it() -> None:
     assert snapshots(bank.events) == [21, 42, 63, 84]
     carrier = commits(bank.events)[41]
     assert carrier.snapshot is not None
-    assert from_json(Account, carrier.snapshot.state) == Account("open", "CZK", 41, 0)
+    state = from_json(Account, carrier.snapshot.state)
+    assert (state.status, state.balance, state.bookings) == ("open", 41, 41)
 
 
 def test_a_snapshot_of_another_fold_is_passed_over_at_once() -> None:

@@ -110,8 +110,8 @@ def test_the_same_code_written_otherwise_begins_with_the_snapshot(
 ) -> None:
     edit(
         code,
-        "replace(account, balance=account.balance + amount)",
-        "replace(  # what comes in\n                account, balance=(account.balance  +  amount)\n            )",
+        "balance=account.balance + amount,",
+        "balance=(account.balance  +  amount),  # what comes in",
     )
     text = (code / DOMAIN).read_text()
     (code / DOMAIN).write_text("# A comment.\n" + text.replace('"""', '"""Said otherwise. ', 1))

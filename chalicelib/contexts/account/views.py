@@ -3,11 +3,13 @@
 from collections.abc import Iterable
 
 from chalicelib.contexts.account.domain import (
+    BalanceBroughtForward,
     Closed,
     Credited,
     Debited,
     Frozen,
     Opened,
+    StatementClosed,
     Unfrozen,
     codec,
 )
@@ -21,10 +23,9 @@ def aggregate(recorded: Recorded) -> Iterable[str]:
 
 def account_row(row: Row | None, recorded: Recorded, _key: str) -> Row:
     """The account as it stands: amounts in minor units, version of its last commit."""
-    seen = {"version": recorded.version}
     match recorded.event:
         case Opened(owner, currency, kind, credit_limit):
-            return {
+            held = {
                 "accountId": recorded.key,
                 "owner": owner,
                 "kind": kind,
@@ -32,19 +33,35 @@ def account_row(row: Row | None, recorded: Recorded, _key: str) -> Row:
                 "status": "open",
                 "balance": 0,
                 "creditLimit": credit_limit,
-            } | seen
+                "statements": 0,
+            }
         case Credited(amount):
-            return {**opened(row), "balance": opened(row)["balance"] + amount} | seen
+            held = {**opened(row), "balance": opened(row)["balance"] + amount}
         case Debited(amount):
-            return {**opened(row), "balance": opened(row)["balance"] - amount} | seen
+            held = {**opened(row), "balance": opened(row)["balance"] - amount}
+        case StatementClosed():
+            # What carries the account forward follows in the same commit.
+            held = row or {}
+        case BalanceBroughtForward(number, owner, currency, kind, credit_limit, balance, status):
+            held = {
+                "accountId": recorded.key,
+                "owner": owner,
+                "kind": kind,
+                "currency": currency,
+                "status": status,
+                "balance": balance,
+                "creditLimit": credit_limit,
+                "statements": number - 1,
+            }
         case Frozen():
-            return {**opened(row), "status": "frozen"} | seen
+            held = {**opened(row), "status": "frozen"}
         case Unfrozen():
-            return {**opened(row), "status": "open"} | seen
+            held = {**opened(row), "status": "open"}
         case Closed():
-            return {**opened(row), "status": "closed"} | seen
+            held = {**opened(row), "status": "closed"}
         case other:
             raise TypeError(f"no row for {other!r}")
+    return {**held, "version": recorded.version}
 
 
 def opened(row: Row | None) -> Row:
@@ -76,6 +93,40 @@ def booking_row(_row: Row | None, recorded: Recorded, _key: str) -> Row:
         "purpose": booked.purpose,
         "counterpartyBank": booked.counterparty_bank,
         "counterpartyAccount": booked.counterparty_account,
+    }
+
+
+def statement_key(recorded: Recorded) -> Iterable[str]:
+    """One document a statement, by its number."""
+    if isinstance(recorded.event, StatementClosed):
+        yield statement_id(recorded.aggregate_id, recorded.event.number)
+
+
+def statement_id(aggregate_id: str, number: int) -> str:
+    """The key of a statement's row."""
+    return f"{aggregate_id}/{number:08}"
+
+
+def statement_row(_row: Row | None, recorded: Recorded, _key: str) -> Row:
+    """A closed statement. Its bookings are those of the commits before *version* that the
+    statement before it does not have.
+    """
+    closed: StatementClosed = recorded.event
+    return {
+        "accountId": recorded.key,
+        "number": closed.number,
+        "from": closed.since,
+        "through": closed.through or recorded.at[:10],
+        "kind": closed.kind,
+        "currency": closed.currency,
+        "openingBalance": closed.opening_balance,
+        "credits": closed.credits,
+        "debits": closed.debits,
+        "bookingCount": closed.bookings,
+        "closingBalance": closed.closing_balance,
+        "minimumPayment": closed.minimum_payment,
+        "closedAt": recorded.at,
+        "version": recorded.version,
     }
 
 
@@ -118,7 +169,7 @@ def total_row(row: Row | None, recorded: Recorded, key: str) -> Row:
 
 listening = {"account": codec}
 
-balances = View("balances", listening, aggregate, account_row, store="documents")
+balances = View("balances", listening, aggregate, account_row, store="documents", from_carried=True)
 
 ranking = View(
     "ranking",
@@ -126,6 +177,7 @@ ranking = View(
     aggregate,
     account_row,
     store="search",
+    from_carried=True,
     fields={
         "accountId": "keyword",
         "owner": "text",
@@ -134,6 +186,7 @@ ranking = View(
         "status": "keyword",
         "balance": "long",
         "creditLimit": "long",
+        "statements": "long",
         "version": "long",
     },
 )
@@ -159,6 +212,16 @@ bookings = View(
         "counterpartyBank": "text",
         "counterpartyAccount": "text",
     },
+)
+
+statements = View(
+    "statements",
+    listening,
+    statement_key,
+    statement_row,
+    store="documents",
+    fed="log",
+    accumulates=False,
 )
 
 totals = View("totals", listening, currency, total_row, store="documents", order="ordered")

@@ -1,0 +1,51 @@
+"""A policy: a pure function from an event to commands and effects; one workflow step."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from chalicelib.kernel.aggregate import Aggregate
+from chalicelib.kernel.view import Recorded
+
+
+@dataclass(frozen=True)
+class Reaction:
+    """A command to the aggregate *key* that an event leads to.
+
+    Its answer goes back to the process, the aggregate whose event it was: *accepted* makes
+    a command to it from the version that the command made, *refused* one from the code
+    and the facts of a refusal. Without *accepted* nothing is recorded. A refusal without
+    *refused* is one that nobody foresaw, and parks the process.
+    """
+
+    aggregate: Aggregate
+    key: str
+    command: Any
+    accepted: Callable[[int], Any] | None = None
+    refused: Callable[[str, dict[str, Any]], Any] | None = None
+
+
+class Email(NamedTuple):
+    """An effect outside the system: a plain-text message to one address."""
+
+    to: str
+    subject: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Policy:
+    """One workflow step: what it does about the events of *hears*.
+
+    *react* names the commands and effects that an event leads to, always the same ones in
+    the same order; it depends on the event alone. *awaits* says, from the state of the
+    process and the event, whether the step is still to be taken: False once an answer is
+    recorded or the process was ended otherwise. It is asked after the state that a command
+    meets was read, and a refusal is recorded only while that state is the newest: so a
+    step has one answer, however many functions take it at the same time (docs/adr/0010).
+    """
+
+    name: str
+    hears: tuple[Aggregate, ...]
+    react: Callable[[Recorded], Iterable[Reaction | Email]]
+    awaits: Callable[[Any, Any], bool] = lambda _state, _event: True
