@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from chalicelib.kernel.aggregate import Aggregate
 from chalicelib.kernel.view import Recorded
@@ -39,13 +39,17 @@ class Policy:
 
     *react* names the commands and effects that an event leads to, always the same ones in
     the same order; it depends on the event alone. *awaits* says, from the state of the
-    process and the event, whether the step is still to be taken: False once an answer is
-    recorded or the process was ended otherwise. It is asked after the state that a command
-    meets was read, and a refusal is recorded only while that state is the newest: so a
-    step has one answer, however many functions take it at the same time (docs/adr/0010).
+    process and the event, whether the step is still to be taken: False, for ever, once an
+    answer is recorded or the process was ended otherwise. A step has one answer, however
+    many functions take it at the same time (docs/adr/0010).
     """
 
     name: str
     hears: tuple[Aggregate, ...]
     react: Callable[[Recorded], Iterable[Reaction | Email]]
     awaits: Callable[[Any, Any], bool] = lambda _state, _event: True
+
+    @property
+    def order(self) -> Literal["partitioned"]:
+        """A policy acts stream by stream, as a partitioned view folds."""
+        return "partitioned"

@@ -10,6 +10,7 @@ from chalicelib.projection.ordered import OrderedRunner
 from chalicelib.projection.partitioned import PartitionedRunner
 from chalicelib.projection.replay import Difference, compare, replay
 from chalicelib.projection.rows import StoredRow
+from chalicelib.projection.runner import Projecting
 from chalicelib.store.memory import MemoryCheckpoints, MemoryParking
 from tests.builders import LogBuilder
 
@@ -75,8 +76,7 @@ class Site:
     def partitioned(self, view: View, interruption: Interruption = NEVER) -> PartitionedRunner:
         around = interruption.around
         return PartitionedRunner(
-            view,
-            around(self.rows),
+            Projecting(view, around(self.rows)),
             around(self.story.log),
             around(self.checkpoints),
             around(self.parking),

@@ -16,7 +16,7 @@ from chalicelib.store.handler import (
 )
 from chalicelib.store.loading import BrokenStreamError
 from chalicelib.store.memory import MemoryEvents
-from chalicelib.store.ports import Page, Unavailable
+from chalicelib.store.ports import Page, Place, Unavailable
 from tests.bank import OPENING, Bank, Clock, credit, debit
 from tests.commits import commit
 from tests.faults import Counting, Lossy
@@ -259,12 +259,12 @@ class Rival(MemoryEvents):
         super().__init__()
         self.times = times
 
-    def append(self, commit: Commit) -> Commit | None:
+    def append(self, commit: Commit, unless: Place | None = None) -> Commit | None:
         if commit.actor == "test" and commit.version > 1 and self.times:
             self.times -= 1
             rival = commit._replace(command_id=f"rival-{self.times}", actor="rival")
             assert super().append(rival) is None
-        return super().append(commit)
+        return super().append(commit, unless)
 
 
 def test_a_lost_race_is_decided_again_on_the_new_state() -> None:
