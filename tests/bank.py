@@ -9,7 +9,7 @@ from typing import Any
 from chalicelib.contexts.account.domain import Book, Booking, Open, account
 from chalicelib.kernel import to_json
 from chalicelib.store.handler import CommandHandler, Request, body_hash
-from chalicelib.store.ports import EventStore
+from chalicelib.store.ports import EventStore, Place
 
 OPENING = Open("Ada", "CZK", "current")
 _numbers = count(1)
@@ -58,10 +58,10 @@ class Bank:
         expected: set[int] | None = None,
         deps: tuple[tuple[str, int], ...] = (),
         may_repeat: bool = True,
+        unless: Place | None = None,
     ) -> int:
         """Executes *command* on an account; the version it made."""
-        handler = CommandHandler(self.events, {"account": self.fingerprint}, self.clock, self.pause)
-        return handler.execute(
+        return self.handler.execute(
             Request(
                 aggregate=account,
                 aggregate_id=account.stream(key),
@@ -74,5 +74,10 @@ class Bank:
                 opens=isinstance(command, Open),
                 deps=deps,
                 may_repeat=may_repeat,
+                unless=unless,
             )
         )
+
+    @property
+    def handler(self) -> CommandHandler:
+        return CommandHandler(self.events, {"account": self.fingerprint}, self.clock, self.pause)
