@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from chalicelib.kernel.aggregate import Aggregate
-from chalicelib.kernel.view import Recorded
+from chalicelib.kernel.view import Recorded, Row
 
 
 @dataclass(frozen=True)
@@ -53,3 +53,18 @@ class Policy:
     def order(self) -> Literal["partitioned"]:
         """A policy acts stream by stream, as a partitioned view folds."""
         return "partitioned"
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """What aggregates are told that have waited for too long.
+
+    *view* is a search view with a date field `deadline`: an instant in ISO 8601, or None in
+    the rows of those that wait for nothing. *key* names the aggregate of a row, *command*
+    makes what it is told. Its rules decide: it may have moved on since the row was written.
+    """
+
+    view: str
+    aggregate: Aggregate
+    key: Callable[[Row], str]
+    command: Callable[[Row], Any]

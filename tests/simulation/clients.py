@@ -1,14 +1,16 @@
 """Clients that post commands, lose answers and try again with the same key."""
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from random import Random
 from typing import Any, Literal
 
-from chalicelib.contexts.account.domain import Book, Booking, Close, Freeze, Open, Unfreeze
-from chalicelib.kernel import Refused
+from chalicelib.contexts.account.domain import Book, Booking, Close, Freeze, Open, Unfreeze, account
+from chalicelib.contexts.transfer.domain import Cancel, Order, Request, transfer
+from chalicelib.kernel import Aggregate, Refused
 from chalicelib.kernel.uuid7 import uuid7
 from chalicelib.store.handler import ContentionError
-from chalicelib.store.loading import BrokenStreamError
+from chalicelib.store.loading import BrokenStreamError, instant
 from chalicelib.store.ports import Unavailable
 from tests.simulation.world import SKEW, START, World
 
@@ -31,17 +33,25 @@ class Call:
     answered: int = 0
     outcome: Outcome = "unknown"
     version: int = 0
+    aggregate: Aggregate = account
+
+    @property
+    def stream(self) -> str:
+        return self.aggregate.stream(self.key)
 
 
 @dataclass
 class Client:
-    """Posts *count* commands, one after another, to some of *keys*."""
+    """Posts *count* commands, one after another, to some of *keys*; *transfers* is the share
+    of those that are about transfers.
+    """
 
     world: World
     keys: list[str]
     count: int
     skew: float
     pauses: tuple[float, ...]
+    transfers: float
     calls: list[Call] = field(default_factory=list)
 
     def run(self) -> None:
@@ -51,9 +61,23 @@ class Client:
             self._call(Open("Ada", "CZK", "current", random.choice([0, 300])), key)
         for _ in range(self.count):
             scheduler.sleep(random.choice(self.pauses))
-            self._call(any_command(random), random.choice(self.keys))
+            if random.random() < self.transfers:
+                self._transfer()
+            else:
+                self._call(any_command(random), random.choice(self.keys))
 
-    def _call(self, command: Any, key: str) -> None:
+    def _transfer(self) -> None:
+        """Asks for a transfer, or cancels one that was asked for, by whomever."""
+        random, asked = self.world.random, self.world.transfers
+        if asked and random.random() < 0.2:
+            self._call(Cancel(), random.choice(asked), transfer)
+            return
+        key = f"t{len(asked)}"
+        asked.append(key)
+        patience = timedelta(seconds=random.choice([1, 30, 600]))
+        self._call(Request(any_order(random), instant(self.world.now + patience)), key, transfer)
+
+    def _call(self, command: Any, key: str, aggregate: Aggregate = account) -> None:
         scheduler = self.world.scheduler
         moment = int(START.timestamp() * 1000 + (scheduler.now + self.skew) * 1000)
         call = Call(
@@ -62,6 +86,7 @@ class Client:
             uuid7(moment, self.world.random.randbytes(10)),
             scheduler.steps,
             self._seen_elsewhere(key),
+            aggregate=aggregate,
         )
         self.calls.append(call)
         for _ in range(self.world.random.randint(1, TRIES)):
@@ -71,11 +96,15 @@ class Client:
 
     def _seen_elsewhere(self, key: str) -> tuple[tuple[str, int], ...]:
         """Now and then the server has read another stream: the cause of this command."""
-        known = [c for c in self.calls if c.outcome == "acknowledged" and c.key != key]
+        known = [
+            c
+            for c in self.calls
+            if c.outcome == "acknowledged" and c.key != key and c.aggregate is account
+        ]
         if not known or self.world.random.random() < 0.7:
             return ()
         cause = self.world.random.choice(known)
-        return ((f"main/account-{cause.key}", cause.version),)
+        return ((cause.stream, cause.version),)
 
     def _attempt(self, call: Call) -> bool:
         """Posts once; true if an answer came back in time."""
@@ -88,7 +117,11 @@ class Client:
             bank = world.bank(fingerprint)
             try:
                 version = bank.do(
-                    call.command, call.key, command_id=call.command_id, deps=call.deps
+                    call.command,
+                    call.key,
+                    command_id=call.command_id,
+                    deps=call.deps,
+                    aggregate=call.aggregate,
                 )
                 answers.append(("acknowledged", version))
             except Refused:
@@ -118,9 +151,23 @@ def clients(world: World) -> list[Client]:
             random.randint(5, 20),
             random.uniform(-SKEW, SKEW),
             pauses,
+            random.choice([0.0, 0.2, 0.5]),
         )
         for _ in range(random.randint(2, 4))
     ]
+
+
+def any_order(random: Random) -> Order:
+    """A transfer among the shared accounts; now and then one that cannot be."""
+    source, target = random.sample("abcde", 2)
+    return Order(
+        source,
+        random.choice([target] * 9 + ["nobody"]),
+        random.randint(1, 200),
+        random.choice(["CZK"] * 9 + ["EUR"]),
+        "2026-01-01",
+        notify=random.choice([None, "ada@example.com"]),
+    )
 
 
 def any_command(random: Random) -> Any:
