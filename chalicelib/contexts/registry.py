@@ -2,10 +2,16 @@
 
 from chalicelib.contexts.account import domain as account_domain
 from chalicelib.contexts.account import views as account_views
+from chalicelib.contexts.transfer import domain as transfer_domain
+from chalicelib.contexts.transfer import policies as transfer_policies
 from chalicelib.kernel import Aggregate, Policy, View
 
 AGGREGATES: dict[str, Aggregate] = {
-    aggregate.category: aggregate for aggregate in (account_domain.account,)
+    aggregate.category: aggregate
+    for aggregate in (
+        account_domain.account,
+        transfer_domain.transfer,
+    )
 }
 
 VIEWS: dict[str, View] = {
@@ -18,4 +24,11 @@ VIEWS: dict[str, View] = {
     )
 }
 
-POLICIES: dict[str, Policy] = {}
+POLICIES: dict[str, Policy] = {
+    policy.name: policy
+    for policy in (
+        transfer_policies.debit_source,
+        transfer_policies.credit_target,
+        transfer_policies.refund_source,
+    )
+}
