@@ -4,6 +4,7 @@ from chalicelib.contexts.account import domain as account_domain
 from chalicelib.contexts.account import views as account_views
 from chalicelib.contexts.transfer import domain as transfer_domain
 from chalicelib.contexts.transfer import policies as transfer_policies
+from chalicelib.contexts.transfer import views as transfer_views
 from chalicelib.kernel import Aggregate, Policy, View
 
 AGGREGATES: dict[str, Aggregate] = {
@@ -21,6 +22,8 @@ VIEWS: dict[str, View] = {
         account_views.ranking,
         account_views.bookings,
         account_views.totals,
+        transfer_views.transfers,
+        transfer_views.traces,
     )
 }
 
