@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from chalicelib import metrics
-from chalicelib.kernel import Policy, View
+from chalicelib.kernel import Policy, Row, View
 from chalicelib.kernel.uuid7 import uuid7
 from chalicelib.store.handler import CommandHandler
 from chalicelib.store.ports import Checkpoints, Doorbell, Effects, EventStore, Log, Parking
@@ -24,6 +24,7 @@ from chalicelib.store.slots import Reader
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+    from chalicelib.projection.deadlines import Timekeeper
     from chalicelib.projection.freshness import Freshness
     from chalicelib.projection.mailing import Mailer
     from chalicelib.projection.ordered import OrderedRunner
@@ -240,6 +241,18 @@ class Services:
                 side_by_side,
             )
         )
+
+    @cached_property
+    def timekeeper(self) -> "Timekeeper":
+        from chalicelib.contexts.registry import DEADLINES
+        from chalicelib.projection.deadlines import Timekeeper
+
+        return Timekeeper(DEADLINES.values(), self._overdue, self.handler, self.clock)
+
+    def _overdue(self, view: str, now: datetime, limit: int) -> Sequence[Row]:
+        """Rows of a search view whose `deadline` has passed, the oldest first."""
+        passed = {"range": {"deadline": {"lt": now.isoformat()}}}
+        return self.search_rows(view).find(passed, [{"deadline": "asc"}], None, limit).rows
 
     def _lanes(self, work: "Work") -> "PartitionedRunner":
         from chalicelib.projection.partitioned import PartitionedRunner

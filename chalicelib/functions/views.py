@@ -62,6 +62,18 @@ def totals(_event: Any, context: Any) -> None:
     follow("totals", context)
 
 
+@functions.lambda_function(name="transfers")
+def transfers(_event: Any, context: Any) -> None:
+    """Projects how transfers stand."""
+    follow("transfers", context)
+
+
+@functions.lambda_function(name="traces")
+def traces(_event: Any, context: Any) -> None:
+    """Projects which commits belong to a transfer."""
+    follow("traces", context)
+
+
 def project(view: str, event: Any) -> None:
     """Folds lane records into a view; without any, what the log has beyond it."""
     records = event.to_dict().get("Records", ())

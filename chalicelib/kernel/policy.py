@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from chalicelib.kernel.aggregate import Aggregate
-from chalicelib.kernel.view import Recorded, Row
+from chalicelib.kernel.view import Recorded, Row, View
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,8 @@ class Deadline:
     makes what it is told. Its rules decide: it may have moved on since the row was written.
     """
 
-    view: str
+    name: str
+    view: View
     aggregate: Aggregate
     key: Callable[[Row], str]
     command: Callable[[Row], Any]

@@ -1,7 +1,7 @@
 """Deadlines: aggregates that have waited for too long are told so."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,7 +25,7 @@ class Timekeeper:
     however often one is sent, it is taken once.
     """
 
-    deadlines: Mapping[str, Deadline]
+    deadlines: Collection[Deadline]
     find: Find
     handler: CommandHandler
     clock: Callable[[], datetime]
@@ -33,19 +33,21 @@ class Timekeeper:
     def run(self) -> int:
         """How many commands were sent. Raises `Unavailable`: the next run goes on."""
         sent = 0
-        for name, deadline in self.deadlines.items():
-            for row in self.find(deadline.view, self.clock(), AT_ONCE):
+        for deadline in self.deadlines:
+            for row in self.find(deadline.view.name, self.clock(), AT_ONCE):
                 with suppress(Refused):
-                    self.handler.execute(request_of(name, deadline, row))
+                    self.handler.execute(request_of(deadline, row))
                 sent += 1
         return sent
 
 
-def request_of(name: str, deadline: Deadline, row: Row) -> Request:
+def request_of(deadline: Deadline, row: Row) -> Request:
     """The command that tells an aggregate of the deadline in its row."""
     stream = deadline.aggregate.stream(deadline.key(row))
     command = deadline.command(row)
-    entropy = hashlib.sha256(f"{name} {stream} {row['deadline']} {command!r}".encode()).digest()
+    entropy = hashlib.sha256(
+        f"{deadline.name} {stream} {row['deadline']} {command!r}".encode()
+    ).digest()
     moment = datetime.fromisoformat(row["deadline"])
     command_id = uuid7(int(moment.timestamp() * 1000), entropy)
     return Request(
@@ -53,7 +55,7 @@ def request_of(name: str, deadline: Deadline, row: Row) -> Request:
         aggregate_id=stream,
         command=command,
         command_id=command_id,
-        body_hash=body_hash(f"deadline {name}", command_id),
-        actor=f"deadline:{name}",
+        body_hash=body_hash(f"deadline {deadline.name}", command_id),
+        actor=f"deadline:{deadline.name}",
         correlation_id=command_id,
     )

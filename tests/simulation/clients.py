@@ -52,6 +52,7 @@ class Client:
     skew: float
     pauses: tuple[float, ...]
     transfers: float
+    moods: float
     calls: list[Call] = field(default_factory=list)
 
     def run(self) -> None:
@@ -64,18 +65,18 @@ class Client:
             if random.random() < self.transfers:
                 self._transfer()
             else:
-                self._call(any_command(random), random.choice(self.keys))
+                self._call(any_command(random, self.moods), random.choice(self.keys))
 
     def _transfer(self) -> None:
-        """Asks for a transfer, or cancels one that was asked for, by whomever."""
-        random, asked = self.world.random, self.world.transfers
-        if asked and random.random() < 0.2:
-            self._call(Cancel(), random.choice(asked), transfer)
-            return
-        key = f"t{len(asked)}"
-        asked.append(key)
+        """Asks for a transfer, and at times thinks better of it while it is under way."""
+        random, scheduler = self.world.random, self.world.scheduler
+        self.world.transfers += 1
+        key = f"t{self.world.transfers}"
         patience = timedelta(seconds=random.choice([1, 30, 600]))
         self._call(Request(any_order(random), instant(self.world.now + patience)), key, transfer)
+        if random.random() < 0.3:
+            scheduler.sleep(random.choice([0.0, 0.5, 1.0, 2.0, 5.0]))
+            self._call(Cancel(), key, transfer)
 
     def _call(self, command: Any, key: str, aggregate: Aggregate = account) -> None:
         scheduler = self.world.scheduler
@@ -152,6 +153,7 @@ def clients(world: World) -> list[Client]:
             random.uniform(-SKEW, SKEW),
             pauses,
             random.choice([0.0, 0.2, 0.5]),
+            random.choice([0.1, 0.1, 0.4]),
         )
         for _ in range(random.randint(2, 4))
     ]
@@ -170,10 +172,10 @@ def any_order(random: Random) -> Order:
     )
 
 
-def any_command(random: Random) -> Any:
-    """Bookings for the most part; now and then the account's own state changes."""
-    if random.random() < 0.1:
-        return random.choice([Freeze(), Unfreeze(), Unfreeze(), Close()])
+def any_command(random: Random, moods: float) -> Any:
+    """Bookings for the most part; *moods* is the share of changes to the account's state."""
+    if random.random() < moods:
+        return random.choice([Freeze(), Freeze(), Unfreeze(), Unfreeze(), Unfreeze(), Close()])
     return Book(
         tuple(
             Booking(

@@ -71,8 +71,8 @@ def live(world: World) -> list[Call]:
         view, key = random.choice(VIEWS).name, random.choice("abc")
         world.poisoned.add((view, f"main/account-{key}", random.randint(1, 12)))
     for _ in range(random.choice([0, 2, 5])):
-        policy, key = random.choice(POLICIES).name, random.randrange(5)
-        world.poisoned.add((policy, f"main/transfer-t{key}", random.randint(1, 3)))
+        policy, stream = random.choice(POLICIES).name, f"main/transfer-t{random.randint(1, 5)}"
+        world.poisoned.add((policy, stream, random.randint(1, 3)))
     world.bus_is_down_until = random.choice([0.0, 0.0, 0.0, 10.0, DAY])
     crowd = clients(world)
     for client in crowd:

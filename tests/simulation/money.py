@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 
 from chalicelib.contexts.account.domain import Credited, Debited, account
 from chalicelib.contexts.transfer.domain import Completed, Order, Requested, Transfer, transfer
-from chalicelib.kernel import LANES, AggregateId, Commit
+from chalicelib.kernel import LANES, AggregateId, Commit, Email
 from chalicelib.projection.fold import category_of
-from chalicelib.projection.replay import replay
 from chalicelib.store.ports import EffectPlace
 from tests.simulation.world import POLICIES, VIEWS, World
 
@@ -128,7 +127,7 @@ def effects_are_wrong(world: World, commits: Sequence[Commit]) -> Iterator[str]:
     if world.unplanned:
         yield f"effects: sent before their record: {world.unplanned}"
     sent = Counter(world.mailer.sent)
-    texts = Counter(tuple(effect.effect.values()) for effect in world.effects.held.values())
+    texts = Counter(Email(**effect.effect) for effect in world.effects.held.values())
     if set(sent) != set(texts) or any(sent[email] < n for email, n in texts.items()):
         yield f"effects: {sent} were sent, {texts} are recorded"
     faults = world.scheduler.faults
@@ -150,7 +149,7 @@ def replay_acts(world: World) -> Iterator[str]:
     """A replay of every view runs no policy: no command, no effect, nothing planned."""
     before = acts(world)
     for view in VIEWS:
-        replay(view, world.log, lambda _position: None)
+        world.parts.replay(world, view)
     if acts(world) != before:
         yield f"replay: {before} became {acts(world)}"
 

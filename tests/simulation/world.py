@@ -6,16 +6,15 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from operator import itemgetter
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.contexts.account.views import balances, bookings, ranking, totals
 from chalicelib.contexts.notices.policies import notify
-from chalicelib.contexts.transfer.domain import TimeOut, transfer
+from chalicelib.contexts.transfer.deadlines import next_step
 from chalicelib.contexts.transfer.policies import credit_target, debit_source, refund_source
+from chalicelib.contexts.transfer.views import transfers
 from chalicelib.kernel import (
-    AggregateId,
     Commit,
-    Deadline,
     Email,
     Policy,
     Reaction,
@@ -25,11 +24,12 @@ from chalicelib.kernel import (
 )
 from chalicelib.projection.acting import Acting
 from chalicelib.projection.deadlines import Timekeeper
-from chalicelib.projection.fold import PoisonError, category_of
+from chalicelib.projection.fold import PoisonError
 from chalicelib.projection.mailing import MemoryMailer
 from chalicelib.projection.memory import MemoryRows
 from chalicelib.projection.ordered import OrderedRunner, ViewStoppedError
 from chalicelib.projection.partitioned import PartitionedRunner
+from chalicelib.projection.replay import replay
 from chalicelib.projection.runner import Projecting
 from chalicelib.relay.publisher import Publisher
 from chalicelib.relay.relay import Relay, wanted_of
@@ -44,20 +44,25 @@ from tests.bank import Bank
 from tests.simulation.ports import Faulty, PartialRows, ReplicatedEvents
 from tests.simulation.scheduler import DAY, MINUTE, Scheduler
 
+if TYPE_CHECKING:
+    from chalicelib.store.slots import Reader
+
 START = datetime(2026, 1, 1, tzinfo=UTC)
 # Clocks differ by under five minutes between any client and any function.
 SKEW = 149.0
-VIEWS = (balances, ranking, bookings, totals)
+VIEWS = (balances, ranking, bookings, totals, transfers)
 POLICIES = (debit_source, credit_target, refund_source, notify)
-FOLLOWERS = (totals.name, *(policy.name for policy in POLICIES))
-DEADLINE = Deadline(
-    "transfers", transfer, itemgetter("transferId"), lambda row: TimeOut(row["stage"])
-)
+FOLLOWERS = (totals.name, transfers.name, *(policy.name for policy in POLICIES))
 SLICE = 8
 
 
 class NotYetUnderstoodError(Exception):
     """What a view raises on an event that its code cannot take yet."""
+
+
+def replayed(world: "World", view: View) -> None:
+    """Folds the whole log into a view's rows, as `leftfold replay` does."""
+    replay(view, world.log, lambda _position: None)
 
 
 @dataclass
@@ -74,6 +79,7 @@ class Parts:
     partitioned: type[PartitionedRunner] = PartitionedRunner
     acting: type[Acting] = Acting
     policy: type[PartitionedRunner] = PartitionedRunner
+    replay: Callable[["World", View], None] = replayed
     has_sweeper: bool = True
 
 
@@ -90,7 +96,7 @@ class World:
     idle_relays: list[Relay] = field(default_factory=list)
     stream_records: list[Commit] = field(default_factory=list)
     bus_records: dict[str, list[LaneRecord]] = field(default_factory=dict)
-    transfers: list[str] = field(default_factory=list)
+    transfers: int = 0
     unplanned: list[Email] = field(default_factory=list)
     invocations: int = 0
 
@@ -175,33 +181,19 @@ class World:
         """The sweeper's code, as one invocation has it."""
         events, log = Faulty(self.events, self.scheduler), Faulty(self.log, self.scheduler)
         checkpoints = Faulty(self.checkpoints, self.scheduler)
-        readers = [*VIEWS, *POLICIES]
+        readers: list[Reader] = [*VIEWS, *POLICIES]
         return Sweeper(events, log, self.relay(), checkpoints, self, readers, lambda: self.now)
 
     def timekeeper(self) -> Timekeeper:
         """The deadlines' code, as one invocation has it."""
         handler = self.bank("fold-1").handler
-        return Timekeeper({"transfer": DEADLINE}, self._overdue, handler, lambda: self.now)
+        return Timekeeper([next_step], self._overdue, handler, lambda: self.now)
 
-    def _overdue(self, _view: str, now: datetime, limit: int) -> list[Row]:
-        """Transfers that wait since before their deadlines; at times it is behind."""
-        rows: dict[str, Row] = {}
-        for block in list(self.log.blocks(0))[: -1 if self.scheduler.strikes("stale") else None]:
-            for commit in block.commits:
-                if category_of(commit.aggregate_id) == transfer.category:
-                    key = AggregateId.parse(commit.aggregate_id).key
-                    state = transfer.decider.fold(
-                        map(transfer.codec.decode, commit.events), rows.get(key, {}).get("state")
-                    )
-                    deadline = datetime.fromisoformat(commit.at) + timedelta(seconds=60)
-                    rows[key] = {
-                        "transferId": key,
-                        "state": state,
-                        "stage": state.stage,
-                        "deadline": instant(deadline),
-                    }
-        waiting = [r for r in rows.values() if r["stage"] in ("requested", "debited", "refunding")]
-        return [r for r in waiting if r["deadline"] < instant(now)][:limit]
+    def _overdue(self, view: str, now: datetime, limit: int) -> list[Row]:
+        """What the search finds: transfers that wait, as far as the view has come."""
+        rows = [row for _, (row, _, _) in self.rows[view].scan() if row and row["deadline"]]
+        overdue = [row for row in rows if row["deadline"] < instant(now)]
+        return sorted(overdue, key=itemgetter("deadline"))[:limit]
 
     @property
     def now(self) -> datetime:
@@ -261,9 +253,10 @@ class World:
             self._invoke("redrive", redrive, after=after)
 
     def ring(self, function: str, _wanted: Mapping[str, int] = {}) -> None:
-        """The doorbell: a ring may be lost."""
+        """The doorbell: a ring may be lost, or be heard twice."""
         if not self.scheduler.strikes("drop"):
-            self._invoke(function, lambda: self._follow(function))
+            for _ in range(2 if self.scheduler.strikes("repeat") else 1):
+                self._invoke(function, lambda: self._follow(function))
 
     def publish(self, records: Sequence[LaneRecord]) -> None:
         """The bus: each record may be lost, repeated, late, out of order, or not taken."""
@@ -274,7 +267,7 @@ class World:
             if is_down or self.scheduler.strikes("fail_before"):
                 raise Unavailable("publish: some records were not taken")
             copy = LaneRecord.from_bytes(record.to_bytes())
-            for view in (v.name for v in VIEWS if v.order == "partitioned"):
+            for view in (v.name for v in VIEWS if v.fed == "bus"):
                 waiting = self.bus_records.setdefault(view, [])
                 self._deliver([copy], waiting, partial(self.start_view, view))
 
