@@ -15,7 +15,8 @@ class Reaction:
     Its answer goes back to the process, the aggregate whose event it was: *accepted* makes
     a command to it from the version that the command made, *refused* one from the code
     and the facts of a refusal. Without *accepted* nothing is recorded. A refusal without
-    *refused* is one that nobody foresaw, and parks the process.
+    *refused* is one that nobody foresaw, and parks the process; *refused* asks for a policy
+    that says what it *awaits*.
     """
 
     aggregate: Aggregate
@@ -41,13 +42,15 @@ class Policy:
     the same order; it depends on the event alone. *awaits* says, from the state of the
     process and the event, whether the step is still to be taken: False, for ever, once an
     answer is recorded or the process was ended otherwise. A step has one answer, however
-    many functions take it at the same time (docs/adr/0010).
+    many functions take it at the same time (docs/adr/0010). Without *awaits* each command
+    is sent whatever becomes of the process, and taken once, which costs a quarter; but no
+    refusal can be recorded then.
     """
 
     name: str
     hears: tuple[Aggregate, ...]
     react: Callable[[Recorded], Iterable[Reaction | Email]]
-    awaits: Callable[[Any, Any], bool] = lambda _state, _event: True
+    awaits: Callable[[Any, Any], bool] | None = None
 
     @property
     def order(self) -> Literal["partitioned"]:

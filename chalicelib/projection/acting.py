@@ -62,8 +62,8 @@ class Cause(NamedTuple):
 class Acting:
     """`Work` of a policy. *owner* names this invocation in the ledger of effects.
 
-    A step has one answer, whoever takes it (docs/adr/0010). Its process is read first,
-    consistently. While that awaits the step, the command is taken on condition that the
+    A step that is awaited has one answer, whoever takes it (docs/adr/0010). Its process is
+    read first, consistently. While that awaits the step, the command is taken on condition that the
     process has not moved; a refusal is recorded on condition that the aggregate that
     refused has not. A process that awaits no longer may have been answered by a command
     that was taken before, and whose taker died: it is looked for once more.
@@ -143,22 +143,28 @@ class Acting:
         """Sends a command, and records its answer in the process."""
         target = reaction.aggregate.stream(reaction.key, tenant_of(cause))
         request = self._request(cause, reaction.aggregate, target, reaction.command, "command")
-        unless = self._awaited(cause)
         try:
-            if unless is None:
-                version = self.handler.taken(request)
-            else:
-                version = self.handler.execute(on_condition(request, unless))
+            version = self._taken(cause, request)
         except Refused as refusal:
             self._record_refusal(cause, reaction, target, refusal)
             return
         if version is not None and reaction.accepted is not None:
             self._record(cause, reaction.accepted(version), "accepted", Place(target, version))
 
+    def _taken(self, cause: Cause, request: Request) -> int | None:
+        """The version that the command made; None if it was not, and will not be, taken."""
+        if self.policy.awaits is None:
+            return self.handler.execute(request)
+        state, version = self.handler.state(self._heard(cause.commit), cause.commit.aggregate_id)
+        if not self.policy.awaits(state, cause.recorded.event):
+            return self.handler.taken(request)
+        unless = Place(cause.commit.aggregate_id, version + 1)
+        return self.handler.execute(on_condition(request, unless))
+
     def _record_refusal(
         self, cause: Cause, reaction: Reaction, target: str, refusal: Refused
     ) -> None:
-        if reaction.refused is None or refusal.version is None:
+        if reaction.refused is None or refusal.version is None or self.policy.awaits is None:
             raise refusal
         answer = reaction.refused(refusal.code, to_json(refusal.facts))
         at = Place(target, refusal.version)
@@ -175,14 +181,6 @@ class Acting:
         request = self._request(cause, self._heard(cause.commit), stream, answer, purpose)
         request = replace(request, deps=(at,) if at.version else ())
         self.handler.execute(on_condition(request, unless))
-
-    def _awaited(self, cause: Cause) -> Place | None:
-        """The place after the process's newest version; None if it awaits the step no more."""
-        stream = cause.commit.aggregate_id
-        state, version = self.handler.state(self._heard(cause.commit), stream)
-        if self.policy.awaits(state, cause.recorded.event):
-            return Place(stream, version + 1)
-        return None
 
     def _request(
         self, cause: Cause, aggregate: Aggregate, stream: str, command: Any, purpose: str

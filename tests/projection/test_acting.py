@@ -302,6 +302,23 @@ def test_nothing_is_skipped_when_not_even_parking_works(office: Office) -> None:
     assert len(parked(office)) == 1
 
 
+def test_a_policy_that_awaits_nothing_sends_each_command_once(office: Office) -> None:
+    office.do(Ask("a", 4))
+    office.do(Drop())
+    policy = replace(runs, awaits=None)
+    office.run(policy)
+    assert office.history() == ["asked", "dropped", "done"]
+    office.checkpoints._positions.clear()
+    office.run(policy)
+    assert office.debits() == 1
+
+
+def test_a_policy_that_awaits_nothing_records_no_refusal(office: Office) -> None:
+    office.do(Ask("a", 400))
+    office.run(replace(runs, awaits=None))
+    assert parked(office) == [(E, "Refused: insufficient-funds")]
+
+
 # --- effects
 
 

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from operator import itemgetter
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -22,7 +23,7 @@ from chalicelib.relay.sequencer import Sequencer, entries_after
 from chalicelib.store import handler, loading
 from chalicelib.store.blocks import cut, seal
 from chalicelib.store.bus import LaneRecord
-from chalicelib.store.handler import CommandHandler
+from chalicelib.store.handler import CommandHandler, Request
 from chalicelib.store.memory import (
     MemoryCheckpoints,
     MemoryEvents,
@@ -208,9 +209,14 @@ def any_command_id(_cause: Cause, _policy: str, _purpose: str) -> str:
 class ActingOnAnyState(Acting):
     """It asks whether a step is awaited, and takes it whatever becomes of the process."""
 
-    def _awaited(self, cause: Cause) -> Place | None:
-        awaited = super()._awaited(cause)
-        return awaited and Place("main/transfer-nobody", 1)
+    def _taken(self, cause: Cause, request: Request) -> int | None:
+        handler = self.handler
+        unconditional: Any = SimpleNamespace(
+            state=handler.state,
+            taken=handler.taken,
+            execute=lambda request: handler.execute(replace(request, unless=None)),
+        )
+        return Acting._taken(replace(self, handler=unconditional), cause, request)
 
 
 class RefusingOnAnyState(Acting):
