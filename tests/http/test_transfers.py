@@ -4,11 +4,12 @@ from dataclasses import replace
 from itertools import count
 from typing import Any
 from urllib.parse import urljoin
+from uuid import uuid4
 
 import pytest
 
 from chalicelib import wiring
-from chalicelib.contexts.registry import POLICIES
+from chalicelib.contexts.registry import POLICIES, VIEWS
 from chalicelib.contexts.transfer.domain import (
     Cancel,
     Command,
@@ -22,11 +23,23 @@ from chalicelib.contexts.transfer.domain import (
 from chalicelib.contexts.transfer.domain import Request as Ask
 from chalicelib.http.api import ROUTES
 from chalicelib.kernel import Aggregate, Commit, Reaction, Recorded, Refused
+from chalicelib.projection.search import SearchRows, connect
 from chalicelib.store.handler import Request
-from tests.http.conftest import Bank
+from tests.http.conftest import Bank, still
 from tests.http.samples import booking, czk
 
 numbers = count(1)
+
+
+@pytest.fixture(params=["memory", "opensearch"])
+def searched(request: pytest.FixtureRequest, bank: Bank) -> Bank:
+    """The bank, with its transfers where they can be found."""
+    if request.param == "opensearch":
+        client = connect(request.getfixturevalue("opensearch"))
+        for view in ("transfers", "traces"):
+            name = f"http-{uuid4()}-{view}"
+            bank.rows[view] = SearchRows(client, name, VIEWS[view], bank.clock, still)
+    return bank
 
 
 def asked(**changes: Any) -> dict[str, Any]:
@@ -301,47 +314,49 @@ def test_a_transfer_that_was_never_requested_is_missing(bank: Bank, path: str) -
 # --- the list
 
 
-def test_people_find_what_is_stuck(bank: Bank) -> None:
-    accounts(bank)
+def test_people_find_what_is_stuck(searched: Bank) -> None:
+    accounts(searched)
     for key in ("x", "y"):
-        requested(bank, key, amount=czk("100.00"))
-        step(bank, key)
+        requested(searched, key, amount=czk("100.00"))
+        step(searched, key)
     send(transfer, "x", TimeOut("debited"), ("main/transfer-x", 2))
-    bank.settle()
-    found = bank.get("/transfers?state=stuck").json
+    searched.settle()
+    found = searched.get("/transfers?state=stuck").json
     assert [(i["transferId"], i["state"]) for i in found["items"]] == [("x", "stuck")]
     assert found["total"] == 1
-    assert [s["step"] for s in shown(bank, "x")["steps"]] == ["requested", "debited", "stuck"]
+    assert [s["step"] for s in shown(searched, "x")["steps"]] == ["requested", "debited", "stuck"]
 
 
-def test_transfers_are_found_by_either_account_newest_first(bank: Bank) -> None:
+def test_transfers_are_found_by_either_account_newest_first(searched: Bank) -> None:
     for key, source, target in (("x", "a", "b"), ("y", "b", "c"), ("z", "c", "a")):
-        bank.clock.forward(seconds=1)
-        requested(bank, key, source=source, target=target)
-    bank.settle()
+        searched.clock.forward(seconds=1)
+        requested(searched, key, source=source, target=target)
+    searched.settle()
 
     def found(query: str) -> list[str]:
-        return [i["transferId"] for page in bank.pages(f"/transfers?limit=1&{query}") for i in page]
+        return [
+            i["transferId"] for page in searched.pages(f"/transfers?limit=1&{query}") for i in page
+        ]
 
     assert found("account=a") == ["z", "x"]
     assert found("account=b&sort=requestedAt") == ["x", "y"]
     assert found("state=requested") == ["z", "y", "x"]
     assert found("state=completed") == []
-    assert bank.get("/transfers?state=lost").parameters == ["state"]
-    assert bank.get("/transfers?cursor=x").code == "bad-cursor"
+    assert searched.get("/transfers?state=lost").parameters == ["state"]
+    assert searched.get("/transfers?cursor=x").code == "bad-cursor"
 
 
 # --- the trace
 
 
-def test_a_trace_shows_what_led_to_what_across_aggregates(bank: Bank) -> None:
-    accounts(bank)
-    requested(bank)
-    step(bank)
-    bank.post("/accounts/b/credits", booking("1.00"))
-    step(bank)
-    bank.settle()
-    trace = bank.get("/transfers/t/trace?minVersion=3").json
+def test_a_trace_shows_what_led_to_what_across_aggregates(searched: Bank) -> None:
+    accounts(searched)
+    requested(searched)
+    step(searched)
+    searched.post("/accounts/b/credits", booking("1.00"))
+    step(searched)
+    searched.settle()
+    trace = searched.get("/transfers/t/trace?minVersion=3").json
     assert trace["transferId"] == "t"
     assert [
         (c["stream"], c["version"], [e["name"] for e in c["events"]]) for c in trace["commits"]
