@@ -14,6 +14,7 @@ VIEWS: dict[str, View] = {
         account_views.balances,
         account_views.ranking,
         account_views.bookings,
+        account_views.statements,
         account_views.totals,
     )
 }
