@@ -4,7 +4,15 @@ from pathlib import Path
 
 from tools.api import Api
 from tools.bank_file import read
-from tools.checking import Totals, check, stated, totals, wait_for_totals, wait_for_views
+from tools.checking import (
+    Totals,
+    check,
+    stated,
+    totals,
+    wait_for_totals,
+    wait_for_views,
+    wrong_statements,
+)
 from tools.histories import History, differing_alone, histories
 from tools.importing import Imported, import_all
 from tools.latency import Sampler, percentiles
@@ -12,18 +20,25 @@ from tools.terminal import accounts_table, amount, bar, console, errors, rejecte
 
 # Accounts whose commands are sent one at a time.
 FOLLOWED = 20
+SHOWN = 10
 
 
 def import_file(
-    url: str, path: Path, currency: str, limit: int | None = None, *, fresh: bool = False
+    url: str,
+    path: Path,
+    currency: str,
+    limit: int | None = None,
+    *,
+    statements: bool = False,
+    fresh: bool = False,
 ) -> bool:
     """Imports the file's first *limit* accounts and checks them; True if all went well.
 
-    In a *fresh* deployment the totals of the whole bank must be the file's as well.
-    Raises FileError and ApiError.
+    With *statements*, one is closed at the end of each month. In a *fresh* deployment the
+    totals of the whole bank must be the file's as well. Raises FileError and ApiError.
     """
     lines, rejected = read(path, currency)
-    found, not_following = histories(lines, currency)
+    found, not_following = histories(lines, currency, statements=statements)
     chosen = found[:limit]
     console.print(f"{path.name}: {_count(chosen)} of {len(chosen):,} accounts")
     _tell_fold(chosen)
@@ -84,6 +99,7 @@ def agrees(api: Api, done: list[Imported], currency: str, *, fresh: bool) -> boo
     console.print(accounts_table(checked, currency))
     mismatches = sum(not account.agrees for account in checked)
     console.print(f"{mismatches:,} mismatches", style="bold red" if mismatches else "bold green")
+    mismatches += _wrong_statements(api, accounts)
     if fresh:
         with errors.status("waiting for the totals"):
             wait_for_totals(api, accounts)
@@ -93,6 +109,23 @@ def agrees(api: Api, done: list[Imported], currency: str, *, fresh: bool) -> boo
         console.print(f"the file's: {_told(stated(done), currency)}", style="bold red")
         return False
     return mismatches == 0
+
+
+def _wrong_statements(api: Api, accounts: list[Imported]) -> int:
+    """How many accounts have statements that are not as the bank's balances say; told."""
+    closed = sum(len(account.closed) for account in accounts)
+    if not closed:
+        return 0
+    with bar("comparing statements", len(accounts)) as progress:
+        (task,) = progress.task_ids
+        wrong = wrong_statements(api, accounts, lambda: progress.advance(task))
+    console.print(
+        f"{closed:,} statements, {len(wrong):,} accounts with one whose balances are not the bank's",
+        style="bold red" if wrong else "bold green",
+    )
+    for told in wrong[:SHOWN]:
+        console.print(told)
+    return len(wrong)
 
 
 def _told(whole: Totals, currency: str) -> str:
