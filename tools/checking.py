@@ -114,6 +114,35 @@ def wrong_statements(
         return [wrong for found in threads.map(one, imported) for wrong in found]
 
 
+def wrong_histories(
+    api: Api, imported: Sequence[Imported], read: Callable[[], None] = lambda: None
+) -> list[str]:
+    """The accounts whose events are not the rows that were booked, each once and in order.
+
+    Calls *read* after each account.
+    """
+    directions = {"account-credited": "credit", "account-debited": "debit"}
+
+    def one(done: Imported) -> list[str]:
+        account, currency = done.history.account, done.history.currency
+        shown = [
+            (
+                directions[event["name"]],
+                _money_of(event["body"]["amount"], currency),
+                event["body"]["valueDate"],
+            )
+            for event in _items(api, f"/accounts/{account}/events", {"limit": PAGE})
+            if event["name"] in directions
+        ]
+        read()
+        if shown == [(line.direction, line.amount, line.day) for line in done.booked]:
+            return []
+        return [f"account {account}: its events are not the {len(done.booked)} rows of the file"]
+
+    with ThreadPoolExecutor(WORKERS) as threads:
+        return [wrong for found in threads.map(one, imported) for wrong in found]
+
+
 def ranking(api: Api, currencies: set[str]) -> dict[str, int]:
     """The balance of every account in OpenSearch, page by page."""
     return {

@@ -1,5 +1,6 @@
 """`leftfold import`: a bank file to Leftfold and back: read, book, compare, tell."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tools.api import Api
@@ -11,6 +12,7 @@ from tools.checking import (
     totals,
     wait_for_totals,
     wait_for_views,
+    wrong_histories,
     wrong_statements,
 )
 from tools.histories import History, differing_alone, histories
@@ -21,6 +23,8 @@ from tools.terminal import accounts_table, amount, bar, console, errors, rejecte
 # Accounts whose commands are sent one at a time.
 FOLLOWED = 20
 SHOWN = 10
+
+Finder = Callable[[Api, Sequence[Imported], Callable[[], None]], list[str]]
 
 
 def import_file(
@@ -99,7 +103,10 @@ def agrees(api: Api, done: list[Imported], currency: str, *, fresh: bool) -> boo
     console.print(accounts_table(checked, currency))
     mismatches = sum(not account.agrees for account in checked)
     console.print(f"{mismatches:,} mismatches", style="bold red" if mismatches else "bold green")
-    mismatches += _wrong_statements(api, accounts)
+    mismatches += _differing(api, accounts, "events", wrong_histories)
+    closed = sum(len(account.closed) for account in accounts)
+    if closed:
+        mismatches += _differing(api, accounts, f"{closed:,} statements", wrong_statements)
     if fresh:
         with errors.status("waiting for the totals"):
             wait_for_totals(api, accounts)
@@ -111,18 +118,13 @@ def agrees(api: Api, done: list[Imported], currency: str, *, fresh: bool) -> boo
     return mismatches == 0
 
 
-def _wrong_statements(api: Api, accounts: list[Imported]) -> int:
-    """How many accounts have statements that are not as the bank's balances say; told."""
-    closed = sum(len(account.closed) for account in accounts)
-    if not closed:
-        return 0
-    with bar("comparing statements", len(accounts)) as progress:
+def _differing(api: Api, accounts: list[Imported], what: str, find: Finder) -> int:
+    """How many accounts *find* tells of, whose *what* are not the file's."""
+    with bar(f"comparing {what}", len(accounts)) as progress:
         (task,) = progress.task_ids
-        wrong = wrong_statements(api, accounts, lambda: progress.advance(task))
-    console.print(
-        f"{closed:,} statements, {len(wrong):,} accounts with one whose balances are not the bank's",
-        style="bold red" if wrong else "bold green",
-    )
+        wrong = find(api, accounts, lambda: progress.advance(task))
+    verdict = f"{len(wrong):,} accounts whose {what} are not the file's"
+    console.print(verdict, style="bold red" if wrong else "bold green")
     for told in wrong[:SHOWN]:
         console.print(told)
     return len(wrong)

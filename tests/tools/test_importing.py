@@ -7,7 +7,7 @@ from tests.tools.bank_files import bank_file, credits_of
 from tests.tools.wire import api_to
 from tools.api import ATTEMPTS, Api, ApiError
 from tools.bank_file import read
-from tools.checking import Totals, check, totals, wait_for_views, wrong_statements
+from tools.checking import Totals, check, totals, wait_for_views, wrong_histories, wrong_statements
 from tools.histories import BATCH, histories
 from tools.import_file import agrees
 from tools.importing import Import, import_all
@@ -240,3 +240,15 @@ def test_statements_cannot_be_closed_behind_an_import_without_them(
     done = imported(api_to(bank), path, statements=True)
 
     assert "not where this file leads" in done.rejected[0].reason
+
+
+def test_the_events_of_an_account_are_the_rows_in_order(bank: Bank, tmp_path: Path) -> None:
+    api = api_to(bank)
+    done = imported(api, bank_file(tmp_path, *ROWS), statements=True)
+    assert wrong_histories(api, done.accounts) == []
+
+    done.accounts[0].booked.reverse()
+
+    assert wrong_histories(api, done.accounts) == [
+        "account a: its events are not the 201 rows of the file"
+    ]
