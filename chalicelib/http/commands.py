@@ -37,12 +37,16 @@ _PROBLEMS = (
 
 
 class Takes(NamedTuple):
-    """A row of a context's table: a body, the command made of it, and its refusals."""
+    """A row of a context's table: a body, the command made of it, and its refusals.
+
+    *check* raises `Problem` for a body that cannot be taken now.
+    """
 
     summary: str
     body: Schema
     command: Callable[[Mapping[str, Any]], Any]
     refusals: tuple[str, ...]
+    check: Callable[[Call], None] = lambda _call: None
 
 
 def nothing(_call: Call) -> Mapping[str, Any]:
@@ -92,6 +96,7 @@ def command_routes(
 
     def route(action: str, takes: Takes) -> Route:
         def answer(call: Call) -> Answer:
+            takes.check(call)
             return execute(call, aggregate, call.key, takes.command(call.body))
 
         return Route(

@@ -75,11 +75,22 @@ def events_from(
     store: EventStore, stream: str, version: int, index: int
 ) -> Iterator[dict[str, Any]]:
     """The events of a stream from a place in it, read as they are asked for."""
-    while commits := store.range(stream, version, version + COMMITS_AT_ONCE - 1):
-        for commit in commits:
-            shown = list(events_of(commit))
-            yield from shown[index if commit.version == version else 0 :]
-        version, index = version + COMMITS_AT_ONCE, 0
+    for commit in commits_from(store, stream, version):
+        shown = list(events_of(commit))
+        yield from shown[index if commit.version == version else 0 :]
+
+
+def commits_from(
+    store: EventStore, stream: str, first: int, last: int | None = None
+) -> Iterator[Commit]:
+    """The commits of a stream from version *first* to *last*, read as they are asked for."""
+    while last is None or first <= last:
+        until = first + COMMITS_AT_ONCE - 1
+        commits = store.range(stream, first, until if last is None else min(until, last))
+        if not commits:
+            return
+        yield from commits
+        first += COMMITS_AT_ONCE
 
 
 def events_of(commit: Commit) -> Iterator[dict[str, Any]]:
