@@ -134,16 +134,20 @@ def deploy_command(stage: str, stack: str, alarm_topic: str, endpoint_url: str |
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @click.option("--url", help="The API; without it, that of the newest deployment.")
 @click.option("--accounts", type=click.IntRange(1), help="Import only the first N accounts.")
+@click.option("--statements", is_flag=True, help="Close a statement at each month's end.")
 @currency_option
-def import_command(file: Path, url: str | None, accounts: int | None, currency: str) -> None:
+def import_command(
+    *, file: Path, url: str | None, accounts: int | None, statements: bool, currency: str
+) -> None:
     """Import a bank's CSV file over HTTP and compare the balances.
 
     FILE is .csv or .csv.gz with the columns of examples/README.md. Rejected lines are
-    listed, the rest is imported. May be stopped and run again: nothing is booked twice.
+    listed, the rest is imported. May be stopped and run again, with the same options:
+    nothing is booked twice.
     Exits with 1 if a line was rejected or a balance differs.
     """
     try:
-        if not import_file(url or recall().url, file, currency, accounts):
+        if not import_file(url or recall().url, file, currency, accounts, statements=statements):
             sys.exit(1)
     except KeyboardInterrupt:
         errors.print("stopped; run it again to go on: nothing is booked twice")

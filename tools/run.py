@@ -72,7 +72,9 @@ def run(file: Path, accounts: int | None, port: int, search_port: int, *, once: 
         remember(Current(STACK, running.deployed.url, running.cloud.endpoint_url))
         started.callback(forget)
         console.print(f"started in {time.monotonic() - began:.1f} s: {running.deployed.url}")
-        agree = import_file(running.deployed.url, file, CURRENCY, accounts, fresh=True)
+        agree = import_file(
+            running.deployed.url, file, CURRENCY, accounts, statements=True, fresh=True
+        )
         if not once:
             # Not wrapped, because a wrapped command cannot be pasted.
             console.print(invitation(running.deployed.url), soft_wrap=True, markup=False)

@@ -24,6 +24,7 @@ def accept(route: Route, request: Request, services: Services, correlation_id: s
     for header in (CORRELATION_ID, *route.heeds):
         header.read(request.headers)
     key = path_key(route.aggregate, request.uri_params)
+    path = path_parts(route.parts, request.uri_params)
     query = loaded_query(route.query, request.query_params)
     given = body_of(route, request)
     return Call(
@@ -33,6 +34,7 @@ def accept(route: Route, request: Request, services: Services, correlation_id: s
         query=query,
         body={} if route.body is None else loaded_body(route.body, given),
         key=key,
+        path=path,
         command_id=request.headers.get(IDEMPOTENCY_KEY.name) or services.new_id(),
         body_hash=body_hash(f"{route.method} {route.path}", given),
         correlation_id=correlation_id,
@@ -47,6 +49,15 @@ def path_key(aggregate: Aggregate | None, path: Mapping[str, str] | None) -> str
     if KEY.fullmatch(key) is None:
         raise Problem(f"{aggregate.category}-missing", "No id looks like this one.")
     return key
+
+
+def path_parts(schema: Schema, path: Mapping[str, str] | None) -> Any:
+    """What *schema* makes of the path's other parts; nothing is there that fits none."""
+    given = {name: unquote(part) for name, part in (path or {}).items()}
+    try:
+        return schema.load({name: given[name] for name in schema.fields})
+    except ValidationError as error:
+        raise Problem("no-such-route", "No path looks like this one.") from error
 
 
 def body_of(route: Route, request: Request) -> Any:

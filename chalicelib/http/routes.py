@@ -16,7 +16,7 @@ from chalicelib.wiring import Services
 class Call:
     """A request that fits its route: checked, loaded and named.
 
-    *key* is the path's {id}. *body_hash* tells a retry from another command that reuses
+    *key* is the path's {id}, *path* its other parts. *body_hash* tells a retry from another command that reuses
     *command_id*, which is the client's Idempotency-Key or a new id.
     """
 
@@ -26,6 +26,7 @@ class Call:
     query: Mapping[str, Any]
     body: Mapping[str, Any]
     key: str
+    path: Mapping[str, Any]
     command_id: str
     body_hash: str
     correlation_id: str
@@ -46,8 +47,8 @@ class Route:
 
     *answer* serves it and may raise `Problem` or what `failures` knows; *problems* are
     the codes of its own. *returns* shows the answer's body, *status* and *gives* its
-    status and headers. *aggregate* says what the path's {id} names. *heeds* are request
-    headers. A body that holds no field may be left out.
+    status and headers. *aggregate* says what the path's {id} names, *parts* what its other
+    parts may be. *heeds* are request headers. A body that holds no field may be left out.
     """
 
     method: str
@@ -59,6 +60,7 @@ class Route:
     status: int = 200
     gives: tuple[str, ...] = ()
     aggregate: Aggregate | None = None
+    parts: Schema = field(default_factory=NoFields)
     query: Schema = field(default_factory=NoFields)
     body: Schema | None = None
     heeds: tuple[Header, ...] = ()

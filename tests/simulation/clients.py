@@ -5,7 +5,16 @@ from datetime import timedelta
 from random import Random
 from typing import Any, Literal
 
-from chalicelib.contexts.account.domain import Book, Booking, Close, Freeze, Open, Unfreeze, account
+from chalicelib.contexts.account.domain import (
+    Book,
+    Booking,
+    Close,
+    CloseStatement,
+    Freeze,
+    Open,
+    Unfreeze,
+    account,
+)
 from chalicelib.contexts.transfer.domain import Cancel, Order, Request, transfer
 from chalicelib.kernel import Aggregate, Refused
 from chalicelib.kernel.uuid7 import uuid7
@@ -59,7 +68,8 @@ class Client:
         """The client's life, as a task."""
         scheduler, random = self.world.scheduler, self.world.random
         for key in self.keys:
-            self._call(Open("Ada", "CZK", "current", random.choice([0, 300])), key)
+            email = random.choice([None, "ada@example.com"])
+            self._call(Open("Ada", "CZK", "current", random.choice([0, 300]), email), key)
         for _ in range(self.count):
             scheduler.sleep(random.choice(self.pauses))
             if random.random() < self.transfers:
@@ -173,7 +183,11 @@ def any_order(random: Random) -> Order:
 
 
 def any_command(random: Random, moods: float) -> Any:
-    """Bookings for the most part; *moods* is the share of changes to the account's state."""
+    """Bookings for the most part, and statements; *moods* is the share of changes to the
+    account's state.
+    """
+    if random.random() < 0.1:
+        return CloseStatement(f"2026-{random.randint(1, 12):02}-28")
     if random.random() < moods:
         return random.choice([Freeze(), Freeze(), Unfreeze(), Unfreeze(), Unfreeze(), Close()])
     return Book(

@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any, Protocol
 
 from chalicelib.contexts.account.domain import Credited, account
+from chalicelib.contexts.registry import AGGREGATES
 from chalicelib.kernel import LANES, Commit, Row, lane_of
 from chalicelib.kernel.commit import canonical
 from chalicelib.projection.fold import Folding, category_of
@@ -53,6 +54,7 @@ def violations(world: Site, calls: Sequence[Call]) -> list[str]:
         *registry_differs(world, commits),
         *something_is_missing(world, commits),
         *rules_are_broken(world),
+        *epochs_are_wrong(world),
         *clients_were_told_wrong(world, calls),
         *rows_differ(world),
         *rows_were_wrong_on_the_way(world),
@@ -152,6 +154,24 @@ def rules_are_broken(world: Site) -> Iterator[str]:
 def is_refund(event: Any) -> bool:
     """What no account refuses, closed or not."""
     return isinstance(event, Credited) and event.operation == "transfer-back"
+
+
+def epochs_are_wrong(world: Site) -> Iterator[str]:
+    """An epoch begins where the state is carried forward, and nowhere else; a fold of it
+    alone is the whole state.
+    """
+    for aggregate_id, _ in world.log.registry():
+        aggregate = AGGREGATES[category_of(aggregate_id)]
+        decider, codec = aggregate.decider, aggregate.codec
+        state, live = decider.initial, decider.initial
+        epoch, start = 1, 1
+        for commit in world.events.range(aggregate_id, 1, 10**6):
+            events = [codec.decode(event) for event in commit.events]
+            if aggregate.begins_epoch(events):
+                epoch, start, live = epoch + 1, commit.version, decider.initial
+            state, live = decider.fold(events, state), decider.fold(events, live)
+            if (commit.epoch, commit.epoch_start) != (epoch, start) or live != state:
+                yield f"{aggregate_id} {commit.version} is in no right epoch"
 
 
 def clients_were_told_wrong(world: Site, calls: Sequence[Call]) -> Iterator[str]:

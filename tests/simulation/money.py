@@ -3,8 +3,10 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from chalicelib.contexts.account.domain import Credited, Debited, account
+from chalicelib.contexts.account.domain import Credited, Debited, StatementClosed, account
+from chalicelib.contexts.registry import AGGREGATES
 from chalicelib.contexts.transfer.domain import Completed, Order, Requested, Transfer, transfer
 from chalicelib.kernel import LANES, AggregateId, Commit, Email
 from chalicelib.projection.fold import category_of
@@ -115,10 +117,10 @@ def effects_are_wrong(world: World, commits: Sequence[Commit]) -> Iterator[str]:
     """Each e-mail is in the ledger once, done, and was there before it was sent."""
     due: dict[EffectPlace, str] = {}
     for position, commit in enumerate(commits):
-        if category_of(commit.aggregate_id) == transfer.category:
-            for event in map(transfer.codec.decode, commit.events):
-                if isinstance(event, Completed) and event.order.notify:
-                    due[EffectPlace("notify", position, 0)] = event.order.notify
+        codec = AGGREGATES[category_of(commit.aggregate_id)].codec
+        for event in map(codec.decode, commit.events):
+            if address := address_of(event):
+                due[EffectPlace("notify", position, 0)] = address
     held = {place: effect.effect["to"] for place, effect in world.effects.held.items()}
     if held != due:
         yield f"effects: {held} are recorded, {due} are due"
@@ -134,6 +136,16 @@ def effects_are_wrong(world: World, commits: Sequence[Commit]) -> Iterator[str]:
     may_double = sum(faults[f] for f in ("crash", "zombie", "fail_before", "fail_after"))
     if sent.total() - texts.total() > may_double:
         yield f"effects: {sent.total()} were sent for {texts.total()}"
+
+
+def address_of(event: Any) -> str | None:
+    """Who is to be told of an event."""
+    match event:
+        case Completed(order):
+            return order.notify
+        case StatementClosed(email=address):
+            return address
+    return None
 
 
 def policies_are_behind(world: World) -> Iterator[str]:
