@@ -2,10 +2,17 @@
 
 from chalicelib.contexts.account import domain as account_domain
 from chalicelib.contexts.account import views as account_views
+from chalicelib.contexts.transfer import domain as transfer_domain
+from chalicelib.contexts.transfer import policies as transfer_policies
+from chalicelib.contexts.transfer import views as transfer_views
 from chalicelib.kernel import Aggregate, Policy, View
 
 AGGREGATES: dict[str, Aggregate] = {
-    aggregate.category: aggregate for aggregate in (account_domain.account,)
+    aggregate.category: aggregate
+    for aggregate in (
+        account_domain.account,
+        transfer_domain.transfer,
+    )
 }
 
 VIEWS: dict[str, View] = {
@@ -16,7 +23,16 @@ VIEWS: dict[str, View] = {
         account_views.bookings,
         account_views.statements,
         account_views.totals,
+        transfer_views.transfers,
+        transfer_views.traces,
     )
 }
 
-POLICIES: dict[str, Policy] = {}
+POLICIES: dict[str, Policy] = {
+    policy.name: policy
+    for policy in (
+        transfer_policies.debit_source,
+        transfer_policies.credit_target,
+        transfer_policies.refund_source,
+    )
+}

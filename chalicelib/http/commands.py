@@ -49,13 +49,30 @@ class Takes(NamedTuple):
     check: Callable[[Call], None] = lambda _call: None
 
 
-def opening_route(aggregate: Aggregate, path: str, takes: Takes, returns: Schema) -> Route:
-    """POST *path* opens an aggregate; its id is the body's, or made of the key."""
+def nothing(_call: Call) -> Mapping[str, Any]:
+    """What the server adds to most bodies."""
+    return {}
+
+
+def opening_route(
+    aggregate: Aggregate,
+    path: str,
+    takes: Takes,
+    returns: Schema,
+    status: int = 201,
+    adds: Callable[[Call], Mapping[str, Any]] = nothing,
+) -> Route:
+    """POST *path* opens an aggregate; its id is the body's, or made of the key.
+
+    *status* is 202 where opening it only begins what the client asked for. *adds* gives
+    what the command needs beside the body, such as times.
+    """
 
     def answer(call: Call) -> Answer:
         id_field = f"{aggregate.category}_id"
         key = call.body.get(id_field) or derived_id(f"POST {path}", call)
-        return execute(call, aggregate, key, takes.command(call.body), opens=True)
+        command = takes.command({**call.body, **adds(call)})
+        return execute(call, aggregate, key, command, opens=True)
 
     return Route(
         "POST",
@@ -64,7 +81,7 @@ def opening_route(aggregate: Aggregate, path: str, takes: Takes, returns: Schema
         takes.summary,
         answer,
         returns,
-        status=201,
+        status=status,
         gives=_GIVEN,
         body=takes.body,
         heeds=_HEEDED,
@@ -132,7 +149,7 @@ def execute(
     return Answer(
         {f"{aggregate.category}Id": key, "version": version},
         {"ETag": etag(version), "Location": location(call.route, key)},
-        201 if opens else 200,
+        call.route.status,
     )
 
 

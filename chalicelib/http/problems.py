@@ -55,6 +55,12 @@ PROBLEMS: dict[str, Kind] = {
     "currency-mismatch": Kind(409, "Money stays in the account's currency"),
     "insufficient-funds": Kind(409, "The debit goes beyond balance and credit limit"),
     "balance-out-of-range": Kind(409, "The balance would be too large to keep"),
+    # transfers
+    "transfer-missing": Kind(404, "There is no such transfer"),
+    "transfer-exists": Kind(409, "There is a transfer of this id already"),
+    "same-account": Kind(409, "A transfer needs two accounts"),
+    "transfer-under-way": Kind(409, "The money has left the source already"),
+    "transfer-ended": Kind(409, "The transfer has ended"),
     # ourselves
     "internal-error": Kind(500, "Something went wrong on our side"),
 }

@@ -49,6 +49,8 @@ def fits(row: Row, condition: Mapping[str, Any]) -> bool:
     match condition:
         case {"term": term}:
             return all(row[name] == value for name, value in term.items())
+        case {"bool": {"should": conditions}}:
+            return any(fits(row, one) for one in conditions)
         case {"range": {"valueDate": bounds}}:
             return within(row["valueDate"], bounds)
         case {"range": {"amount": bounds}}:
