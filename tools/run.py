@@ -31,6 +31,11 @@ class Local:
     cloud: Cloud
     engines: tuple[Engine, ...]
 
+    @property
+    def functions_of(self) -> int | None:
+        """The process under which the engine of the functions runs."""
+        return self.engines[-1].process
+
 
 @contextmanager
 def local(
