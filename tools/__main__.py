@@ -71,6 +71,12 @@ def leftfold() -> None:
 @click.option("--search-port", default=9201, help="Port of OpenSearch, 9201 to 9299.")
 @click.option("--accounts", type=click.IntRange(1), help="Import only the first N accounts.")
 @click.option(
+    "--statements",
+    type=click.IntRange(0),
+    default=100,
+    help="Close a statement at each month's end for the first N accounts.",
+)
+@click.option(
     "--file",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     default=BANK_FILE,
@@ -78,7 +84,13 @@ def leftfold() -> None:
     help="Bank file to import.",
 )
 def run_command(
-    *, once: bool, port: int, search_port: int, accounts: int | None, file: Path
+    *,
+    once: bool,
+    port: int,
+    search_port: int,
+    accounts: int | None,
+    statements: int,
+    file: Path,
 ) -> None:
     """Run Leftfold on this machine.
 
@@ -86,7 +98,7 @@ def run_command(
     every balance and the totals with the bank's, and serves until Ctrl-C, which stops
     everything.
     """
-    if not run(file, accounts, port, search_port, once=once):
+    if not run(file, accounts, statements, port, search_port, once=once):
         sys.exit(1)
 
 
@@ -134,10 +146,15 @@ def deploy_command(stage: str, stack: str, alarm_topic: str, endpoint_url: str |
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @click.option("--url", help="The API; without it, that of the newest deployment.")
 @click.option("--accounts", type=click.IntRange(1), help="Import only the first N accounts.")
-@click.option("--statements", is_flag=True, help="Close a statement at each month's end.")
+@click.option(
+    "--statements",
+    type=click.IntRange(0),
+    default=0,
+    help="Close a statement at each month's end for the first N accounts.",
+)
 @currency_option
 def import_command(
-    *, file: Path, url: str | None, accounts: int | None, statements: bool, currency: str
+    *, file: Path, url: str | None, accounts: int | None, statements: int, currency: str
 ) -> None:
     """Import a bank's CSV file over HTTP and compare the balances.
 

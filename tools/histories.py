@@ -102,21 +102,18 @@ def last_day(month: str) -> str:
 
 
 def histories(
-    lines: Sequence[Line], currency: str, *, statements: bool = False
+    lines: Sequence[Line], currency: str, *, statements: int = 0
 ) -> tuple[list[History], list[Rejected]]:
     """The histories by account, and the lines that do not follow from those before them.
 
     A line is held against the balance that the bank stated before it, so that a rejected
-    one does not take those after it along. With *statements*, every month is closed, up
-    to the last one of the file.
+    one does not take those after it along. Of the first *statements* accounts every month
+    is closed, up to the last one of the file.
     """
     found: dict[str, History] = {}
     rejected: list[Rejected] = []
-    until = max((line.day[:7] for line in lines), default=None) if statements else None
     for line in lines:
-        history = found.setdefault(
-            line.account, History(line.account, currency, statements_until=until)
-        )
+        history = found.setdefault(line.account, History(line.account, currency))
         would = history.stated + line.change
         if would == line.balance_after:
             history.lines.append(line)
@@ -125,7 +122,10 @@ def histories(
             reason = f"balance_after {says} does not follow: {had} becomes {Money(would, currency)}"
             rejected.append(Rejected(line.number, reason))
         history.stated = line.balance_after
-    return [history for history in found.values() if history.lines], rejected
+    kept = [history for history in found.values() if history.lines]
+    for history in kept[:statements]:
+        history.statements_until = max(line.day[:7] for line in lines)
+    return kept, rejected
 
 
 def differing_alone(history: History) -> list[Line]:

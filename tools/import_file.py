@@ -33,13 +33,14 @@ def import_file(
     currency: str,
     limit: int | None = None,
     *,
-    statements: bool = False,
+    statements: int = 0,
     fresh: bool = False,
 ) -> bool:
     """Imports the file's first *limit* accounts and checks them; True if all went well.
 
-    With *statements*, one is closed at the end of each month. In a *fresh* deployment the
-    totals of the whole bank must be the file's as well. Raises FileError and ApiError.
+    Of the first *statements* accounts one is closed at the end of each month. In a *fresh*
+    deployment the totals of the whole bank must be the file's as well. Raises FileError
+    and ApiError.
     """
     lines, rejected = read(path, currency)
     found, not_following = histories(lines, currency, statements=statements)

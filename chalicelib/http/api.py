@@ -5,7 +5,15 @@ from collections.abc import Callable
 from chalice.app import Blueprint, Response
 from marshmallow import INCLUDE, Schema
 
-from chalicelib.http import accounts, bookings, health, history, statements, totals, transfers
+from chalicelib.http import (
+    accounts,
+    bookings,
+    health,
+    history,
+    statements,
+    totals,
+    transfers,
+)
 from chalicelib.http.respond import respond
 from chalicelib.http.routes import Answer, Call, Route
 from chalicelib.http.unserved import METHODS, PATHS, unserved

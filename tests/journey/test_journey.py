@@ -38,7 +38,16 @@ def import_some(running: Local) -> Result:
     file, accounts = str(BANK_FILE), str(ACCOUNTS)
     return CliRunner().invoke(
         leftfold,
-        ["import", file, "--url", running.deployed.url, "--accounts", accounts, "--statements"],
+        [
+            "import",
+            file,
+            "--url",
+            running.deployed.url,
+            "--accounts",
+            accounts,
+            "--statements",
+            accounts,
+        ],
     )
 
 

@@ -120,7 +120,7 @@ def test_months_without_rows_are_closed_too() -> None:
         Line(3, "t3", "a", "2020-01-01", "credit", 7, 12),
         Line(4, "t4", "b", "2020-02-03", "credit", 1, 1),
     ]
-    (a, b), _ = histories(rows, "CZK", statements=True)
+    (a, b), _ = histories(rows, "CZK", statements=9)
 
     def told(history: History) -> list[tuple[int, str | None, int, int]]:
         return [(len(p.lines), p.through, p.opening, p.closing) for p in history.periods()]

@@ -15,7 +15,7 @@ from tools.importing import Import, import_all
 ROWS = [*credits_of("a", 2 * BATCH + 1), *credits_of("b", 3), *credits_of("c", 1)]
 
 
-def imported(api: Api, path: Path, workers: int = 8, *, statements: bool = False) -> Import:
+def imported(api: Api, path: Path, workers: int = 8, *, statements: int = 0) -> Import:
     lines, _ = read(path, "CZK")
     found, _ = histories(lines, "CZK", statements=statements)
     return import_all(api, found, lambda *_: None, workers)
@@ -199,7 +199,7 @@ MONTHS = [
 
 def test_each_months_statement_has_the_banks_balances(bank: Bank, tmp_path: Path) -> None:
     api = api_to(bank)
-    done = imported(api, bank_file(tmp_path, *MONTHS), statements=True)
+    done = imported(api, bank_file(tmp_path, *MONTHS), statements=9)
 
     assert done.rejected == []
     assert [account.version for account in done.accounts] == [1 + 2 + 3, 1 + 1 + 2]
@@ -208,7 +208,7 @@ def test_each_months_statement_has_the_banks_balances(bank: Bank, tmp_path: Path
 
 def test_a_statement_that_is_not_as_the_bank_says_is_found(bank: Bank, tmp_path: Path) -> None:
     api = api_to(bank)
-    done = imported(api, bank_file(tmp_path, *MONTHS), statements=True)
+    done = imported(api, bank_file(tmp_path, *MONTHS), statements=9)
     done.accounts[0].closed[1] = done.accounts[0].closed[1]._replace(opening=499)
 
     assert wrong_statements(api, done.accounts) == [
@@ -222,9 +222,9 @@ def test_an_import_with_statements_that_was_cut_off_is_finished_by_the_next(
 ) -> None:
     path = bank_file(tmp_path, *MONTHS)
     with pytest.raises(ApiError):
-        imported(api_to(bank, loses=lambda sent: sent >= last), path, 1, statements=True)
+        imported(api_to(bank, loses=lambda sent: sent >= last), path, 1, statements=9)
 
-    done = imported(api_to(bank), path, statements=True)
+    done = imported(api_to(bank), path, statements=9)
 
     assert done.rejected == []
     assert bank.written() == 6 + 4
@@ -237,14 +237,14 @@ def test_statements_cannot_be_closed_behind_an_import_without_them(
     path = bank_file(tmp_path, *MONTHS)
     imported(api_to(bank), path)
 
-    done = imported(api_to(bank), path, statements=True)
+    done = imported(api_to(bank), path, statements=9)
 
     assert "not where this file leads" in done.rejected[0].reason
 
 
 def test_the_events_of_an_account_are_the_rows_in_order(bank: Bank, tmp_path: Path) -> None:
     api = api_to(bank)
-    done = imported(api, bank_file(tmp_path, *ROWS), statements=True)
+    done = imported(api, bank_file(tmp_path, *ROWS), statements=9)
     assert wrong_histories(api, done.accounts) == []
 
     done.accounts[0].booked.reverse()
