@@ -31,13 +31,23 @@ class Timekeeper:
     clock: Callable[[], datetime]
 
     def run(self) -> int:
-        """How many commands were sent. Raises `Unavailable`: the next run goes on."""
+        """How many commands were sent.
+
+        What fails of one keeps no other from being sent; it is raised at the end, and the
+        next run tries again.
+        """
         sent = 0
+        errors: list[Exception] = []
         for deadline in self.deadlines:
             for row in self.find(deadline.view.name, self.clock(), AT_ONCE):
-                with suppress(Refused):
-                    self.handler.execute(request_of(deadline, row))
-                sent += 1
+                try:
+                    with suppress(Refused):
+                        self.handler.execute(request_of(deadline, row))
+                    sent += 1
+                except Exception as error:  # noqa: BLE001 - raised below
+                    errors.append(error)
+        if errors:
+            raise ExceptionGroup("not all could be told of their deadlines", errors)
         return sent
 
 

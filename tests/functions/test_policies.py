@@ -116,6 +116,20 @@ def test_a_transfer_that_has_moved_on_is_left_alone(bank: Bank) -> None:
     assert names(bank, "main/transfer-t")[-1] == "source-debited"
 
 
+def test_one_that_cannot_be_told_keeps_no_other_from_it(bank: Bank) -> None:
+    later = "2026-01-01T00:10:01.000Z"
+    writer(bank).do(Request(ORDER, later), "u", aggregate=transfer)
+    bank.clock.forward(minutes=11)
+    bank.settle()
+    events: Any = bank.events
+    broken = events._streams["main/transfer-t"]
+    broken[3] = broken.pop(1)._replace(version=3)
+    with pytest.raises(ExceptionGroup) as raised:
+        functions.deadlines(SCHEDULED, Context())
+    assert len(raised.value.exceptions) == 1
+    assert names(bank, "main/transfer-u")[-1] == "transfer-expired"
+
+
 def test_deadlines_have_search_views_with_a_date() -> None:
     for deadline in DEADLINES.values():
         assert deadline.view.store == "search"

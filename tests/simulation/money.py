@@ -36,6 +36,7 @@ def money_is_wrong(world: World) -> Iterator[str]:
     commits = [c for block in world.log.blocks(0) for c in block.commits]
     yield from money_appears(commits)
     yield from transfers_are_wrong(commits)
+    yield from answers_are_late(world)
     yield from effects_are_wrong(world, commits)
     yield from policies_are_behind(world)
     yield from replay_acts(world)
@@ -82,6 +83,25 @@ def transfers_are_wrong(commits: Sequence[Commit]) -> Iterator[str]:
             yield f"transfer {key}: is {stage}, but moved {leg.booked}"
         if any(number > 1 for number in leg.answered.values()):
             yield f"transfer {key}: was answered twice: {leg.answered}"
+
+
+def answers_are_late(world: World) -> Iterator[str]:
+    """A command was awaited when it was taken; a refusal stood when it was recorded."""
+    awaits = {f"policy:{policy.name}": policy.awaits for policy in POLICIES}
+    states: dict[str, Transfer] = defaultdict(Transfer)
+    versions: Counter[str] = Counter()
+    for commit in world.appended:
+        stream, awaited = commit.aggregate_id, awaits.get(commit.actor)
+        if category_of(stream) == transfer.category:
+            events = map(transfer.codec.decode, commit.events)
+            states[stream] = transfer.decider.fold(events, states[stream])
+            if {"debit-refused", "credit-refused"} & {event.name for event in commit.events}:
+                for target, version in commit.deps:
+                    if versions[target] != version:
+                        yield f"answer: {stream} was refused at {version} of {target}, which moved"
+        elif awaited and not awaited(states[commit.deps[0][0]], None):
+            yield f"answer: {commit.deps[0][0]} did not await version {commit.version} of {stream}"
+        versions[stream] = commit.version
 
 
 def take(legs: dict[str, Legs], commit: Commit) -> None:

@@ -289,10 +289,10 @@ MUTANTS = {
     ),
     "no command id": Mutant("transfer ", names=((Cause, "command_id", any_command_id),)),
     "a command taken though its process has moved": Mutant(
-        "transfer ", Parts(acting=ActingOnAnyState, hurries=True)
+        "answer: ", Parts(acting=ActingOnAnyState), first=74
     ),
     "a refusal recorded though what refused has moved": Mutant(
-        "transfer ", Parts(acting=RefusingOnAnyState, hurries=True)
+        "answer: ", Parts(acting=RefusingOnAnyState)
     ),
     "a step that is awaited no more passed without a look at its target": Mutant(
         "transfer ", Parts(hurries=True), ((CommandHandler, "taken", lambda *_: None),)

@@ -98,6 +98,7 @@ class World:
     idle_relays: list[Relay] = field(default_factory=list)
     stream_records: list[Commit] = field(default_factory=list)
     bus_records: dict[str, list[LaneRecord]] = field(default_factory=dict)
+    appended: list[Commit] = field(default_factory=list)
     transfers: int = 0
     unplanned: list[Email] = field(default_factory=list)
     invocations: int = 0
@@ -246,7 +247,13 @@ class World:
 
     def start_deadlines(self, after: float = 0.0) -> None:
         """Invokes the function that tells transfers of their deadlines."""
-        self._invoke("deadlines", lambda: self.timekeeper().run(), after=after)
+        self._invoke("deadlines", self._tell_of_deadlines, after=after)
+
+    def _tell_of_deadlines(self) -> None:
+        try:
+            self.timekeeper().run()
+        except* (Unavailable, ContentionError):
+            pass
 
     def start_redrive(self, view: str, aggregate_id: str, after: float = 0.0) -> None:
         """A person redrives a stream that may be parked."""
@@ -335,6 +342,7 @@ class World:
 
     def _after_commit(self, name: str, args: tuple[Any, ...], answer: Any) -> None:
         if name == "append" and answer is None:
+            self.appended.append(args[0])
             self._deliver([args[0]], self.stream_records, self.start_relay)
 
     def _after_block(self, name: str, _args: tuple[Any, ...], answer: Any) -> None:
