@@ -86,10 +86,14 @@ def transfers_are_wrong(commits: Sequence[Commit]) -> Iterator[str]:
 
 
 def answers_are_late(world: World) -> Iterator[str]:
-    """A command was awaited when it was taken; a refusal stood when it was recorded."""
+    """A command was awaited when it was taken, and was recorded before its step was passed;
+    a refusal stood when it was recorded.
+    """
     awaits = {f"policy:{policy.name}": policy.awaits for policy in POLICIES}
     states: dict[str, Transfer] = defaultdict(Transfer)
     versions: Counter[str] = Counter()
+    if world.unanswered:
+        yield f"answer: passed, taken and not recorded: {world.unanswered}"
     for commit in world.appended:
         stream, awaited = commit.aggregate_id, awaits.get(commit.actor)
         if category_of(stream) == transfer.category:

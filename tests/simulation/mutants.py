@@ -295,7 +295,10 @@ MUTANTS = {
         "answer: ", Parts(acting=RefusingOnAnyState)
     ),
     "a step that is awaited no more passed without a look at its target": Mutant(
-        "transfer ", Parts(hurries=True), ((CommandHandler, "taken", lambda *_: None),)
+        "answer: passed",
+        Parts(hurries=True),
+        ((CommandHandler, "taken", lambda *_: None),),
+        first=31,
     ),
     "a checkpoint moved before a policy acts": Mutant(
         "transfer ", Parts(policy=RunnerThatMovesFirst)

@@ -21,10 +21,11 @@ from chalicelib.kernel import (
     Recorded,
     Row,
     View,
+    lane_of,
 )
-from chalicelib.projection.acting import Acting
+from chalicelib.projection.acting import Acting, Cause
 from chalicelib.projection.deadlines import Timekeeper
-from chalicelib.projection.fold import PoisonError
+from chalicelib.projection.fold import PoisonError, category_of
 from chalicelib.projection.mailing import MemoryMailer
 from chalicelib.projection.memory import MemoryRows
 from chalicelib.projection.ordered import OrderedRunner, ViewStoppedError
@@ -99,6 +100,7 @@ class World:
     stream_records: list[Commit] = field(default_factory=list)
     bus_records: dict[str, list[LaneRecord]] = field(default_factory=dict)
     appended: list[Commit] = field(default_factory=list)
+    unanswered: list[str] = field(default_factory=list)
     transfers: int = 0
     unplanned: list[Email] = field(default_factory=list)
     invocations: int = 0
@@ -354,6 +356,27 @@ class World:
         if name == "move" and answer:
             reader, slot, _, new = args
             self.moved.setdefault((reader, slot), []).append(new)
+            if reader in self.policies:
+                self._look_at_passed(reader, slot, *args[2:])
+
+    def _look_at_passed(self, policy: str, lane: int, old: int, new: int) -> None:
+        """Notes a step that a policy has passed, whose command was taken and is not recorded."""
+        known = {commit.command_id for commit in self.appended}
+        heard = {aggregate.category for aggregate in self.policies[policy].hears}
+        for block in self.log.blocks(old + 1):
+            for position, commit in enumerate(block.commits, block.first_position):
+                of_lane = old < position <= new and lane_of(commit.aggregate_id) == lane
+                if not of_lane or category_of(commit.aggregate_id) not in heard:
+                    continue
+                taken, recorded = (
+                    Cause(Recorded("", 0, 0, "", position, None), commit, 0).command_id(
+                        policy, what
+                    )
+                    for what in ("command", "accepted")
+                )
+                parked = self.parking.find(policy, [commit.aggregate_id])
+                if taken in known and recorded not in known and not parked:
+                    self.unanswered.append(f"{policy} {commit.aggregate_id} {commit.version}")
 
     def _after_park(self, name: str, args: tuple[Any, ...], answer: Any) -> None:
         """People mend what parked a stream, after a while, and redrive it."""
