@@ -23,6 +23,7 @@ VIEWS: dict[str, View] = {
         account_views.balances,
         account_views.ranking,
         account_views.bookings,
+        account_views.statements,
         account_views.totals,
         transfer_views.transfers,
         transfer_views.traces,
