@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import click
 
 from chalicelib.store.ports import Unavailable
-from tools import resources
+from tools import event_model, resources
 from tools.api import ApiError
 from tools.bank_file import FileError
 from tools.bootstrap import ROOT
@@ -115,6 +115,17 @@ def resources_command() -> None:
     registry, the app's functions and infra/base.json. Run it after a change to these.
     """
     for path in resources.write(resources.wanted()):
+        console.print(f"made anew: {path}", soft_wrap=True)
+
+
+@leftfold.command("event-model")
+def event_model_command() -> None:
+    """Draw what leads to what, and describe every event.
+
+    Writes docs/event-model.md, docs/event-model.svg and docs/asyncapi.json from the code of
+    the contexts. Run it after a change to commands, events, views or policies.
+    """
+    for path in event_model.write(event_model.files()):
         console.print(f"made anew: {path}", soft_wrap=True)
 
 
