@@ -74,8 +74,10 @@ class Model:
 
     @property
     def contexts(self) -> tuple[str, ...]:
-        parts = (*self.aggregates, *self.views, *self.policies)
-        return tuple(dict.fromkeys(part.context for part in parts))
+        held = [a.context for a in self.aggregates]
+        held += [v.context for v in self.views]
+        held += [p.context for p in self.policies]
+        return tuple(dict.fromkeys(held))
 
 
 def model_of(
