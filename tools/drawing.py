@@ -95,6 +95,8 @@ def context_lines(model: Model, context: str) -> Iterable[str]:
     """The commands, events, views and policies of one context."""
     for aggregate in of(model.aggregates, context):
         for command in aggregate.commands:
+            # Also one that is always refused, and leads to nothing.
+            yield node("command", aggregate.category, command.name)
             for event in command.events:
                 yield arrow(aggregate.category, command.name, event)
     for view in of(model.views, context):
