@@ -2,10 +2,15 @@
 
 from chalicelib.contexts.account import domain as account_domain
 from chalicelib.contexts.account import views as account_views
+from chalicelib.contexts.ledger import domain as ledger_domain
+from chalicelib.contexts.ledger import journal as ledger_journal
+from chalicelib.contexts.ledger import policies as ledger_policies
+from chalicelib.contexts.ledger import views as ledger_views
 from chalicelib.kernel import Aggregate, Policy, View
 
 AGGREGATES: dict[str, Aggregate] = {
-    aggregate.category: aggregate for aggregate in (account_domain.account,)
+    aggregate.category: aggregate
+    for aggregate in (account_domain.account, ledger_domain.ledger, ledger_journal.journal)
 }
 
 VIEWS: dict[str, View] = {
@@ -15,7 +20,12 @@ VIEWS: dict[str, View] = {
         account_views.ranking,
         account_views.bookings,
         account_views.totals,
+        ledger_views.ledgers,
+        ledger_views.trial_balance,
+        ledger_views.postings,
     )
 }
 
-POLICIES: dict[str, Policy] = {}
+POLICIES: dict[str, Policy] = {
+    policy.name: policy for policy in (ledger_policies.close_journals, ledger_policies.gather_year)
+}
