@@ -1,5 +1,6 @@
 """From a request to a `Call`: everything that can be checked before a route serves it."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
@@ -11,7 +12,7 @@ from chalicelib.http.body import escaped, parse
 from chalicelib.http.fields import KEY
 from chalicelib.http.headers import CORRELATION_ID, IDEMPOTENCY_KEY
 from chalicelib.http.problems import Problem
-from chalicelib.http.routes import Call, Route
+from chalicelib.http.routes import Call, Part, Route
 from chalicelib.kernel import Aggregate
 from chalicelib.store.handler import body_hash
 from chalicelib.wiring import Services
@@ -24,6 +25,7 @@ def accept(route: Route, request: Request, services: Services, correlation_id: s
     for header in (CORRELATION_ID, *route.heeds):
         header.read(request.headers)
     key = path_key(route.aggregate, request.uri_params)
+    parts = {part.name: path_part(part, request.uri_params) for part in route.parts}
     query = loaded_query(route.query, request.query_params)
     given = body_of(route, request)
     return Call(
@@ -33,6 +35,7 @@ def accept(route: Route, request: Request, services: Services, correlation_id: s
         query=query,
         body={} if route.body is None else loaded_body(route.body, given),
         key=key,
+        parts=parts,
         command_id=request.headers.get(IDEMPOTENCY_KEY.name) or services.new_id(),
         body_hash=body_hash(f"{route.method} {route.path}", given),
         correlation_id=correlation_id,
@@ -47,6 +50,14 @@ def path_key(aggregate: Aggregate | None, path: Mapping[str, str] | None) -> str
     if KEY.fullmatch(key) is None:
         raise Problem(f"{aggregate.category}-missing", "No id looks like this one.")
     return key
+
+
+def path_part(part: Part, path: Mapping[str, str] | None) -> str:
+    """What stands for a {name} in the path."""
+    given = unquote((path or {})[part.name])
+    if re.fullmatch(part.pattern, given) is None:
+        raise Problem(part.missing)
+    return given
 
 
 def body_of(route: Route, request: Request) -> Any:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from chalice.app import Blueprint, Response
 from marshmallow import INCLUDE, Schema
 
-from chalicelib.http import accounts, bookings, health, history, totals
+from chalicelib.http import accounts, bookings, health, history, ledgers, reports, totals
 from chalicelib.http.respond import respond
 from chalicelib.http.routes import Answer, Call, Route
 from chalicelib.http.unserved import METHODS, PATHS, unserved
@@ -23,6 +23,8 @@ ROUTES: tuple[Route, ...] = (
     *history.routes,
     *bookings.routes,
     *totals.routes,
+    *ledgers.routes,
+    *reports.routes,
     *health.routes,
     Route(
         "GET",

@@ -138,6 +138,14 @@ def parameters(route: Route) -> Iterator[Json]:
             "description": f"The id of the {route.aggregate.category}",
             "schema": {"type": "string", "pattern": KEY.pattern},
         }
+    for part in route.parts:
+        yield {
+            "in": "path",
+            "name": part.name,
+            "required": True,
+            "description": part.description,
+            "schema": {"type": "string", "pattern": part.pattern},
+        }
     yield {"in": "query", "schema": route.query}
     for header in (CORRELATION_ID, *route.heeds):
         yield {

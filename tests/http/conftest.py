@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chalicelib import wiring
-from chalicelib.contexts.registry import VIEWS
+from chalicelib.contexts.registry import AGGREGATES, VIEWS
 from chalicelib.kernel import Commit
 from chalicelib.projection.freshness import Freshness
 from chalicelib.relay.sequencer import Sequencer
@@ -26,6 +26,9 @@ from tests.http.samples import opening
 
 if TYPE_CHECKING:
     from chalicelib.projection.rows import RowStore
+
+
+FINGERPRINTS = dict.fromkeys(AGGREGATES, "fold-1")
 
 
 class Silent:
@@ -57,7 +60,8 @@ class Bank(Gateway):
             wiring.Services(
                 wiring.Settings({"LEFTFOLD_STACK": "test"}),
                 events=events,
-                handler=CommandHandler(events, {"account": "fold-1"}, self.clock, still),
+                handler=CommandHandler(events, FINGERPRINTS, self.clock, still),
+                fingerprints=FINGERPRINTS,
                 log=self.log,
                 checkpoints=self.checkpoints,
                 parking=self.parking,

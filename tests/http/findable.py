@@ -49,10 +49,8 @@ def fits(row: Row, condition: Mapping[str, Any]) -> bool:
     match condition:
         case {"term": term}:
             return all(row[name] == value for name, value in term.items())
-        case {"range": {"valueDate": bounds}}:
-            return within(row["valueDate"], bounds)
-        case {"range": {"amount": bounds}}:
-            return within(row["amount"], bounds)
+        case {"range": ranges}:
+            return all(within(row[name], bounds) for name, bounds in ranges.items())
         case {"multi_match": {"query": words, "fields": names, "operator": "and"}}:
             text = " ".join(row[name] or "" for name in names).lower().replace("-", " ")
             return all(word in text.split() for word in words.lower().split())

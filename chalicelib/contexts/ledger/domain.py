@@ -303,8 +303,7 @@ def check_chart(
     # Retained earnings may have a balance in each of them, too.
     balances = len(held_by) + len(set(held_by))
     size = sum(
-        len(account.code) + len(account.name or "") * 4 + 8 * len(account.currencies) + 60
-        for account in chart.values()
+        len(account.code) + len((account.name or "").encode()) + 60 for account in chart.values()
     )
     if balances > MOST_BALANCES or size > LARGEST_CHART:
         raise Refused("chart-full", balances=balances, size=size)
