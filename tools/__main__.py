@@ -10,6 +10,8 @@ import click
 from chalicelib.store.ports import Unavailable
 from tools.api import ApiError
 from tools.bank_file import FileError
+from tools.book import is_book
+from tools.book_import import import_book
 from tools.bootstrap import ROOT
 from tools.cloud import Cloud, DeployError
 from tools.current import Current, NoDeploymentError, recall, remember
@@ -135,15 +137,35 @@ def deploy_command(stage: str, stack: str, alarm_topic: str, endpoint_url: str |
 @click.option("--url", help="The API; without it, that of the newest deployment.")
 @click.option("--accounts", type=click.IntRange(1), help="Import only the first N accounts.")
 @currency_option
-def import_command(file: Path, url: str | None, accounts: int | None, currency: str) -> None:
-    """Import a bank's CSV file over HTTP and compare the balances.
+@click.option("--ledger", metavar="ID", help="The ledger that a book makes; needed for one.")
+@click.option(
+    "--journals", type=click.IntRange(1, 64), default=16, help="Of the ledger that a book makes."
+)
+def import_command(
+    file: Path,
+    url: str | None,
+    accounts: int | None,
+    currency: str,
+    ledger: str | None,
+    journals: int,
+) -> None:
+    """Import a bank's CSV file, or a Beancount book, over HTTP and compare the balances.
 
-    FILE is .csv or .csv.gz with the columns of examples/README.md. Rejected lines are
+    FILE is .csv with the columns of examples/README.md: its accounts are opened and booked.
+    Or it is .beancount: its entries are posted to a ledger, and each year but the last is
+    closed and compared with what Beancount says. Both may be gzipped. What is rejected is
     listed, the rest is imported. May be stopped and run again: nothing is booked twice.
-    Exits with 1 if a line was rejected or a balance differs.
+    Exits with 1 if anything was rejected or a balance differs.
     """
     try:
-        if not import_file(url or recall().url, file, currency, accounts):
+        where = url or recall().url
+        if not is_book(file):
+            agrees = import_file(where, file, currency, accounts)
+        elif ledger is None:
+            raise click.UsageError("a book needs --ledger, the id of the ledger to make")
+        else:
+            agrees = import_book(where, file, ledger, journals)
+        if not agrees:
             sys.exit(1)
     except KeyboardInterrupt:
         errors.print("stopped; run it again to go on: nothing is booked twice")

@@ -16,7 +16,7 @@ DECIMAL = Fullmatch(
     reason='must be a plain decimal like "700.00"',
 )
 COMMODITY = Fullmatch(
-    r"^[A-Z][A-Z0-9'._-]{0,22}[A-Z0-9]$", reason="must be a commodity's code like USD"
+    r"^[A-Z]([A-Z0-9'._-]{0,22}[A-Z0-9])?$", reason="must be a commodity's code like USD"
 )
 
 

@@ -22,6 +22,7 @@ from chalicelib.contexts.ledger.journal import (
     EntryPosted,
     PostEntry,
     Posting,
+    TurnDown,
     journal,
     journal_key,
     undone,
@@ -262,35 +263,31 @@ def extend_command(body: Mapping[str, Any]) -> ExtendChart:
 
 def post_entry(call: Call) -> Answer:
     """Takes an entry into the journal that its command's id leads to, in every attempt."""
+    digest = int.from_bytes(sha256(call.command_id.encode()).digest()[:8])
 
-    def made(state: Ledger) -> tuple[int, PostEntry]:
-        command = PostEntry(
+    def made(state: Ledger) -> PostEntry:
+        return PostEntry(
             call.body["date"],
             call.body["narration"],
             postings_of(call.body["postings"], state),
             call.body.get("payee"),
         )
-        check(command, state)
-        digest = sha256(call.command_id.encode()).digest()
-        return int.from_bytes(digest[:8]) % state.journals, command
 
-    return take_entry(call, made)
+    return take_entry(call, made, lambda state: digest % state.journals)
 
 
 def reverse_entry(call: Call) -> Answer:
     """Takes the opposite of an entry into the entry's own journal, which refuses a second."""
     number, version, entry, _ = entry_of(call)
 
-    def made(state: Ledger) -> tuple[int, PostEntry]:
-        command = undone(entry, call.body["date"], call.body["narration"], version)
-        check(command, state)
-        return number, command
-
-    return take_entry(call, made)
+    command = undone(entry, call.body["date"], call.body["narration"], version)
+    return take_entry(call, lambda _: command, lambda _: number)
 
 
-def take_entry(call: Call, made: Callable[[Ledger], tuple[int, PostEntry]]) -> Answer:
-    """Posts what *made* makes of the ledger's state, as (journal, command).
+def take_entry(
+    call: Call, made: Callable[[Ledger], PostEntry], number_of: Callable[[Ledger], int]
+) -> Answer:
+    """Posts what *made* makes of the ledger's state into the journal *number_of* leads to.
 
     A ledger never takes back what it allows of a year that is open, and that a year is not
     closed is the journal's to know: so a state from an earlier request will do, and only a
@@ -298,11 +295,16 @@ def take_entry(call: Call, made: Callable[[Ledger], tuple[int, PostEntry]]) -> A
     """
     states, stream = call.services.states, ledger.stream(call.key)
     read = states.known(ledger, stream)
+    command: PostEntry | TurnDown
     try:
-        number, command = made(read.state)
+        command = allowed_by(read.state, made)
     except (Problem, Refused):
         read = states.newest(ledger, stream)
-        number, command = made(read.state)
+        try:
+            command = allowed_by(read.state, made)
+        except Refused as refusal:
+            command = TurnDown(refusal.code, refusal.facts)
+    number = number_of(read.state)
     try:
         target = journal_key(call.key, number)
         request = request_of(call, journal, target, command, deps=((stream, read.version),))
@@ -316,16 +318,18 @@ def take_entry(call: Call, made: Callable[[Ledger], tuple[int, PostEntry]]) -> A
     )
 
 
-def check(command: PostEntry, state: Ledger) -> None:
-    """Refuses what the ledger does not allow."""
+def allowed_by(state: Ledger, made: Callable[[Ledger], PostEntry]) -> PostEntry:
+    """The command that *made* makes; raises `Refused` or `Problem` if *state* is against it."""
+    if state.status == "missing":
+        raise Problem("ledger-missing")
+    command = made(state)
     booked = ((posting.account, posting.currency) for posting in command.postings)
     check_entry(command.date, booked, state)
+    return command
 
 
 def postings_of(given: list[Mapping[str, Any]], state: Ledger) -> tuple[Posting, ...]:
     """The postings of a body, in minor units."""
-    if state.status == "missing":
-        raise Problem("ledger-missing")
     made = []
     for index, posting in enumerate(given):
         currency = posting["amount"]["currency"]

@@ -340,8 +340,6 @@ def check_entry(day: str, booked: Iterable[tuple[str, str]], ledger: Ledger) -> 
     accounts and commodities. What a ledger allows, it allows as long as the year is open:
     a state that others have left behind may be asked.
     """
-    if ledger.status == "missing":
-        raise Refused("ledger-missing")
     check_open(int(day[:4]), ledger)
     for posting, (code, currency) in enumerate(booked):
         account = ledger.accounts.get(code)

@@ -7,6 +7,7 @@ entries of that year, and what it held of it goes to the ledger.
 """
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from chalicelib.contexts.ledger.balances import Balances, plus, sums
 from chalicelib.kernel import Aggregate, Codec, Decider, Refused
@@ -35,6 +36,16 @@ class PostEntry:
     postings: tuple[Posting, ...]
     payee: str | None = None
     reverses: int | None = None
+
+
+@dataclass(frozen=True)
+class TurnDown:
+    """An entry that the ledger refuses, with the reason; only its journal can tell whether it
+    was taken when it came first.
+    """
+
+    code: str
+    facts: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -68,7 +79,7 @@ class JournalCarriedForward:
     reversed: tuple[int, ...]
 
 
-Command = PostEntry | CloseJournalYear
+Command = PostEntry | TurnDown | CloseJournalYear
 Event = EntryPosted | JournalYearClosed | JournalCarriedForward
 
 # Names and versions are the storage format: add to this table, never edit it.
@@ -103,6 +114,8 @@ def decide(command: Command, journal: Journal) -> list[Event]:
             if reverses is not None and len(journal.reversed) == MOST_REVERSED:
                 raise Refused("journal-full")
             return [EntryPosted(date, narration, postings, payee, reverses)]
+        case TurnDown(code, facts):
+            raise Refused(code, **facts)
         case CloseJournalYear(year):
             if year <= journal.closed_through:
                 raise Refused("year-closed", year=year)
