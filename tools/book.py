@@ -116,8 +116,10 @@ def read_book(path: Path) -> Book:
     """
     from beancount import loader
     from beancount.core import data
-    from beancount.parser import options as book_options
+    from beancount.parser import options as untyped
 
+    # The library has types, but not for its options.
+    book_options: Any = untyped
     if path.suffix == ".gz":
         entries, errors, options = loader.load_string(gzip.decompress(path.read_bytes()).decode())
     else:
