@@ -73,6 +73,12 @@ def leftfold() -> None:
 @click.option("--search-port", default=9201, help="Port of OpenSearch, 9201 to 9299.")
 @click.option("--accounts", type=click.IntRange(1), help="Import only the first N accounts.")
 @click.option(
+    "--statements",
+    type=click.IntRange(0),
+    default=100,
+    help="Close a statement at each month's end for the first N accounts.",
+)
+@click.option(
     "--file",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     default=BANK_FILE,
@@ -80,7 +86,13 @@ def leftfold() -> None:
     help="Bank file to import.",
 )
 def run_command(
-    *, once: bool, port: int, search_port: int, accounts: int | None, file: Path
+    *,
+    once: bool,
+    port: int,
+    search_port: int,
+    accounts: int | None,
+    statements: int,
+    file: Path,
 ) -> None:
     """Run Leftfold on this machine.
 
@@ -88,7 +100,7 @@ def run_command(
     every balance and the totals with the bank's, and serves until Ctrl-C, which stops
     everything.
     """
-    if not run(file, accounts, port, search_port, once=once):
+    if not run(file, accounts, statements, port, search_port, once=once):
         sys.exit(1)
 
 
@@ -136,15 +148,23 @@ def deploy_command(stage: str, stack: str, alarm_topic: str, endpoint_url: str |
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @click.option("--url", help="The API; without it, that of the newest deployment.")
 @click.option("--accounts", type=click.IntRange(1), help="Import only the first N accounts.")
+@click.option(
+    "--statements",
+    type=click.IntRange(0),
+    default=0,
+    help="Close a statement at each month's end for the first N accounts.",
+)
 @currency_option
 @click.option("--ledger", metavar="ID", help="The ledger that a book makes; needed for one.")
 @click.option(
     "--journals", type=click.IntRange(1, 64), default=16, help="Of the ledger that a book makes."
 )
-def import_command(
+def import_command(  # noqa: PLR0913 - one for each option
+    *,
     file: Path,
     url: str | None,
     accounts: int | None,
+    statements: int,
     currency: str,
     ledger: str | None,
     journals: int,
@@ -154,13 +174,14 @@ def import_command(
     FILE is .csv with the columns of examples/README.md: its accounts are opened and booked.
     Or it is .beancount: its entries are posted to a ledger, and each year but the last is
     closed and compared with what Beancount says. Both may be gzipped. What is rejected is
-    listed, the rest is imported. May be stopped and run again: nothing is booked twice.
+    listed, the rest is imported. May be stopped and run again, with the same options:
+    nothing is booked twice.
     Exits with 1 if anything was rejected or a balance differs.
     """
     try:
         where = url or recall().url
         if not is_book(file):
-            agrees = import_file(where, file, currency, accounts)
+            agrees = import_file(where, file, currency, accounts, statements=statements)
         elif ledger is None:
             raise click.UsageError("a book needs --ledger, the id of the ledger to make")
         else:

@@ -82,6 +82,67 @@ def check(
         return list(threads.map(one, imported))
 
 
+def wrong_statements(
+    api: Api, imported: Sequence[Imported], read: Callable[[], None] = lambda: None
+) -> list[str]:
+    """What is not as the bank's own balances have it: each statement of each account.
+
+    A statement's balances are held against `balance_after` of the rows; calls *read* after
+    each account.
+    """
+
+    def one(done: Imported) -> list[str]:
+        account, currency = done.history.account, done.history.currency
+        path = f"/accounts/{account}/statements"
+        shown = list(_items(api, path, {"limit": PAGE, "minVersion": done.version}))
+        held = [
+            (
+                item["through"],
+                _money_of(item["openingBalance"], currency),
+                _money_of(item["closingBalance"], currency),
+                item["bookingCount"],
+            )
+            for item in reversed(shown)
+        ]
+        wanted = [(p.through, p.opening, p.closing, len(p.lines)) for p in done.closed]
+        read()
+        if held == wanted:
+            return []
+        return [f"account {account}: {len(held)} statements differ from {len(wanted)} of the file"]
+
+    with ThreadPoolExecutor(WORKERS) as threads:
+        return [wrong for found in threads.map(one, imported) for wrong in found]
+
+
+def wrong_histories(
+    api: Api, imported: Sequence[Imported], read: Callable[[], None] = lambda: None
+) -> list[str]:
+    """The accounts whose events are not the rows that were booked, each once and in order.
+
+    Calls *read* after each account.
+    """
+    directions = {"account-credited": "credit", "account-debited": "debit"}
+
+    def one(done: Imported) -> list[str]:
+        account, currency = done.history.account, done.history.currency
+        shown = [
+            (
+                directions[event["name"]],
+                _money_of(event["body"]["amount"], currency),
+                event["body"]["valueDate"],
+            )
+            for event in _items(api, f"/accounts/{account}/events", {"limit": PAGE})
+            if event["name"] in directions
+        ]
+        read()
+        if shown == [(line.direction, line.amount, line.day) for line in done.booked]:
+            return []
+        return [f"account {account}: its events are not the {len(done.booked)} rows of the file"]
+
+    with ThreadPoolExecutor(WORKERS) as threads:
+        return [wrong for found in threads.map(one, imported) for wrong in found]
+
+
 def ranking(api: Api, currencies: set[str]) -> dict[str, int]:
     """The balance of every account in OpenSearch, page by page."""
     return {
@@ -119,4 +180,8 @@ def _items(api: Api, path: str, query: Mapping[str, Any]) -> Iterator[Any]:
 
 
 def _minor(shown: Mapping[str, Any], currency: str) -> int:
-    return Money.parse(shown["balance"]["amount"], currency).minor
+    return _money_of(shown["balance"], currency)
+
+
+def _money_of(shown: Mapping[str, str], currency: str) -> int:
+    return Money.parse(shown["amount"], currency).minor

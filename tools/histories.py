@@ -2,12 +2,13 @@
 
 import hashlib
 import json
+from calendar import monthrange
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import accumulate
-from typing import Any
+from itertools import accumulate, groupby
+from typing import Any, NamedTuple
 
 from chalicelib.contexts.account.domain import Account, Book, Booking, Open, account
 from chalicelib.contexts.money import Money
@@ -23,14 +24,35 @@ _OLDEST = datetime(2025, 1, 1, tzinfo=UTC)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+class Period(NamedTuple):
+    """Rows in order, and the last day of their month: None where no statement is closed.
+
+    *opening* and *closing* are the balances, by the rows, before and after them.
+    """
+
+    lines: Sequence[Line]
+    through: str | None
+    opening: int
+    closing: int
+
+    def batches(self) -> Iterator[Sequence[Line]]:
+        """The rows of each command."""
+        for start in range(0, len(self.lines), BATCH):
+            yield self.lines[start : start + BATCH]
+
+
 @dataclass
 class History:
-    """An account's rows in order. *stated* is the bank's own balance after the last of them."""
+    """An account's rows in order. *stated* is the bank's own balance after the last of them.
+
+    With *statements_until*, a month like "1994-03", each month up to it gets a statement.
+    """
 
     account: str
     currency: str
     lines: list[Line] = field(default_factory=list)
     stated: int = 0
+    statements_until: str | None = None
 
     @property
     def credit_limit(self) -> int:
@@ -49,17 +71,44 @@ class History:
             "creditLimit": _money(self.credit_limit, self.currency),
         }
 
-    def batches(self) -> Iterator[list[Line]]:
-        """The rows of each command."""
-        for start in range(0, len(self.lines), BATCH):
-            yield self.lines[start : start + BATCH]
+    def periods(self) -> Iterator[Period]:
+        """The rows month by month, those without rows too; or all in one."""
+        if self.statements_until is None:
+            yield Period(self.lines, None, 0, sum(line.change for line in self.lines))
+            return
+        by_month = {
+            month: list(rows) for month, rows in groupby(self.lines, lambda line: line.day[:7])
+        }
+        balance = 0
+        for month in months(self.lines[0].day[:7], self.statements_until):
+            rows = by_month.get(month, [])
+            closing = balance + sum(line.change for line in rows)
+            yield Period(rows, last_day(month), balance, closing)
+            balance = closing
 
 
-def histories(lines: Sequence[Line], currency: str) -> tuple[list[History], list[Rejected]]:
+def months(first: str, last: str) -> Iterator[str]:
+    """Months like "1993-12", one after the other."""
+    year, month = map(int, first.split("-"))
+    while (text := f"{year:04}-{month:02}") <= last:
+        yield text
+        year, month = (year + 1, 1) if month == 12 else (year, month + 1)
+
+
+def last_day(month: str) -> str:
+    """The last day of a month like "1993-12"."""
+    year, number = map(int, month.split("-"))
+    return f"{month}-{monthrange(year, number)[1]}"
+
+
+def histories(
+    lines: Sequence[Line], currency: str, *, statements: int = 0
+) -> tuple[list[History], list[Rejected]]:
     """The histories by account, and the lines that do not follow from those before them.
 
     A line is held against the balance that the bank stated before it, so that a rejected
-    one does not take those after it along.
+    one does not take those after it along. Of the first *statements* accounts every month
+    is closed, up to the last one of the file.
     """
     found: dict[str, History] = {}
     rejected: list[Rejected] = []
@@ -73,7 +122,10 @@ def histories(lines: Sequence[Line], currency: str) -> tuple[list[History], list
             reason = f"balance_after {says} does not follow: {had} becomes {Money(would, currency)}"
             rejected.append(Rejected(line.number, reason))
         history.stated = line.balance_after
-    return [history for history in found.values() if history.lines], rejected
+    kept = [history for history in found.values() if history.lines]
+    for history in kept[:statements]:
+        history.statements_until = max(line.day[:7] for line in lines)
+    return kept, rejected
 
 
 def differing_alone(history: History) -> list[Line]:
@@ -115,6 +167,11 @@ def booking_key(account_id: str, lines: Sequence[Line], currency: str) -> str:
     """The key of a batch: of its account, its transactions and what they say."""
     said = [[line.transaction, _booking_body(line, currency)] for line in lines]
     return idempotency_key(lines[0].day, "bookings", account_id, said)
+
+
+def statement_key(account_id: str, through: str) -> str:
+    """The key of a statement's close."""
+    return idempotency_key(through, "statement", account_id, through)
 
 
 def opening_key(history: History) -> str:

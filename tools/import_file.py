@@ -1,10 +1,20 @@
 """`leftfold import`: a bank file to Leftfold and back: read, book, compare, tell."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tools.api import Api
 from tools.bank_file import read
-from tools.checking import Totals, check, stated, totals, wait_for_totals, wait_for_views
+from tools.checking import (
+    Totals,
+    check,
+    stated,
+    totals,
+    wait_for_totals,
+    wait_for_views,
+    wrong_histories,
+    wrong_statements,
+)
 from tools.histories import History, differing_alone, histories
 from tools.importing import Imported, import_all
 from tools.latency import Sampler, percentiles
@@ -12,18 +22,28 @@ from tools.terminal import accounts_table, amount, bar, console, errors, rejecte
 
 # Accounts whose commands are sent one at a time.
 FOLLOWED = 20
+SHOWN = 10
+
+Finder = Callable[[Api, Sequence[Imported], Callable[[], None]], list[str]]
 
 
 def import_file(
-    url: str, path: Path, currency: str, limit: int | None = None, *, fresh: bool = False
+    url: str,
+    path: Path,
+    currency: str,
+    limit: int | None = None,
+    *,
+    statements: int = 0,
+    fresh: bool = False,
 ) -> bool:
     """Imports the file's first *limit* accounts and checks them; True if all went well.
 
-    In a *fresh* deployment the totals of the whole bank must be the file's as well.
-    Raises FileError and ApiError.
+    Of the first *statements* accounts one is closed at the end of each month. In a *fresh*
+    deployment the totals of the whole bank must be the file's as well. Raises FileError
+    and ApiError.
     """
     lines, rejected = read(path, currency)
-    found, not_following = histories(lines, currency)
+    found, not_following = histories(lines, currency, statements=statements)
     chosen = found[:limit]
     console.print(f"{path.name}: {_count(chosen)} of {len(chosen):,} accounts")
     _tell_fold(chosen)
@@ -84,6 +104,10 @@ def agrees(api: Api, done: list[Imported], currency: str, *, fresh: bool) -> boo
     console.print(accounts_table(checked, currency))
     mismatches = sum(not account.agrees for account in checked)
     console.print(f"{mismatches:,} mismatches", style="bold red" if mismatches else "bold green")
+    mismatches += _differing(api, accounts, "events", wrong_histories)
+    closed = sum(len(account.closed) for account in accounts)
+    if closed:
+        mismatches += _differing(api, accounts, f"{closed:,} statements", wrong_statements)
     if fresh:
         with errors.status("waiting for the totals"):
             wait_for_totals(api, accounts)
@@ -93,6 +117,18 @@ def agrees(api: Api, done: list[Imported], currency: str, *, fresh: bool) -> boo
         console.print(f"the file's: {_told(stated(done), currency)}", style="bold red")
         return False
     return mismatches == 0
+
+
+def _differing(api: Api, accounts: list[Imported], what: str, find: Finder) -> int:
+    """How many accounts *find* tells of, whose *what* are not the file's."""
+    with bar(f"comparing {what}", len(accounts)) as progress:
+        (task,) = progress.task_ids
+        wrong = find(api, accounts, lambda: progress.advance(task))
+    verdict = f"{len(wrong):,} accounts whose {what} are not the file's"
+    console.print(verdict, style="bold red" if wrong else "bold green")
+    for told in wrong[:SHOWN]:
+        console.print(told)
+    return len(wrong)
 
 
 def _told(whole: Totals, currency: str) -> str:

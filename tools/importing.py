@@ -10,7 +10,14 @@ from typing import Any, NamedTuple
 
 from tools.api import Answered, Api, ApiError
 from tools.bank_file import Line, Rejected
-from tools.histories import History, booking_key, bookings_body, opening_key
+from tools.histories import (
+    History,
+    Period,
+    booking_key,
+    bookings_body,
+    opening_key,
+    statement_key,
+)
 
 WORKERS = 8
 _BOOKING = re.compile(r"/bookings/([0-9]+)(?:/(.*))?")
@@ -20,12 +27,16 @@ Booked = Callable[[str, int, int], None]
 
 @dataclass
 class Imported:
-    """What has become of a history: *version* is the account's after its last command."""
+    """What has become of a history: *version* is the account's after its last command.
+
+    *closed* are the periods whose statements are closed, in order.
+    """
 
     history: History
     version: int = 0
     booked: list[Line] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
+    closed: list[Period] = field(default_factory=list)
 
     @property
     def balance(self) -> int:
@@ -88,17 +99,46 @@ def import_one(api: Api, history: History, booked: Booked, stop: Event | None = 
         done.rejected += [Rejected(line.number, opened.reason) for line in history.lines]
         return done
     done.version = opened.body["version"] if opened.ok else 1
-    for batch in history.batches():
-        if stop is not None and stop.is_set():
-            return done
-        taken = _book(api, done, batch)
-        booked(history.account, done.version, len(batch))
-        if not taken:
-            break
+    for period in history.periods():
+        for batch in period.batches():
+            if stop is not None and stop.is_set():
+                return done
+            taken = _book(api, done, batch)
+            booked(history.account, done.version, len(batch))
+            if not taken:
+                return _given_up(done)
+        if period.through is not None and not _close(api, done, period):
+            return _given_up(done)
+    return done
+
+
+def _given_up(done: Imported) -> Imported:
+    """All lines that were not sent are rejected for what went before them."""
+    history = done.history
     sent = {line.number for line in done.booked} | {line.number for line in done.rejected}
     waiting = [line for line in history.lines if line.number not in sent]
     done.rejected += [Rejected(line.number, "a line before it was refused") for line in waiting]
     return done
+
+
+def _close(api: Api, done: Imported, period: Period) -> bool:
+    """Closes the period's statement; False, and its lines are told, if it is refused."""
+    through = period.through or ""
+    account = done.history.account
+    answer = api.command(
+        f"/accounts/{account}/statements",
+        {"through": through},
+        statement_key(account, through),
+        if_match=done.version,
+    )
+    if answer.ok:
+        done.version = answer.body["version"]
+        done.closed.append(period)
+    else:
+        number = period.lines[-1].number if period.lines else done.history.lines[-1].number
+        reason = f"the statement through {through} after it: {_explained(answer)}"
+        done.rejected.append(Rejected(number, reason))
+    return answer.ok
 
 
 def _book(api: Api, done: Imported, batch: Sequence[Line]) -> bool:

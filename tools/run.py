@@ -31,6 +31,11 @@ class Local:
     cloud: Cloud
     engines: tuple[Engine, ...]
 
+    @property
+    def functions_of(self) -> int | None:
+        """The process under which the engine of the functions runs."""
+        return self.engines[-1].process
+
 
 @contextmanager
 def local(
@@ -60,7 +65,15 @@ def local(
         yield Local(deployed, cloud, (search, services))
 
 
-def run(file: Path, accounts: int | None, port: int, search_port: int, *, once: bool) -> bool:
+def run(
+    file: Path,
+    accounts: int | None,
+    statements: int,
+    port: int,
+    search_port: int,
+    *,
+    once: bool,
+) -> bool:
     """Starts, imports, compares and serves; True if balances and totals are the bank's.
 
     Raises what `local` and `import_file` raise, and EngineError if an engine dies.
@@ -72,7 +85,9 @@ def run(file: Path, accounts: int | None, port: int, search_port: int, *, once: 
         remember(Current(STACK, running.deployed.url, running.cloud.endpoint_url))
         started.callback(forget)
         console.print(f"started in {time.monotonic() - began:.1f} s: {running.deployed.url}")
-        agree = import_file(running.deployed.url, file, CURRENCY, accounts, fresh=True)
+        agree = import_file(
+            running.deployed.url, file, CURRENCY, accounts, statements=statements, fresh=True
+        )
         if not once:
             # Not wrapped, because a wrapped command cannot be pasted.
             console.print(invitation(running.deployed.url), soft_wrap=True, markup=False)

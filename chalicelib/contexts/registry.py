@@ -6,11 +6,19 @@ from chalicelib.contexts.ledger import domain as ledger_domain
 from chalicelib.contexts.ledger import journal as ledger_journal
 from chalicelib.contexts.ledger import policies as ledger_policies
 from chalicelib.contexts.ledger import views as ledger_views
+from chalicelib.contexts.transfer import domain as transfer_domain
+from chalicelib.contexts.transfer import policies as transfer_policies
+from chalicelib.contexts.transfer import views as transfer_views
 from chalicelib.kernel import Aggregate, Policy, View
 
 AGGREGATES: dict[str, Aggregate] = {
     aggregate.category: aggregate
-    for aggregate in (account_domain.account, ledger_domain.ledger, ledger_journal.journal)
+    for aggregate in (
+        account_domain.account,
+        transfer_domain.transfer,
+        ledger_domain.ledger,
+        ledger_journal.journal,
+    )
 }
 
 VIEWS: dict[str, View] = {
@@ -19,7 +27,10 @@ VIEWS: dict[str, View] = {
         account_views.balances,
         account_views.ranking,
         account_views.bookings,
+        account_views.statements,
         account_views.totals,
+        transfer_views.transfers,
+        transfer_views.traces,
         ledger_views.ledgers,
         ledger_views.trial_balance,
         ledger_views.postings,
@@ -27,5 +38,12 @@ VIEWS: dict[str, View] = {
 }
 
 POLICIES: dict[str, Policy] = {
-    policy.name: policy for policy in (ledger_policies.close_journals, ledger_policies.gather_year)
+    policy.name: policy
+    for policy in (
+        transfer_policies.debit_source,
+        transfer_policies.credit_target,
+        transfer_policies.refund_source,
+        ledger_policies.close_journals,
+        ledger_policies.gather_year,
+    )
 }

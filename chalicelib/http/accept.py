@@ -1,6 +1,5 @@
 """From a request to a `Call`: everything that can be checked before a route serves it."""
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
@@ -12,7 +11,7 @@ from chalicelib.http.body import escaped, parse
 from chalicelib.http.fields import KEY
 from chalicelib.http.headers import CORRELATION_ID, IDEMPOTENCY_KEY
 from chalicelib.http.problems import Problem
-from chalicelib.http.routes import Call, Part, Route
+from chalicelib.http.routes import Call, Route
 from chalicelib.kernel import Aggregate
 from chalicelib.store.handler import body_hash
 from chalicelib.wiring import Services
@@ -25,7 +24,7 @@ def accept(route: Route, request: Request, services: Services, correlation_id: s
     for header in (CORRELATION_ID, *route.heeds):
         header.read(request.headers)
     key = path_key(route.aggregate, request.uri_params)
-    parts = {part.name: path_part(part, request.uri_params) for part in route.parts}
+    path = path_parts(route.parts, request.uri_params)
     query = loaded_query(route.query, request.query_params)
     given = body_of(route, request)
     return Call(
@@ -35,7 +34,7 @@ def accept(route: Route, request: Request, services: Services, correlation_id: s
         query=query,
         body={} if route.body is None else loaded_body(route.body, given),
         key=key,
-        parts=parts,
+        path=path,
         command_id=request.headers.get(IDEMPOTENCY_KEY.name) or services.new_id(),
         body_hash=body_hash(f"{route.method} {route.path}", given),
         correlation_id=correlation_id,
@@ -52,12 +51,13 @@ def path_key(aggregate: Aggregate | None, path: Mapping[str, str] | None) -> str
     return key
 
 
-def path_part(part: Part, path: Mapping[str, str] | None) -> str:
-    """What stands for a {name} in the path."""
-    given = unquote((path or {})[part.name])
-    if re.fullmatch(part.pattern, given) is None:
-        raise Problem(part.missing)
-    return given
+def path_parts(schema: Schema, path: Mapping[str, str] | None) -> Any:
+    """What *schema* makes of the path's other parts; nothing is there that fits none."""
+    given = {name: unquote(part) for name, part in (path or {}).items()}
+    try:
+        return schema.load({name: given[name] for name in schema.fields})
+    except ValidationError as error:
+        raise Problem("no-such-route", "No path looks like this one.") from error
 
 
 def body_of(route: Route, request: Request) -> Any:

@@ -21,6 +21,7 @@ from chalicelib.http.fields import (
     Shown,
     Strict,
     day,
+    email,
     key,
     min_version,
     text,
@@ -51,6 +52,7 @@ class OpenBody(Strict):
     currency = currency_field(required=True)
     kind = fields.String(required=True, validate=validate.OneOf(KINDS))
     credit_limit = MoneyField(least=0)
+    email = email()
 
 
 class BookingBody(Strict):
@@ -97,6 +99,7 @@ class AccountShown(Shown):
     status = fields.String(required=True, validate=validate.OneOf(STATUSES))
     balance = MoneyField(required=True)
     credit_limit = MoneyField(required=True)
+    statements = fields.Integer(required=True)
     version = fields.Integer(required=True)
 
 
@@ -148,7 +151,7 @@ def open_command(body: Mapping[str, Any]) -> Open:
         at = {"pointer": "/creditLimit/currency", "detail": f"must be {currency}"}
         raise Problem("currency-mismatch", errors=[at], currency=currency)
     minor = 0 if limit is None else limit.minor
-    return Open(body["owner"], currency, body["kind"], minor)
+    return Open(body["owner"], currency, body["kind"], minor, body.get("email"))
 
 
 def booking(body: Mapping[str, Any]) -> Booking:

@@ -5,7 +5,17 @@ from collections.abc import Callable
 from chalice.app import Blueprint, Response
 from marshmallow import INCLUDE, Schema
 
-from chalicelib.http import accounts, bookings, health, history, ledgers, reports, totals
+from chalicelib.http import (
+    accounts,
+    bookings,
+    health,
+    history,
+    ledgers,
+    reports,
+    statements,
+    totals,
+    transfers,
+)
 from chalicelib.http.respond import respond
 from chalicelib.http.routes import Answer, Call, Route
 from chalicelib.http.unserved import METHODS, PATHS, unserved
@@ -20,9 +30,11 @@ def describe(_call: Call) -> Answer:
 
 ROUTES: tuple[Route, ...] = (
     *accounts.routes,
+    *statements.routes,
     *history.routes,
     *bookings.routes,
     *totals.routes,
+    *transfers.routes,
     *ledgers.routes,
     *reports.routes,
     *health.routes,

@@ -37,21 +37,42 @@ OF_EVERY_COMMAND = (
 
 
 class Takes(NamedTuple):
-    """A row of a context's table: a body, the command made of it, and its refusals."""
+    """A row of a context's table: a body, the command made of it, and its refusals.
+
+    *check* raises `Problem` for a body that cannot be taken now.
+    """
 
     summary: str
     body: Schema
     command: Callable[[Mapping[str, Any]], Any]
     refusals: tuple[str, ...]
+    check: Callable[[Call], None] = lambda _call: None
 
 
-def opening_route(aggregate: Aggregate, path: str, takes: Takes, returns: Schema) -> Route:
-    """POST *path* opens an aggregate; its id is the body's, or made of the key."""
+def nothing(_call: Call) -> Mapping[str, Any]:
+    """What the server adds to most bodies."""
+    return {}
+
+
+def opening_route(
+    aggregate: Aggregate,
+    path: str,
+    takes: Takes,
+    returns: Schema,
+    status: int = 201,
+    adds: Callable[[Call], Mapping[str, Any]] = nothing,
+) -> Route:
+    """POST *path* opens an aggregate; its id is the body's, or made of the key.
+
+    *status* is 202 where opening it only begins what the client asked for. *adds* gives
+    what the command needs beside the body, such as times.
+    """
 
     def answer(call: Call) -> Answer:
         id_field = f"{aggregate.category}_id"
         key = call.body.get(id_field) or derived_id(f"POST {path}", call)
-        return execute(call, aggregate, key, takes.command(call.body), opens=True)
+        command = takes.command({**call.body, **adds(call)})
+        return execute(call, aggregate, key, command, opens=True)
 
     return Route(
         "POST",
@@ -60,7 +81,7 @@ def opening_route(aggregate: Aggregate, path: str, takes: Takes, returns: Schema
         takes.summary,
         answer,
         returns,
-        status=201,
+        status=status,
         gives=GIVEN,
         body=takes.body,
         heeds=HEEDED,
@@ -75,6 +96,7 @@ def command_routes(
 
     def route(action: str, takes: Takes) -> Route:
         def answer(call: Call) -> Answer:
+            takes.check(call)
             return execute(call, aggregate, call.key, takes.command(call.body))
 
         return Route(

@@ -10,6 +10,8 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validate
 # C0 and C1 controls, and what is left of text that was not UTF-8.
 _UNPRINTABLE = r"\x00-\x1f\x7f-\x9f\ufffd"
 _LINE = rf"^[^{_UNPRINTABLE}]*[^\s{_UNPRINTABLE}][^{_UNPRINTABLE}]*$"
+# What SES takes: ASCII, one address, nothing around it.
+_EMAIL = r"^[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+$"
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DIGITS = re.compile(r"[0-9]{1,16}")
 _LARGEST_VERSION = 10**15
@@ -66,6 +68,12 @@ def key(**options: Any) -> fields.String:
         validate=Fullmatch(KEY.pattern, reason="must be 1 to 64 letters, digits and hyphens"),
         **options,
     )
+
+
+def email(**options: Any) -> fields.String:
+    """An e-mail address that notifications may be sent to."""
+    one = Fullmatch(_EMAIL, reason="must be an e-mail address")
+    return fields.String(validate=[validate.Length(3, 254), one], **options)
 
 
 def day(**options: Any) -> fields.String:

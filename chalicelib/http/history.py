@@ -13,12 +13,24 @@ from chalicelib.http.fields import Pages, Shown, camel
 from chalicelib.http.money import money
 from chalicelib.http.problems import Problem
 from chalicelib.http.routes import Answer, Call, Route
-from chalicelib.kernel import Commit, to_json
+from chalicelib.kernel import Codec, Commit, StoredEvent
 from chalicelib.store.ports import EventStore
 
 # A page seldom needs more commits than this; a commit may have 400 KB.
 COMMITS_AT_ONCE = 25
-MONEY = ("amount", "credit_limit")
+# Which members of events are amounts, in the currency that stands beside them.
+MONEY = frozenset(
+    {
+        "amount",
+        "credit_limit",
+        "balance",
+        "opening_balance",
+        "closing_balance",
+        "credits",
+        "debits",
+        "minimum_payment",
+    }
+)
 
 
 class EventShown(Shown):
@@ -63,36 +75,61 @@ def events_from(
     store: EventStore, stream: str, version: int, index: int
 ) -> Iterator[dict[str, Any]]:
     """The events of a stream from a place in it, read as they are asked for."""
-    while commits := store.range(stream, version, version + COMMITS_AT_ONCE - 1):
-        for commit in commits:
-            shown = list(events_of(commit))
-            yield from shown[index if commit.version == version else 0 :]
-        version, index = version + COMMITS_AT_ONCE, 0
+    for commit in commits_from(store, stream, version):
+        shown = list(events_of(commit))
+        yield from shown[index if commit.version == version else 0 :]
+
+
+def commits_from(
+    store: EventStore, stream: str, first: int, last: int | None = None
+) -> Iterator[Commit]:
+    """The commits of a stream from version *first* to *last*, read as they are asked for."""
+    while last is None or first <= last:
+        until = first + COMMITS_AT_ONCE - 1
+        commits = store.range(stream, first, until if last is None else min(until, last))
+        if not commits:
+            return
+        yield from commits
+        first += COMMITS_AT_ONCE
 
 
 def events_of(commit: Commit) -> Iterator[dict[str, Any]]:
     """The events of one commit, in the current version of their names."""
     for index, stored in enumerate(commit.events):
-        current = account.codec.encode(account.codec.decode(stored))
         yield {
             "version": commit.version,
             "index": index,
-            "name": current.name,
-            "eventVersion": current.version,
-            "body": body_json(current.body),
+            **event_json(stored, account.codec),
             "at": commit.at,
             "actor": commit.actor,
             "correlationId": commit.correlation_id,
         }
 
 
+def event_json(stored: StoredEvent, codec: Codec[Any]) -> dict[str, Any]:
+    """An event in the current version of its name."""
+    current = codec.encode(codec.decode(stored))
+    return {
+        "name": current.name,
+        "eventVersion": current.version,
+        "body": body_json(current.body),
+    }
+
+
 def body_json(body: dict[str, Any]) -> dict[str, Any]:
     """An event's body with amounts as MONEY and names in camel case."""
     currency = body.get("currency", "")
     return {
-        camel(name): money(Money(held, currency)) if name in MONEY else to_json(held)
+        camel(name): money(Money(held, currency)) if name in MONEY else member_json(held)
         for name, held in body.items()
     }
+
+
+def member_json(held: Any) -> Any:
+    """A member that is no amount; objects have amounts of their own."""
+    if isinstance(held, list):
+        return [member_json(item) for item in held]
+    return body_json(held) if isinstance(held, dict) else held
 
 
 routes: tuple[Route, ...] = (

@@ -47,11 +47,21 @@ from chalicelib.http.commands import (
     perform,
     request_of,
 )
-from chalicelib.http.fields import Fullmatch, NoFields, Shown, Strict, day, key, min_version, text
+from chalicelib.http.fields import (
+    Fullmatch,
+    NoFields,
+    Shown,
+    Strict,
+    Whole,
+    day,
+    key,
+    min_version,
+    text,
+)
 from chalicelib.http.headers import IDEMPOTENCY_KEY, IF_NONE_MATCH
 from chalicelib.http.problems import Problem
 from chalicelib.http.queries import FRESHNESS, document
-from chalicelib.http.routes import Answer, Call, Part, Route
+from chalicelib.http.routes import Answer, Call, Route
 from chalicelib.kernel import Refused, Row
 
 TYPES = ("asset", "liability", "equity", "income", "expense")
@@ -61,13 +71,8 @@ MOST_POSTINGS = 500
 MOST_ACCOUNTS = 500
 MOST_COMMODITIES = 200
 
-YEAR = Part("year", r"^[1-9][0-9]{3}$", "The year", missing="year-missing")
-ENTRY = Part(
-    "entry",
-    r"^(0|[1-9][0-9]?)-[1-9][0-9]{0,14}$",
-    "The id of an entry: its journal and its version there",
-    missing="entry-missing",
-)
+# An entry's journal and its version there.
+ENTRY = r"^(0|[1-9][0-9]?)-[1-9][0-9]{0,14}$"
 
 
 def account_field(**options: Any) -> fields.String:
@@ -81,7 +86,7 @@ def account_field(**options: Any) -> fields.String:
 def entry_field(**options: Any) -> fields.String:
     """An entry's id."""
     return fields.String(
-        validate=Fullmatch(ENTRY.pattern, reason="must be an entry's id like 3-17"), **options
+        validate=Fullmatch(ENTRY, reason="must be an entry's id like 3-17"), **options
     )
 
 
@@ -238,6 +243,18 @@ class LedgerDocument(Shown):
     position = fields.Integer(required=True)
 
 
+class YearPath(Strict):
+    """Which year."""
+
+    year = Whole(*YEARS, required=True)
+
+
+class EntryPath(Strict):
+    """Which entry: its journal and its version there."""
+
+    entry = entry_field(required=True)
+
+
 class LedgerQuery(Strict):
     """What a ledger can be asked for."""
 
@@ -312,7 +329,7 @@ def take_entry(
     except Refused as refusal:
         raise in_amounts(refusal, read.state) from refusal
     taken = entry_id(number, version)
-    beside = "../" if ENTRY in call.route.parts else "entries/"
+    beside = "../" if call.path else "entries/"
     return Answer(
         {"ledgerId": call.key, "entryId": taken}, {"Location": beside + taken}, call.route.status
     )
@@ -355,7 +372,7 @@ def in_amounts(refusal: Refused, state: Ledger) -> Refused:
 
 def entry_of(call: Call) -> tuple[int, int, EntryPosted, str]:
     """(journal, version, entry, when it was posted) of the path's {entry}."""
-    number, version = map(int, call.parts[ENTRY.name].split("-"))
+    number, version = map(int, call.path["entry"].split("-"))
     stream = journal.stream(journal_key(call.key, number))
     for commit in call.services.events.range(stream, version, version):
         event = journal.codec.decode(commit.events[0])
@@ -399,7 +416,7 @@ def commodities_of(call: Call, currencies: set[str]) -> Mapping[str, int]:
 
 def close_year(call: Call) -> Answer:
     """Begins the close; the ledger tells when it is done."""
-    return execute(call, ledger, call.key, CloseYear(int(call.parts[YEAR.name])))
+    return execute(call, ledger, call.key, CloseYear(call.path["year"]))
 
 
 def ledger_shown(row: Row) -> Row:
@@ -456,7 +473,7 @@ def entry_route(
         status=201,
         gives=("Location",),
         aggregate=ledger,
-        parts=(ENTRY,) if "{entry}" in path else (),
+        parts=EntryPath() if "{entry}" in path else NoFields(),
         body=body,
         heeds=(IDEMPOTENCY_KEY,),
         problems=(*of_every_entry, *allowed, *refusals),
@@ -519,13 +536,12 @@ routes: tuple[Route, ...] = (
         status=202,
         gives=GIVEN,
         aggregate=ledger,
-        parts=(YEAR,),
+        parts=YearPath(),
         body=NoFields(),
         heeds=HEEDED,
         problems=(
             *OF_EVERY_COMMAND,
             *missing,
-            "year-missing",
             "year-not-open",
             "year-closed",
             "year-closing",
@@ -553,7 +569,7 @@ routes: tuple[Route, ...] = (
         show_entry,
         EntryShown(),
         aggregate=ledger,
-        parts=(ENTRY,),
+        parts=EntryPath(),
         problems=(*missing, "entry-missing", "unavailable"),
     ),
 )

@@ -138,14 +138,7 @@ def parameters(route: Route) -> Iterator[Json]:
             "description": f"The id of the {route.aggregate.category}",
             "schema": {"type": "string", "pattern": KEY.pattern},
         }
-    for part in route.parts:
-        yield {
-            "in": "path",
-            "name": part.name,
-            "required": True,
-            "description": part.description,
-            "schema": {"type": "string", "pattern": part.pattern},
-        }
+    yield {"in": "path", "schema": route.parts}
     yield {"in": "query", "schema": route.query}
     for header in (CORRELATION_ID, *route.heeds):
         yield {
@@ -169,6 +162,7 @@ def success(route: Route) -> Json:
 def failures(route: Route) -> Json:
     """The problems that a route can answer with, by status."""
     codes = {*OF_EVERY_ROUTE, *route.problems}
+    codes |= {"no-such-route"} if route.parts.fields else set()
     codes |= set(OF_EVERY_BODY if route.body is not None else ())
     by_status: dict[int, list[str]] = {}
     for code in sorted(codes):

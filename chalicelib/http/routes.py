@@ -16,9 +16,8 @@ from chalicelib.wiring import Services
 class Call:
     """A request that fits its route: checked, loaded and named.
 
-    *key* is the path's {id}, *parts* the rest of what varies in it. *body_hash* tells a
-    retry from another command that reuses *command_id*, which is the client's
-    Idempotency-Key or a new id.
+    *key* is the path's {id}, *path* its other parts. *body_hash* tells a retry from another command that reuses
+    *command_id*, which is the client's Idempotency-Key or a new id.
     """
 
     route: "Route"
@@ -27,22 +26,10 @@ class Call:
     query: Mapping[str, Any]
     body: Mapping[str, Any]
     key: str
-    parts: Mapping[str, str]
+    path: Mapping[str, Any]
     command_id: str
     body_hash: str
     correlation_id: str
-
-
-@dataclass(frozen=True)
-class Part:
-    """What a {name} in a path beside the {id} may be; *missing* is the problem of what cannot
-    be one.
-    """
-
-    name: str
-    pattern: str
-    description: str
-    missing: str
 
 
 @dataclass(frozen=True)
@@ -60,8 +47,8 @@ class Route:
 
     *answer* serves it and may raise `Problem` or what `failures` knows; *problems* are
     the codes of its own. *returns* shows the answer's body, *status* and *gives* its
-    status and headers. *aggregate* says what the path's {id} names, *parts* what else
-    varies in the path. *heeds* are request headers. A body that holds no field may be left out.
+    status and headers. *aggregate* says what the path's {id} names, *parts* what its other
+    parts may be. *heeds* are request headers. A body that holds no field may be left out.
     """
 
     method: str
@@ -73,7 +60,7 @@ class Route:
     status: int = 200
     gives: tuple[str, ...] = ()
     aggregate: Aggregate | None = None
-    parts: tuple[Part, ...] = ()
+    parts: Schema = field(default_factory=NoFields)
     query: Schema = field(default_factory=NoFields)
     body: Schema | None = None
     heeds: tuple[Header, ...] = ()

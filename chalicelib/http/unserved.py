@@ -42,5 +42,5 @@ def leads(template: str, path: str) -> bool:
     """Whether *path* is one of those that a route's path stands for."""
     parts, given = template.split("/"), path.split("/")
     return len(parts) == len(given) and all(
-        part == held or part.startswith("{") for part, held in zip(parts, given, strict=True)
+        part[:1] == "{" or part == held for part, held in zip(parts, given, strict=True)
     )

@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 
 from chalicelib.contexts.account.domain import (
     Account,
+    BalanceBroughtForward,
     Book,
     Booking,
     Close,
     Closed,
+    CloseStatement,
     Command,
     Credited,
     Debited,
@@ -21,6 +23,10 @@ from chalicelib.contexts.account.domain import (
     Frozen,
     Open,
     Opened,
+    StatementClosed,
+    TransferBack,
+    TransferIn,
+    TransferOut,
     Unfreeze,
     Unfrozen,
     codec,
@@ -34,6 +40,8 @@ given = Given(decider)
 opened = Opened("Ada", "CZK", "current", 0)
 card = Opened("Ada", "CZK", "credit-card", 1000)
 DATE = "2026-01-31"
+statement = StatementClosed(1, None, DATE, "CZK", "current", 0, 0, 0, 0, 0, 0)
+forward = BalanceBroughtForward(2, "Ada", "CZK", "current", 0, 0, "open", DATE)
 
 
 def booking(direction: Any, amount: int, currency: str = "CZK") -> Booking:
@@ -125,6 +133,77 @@ def test_nothing_can_be_done_with_an_account_that_is_not_there(command: Command)
     given().when(command).then_refused("account-missing")
 
 
+def test_a_statement_says_what_was_booked_since_the_last_one() -> None:
+    given(opened, credited(70), debited(20)).when(CloseStatement(DATE)).then(
+        replace(statement, credits=70, debits=20, bookings=2, closing_balance=50),
+        replace(forward, balance=50),
+    )
+    given(opened, replace(forward, balance=50), debited(20)).when(
+        CloseStatement("2026-02-28")
+    ).then(
+        replace(
+            statement,
+            number=2,
+            since="2026-02-01",
+            through="2026-02-28",
+            opening_balance=50,
+            debits=20,
+            bookings=1,
+            closing_balance=30,
+        ),
+        replace(forward, number=3, balance=30, through="2026-02-28"),
+    )
+
+
+def test_an_empty_period_is_closed_but_none_twice() -> None:
+    given(opened).when(CloseStatement(DATE)).then(statement, forward)
+    for day in (DATE, "2026-01-30"):
+        given(opened, forward).when(CloseStatement(day)).then_refused(
+            "period-closed", statement=1, until=DATE
+        )
+
+
+def test_a_frozen_account_gets_its_statement_and_stays_frozen() -> None:
+    given(opened, Frozen()).when(CloseStatement(DATE)).then(
+        statement, replace(forward, status="frozen")
+    )
+    given(opened, replace(forward, status="frozen")).when(book(1)).then_refused("account-frozen")
+
+
+@pytest.mark.parametrize(
+    ("owed", "due"),
+    [(0, 0), (-70, 0), (1, 1), (99_999, 1_000 * 5), (100_001, 5_001), (900, 900), (5_000, 1_000)],
+)
+def test_a_card_that_owes_has_a_minimum_payment(owed: int, due: int) -> None:
+    limited = replace(card, credit_limit=10**6)
+    moved = [debited(owed)] if owed > 0 else [credited(-owed)] if owed else []
+    (closed, *_) = given(limited, *moved).when(CloseStatement(DATE)).run()
+    assert closed.minimum_payment == due
+
+
+def test_a_transfer_is_booked_by_its_name() -> None:
+    out = TransferOut("t", 50, "CZK", DATE, "b", "rent")
+    given(opened, credited(50)).when(out).then(
+        Debited(50, "CZK", DATE, "transfer-out", "rent", None, "b", "t")
+    )
+    given(opened, credited(49)).when(out).then_refused("insufficient-funds")
+    given(opened).when(TransferIn("t", 50, "CZK", DATE, "b")).then(
+        Credited(50, "CZK", DATE, "transfer-in", None, None, "b", "t")
+    )
+    given(opened, Frozen()).when(TransferIn("t", 50, "CZK", DATE, "b")).then_refused(
+        "account-frozen"
+    )
+    given(opened).when(TransferIn("t", 50, "EUR", DATE, "b")).then_refused("currency-mismatch")
+
+
+def test_money_that_left_returns_to_an_account_in_whatever_state_it_is() -> None:
+    back = TransferBack("t", 50, "CZK", DATE, "b")
+    returned = Credited(50, "CZK", DATE, "transfer-back", None, None, "b", "t")
+    for after in ((), (Frozen(),), (forward, Closed())):
+        given(opened, *after).when(back).then(returned)
+    given().when(back).then_refused("account-missing")
+
+
 amounts = st.integers(1, LARGEST_AMOUNT)
 bookings = st.builds(
     Booking,
@@ -136,7 +215,46 @@ bookings = st.builds(
 commands: st.SearchStrategy[Command] = st.one_of(
     st.builds(Book, st.lists(bookings, min_size=1, max_size=5).map(tuple)),
     st.sampled_from([Freeze(), Unfreeze(), Close(), Open("Bo", "EUR", "current")]),
+    st.builds(CloseStatement, st.dates().map(str)),
 )
+
+
+@for_all(st.lists(commands, max_size=30))
+def test_statements_follow_one_another_without_a_gap(run: list[Command]) -> None:
+    history: list[Event] = [opened]
+    for command in run:
+        try:
+            history += decider.decide(command, decider.fold(history))
+        except Refused:
+            continue
+    closed = [event for event in history if isinstance(event, StatementClosed)]
+    assert [one.number for one in closed] == list(range(1, len(closed) + 1))
+    balance = 0
+    for one in closed:
+        assert one.opening_balance == balance
+        balance = one.opening_balance + one.credits - one.debits
+        assert one.closing_balance == balance
+
+
+@for_all(st.from_type(Account), st.from_type(BalanceBroughtForward))
+def test_what_is_brought_forward_is_the_whole_state(
+    account: Account, forward: BalanceBroughtForward
+) -> None:
+    assert decider.evolve(account, forward) == decider.evolve(decider.initial, forward)
+
+
+@for_all(st.lists(commands, max_size=20))
+def test_a_fold_may_begin_with_the_newest_statement(run: list[Command]) -> None:
+    history: list[Event] = [opened]
+    begins = 0
+    for command in run:
+        try:
+            new = decider.decide(command, decider.fold(history))
+        except Refused:
+            continue
+        begins = len(history) if any(isinstance(e, BalanceBroughtForward) for e in new) else begins
+        history += new
+    assert decider.fold(history[begins:]) == decider.fold(history)
 
 
 @for_all(st.lists(commands), st.integers(0, 1000))

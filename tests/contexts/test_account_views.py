@@ -3,14 +3,16 @@
 from typing import Any
 
 from chalicelib.contexts.account.domain import (
+    BalanceBroughtForward,
     Closed,
     Credited,
     Debited,
     Frozen,
     Opened,
+    StatementClosed,
     Unfrozen,
 )
-from chalicelib.contexts.account.views import balances, bookings, ranking, totals
+from chalicelib.contexts.account.views import balances, bookings, ranking, statements, totals
 from chalicelib.kernel import Recorded, Row, View
 
 opened = Opened("Ada", "CZK", "credit-card", 500)
@@ -40,6 +42,7 @@ def test_a_balance_row_shows_the_account_as_it_stands() -> None:
             "status": "open",
             "balance": 50,
             "creditLimit": 500,
+            "statements": 0,
             "version": 3,
         }
     }
@@ -76,6 +79,41 @@ def test_each_booking_is_a_document_of_its_own() -> None:
         "purpose": None,
         "counterpartyBank": "AB",
         "counterpartyAccount": None,
+    }
+
+
+def test_a_row_made_from_the_live_epoch_alone_is_the_same_row() -> None:
+    closed = StatementClosed(1, None, "2026-01-31", "CZK", "credit-card", 0, 70, 20, 2, 50, 0)
+    forward = BalanceBroughtForward(2, "Ada", "CZK", "credit-card", 500, 50, "open", "2026-01-31")
+    whole = rows(balances, opened, credited, debited, closed, forward, debited)
+    assert balances.from_carried
+    assert rows(balances, closed, forward, debited)["main/account-a"] == {
+        **(whole["main/account-a"] or {}),
+        "version": 3,
+    }
+
+
+def test_each_statement_is_a_document_by_its_number() -> None:
+    closed = StatementClosed(
+        2, "2026-01-01", None, "CZK", "credit-card", 5, 70, 20, 2, 55, 0, "ada@example.org"
+    )
+    assert rows(statements, opened, closed) == {
+        "main/account-a/00000002": {
+            "accountId": "a",
+            "number": 2,
+            "from": "2026-01-01",
+            "through": "2026-01-01",
+            "kind": "credit-card",
+            "currency": "CZK",
+            "openingBalance": 5,
+            "credits": 70,
+            "debits": 20,
+            "bookingCount": 2,
+            "closingBalance": 55,
+            "minimumPayment": 0,
+            "closedAt": "2026-01-01T00:00:00.000Z",
+            "version": 2,
+        }
     }
 
 

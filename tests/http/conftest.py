@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from random import randbytes
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from chalicelib import wiring
 from chalicelib.contexts.registry import AGGREGATES, VIEWS
 from chalicelib.kernel import Commit
+from chalicelib.kernel.uuid7 import uuid7
 from chalicelib.projection.freshness import Freshness
 from chalicelib.relay.sequencer import Sequencer
 from chalicelib.store.handler import CommandHandler
@@ -59,6 +61,8 @@ class Bank(Gateway):
         wiring.use(
             wiring.Services(
                 wiring.Settings({"LEFTFOLD_STACK": "test"}),
+                clock=self.clock,
+                new_id=self.new_id,
                 events=events,
                 handler=CommandHandler(events, FINGERPRINTS, self.clock, still),
                 fingerprints=FINGERPRINTS,
@@ -77,6 +81,10 @@ class Bank(Gateway):
                 health=lambda: self.health,
             )
         )
+
+    def new_id(self) -> str:
+        """A UUIDv7 of this clock's time."""
+        return uuid7(self.clock.milliseconds, randbytes(10))
 
     def settle(self) -> None:
         """Brings everything that was written into the log and the views."""

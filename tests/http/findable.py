@@ -49,6 +49,8 @@ def fits(row: Row, condition: Mapping[str, Any]) -> bool:
     match condition:
         case {"term": term}:
             return all(row[name] == value for name, value in term.items())
+        case {"bool": {"should": conditions}}:
+            return any(fits(row, one) for one in conditions)
         case {"range": ranges}:
             return all(within(row[name], bounds) for name, bounds in ranges.items())
         case {"multi_match": {"query": words, "fields": names, "operator": "and"}}:

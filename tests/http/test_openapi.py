@@ -15,6 +15,7 @@ from chalicelib.contexts.account.domain import (
     Book,
     Booking,
     Close,
+    CloseStatement,
     Command,
     Freeze,
     Open,
@@ -78,11 +79,19 @@ BOOKINGS = [
     for amount in (1, 10**18)
     for currency in ("CZK", "EUR")
 ]
-COMMANDS = [Open("Ada", "CZK", "current"), *BOOKINGS, Freeze(), Unfreeze(), Close()]
+COMMANDS = [
+    Open("Ada", "CZK", "current"),
+    *BOOKINGS,
+    Freeze(),
+    Unfreeze(),
+    Close(),
+    CloseStatement("2026-01-31"),
+]
 STATES = [
-    Account(status, "CZK" if status != "missing" else "", balance)
+    Account(status, currency="CZK" if status != "missing" else "", balance=balance, through=through)
     for status in ("missing", "open", "frozen", "closed")
     for balance in (0, 5)
+    for through in (None, "2026-01-31")
 ]
 
 
@@ -92,6 +101,7 @@ def test_every_refusal_of_the_rules_is_described_for_its_route(
 ) -> None:
     path = {
         Open: "/accounts",
+        CloseStatement: "/accounts/{id}/statements",
         Book: "/accounts/{id}/bookings",
         Freeze: "/accounts/{id}/freeze",
         Unfreeze: "/accounts/{id}/unfreeze",
@@ -110,7 +120,7 @@ def refusal_of(command: Command, state: Account) -> str | None:
 
 
 def test_every_problem_of_a_route_is_described() -> None:
-    everywhere = {"no-such-route", "method-not-allowed"}
+    everywhere = {"method-not-allowed"}
     described = str(DOCUMENT["paths"])
     assert {c for c in PROBLEMS if f"`{c}`" not in described} == everywhere
 

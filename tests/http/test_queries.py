@@ -36,6 +36,7 @@ def test_the_document_has_what_the_contract_says(bank: Bank) -> None:
         "status": "open",
         "balance": czk("-20.50"),
         "creditLimit": czk("50.00"),
+        "statements": 0,
         "version": 2,
         "position": 1,
     }

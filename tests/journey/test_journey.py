@@ -37,7 +37,17 @@ def imported(running: Local) -> Result:
 def import_some(running: Local) -> Result:
     file, accounts = str(BANK_FILE), str(ACCOUNTS)
     return CliRunner().invoke(
-        leftfold, ["import", file, "--url", running.deployed.url, "--accounts", accounts]
+        leftfold,
+        [
+            "import",
+            file,
+            "--url",
+            running.deployed.url,
+            "--accounts",
+            accounts,
+            "--statements",
+            accounts,
+        ],
     )
 
 

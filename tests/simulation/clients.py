@@ -4,7 +4,15 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Literal
 
-from chalicelib.contexts.account.domain import Book, Booking, Close, Freeze, Open, Unfreeze
+from chalicelib.contexts.account.domain import (
+    Book,
+    Booking,
+    Close,
+    CloseStatement,
+    Freeze,
+    Open,
+    Unfreeze,
+)
 from chalicelib.kernel import Refused
 from chalicelib.kernel.uuid7 import uuid7
 from chalicelib.store.handler import ContentionError
@@ -124,7 +132,9 @@ def clients(world: World) -> list[Client]:
 
 
 def any_command(random: Random) -> Any:
-    """Bookings for the most part; now and then the account's own state changes."""
+    """Bookings for the most part; now and then a statement, or the account's own state."""
+    if random.random() < 0.1:
+        return CloseStatement(f"2026-{random.randint(1, 12):02}-28")
     if random.random() < 0.1:
         return random.choice([Freeze(), Unfreeze(), Unfreeze(), Close()])
     return Book(

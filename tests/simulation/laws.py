@@ -53,6 +53,7 @@ def violations(world: Site, calls: Sequence[Call]) -> list[str]:
         *registry_differs(world, commits),
         *something_is_missing(world, commits),
         *rules_are_broken(world),
+        *epochs_are_wrong(world),
         *clients_were_told_wrong(world, calls),
         *rows_differ(world),
         *rows_were_wrong_on_the_way(world),
@@ -143,6 +144,23 @@ def rules_are_broken(world: Site) -> Iterator[str]:
             state = decider.fold(map(codec.decode, commit.events), state)
             if state.balance < -state.credit_limit:
                 yield f"{aggregate_id} {commit.version} overdraws the account"
+
+
+def epochs_are_wrong(world: Site) -> Iterator[str]:
+    """An epoch begins where the state is carried forward, and nowhere else; a fold of it
+    alone is the whole state.
+    """
+    decider, codec = account.decider, account.codec
+    for aggregate_id, _ in world.log.registry():
+        state, live = decider.initial, decider.initial
+        epoch, start = 1, 1
+        for commit in world.events.range(aggregate_id, 1, 10**6):
+            events = [codec.decode(event) for event in commit.events]
+            if account.begins_epoch(events):
+                epoch, start, live = epoch + 1, commit.version, decider.initial
+            state, live = decider.fold(events, state), decider.fold(events, live)
+            if (commit.epoch, commit.epoch_start) != (epoch, start) or live != state:
+                yield f"{aggregate_id} {commit.version} is in no right epoch"
 
 
 def clients_were_told_wrong(world: Site, calls: Sequence[Call]) -> Iterator[str]:

@@ -8,9 +8,9 @@ from tests.ledgers import Books
 from tests.tools.wire import api_to
 from tools.api import ApiError
 from tools.bank_file import FileError
-from tools.bootstrap import ROOT
 from tools.book import Book, BookAccount, is_book, read_book
 from tools.book_import import BookImport, Difference, ImportedYear
+from tools.bootstrap import ROOT
 
 EXAMPLE = ROOT / "examples" / "example.beancount.gz"
 SMALL = """

@@ -61,9 +61,9 @@ def test_batches_are_cut_alike_however_many_accounts_are_imported(tmp_path: Path
     alone, _ = histories(read(bank_file(tmp_path, *rows), "CZK")[0], "CZK")
 
     def keys(history: History) -> list[str]:
-        return [booking_key("a", batch, "CZK") for batch in history.batches()]
+        return [booking_key("a", batch, "CZK") for batch in next(history.periods()).batches()]
 
-    assert [len(batch) for batch in alone[0].batches()] == [BATCH, BATCH, 1]
+    assert [len(batch) for batch in next(alone[0].periods()).batches()] == [BATCH, BATCH, 1]
     assert keys(alone[0]) == keys(whole[0])
     assert opening_key(alone[0]) == opening_key(whole[0])
 
@@ -112,3 +112,23 @@ def test_rows_behind_a_rejected_one_differ() -> None:
     (found,), _ = histories([line(2, 500, 500), line(3, 1, 700), line(4, 1, 701)], "CZK")
 
     assert [row.number for row in differing_alone(found)] == [4]
+
+
+def test_months_without_rows_are_closed_too() -> None:
+    rows = [
+        Line(2, "t2", "a", "2019-11-30", "credit", 5, 5),
+        Line(3, "t3", "a", "2020-01-01", "credit", 7, 12),
+        Line(4, "t4", "b", "2020-02-03", "credit", 1, 1),
+    ]
+    (a, b), _ = histories(rows, "CZK", statements=9)
+
+    def told(history: History) -> list[tuple[int, str | None, int, int]]:
+        return [(len(p.lines), p.through, p.opening, p.closing) for p in history.periods()]
+
+    assert told(a) == [
+        (1, "2019-11-30", 0, 5),
+        (0, "2019-12-31", 5, 5),
+        (1, "2020-01-31", 5, 12),
+        (0, "2020-02-29", 12, 12),
+    ]
+    assert told(b) == [(1, "2020-02-29", 0, 1)]

@@ -7,7 +7,7 @@ from tests.tools.bank_files import bank_file, credits_of
 from tests.tools.wire import api_to
 from tools.api import ATTEMPTS, Api, ApiError
 from tools.bank_file import read
-from tools.checking import Totals, check, totals, wait_for_views
+from tools.checking import Totals, check, totals, wait_for_views, wrong_histories, wrong_statements
 from tools.histories import BATCH, histories
 from tools.import_file import agrees
 from tools.importing import Import, import_all
@@ -15,9 +15,9 @@ from tools.importing import Import, import_all
 ROWS = [*credits_of("a", 2 * BATCH + 1), *credits_of("b", 3), *credits_of("c", 1)]
 
 
-def imported(api: Api, path: Path, workers: int = 8) -> Import:
+def imported(api: Api, path: Path, workers: int = 8, *, statements: int = 0) -> Import:
     lines, _ = read(path, "CZK")
-    found, _ = histories(lines, "CZK")
+    found, _ = histories(lines, "CZK", statements=statements)
     return import_all(api, found, lambda *_: None, workers)
 
 
@@ -188,3 +188,67 @@ def test_totals_that_differ_from_the_file_are_told_and_count_if_it_is_fresh(
 
 def test_a_file_without_a_row_has_totals_of_nothing(bank: Bank) -> None:
     assert agrees(api_to(bank), [], "CZK", fresh=True)
+
+
+MONTHS = [
+    "1,a,2019-11-30,credit,,5.00,5.00",
+    "2,a,2020-01-01,credit,,7.00,12.00",
+    "3,b,2019-12-03,credit,,1.00,1.00",
+]
+
+
+def test_each_months_statement_has_the_banks_balances(bank: Bank, tmp_path: Path) -> None:
+    api = api_to(bank)
+    done = imported(api, bank_file(tmp_path, *MONTHS), statements=9)
+
+    assert done.rejected == []
+    assert [account.version for account in done.accounts] == [1 + 2 + 3, 1 + 1 + 2]
+    assert wrong_statements(api, done.accounts) == []
+
+
+def test_a_statement_that_is_not_as_the_bank_says_is_found(bank: Bank, tmp_path: Path) -> None:
+    api = api_to(bank)
+    done = imported(api, bank_file(tmp_path, *MONTHS), statements=9)
+    done.accounts[0].closed[1] = done.accounts[0].closed[1]._replace(opening=499)
+
+    assert wrong_statements(api, done.accounts) == [
+        "account a: 3 statements differ from 3 of the file"
+    ]
+
+
+@pytest.mark.parametrize("last", range(1, 10))
+def test_an_import_with_statements_that_was_cut_off_is_finished_by_the_next(
+    bank: Bank, tmp_path: Path, last: int
+) -> None:
+    path = bank_file(tmp_path, *MONTHS)
+    with pytest.raises(ApiError):
+        imported(api_to(bank, loses=lambda sent: sent >= last), path, 1, statements=9)
+
+    done = imported(api_to(bank), path, statements=9)
+
+    assert done.rejected == []
+    assert bank.written() == 6 + 4
+    assert wrong_statements(api_to(bank), done.accounts) == []
+
+
+def test_statements_cannot_be_closed_behind_an_import_without_them(
+    bank: Bank, tmp_path: Path
+) -> None:
+    path = bank_file(tmp_path, *MONTHS)
+    imported(api_to(bank), path)
+
+    done = imported(api_to(bank), path, statements=9)
+
+    assert "not where this file leads" in done.rejected[0].reason
+
+
+def test_the_events_of_an_account_are_the_rows_in_order(bank: Bank, tmp_path: Path) -> None:
+    api = api_to(bank)
+    done = imported(api, bank_file(tmp_path, *ROWS), statements=9)
+    assert wrong_histories(api, done.accounts) == []
+
+    done.accounts[0].booked.reverse()
+
+    assert wrong_histories(api, done.accounts) == [
+        "account a: its events are not the 201 rows of the file"
+    ]

@@ -131,6 +131,11 @@ class Engine(ABC):
         """Tell whether the engine was started and has not ended."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def process(self) -> int | None:
+        """The id of the process under which the engine runs; None before it starts."""
+        return None if self._process is None else self._process.pid
+
     def __enter__(self) -> Self:
         return self.start()
 

@@ -1,0 +1,1 @@
+"""Transfers: money that moves from one account to another, step by step."""
