@@ -8,25 +8,29 @@ import os
 import random
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache, cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from chalicelib import metrics
-from chalicelib.kernel import View
+from chalicelib.kernel import Policy, Row, View
 from chalicelib.kernel.uuid7 import uuid7
 from chalicelib.store.handler import CommandHandler
-from chalicelib.store.ports import Checkpoints, Doorbell, EventStore, Log, Parking
+from chalicelib.store.ports import Checkpoints, Doorbell, Effects, EventStore, Log, Parking
+from chalicelib.store.slots import Reader
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+    from chalicelib.projection.deadlines import Timekeeper
     from chalicelib.projection.freshness import Freshness
+    from chalicelib.projection.mailing import Mailer
     from chalicelib.projection.ordered import OrderedRunner
     from chalicelib.projection.partitioned import PartitionedRunner
     from chalicelib.projection.rows import RowStore
+    from chalicelib.projection.runner import Work
     from chalicelib.projection.search import SearchRows
     from chalicelib.relay.relay import Relay
     from chalicelib.relay.sweeper import Sweeper
@@ -37,13 +41,19 @@ if TYPE_CHECKING:
 FINGERPRINTS = Path(__file__).parent / "fingerprints.json"
 
 LONGEST_PAUSE = 1.0
+# Processes that a policy acts on at the same time: half of a client's connections.
+AT_ONCE = 16
+
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 class Settings:
     """What a deployment tells its functions.
 
     LEFTFOLD_STACK is the stack's name, with which every table and function begins;
-    LEFTFOLD_SEARCH_URL is where OpenSearch answers.
+    LEFTFOLD_SEARCH_URL is where OpenSearch answers; LEFTFOLD_MAIL_FROM is the address,
+    verified in SES, that e-mail comes from: without it none is sent.
     """
 
     def __init__(self, variables: Mapping[str, str]) -> None:
@@ -57,6 +67,10 @@ class Settings:
     def search_url(self) -> str:
         scheme = self._variables.get("LEFTFOLD_SEARCH_SCHEME", "https")
         return f"{scheme}://{self._get('LEFTFOLD_SEARCH_ENDPOINT')}"
+
+    @property
+    def mail_from(self) -> str | None:
+        return self._variables.get("LEFTFOLD_MAIL_FROM") or None
 
     def named(self, resource: str) -> str:
         """The name of a table, stream or function of this deployment."""
@@ -156,7 +170,7 @@ class Services:
             self.relay,
             self.checkpoints,
             self.doorbell,
-            self.views.values(),
+            self.readers,
             self.clock,
         )
 
@@ -165,6 +179,36 @@ class Services:
         from chalicelib.contexts.registry import VIEWS
 
         return VIEWS
+
+    @cached_property
+    def policies(self) -> Mapping[str, Policy]:
+        from chalicelib.contexts.registry import POLICIES
+
+        return POLICIES
+
+    @property
+    def readers(self) -> Sequence[Reader]:
+        """All who read the log: views and policies."""
+        return [*self.views.values(), *self.policies.values()]
+
+    @property
+    def followers(self) -> Sequence[str]:
+        """Those of them that nobody brings the commits: they follow the log when rung."""
+        fed = [view.name for view in self.views.values() if view.fed == "log"]
+        return [*fed, *self.policies]
+
+    @cached_property
+    def effects(self) -> Effects:
+        from chalicelib.store.effects import DynamoEffects
+
+        return DynamoEffects(self.dynamodb, self.settings.named("effects"), self.clock)
+
+    @cached_property
+    def mailer(self) -> "Mailer":
+        from chalicelib.projection.mailing import NoMailer, SesMailer
+
+        sender = self.settings.mail_from
+        return SesMailer(client("ses"), sender) if sender else NoMailer()
 
     @cached_property
     def freshness(self) -> "Freshness":
@@ -184,20 +228,53 @@ class Services:
         return cache(self._rows)
 
     def partitioned(self, view: str) -> "PartitionedRunner":
-        """The runner of a view that the bus feeds."""
-        from chalicelib.projection.partitioned import PartitionedRunner
+        """The runner of a partitioned view."""
+        from chalicelib.projection.runner import Projecting
 
-        return PartitionedRunner(
-            self.views[view],
-            self.rows(view),
-            self.log,
-            self.checkpoints,
-            self.parking,
-            self.pause,
+        return self._lanes(Projecting(self.views[view], self.rows(view)))
+
+    def policy(self, policy: str) -> "PartitionedRunner":
+        """The runner of a policy."""
+        from chalicelib.projection.acting import Acting
+
+        return self._lanes(
+            Acting(
+                self.policies[policy],
+                self.handler,
+                self.effects,
+                self.mailer,
+                self.new_id(),
+                self.pause,
+                side_by_side,
+            )
         )
 
+    @cached_property
+    def timekeeper(self) -> "Timekeeper":
+        from chalicelib.contexts.registry import DEADLINES
+        from chalicelib.projection.deadlines import Timekeeper
+
+        return Timekeeper(DEADLINES.values(), self._overdue, self.handler, self.clock)
+
+    def _overdue(self, view: str, now: datetime, limit: int) -> Sequence[Row]:
+        """Rows of a search view whose `deadline` has passed, the oldest first."""
+        passed = {"range": {"deadline": {"lt": now.isoformat()}}}
+        return self.search_rows(view).find(passed, [{"deadline": "asc"}], None, limit).rows
+
+    def _lanes(self, work: "Work") -> "PartitionedRunner":
+        from chalicelib.projection.partitioned import PartitionedRunner
+
+        return PartitionedRunner(work, self.log, self.checkpoints, self.parking, self.pause)
+
+    def reader(self, name: str) -> "PartitionedRunner | OrderedRunner":
+        """The runner of a view or a policy."""
+        if name in self.policies:
+            return self.policy(name)
+        ordered = self.views[name].order == "ordered"
+        return self.ordered(name) if ordered else self.partitioned(name)
+
     def ordered(self, view: str) -> "OrderedRunner":
-        """The runner of a view that follows the log."""
+        """The runner of an ordered view."""
         from chalicelib.projection.ordered import OrderedRunner
 
         return OrderedRunner(
@@ -256,7 +333,15 @@ class Services:
         )
 
 
-def client(service: Literal["dynamodb", "kinesis", "lambda"]) -> Any:
+def side_by_side(act: Callable[[A], B], items: Iterable[A]) -> list[B]:
+    """What *act* makes of each of *items*, some of them at the same time."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(act, items))
+
+
+def client(service: Literal["dynamodb", "kinesis", "lambda", "ses"]) -> Any:
     """A client that gives up in time for its caller to answer."""
     import boto3
     from botocore.config import Config

@@ -7,9 +7,9 @@ from itertools import count
 from typing import Any
 
 from chalicelib.contexts.account.domain import Book, Booking, Open, account
-from chalicelib.kernel import to_json
+from chalicelib.kernel import Aggregate, to_json
 from chalicelib.store.handler import CommandHandler, Request, body_hash
-from chalicelib.store.ports import EventStore
+from chalicelib.store.ports import EventStore, Place
 
 OPENING = Open("Ada", "CZK", "current")
 _numbers = count(1)
@@ -58,13 +58,14 @@ class Bank:
         expected: set[int] | None = None,
         deps: tuple[tuple[str, int], ...] = (),
         may_repeat: bool = True,
+        unless: Place | None = None,
+        aggregate: Aggregate = account,
     ) -> int:
-        """Executes *command* on an account; the version it made."""
-        handler = CommandHandler(self.events, {"account": self.fingerprint}, self.clock, self.pause)
-        return handler.execute(
+        """Executes *command* on an account, or on another aggregate; the version it made."""
+        return self.handler.execute(
             Request(
-                aggregate=account,
-                aggregate_id=account.stream(key),
+                aggregate=aggregate,
+                aggregate_id=aggregate.stream(key),
                 command=command,
                 command_id=command_id or f"command-{next(_numbers)}",
                 body_hash=body_hash(type(command).__name__, to_json(command)),
@@ -74,5 +75,11 @@ class Bank:
                 opens=isinstance(command, Open),
                 deps=deps,
                 may_repeat=may_repeat,
+                unless=unless,
             )
         )
+
+    @property
+    def handler(self) -> CommandHandler:
+        fingerprints = dict.fromkeys(("account", "transfer"), self.fingerprint)
+        return CommandHandler(self.events, fingerprints, self.clock, self.pause)

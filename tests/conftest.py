@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tools.engines import DynamoDBLocal, KinesisLocal, OpenSearch
+from tools.engines import DynamoDBLocal, KinesisLocal, MiniStack, OpenSearch
 
 
 @pytest.fixture(scope="session")
@@ -25,4 +25,11 @@ def opensearch() -> Iterator[str]:
 def kinesis_local() -> Iterator[str]:
     """The URL of kinesis-local."""
     with KinesisLocal() as engine:
+        yield engine.url
+
+
+@pytest.fixture(scope="session")
+def ministack() -> Iterator[str]:
+    """The URL of MiniStack, which leads to no OpenSearch."""
+    with MiniStack() as engine:
         yield engine.url

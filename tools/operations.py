@@ -37,14 +37,14 @@ endpoint_option = click.option(
     type=click.IntRange(0),
     default=300,
     show_default=True,
-    help="Seconds that a view's oldest commit may wait.",
+    help="Seconds that a reader's oldest commit may wait.",
 )
 @stack_option
 @endpoint_option
 def status_command(max_age: int, stack: str | None, endpoint_url: str | None) -> None:
-    """Show how far each view is behind the log, and what is parked.
+    """Show how far each view and policy is behind the log, and what is parked.
 
-    Exits with 1 if a stream is parked, or if a view's oldest commit waits too long.
+    Exits with 1 if a stream is parked, or if a reader's oldest commit waits too long.
     """
     if not show_status(chosen(stack, endpoint_url), timedelta(seconds=max_age)):
         sys.exit(1)
@@ -54,17 +54,18 @@ def show_status(services: Services, max_age: timedelta) -> bool:
     """True if nothing is parked and nothing waits for longer than *max_age*."""
     parked = [name for name, _, _ in services.parking.all()]
     table = Table(box=SIMPLE_HEAD)
-    for name in ("view", "order"):
+    for name in ("reader", "order"):
         table.add_column(name)
     for name in ("positions behind", "oldest waits", "parked streams"):
         table.add_column(name, justify="right")
     late = False
-    for view in services.views.values():
-        behind = lag(view, services.log, services.checkpoints, services.clock)
+    for reader in services.readers:
+        behind = lag(reader, services.log, services.checkpoints, services.clock)
         late |= behind.age > max_age
         waits = f"{behind.age.total_seconds():,.1f} s" if behind.positions else "—"
-        count = parked.count(view.name)
-        table.add_row(view.name, view.order, f"{behind.positions:,}", waits, f"{count:,}")
+        count = parked.count(reader.name)
+        kind = "policy" if reader.name in services.policies else reader.order
+        table.add_row(reader.name, kind, f"{behind.positions:,}", waits, f"{count:,}")
     console.print(table)
     console.print(f"the log has {services.log.head().next_position:,} commits")
     return not parked and not late
@@ -147,7 +148,7 @@ def is_live(made: Replayed, view: View, services: Services, pause: Pause = time.
 @stack_option
 @endpoint_option
 def parked_command(stack: str | None, endpoint_url: str | None) -> None:
-    """List the streams on which a view has failed, with the reasons.
+    """List the streams on which a view or a policy has failed, with the reasons.
 
     Exits with 1 if there are any.
     """
@@ -156,42 +157,44 @@ def parked_command(stack: str | None, endpoint_url: str | None) -> None:
         console.print("nothing is parked")
         return
     table = Table(box=SIMPLE_HEAD)
-    for name in ("view", "stream", "positions", "reason"):
+    for name in ("reader", "stream", "positions", "reason"):
         table.add_column(name, overflow="fold")
-    for view, stream, marker in markers:
-        table.add_row(view, stream, f"{marker.first} to {marker.last}", Text(marker.reason))
+    for reader, stream, marker in markers:
+        table.add_row(reader, stream, f"{marker.first} to {marker.last}", Text(marker.reason))
     console.print(table)
     sys.exit(1)
 
 
 @click.command("redrive")
-@click.argument("view", required=False)
+@click.argument("reader", required=False)
 @click.argument("stream", required=False)
 @stack_option
 @endpoint_option
 def redrive_command(
-    view: str | None, stream: str | None, stack: str | None, endpoint_url: str | None
+    reader: str | None, stream: str | None, stack: str | None, endpoint_url: str | None
 ) -> None:
     """Let parked streams go on, after what they failed on was mended.
 
-    All of them, or those of VIEW, or one STREAM of it. Exits with 1 if one fails again.
+    All of them, or those of READER, a view or a policy, or one STREAM of it. A policy
+    then takes the steps that wait. Exits with 1 if one fails again.
     """
     services = chosen(stack, endpoint_url)
-    if view is not None:
-        known(view, services)
-    if not redrive(services, view, stream):
+    if reader is not None and reader not in services.policies:
+        known(reader, services)
+    if not redrive(services, reader, stream):
         sys.exit(1)
 
 
-def redrive(services: Services, view: str | None, stream: str | None) -> bool:
-    """Redrives what is parked, of *view* and *stream* if they are given; False if one fails."""
-    waiting = [m for m in services.parking.all(view) if stream in (None, m[1])]
+def redrive(services: Services, reader: str | None, stream: str | None) -> bool:
+    """Redrives what is parked, of *reader* and *stream* if they are given; False if one fails."""
+    waiting = [m for m in services.parking.all(reader) if stream in (None, m[1])]
     failed = 0
     with bar("redriving streams", len(waiting)) as progress:
         (task,) = progress.task_ids
         for name, aggregate_id, _ in waiting:
             try:
-                services.partitioned(name).redrive(aggregate_id)
+                redriver = services.policy if name in services.policies else services.partitioned
+                redriver(name).redrive(aggregate_id)
             except PoisonError as error:
                 failed += 1
                 console.print(f"{name}: {aggregate_id}: {error}", style="red", markup=False)

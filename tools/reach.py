@@ -1,5 +1,6 @@
 """The services of a deployment, for commands that look behind its API."""
 
+from chalicelib.projection.mailing import NoMailer, SesMailer
 from chalicelib.relay.doorbell import LambdaDoorbell
 from chalicelib.wiring import Services, Settings
 from tools.cloud import Cloud
@@ -18,8 +19,11 @@ def reach(current: Current) -> Services:
             "LEFTFOLD_SEARCH_SCHEME": cloud.parameters.get("SearchScheme", "https"),
         }
     )
+    # A redrive sends what its policy's function would have sent.
+    sender = deployed.outputs.get("MailFrom")
     return Services(
         settings,
         dynamodb=cloud.client("dynamodb"),
         doorbell=LambdaDoorbell(cloud.client("lambda"), settings.named),
+        mailer=SesMailer(cloud.client("ses"), sender) if sender else NoMailer(),
     )

@@ -1,4 +1,4 @@
-"""Every aggregate, view and policy of the application, by name."""
+"""Every aggregate, view, policy and deadline of the application, by name."""
 
 from chalicelib.contexts.account import domain as account_domain
 from chalicelib.contexts.account import views as account_views
@@ -6,10 +6,12 @@ from chalicelib.contexts.ledger import domain as ledger_domain
 from chalicelib.contexts.ledger import journal as ledger_journal
 from chalicelib.contexts.ledger import policies as ledger_policies
 from chalicelib.contexts.ledger import views as ledger_views
+from chalicelib.contexts.notices import policies as notices_policies
+from chalicelib.contexts.transfer import deadlines as transfer_deadlines
 from chalicelib.contexts.transfer import domain as transfer_domain
 from chalicelib.contexts.transfer import policies as transfer_policies
 from chalicelib.contexts.transfer import views as transfer_views
-from chalicelib.kernel import Aggregate, Policy, View
+from chalicelib.kernel import Aggregate, Deadline, Policy, View
 
 AGGREGATES: dict[str, Aggregate] = {
     aggregate.category: aggregate
@@ -45,5 +47,10 @@ POLICIES: dict[str, Policy] = {
         transfer_policies.refund_source,
         ledger_policies.close_journals,
         ledger_policies.gather_year,
+        notices_policies.notify,
     )
+}
+
+DEADLINES: dict[str, Deadline] = {
+    deadline.name: deadline for deadline in (transfer_deadlines.next_step,)
 }

@@ -5,11 +5,12 @@ from typing import Any
 from chalice.app import Blueprint
 
 from chalicelib.functions.sources import EVENTS_STREAM
-from chalicelib.kernel import Commit, View
+from chalicelib.kernel import Commit
 from chalicelib.metrics import emit
 from chalicelib.projection.lag import lag
 from chalicelib.relay.relay import wanted_of
 from chalicelib.store.events import place_of, readable
+from chalicelib.store.slots import Reader
 from chalicelib.wiring import Services, services
 
 # The items that one sweep looks at: about 2 MB, 250 read units.
@@ -38,7 +39,7 @@ def relay(event: Any) -> None:
 
 @functions.schedule("rate(1 minute)", name="sweeper")
 def sweeper(_event: Any) -> None:
-    """Logs what no record told of, wakes every view that is behind, and measures them."""
+    """Logs what no record told of, wakes every reader that is behind, and measures them."""
     held = services()
     try:
         sweep = held.sweeper.run(SWEEP_BUDGET)
@@ -59,29 +60,28 @@ def commit_told(record: dict[str, Any]) -> Commit | None:
 
 
 def measure(held: Services) -> None:
-    """Tells how far each view is behind, and how many of its streams are parked.
+    """Tells how far each view and policy is behind, and how many streams are parked in it.
 
-    What cannot be told of one view keeps nothing else from being told; it is raised
-    at the end.
+    What cannot be told of one keeps nothing else from being told; it is raised at the end.
     """
     errors: list[Exception] = []
-    for view in held.views.values():
+    for reader in held.readers:
         for tell in (tell_lag, tell_parked):
             try:
-                tell(held, view)
+                tell(held, reader)
             except Exception as error:  # noqa: BLE001 - raised below
                 errors.append(error)
     if errors:
-        raise ExceptionGroup("not all views could be measured", errors)
+        raise ExceptionGroup("not all readers could be measured", errors)
 
 
-def tell_lag(held: Services, view: View) -> None:
-    """Measures how far a view is behind the log."""
-    behind = lag(view, held.log, held.checkpoints, held.clock)
-    emit("PositionsBehind", behind.positions, view=view.name)
-    emit("OldestWaits", behind.age.total_seconds(), unit="Seconds", view=view.name)
+def tell_lag(held: Services, reader: Reader) -> None:
+    """Measures how far a view or a policy is behind the log."""
+    behind = lag(reader, held.log, held.checkpoints, held.clock)
+    emit("PositionsBehind", behind.positions, view=reader.name)
+    emit("OldestWaits", behind.age.total_seconds(), unit="Seconds", view=reader.name)
 
 
-def tell_parked(held: Services, view: View) -> None:
-    """Counts the streams that are parked in a view."""
-    emit("StreamsParked", len(list(held.parking.all(view.name))), view=view.name)
+def tell_parked(held: Services, reader: Reader) -> None:
+    """Counts the streams that are parked in a view or a policy."""
+    emit("StreamsParked", len(list(held.parking.all(reader.name))), view=reader.name)

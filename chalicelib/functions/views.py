@@ -51,10 +51,9 @@ def bookings(event: Any) -> None:
     starting_position="TRIM_HORIZON",
 )
 def log_grew(_event: Any) -> None:
-    """Wakes the ordered views: the one reader of the log table's stream."""
-    for view in services().views.values():
-        if view.order == "ordered":
-            services().doorbell.ring(view.name)
+    """Wakes all that follow the log: the one reader of the log table's stream."""
+    for follower in services().followers:
+        services().doorbell.ring(follower)
 
 
 @functions.lambda_function(name="totals")
@@ -63,29 +62,38 @@ def totals(_event: Any, context: Any) -> None:
     follow("totals", context)
 
 
+@functions.lambda_function(name="transfers")
+def transfers(_event: Any, context: Any) -> None:
+    """Projects how transfers stand."""
+    follow("transfers", context)
+
+
+@functions.lambda_function(name="traces")
+def traces(_event: Any, context: Any) -> None:
+    """Projects which commits belong to a transfer."""
+    follow("traces", context)
+
+
 def project(view: str, event: Any) -> None:
     """Folds lane records into a view; without any, what the log has beyond it."""
     records = event.to_dict().get("Records", ())
-    runner = services().partitioned(view)
     if records:
-        runner.handle(list(decoded(records)))
+        services().partitioned(view).handle(list(decoded(records)))
     else:
-        catch_up(view, runner, event.context)
+        follow(view, event.context)
 
 
-def follow(view: str, context: Any) -> None:
-    """Folds what the log has beyond an ordered view."""
-    catch_up(view, services().ordered(view), context)
-
-
-def catch_up(view: str, runner: Any, context: Any) -> None:
-    """Runs until nothing is left, time is short or others do it: the sweeper rings again."""
+def follow(reader: str, context: Any) -> None:
+    """Takes what the log has beyond a view or a policy, until nothing is left, time is
+    short or others do it: the sweeper rings again.
+    """
+    runner = services().reader(reader)
     try:
         while runner.catch_up(SLICE):
             if context.get_remaining_time_in_millis() < ENOUGH_MS:
                 return
     except OvertakenError as error:
-        emit("CatchUpsLeft", 1, view=view, reason=str(error))
+        emit("CatchUpsLeft", 1, view=reader, reason=str(error))
 
 
 def decoded(records: Iterable[dict[str, Any]]) -> Iterable[LaneRecord]:

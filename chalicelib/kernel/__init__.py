@@ -16,7 +16,7 @@ from chalicelib.kernel.commit import (
     lane_of,
 )
 from chalicelib.kernel.decider import Decider, Refused
-from chalicelib.kernel.policy import Email, Policy, Reaction
+from chalicelib.kernel.policy import Deadline, Email, Policy, Reaction
 from chalicelib.kernel.view import Recorded, Row, View
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "AggregateId",
     "Codec",
     "Commit",
+    "Deadline",
     "Decider",
     "Email",
     "Policy",

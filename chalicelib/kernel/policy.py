@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from chalicelib.kernel.aggregate import Aggregate
-from chalicelib.kernel.view import Recorded
+from chalicelib.kernel.view import Recorded, Row, View
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,8 @@ class Reaction:
     Its answer goes back to the process, the aggregate whose event it was: *accepted* makes
     a command to it from the version that the command made, *refused* one from the code
     and the facts of a refusal. Without *accepted* nothing is recorded. A refusal without
-    *refused* is one that nobody foresaw, and parks the process.
+    *refused* is one that nobody foresaw, and parks the process; *refused* asks for a policy
+    that says what it *awaits*.
     """
 
     aggregate: Aggregate
@@ -39,13 +40,35 @@ class Policy:
 
     *react* names the commands and effects that an event leads to, always the same ones in
     the same order; it depends on the event alone. *awaits* says, from the state of the
-    process and the event, whether the step is still to be taken: False once an answer is
-    recorded or the process was ended otherwise. It is asked after the state that a command
-    meets was read, and a refusal is recorded only while that state is the newest: so a
-    step has one answer, however many functions take it at the same time (docs/adr/0010).
+    process and the event, whether the step is still to be taken: False, for ever, once an
+    answer is recorded or the process was ended otherwise. A step has one answer, however
+    many functions take it at the same time (docs/adr/0010). Without *awaits* each command
+    is sent whatever becomes of the process, and taken once, which costs a quarter; but no
+    refusal can be recorded then.
     """
 
     name: str
     hears: tuple[Aggregate, ...]
     react: Callable[[Recorded], Iterable[Reaction | Email]]
-    awaits: Callable[[Any, Any], bool] = lambda _state, _event: True
+    awaits: Callable[[Any, Any], bool] | None = None
+
+    @property
+    def order(self) -> Literal["partitioned"]:
+        """A policy acts stream by stream, as a partitioned view folds."""
+        return "partitioned"
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """What aggregates are told that have waited for too long.
+
+    *view* is a search view with a date field `deadline`: an instant in ISO 8601, or None in
+    the rows of those that wait for nothing. *key* names the aggregate of a row, *command*
+    makes what it is told. Its rules decide: it may have moved on since the row was written.
+    """
+
+    name: str
+    view: View
+    aggregate: Aggregate
+    key: Callable[[Row], str]
+    command: Callable[[Row], Any]

@@ -1,9 +1,10 @@
 """Folding commits into the rows of a view: pure, and the same live as in a replay."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
+from typing import Any
 
-from chalicelib.kernel import AggregateId, Commit, Recorded, Row, View
+from chalicelib.kernel import AggregateId, Codec, Commit, Recorded, Row, View
 from chalicelib.projection.rows import NEVER, StoredRow, check_key, text_of
 
 REASON_LENGTH = 1_000
@@ -152,15 +153,7 @@ def touched_by(view: View, position: int, commit: Commit) -> Touched:
         return []
     touched: Touched = []
     try:
-        for index, stored in enumerate(commit.events):
-            recorded = Recorded(
-                aggregate_id,
-                commit.version,
-                index,
-                commit.at,
-                position,
-                codec.decode(stored),
-            )
+        for recorded in recorded_of(codec, position, commit):
             # A view may name a row twice, as for a transfer within one account.
             for key in dict.fromkeys(view.keys(recorded)):
                 _check_own(view, aggregate_id, key)
@@ -168,6 +161,19 @@ def touched_by(view: View, position: int, commit: Commit) -> Touched:
     except Exception as error:
         raise poison(aggregate_id, position, error) from error
     return touched
+
+
+def recorded_of(codec: Codec[Any], position: int, commit: Commit) -> Iterator[Recorded]:
+    """The commit's events as they stand at *position* of the log."""
+    for place, stored in enumerate(commit.events):
+        yield Recorded(
+            commit.aggregate_id,
+            commit.version,
+            place,
+            commit.at,
+            position,
+            codec.decode(stored),
+        )
 
 
 def poison(aggregate_id: str, position: int, error: Exception) -> PoisonError:

@@ -76,7 +76,7 @@ class OrderedRunner:
         outcome = project(self.view, self.rows, commits)
         if outcome.rejected:
             raise RowRejectedError(outcome.rejected)
-        if not outcome.saved:
+        if not outcome.done:
             return False
         if outcome.poisons:
             (poison,) = outcome.poisons.values()

@@ -1,8 +1,9 @@
-"""Partitioned views: fed lane by lane from the bus, healed from the log.
+"""Partitioned readers, views and policies: lane by lane, in the order of each stream.
 
-The order of one pass makes it safe. Checkpoints are read, then markers, then rows; rows
-are saved and made visible, then markers written, then checkpoints moved. Whatever a
-checkpoint has passed is thus in the rows or under a marker, wherever a pass may die.
+The order of one pass makes it safe. Checkpoints are read, then markers, then the work is
+done: rows are loaded, saved and made visible, or commands sent and their answers recorded.
+Then markers are written, then checkpoints moved. Whatever a checkpoint has passed is thus
+done or under a marker, wherever a pass may die.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,11 +11,9 @@ from dataclasses import dataclass
 from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
-from chalicelib.kernel import Commit, View, lane_of
-from chalicelib.projection.fold import hears
+from chalicelib.kernel import Commit, lane_of
 from chalicelib.projection.redrive import Redrive
-from chalicelib.projection.rows import RowStore
-from chalicelib.projection.runner import Pause, Slice, persistently, project, slices
+from chalicelib.projection.runner import Pause, Slice, Work, persistently, slices
 from chalicelib.store.bus import LaneRecord
 from chalicelib.store.ports import Checkpoints, Log, Marker, Parking
 
@@ -33,10 +32,9 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True)
 class PartitionedRunner:
-    """Keeps one partitioned view; any number may run at once, on any records."""
+    """Keeps one partitioned reader going; any number may run at once, on any records."""
 
-    view: View
-    rows: RowStore
+    work: Work
     log: Log
     checkpoints: Checkpoints
     parking: Parking
@@ -47,7 +45,7 @@ class PartitionedRunner:
 
         Raises `Unavailable`: nothing is lost, and the same records may come again.
         """
-        gaps = persistently(self.pause, self.view.name, lambda: self._take_records(records))
+        gaps = persistently(self.pause, self.work.name, lambda: self._take_records(records))
         while gaps and self._advance(gaps, HEALED_AT_ONCE):
             pass
 
@@ -59,23 +57,22 @@ class PartitionedRunner:
         return self._advance(dict(enumerate(self.log.head().lanes)), blocks)
 
     def redrive(self, aggregate_id: str) -> None:
-        """Folds a parked stream from the log and unparks it.
+        """Takes a parked stream from the log and unparks it.
 
-        Raises `PoisonError` if the view still fails on it, and `Unavailable`: then it
-        stays parked.
+        Raises `PoisonError` if it still fails, and `Unavailable`: then it stays parked.
         """
-        Redrive(self.view, self.rows, self.log, self.parking, self.pause).run(aggregate_id)
+        Redrive(self.work, self.log, self.parking, self.pause).run(aggregate_id)
 
     def _take_records(self, records: Sequence[LaneRecord]) -> dict[int, int] | None:
         """The lanes that need healing, with their targets; the others are done."""
         lanes = {record.lane for record in records}
-        checkpoints = self.checkpoints.read(self.view.name, lanes)
+        checkpoints = self.checkpoints.read(self.work.name, lanes)
         spans, gaps = spans_of_records(records, checkpoints)
         return gaps if self._settle(spans) else None
 
     def _advance(self, targets: Mapping[int, int], blocks: int) -> bool:
         """One forward pass over the log for all lanes that are before their targets."""
-        return persistently(self.pause, self.view.name, lambda: self._take_blocks(targets, blocks))
+        return persistently(self.pause, self.work.name, lambda: self._take_blocks(targets, blocks))
 
     def _take_blocks(self, targets: Mapping[int, int], blocks: int) -> bool | None:
         """Whether some lane still is before its target; None if others interfered."""
@@ -90,6 +87,7 @@ class PartitionedRunner:
             first,
             last,
             lambda commit: lane_of(commit.aggregate_id) in ends,
+            self.work.size,
         ):
             settled = self._take_slice(slice_, ends)
             if not settled:
@@ -98,7 +96,7 @@ class PartitionedRunner:
 
     def _behind(self, targets: Mapping[int, int]) -> dict[int, int]:
         """The checkpoints of the lanes that are before their targets."""
-        checkpoints = self.checkpoints.read(self.view.name, targets)
+        checkpoints = self.checkpoints.read(self.work.name, targets)
         return {
             lane: position for lane, position in checkpoints.items() if position < targets[lane]
         }
@@ -111,26 +109,22 @@ class PartitionedRunner:
         return self._settle(spans_of_slice(slice_, behind, targets))
 
     def _settle(self, spans: Sequence[Span]) -> bool:
-        """Takes *spans* into rows and markers, then moves their checkpoints.
+        """Does the work of *spans* or parks it, then moves their checkpoints.
 
         False if others changed a row, a marker or a checkpoint meanwhile, or if a
         stream had to be parked on the way: look again from the checkpoint.
         """
         commits = sorted(
-            (c for s in spans for c in s.commits if hears(self.view, c[1].aggregate_id)),
+            (c for s in spans for c in s.commits if self.work.hears(c[1].aggregate_id)),
             key=itemgetter(0),
         )
         first = {c.aggregate_id: position for position, c in reversed(commits)}
         last = {c.aggregate_id: position for position, c in commits}
-        parked = self.parking.find(self.view.name, last) if last else {}
-        outcome = project(
-            self.view,
-            self.rows,
-            [c for c in commits if c[1].aggregate_id not in parked],
-        )
+        parked = self.parking.find(self.work.name, last) if last else {}
+        outcome = self.work.take([c for c in commits if c[1].aggregate_id not in parked])
         for stream, reason in outcome.rejected.items():
             self._park(stream, Marker(first[stream], last[stream], reason))
-        if not outcome.saved:
+        if not outcome.done:
             return False
         failed = {
             stream: Marker(poison.position, last[stream], poison.reason)
@@ -138,7 +132,7 @@ class PartitionedRunner:
         }
         marked = [self._park(stream, marker) for stream, marker in failed.items()]
         marked += [
-            self.parking.extend(self.view.name, stream, last[stream])
+            self.parking.extend(self.work.name, stream, last[stream])
             for stream, marker in parked.items()
             if last[stream] > marker.last
         ]
@@ -146,12 +140,12 @@ class PartitionedRunner:
 
     def _park(self, stream: str, marker: Marker) -> bool:
         """False if the stream was parked and unparked by others at the same time."""
-        return self.parking.park(self.view.name, stream, marker) or self.parking.extend(
-            self.view.name, stream, marker.last
+        return self.parking.park(self.work.name, stream, marker) or self.parking.extend(
+            self.work.name, stream, marker.last
         )
 
     def _move(self, spans: Sequence[Span]) -> bool:
-        name = self.view.name
+        name = self.work.name
         moved = [
             self.checkpoints.move(name, span.lane, span.checkpoint, span.end) for span in spans
         ]

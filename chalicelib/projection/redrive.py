@@ -1,12 +1,11 @@
-"""Unparking: a parked stream is folded from the log, then its marker is removed."""
+"""Unparking: a parked stream is taken from the log, then its marker is removed."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from chalicelib.kernel import Commit, View
+from chalicelib.kernel import Commit
 from chalicelib.projection.fold import PoisonError
-from chalicelib.projection.rows import RowStore
-from chalicelib.projection.runner import Pause, persistently, project, slices
+from chalicelib.projection.runner import Pause, Work, persistently, slices
 from chalicelib.store.ports import Log, Parking, Unavailable
 
 Commits = Sequence[tuple[int, Commit]]
@@ -14,25 +13,24 @@ Commits = Sequence[tuple[int, Commit]]
 
 @dataclass(frozen=True)
 class Redrive:
-    """Lets parked streams of one view go on; any number may run at once.
+    """Lets parked streams of one reader go on; any number may run at once.
 
-    While a marker stands, runners leave the stream's rows alone, and a marker that has
-    grown is not removed: each commit is folded here, or by a runner afterwards.
+    While a marker stands, runners leave the stream alone, and a marker that has grown is
+    not removed: each commit is taken here, or by a runner afterwards.
     """
 
-    view: View
-    rows: RowStore
+    work: Work
     log: Log
     parking: Parking
     pause: Pause
 
     def run(self, aggregate_id: str) -> None:
-        """Folds what waits and unparks the stream; again if it grew meanwhile.
+        """Takes what waits and unparks the stream; again if it grew meanwhile.
 
         Does nothing for a stream that is not parked. Raises `PoisonError` and
-        `Unavailable`: rows then hold what could be folded, and it stays parked.
+        `Unavailable`: what could be taken then is, and it stays parked.
         """
-        name, done = self.view.name, -1
+        name, done = self.work.name, -1
         while marker := self.parking.find(name, [aggregate_id]).get(aggregate_id):
             first = max(marker.first, done + 1)
             for commits in self._waiting(aggregate_id, first, marker.last):
@@ -54,13 +52,13 @@ class Redrive:
             raise Unavailable(f"the log does not show position {following}")
 
     def _take(self, commits: Commits) -> None:
-        persistently(self.pause, self.view.name, lambda: self._save(commits))
+        persistently(self.pause, self.work.name, lambda: self._once(commits))
 
-    def _save(self, commits: Commits) -> bool | None:
-        outcome = project(self.view, self.rows, commits)
+    def _once(self, commits: Commits) -> bool | None:
+        outcome = self.work.take(commits)
         for aggregate_id, reason in outcome.rejected.items():
             raise PoisonError(aggregate_id, commits[0][0], reason)
-        if not outcome.saved:
+        if not outcome.done:
             return None
         for poison in outcome.poisons.values():
             raise poison

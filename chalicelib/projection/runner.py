@@ -1,10 +1,11 @@
-"""What all runners share: slices of the log, one pass over rows, trying again."""
+"""What all runners share: slices of the log, work on commits, trying again."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, TypeVar
 
 from chalicelib.kernel import Commit, View
-from chalicelib.projection.fold import Folding, PoisonError
+from chalicelib.projection.fold import Folding, PoisonError, hears
 from chalicelib.projection.rows import RowRejectedError, RowStore, Save
 from chalicelib.store.ports import Block, Unavailable
 
@@ -61,16 +62,53 @@ def slices(
 
 
 class Outcome(NamedTuple):
-    """What became of commits that were to go into rows.
+    """What became of commits that were to be taken.
 
-    *saved* says that every commit that could be folded is in its rows and visible.
-    *poisons* are the failures by scope, *rejected* the reasons why the store will not
-    take rows, by stream: then nothing is certain of the others.
+    *done* says that every commit that could be taken was: its rows are saved and visible,
+    or what it leads to was done. *poisons* are the failures by scope, *rejected* the
+    reasons why a store will not take rows, by stream: then nothing is certain of the others.
     """
 
-    saved: bool
+    done: bool
     poisons: Mapping[str, PoisonError]
     rejected: Mapping[str, str]
+
+
+class Work(Protocol):
+    """What a partitioned reader does about commits: rows for a view, commands for a policy."""
+
+    @property
+    def name(self) -> str:
+        """The reader's, under which its checkpoints and markers are kept."""
+
+    @property
+    def size(self) -> int | None:
+        """About how many events to take before checkpoints move; None: `SLICE_EVENTS`."""
+
+    def hears(self, aggregate_id: str) -> bool:
+        """Whether it listens to the stream's category."""
+
+    def take(self, commits: Sequence[tuple[int, Commit]]) -> Outcome:
+        """Takes commits in order. What was taken before is taken again without harm."""
+
+
+@dataclass(frozen=True)
+class Projecting:
+    """`Work` of a view."""
+
+    view: View
+    rows: RowStore
+    size: int | None = None
+
+    @property
+    def name(self) -> str:
+        return self.view.name
+
+    def hears(self, aggregate_id: str) -> bool:
+        return hears(self.view, aggregate_id)
+
+    def take(self, commits: Sequence[tuple[int, Commit]]) -> Outcome:
+        return project(self.view, self.rows, commits)
 
 
 def project(view: View, rows: RowStore, commits: Iterable[tuple[int, Commit]]) -> Outcome:
@@ -91,11 +129,11 @@ def project(view: View, rows: RowStore, commits: Iterable[tuple[int, Commit]]) -
     except RowRejectedError as error:
         streams = folding.streams
         rejected = {streams[key]: reason for key, reason in error.reasons.items()}
-        return Outcome(saved=False, poisons=folding.poisons, rejected=rejected)
+        return Outcome(done=False, poisons=folding.poisons, rejected=rejected)
     # Also when nothing was saved: an earlier pass may have died before it came to this.
     if keys and not conflicts:
         rows.flush()
-    return Outcome(saved=not conflicts, poisons=folding.poisons, rejected={})
+    return Outcome(done=not conflicts, poisons=folding.poisons, rejected={})
 
 
 def persistently(pause: Pause, what: str, once: Callable[[], T | None]) -> T:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from chalicelib.kernel import View
 from chalicelib.kernel.commit import canonical
 from chalicelib.relay.relay import Relay, wanted_of
 from chalicelib.store.ports import (
@@ -16,7 +15,7 @@ from chalicelib.store.ports import (
     Log,
     StreamEntry,
 )
-from chalicelib.store.slots import ends_of
+from chalicelib.store.slots import Reader, ends_of
 
 READER = "sweeper"
 SEGMENTS = 8
@@ -53,7 +52,7 @@ class Sweeper:
     relay: Relay
     checkpoints: Checkpoints
     doorbell: Doorbell
-    views: Collection[View]
+    readers: Collection[Reader]
     clock: Callable[[], datetime]
 
     def run(self, budget: int) -> Sweep:
@@ -70,7 +69,7 @@ class Sweeper:
                 note.segment += note.after is None
                 self._leave(note)
         finally:
-            # Also when logging fails: a view can be behind what is logged already.
+            # Also when logging fails: a reader can be behind what is logged already.
             woken = self._wake()
         round_took = None
         if note.segment == SEGMENTS:
@@ -91,12 +90,12 @@ class Sweeper:
 
     def _wake(self) -> tuple[str, ...]:
         head = self.log.head()
-        behind = tuple(view.name for view in self.views if self._is_behind(view, head))
+        behind = tuple(r.name for r in self.readers if self._is_behind(r, head))
         for name in behind:
             self.doorbell.ring(name)
         return behind
 
-    def _is_behind(self, view: View, head: Head) -> bool:
-        ends = ends_of(view, head)
-        done = self.checkpoints.read(view.name, ends)
+    def _is_behind(self, reader: Reader, head: Head) -> bool:
+        ends = ends_of(reader, head)
+        done = self.checkpoints.read(reader.name, ends)
         return any(done[slot] < end for slot, end in ends.items())

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from chalicelib.store.ports import Unavailable
+from chalicelib.store.ports import ContendedError, Unavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -24,7 +24,6 @@ _TRANSIENT = {
     "RequestTimeoutException",
     "ServiceUnavailable",
     "ThrottlingException",
-    "TransactionConflictException",
     "TransactionInProgressException",
 }
 
@@ -37,6 +36,8 @@ def translated() -> Iterator[None]:
     except ClientError as error:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         code = error.response.get("Error", {}).get("Code", "")
+        if code == "TransactionConflictException":
+            raise ContendedError(code) from error
         if code in _TRANSIENT or status >= 500:
             raise Unavailable(code) from error
         raise

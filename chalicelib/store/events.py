@@ -11,7 +11,13 @@ from chalicelib.kernel import Commit, RecentCommand, Snapshot
 from chalicelib.kernel.commit import canonical, events_from_json
 from chalicelib.metrics import emit
 from chalicelib.store.dynamo import limited, translated
-from chalicelib.store.ports import CommitTooLargeError, Page
+from chalicelib.store.ports import (
+    CommitTooLargeError,
+    ContendedError,
+    MovedOnError,
+    Page,
+    Place,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -19,6 +25,11 @@ if TYPE_CHECKING:
 ITEM_LIMIT = 400 * 1024
 # A remembered command: hashes of its id and body, and seconds since 1970.
 _RECENT = struct.Struct(">16s8sI")
+
+FREE = "attribute_not_exists(aggregateId)"
+CONDITION_FAILED = "ConditionalCheckFailed"
+# Why DynamoDB cancels a transaction that may well be taken when it comes again.
+CONTENTION = {"TransactionConflict", "ProvisionedThroughputExceeded", "ThrottlingError"}
 
 Item = dict[str, Any]
 
@@ -34,19 +45,51 @@ class DynamoEvents:
         self._client = client
         self._table = table
 
-    def append(self, commit: Commit) -> Commit | None:
+    def append(self, commit: Commit, unless: Place | None = None) -> Commit | None:
+        put: Any = {
+            "TableName": self._table,
+            "Item": fitting_item(commit),
+            "ConditionExpression": FREE,
+        }
+        if unless is not None:
+            return self._transact(put, unless)
         try:
             with translated():
-                self._client.put_item(
-                    TableName=self._table,
-                    Item=fitting_item(commit),
-                    ConditionExpression="attribute_not_exists(aggregateId)",
-                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                )
+                self._client.put_item(**put, ReturnValuesOnConditionCheckFailure="ALL_OLD")
         except ClientError as error:
-            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+            code = error.response["Error"]["Code"]
+            if code != "ConditionalCheckFailedException":
                 raise
             return commit_from_item(cast("Any", error.response)["Item"])
+        return None
+
+    def _transact(self, put: Any, unless: Place) -> Commit | None:
+        told = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+        check: Any = {
+            "TableName": self._table,
+            "Key": {
+                "aggregateId": {"S": unless.aggregate_id},
+                "sequenceNumber": {"N": str(unless.version)},
+            },
+            "ConditionExpression": FREE,
+        }
+        refused = self._client.exceptions.TransactionCanceledException
+        try:
+            with translated():
+                self._client.transact_write_items(
+                    TransactItems=[{"Put": put | told}, {"ConditionCheck": check}]
+                )
+        except refused as error:
+            own, other = cast("Any", error.response)["CancellationReasons"]
+            # Its own version first: what holds it may be an earlier attempt of the commit.
+            if own["Code"] == CONDITION_FAILED:
+                return commit_from_item(own["Item"])
+            if other["Code"] == CONDITION_FAILED:
+                raise MovedOnError(unless) from error
+            codes = {own["Code"], other["Code"]} - {"None"}
+            if codes <= CONTENTION:
+                raise ContendedError(str(codes)) from error
+            raise
         return None
 
     def newest(

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,7 +23,7 @@ from chalicelib.store.loading import (
     instant,
     load,
 )
-from chalicelib.store.ports import EventStore
+from chalicelib.store.ports import ContendedError, EventStore, Place
 
 ATTEMPTS = 12
 # Less than any caller waits. Nothing is decided on what was read later than that: the
@@ -38,7 +39,8 @@ class Request:
     command that reuses the id. *expected* are the versions that `If-Match` allows.
     *opens* says that the command begins a stream: its first attempt needs no load.
     *may_repeat* is False if the id was made for this very request: then there is no
-    earlier attempt to look for.
+    earlier attempt to look for. *unless* is a place in another stream that the decision
+    rests on: the command is taken only while nothing is there.
     """
 
     aggregate: Aggregate
@@ -52,6 +54,7 @@ class Request:
     opens: bool = False
     may_repeat: bool = True
     deps: tuple[tuple[str, int], ...] = ()
+    unless: Place | None = None
 
 
 class VersionMismatchError(Exception):
@@ -86,9 +89,9 @@ class CommandHandler:
     def execute(self, request: Request) -> int:
         """The version that the command made, now or in an earlier attempt.
 
-        Raises `Refused`, `VersionMismatchError`, `KeyReusedError`, `ContentionError` and
-        `CommitTooLargeError`: then this call wrote nothing. Raises `Unavailable` if the
-        outcome is unknown: a retry with the same command id tells it.
+        Raises `Refused`, `VersionMismatchError`, `KeyReusedError`, `ContentionError`,
+        `MovedOnError` and `CommitTooLargeError`: then this call wrote nothing. Raises
+        `Unavailable` if the outcome is unknown: a retry with the same command id tells it.
         """
         started = self.clock()
         if request.opens:
@@ -112,14 +115,36 @@ class CommandHandler:
                 loaded = self._load(request, consistent=True)
                 continue
             commit = self._commit(request, loaded, new_events)
-            holder = self.events.append(commit)
-            if holder is None:
-                return commit.version
-            if holder.command_id == request.command_id:
-                return accepted(holder.version, holder.body_hash, request)
+            with suppress(ContendedError):
+                holder = self.events.append(commit, request.unless)
+                if holder is None:
+                    return commit.version
+                if holder.command_id == request.command_id:
+                    return accepted(holder.version, holder.body_hash, request)
             self.pause(attempt)
             loaded = self._load(request, consistent=True)
         raise ContentionError(request.aggregate_id)
+
+    def taken(self, request: Request) -> int | None:
+        """The version that the command made in an earlier attempt; None if there is none.
+
+        Read consistently. Raises `KeyReusedError` and `Unavailable`.
+        """
+        earlier = self._load(request, consistent=True).version_of(request.command_id)
+        return None if earlier is None else accepted(earlier[0], earlier[1].hex(), request)
+
+    def state(self, aggregate: Aggregate, aggregate_id: str) -> tuple[Any, int]:
+        """An aggregate's state and its version, read consistently. Raises `Unavailable`."""
+        fingerprint = self.fingerprints[aggregate.category]
+        loaded = load(
+            self.events,
+            aggregate,
+            aggregate_id,
+            fingerprint=fingerprint,
+            since=None,
+            consistent=True,
+        )
+        return loaded.state, loaded.version
 
     def _load(self, request: Request, *, consistent: bool) -> Loaded:
         return load(

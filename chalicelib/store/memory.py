@@ -3,11 +3,25 @@
 Each call is atomic and takes effect at once; faults come from a wrapper around them.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from chalicelib.kernel import Commit
 from chalicelib.store.events import commit_from_item, fitting_item
-from chalicelib.store.ports import Block, Head, Marker, Page, StreamEntry
+from chalicelib.store.ports import (
+    CLAIM,
+    Block,
+    EffectPlace,
+    Head,
+    Marker,
+    MovedOnError,
+    Page,
+    Place,
+    Planned,
+    StreamEntry,
+)
 
 
 class MemoryEvents:
@@ -16,11 +30,15 @@ class MemoryEvents:
     def __init__(self) -> None:
         self._streams: dict[str, dict[int, Commit]] = {}
 
-    def append(self, commit: Commit) -> Commit | None:
+    def append(self, commit: Commit, unless: Place | None = None) -> Commit | None:
         written = commit_from_item(fitting_item(commit))
         stream = self._streams.setdefault(commit.aggregate_id, {})
-        held = stream.setdefault(commit.version, written)
-        return None if held is written else held
+        if held := stream.get(commit.version):
+            return held
+        if unless and unless.version in self._streams.get(unless.aggregate_id, {}):
+            raise MovedOnError(unless)
+        stream[commit.version] = written
+        return None
 
     def newest(
         self,
@@ -154,3 +172,33 @@ class MemoryParking:
         for (parking_view, aggregate_id), marker in list(self._markers.items()):
             if view in (None, parking_view):
                 yield parking_view, aggregate_id, marker
+
+
+@dataclass
+class HeldEffect:
+    """An effect in memory."""
+
+    effect: Mapping[str, Any]
+    owner: str
+    until: datetime
+    answer: str | None = None
+
+
+class MemoryEffects:
+    """`Effects` in memory; *now* gives the time of a claim."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self.held: dict[EffectPlace, HeldEffect] = {}
+        self._now = now
+
+    def plan(self, place: EffectPlace, effect: Mapping[str, Any], owner: str) -> Planned:
+        now = self._now()
+        held = self.held.setdefault(place, HeldEffect(effect, owner, now + CLAIM))
+        mine = held.answer is None and (held.owner == owner or held.until < now)
+        if mine:
+            held.owner, held.until = owner, now + CLAIM
+        return Planned(held.effect, held.answer, mine=mine)
+
+    def finish(self, place: EffectPlace, answer: str) -> None:
+        held = self.held[place]
+        held.answer = held.answer or answer

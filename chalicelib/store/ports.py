@@ -5,17 +5,39 @@ answer in time. After a write that means: the effect is unknown.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from datetime import timedelta
+from typing import Any, NamedTuple, Protocol
 
 from chalicelib.kernel import LANES, Commit
+
+# Longer than a sending takes: who finds an older claim may take it that its owner died.
+CLAIM = timedelta(seconds=30)
 
 
 class Unavailable(Exception):  # noqa: N818 - it says what the storage is
     """The storage did not answer: a read failed, a write may have taken effect."""
 
 
+class ContendedError(Unavailable):
+    """A transaction on the same item was in the way: nothing was written."""
+
+
+class MovedOnError(Exception):
+    """The other stream that a commit depends on has gone further; nothing was written."""
+
+    def __init__(self, place: "Place") -> None:
+        super().__init__("{}: version {} is there already".format(*place))
+
+
 class CommitTooLargeError(Exception):
     """A commit over DynamoDB's 400 KB for one item; nothing was sent."""
+
+
+class Place(NamedTuple):
+    """A version of a stream, whether or not it is there yet."""
+
+    aggregate_id: str
+    version: int
 
 
 class Page(NamedTuple):
@@ -28,12 +50,14 @@ class Page(NamedTuple):
 class EventStore(Protocol):
     """The streams: one item a commit."""
 
-    def append(self, commit: Commit) -> Commit | None:
+    def append(self, commit: Commit, unless: Place | None = None) -> Commit | None:
         """Writes *commit* if its version is free, in one call.
 
         Returns None when it was written, else the commit that holds the version. If the
         item would be too large, its snapshot is left out; raises `CommitTooLargeError` if
-        it still is.
+        it still is. With *unless*, a place in another stream, it is a transaction, which
+        also asks that nothing is there; raises `MovedOnError` if something is, and
+        `ContendedError` if another call on these items is under way.
         """
 
     def newest(
@@ -148,7 +172,7 @@ class Marker(NamedTuple):
 
 
 class Parking(Protocol):
-    """Streams on which a partitioned view failed: one marker for each (view, stream)."""
+    """Streams on which a view or a policy failed: one marker for each (reader, stream)."""
 
     def find(self, view: str, aggregate_ids: Collection[str]) -> dict[str, Marker]:
         """The markers of those streams that are parked, read consistently."""
@@ -166,11 +190,43 @@ class Parking(Protocol):
         """(view, aggregate id, marker) of everything parked, or of one view."""
 
 
+class EffectPlace(NamedTuple):
+    """What decided an effect: a policy, at a position of the log, and the number of it there."""
+
+    policy: str
+    position: int
+    number: int
+
+
+class Planned(NamedTuple):
+    """A recorded effect, as it was decided first; *answer* once it is done.
+
+    *mine* says that it is the asker's to send: nobody else will until the claim ends.
+    """
+
+    effect: Mapping[str, Any]
+    answer: str | None
+    mine: bool
+
+
+class Effects(Protocol):
+    """The ledger of effects outside the system: decided once, then done with an answer."""
+
+    def plan(self, place: EffectPlace, effect: Mapping[str, Any], owner: str) -> Planned:
+        """Records *effect*, unless one is recorded at *place*, and claims it for *owner*.
+
+        A claim ends after `CLAIM`; an owner may claim again what is its own.
+        """
+
+    def finish(self, place: EffectPlace, answer: str) -> None:
+        """Records the *answer*; the first one stays."""
+
+
 class Doorbell(Protocol):
     """Wakes functions; a ring may be lost, and nothing depends on one."""
 
     def ring(self, function: str, wanted: Mapping[str, int] = {}, /) -> None:
-        """Asks *function* ("relay", or a view's name) to look for work, without waiting.
+        """Asks *function* ("relay", or a reader's name) to look for work, without waiting.
 
         *wanted* tells the relay the versions of streams that someone waits for.
         """

@@ -8,7 +8,13 @@ import pytest
 from chalicelib.kernel import RecentCommand, Snapshot, StoredEvent
 from chalicelib.store.events import ITEM_LIMIT, DynamoEvents, fitting_item, item_size
 from chalicelib.store.memory import MemoryEvents
-from chalicelib.store.ports import CommitTooLargeError, EventStore
+from chalicelib.store.ports import (
+    CommitTooLargeError,
+    ContendedError,
+    EventStore,
+    MovedOnError,
+    Place,
+)
 from tests.commits import commit
 from tools.tables import create_tables, dynamodb_client
 
@@ -107,6 +113,64 @@ def test_of_many_racing_writers_of_a_version_one_wins(events: EventStore, stream
     (winner,) = events.range(stream, 1, 1)
     assert answers.count(None) == 1
     assert all(answer in (None, winner) for answer in answers)
+
+
+def test_a_commit_is_written_while_a_place_elsewhere_is_free(
+    events: EventStore, stream: str
+) -> None:
+    other = f"{stream}-other"
+    written = commit(stream, 1)
+    assert events.append(written, Place(other, 1)) is None
+    assert list(events.range(stream, 1, 1)) == [written]
+
+
+def test_nothing_is_written_once_a_place_elsewhere_is_taken(
+    events: EventStore, stream: str
+) -> None:
+    other = f"{stream}-other"
+    events.append(commit(other, 1))
+    with pytest.raises(MovedOnError):
+        events.append(commit(stream, 1), Place(other, 1))
+    assert list(events.range(stream, 1, 1)) == []
+    assert events.append(commit(stream, 1), Place(other, 2)) is None
+
+
+def test_who_holds_the_version_is_told_before_who_has_moved_on(
+    events: EventStore, stream: str
+) -> None:
+    other = f"{stream}-other"
+    first = commit(stream, 1, command_id="first")
+    assert events.append(first, Place(other, 1)) is None
+    events.append(commit(other, 1))
+    # A repeated attempt whose answer was lost: it has succeeded.
+    assert events.append(first, Place(other, 1)) == first
+
+
+def test_of_two_that_exclude_each_other_one_is_written(events: EventStore, stream: str) -> None:
+    """Each is written only while the other is not there, round after round."""
+    sides = (f"{stream}-a", f"{stream}-b")
+
+    def write(attempt: tuple[int, int]) -> bool:
+        side, round_ = attempt
+        mine, other = sides[side], sides[1 - side]
+        while True:
+            try:
+                return (
+                    events.append(commit(f"{mine}-{round_}"), Place(f"{other}-{round_}", 1)) is None
+                )
+            except ContendedError:
+                continue
+            except MovedOnError:
+                return False
+
+    rounds = range(40)
+    attempts = [(side, round_) for round_ in rounds for side in (0, 1, 0, 1)]
+    with ThreadPoolExecutor(8) as pool:
+        won = [a for a, wrote in zip(attempts, pool.map(write, attempts), strict=True) if wrote]
+    assert sorted(round_ for _, round_ in won) == list(rounds)
+    for side, round_ in won:
+        assert len(events.range(f"{sides[side]}-{round_}", 1, 9)) == 1
+        assert list(events.range(f"{sides[1 - side]}-{round_}", 1, 9)) == []
 
 
 def test_a_snapshot_that_makes_the_item_too_large_is_left_out(

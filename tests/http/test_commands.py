@@ -8,7 +8,7 @@ import pytest
 from chalicelib.kernel import Commit
 from chalicelib.kernel.uuid7 import uuid7
 from chalicelib.store.memory import MemoryEvents
-from chalicelib.store.ports import Unavailable
+from chalicelib.store.ports import Place, Unavailable
 from tests.http.conftest import Bank
 from tests.http.samples import booking, czk, directed, opening
 
@@ -123,8 +123,8 @@ class AnswerLost(MemoryEvents):
 
     lost = False
 
-    def append(self, commit: Commit) -> Commit | None:
-        holder = super().append(commit)
+    def append(self, commit: Commit, unless: Place | None = None) -> Commit | None:
+        holder = super().append(commit, unless)
         if self.lost:
             self.lost = False
             raise Unavailable("time-out")

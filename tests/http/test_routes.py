@@ -10,7 +10,7 @@ import pytest
 from chalicelib.http.log import log
 from chalicelib.kernel import Commit
 from chalicelib.store.memory import MemoryEvents
-from chalicelib.store.ports import Unavailable
+from chalicelib.store.ports import Place, Unavailable
 from tests.http.conftest import Bank
 from tests.http.samples import booking
 
@@ -106,9 +106,9 @@ def test_what_nobody_foresaw_is_logged_and_not_told(
 
 def test_commands_that_are_always_overtaken_give_up(bank: Bank) -> None:
     class Overtaken(MemoryEvents):
-        def append(self, commit: Commit) -> Commit | None:
+        def append(self, commit: Commit, unless: Place | None = None) -> Commit | None:
             held = self.range(commit.aggregate_id, commit.version - 1, commit.version)
-            return held[-1] if commit.version > 1 else super().append(commit)
+            return held[-1] if commit.version > 1 else super().append(commit, unless)
 
     bank.use(Overtaken())
     bank.open()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-from . import archiving, pruning, rows, sequencer
+from . import answering, archiving, pruning, rows, sequencer
+from .answering import Answering
 from .archiving import Archiving
 from .checker import LIMIT, Result
 from .pruning import Pruning
@@ -283,7 +284,44 @@ ARCHIVING = (
     ),
 )
 
-SUITE = (*SEQUENCER, *PUBLISHING, *ROWS, *PRUNING, *ARCHIVING)
+ANSWERING = (
+    Case("two executors, the design's rules", Answering(), least=450),
+    Case("a target that refuses at first", Answering(frozen_first=True), least=340),
+    Case(
+        "the target loaded before the process is asked, with a second look",
+        Answering(reads="target first"),
+        least=700,
+    ),
+    Case(
+        "no second look, where nobody ends the process from outside",
+        Answering(ends=False, looks_again=False),
+        least=200,
+    ),
+    Case(
+        "taken though a process has moved that nobody ends, asked after the load",
+        Answering(reads="target first", ends=False, taken_unless_moved=False),
+        least=200,
+    ),
+    Case(
+        "taken though the process has moved, asked after the load",
+        Answering(reads="target first", taken_unless_moved=False),
+        answering.LOST,
+    ),
+    Case(
+        "taken though the process has moved, asked before the load",
+        Answering(taken_unless_moved=False),
+        answering.BOTH,
+    ),
+    Case(
+        "a refusal recorded though the target has moved",
+        Answering(refused_unless_moved=False),
+        answering.BOTH,
+    ),
+    Case("no second look at the target", Answering(looks_again=False), answering.LOST),
+    Case("no command id", Answering(command_ids=False), answering.TWICE),
+)
+
+SUITE = (*SEQUENCER, *PUBLISHING, *ROWS, *PRUNING, *ARCHIVING, *ANSWERING)
 
 DEEP = (
     Case("two streams of two, batches of two", Sequencer(), least=240_000),
@@ -335,4 +373,5 @@ DEEP = (
         least=100_000,
     ),
     Case("three writers, two archivers, three epochs", Archiving((2, 4, 5), 3, 2), least=20_000),
+    Case("four executors, four changes of mind", Answering(4, 4), least=5_000),
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from chalicelib.kernel import View
@@ -10,12 +11,13 @@ from chalicelib.projection.ordered import OrderedRunner
 from chalicelib.projection.partitioned import PartitionedRunner
 from chalicelib.projection.replay import Difference, compare, replay
 from chalicelib.projection.rows import StoredRow
+from chalicelib.projection.runner import Projecting
 from chalicelib.store.memory import MemoryCheckpoints, MemoryParking
 from tests.builders import LogBuilder
 
 
-class CrashError(Exception):
-    """The function died."""
+class CrashError(BaseException):
+    """The function died: nothing in the code may stop that."""
 
 
 def crash() -> None:
@@ -39,12 +41,12 @@ class Interruption:
         """*port*, whose calls count."""
         return _Interrupted(port, self)
 
-    def call(self, method: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    def call(self, method: Callable[[], Any]) -> Any:
         self.calls += 1
         due = self.calls == self._at
         if due and not self._after:
             self._act()
-        answer = method(*args)
+        answer = method()
         if due and self._after:
             self._act()
         return answer
@@ -57,7 +59,7 @@ class _Interrupted:
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         method = getattr(self._port, name)
-        return lambda *args: self._interruption.call(method, args)
+        return lambda *args, **named: self._interruption.call(partial(method, *args, **named))
 
 
 NEVER = Interruption(0, crash)
@@ -75,8 +77,7 @@ class Site:
     def partitioned(self, view: View, interruption: Interruption = NEVER) -> PartitionedRunner:
         around = interruption.around
         return PartitionedRunner(
-            view,
-            around(self.rows),
+            Projecting(view, around(self.rows)),
             around(self.story.log),
             around(self.checkpoints),
             around(self.parking),

@@ -14,7 +14,7 @@ from chalicelib.projection import runner
 from chalicelib.projection.memory import MemoryRows
 from chalicelib.projection.partitioned import PartitionedRunner
 from chalicelib.projection.rows import RowRejectedError
-from chalicelib.projection.runner import ATTEMPTS, Slice
+from chalicelib.projection.runner import ATTEMPTS, Projecting, Slice
 from chalicelib.store.bus import LaneRecord
 from chalicelib.store.ports import Marker, Unavailable
 from tests.builders import Added, LogBuilder, Removed, stream
@@ -70,7 +70,7 @@ def test_a_record_that_was_seen_costs_one_read_of_its_checkpoint() -> None:
     records = site.story.block(*HISTORY[0])
     site.partitioned(piles).handle([*records, *site.story.block(*HISTORY[1])])
     rows, log, parking = map(Counting, (site.rows, site.story.log, site.parking))
-    fed = replace(site.partitioned(piles), rows=rows, log=log, parking=parking)
+    fed = replace(site.partitioned(piles), work=Projecting(piles, rows), log=log, parking=parking)
     fed.handle(records)
     assert not rows.calls
     assert not log.calls
@@ -115,7 +115,7 @@ def test_a_batch_of_many_lanes_costs_one_read_of_each_kind_and_one_save() -> Non
     rows, parking, checkpoints = map(Counting, (site.rows, site.parking, site.checkpoints))
     fed = replace(
         site.partitioned(piles),
-        rows=rows,
+        work=Projecting(piles, rows),
         parking=parking,
         checkpoints=checkpoints,
     )

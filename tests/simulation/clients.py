@@ -1,6 +1,7 @@
 """Clients that post commands, lose answers and try again with the same key."""
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from random import Random
 from typing import Any, Literal
 
@@ -12,11 +13,13 @@ from chalicelib.contexts.account.domain import (
     Freeze,
     Open,
     Unfreeze,
+    account,
 )
-from chalicelib.kernel import Refused
+from chalicelib.contexts.transfer.domain import Cancel, Order, Request, transfer
+from chalicelib.kernel import Aggregate, Refused
 from chalicelib.kernel.uuid7 import uuid7
 from chalicelib.store.handler import ContentionError
-from chalicelib.store.loading import BrokenStreamError
+from chalicelib.store.loading import BrokenStreamError, instant
 from chalicelib.store.ports import Unavailable
 from tests.simulation.world import SKEW, START, World
 
@@ -39,29 +42,53 @@ class Call:
     answered: int = 0
     outcome: Outcome = "unknown"
     version: int = 0
+    aggregate: Aggregate = account
+
+    @property
+    def stream(self) -> str:
+        return self.aggregate.stream(self.key)
 
 
 @dataclass
 class Client:
-    """Posts *count* commands, one after another, to some of *keys*."""
+    """Posts *count* commands, one after another, to some of *keys*; *transfers* is the share
+    of those that are about transfers.
+    """
 
     world: World
     keys: list[str]
     count: int
     skew: float
     pauses: tuple[float, ...]
+    transfers: float
+    moods: float
     calls: list[Call] = field(default_factory=list)
 
     def run(self) -> None:
         """The client's life, as a task."""
         scheduler, random = self.world.scheduler, self.world.random
         for key in self.keys:
-            self._call(Open("Ada", "CZK", "current", random.choice([0, 300])), key)
+            email = random.choice([None, "ada@example.com"])
+            self._call(Open("Ada", "CZK", "current", random.choice([0, 300]), email), key)
         for _ in range(self.count):
             scheduler.sleep(random.choice(self.pauses))
-            self._call(any_command(random), random.choice(self.keys))
+            if random.random() < self.transfers:
+                self._transfer()
+            else:
+                self._call(any_command(random, self.moods), random.choice(self.keys))
 
-    def _call(self, command: Any, key: str) -> None:
+    def _transfer(self) -> None:
+        """Asks for a transfer, and at times thinks better of it while it is under way."""
+        random, scheduler = self.world.random, self.world.scheduler
+        self.world.transfers += 1
+        key = f"t{self.world.transfers}"
+        patience = timedelta(seconds=random.choice([1, 30, 600]))
+        self._call(Request(any_order(random), instant(self.world.now + patience)), key, transfer)
+        if random.random() < 0.3:
+            scheduler.sleep(random.choice([0.0, 0.5, 1.0, 2.0, 5.0]))
+            self._call(Cancel(), key, transfer)
+
+    def _call(self, command: Any, key: str, aggregate: Aggregate = account) -> None:
         scheduler = self.world.scheduler
         moment = int(START.timestamp() * 1000 + (scheduler.now + self.skew) * 1000)
         call = Call(
@@ -70,6 +97,7 @@ class Client:
             uuid7(moment, self.world.random.randbytes(10)),
             scheduler.steps,
             self._seen_elsewhere(key),
+            aggregate=aggregate,
         )
         self.calls.append(call)
         for _ in range(self.world.random.randint(1, TRIES)):
@@ -79,11 +107,15 @@ class Client:
 
     def _seen_elsewhere(self, key: str) -> tuple[tuple[str, int], ...]:
         """Now and then the server has read another stream: the cause of this command."""
-        known = [c for c in self.calls if c.outcome == "acknowledged" and c.key != key]
+        known = [
+            c
+            for c in self.calls
+            if c.outcome == "acknowledged" and c.key != key and c.aggregate is account
+        ]
         if not known or self.world.random.random() < 0.7:
             return ()
         cause = self.world.random.choice(known)
-        return ((f"main/account-{cause.key}", cause.version),)
+        return ((cause.stream, cause.version),)
 
     def _attempt(self, call: Call) -> bool:
         """Posts once; true if an answer came back in time."""
@@ -96,7 +128,11 @@ class Client:
             bank = world.bank(fingerprint)
             try:
                 version = bank.do(
-                    call.command, call.key, command_id=call.command_id, deps=call.deps
+                    call.command,
+                    call.key,
+                    command_id=call.command_id,
+                    deps=call.deps,
+                    aggregate=call.aggregate,
                 )
                 answers.append(("acknowledged", version))
             except Refused:
@@ -126,17 +162,34 @@ def clients(world: World) -> list[Client]:
             random.randint(5, 20),
             random.uniform(-SKEW, SKEW),
             pauses,
+            random.choice([0.0, 0.2, 0.5]),
+            random.choice([0.1, 0.1, 0.4]),
         )
         for _ in range(random.randint(2, 4))
     ]
 
 
-def any_command(random: Random) -> Any:
-    """Bookings for the most part; now and then a statement, or the account's own state."""
+def any_order(random: Random) -> Order:
+    """A transfer among the shared accounts; now and then one that cannot be."""
+    source, target = random.sample("abcde", 2)
+    return Order(
+        source,
+        random.choice([target] * 9 + ["nobody"]),
+        random.randint(1, 200),
+        random.choice(["CZK"] * 9 + ["EUR"]),
+        "2026-01-01",
+        notify=random.choice([None, "ada@example.com"]),
+    )
+
+
+def any_command(random: Random, moods: float) -> Any:
+    """Bookings for the most part, and statements; *moods* is the share of changes to the
+    account's state.
+    """
     if random.random() < 0.1:
         return CloseStatement(f"2026-{random.randint(1, 12):02}-28")
-    if random.random() < 0.1:
-        return random.choice([Freeze(), Unfreeze(), Unfreeze(), Close()])
+    if random.random() < moods:
+        return random.choice([Freeze(), Freeze(), Unfreeze(), Unfreeze(), Unfreeze(), Close()])
     return Book(
         tuple(
             Booking(

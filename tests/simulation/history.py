@@ -6,8 +6,9 @@ from random import Random
 
 from tests.simulation.clients import Call, clients
 from tests.simulation.laws import violations
+from tests.simulation.money import money_is_wrong
 from tests.simulation.scheduler import CALM, DAY, MINUTE, Chances, Scheduler
-from tests.simulation.world import VIEWS, Parts, World
+from tests.simulation.world import POLICIES, VIEWS, Parts, World
 
 STEPS = 400_000
 # More rounds than any repair takes: after each, everything that was started has ended.
@@ -39,7 +40,7 @@ def history(seed: int, parts: Parts | None = None) -> Report:
         world.log.head().next_position,
         scheduler.faults,
         Counter(call.outcome for call in calls),
-        violations(world, calls),
+        [*violations(world, calls), *money_is_wrong(world)],
     )
 
 
@@ -69,12 +70,17 @@ def live(world: World) -> list[Call]:
     for _ in range(random.choice([0, 2, 5, 10])):
         view, key = random.choice(VIEWS).name, random.choice("abc")
         world.poisoned.add((view, f"main/account-{key}", random.randint(1, 12)))
+    for _ in range(random.choice([0, 2, 5])):
+        policy, stream = random.choice(POLICIES).name, f"main/transfer-t{random.randint(1, 5)}"
+        world.poisoned.add((policy, stream, random.randint(1, 3)))
     world.bus_is_down_until = random.choice([0.0, 0.0, 0.0, 10.0, DAY])
     crowd = clients(world)
     for client in crowd:
         scheduler.spawn("client", client.run, mortal=False)
     for _ in range(random.randint(0, 3)):
         world.start_sweeper(after=random.uniform(0, 10 * MINUTE))
+    for _ in range(random.randint(0, 5)):
+        world.start_deadlines(after=random.uniform(0, 10 * MINUTE))
     scheduler.run(STEPS)
     return [call for client in crowd for call in client.calls]
 
@@ -87,6 +93,7 @@ def heal(world: World) -> None:
     for _ in range(ROUNDS):
         world.scheduler.now += DAY
         world.start_sweeper()
+        world.start_deadlines()
         for view, aggregate_id, _ in list(world.parking.all()):
             world.start_redrive(view, aggregate_id)
         world.scheduler.run(world.scheduler.steps + STEPS)

@@ -5,28 +5,33 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from operator import itemgetter
+from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
-from chalicelib.kernel import Commit
+from chalicelib.kernel import Commit, Email, View
 from chalicelib.projection import partitioned
+from chalicelib.projection.acting import Acting, Cause
 from chalicelib.projection.fold import Folding
 from chalicelib.projection.memory import MemoryRows
 from chalicelib.projection.partitioned import PartitionedRunner, Span
 from chalicelib.projection.rows import Save
+from chalicelib.projection.runner import Projecting
 from chalicelib.relay import sequencer
 from chalicelib.relay.plan import Planner
 from chalicelib.relay.sequencer import Sequencer, entries_after
 from chalicelib.store import handler, loading
 from chalicelib.store.blocks import cut, seal
 from chalicelib.store.bus import LaneRecord
+from chalicelib.store.handler import CommandHandler, Request
 from chalicelib.store.memory import (
     MemoryCheckpoints,
     MemoryEvents,
     MemoryLog,
     MemoryParking,
 )
-from chalicelib.store.ports import Block, Head, Marker, StreamEntry
-from tests.simulation.world import Parts
+from chalicelib.store.ports import Block, Head, Marker, Place, StreamEntry
+from tests.simulation.world import POLICIES, Parts, World, replayed
 
 Moves = Mapping[str, tuple[StreamEntry, StreamEntry]]
 
@@ -171,15 +176,16 @@ class Early:
 class RunnerThatReadsRowsFirst(PartitionedRunner):
     def handle(self, records: Sequence[LaneRecord]) -> None:
         commits = [commit for record in records for commit in record.commits or ()]
-        early = self.rows.load(Folding(self.view, sorted(commits, key=itemgetter(0))).keys)
-        rows: Any = Early(self.rows, "load", early, rest="late")
-        PartitionedRunner.handle(replace(self, rows=rows), records)
+        work: Any = self.work
+        early = work.rows.load(Folding(work.view, sorted(commits, key=itemgetter(0))).keys)
+        rows: Any = Early(work.rows, "load", early, rest="late")
+        PartitionedRunner.handle(replace(self, work=Projecting(work.view, rows)), records)
 
 
 class RunnerThatReadsMarkersFirst(PartitionedRunner):
     def handle(self, records: Sequence[LaneRecord]) -> None:
         streams = {c.aggregate_id for record in records for _, c in record.commits or ()}
-        early = self.parking.find(self.view.name, streams)
+        early = self.parking.find(self.work.name, streams)
         parking: Any = Early(self.parking, "find", early, rest="none")
         PartitionedRunner.handle(replace(self, parking=parking), records)
 
@@ -190,8 +196,53 @@ def spans_whatever_is_missing(
     return spans_of_records([r._replace(previous_in_lane=-1) for r in records], checkpoints)
 
 
-def append_over_anything(events: MemoryEvents, commit: Commit) -> None:
+def append_over_anything(
+    events: MemoryEvents, commit: Commit, _unless: Place | None = None
+) -> None:
     events._streams.setdefault(commit.aggregate_id, {})[commit.version] = commit
+
+
+def any_command_id(_cause: Cause, _policy: str, _purpose: str) -> str:
+    return str(uuid4())
+
+
+class ActingOnAnyState(Acting):
+    """It asks whether a step is awaited, and takes it whatever becomes of the process."""
+
+    def _taken(self, cause: Cause, request: Request) -> int | None:
+        handler = self.handler
+        unconditional: Any = SimpleNamespace(
+            state=handler.state,
+            taken=handler.taken,
+            execute=lambda request: handler.execute(replace(request, unless=None)),
+        )
+        return Acting._taken(replace(self, handler=unconditional), cause, request)
+
+
+class RefusingOnAnyState(Acting):
+    """It records a refusal, whatever has become of the account that refused."""
+
+    def _record(
+        self, cause: Cause, answer: Any, purpose: str, at: Place, unless: Place | None = None
+    ) -> None:
+        super()._record(cause, answer, purpose, at, unless and None)
+
+
+class SendingFirst(Acting):
+    """It sends an e-mail, and records it then."""
+
+    def _send(self, cause: Cause, email: Email) -> None:
+        self.mailer.send(email)
+        super()._send(cause, email)
+
+
+def replay_that_acts(world: World, view: View) -> None:
+    """A replay that brings the log to the policies as well."""
+    replayed(world, view)
+    commits = list(enumerate(c for block in world.log.blocks(0) for c in block.commits))
+    for policy in POLICIES:
+        work = world.policy(policy.name).work
+        work.take([commit for commit in commits if work.hears(commit[1].aggregate_id)])
 
 
 spans_of_records = partitioned.spans_of_records
@@ -232,5 +283,20 @@ MUTANTS = {
     ),
     "a parked stream that goes on": Mutant("I7", Parts(parking=ParkingThatHoldsNobody)),
     "redrive without the marker's condition": Mutant("I7", Parts(parking=ParkingWithoutCondition)),
+    "no command id": Mutant("transfer ", names=((Cause, "command_id", any_command_id),)),
+    "a command taken though its process has moved": Mutant(
+        "transfer ", Parts(acting=ActingOnAnyState)
+    ),
+    "a refusal recorded though what refused has moved": Mutant(
+        "transfer ", Parts(acting=RefusingOnAnyState)
+    ),
+    "a step that is awaited no more passed without a look at its target": Mutant(
+        "transfer ", names=((CommandHandler, "taken", lambda *_: None),)
+    ),
+    "a checkpoint moved before a policy acts": Mutant(
+        "transfer ", Parts(policy=RunnerThatMovesFirst)
+    ),
+    "an effect sent before its record": Mutant("effects: sent before", Parts(acting=SendingFirst)),
+    "a policy run on replay": Mutant("replay: ", Parts(replay=replay_that_acts)),
     "no sweeper": Mutant("I8", Parts(has_sweeper=False)),
 }

@@ -11,11 +11,14 @@ from tests.simulation.scheduler import Scheduler
 WRITES = {
     "append",
     "extend",
+    "finish",
     "move",
     "park",
+    "plan",
     "publish",
     "release",
     "save",
+    "send",
     "write_note",
 }
 

@@ -1,38 +1,68 @@
 """A deployment in one process: clients, API, relays, views and sweeper as tasks."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from operator import itemgetter
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.contexts.account.views import balances, bookings, ranking, totals
-from chalicelib.kernel import Commit, Recorded, Row, View
+from chalicelib.contexts.notices.policies import notify
+from chalicelib.contexts.transfer.deadlines import next_step
+from chalicelib.contexts.transfer.policies import credit_target, debit_source, refund_source
+from chalicelib.contexts.transfer.views import transfers
+from chalicelib.kernel import (
+    Commit,
+    Email,
+    Policy,
+    Reaction,
+    Recorded,
+    Row,
+    View,
+)
+from chalicelib.projection.acting import Acting
+from chalicelib.projection.deadlines import Timekeeper
 from chalicelib.projection.fold import PoisonError
+from chalicelib.projection.mailing import MemoryMailer
 from chalicelib.projection.memory import MemoryRows
 from chalicelib.projection.ordered import OrderedRunner, ViewStoppedError
 from chalicelib.projection.partitioned import PartitionedRunner
+from chalicelib.projection.replay import replay
+from chalicelib.projection.runner import Projecting
 from chalicelib.relay.publisher import Publisher
 from chalicelib.relay.relay import Relay, wanted_of
 from chalicelib.relay.sequencer import Sequencer
 from chalicelib.relay.sweeper import Sweeper
 from chalicelib.store.bus import LaneRecord
-from chalicelib.store.memory import MemoryCheckpoints, MemoryLog, MemoryParking
+from chalicelib.store.handler import ContentionError
+from chalicelib.store.loading import instant
+from chalicelib.store.memory import MemoryCheckpoints, MemoryEffects, MemoryLog, MemoryParking
 from chalicelib.store.ports import Unavailable
 from tests.bank import Bank
 from tests.simulation.ports import Faulty, PartialRows, ReplicatedEvents
 from tests.simulation.scheduler import DAY, MINUTE, Scheduler
 
+if TYPE_CHECKING:
+    from chalicelib.store.slots import Reader
+
 START = datetime(2026, 1, 1, tzinfo=UTC)
 # Clocks differ by under five minutes between any client and any function.
 SKEW = 149.0
-VIEWS = (balances, ranking, bookings, totals)
+VIEWS = (balances, ranking, bookings, totals, transfers)
+POLICIES = (debit_source, credit_target, refund_source, notify)
+FOLLOWERS = (totals.name, transfers.name, *(policy.name for policy in POLICIES))
 SLICE = 8
 
 
 class NotYetUnderstoodError(Exception):
     """What a view raises on an event that its code cannot take yet."""
+
+
+def replayed(world: "World", view: View) -> None:
+    """Folds the whole log into a view's rows, as `leftfold replay` does."""
+    replay(view, world.log, lambda _position: None)
 
 
 @dataclass
@@ -47,6 +77,9 @@ class Parts:
     sequencer: type[Sequencer] = Sequencer
     publisher: type[Publisher] = Publisher
     partitioned: type[PartitionedRunner] = PartitionedRunner
+    acting: type[Acting] = Acting
+    policy: type[PartitionedRunner] = PartitionedRunner
+    replay: Callable[["World", View], None] = replayed
     has_sweeper: bool = True
 
 
@@ -63,6 +96,9 @@ class World:
     idle_relays: list[Relay] = field(default_factory=list)
     stream_records: list[Commit] = field(default_factory=list)
     bus_records: dict[str, list[LaneRecord]] = field(default_factory=dict)
+    transfers: int = 0
+    unplanned: list[Email] = field(default_factory=list)
+    invocations: int = 0
 
     def __post_init__(self) -> None:
         self.events = ReplicatedEvents(self.scheduler)
@@ -71,6 +107,9 @@ class World:
         self.parking = self.parts.parking()
         self.rows = {view.name: self.parts.rows() for view in VIEWS}
         self.views = {view.name: self._failing(view) for view in VIEWS}
+        self.policies = {policy.name: self._erring(policy) for policy in POLICIES}
+        self.effects = MemoryEffects(lambda: self.now)
+        self.mailer = MemoryMailer()
 
     @property
     def random(self) -> Random:
@@ -97,8 +136,31 @@ class World:
             lambda _error: None,
         )
 
+    def policy(self, policy: str) -> PartitionedRunner:
+        """A policy's runner, as one invocation has it."""
+        self.invocations += 1
+        acting = self.parts.acting(
+            self.policies[policy],
+            self.bank(self.random.choice(["fold-1", "fold-2"])).handler,
+            Faulty(self.effects, self.scheduler),
+            Faulty(self.mailer, self.scheduler, self._after_send),
+            f"invocation-{self.invocations}",
+            self.pause,
+            map,
+            self.random.choice([1, 5, 100]),
+        )
+        return self.parts.policy(
+            acting,
+            Faulty(self.log, self.scheduler),
+            Faulty(self.checkpoints, self.scheduler, self._after_move),
+            Faulty(self.parking, self.scheduler, self._after_park),
+            self.pause,
+        )
+
     def runner(self, view: str) -> Any:
-        """A view's runner, as one invocation has it."""
+        """The runner of a view or a policy, as one invocation has it."""
+        if view in self.policies:
+            return self.policy(view)
         log = Faulty(self.log, self.scheduler)
         checkpoints = Faulty(self.checkpoints, self.scheduler, self._after_move)
         rows = Faulty(
@@ -108,8 +170,7 @@ class World:
             return OrderedRunner(self.views[view], rows, log, checkpoints, self.pause)
         parking = Faulty(self.parking, self.scheduler, self._after_park)
         return self.parts.partitioned(
-            self.views[view],
-            rows,
+            Projecting(self.views[view], rows),
             log,
             checkpoints,
             parking,
@@ -120,7 +181,19 @@ class World:
         """The sweeper's code, as one invocation has it."""
         events, log = Faulty(self.events, self.scheduler), Faulty(self.log, self.scheduler)
         checkpoints = Faulty(self.checkpoints, self.scheduler)
-        return Sweeper(events, log, self.relay(), checkpoints, self, VIEWS, lambda: self.now)
+        readers: list[Reader] = [*VIEWS, *POLICIES]
+        return Sweeper(events, log, self.relay(), checkpoints, self, readers, lambda: self.now)
+
+    def timekeeper(self) -> Timekeeper:
+        """The deadlines' code, as one invocation has it."""
+        handler = self.bank("fold-1").handler
+        return Timekeeper([next_step], self._overdue, handler, lambda: self.now)
+
+    def _overdue(self, view: str, now: datetime, limit: int) -> list[Row]:
+        """What the search finds: transfers that wait, as far as the view has come."""
+        rows = [row for _, (row, _, _) in self.rows[view].scan() if row and row["deadline"]]
+        overdue = [row for row in rows if row["deadline"] < instant(now)]
+        return sorted(overdue, key=itemgetter("deadline"))[:limit]
 
     @property
     def now(self) -> datetime:
@@ -169,16 +242,21 @@ class World:
         if self.parts.has_sweeper:
             self._invoke("sweeper", lambda: self.sweeper().run(10**6), after=after)
 
+    def start_deadlines(self, after: float = 0.0) -> None:
+        """Invokes the function that tells transfers of their deadlines."""
+        self._invoke("deadlines", lambda: self.timekeeper().run(), after=after)
+
     def start_redrive(self, view: str, aggregate_id: str, after: float = 0.0) -> None:
         """A person redrives a stream that may be parked."""
-        if self.views[view].order == "partitioned":
+        if view in self.policies or self.views[view].order == "partitioned":
             redrive = lambda: self.runner(view).redrive(aggregate_id)  # noqa: E731
             self._invoke("redrive", redrive, after=after)
 
     def ring(self, function: str, _wanted: Mapping[str, int] = {}) -> None:
-        """The doorbell: a ring may be lost."""
+        """The doorbell: a ring may be lost, or be heard twice."""
         if not self.scheduler.strikes("drop"):
-            self._invoke(function, lambda: self._follow(function))
+            for _ in range(2 if self.scheduler.strikes("repeat") else 1):
+                self._invoke(function, lambda: self._follow(function))
 
     def publish(self, records: Sequence[LaneRecord]) -> None:
         """The bus: each record may be lost, repeated, late, out of order, or not taken."""
@@ -189,7 +267,7 @@ class World:
             if is_down or self.scheduler.strikes("fail_before"):
                 raise Unavailable("publish: some records were not taken")
             copy = LaneRecord.from_bytes(record.to_bytes())
-            for view in (v.name for v in VIEWS if v.order == "partitioned"):
+            for view in (v.name for v in VIEWS if v.fed == "bus"):
                 waiting = self.bus_records.setdefault(view, [])
                 self._deliver([copy], waiting, partial(self.start_view, view))
 
@@ -212,7 +290,7 @@ class World:
         def handler() -> None:
             try:
                 code()
-            except (Unavailable, ViewStoppedError, PoisonError):
+            except (Unavailable, ContentionError, ViewStoppedError, PoisonError):
                 return
             failed[0] = False
 
@@ -259,7 +337,8 @@ class World:
 
     def _after_block(self, name: str, _args: tuple[Any, ...], answer: Any) -> None:
         if name == "append" and answer is True:
-            self.ring("totals")
+            for follower in FOLLOWERS:
+                self.ring(follower)
 
     def _after_move(self, name: str, args: tuple[Any, ...], answer: Any) -> None:
         if name == "move" and answer:
@@ -274,6 +353,10 @@ class World:
             self.later(mended, lambda: self._mend(view, aggregate_id))
             for _ in range(self.random.randint(0, 8)):
                 self.start_redrive(view, aggregate_id, mended + self.random.uniform(0, 2))
+
+    def _after_send(self, _name: str, args: tuple[Any, ...], _answer: Any) -> None:
+        if args[0]._asdict() not in [held.effect for held in self.effects.held.values()]:
+            self.unplanned.append(args[0])
 
     def _mend(self, view: str, aggregate_id: str) -> None:
         self.poisoned -= {poison for poison in self.poisoned if poison[:2] == (view, aggregate_id)}
@@ -299,3 +382,14 @@ class World:
             return view.fold(row, recorded, key)
 
         return replace(view, fold=fold)
+
+    def _erring(self, policy: Policy) -> Policy:
+        """The policy, which fails on poisoned commits until they are taken from the set."""
+
+        def react(recorded: Recorded) -> Iterable[Reaction | Email]:
+            if (policy.name, recorded.aggregate_id, recorded.version) in self.poisoned:
+                self.scheduler.faults["poison"] += 1
+                raise NotYetUnderstoodError(policy.name)
+            return policy.react(recorded)
+
+        return replace(policy, react=react)

@@ -16,12 +16,13 @@ from chalicelib.store.handler import (
 )
 from chalicelib.store.loading import BrokenStreamError
 from chalicelib.store.memory import MemoryEvents
-from chalicelib.store.ports import Page, Unavailable
+from chalicelib.store.ports import ContendedError, MovedOnError, Page, Place, Unavailable
 from tests.bank import OPENING, Bank, Clock, credit, debit
 from tests.commits import commit
 from tests.faults import Counting, Lossy
 
 STREAM = "main/account-a"
+OTHER = "main/account-b"
 
 
 def commits(events: Any) -> list[Commit]:
@@ -154,6 +155,48 @@ def test_a_retry_gets_its_first_answer_even_if_the_version_has_moved() -> None:
     assert bank.do(credit(1), command_id="c", expected={1}) == 2
 
 
+# --- on condition that another stream has not moved
+
+
+def test_a_command_is_taken_while_another_stream_has_not_moved() -> None:
+    bank = Bank(MemoryEvents())
+    bank.do(OPENING)
+    bank.do(OPENING, "b")
+    assert bank.do(credit(1), unless=Place(OTHER, 2)) == 2
+    with pytest.raises(MovedOnError):
+        bank.do(credit(1), unless=Place(OTHER, 1))
+    assert len(commits(bank.events)) == 2
+
+
+def test_a_command_that_was_taken_before_is_found_though_the_other_stream_has_moved() -> None:
+    bank = Bank(MemoryEvents())
+    bank.do(OPENING)
+    assert bank.do(credit(1), command_id="c", unless=Place(OTHER, 1)) == 2
+    bank.do(OPENING, "b")
+    assert bank.do(credit(1), command_id="c", unless=Place(OTHER, 1)) == 2
+    assert len(commits(bank.events)) == 2
+
+
+class Contended(MemoryEvents):
+    """Each append but the first meets a transaction in its way, *times* times."""
+
+    times = 2
+
+    def append(self, commit: Commit, unless: Place | None = None) -> Commit | None:
+        if commit.version > 1 and self.times:
+            self.times -= 1
+            raise ContendedError
+        return super().append(commit, unless)
+
+
+def test_a_transaction_in_the_way_is_waited_for() -> None:
+    waited: list[int] = []
+    bank = Bank(Contended(), pause=waited.append)
+    bank.do(OPENING)
+    assert bank.do(credit(1)) == 2
+    assert waited == [1, 2]
+
+
 # --- once, whatever is lost
 
 
@@ -259,12 +302,12 @@ class Rival(MemoryEvents):
         super().__init__()
         self.times = times
 
-    def append(self, commit: Commit) -> Commit | None:
+    def append(self, commit: Commit, unless: Place | None = None) -> Commit | None:
         if commit.actor == "test" and commit.version > 1 and self.times:
             self.times -= 1
             rival = commit._replace(command_id=f"rival-{self.times}", actor="rival")
             assert super().append(rival) is None
-        return super().append(commit)
+        return super().append(commit, unless)
 
 
 def test_a_lost_race_is_decided_again_on_the_new_state() -> None:

@@ -1,0 +1,1 @@
+"""Notices: what customers are told, by e-mail, of what has happened."""

@@ -1,0 +1,41 @@
+"""One function for each policy, woken because the log has grown; and the deadlines."""
+
+from typing import Any
+
+from chalice.app import Blueprint
+
+from chalicelib.functions.views import follow
+from chalicelib.metrics import emit
+from chalicelib.wiring import services
+
+functions = Blueprint(__name__)
+
+
+@functions.lambda_function(name="debit_source")
+def debit_source(_event: Any, context: Any) -> None:
+    """Takes the money of requested transfers from their sources."""
+    follow("debit_source", context)
+
+
+@functions.lambda_function(name="credit_target")
+def credit_target(_event: Any, context: Any) -> None:
+    """Brings the money of transfers to their targets."""
+    follow("credit_target", context)
+
+
+@functions.lambda_function(name="refund_source")
+def refund_source(_event: Any, context: Any) -> None:
+    """Brings money back whose target would not have it."""
+    follow("refund_source", context)
+
+
+@functions.lambda_function(name="notify")
+def notify(_event: Any, context: Any) -> None:
+    """Tells customers by e-mail."""
+    follow("notify", context)
+
+
+@functions.schedule("rate(1 minute)", name="deadlines")
+def deadlines(_event: Any) -> None:
+    """Tells those who have waited for too long."""
+    emit("DeadlinesPassed", services().timekeeper.run())

@@ -1,0 +1,79 @@
+"""E-mail: what a policy's effects go through, by Amazon SES or nowhere."""
+
+from typing import TYPE_CHECKING, Protocol
+
+from botocore.exceptions import ClientError
+
+from chalicelib.kernel import Email
+from chalicelib.store.dynamo import translated
+from chalicelib.store.ports import Unavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_ses import SESClient
+
+# Errors of the account or of the moment; any other refusal is about this very message.
+TEMPORARY = {
+    "AccountSendingPausedException",
+    "ConfigurationSetSendingPausedException",
+    "LimitExceededException",
+    "MailFromDomainNotVerifiedException",
+    "Throttling",
+    "ThrottlingException",
+}
+FORBIDDEN = {"AccessDenied", "AccessDeniedException", "InvalidClientTokenId"}
+
+
+class Mailer(Protocol):
+    """Sends e-mail."""
+
+    def send(self, email: Email) -> str:
+        """Sends it and returns the service's answer, which may be a refusal for ever.
+
+        Raises `Unavailable` if it may be sent later, or if nobody knows whether it was.
+        """
+
+
+class SesMailer:
+    """`Mailer` on Amazon SES. It takes no idempotency token: who asks twice sends twice."""
+
+    def __init__(self, client: "SESClient", sender: str) -> None:
+        self._client = client
+        self._sender = sender
+
+    def send(self, email: Email) -> str:
+        try:
+            with translated():
+                answer = self._client.send_email(
+                    Source=self._sender,
+                    Destination={"ToAddresses": [email.to]},
+                    Message={
+                        "Subject": {"Data": email.subject, "Charset": "UTF-8"},
+                        "Body": {"Text": {"Data": email.text, "Charset": "UTF-8"}},
+                    },
+                )
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code in TEMPORARY:
+                raise Unavailable(code) from error
+            if code in FORBIDDEN:
+                raise
+            return f"refused: {code}: {error.response['Error']['Message']}"
+        return f"sent: {answer['MessageId']}"
+
+
+class NoMailer:
+    """`Mailer` of a deployment that has no sender: it sends nothing, and says so."""
+
+    def send(self, email: Email) -> str:  # noqa: ARG002 - it goes nowhere
+        return "not sent: no sender configured"
+
+
+class MemoryMailer:
+    """`Mailer` that keeps what it was given."""
+
+    def __init__(self) -> None:
+        self.sent: list[Email] = []
+
+    def send(self, email: Email) -> str:
+        self.sent.append(email)
+        return f"sent: {len(self.sent)}"

@@ -1,0 +1,84 @@
+"""What every mailer promises, and what Amazon SES's answers mean to us."""
+
+import json
+from typing import Any
+from urllib.request import urlopen
+from uuid import uuid4
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from botocore.stub import Stubber
+
+from chalicelib.kernel import Email
+from chalicelib.projection.mailing import Mailer, MemoryMailer, NoMailer, SesMailer
+from chalicelib.store.ports import Unavailable
+
+SENDER = "bank@example.com"
+
+
+def ses_client(**where: Any) -> Any:
+    return boto3.client(
+        "ses",
+        region_name="eu-central-1",
+        aws_access_key_id="local",
+        aws_secret_access_key="local",  # noqa: S106 - engines take any
+        **where,
+    )
+
+
+@pytest.fixture(params=["memory", "ses"])
+def mailer(request: pytest.FixtureRequest) -> Mailer:
+    if request.param == "memory":
+        return MemoryMailer()
+    client = ses_client(endpoint_url=request.getfixturevalue("ministack"))
+    client.verify_email_identity(EmailAddress=SENDER)
+    return SesMailer(client, SENDER)
+
+
+def test_what_is_sent_is_answered(mailer: Mailer) -> None:
+    assert mailer.send(Email("ada@example.com", "Žofie", "a\nb")).startswith("sent: ")
+
+
+def test_a_message_arrives_as_it_was_written(ministack: str) -> None:
+    client = ses_client(endpoint_url=ministack)
+    client.verify_email_identity(EmailAddress=SENDER)
+    subject = f"Převod {uuid4()}"
+    SesMailer(client, SENDER).send(Email("ada@example.com", subject, "a\nč"))
+    with urlopen(f"{ministack}/_ministack/ses/messages") as answer:  # noqa: S310 - our own
+        held = json.load(answer)
+    sent = [message for account in held["messages"].values() for message in account]
+    (message,) = [message for message in sent if message["Subject"] == subject]
+    assert (message["Source"], message["To"]) == (SENDER, ["ada@example.com"])
+    assert message["BodyText"] == "a\nč"
+
+
+def answered(code: str, status: int = 400) -> str:
+    """The mailer's answer where SES answers with an error."""
+    client = ses_client()
+    with Stubber(client) as stub:
+        stub.add_client_error("send_email", code, "because", http_status_code=status)
+        return SesMailer(client, SENDER).send(Email("ada@example.com", "s", "t"))
+
+
+@pytest.mark.parametrize("code", ["MessageRejected", "InvalidParameterValue", "ValidationError"])
+def test_a_message_that_is_refused_for_ever_is_answered(code: str) -> None:
+    assert answered(code) == f"refused: {code}: because"
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [("Throttling", 400), ("ThrottlingException", 400), ("ServiceUnavailable", 503)],
+)
+def test_a_message_that_may_be_sent_later_is_tried_again(code: str, status: int) -> None:
+    with pytest.raises(Unavailable):
+        answered(code, status)
+
+
+def test_a_deployment_that_may_not_send_fails_loudly() -> None:
+    with pytest.raises(ClientError):
+        answered("AccessDenied", 403)
+
+
+def test_without_a_sender_nothing_is_sent() -> None:
+    assert NoMailer().send(Email("ada@example.com", "s", "t")) == "not sent: no sender configured"

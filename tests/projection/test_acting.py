@@ -1,0 +1,399 @@
+"""Policies: each step has one answer, each effect is decided once, whoever dies."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from chalicelib.contexts.account.domain import Freeze, Unfreeze, account
+from chalicelib.kernel import Email, Policy, Reaction, Refused
+from chalicelib.projection.fold import PoisonError
+from chalicelib.projection.runner import ATTEMPTS, OvertakenError
+from chalicelib.store.ports import CLAIM, Unavailable
+from tests.bank import credit, debit
+from tests.faults import Lossy
+from tests.projection.errands import Ask, Drop, Office, RecordDone, errand, run_errand, runs, tells
+from tests.projection.site import CrashError, Interruption, crash
+
+E = "main/errand-e"
+CALLS = [(at, after) for at in range(1, 30) for after in (False, True)]
+at_any_call = pytest.mark.parametrize(("at", "after"), CALLS)
+
+
+@pytest.fixture
+def office() -> Office:
+    return Office()
+
+
+# --- a step and its answer
+
+
+def test_an_event_leads_to_a_command_whose_answer_the_process_records(office: Office) -> None:
+    office.do(Ask("a", 40))
+    office.run(runs)
+    assert office.history() == ["asked", "done"]
+    asked, done = office.commits(E)
+    debited = office.commits(account.stream("a"))[-1]
+    assert done.events[0].body == {"version": debited.version}
+    assert (debited.actor, done.actor) == ("policy:runs", "policy:runs")
+    assert {debited.correlation_id, done.correlation_id} == {asked.correlation_id}
+    assert debited.deps == ((E, 1),)
+    assert done.deps == ((account.stream("a"), 3),)
+
+
+def test_a_command_id_tells_when_its_cause_was(office: Office) -> None:
+    office.do(Ask("a", 40))
+    office.clock.forward(days=3)
+    office.run(runs)
+    asked, done = office.commits(E)
+    debited = office.commits(account.stream("a"))[-1]
+    assert asked.at < debited.at
+    moments = {UUID(c.command_id).int >> 80 for c in (debited, done)}
+    assert moments == {office.clock.milliseconds - 3 * 86_400_000}
+    assert debited.command_id != done.command_id
+
+
+def test_a_refusal_is_an_answer(office: Office) -> None:
+    office.do(Ask("a", 400))
+    office.run(runs)
+    assert office.history() == ["asked", "turned"]
+    assert office.commits(E)[1].events[0].body == {"code": "insufficient-funds"}
+    assert list(office.parking.all()) == []
+
+
+def test_an_aggregate_that_does_not_exist_refuses(office: Office) -> None:
+    office.do(Ask("nobody", 1))
+    office.run(runs)
+    assert office.history() == ["asked", "turned"]
+    assert office.commits(account.stream("nobody")) == []
+
+
+def test_a_step_that_the_process_awaits_no_more_is_not_taken(office: Office) -> None:
+    office.do(Ask("a", 40))
+    office.do(Drop())
+    office.run(runs)
+    assert office.debits() == 0
+    assert office.history() == ["asked", "dropped"]
+
+
+def test_a_step_taken_again_changes_nothing_however_much_later(office: Office) -> None:
+    office.do(Ask("a", 40))
+    office.run(runs)
+    office.clock.forward(days=30)
+    for _ in range(300):
+        office.bank.do(credit(1))
+    office.checkpoints._positions.clear()
+    office.run(runs)
+    assert office.debits() == 1
+    assert office.history() == ["asked", "done"]
+
+
+def test_code_that_words_a_command_otherwise_finds_the_earlier_one(office: Office) -> None:
+    office.do(Ask("a", 40))
+    office.run(runs)
+    office.checkpoints._positions.clear()
+
+    def reworded(recorded: Any) -> Any:
+        for reaction in run_errand(recorded):
+            yield replace(reaction, command=debit(41))
+
+    office.run(replace(runs, react=reworded))
+    assert office.debits() == 1
+    assert list(office.parking.all()) == []
+
+
+# --- whatever happens at any call
+
+
+def one_answer(office: Office) -> bool:
+    """Debited if and only if done; and answered or dropped."""
+    history = office.history()
+    answers = history.count("done") + history.count("turned")
+    ended = answers == 1 or (answers == 0 and "dropped" in history)
+    return ended and office.debits() == history.count("done")
+
+
+@at_any_call
+def test_a_function_may_die(office: Office, at: int, *, after: bool) -> None:
+    office.do(Ask("a", 40))
+    with suppress(CrashError):
+        office.run(runs, Interruption(at, crash, after=after))
+    office.run(runs)
+    assert one_answer(office)
+    assert office.history() == ["asked", "done"]
+
+
+@at_any_call
+@pytest.mark.parametrize("amount", [40, 400])
+def test_another_function_may_take_the_step_meanwhile(
+    office: Office, at: int, amount: int, *, after: bool
+) -> None:
+    office.do(Ask("a", amount))
+    with suppress(OvertakenError):
+        office.run(runs, Interruption(at, lambda: office.run(runs), after=after))
+    assert one_answer(office)
+
+
+class Dying(Interruption):
+    """What happens at a call, and death at a later one."""
+
+    dies_at = 0
+
+    def call(self, method: Callable[[], Any]) -> Any:
+        if self.calls == self.dies_at:
+            raise CrashError
+        return super().call(method)
+
+
+@at_any_call
+def test_the_process_may_be_ended_meanwhile_and_the_function_die_after_any_call(
+    at: int, *, after: bool
+) -> None:
+    def drop_and_pass(office: Office) -> None:
+        with suppress(Refused):
+            office.do(Drop())
+        # Another function sees that nothing is awaited, and passes the step.
+        office.run(runs)
+
+    for dies_after in range(6):
+        office = Office()
+        office.do(Ask("a", 40))
+        with suppress(CrashError, OvertakenError):
+            dying = Dying(at, partial(drop_and_pass, office), after=after)
+            dying.dies_at = at + dies_after
+            office.run(runs, dying)
+        office.run(runs)
+        assert one_answer(office)
+
+
+@at_any_call
+@pytest.mark.parametrize("frozen", [True, False])
+def test_the_account_may_change_its_mind_meanwhile(
+    office: Office, at: int, *, frozen: bool, after: bool
+) -> None:
+    if frozen:
+        office.bank.do(Freeze())
+    office.do(Ask("a", 40))
+
+    def turn_and_pass() -> None:
+        office.bank.do(Unfreeze() if frozen else Freeze())
+        office.run(runs)
+
+    with suppress(OvertakenError):
+        office.run(runs, Interruption(at, turn_and_pass, after=after))
+    office.run(runs)
+    assert one_answer(office)
+
+
+# --- what parks a process
+
+
+def parked(office: Office) -> list[tuple[str, str]]:
+    return [(stream, marker.reason) for _, stream, marker in office.parking.all()]
+
+
+def unforeseen(recorded: Any) -> Any:
+    for reaction in run_errand(recorded):
+        yield replace(reaction, refused=None)
+
+
+def test_a_refusal_that_nobody_foresaw_parks_the_process_alone(office: Office) -> None:
+    office.do(Ask("a", 400), "e")
+    office.do(Ask("a", 4), "f")
+    office.run(replace(runs, react=unforeseen))
+    assert parked(office) == [(E, "Refused: insufficient-funds")]
+    assert office.history("f") == ["asked", "done"]
+
+
+def test_a_parked_process_goes_on_when_it_is_redriven(office: Office) -> None:
+    office.do(Ask("a", 400))
+    policy = replace(runs, react=unforeseen)
+    office.run(policy)
+    with pytest.raises(PoisonError):
+        office.runner(policy).redrive(E)
+    office.bank.do(credit(300))
+    office.runner(policy).redrive(E)
+    assert office.history() == ["asked", "done"]
+    assert parked(office) == []
+
+
+def test_an_answer_that_the_process_does_not_take_parks_it(office: Office) -> None:
+    office.do(Ask("a", 400))
+
+    def answered(recorded: Any) -> Any:
+        for reaction in run_errand(recorded):
+            yield replace(reaction, refused=lambda _code, _facts: Ask("a", 1))
+
+    office.run(replace(runs, react=answered))
+    assert parked(office) == [(E, "AnswerRefusedError: Ask: errand-asked")]
+
+
+def test_a_policy_that_fails_on_an_event_parks_its_process(office: Office) -> None:
+    office.do(Ask("a", 4))
+
+    def broken(_recorded: Any) -> Any:
+        raise ZeroDivisionError("by zero")
+
+    office.run(replace(runs, react=broken))
+    assert parked(office) == [(E, "ZeroDivisionError: by zero")]
+
+
+class Down:
+    """An events table that answers nobody, for so many calls."""
+
+    def __init__(self, office: Office, calls: int) -> None:
+        self.office = office
+        self.calls = calls
+
+    def __getattr__(self, name: str) -> Any:
+        if self.calls:
+            self.calls -= 1
+            raise Unavailable("throttled")
+        return getattr(self.office.events, name)
+
+
+def run_on(office: Office, events: Any, policy: Policy = runs) -> None:
+    """Runs the policy on another events table."""
+    office.relay()
+    runner = office.runner(policy)
+    work: Any = runner.work
+    acting = replace(work, handler=replace(work.handler, events=events))
+    replace(runner, work=acting).catch_up(2)
+
+
+@pytest.mark.parametrize("calls", [1, ATTEMPTS - 1])
+def test_a_technical_failure_is_tried_again(office: Office, calls: int) -> None:
+    office.do(Ask("a", 4))
+    run_on(office, Down(office, calls))
+    assert office.history() == ["asked", "done"]
+
+
+def test_a_technical_failure_that_lasts_parks_the_process_until_it_is_redriven(
+    office: Office,
+) -> None:
+    office.do(Ask("a", 4))
+    run_on(office, Down(office, ATTEMPTS))
+    assert parked(office) == [(E, "Unavailable: throttled")]
+    office.runner(runs).redrive(E)
+    assert office.history() == ["asked", "done"]
+
+
+@pytest.mark.parametrize("call", range(1, 9))
+def test_a_lost_answer_does_not_lead_to_a_second_command(office: Office, call: int) -> None:
+    office.do(Ask("a", 4))
+    run_on(office, Lossy(office.events, after=frozenset({call})))
+    assert office.history() == ["asked", "done"]
+    assert office.debits() == 1
+
+
+def test_nothing_is_skipped_when_not_even_parking_works(office: Office) -> None:
+    office.do(Ask("a", 400))
+    office.relay()
+    runner = office.runner(replace(runs, react=unforeseen))
+    broken = replace(runner, parking=Lossy(office.parking, before=frozenset({2})))
+    with pytest.raises(Unavailable):
+        broken.catch_up(2)
+    assert set(office.checkpoints.read("runs", range(64)).values()) == {-1}
+    office.run(replace(runs, react=unforeseen))
+    assert len(parked(office)) == 1
+
+
+def test_a_policy_that_awaits_nothing_sends_each_command_once(office: Office) -> None:
+    office.do(Ask("a", 4))
+    office.do(Drop())
+    policy = replace(runs, awaits=None)
+    office.run(policy)
+    assert office.history() == ["asked", "dropped", "done"]
+    office.checkpoints._positions.clear()
+    office.run(policy)
+    assert office.debits() == 1
+
+
+def test_a_policy_that_awaits_nothing_records_no_refusal(office: Office) -> None:
+    office.do(Ask("a", 400))
+    office.run(replace(runs, awaits=None))
+    assert parked(office) == [(E, "Refused: insufficient-funds")]
+
+
+# --- effects
+
+
+def done(office: Office) -> Office:
+    office.do(Ask("a", 4))
+    office.run(runs)
+    return office
+
+
+def test_an_effect_is_recorded_sent_and_done(office: Office) -> None:
+    done(office).run(tells)
+    assert office.mailer.sent == [Email("ada@example.com", "Done", "at version 3")]
+    ((place, held),) = office.effects.held.items()
+    assert (place.policy, place.number, held.answer) == ("tells", 0, "sent: 1")
+
+
+def test_an_effect_that_is_done_is_not_sent_again(office: Office) -> None:
+    done(office).run(tells)
+    office.checkpoints._positions.clear()
+    office.clock.forward(days=9)
+    office.run(tells)
+    assert len(office.mailer.sent) == 1
+
+
+@at_any_call
+def test_an_effect_is_sent_twice_only_by_one_who_dies_before_its_record(
+    office: Office, at: int, *, after: bool
+) -> None:
+    death = Interruption(at, crash, after=after)
+    with suppress(CrashError):
+        done(office).run(tells, death)
+    sent_before = len(office.mailer.sent)
+    recorded = [held.answer for held in office.effects.held.values()]
+    office.clock.forward(seconds=CLAIM.total_seconds() + 1)
+    office.run(tells)
+    unrecorded = recorded == [None] and sent_before == 1
+    assert len(office.mailer.sent) == (2 if unrecorded else 1)
+    assert len(office.effects.held) == 1
+
+
+@at_any_call
+def test_of_two_functions_one_sends(office: Office, at: int, *, after: bool) -> None:
+    def other() -> None:
+        with suppress(OvertakenError):
+            office.run(tells)
+
+    with suppress(OvertakenError):
+        done(office).run(tells, Interruption(at, other, after=after))
+    office.clock.forward(seconds=CLAIM.total_seconds() + 1)
+    office.run(tells)
+    assert len(office.mailer.sent) == 1
+
+
+def test_what_was_decided_is_sent_though_the_policy_would_decide_otherwise(
+    office: Office,
+) -> None:
+    class Busy:
+        def send(self, _email: Email) -> str:
+            raise Unavailable("throttled")
+
+    done(office).relay()
+    runner = office.runner(tells)
+    replace(runner, work=replace(runner.work, mailer=Busy())).catch_up(9)  # type: ignore[type-var]
+    assert parked(office) == [(E, "Unavailable: throttled")]
+    office.clock.forward(days=1)
+    changed = replace(tells, react=lambda _: [Email("bob@example.com", "", "")])
+    office.runner(changed).redrive(E)
+    assert [email.to for email in office.mailer.sent if email.subject] == ["ada@example.com"]
+
+
+def test_commands_to_the_process_itself_need_no_condition(office: Office) -> None:
+    def itself(recorded: Any) -> Any:
+        if type(recorded.event).__name__ == "Asked":
+            yield Reaction(errand, recorded.key, RecordDone(0))
+
+    office.do(Ask("a", 4))
+    office.run(replace(runs, react=itself))
+    assert office.history() == ["asked", "done"]

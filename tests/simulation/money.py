@@ -1,0 +1,172 @@
+"""What must hold of transfers after any history: money moves whole, once, or comes back."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from chalicelib.contexts.account.domain import Credited, Debited, StatementClosed, account
+from chalicelib.contexts.registry import AGGREGATES
+from chalicelib.contexts.transfer.domain import Completed, Order, Requested, Transfer, transfer
+from chalicelib.kernel import LANES, AggregateId, Commit, Email
+from chalicelib.projection.fold import category_of
+from chalicelib.store.ports import EffectPlace
+from tests.simulation.world import POLICIES, VIEWS, World
+
+ENDED = ("completed", "refused", "cancelled", "expired")
+
+
+@dataclass
+class Legs:
+    """A transfer as the log tells it: its state, and what the accounts booked for it."""
+
+    state: Transfer = field(default_factory=Transfer)
+    order: Order | None = None
+    booked: list[tuple[str, str, int]] = field(default_factory=list)
+    answered: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def under_way(self) -> int:
+        """The money that has left one account and has not reached another."""
+        return sum(-amount for _, _, amount in self.booked)
+
+
+def money_is_wrong(world: World) -> Iterator[str]:
+    """Every law of money that the history broke, in words."""
+    commits = [c for block in world.log.blocks(0) for c in block.commits]
+    yield from money_appears(commits)
+    yield from transfers_are_wrong(commits)
+    yield from effects_are_wrong(world, commits)
+    yield from policies_are_behind(world)
+    yield from replay_acts(world)
+
+
+def money_appears(commits: Sequence[Commit]) -> Iterator[str]:
+    """The sum of all money never changes, but for what clients bring and take: what is on
+    accounts and what is under way, at every position of the log.
+    """
+    brought = held = 0
+    legs: dict[str, Legs] = defaultdict(Legs)
+    for position, commit in enumerate(commits):
+        take(legs, commit)
+        if category_of(commit.aggregate_id) != account.category:
+            continue
+        for event in map(account.codec.decode, commit.events):
+            if isinstance(event, Credited | Debited):
+                amount = event.amount if isinstance(event, Credited) else -event.amount
+                held += amount
+                brought += 0 if event.transfer else amount
+        under_way = [leg.under_way for leg in legs.values()]
+        if held + sum(under_way) != brought or min(under_way, default=0) < 0:
+            yield f"money: at {position} {brought} were brought, {held} are on accounts"
+            return
+
+
+def transfers_are_wrong(commits: Sequence[Commit]) -> Iterator[str]:
+    """Every transfer ends; it moved the money once, or not at all, or there and back."""
+    legs: dict[str, Legs] = defaultdict(Legs)
+    for commit in commits:
+        take(legs, commit)
+    for key, leg in legs.items():
+        order, stage = leg.order, leg.state.stage
+        if order is None:
+            yield f"transfer {key}: money moved for nobody: {leg.booked}"
+            continue
+        if stage not in ENDED:
+            yield f"transfer {key}: did not end: it is {stage}"
+        out = (order.source, "transfer-out", -order.amount)
+        into = (order.target, "transfer-in", order.amount)
+        back = (order.source, "transfer-back", order.amount)
+        right = [[out, into]] if stage == "completed" else [[], [out, back]]
+        if leg.booked not in right:
+            yield f"transfer {key}: is {stage}, but moved {leg.booked}"
+        if any(number > 1 for number in leg.answered.values()):
+            yield f"transfer {key}: was answered twice: {leg.answered}"
+
+
+def take(legs: dict[str, Legs], commit: Commit) -> None:
+    """Adds what a commit tells of transfers."""
+    _, category, key = AggregateId.parse(commit.aggregate_id)
+    if category == transfer.category:
+        leg = legs[key]
+        events = [transfer.codec.decode(stored) for stored in commit.events]
+        leg.state = transfer.decider.fold(events, leg.state)
+        leg.answered.update(ANSWERS[e.name] for e in commit.events if e.name in ANSWERS)
+        for event in events:
+            if isinstance(event, Requested):
+                leg.order = event.order
+    if category == account.category:
+        for event in map(account.codec.decode, commit.events):
+            if isinstance(event, Credited | Debited) and event.transfer:
+                amount = event.amount if isinstance(event, Credited) else -event.amount
+                legs[event.transfer].booked.append((key, event.operation or "", amount))
+
+
+# Each step's answers.
+ANSWERS = {
+    "source-debited": "debit",
+    "source-debited-late": "debit",
+    "debit-refused": "debit",
+    "target-credited": "credit",
+    "credit-refused": "credit",
+    "source-refunded": "refund",
+}
+
+
+def effects_are_wrong(world: World, commits: Sequence[Commit]) -> Iterator[str]:
+    """Each e-mail is in the ledger once, done, and was there before it was sent."""
+    due: dict[EffectPlace, str] = {}
+    for position, commit in enumerate(commits):
+        codec = AGGREGATES[category_of(commit.aggregate_id)].codec
+        for event in map(codec.decode, commit.events):
+            if address := address_of(event):
+                due[EffectPlace("notify", position, 0)] = address
+    held = {place: effect.effect["to"] for place, effect in world.effects.held.items()}
+    if held != due:
+        yield f"effects: {held} are recorded, {due} are due"
+    if open_ := [place for place, effect in world.effects.held.items() if effect.answer is None]:
+        yield f"effects: never done: {open_}"
+    if world.unplanned:
+        yield f"effects: sent before their record: {world.unplanned}"
+    sent = Counter(world.mailer.sent)
+    texts = Counter(Email(**effect.effect) for effect in world.effects.held.values())
+    if set(sent) != set(texts) or any(sent[email] < n for email, n in texts.items()):
+        yield f"effects: {sent} were sent, {texts} are recorded"
+    faults = world.scheduler.faults
+    may_double = sum(faults[f] for f in ("crash", "zombie", "fail_before", "fail_after"))
+    if sent.total() - texts.total() > may_double:
+        yield f"effects: {sent.total()} were sent for {texts.total()}"
+
+
+def address_of(event: Any) -> str | None:
+    """Who is to be told of an event."""
+    match event:
+        case Completed(order):
+            return order.notify
+        case StatementClosed(email=address):
+            return address
+    return None
+
+
+def policies_are_behind(world: World) -> Iterator[str]:
+    """Every policy has come to the end."""
+    ends = world.log.head().lanes
+    for policy in POLICIES:
+        done = world.checkpoints.read(policy.name, range(LANES))
+        if any(done[lane] < end for lane, end in enumerate(ends)):
+            yield f"I8: {policy.name} has not come to the end"
+
+
+def replay_acts(world: World) -> Iterator[str]:
+    """A replay of every view runs no policy: no command, no effect, nothing planned."""
+    before = acts(world)
+    for view in VIEWS:
+        world.parts.replay(world, view)
+    if acts(world) != before:
+        yield f"replay: {before} became {acts(world)}"
+
+
+def acts(world: World) -> tuple[int, int, int]:
+    """What policies have done: invocations, commits, e-mails."""
+    places, _ = world.events.scan(0, 1, None, 10**9)
+    return world.invocations, len(places), len(world.mailer.sent)
