@@ -1,9 +1,12 @@
-"""The app over memory with its policies: whatever a request sets off is done at once."""
+"""The app over memory with its policies: what a request sets off is done when views settle."""
 
 from chalicelib import wiring
 from chalicelib.contexts.registry import POLICIES
-from tests.http.conftest import Bank
-from tests.workflow import Workflow
+from chalicelib.projection.acting import Acting
+from chalicelib.projection.mailing import NoMailer
+from chalicelib.projection.partitioned import PartitionedRunner
+from chalicelib.store.memory import MemoryEffects
+from tests.http.conftest import Bank, still
 
 YEARS = ("close_journals", "gather_year")
 
@@ -11,12 +14,18 @@ YEARS = ("close_journals", "gather_year")
 class Books(Bank):
     """A bank whose ledgers close their years."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        handler = wiring.services().handler
-        self.workflow = Workflow(self.events, handler, [POLICIES[name] for name in YEARS])
-
     def settle(self) -> None:
         """Takes all steps of workflows, and brings everything into the views."""
-        self.workflow.run()
-        super().settle()
+        written = -1
+        while written != self.written():
+            written = self.written()
+            super().settle()
+            for name in YEARS:
+                self.runner(name).catch_up(1000)
+
+    def runner(self, policy: str) -> PartitionedRunner:
+        """The runner of a policy: one stream after another."""
+        handler = wiring.services().handler
+        effects = MemoryEffects(self.clock)
+        work = Acting(POLICIES[policy], handler, effects, NoMailer(), "test", still, map)
+        return PartitionedRunner(work, self.log, self.checkpoints, self.parking, still)
