@@ -180,6 +180,7 @@ def deploy_command(
 @click.option(
     "--journals", type=click.IntRange(1, 64), default=16, help="Of the ledger that a book makes."
 )
+@click.option("--close-all", is_flag=True, help="Close the last year of a book, too.")
 def import_command(  # noqa: PLR0913 - one for each option
     *,
     file: Path,
@@ -189,6 +190,7 @@ def import_command(  # noqa: PLR0913 - one for each option
     currency: str,
     ledger: str | None,
     journals: int,
+    close_all: bool,
 ) -> None:
     """Import a bank's CSV file, or a Beancount book, over HTTP and compare the balances.
 
@@ -206,7 +208,7 @@ def import_command(  # noqa: PLR0913 - one for each option
         elif ledger is None:
             raise click.UsageError("a book needs --ledger, the id of the ledger to make")
         else:
-            agrees = import_book(where, file, ledger, journals)
+            agrees = import_book(where, file, ledger, journals, close_all=close_all)
         if not agrees:
             sys.exit(1)
     except KeyboardInterrupt:

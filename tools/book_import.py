@@ -47,7 +47,9 @@ class ImportedYear:
     rejected: list[Rejected] = field(default_factory=list)
 
 
-def import_book(url: str, path: Path, ledger: str, journals: int) -> bool:
+def import_book(
+    url: str, path: Path, ledger: str, journals: int, *, close_all: bool = False
+) -> bool:
     """Imports a book into the ledger of this id and compares each year; True if all agrees.
 
     Raises FileError and ApiError.
@@ -58,7 +60,9 @@ def import_book(url: str, path: Path, ledger: str, journals: int) -> bool:
     began = time.monotonic()
     with Api(url) as api, bar("posting entries", total) as progress:
         (task,) = progress.task_ids
-        importer = BookImport(api, book, ledger, lambda: progress.advance(task))
+        importer = BookImport(
+            api, book, ledger, lambda: progress.advance(task), close_all=close_all
+        )
         importer.open(journals)
         done = list(importer.years())
     seconds = time.monotonic() - began
@@ -81,7 +85,8 @@ class BookImport:
     """A book on its way into a ledger; safe to be run again, and to be cut off at any moment.
 
     Each command's key is made of what it says, so what an earlier run has done is answered
-    and not done again. *posted* is called after every entry, from many threads.
+    and not done again. *posted* is called after every entry, from many threads. The last
+    year stays open, for more may come, unless *close_all* says that all has come.
     """
 
     api: Api
@@ -89,6 +94,7 @@ class BookImport:
     ledger: str
     posted: Callable[[], None] = lambda: None
     pause: Pause = time.sleep
+    close_all: bool = False
 
     def open(self, journals: int) -> None:
         """Opens the ledger with the book's chart."""
@@ -111,13 +117,13 @@ class BookImport:
             self._command(f"/ledgers/{self.ledger}/accounts", body)
 
     def years(self) -> Iterator[ImportedYear]:
-        """Posts, compares and closes one year after the other; the last one stays open."""
+        """Posts, compares and closes one year after the other."""
         last = max(self.book.years)
         for year, entries in self.book.years.items():
             done = ImportedYear(year, len(entries))
             newest = self._post(entries, done)
             self._compare(done, "trial balance", f"{year}-12-31", newest)
-            if year != last:
+            if year != last or self.close_all:
                 self._close(year)
                 done.closed = True
                 self._compare(done, "closing balances", f"{year + 1}-01-01", newest)
