@@ -11,7 +11,7 @@ import pytest
 from moto import mock_aws
 
 from chalicelib import wiring
-from chalicelib.contexts.registry import VIEWS
+from chalicelib.contexts.registry import POLICIES, VIEWS
 from chalicelib.functions.relay import relay, sweeper
 from chalicelib.functions.upkeep import purge
 from chalicelib.functions.views import balances, log_grew, totals
@@ -229,9 +229,10 @@ def test_a_record_that_cannot_be_read_is_passed_over_and_counted(
     assert [m["BrokenRecords"] for m in metrics(capsys)] == [1, 1]
 
 
-def test_the_growing_log_wakes_the_ordered_views_alone(site: Site) -> None:
+def test_the_growing_log_wakes_all_that_follow_it_and_nobody_else(site: Site) -> None:
     log_grew({"Records": []}, Context())
-    assert site.door.rung == ["totals"]
+    followers = {name for name, view in VIEWS.items() if view.fed == "log"}
+    assert sorted(site.door.rung) == sorted(followers | POLICIES.keys())
 
 
 def test_an_ordered_view_follows_the_log(site: Site) -> None:
