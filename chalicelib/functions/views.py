@@ -56,6 +56,12 @@ def log_grew(_event: Any) -> None:
         services().doorbell.ring(follower)
 
 
+@functions.lambda_function(name="statements")
+def statements(_event: Any, context: Any) -> None:
+    """Projects the statements."""
+    follow("statements", context)
+
+
 @functions.lambda_function(name="totals")
 def totals(_event: Any, context: Any) -> None:
     """Projects the totals, in the order of the log."""
@@ -72,6 +78,24 @@ def transfers(_event: Any, context: Any) -> None:
 def traces(_event: Any, context: Any) -> None:
     """Projects which commits belong to a transfer."""
     follow("traces", context)
+
+
+@functions.lambda_function(name="ledgers")
+def ledgers(_event: Any, context: Any) -> None:
+    """Projects charts of accounts and their years."""
+    follow("ledgers", context)
+
+
+@functions.lambda_function(name="trial_balance")
+def trial_balance(_event: Any, context: Any) -> None:
+    """Projects trial balances, in the order of the log."""
+    follow("trial_balance", context)
+
+
+@functions.lambda_function(name="postings")
+def postings(_event: Any, context: Any) -> None:
+    """Projects the postings of entries."""
+    follow("postings", context)
 
 
 def project(view: str, event: Any) -> None:
