@@ -21,7 +21,6 @@ from chalicelib.kernel import (
     Recorded,
     Row,
     View,
-    lane_of,
 )
 from chalicelib.projection.acting import Acting, Cause
 from chalicelib.projection.deadlines import Timekeeper
@@ -357,16 +356,16 @@ class World:
             reader, slot, _, new = args
             self.moved.setdefault((reader, slot), []).append(new)
             if reader in self.policies:
-                self._look_at_passed(reader, slot, *args[2:])
+                self._look_at_passed(*args)
 
-    def _look_at_passed(self, policy: str, lane: int, old: int, new: int) -> None:
+    def _look_at_passed(self, policy: str, _slot: int, old: int, new: int) -> None:
         """Notes a step that a policy has passed, whose command was taken and is not recorded."""
         known = {commit.command_id for commit in self.appended}
         heard = {aggregate.category for aggregate in self.policies[policy].hears}
         for block in self.log.blocks(old + 1):
             for position, commit in enumerate(block.commits, block.first_position):
-                of_lane = old < position <= new and lane_of(commit.aggregate_id) == lane
-                if not of_lane or category_of(commit.aggregate_id) not in heard:
+                passed = old < position <= new
+                if not passed or category_of(commit.aggregate_id) not in heard:
                     continue
                 taken, recorded = (
                     Cause(Recorded("", 0, 0, "", position, None), commit, 0).command_id(
