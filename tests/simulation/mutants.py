@@ -289,7 +289,7 @@ MUTANTS = {
     ),
     "no command id": Mutant("transfer ", names=((Cause, "command_id", any_command_id),)),
     "a command taken though its process has moved": Mutant(
-        "answer: ", Parts(acting=ActingOnAnyState), first=74
+        "answer: ", Parts(acting=ActingOnAnyState), first=18
     ),
     "a refusal recorded though what refused has moved": Mutant(
         "answer: ", Parts(acting=RefusingOnAnyState)
@@ -298,7 +298,7 @@ MUTANTS = {
         "answer: passed",
         Parts(hurries=True),
         ((CommandHandler, "taken", lambda *_: None),),
-        first=31,
+        first=66,
     ),
     "a checkpoint moved before a policy acts": Mutant(
         "transfer ", Parts(policy=RunnerThatMovesFirst)
