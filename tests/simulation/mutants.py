@@ -275,7 +275,7 @@ MUTANTS = {
         "I7", Parts(rows=RowsSavedOverLowerOnes, partitioned=RunnerThatReadsRowsFirst)
     ),
     "markers read before the checkpoint": Mutant(
-        "I7", Parts(partitioned=RunnerThatReadsMarkersFirst), first=36
+        "I7", Parts(partitioned=RunnerThatReadsMarkersFirst), first=26
     ),
     "a checkpoint without its condition": Mutant(
         "I7: the checkpoint", Parts(checkpoints=CheckpointsWithoutCondition)
@@ -285,14 +285,14 @@ MUTANTS = {
     ),
     "a parked stream that goes on": Mutant("I7", Parts(parking=ParkingThatHoldsNobody)),
     "redrive without the marker's condition": Mutant(
-        "I7", Parts(parking=ParkingWithoutCondition), first=146
+        "I7", Parts(parking=ParkingWithoutCondition), first=19
     ),
     "no command id": Mutant("transfer ", names=((Cause, "command_id", any_command_id),)),
     "a command taken though its process has moved": Mutant(
         "answer: ", Parts(acting=ActingOnAnyState), first=18
     ),
     "a refusal recorded though what refused has moved": Mutant(
-        "answer: ", Parts(acting=RefusingOnAnyState)
+        "answer: ", Parts(acting=RefusingOnAnyState), first=87
     ),
     "a step that is awaited no more passed without a look at its target": Mutant(
         "answer: passed",
