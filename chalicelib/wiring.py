@@ -9,7 +9,7 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,7 +18,16 @@ from chalicelib import metrics
 from chalicelib.kernel import View
 from chalicelib.kernel.uuid7 import uuid7
 from chalicelib.store.handler import CommandHandler
-from chalicelib.store.ports import Checkpoints, Doorbell, EventStore, Log, Parking
+from chalicelib.store.ports import (
+    Archive,
+    Checkpoints,
+    Doorbell,
+    EventStore,
+    EventTable,
+    Log,
+    Parking,
+)
+from chalicelib.store.slots import SLOT, ends_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -30,6 +39,8 @@ if TYPE_CHECKING:
     from chalicelib.projection.search import SearchRows
     from chalicelib.relay.relay import Relay
     from chalicelib.relay.sweeper import Sweeper
+    from chalicelib.store.archiver import Archiver
+    from chalicelib.store.pruner import Pruner
 
 # Made by `leftfold package`; a plain `chalice package` does without, at the price of
 # longer loads, because nothing then says that a snapshot was made by this very fold.
@@ -42,7 +53,8 @@ class Settings:
     """What a deployment tells its functions.
 
     LEFTFOLD_STACK is the stack's name, with which every table and function begins;
-    LEFTFOLD_SEARCH_URL is where OpenSearch answers.
+    LEFTFOLD_SEARCH_URL is where OpenSearch answers; LEFTFOLD_ARCHIVE is the bucket of what
+    has left the tables.
     """
 
     def __init__(self, variables: Mapping[str, str]) -> None:
@@ -56,6 +68,11 @@ class Settings:
     def search_url(self) -> str:
         scheme = self._variables.get("LEFTFOLD_SEARCH_SCHEME", "https")
         return f"{scheme}://{self._get('LEFTFOLD_SEARCH_ENDPOINT')}"
+
+    @property
+    def archive(self) -> str:
+        """The bucket: LEFTFOLD_ARCHIVE, for names of buckets are the whole world's."""
+        return self._variables.get("LEFTFOLD_ARCHIVE") or self.named("archive")
 
     def named(self, resource: str) -> str:
         """The name of a table, stream or function of this deployment."""
@@ -82,16 +99,51 @@ class Services:
 
     @cached_property
     def events(self) -> EventStore:
+        from chalicelib.store.federated import ArchivedEvents
+
+        return ArchivedEvents(self.event_table, self.archive)
+
+    @cached_property
+    def event_table(self) -> EventTable:
         from chalicelib.store.events import DynamoEvents
 
         return DynamoEvents(self.dynamodb, self.settings.named("events"))
 
     @cached_property
     def log(self) -> Log:
+        from chalicelib.store.segments import SegmentedLog
+
+        return SegmentedLog(self.log_table, self.archive)
+
+    @cached_property
+    def log_table(self) -> Log:
         from chalicelib.store.log import DynamoLog
 
         named = self.settings.named
         return DynamoLog(self.dynamodb, named("log"), named("streams"))
+
+    @cached_property
+    def archive(self) -> Archive:
+        from chalicelib.store.archive import S3Archive
+
+        return S3Archive(partial(client, "s3"), self.settings.archive)
+
+    def archiver(self, grace: timedelta) -> "Archiver":
+        """Moves epochs that were closed longer ago than *grace*."""
+        from chalicelib.store.archiver import Archiver
+
+        return Archiver(self.event_table, self.log_table, self.archive, self.clock, grace)
+
+    @cached_property
+    def pruner(self) -> "Pruner":
+        from chalicelib.relay.publisher import MARK
+        from chalicelib.store.pruner import Pruner, Reader
+
+        readers = [Reader(view.name, partial(ends_of, view)) for view in self.views.values()]
+        published = Reader(MARK, lambda head: {SLOT: head.next_position - 1})
+        return Pruner(
+            self.log_table, self.archive, self.checkpoints, [*readers, published], self.clock
+        )
 
     @cached_property
     def checkpoints(self) -> Checkpoints:
@@ -249,7 +301,7 @@ class Services:
         )
 
 
-def client(service: Literal["dynamodb", "kinesis", "lambda"]) -> Any:
+def client(service: Literal["dynamodb", "kinesis", "lambda", "s3"]) -> Any:
     """A client that gives up in time for its caller to answer."""
     import boto3
     from botocore.config import Config

@@ -2,15 +2,15 @@
 
 import json
 import struct
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
 
-from chalicelib.kernel import Commit, RecentCommand, Snapshot
+from chalicelib.kernel import Archived, Commit, RecentCommand, Snapshot
 from chalicelib.kernel.commit import canonical, events_from_json
 from chalicelib.metrics import emit
-from chalicelib.store.dynamo import limited, translated
+from chalicelib.store.dynamo import limited, transact, translated
 from chalicelib.store.ports import CommitTooLargeError, Page
 
 if TYPE_CHECKING:
@@ -111,6 +111,47 @@ class DynamoEvents:
             (item["aggregateId"]["S"], int(item["sequenceNumber"]["N"])) for item in page["Items"]
         ], (canonical(last) if last else None)
 
+    def replace(self, held: Commit, by: Commit) -> bool:
+        condition, values = as_it_was(held)
+        try:
+            with translated():
+                self._client.put_item(
+                    TableName=self._table,
+                    Item=fitting_item(by),
+                    ConditionExpression=condition,
+                    ExpressionAttributeValues=values,
+                )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    def delete(self, tombstone: Commit, versions: Collection[int]) -> bool:
+        condition, values = as_it_was(tombstone)
+        check = {
+            "TableName": self._table,
+            "Key": key_of(tombstone.aggregate_id, tombstone.version),
+            "ConditionExpression": condition,
+            "ExpressionAttributeValues": values,
+        }
+        deletes = [
+            {"TableName": self._table, "Key": key_of(tombstone.aggregate_id, version)}
+            for version in versions
+        ]
+        writes = [{"ConditionCheck": check}, *({"Delete": delete} for delete in deletes)]
+        return transact(self._client, writes)
+
+
+def key_of(aggregate_id: str, version: int) -> Item:
+    """The key of a commit's item."""
+    return {"aggregateId": {"S": aggregate_id}, "sequenceNumber": {"N": str(version)}}
+
+
+def as_it_was(held: Commit) -> tuple[str, Item]:
+    """The condition, with its values, that version 1 still is as it was read."""
+    if held.archive is None:
+        return "attribute_not_exists(archive) AND commandId = :id", {":id": {"S": held.command_id}}
+    return "archive = :archive", {":archive": {"S": canonical(held.archive._asdict())}}
+
 
 def fitting_item(commit: Commit) -> Item:
     """The commit's item; if that is too large, without what only saves later reads."""
@@ -129,7 +170,6 @@ def item_of(commit: Commit) -> Item:
     item: Item = {
         "aggregateId": {"S": commit.aggregate_id},
         "sequenceNumber": {"N": str(commit.version)},
-        "events": {"S": canonical([event._asdict() for event in commit.events])},
         "commandId": {"S": commit.command_id},
         "bodyHash": {"S": commit.body_hash},
         "at": {"S": commit.at},
@@ -138,6 +178,10 @@ def item_of(commit: Commit) -> Item:
         "actor": {"S": commit.actor},
         "correlationId": {"S": commit.correlation_id},
     }
+    if commit.archive is None:
+        item["events"] = {"S": canonical([event._asdict() for event in commit.events])}
+    else:
+        item["archive"] = {"S": canonical(commit.archive._asdict())}
     if commit.deps:
         item["deps"] = {"S": canonical(commit.deps)}
     if commit.snapshot is not None:
@@ -178,10 +222,11 @@ def _commit_from_item(item: Item) -> Commit:
     snapshot = item.get("snapshot")
     recent = item.get("recentCommands")
     deps = json.loads(item["deps"]["S"]) if "deps" in item else ()
+    archive = Archived(**json.loads(item["archive"]["S"])) if "archive" in item else None
     return Commit(
         aggregate_id=item["aggregateId"]["S"],
         version=int(item["sequenceNumber"]["N"]),
-        events=events_from_json(json.loads(item["events"]["S"])),
+        events=() if archive else events_from_json(json.loads(item["events"]["S"])),
         command_id=item["commandId"]["S"],
         body_hash=item["bodyHash"]["S"],
         at=item["at"]["S"],
@@ -192,6 +237,7 @@ def _commit_from_item(item: Item) -> Commit:
         epoch_start=int(item["epochStart"]["N"]),
         snapshot=Snapshot(**json.loads(snapshot["S"])) if snapshot else None,
         recent_commands=unpacked(recent["B"]) if recent else None,
+        archive=archive,
     )
 
 

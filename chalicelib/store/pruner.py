@@ -1,0 +1,138 @@
+"""Old blocks of the log move to segments: copied, read back, noted, then deleted."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from chalicelib.store.epochs import DamagedArchiveError, sha256
+from chalicelib.store.loading import instant
+from chalicelib.store.ports import Archive, Block, Checkpoints, Head, Log, Segment
+from chalicelib.store.segments import (
+    Placed,
+    pack_blocks,
+    pack_live,
+    unpack_blocks,
+    unpack_live,
+)
+
+# About what a function can hold, and more than a request to S3 is worth.
+BLOCKS_IN_SEGMENT = 500
+COMMITS_IN_SEGMENT = 10_000
+
+
+class Reader(NamedTuple):
+    """Who reads the log: its *name* among the checkpoints, and for a head the position that
+    each of its slots has to reach.
+    """
+
+    name: str
+    ends: Callable[[Head], Mapping[int, int]]
+
+
+class Pruned(NamedTuple):
+    """What left the table; *stored* is what the archive holds of it, in bytes."""
+
+    blocks: int
+    commits: int
+    stored: int
+
+
+@dataclass(frozen=True)
+class Pruner:
+    """Prunes what all *readers* have done with. *table* is the log's; any number may run.
+
+    A reader that joins later, or a stream that is parked, reads the segments.
+    """
+
+    table: Log
+    archive: Archive
+    checkpoints: Checkpoints
+    readers: Collection[Reader]
+    clock: Callable[[], datetime]
+
+    def run(self, before: datetime) -> Iterator[Pruned]:
+        """Moves the blocks whose commits are all older than *before*, segment by segment.
+
+        First ends what an earlier run left. Raises `DamagedArchiveError` and `Unavailable`:
+        nothing is lost, and another run goes on.
+        """
+        head = self.table.head()
+        floor = self._floor(head)
+        following = 0
+        for segment in self.table.segments():
+            following = segment.next_position
+        self._free(following)
+        while blocks := self._due(following, floor, instant(min(before, self.clock()))):
+            segment, stored = self._write(blocks)
+            if not self.table.add_segment(segment):
+                return
+            following = segment.next_position
+            self._free(following)
+            yield Pruned(len(blocks), sum(len(block.commits) for block in blocks), stored)
+
+    def _floor(self, head: Head) -> int:
+        """The first position that some reader may still need; *head* was read before."""
+        floor = head.next_position
+        for reader in self.readers:
+            ends = reader.ends(head)
+            done = self.checkpoints.read(reader.name, ends)
+            floor = min([floor, *(done[s] + 1 for s, end in ends.items() if done[s] < end)])
+        return floor
+
+    def _due(self, following: int, floor: int, before: str) -> list[Block]:
+        due: list[Block] = []
+        commits = 0
+        for block in self.table.blocks(following, BLOCKS_IN_SEGMENT):
+            old = all(commit.at < before for commit in block.commits)
+            if block.first_position != following or block.next_position > floor or not old:
+                break
+            following = block.next_position
+            commits += len(block.commits)
+            due.append(block)
+            if commits >= COMMITS_IN_SEGMENT:
+                break
+        return due
+
+    def _write(self, blocks: Sequence[Block]) -> tuple[Segment, int]:
+        """Both objects, read back; their sizes together in bytes."""
+        first, following = blocks[0].first_position, blocks[-1].next_position
+        name = f"{first:012}-{following:012}.jsonl.gz"
+        key, live_key = f"segments/{name}", f"remainders/{name}"
+        self.archive.put(key, pack_blocks(blocks))
+        held = self.archive.get(key)
+        # A block that is read back has the hash of what it says.
+        if held is None or [b.hash for b in unpack_blocks(held)] != [b.hash for b in blocks]:
+            raise DamagedArchiveError(f"{key} is not what was written")
+        live = self._live(blocks)
+        self.archive.put(live_key, pack_live(live))
+        kept = self.archive.get(live_key)
+        # One that an earlier run wrote may hold more: what has been closed since.
+        every = {line(placed) for b in blocks for placed in enumerate(b.commits, b.first_position)}
+        if kept is None or not set(map(line, live)) <= set(map(line, unpack_live(kept))) <= every:
+            raise DamagedArchiveError(f"{live_key} is not what was written")
+        segment = Segment(first, following, key, sha256(held), live_key, sha256(kept))
+        return segment, len(held) + len(kept)
+
+    def _live(self, blocks: Sequence[Block]) -> list[Placed]:
+        registry = self.table.streams({c.aggregate_id for b in blocks for c in b.commits})
+        return [
+            (position, commit)
+            for block in blocks
+            for position, commit in enumerate(block.commits, block.first_position)
+            if commit.epoch >= registry[commit.aggregate_id].epoch
+        ]
+
+    def _free(self, following: int) -> None:
+        """Deletes the blocks before *following*; the head's item is none of them."""
+        gone: list[int] = []
+        for block in self.table.blocks(0):
+            if block.next_position > following:
+                break
+            gone.append(block.first_position)
+        self.table.delete(gone)
+
+
+def line(placed: Placed) -> tuple[int, str]:
+    """A commit and its position, to be compared."""
+    return placed[0], placed[1].to_line()
