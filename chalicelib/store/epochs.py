@@ -10,8 +10,8 @@ import hashlib
 import json
 import zlib
 from collections import OrderedDict
-from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from chalicelib.kernel import AggregateId, Archived, Commit
 from chalicelib.kernel.commit import canonical
@@ -19,8 +19,6 @@ from chalicelib.store.blocks import pack, unpack
 from chalicelib.store.ports import Archive
 
 CACHED = 32
-
-T = TypeVar("T")
 
 
 class DamagedArchiveError(Exception):
@@ -75,13 +73,15 @@ class Epochs:
         def parsed(data: bytes) -> list[Epoch]:
             return [Epoch(**held) for held in json.loads(data)]
 
-        return self._cached(archived.key, archived.hash, parsed)
+        epochs: Sequence[Epoch] = self._cached(archived.key, archived.hash, parsed)
+        return epochs
 
     def commits(self, epoch: Epoch) -> Sequence[Commit]:
         """The commits of an epoch, ascending."""
-        return self._cached(epoch.key, epoch.hash, unpack)
+        commits: Sequence[Commit] = self._cached(epoch.key, epoch.hash, unpack)
+        return commits
 
-    def _cached(self, key: str, expected: str, parse: "Any") -> Any:
+    def _cached(self, key: str, expected: str, parse: Callable[[bytes], Any]) -> Any:
         name = f"{key} {expected}"
         if name not in self._cache:
             self._cache[name] = parse(verified(self._archive, key, expected))

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from chalicelib.kernel import Commit
 from chalicelib.store.epochs import Epochs
-from chalicelib.store.ports import Archive, EventStore, EventTable, Page
+from chalicelib.store.ports import Archive, EventTable, Page
 
 
-class ArchivedEvents(EventStore):
+class ArchivedEvents:
     """`EventStore` over the events table and the archive.
 
     The tombstone says up to which version the archive holds the stream: what the table has
@@ -17,8 +17,9 @@ class ArchivedEvents(EventStore):
     def __init__(self, table: EventTable, archive: Archive) -> None:
         self._table = table
         self._epochs = Epochs(archive)
-        self.append = table.append
-        self.scan = table.scan
+
+    def append(self, commit: Commit) -> Commit | None:
+        return self._table.append(commit)
 
     def newest(
         self,
@@ -67,6 +68,11 @@ class ArchivedEvents(EventStore):
             if first <= commit.version <= last
         ]
         return archived + [c for c in held if c.version > tombstone.archive.through]
+
+    def scan(
+        self, segment: int, segments: int, after: str | None, limit: int
+    ) -> tuple[Sequence[tuple[str, int]], str | None]:
+        return self._table.scan(segment, segments, after, limit)
 
     def _first(self, aggregate_id: str) -> Commit | None:
         return next(iter(self._table.range(aggregate_id, 1, 1)), None)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from chalicelib.store.archiver import Moved
+from chalicelib.store.blocks import pack
 from chalicelib.store.epochs import DamagedArchiveError, sha256
 from chalicelib.store.loading import instant
 from chalicelib.store.ports import Archive, Block, Checkpoints, Head, Log, Segment
@@ -19,6 +21,8 @@ from chalicelib.store.segments import (
 # About what a function can hold, and more than a request to S3 is worth.
 BLOCKS_IN_SEGMENT = 500
 COMMITS_IN_SEGMENT = 10_000
+# About what a block's item has besides its commits, and what the price counts for an item.
+BLOCK_OVERHEAD = 400
 
 
 class Reader(NamedTuple):
@@ -28,14 +32,6 @@ class Reader(NamedTuple):
 
     name: str
     ends: Callable[[Head], Mapping[int, int]]
-
-
-class Pruned(NamedTuple):
-    """What left the table; *stored* is what the archive holds of it, in bytes."""
-
-    blocks: int
-    commits: int
-    stored: int
 
 
 @dataclass(frozen=True)
@@ -51,7 +47,15 @@ class Pruner:
     readers: Collection[Reader]
     clock: Callable[[], datetime]
 
-    def run(self, before: datetime) -> Iterator[Pruned]:
+    def plan(self, before: datetime) -> Iterator[Moved]:
+        """What `run` would move; the archive's part is not known before it is packed."""
+        floor = self._floor(self.table.head())
+        following = self._pruned()
+        while blocks := self._due(following, floor, before):
+            following = blocks[-1].next_position
+            yield weight(blocks)
+
+    def run(self, before: datetime) -> Iterator[Moved]:
         """Moves the blocks whose commits are all older than *before*, segment by segment.
 
         First ends what an earlier run left. Raises `DamagedArchiveError` and `Unavailable`:
@@ -59,17 +63,19 @@ class Pruner:
         """
         head = self.table.head()
         floor = self._floor(head)
-        following = 0
-        for segment in self.table.segments():
-            following = segment.next_position
+        following = self._pruned()
         self._free(following)
-        while blocks := self._due(following, floor, instant(min(before, self.clock()))):
+        while blocks := self._due(following, floor, before):
             segment, stored = self._write(blocks)
             if not self.table.add_segment(segment):
                 return
             following = segment.next_position
             self._free(following)
-            yield Pruned(len(blocks), sum(len(block.commits) for block in blocks), stored)
+            yield weight(blocks)._replace(stored=stored)
+
+    def _pruned(self) -> int:
+        """The position up to which segments hold the log."""
+        return max((segment.next_position for segment in self.table.segments()), default=0)
 
     def _floor(self, head: Head) -> int:
         """The first position that some reader may still need; *head* was read before."""
@@ -80,11 +86,12 @@ class Pruner:
             floor = min([floor, *(done[s] + 1 for s, end in ends.items() if done[s] < end)])
         return floor
 
-    def _due(self, following: int, floor: int, before: str) -> list[Block]:
+    def _due(self, following: int, floor: int, before: datetime) -> list[Block]:
+        until = instant(min(before, self.clock()))
         due: list[Block] = []
         commits = 0
         for block in self.table.blocks(following, BLOCKS_IN_SEGMENT):
-            old = all(commit.at < before for commit in block.commits)
+            old = all(commit.at < until for commit in block.commits)
             if block.first_position != following or block.next_position > floor or not old:
                 break
             following = block.next_position
@@ -131,6 +138,12 @@ class Pruner:
                 break
             gone.append(block.first_position)
         self.table.delete(gone)
+
+
+def weight(blocks: Sequence[Block]) -> Moved:
+    """What blocks take in the table."""
+    sizes = [len(pack(block.commits)) + BLOCK_OVERHEAD for block in blocks]
+    return Moved(1, len(sizes), sum(sizes))
 
 
 def line(placed: Placed) -> tuple[int, str]:

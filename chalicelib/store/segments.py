@@ -19,7 +19,7 @@ from chalicelib.store.ports import Archive, Block, Head, Log, Segment, StreamEnt
 Placed = tuple[int, Commit]
 
 
-class SegmentedLog(Log):
+class SegmentedLog:
     """`Log` over the table and the archive: wherever the table lacks its next block, a
     segment has it, at the beginning, in the middle or at the end.
     """
@@ -101,6 +101,8 @@ class SegmentedLog(Log):
             if segment is None:
                 return
             for block in unpack_blocks(verified(self._archive, segment.key, segment.hash)):
+                if until is not None and block.first_position >= until:
+                    return
                 if block.next_position > following:
                     yield block
             following = segment.next_position

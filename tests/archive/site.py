@@ -144,7 +144,7 @@ class Site:
         pruner = Pruner(
             alive(self.log), alive(self.archive), alive(self.checkpoints), readers, self.clock
         )
-        return sum(pruned.blocks for pruned in pruner.run(self.clock() - timedelta(hours=1)))
+        return sum(pruned.items for pruned in pruner.run(self.clock() - timedelta(hours=1)))
 
     def read_by_all(self) -> None:
         """Every view has done with the log."""
