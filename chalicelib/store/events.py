@@ -112,26 +112,22 @@ class DynamoEvents:
         ], (canonical(last) if last else None)
 
     def replace(self, held: Commit, by: Commit) -> bool:
-        condition, values = as_it_was(held)
         try:
             with translated():
                 self._client.put_item(
                     TableName=self._table,
                     Item=fitting_item(by),
-                    ConditionExpression=condition,
-                    ExpressionAttributeValues=values,
+                    **as_it_was(held),
                 )
         except self._client.exceptions.ConditionalCheckFailedException:
             return False
         return True
 
     def delete(self, tombstone: Commit, versions: Collection[int]) -> bool:
-        condition, values = as_it_was(tombstone)
         check = {
             "TableName": self._table,
             "Key": key_of(tombstone.aggregate_id, tombstone.version),
-            "ConditionExpression": condition,
-            "ExpressionAttributeValues": values,
+            **as_it_was(tombstone),
         }
         deletes = [
             {"TableName": self._table, "Key": key_of(tombstone.aggregate_id, version)}
@@ -146,11 +142,18 @@ def key_of(aggregate_id: str, version: int) -> Item:
     return {"aggregateId": {"S": aggregate_id}, "sequenceNumber": {"N": str(version)}}
 
 
-def as_it_was(held: Commit) -> tuple[str, Item]:
-    """The condition, with its values, that version 1 still is as it was read."""
-    if held.archive is None:
-        return "attribute_not_exists(archive) AND commandId = :id", {":id": {"S": held.command_id}}
-    return "archive = :archive", {":archive": {"S": canonical(held.archive._asdict())}}
+def as_it_was(held: Commit) -> Item:
+    """The arguments of a call that holds only if version 1 still is as it was read."""
+    condition = "commandId = :held AND attribute_not_exists(#archive)"
+    value = held.command_id
+    if held.archive is not None:
+        condition = "#archive = :held"
+        value = canonical(held.archive._asdict())
+    return {
+        "ConditionExpression": condition,
+        "ExpressionAttributeNames": {"#archive": "archive"},
+        "ExpressionAttributeValues": {":held": {"S": value}},
+    }
 
 
 def fitting_item(commit: Commit) -> Item:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -138,9 +139,7 @@ class Site:
     def prune(self, process: Mortal | None = None) -> int:
         """Prunes all that may go; the number of blocks."""
         alive = process or Mortal()
-        readers = [
-            Reader(view.name, lambda head, v=view: ends_of(v, head)) for view in VIEWS.values()
-        ]
+        readers = [Reader(view.name, partial(ends_of, view)) for view in VIEWS.values()]
         pruner = Pruner(
             alive(self.log), alive(self.archive), alive(self.checkpoints), readers, self.clock
         )

@@ -303,7 +303,7 @@ def test_an_object_that_is_not_the_epoch_stops_the_stream_and_frees_nothing() ->
 
 def test_a_copy_that_did_not_land_frees_nothing() -> None:
     class Forgetful(MemoryArchive):
-        def put(self, key: str, data: bytes) -> bool:
+        def put(self, *_object: object) -> bool:
             return True
 
     site = told()

@@ -40,5 +40,5 @@ def test_the_partitions_are_those_of_the_keys() -> None:
     text = (ATHENA / "epochs.sql").read_text()
     (partitions,) = re.findall(r"PARTITIONED BY \((.*)\)", text)
     names = [declared.split()[0] for declared in partitions.split(", ")]
-    path = folder("main/account-a").split("/")
-    assert path == ["epochs", *(f"{n}={v}" for n, v in zip(names, ("main", "account"))), "a"]
+    assert names == ["tenant", "category"]
+    assert folder("main/account-a") == "epochs/tenant=main/category=account/a"

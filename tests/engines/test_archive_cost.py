@@ -46,8 +46,7 @@ class Old:
             self.clock.forward(days=1)
             bank.do(credit(1), key, command_id=uuid7(self.clock.milliseconds, bytes(10)))
             if day % 30 == 29:
-                through = (self.clock.now + timedelta(seconds=0)).date().isoformat()
-                bank.do(CloseStatement(through), key)
+                bank.do(CloseStatement(self.clock.now.date().isoformat()), key)
         commits = made.range(account.stream(key), 1, EVERY)
         for commit in commits:
             self.table.append(commit)
