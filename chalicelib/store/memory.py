@@ -81,13 +81,16 @@ class MemoryArchive:
     """`Archive` in memory."""
 
     def __init__(self) -> None:
-        self._objects: dict[str, bytes] = {}
+        self._objects: dict[str, bytearray] = {}
 
     def put(self, key: str, data: bytes) -> bool:
-        return self._objects.setdefault(key, data) is data
+        # Equal bytes may be one object; two arrays never are.
+        held = bytearray(data)
+        return self._objects.setdefault(key, held) is held
 
     def get(self, key: str) -> bytes | None:
-        return self._objects.get(key)
+        held = self._objects.get(key)
+        return None if held is None else bytes(held)
 
 
 class MemoryLog:
@@ -142,7 +145,10 @@ class MemoryLog:
         self._blocks = [block for block in self._blocks if block.first_position not in gone]
 
     def add_segment(self, segment: Segment) -> bool:
-        return self._segments.setdefault(segment.first_position, segment) is segment
+        if segment.first_position in self._segments:
+            return False
+        self._segments[segment.first_position] = segment
+        return True
 
     def segments(self) -> Iterator[Segment]:
         yield from [segment for _, segment in sorted(self._segments.items())]
