@@ -333,3 +333,23 @@ def test_what_was_never_archived_cannot_be_restored() -> None:
     site.archive_all()
     with pytest.raises(LookupError):
         site.restore(4)
+
+
+def test_an_archiver_leaves_a_stream_alone_that_is_being_restored() -> None:
+    site = told()
+    site.archive_all()
+    site.do(CloseStatement("2001-12-28"))
+    site.settle()
+    site.clock.forward(days=2)
+    before = site.history()
+    with pytest.raises(KilledError):
+        site.restore(2, Mortal(8))
+    held = site.first().archive
+    assert held is not None
+    assert held.restoring == 5
+    assert not any(site.archive_all())
+    assert site.first().archive == held
+    site.restore(2)
+    assert site.history() == before
+    assert site.archive_all().objects == 3
+    assert site.history() == before

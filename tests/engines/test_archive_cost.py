@@ -1,5 +1,6 @@
 """A load costs the same however old the account is, and the archive on a real table."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -50,8 +51,8 @@ class Old:
             if day % 30 == 29:
                 bank.do(CloseStatement(self.clock.now.date().isoformat()), key)
         commits = made.range(account.stream(key), 1, EVERY)
-        for commit in commits:
-            self.table.append(commit)
+        with ThreadPoolExecutor(8) as pool:
+            assert set(pool.map(self.table.append, commits)) == {None}
         return len(commits)
 
     def booking(self, key: str) -> tuple[dict[tuple[str, str], int], float]:
