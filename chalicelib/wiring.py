@@ -9,7 +9,7 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -19,7 +19,16 @@ from chalicelib.kernel import Policy, Row, View
 from chalicelib.kernel.uuid7 import uuid7
 from chalicelib.store.handler import CommandHandler
 from chalicelib.store.loading import instant
-from chalicelib.store.ports import Checkpoints, Doorbell, Effects, EventStore, Log, Parking
+from chalicelib.store.ports import (
+    Archive,
+    Checkpoints,
+    Doorbell,
+    Effects,
+    EventStore,
+    EventTable,
+    Log,
+    Parking,
+)
 from chalicelib.store.slots import Reader
 
 if TYPE_CHECKING:
@@ -35,6 +44,8 @@ if TYPE_CHECKING:
     from chalicelib.projection.search import SearchRows
     from chalicelib.relay.relay import Relay
     from chalicelib.relay.sweeper import Sweeper
+    from chalicelib.store.archiver import Archiver
+    from chalicelib.store.pruner import Pruner
     from chalicelib.store.reading import States
 
 # Made by `leftfold package`; a plain `chalice package` does without, at the price of
@@ -54,7 +65,8 @@ class Settings:
 
     LEFTFOLD_STACK is the stack's name, with which every table and function begins;
     LEFTFOLD_SEARCH_URL is where OpenSearch answers; LEFTFOLD_MAIL_FROM is the address,
-    verified in SES, that e-mail comes from: without it none is sent.
+    verified in SES, that e-mail comes from: without it none is sent. LEFTFOLD_ARCHIVE is
+    the bucket of what has left the tables.
     """
 
     def __init__(self, variables: Mapping[str, str]) -> None:
@@ -72,6 +84,11 @@ class Settings:
     @property
     def mail_from(self) -> str | None:
         return self._variables.get("LEFTFOLD_MAIL_FROM") or None
+
+    @property
+    def archive(self) -> str:
+        """The bucket: LEFTFOLD_ARCHIVE, for names of buckets are the whole world's."""
+        return self._variables.get("LEFTFOLD_ARCHIVE") or self.named("archive")
 
     def named(self, resource: str) -> str:
         """The name of a table, stream or function of this deployment."""
@@ -98,16 +115,48 @@ class Services:
 
     @cached_property
     def events(self) -> EventStore:
+        from chalicelib.store.federated import ArchivedEvents
+
+        return ArchivedEvents(self.event_table, self.archive)
+
+    @cached_property
+    def event_table(self) -> EventTable:
         from chalicelib.store.events import DynamoEvents
 
         return DynamoEvents(self.dynamodb, self.settings.named("events"))
 
     @cached_property
     def log(self) -> Log:
+        from chalicelib.store.segments import SegmentedLog
+
+        return SegmentedLog(self.log_table, self.archive)
+
+    @cached_property
+    def log_table(self) -> Log:
         from chalicelib.store.log import DynamoLog
 
         named = self.settings.named
         return DynamoLog(self.dynamodb, named("log"), named("streams"))
+
+    @cached_property
+    def archive(self) -> Archive:
+        from chalicelib.store.archive import S3Archive
+
+        return S3Archive(partial(client, "s3"), self.settings.archive)
+
+    def archiver(self, grace: timedelta) -> "Archiver":
+        """Moves epochs that were closed longer ago than *grace*."""
+        from chalicelib.store.archiver import Archiver
+
+        return Archiver(self.event_table, self.log_table, self.archive, self.clock, grace)
+
+    @cached_property
+    def pruner(self) -> "Pruner":
+        from chalicelib.relay.publisher import Published
+        from chalicelib.store.pruner import Pruner
+
+        readers = [*self.readers, Published()]
+        return Pruner(self.log_table, self.archive, self.checkpoints, readers, self.clock)
 
     @cached_property
     def checkpoints(self) -> Checkpoints:
@@ -343,7 +392,7 @@ def side_by_side(act: Callable[[A], B], items: Iterable[A]) -> list[B]:
         return list(pool.map(act, items))
 
 
-def client(service: Literal["dynamodb", "kinesis", "lambda", "ses"]) -> Any:
+def client(service: Literal["dynamodb", "kinesis", "lambda", "s3", "ses"]) -> Any:
     """A client that gives up in time for its caller to answer."""
     import boto3
     from botocore.config import Config

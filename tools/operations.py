@@ -13,22 +13,24 @@ from rich.text import Text
 from chalicelib.kernel import View
 from chalicelib.projection.fold import PoisonError
 from chalicelib.projection.lag import lag
-from chalicelib.projection.replay import Difference, Replayed, compare, replay
+from chalicelib.projection.replay import (
+    Difference,
+    Replayed,
+    compare,
+    replay,
+    replay_live,
+)
+from chalicelib.store.segments import SegmentedLog
 from chalicelib.store.slots import ends_of
 from chalicelib.wiring import Services
+from tools.archiving import COMMANDS as ARCHIVING
 from tools.bench import bench_command
-from tools.current import Current, recall
+from tools.choice import chosen, endpoint_option, stack_option
 from tools.patience import Pause, remaining
-from tools.reach import reach
 from tools.terminal import bar, console, errors
 from tools.verify import verify
 
 SHOWN = 20
-
-stack_option = click.option("--stack", help="The stack; without it, the newest deployment.")
-endpoint_option = click.option(
-    "--endpoint-url", metavar="URL", help="MiniStack, or another stand-in for AWS."
-)
 
 
 @click.command("status")
@@ -97,9 +99,12 @@ def verify_command(stack: str | None, endpoint_url: str | None) -> None:
 @click.command("replay")
 @click.argument("view")
 @click.option("--check", is_flag=True, help="Compare with the live rows, byte for byte.")
+@click.option("--live", is_flag=True, help="Only live epochs; with --check, also the whole log.")
 @stack_option
 @endpoint_option
-def replay_command(view: str, stack: str | None, endpoint_url: str | None, *, check: bool) -> None:
+def replay_command(
+    view: str, stack: str | None, endpoint_url: str | None, *, check: bool, live: bool
+) -> None:
     """Fold the whole log into VIEW's rows, in memory.
 
     With --check exits with 1 if a live row differs, or if the view stays behind for
@@ -107,16 +112,52 @@ def replay_command(view: str, stack: str | None, endpoint_url: str | None, *, ch
     """
     services = chosen(stack, endpoint_url)
     end = services.log.head().next_position
+    chosen_view = known(view, services)
+    if live and not chosen_view.from_carried:
+        names = ", ".join(v.name for v in services.views.values() if v.from_carried)
+        raise click.UsageError(f"{view} keeps older detail; these can be replayed live: {names}")
     with bar(f"replaying {view}", end) as progress:
         (task,) = progress.task_ids
-        made = replay(
-            known(view, services), services.log, lambda at: progress.update(task, completed=at + 1)
-        )
+
+        def told(at: int) -> None:
+            progress.update(task, completed=at + 1)
+
+        began = time.perf_counter()
+        if live:
+            made = replay_live(
+                chosen_view, SegmentedLog(services.log_table, services.archive), told
+            )
+        else:
+            made = replay(chosen_view, services.log, told)
+        took = time.perf_counter() - began
+    if live and check and not same_as_whole(chosen_view, services, made, took):
+        sys.exit(1)
     console.print(f"{made.position + 1:,} positions make {len(made.rows):,} rows of {view}")
     for stream, reason in made.stopped.items():
         console.print(f"stopped {stream}: {reason}", style="red", markup=False)
     if check and not is_live(made, services.views[view], services):
         sys.exit(1)
+
+
+def same_as_whole(view: View, services: Services, made: Replayed, took: float) -> bool:
+    """Whether the whole log makes the same rows; tells how much longer it *took*.
+
+    Rows that were changed meanwhile are left out.
+    """
+    began = time.perf_counter()
+    with errors.status("replaying the whole log"):
+        whole = replay(view, services.log, lambda _: None)
+    whole_took = time.perf_counter() - began
+    console.print(
+        f"live epochs {took:,.2f} s, the whole log {whole_took:,.2f} s:"
+        f" {whole_took / took:,.1f} times as fast"
+    )
+    found = [
+        difference
+        for difference in compare(made.rows, whole.rows.items())
+        if not is_newer(difference, made.position)
+    ]
+    return tell(len(found), "live epochs make the same rows as the whole log", "rows differ")
 
 
 def is_live(made: Replayed, view: View, services: Services, pause: Pause = time.sleep) -> bool:
@@ -208,15 +249,9 @@ COMMANDS = (
     replay_command,
     parked_command,
     redrive_command,
+    *ARCHIVING,
     bench_command,
 )
-
-
-def chosen(stack: str | None, endpoint_url: str | None) -> Services:
-    """The services of the deployment that the options name."""
-    if stack is None:
-        return reach(recall())
-    return reach(Current(stack, "", endpoint_url))
 
 
 def known(view: str, services: Services) -> View:

@@ -1,7 +1,10 @@
 """The services of a deployment, for commands that look behind its API."""
 
+from functools import partial
+
 from chalicelib.projection.mailing import NoMailer, SesMailer
 from chalicelib.relay.doorbell import LambdaDoorbell
+from chalicelib.store.archive import S3Archive
 from chalicelib.wiring import Services, Settings
 from tools.cloud import Cloud
 from tools.current import Current
@@ -15,6 +18,7 @@ def reach(current: Current) -> Services:
     settings = Settings(
         {
             "LEFTFOLD_STACK": current.stack,
+            "LEFTFOLD_ARCHIVE": deployed.outputs.get("ArchiveBucket", ""),
             "LEFTFOLD_SEARCH_ENDPOINT": deployed.outputs["SearchEndpoint"],
             "LEFTFOLD_SEARCH_SCHEME": cloud.parameters.get("SearchScheme", "https"),
         }
@@ -24,6 +28,7 @@ def reach(current: Current) -> Services:
     return Services(
         settings,
         dynamodb=cloud.client("dynamodb"),
+        archive=S3Archive(partial(cloud.client, "s3"), settings.archive),
         doorbell=LambdaDoorbell(cloud.client("lambda"), settings.named),
         mailer=SesMailer(cloud.client("ses"), sender) if sender else NoMailer(),
     )

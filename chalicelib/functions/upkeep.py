@@ -1,12 +1,21 @@
 """What has to be done now and then, and hurries nobody."""
 
+from datetime import timedelta
 from typing import Any
 
 from chalice.app import Blueprint
 
 from chalicelib.metrics import emit
 from chalicelib.projection.rows import KEEP_TOMBSTONES
+from chalicelib.store.archiver import GRACE, Moved
+from chalicelib.store.epochs import DamagedArchiveError
+from chalicelib.store.loading import BrokenStreamError
 from chalicelib.wiring import services
+
+# Statements are closed by the month: so the newest closed one is still in the table.
+ARCHIVED_AFTER = timedelta(days=35)
+# Lambda ends a function after 15 minutes; what is left is done tomorrow.
+TIME_TO_STOP = 60_000
 
 functions = Blueprint(__name__)
 
@@ -19,3 +28,34 @@ def purge(_event: Any) -> None:
     for view in held.views.values():
         if view.store == "search":
             emit("TombstonesPurged", held.search_rows(view.name).purge(before), view=view.name)
+
+
+@functions.schedule("rate(1 day)", name="archive")
+def archive(event: Any) -> None:
+    """Moves closed epochs and old blocks of the log from their tables to the archive.
+
+    A stream that cannot be archived is told and left; all others are done.
+    """
+    held = services()
+    before = held.clock() - ARCHIVED_AFTER
+    archiver = held.archiver(GRACE)
+    moved, failed = Moved(), 0
+    for aggregate_id, entry in archiver.candidates():
+        if time_left(event) < TIME_TO_STOP:
+            break
+        try:
+            moved += archiver.run(aggregate_id, entry, before)
+        except (BrokenStreamError, DamagedArchiveError) as error:
+            failed += 1
+            emit("StreamsNotArchived", failed, reason=str(error))
+    emit("CommitsArchived", moved.items, bytes=moved.size)
+    for pruned in held.pruner.run(before):
+        emit("BlocksArchived", pruned.items, bytes=pruned.size)
+        if time_left(event) < TIME_TO_STOP:
+            break
+
+
+def time_left(event: Any) -> int:
+    """Milliseconds until Lambda ends the function."""
+    left: int = event.context.get_remaining_time_in_millis()
+    return left

@@ -26,7 +26,7 @@ def wait_until_fresh(call: Call, view: str, aggregate: Aggregate, key: str) -> N
     if version is None:
         return
     stream = aggregate.stream(key)
-    if not call.services.events.range(stream, 1, 1):
+    if not call.services.events.newest(stream, limit=1, consistent=True).commits:
         raise Problem(f"{aggregate.category}-missing")
     call.services.freshness.wait(call.services.views[view], stream, version)
 

@@ -9,6 +9,7 @@ from chalicelib.kernel.aggregate import Aggregate, AggregateId
 from chalicelib.kernel.codec import Codec, from_json, to_json
 from chalicelib.kernel.commit import (
     LANES,
+    Archived,
     Commit,
     RecentCommand,
     Snapshot,
@@ -23,6 +24,7 @@ __all__ = [
     "LANES",
     "Aggregate",
     "AggregateId",
+    "Archived",
     "Codec",
     "Commit",
     "Deadline",

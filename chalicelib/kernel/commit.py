@@ -37,12 +37,26 @@ class RecentCommand(NamedTuple):
     at: int
 
 
+class Archived(NamedTuple):
+    """Where the beginning of a stream went: versions 1..*through* are in the archive, as the
+    manifest at *key*, whose SHA-256 is *hash*, lists them. *restoring* is the version from
+    which on they are being brought back, or 0.
+    """
+
+    through: int
+    key: str
+    hash: str
+    restoring: int = 0
+
+
 class Commit(NamedTuple):
     """1..n events that one command produced: one item, one version of its stream.
 
     *at* is UTC in ISO 8601 with milliseconds. *deps* is what the decision read from
     other streams, as (aggregate id, version). *recent_commands* are those of the
     commits just before this one, newest first; *snapshot* is the state after it.
+    *archive* is there in a tombstone only: version 1 of a stream whose beginning is
+    archived keeps its identity, and no events.
     """
 
     aggregate_id: str
@@ -58,6 +72,7 @@ class Commit(NamedTuple):
     epoch_start: int = 1
     snapshot: Snapshot | None = None
     recent_commands: tuple[RecentCommand, ...] | None = None
+    archive: Archived | None = None
 
     def to_line(self) -> str:
         """The commit as the log keeps it: canonical JSON, without its snapshot."""

@@ -9,6 +9,7 @@ from chalicelib.projection.fold import Folding, hears
 from chalicelib.projection.rows import NEVER, StoredRow
 from chalicelib.projection.runner import slices
 from chalicelib.store.ports import Log, Unavailable
+from chalicelib.store.segments import SegmentedLog
 
 
 class Replayed(NamedTuple):
@@ -48,6 +49,47 @@ def replay(view: View, log: Log, progress: Callable[[int], None]) -> Replayed:
         folding = Folding(view, commits, stopped)
         rows |= folding.onto(rows)
         stopped |= {scope: str(poison) for scope, poison in folding.poisons.items()}
+        progress(position)
+    if position < end:
+        raise Unavailable(f"the log does not show position {position + 1}")
+    return Replayed(rows, position, stopped)
+
+
+class NotFromLiveError(Exception):
+    """The view shows what only closed epochs hold."""
+
+    def __init__(self, view: str) -> None:
+        super().__init__(f"the rows of {view} cannot be made from live epochs alone")
+
+
+def replay_live(view: View, log: SegmentedLog, progress: Callable[[int], None]) -> Replayed:
+    """Folds only the live epochs: what segments kept of them, then the table's blocks.
+
+    The rows of a view that is made *from_carried* are those of `replay`. Raises
+    `NotFromLiveError` for any other view, and `Unavailable`.
+    """
+    if not view.from_carried:
+        raise NotFromLiveError(view.name)
+    # Remainders, then the registry, then the log: so no remainder lacks what the registry
+    # holds for live, and the log shows every epoch that the registry knows.
+    remains = log.live()
+    epochs = {stream: entry.epoch for stream, entry in log.registry()}
+    end = log.head().next_position - 1
+    rows: dict[str, StoredRow] = {}
+    stopped: dict[str, str] = {}
+    position = -1
+    for following, commits in remains:
+        # A remainder was written earlier: some of its epochs are closed by now.
+        live = [
+            (at, commit)
+            for at, commit in commits
+            if hears(view, commit.aggregate_id)
+            and commit.epoch >= epochs.get(commit.aggregate_id, 1)
+        ]
+        folding = Folding(view, live, stopped)
+        rows |= folding.onto(rows)
+        stopped |= {scope: str(poison) for scope, poison in folding.poisons.items()}
+        position = following - 1
         progress(position)
     if position < end:
         raise Unavailable(f"the log does not show position {position + 1}")

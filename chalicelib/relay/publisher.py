@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
 
 from chalicelib.store.blocks import lane_records
 from chalicelib.store.bus import Bus
@@ -9,6 +10,13 @@ from chalicelib.store.ports import Block, Checkpoints, Log
 
 MARK = "bus"
 SLICE = 16
+
+
+class Published(NamedTuple):
+    """The bus as a reader of the log: its one checkpoint is the published-through mark."""
+
+    name: str = MARK
+    fed: Literal["log"] = "log"
 
 
 @dataclass

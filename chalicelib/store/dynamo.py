@@ -71,3 +71,19 @@ def batch_get(
         if not waiting:
             return
     raise Unavailable(f"{len(waiting)} keys of {table} were left unprocessed")
+
+
+def transact(client: "DynamoDBClient", writes: Sequence[dict[str, Any]]) -> bool:
+    """Writes all or nothing; False if a condition failed, or another was at the same items."""
+    try:
+        with translated():
+            client.transact_write_items(TransactItems=cast("Any", writes))
+    except client.exceptions.TransactionCanceledException as error:
+        reasons = {
+            reason.get("Code", "None")
+            for reason in cast("Any", error.response).get("CancellationReasons", [])
+        }
+        if reasons <= {"None", "ConditionalCheckFailed", "TransactionConflict"}:
+            return False
+        raise Unavailable(", ".join(sorted(reasons))) from error
+    return True

@@ -2,15 +2,15 @@
 
 import json
 import struct
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
 
-from chalicelib.kernel import Commit, RecentCommand, Snapshot
+from chalicelib.kernel import Archived, Commit, RecentCommand, Snapshot
 from chalicelib.kernel.commit import canonical, events_from_json
 from chalicelib.metrics import emit
-from chalicelib.store.dynamo import limited, translated
+from chalicelib.store.dynamo import limited, transact, translated
 from chalicelib.store.ports import (
     CommitTooLargeError,
     ContendedError,
@@ -154,6 +154,50 @@ class DynamoEvents:
             (item["aggregateId"]["S"], int(item["sequenceNumber"]["N"])) for item in page["Items"]
         ], (canonical(last) if last else None)
 
+    def replace(self, held: Commit, by: Commit) -> bool:
+        try:
+            with translated():
+                self._client.put_item(
+                    TableName=self._table,
+                    Item=fitting_item(by),
+                    **as_it_was(held),
+                )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    def delete(self, tombstone: Commit, versions: Collection[int]) -> bool:
+        check = {
+            "TableName": self._table,
+            "Key": key_of(tombstone.aggregate_id, tombstone.version),
+            **as_it_was(tombstone),
+        }
+        deletes = [
+            {"TableName": self._table, "Key": key_of(tombstone.aggregate_id, version)}
+            for version in versions
+        ]
+        writes = [{"ConditionCheck": check}, *({"Delete": delete} for delete in deletes)]
+        return transact(self._client, writes)
+
+
+def key_of(aggregate_id: str, version: int) -> Item:
+    """The key of a commit's item."""
+    return {"aggregateId": {"S": aggregate_id}, "sequenceNumber": {"N": str(version)}}
+
+
+def as_it_was(held: Commit) -> Item:
+    """The arguments of a call that holds only if version 1 still is as it was read."""
+    condition = "commandId = :held AND attribute_not_exists(#archive)"
+    value = held.command_id
+    if held.archive is not None:
+        condition = "#archive = :held"
+        value = canonical(held.archive._asdict())
+    return {
+        "ConditionExpression": condition,
+        "ExpressionAttributeNames": {"#archive": "archive"},
+        "ExpressionAttributeValues": {":held": {"S": value}},
+    }
+
 
 def fitting_item(commit: Commit) -> Item:
     """The commit's item; if that is too large, without what only saves later reads."""
@@ -172,7 +216,6 @@ def item_of(commit: Commit) -> Item:
     item: Item = {
         "aggregateId": {"S": commit.aggregate_id},
         "sequenceNumber": {"N": str(commit.version)},
-        "events": {"S": canonical([event._asdict() for event in commit.events])},
         "commandId": {"S": commit.command_id},
         "bodyHash": {"S": commit.body_hash},
         "at": {"S": commit.at},
@@ -181,6 +224,10 @@ def item_of(commit: Commit) -> Item:
         "actor": {"S": commit.actor},
         "correlationId": {"S": commit.correlation_id},
     }
+    if commit.archive is None:
+        item["events"] = {"S": canonical([event._asdict() for event in commit.events])}
+    else:
+        item["archive"] = {"S": canonical(commit.archive._asdict())}
     if commit.deps:
         item["deps"] = {"S": canonical(commit.deps)}
     if commit.snapshot is not None:
@@ -221,10 +268,11 @@ def _commit_from_item(item: Item) -> Commit:
     snapshot = item.get("snapshot")
     recent = item.get("recentCommands")
     deps = json.loads(item["deps"]["S"]) if "deps" in item else ()
+    archive = Archived(**json.loads(item["archive"]["S"])) if "archive" in item else None
     return Commit(
         aggregate_id=item["aggregateId"]["S"],
         version=int(item["sequenceNumber"]["N"]),
-        events=events_from_json(json.loads(item["events"]["S"])),
+        events=() if archive else events_from_json(json.loads(item["events"]["S"])),
         command_id=item["commandId"]["S"],
         body_hash=item["bodyHash"]["S"],
         at=item["at"]["S"],
@@ -235,6 +283,7 @@ def _commit_from_item(item: Item) -> Commit:
         epoch_start=int(item["epochStart"]["N"]),
         snapshot=Snapshot(**json.loads(snapshot["S"])) if snapshot else None,
         recent_commands=unpacked(recent["B"]) if recent else None,
+        archive=archive,
     )
 
 

@@ -1,23 +1,23 @@
 """The log and the registry of streams on DynamoDB.
 
 Log table: key log / firstPosition. The blocks are one partition, `log`; the head is the
-one item of another, so that a query of the log never meets it. Streams table: key
-aggregateId.
+one item of another, so that a query of the log never meets it. A third partition,
+`segments`, tells where blocks have gone. Streams table: key aggregateId.
 """
 
 import json
 from collections.abc import Collection, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.kernel.commit import canonical
 from chalicelib.store.blocks import pack, unpack
-from chalicelib.store.dynamo import batch_get, limited, translated
-from chalicelib.store.ports import Block, Head, StreamEntry, Unavailable
+from chalicelib.store.dynamo import batch_get, limited, transact, translated
+from chalicelib.store.ports import Block, Head, Segment, StreamEntry
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-BLOCKS, HEAD = "log", "head"
+BLOCKS, HEAD, SEGMENTS = "log", "head", "segments"
 _HEAD_KEY = {"log": {"S": HEAD}, "firstPosition": {"N": "0"}}
 
 Item = dict[str, Any]
@@ -58,19 +58,7 @@ class DynamoLog:
         streams: Mapping[str, tuple[StreamEntry, StreamEntry]],
     ) -> bool:
         writes = self.writes_of(block, head, next_head, streams)
-        cancelled = self._client.exceptions.TransactionCanceledException
-        try:
-            with translated():
-                self._client.transact_write_items(TransactItems=cast("Any", writes))
-        except cancelled as error:
-            reasons = {
-                reason.get("Code", "None")
-                for reason in cast("Any", error.response).get("CancellationReasons", [])
-            }
-            if reasons <= {"None", "ConditionalCheckFailed", "TransactionConflict"}:
-                return False
-            raise Unavailable(", ".join(sorted(reasons))) from error
-        return True
+        return transact(self._client, writes)
 
     def writes_of(
         self,
@@ -114,6 +102,84 @@ class DynamoLog:
             for page in pages:
                 for item in page["Items"]:
                     yield item["aggregateId"]["S"], entry_from_item(item)
+
+    def mark_archived(self, aggregate_id: str, before: int, through: int) -> bool:
+        condition = "archivedThrough = :before"
+        if not before:
+            condition += " OR (attribute_exists(epoch) AND attribute_not_exists(archivedThrough))"
+        try:
+            with translated():
+                self._client.update_item(
+                    TableName=self._streams,
+                    Key={"aggregateId": {"S": aggregate_id}},
+                    UpdateExpression="SET archivedThrough = :through",
+                    ConditionExpression=condition,
+                    ExpressionAttributeValues={
+                        ":before": {"N": str(before)},
+                        ":through": {"N": str(through)},
+                    },
+                )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    def delete(self, first_positions: Collection[int]) -> None:
+        for position in first_positions:
+            with translated():
+                self._client.delete_item(
+                    TableName=self._log,
+                    Key={"log": {"S": BLOCKS}, "firstPosition": {"N": str(position)}},
+                )
+
+    def add_segment(self, segment: Segment) -> bool:
+        item: Item = {
+            "log": {"S": SEGMENTS},
+            "firstPosition": {"N": str(segment.first_position)},
+            "nextPosition": {"N": str(segment.next_position)},
+            "key": {"S": segment.key},
+            "hash": {"S": segment.hash},
+            "liveKey": {"S": segment.live_key},
+            "liveHash": {"S": segment.live_hash},
+        }
+        try:
+            with translated():
+                self._client.put_item(
+                    TableName=self._log,
+                    Item=item,
+                    ConditionExpression="attribute_not_exists(firstPosition)",
+                )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    def segments(self) -> Iterator[Segment]:
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._log,
+            KeyConditionExpression="#log = :log",
+            ExpressionAttributeNames={"#log": "log"},
+            ExpressionAttributeValues={":log": {"S": SEGMENTS}},
+            ConsistentRead=True,
+        )
+        with translated():
+            for page in pages:
+                yield from (segment_from_item(item) for item in page["Items"])
+
+    def segment_with(self, position: int) -> Segment | None:
+        with translated():
+            page = self._client.query(
+                TableName=self._log,
+                KeyConditionExpression="#log = :log AND firstPosition <= :position",
+                ExpressionAttributeNames={"#log": "log"},
+                ExpressionAttributeValues={
+                    ":log": {"S": SEGMENTS},
+                    ":position": {"N": str(position)},
+                },
+                ScanIndexForward=False,
+                ConsistentRead=True,
+                Limit=1,
+            )
+        found = [segment_from_item(item) for item in page["Items"]]
+        return found[0] if found and found[0].next_position > position else None
 
     def _first_of_block_with(self, position: int) -> int:
         if position <= 0:
@@ -195,7 +261,21 @@ class DynamoLog:
 
 def entry_from_item(item: Item) -> StreamEntry:
     """A registry entry from its item."""
-    return StreamEntry(int(item["next"]["N"]), int(item["position"]["N"]), int(item["epoch"]["N"]))
+    return StreamEntry(
+        int(item["next"]["N"]),
+        int(item["position"]["N"]),
+        int(item["epoch"]["N"]),
+        int(item["archivedThrough"]["N"]) if "archivedThrough" in item else 0,
+    )
+
+
+def segment_from_item(item: Item) -> Segment:
+    """A segment's entry from its item."""
+    return Segment(
+        int(item["firstPosition"]["N"]),
+        int(item["nextPosition"]["N"]),
+        *(item[name]["S"] for name in ("key", "hash", "liveKey", "liveHash")),
+    )
 
 
 def block_from_item(item: Item) -> Block:

@@ -20,6 +20,7 @@ from chalicelib.store.ports import (
     Page,
     Place,
     Planned,
+    Segment,
     StreamEntry,
 )
 
@@ -71,6 +72,45 @@ class MemoryEvents:
         end = start + len(page)
         return page, str(end) if end < len(keys) else None
 
+    def replace(self, held: Commit, by: Commit) -> bool:
+        stream = self._streams.get(held.aggregate_id, {})
+        if not is_still(stream.get(held.version), held):
+            return False
+        stream[held.version] = commit_from_item(fitting_item(by))
+        return True
+
+    def delete(self, tombstone: Commit, versions: Collection[int]) -> bool:
+        stream = self._streams.get(tombstone.aggregate_id, {})
+        if not is_still(stream.get(tombstone.version), tombstone):
+            return False
+        for version in versions:
+            stream.pop(version, None)
+        return True
+
+
+def is_still(found: Commit | None, held: Commit) -> bool:
+    """Whether version 1 is as it was read."""
+    return found is not None and (found.command_id, found.archive) == (
+        held.command_id,
+        held.archive,
+    )
+
+
+class MemoryArchive:
+    """`Archive` in memory."""
+
+    def __init__(self) -> None:
+        self._objects: dict[str, bytearray] = {}
+
+    def put(self, key: str, data: bytes) -> bool:
+        # Equal bytes may be one object; two arrays never are.
+        held = bytearray(data)
+        return self._objects.setdefault(key, held) is held
+
+    def get(self, key: str) -> bytes | None:
+        held = self._objects.get(key)
+        return None if held is None else bytes(held)
+
 
 class MemoryLog:
     """`Log` in memory."""
@@ -79,6 +119,7 @@ class MemoryLog:
         self._head = Head()
         self._blocks: list[Block] = []
         self._streams: dict[str, StreamEntry] = {}
+        self._segments: dict[int, Segment] = {}
 
     def head(self) -> Head:
         return self._head
@@ -93,14 +134,15 @@ class MemoryLog:
         next_head: Head,
         streams: Mapping[str, tuple[StreamEntry, StreamEntry]],
     ) -> bool:
-        held = {id_: self._streams.get(id_, StreamEntry()).next for id_ in streams}
+        held = {id_: self._streams.get(id_, StreamEntry()) for id_ in streams}
         if head != self._head or any(
-            held[id_] != before.next for id_, (before, _) in streams.items()
+            held[id_].next != before.next for id_, (before, _) in streams.items()
         ):
             return False
         self._head = next_head
         self._blocks.append(block)
-        self._streams.update({id_: after for id_, (_, after) in streams.items()})
+        for id_, (_, after) in streams.items():
+            self._streams[id_] = after._replace(archived_through=held[id_].archived_through)
         return True
 
     def blocks(self, position: int, limit: int | None = None) -> Iterator[Block]:
@@ -109,6 +151,30 @@ class MemoryLog:
 
     def registry(self) -> Iterator[tuple[str, StreamEntry]]:
         yield from list(self._streams.items())
+
+    def mark_archived(self, aggregate_id: str, before: int, through: int) -> bool:
+        entry = self._streams.get(aggregate_id)
+        if entry is None or entry.archived_through != before:
+            return False
+        self._streams[aggregate_id] = entry._replace(archived_through=through)
+        return True
+
+    def delete(self, first_positions: Collection[int]) -> None:
+        gone = set(first_positions)
+        self._blocks = [block for block in self._blocks if block.first_position not in gone]
+
+    def add_segment(self, segment: Segment) -> bool:
+        if segment.first_position in self._segments:
+            return False
+        self._segments[segment.first_position] = segment
+        return True
+
+    def segments(self) -> Iterator[Segment]:
+        yield from [segment for _, segment in sorted(self._segments.items())]
+
+    def segment_with(self, position: int) -> Segment | None:
+        holding = (s for s in self.segments() if s.first_position <= position < s.next_position)
+        return next(holding, None)
 
 
 class MemoryCheckpoints:

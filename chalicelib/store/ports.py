@@ -82,6 +82,29 @@ class EventStore(Protocol):
         """
 
 
+class EventTable(EventStore, Protocol):
+    """The events table as the archiver sees it: the one place where commits can leave it."""
+
+    def replace(self, held: Commit, by: Commit) -> bool:
+        """Puts *by* for version 1 if that still is as *held* was read; False if it is not."""
+
+    def delete(self, tombstone: Commit, versions: Collection[int]) -> bool:
+        """Deletes up to 99 *versions* if version 1 still is *tombstone*, or nothing.
+
+        A version that is not there is no mistake; False means that the tombstone is another.
+        """
+
+
+class Archive(Protocol):
+    """Objects that are written once and never changed."""
+
+    def put(self, key: str, data: bytes) -> bool:
+        """Writes the object if there is none; False if something is there."""
+
+    def get(self, key: str) -> bytes | None:
+        """The object's bytes; None if there is none."""
+
+
 class Block(NamedTuple):
     """A link of the log: commits at *first_position* .. *next_position* - 1.
 
@@ -107,12 +130,29 @@ class Head(NamedTuple):
 
 class StreamEntry(NamedTuple):
     """What the log knows of a stream: the version it expects *next*, the *position* of
-    the last logged commit, and the epoch that commit belongs to.
+    the last logged commit, and the epoch that commit belongs to. Versions up to
+    *archived_through* are in the archive, and gone from the events table.
     """
 
     next: int = 1
     position: int = -1
     epoch: int = 1
+    archived_through: int = 0
+
+
+class Segment(NamedTuple):
+    """Blocks in the archive: positions *first_position* .. *next_position* - 1, whole at
+    *key*, and at *live_key* only the commits whose epoch was live when it was written.
+
+    The hashes are SHA-256 in hex over the objects.
+    """
+
+    first_position: int
+    next_position: int
+    key: str
+    hash: str
+    live_key: str
+    live_hash: str
 
 
 class Log(Protocol):
@@ -134,7 +174,8 @@ class Log(Protocol):
         """Writes block, head and registry in one transaction, or nothing.
 
         It holds only if the log's head still is *head* and each stream's `next` is that
-        of the first of its two entries; False means that someone was faster.
+        of the first of its two entries; False means that someone was faster. What the
+        registry knows of the archive stays as it is.
         """
 
     def blocks(self, position: int, limit: int | None = None) -> Iterator[Block]:
@@ -142,6 +183,21 @@ class Log(Protocol):
 
     def registry(self) -> Iterator[tuple[str, StreamEntry]]:
         """Every stream that the log knows, in no order."""
+
+    def mark_archived(self, aggregate_id: str, before: int, through: int) -> bool:
+        """Sets `archived_through` to *through* if it still is *before*."""
+
+    def delete(self, first_positions: Collection[int]) -> None:
+        """Deletes the blocks that begin there; the head stays."""
+
+    def add_segment(self, segment: Segment) -> bool:
+        """Notes where blocks have gone; False if one with that first position is noted."""
+
+    def segments(self) -> Iterator[Segment]:
+        """All segments in order, read consistently."""
+
+    def segment_with(self, position: int) -> Segment | None:
+        """The segment that holds *position*, if there is one, read consistently."""
 
 
 class Checkpoints(Protocol):

@@ -5,13 +5,14 @@ from uuid import uuid4
 
 import pytest
 
-from chalicelib.kernel import RecentCommand, Snapshot, StoredEvent
+from chalicelib.kernel import Archived, RecentCommand, Snapshot, StoredEvent
 from chalicelib.store.events import ITEM_LIMIT, DynamoEvents, fitting_item, item_size
 from chalicelib.store.memory import MemoryEvents
 from chalicelib.store.ports import (
     CommitTooLargeError,
     ContendedError,
     EventStore,
+    EventTable,
     MovedOnError,
     Place,
 )
@@ -26,7 +27,7 @@ def dynamo_events(dynamodb_local: str) -> DynamoEvents:
 
 
 @pytest.fixture(params=["memory", "dynamodb"])
-def events(request: pytest.FixtureRequest) -> EventStore:
+def events(request: pytest.FixtureRequest) -> EventTable:
     if request.param == "memory":
         return MemoryEvents()
     store: DynamoEvents = request.getfixturevalue("dynamo_events")
@@ -204,3 +205,38 @@ def test_the_size_guard_agrees_with_dynamodb_to_the_byte(
     assert dynamo_events.append(filled) is None
     with pytest.raises(CommitTooLargeError):
         fitting_item(commit(stream, 1, command_id="c" * (2 + ITEM_LIMIT - empty)))
+
+
+def test_a_tombstone_keeps_the_identity_and_tells_where_the_rest_is(
+    events: EventTable, stream: str
+) -> None:
+    first = commit(stream, 1, command_id="opening", recent_commands=())
+    tombstone = first._replace(events=(), recent_commands=None, archive=Archived(2, "k", "h"))
+    events.append(first)
+    assert events.replace(first, tombstone)
+    assert list(events.range(stream, 1, 1)) == [tombstone]
+    assert events.append(commit(stream, 1, command_id="another")) == tombstone
+    assert not events.replace(first, first)
+    assert events.replace(tombstone, first)
+    assert list(events.range(stream, 1, 1)) == [first]
+
+
+def test_what_is_not_there_is_not_replaced(events: EventTable, stream: str) -> None:
+    assert not events.replace(commit(stream, 1), commit(stream, 1))
+    assert list(events.range(stream, 1, 1)) == []
+
+
+def test_versions_are_deleted_only_under_the_tombstone_that_covers_them(
+    events: EventTable, stream: str
+) -> None:
+    first = commit(stream, 1)
+    for version in range(1, 30):
+        events.append(commit(stream, version))
+    tombstone = first._replace(events=(), archive=Archived(28, "k", "h"))
+    assert not events.delete(tombstone, [2, 3])
+    events.replace(first, tombstone)
+    moved = tombstone._replace(archive=Archived(28, "k", "h", restoring=2))
+    assert not events.delete(moved, [2, 3])
+    assert events.delete(tombstone, range(2, 27))
+    assert events.delete(tombstone, [26, 27, 28])
+    assert [c.version for c in events.range(stream, 1, 99)] == [1, 29]

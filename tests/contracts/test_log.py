@@ -8,7 +8,7 @@ import pytest
 from chalicelib.store.blocks import hash_of, seal
 from chalicelib.store.log import DynamoLog
 from chalicelib.store.memory import MemoryLog
-from chalicelib.store.ports import Head, Log, StreamEntry
+from chalicelib.store.ports import Head, Log, Segment, StreamEntry
 from tests.commits import commit
 from tools.tables import create_tables, dynamodb_client
 
@@ -113,3 +113,40 @@ def test_of_many_racing_blocks_one_wins(log: Log) -> None:
     assert sum(won) <= 1
     assert len(list(log.blocks(0))) == sum(won)
     assert len(dict(log.registry())) == sum(won)
+
+
+def test_the_registry_keeps_how_far_a_stream_is_archived(log: Log) -> None:
+    head = filled(log, blocks=2, size=1)
+    stream = "main/account-0"
+    assert log.mark_archived(stream, 0, 1)
+    assert not log.mark_archived(stream, 0, 2)
+    assert append(log, head, (stream, 3)) is not None
+    assert log.streams([stream]) == {stream: StreamEntry(4, 2, 1, 1)}
+    assert log.mark_archived(stream, 1, 0)
+    assert log.mark_archived(stream, 0, 2)
+    assert dict(log.registry()) == {stream: StreamEntry(4, 2, 1, 2)}
+
+
+def test_an_unknown_stream_is_not_marked(log: Log) -> None:
+    assert not log.mark_archived("main/account-z", 0, 1)
+    assert log.streams(["main/account-z"]) == {}
+
+
+def test_deleted_blocks_are_gone_and_the_head_stays(log: Log) -> None:
+    head = filled(log, blocks=4, size=2)
+    log.delete([0, 4, 400])
+    assert [block.first_position for block in log.blocks(0)] == [2, 6]
+    assert [block.first_position for block in log.blocks(5)] == [6]
+    assert log.head() == head
+
+
+def test_segments_are_noted_once_and_found_by_position(log: Log) -> None:
+    filled(log, blocks=1, size=2)
+    first, second = (Segment(n, n + 10, f"k{n}", "h", f"l{n}", "i") for n in (0, 10))
+    assert log.add_segment(second)
+    assert log.add_segment(first)
+    assert not log.add_segment(first._replace(next_position=12))
+    assert list(log.segments()) == [first, second]
+    found = [log.segment_with(position) for position in (0, 9, 10, 19, 20)]
+    assert found == [first, first, second, second, None]
+    assert len(list(log.blocks(0))) == 1

@@ -13,7 +13,7 @@ from moto import mock_aws
 from chalicelib import wiring
 from chalicelib.contexts.registry import POLICIES, VIEWS
 from chalicelib.functions.relay import relay, sweeper
-from chalicelib.functions.upkeep import purge
+from chalicelib.functions.upkeep import archive, purge
 from chalicelib.functions.views import balances, log_grew, totals
 from chalicelib.kernel import LANES, Commit, RecentCommand, Snapshot
 from chalicelib.projection.memory import MemoryRows
@@ -24,12 +24,14 @@ from chalicelib.relay.sequencer import Sequencer
 from chalicelib.store.bus import LaneRecord
 from chalicelib.store.events import item_of
 from chalicelib.store.memory import (
+    MemoryArchive,
     MemoryCheckpoints,
     MemoryEvents,
     MemoryLog,
     MemoryParking,
 )
 from chalicelib.store.ports import Marker
+from chalicelib.store.slots import ends_of
 from tests.commits import commit
 
 READERS = [*VIEWS, *POLICIES]
@@ -310,3 +312,44 @@ def test_a_call_takes_500_records_and_5_mb() -> None:
     large = {"Data": b"x" * (CALL_BYTES // 3), "PartitionKey": "1"}
     assert [len(call) for call in calls_of([large] * 5)] == [2, 2, 1]
     assert list(calls_of([])) == []
+
+
+def test_what_was_closed_long_ago_leaves_the_tables(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stream, damaged = "main/account-a", "main/account-b"
+    for each in (stream, damaged):
+        old = [commit(each, 1), commit(each, 2)]
+        live = commit(each, 3, epoch=2, epoch_start=3)
+        site.write(*(c._replace(at="2025-01-01T00:00:00.000Z") for c in (*old, live)))
+    site.services.relay.run({stream: 3, damaged: 3})
+    stores = MemoryArchive()
+    stores.put("epochs/tenant=main/category=account/b/000001-1-2.jsonl.gz", b"x")
+    parts = {"event_table": site.events, "log_table": site.log, "archive": stores}
+    site.services.__dict__.update(parts)
+    for view in VIEWS.values():
+        for slot, end in ends_of(view, site.log.head()).items():
+            site.checkpoints.move(view.name, slot, -1, end)
+
+    archive(SCHEDULED, Context())
+
+    assert [c.version for c in site.events.range(stream, 1, 9)] == [1, 3]
+    assert [c.version for c in site.events.range(damaged, 1, 9)] == [1, 2, 3]
+    assert list(site.log.blocks(0)) == []
+    told = metrics(capsys)
+    assert [m["CommitsArchived"] for m in told if "CommitsArchived" in m] == [2]
+    assert [m["StreamsNotArchived"] for m in told if "StreamsNotArchived" in m] == [1]
+    assert [m["BlocksArchived"] for m in told if "BlocksArchived" in m] == [1]
+
+
+def test_an_archive_whose_time_is_over_leaves_the_rest(site: Site) -> None:
+    class Late(Context):
+        def get_remaining_time_in_millis(self) -> int:
+            return 59_000
+
+    site.write(commit(), commit(version=2, epoch=2, epoch_start=2))
+    site.services.relay.run({"main/account-a": 2})
+    parts = {"event_table": site.events, "log_table": site.log, "archive": MemoryArchive()}
+    site.services.__dict__.update(parts)
+    archive(SCHEDULED, Late())
+    assert [c.archive for c in site.events.range("main/account-a", 1, 2)] == [None, None]

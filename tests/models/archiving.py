@@ -3,17 +3,17 @@
 Modelled: writers that load the last version and put the next one, and may retry that
 put as long as they live; openers that put version 1 without a load, at any time; a
 relay that logs the next version it finds; archivers that copy a closed, logged epoch,
-verify the copy, put the tombstone at version 1 and then delete, from the oldest
-version of the stream on; a copy that may not have landed; a crash at every step, after
-which another run takes up the rest. The last epoch ends the aggregate's life, so that
-all of it is archived.
+verify the copy, put the tombstone at version 1 and then delete, in any order; a copy
+that may not have landed; a crash at every step, after which another run takes up the
+rest. The last epoch is the live one: it never leaves the table, also where it ends the
+aggregate's life, so that a load finds the stream's newest version whatever is deleted.
 
 Abstracted: the 24 hours are "no writer whose put aims at the epoch is alive"; loads are
 strongly consistent (an older view of the stream is a writer that waits).
 
 Checks I2 (a version is never given to a second commit), I4 and I8 (what leaves the
-table is in the log), and that no commit is lost: each is in the table or in the
-archive. As completion: everything is logged, and archived but for the tombstone.
+table is in the log), and that no commit is lost or hidden: each is in the table, or in
+the archive and covered by the tombstone. As completion: everything is logged, and only tombstone and live epoch stay.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 TAKEN = "I2 a freed version is given to a second commit"
 UNLOGGED = "I8 an archived commit is not in the log"
 LOST = "a commit is in neither the table nor the archive"
+HIDDEN = "a commit is not in the table, and no tombstone leads to it"
 
 
 class Writer(NamedTuple):
@@ -68,10 +69,11 @@ Move = tuple[str, State]
 class Archiving:
     """A size and the rules in force; the defaults are the design's.
 
-    `ends` gives the last version of each epoch; the last one ends the stream.
+    `ends` gives the last version of each epoch; the last one is live. `keeps_live` False
+    lets that go too, once it has ended the stream.
     """
 
-    ends: tuple[int, ...] = (2, 4)
+    ends: tuple[int, ...] = (2, 4, 5)
     writers: int = 2
     archivers: int = 1
     grace: bool = True
@@ -80,7 +82,8 @@ class Archiving:
     keeps_version_1: bool = True
     tombstone_first: bool = True
     tombstone_condition: bool = True
-    deletes: Literal["oldest first", "its own epoch", "newest first"] = "oldest first"
+    keeps_live: bool = True
+    deletes: Literal["any order", "oldest first"] = "any order"
     copies_if_absent: bool = True
 
     def check(self, limit: int = LIMIT) -> Result:
@@ -147,7 +150,9 @@ class Archiving:
         """Take up a closed epoch that is the next one, or was left half deleted."""
         for before, last in pairwise((0, *self.ends)):
             first = before + 1
-            closed = last < state.written or last == state.written == self.ends[-1]
+            closed = last < state.written or (
+                last == state.written == self.ends[-1] and not self.keeps_live
+            )
             logged = not self.only_logged or last <= state.logged
             archiver = Archiver("copied", first, last, state.through)
             if not (closed and logged and self._unfinished(state, archiver)):
@@ -182,19 +187,22 @@ class Archiving:
         late = any(w.phase == "puts" and w.version <= archiver.last for w in state.writers)
         if self.grace and late:
             return
-        first = archiver.first if self.deletes == "its own epoch" else 1
-        freed = frozenset(range(first + (first == 1 and self.keeps_version_1), archiver.last + 1))
-        left = sorted(freed & state.items, reverse=self.deletes == "newest first")
+        freed = frozenset(range(1 + self.keeps_version_1, archiver.last + 1))
+        left = sorted(freed & state.items)
+        for version in left[: 1 if self.deletes == "oldest first" else None]:
+            items = state.items - {version}
+            yield f"an archiver deletes version {version}", state._replace(items=items)
         if left:
-            items = state.items - {left[0]}
-            yield f"an archiver deletes version {left[0]}", state._replace(items=items)
-        elif self.tombstone_first:
+            return
+        if self.tombstone_first:
             yield "an archiver is done", _archiver(state, index, Archiver())
         else:
             yield self._buries(state, index, archiver, Archiver())
 
     def _complete(self, state: State) -> bool:
-        return state.logged == state.through == self.ends[-1] and len(state.items) <= 1
+        closed, last = self.ends[-2:] if self.keeps_live else (self.ends[-1],) * 2
+        stays = {1, *range(closed + 1, last + 1)}
+        return (state.logged, state.through) == (last, closed) and state.items <= stays
 
 
 def _epoch(archiver: Archiver) -> frozenset[int]:
@@ -209,7 +217,9 @@ def _broken(state: State) -> str | None:
         gone |= {1}
     if any(version > state.logged for version in gone):
         return UNLOGGED
-    return None if gone <= state.archived else LOST
+    if not gone <= state.archived:
+        return LOST
+    return HIDDEN if max(gone, default=0) > state.through else None
 
 
 def _writer(state: State, index: int, writer: Writer) -> State:

@@ -1,0 +1,78 @@
+"""Streams whole again: what is in the events table, and below that what is archived."""
+
+from collections.abc import Sequence
+
+from chalicelib.kernel import Commit
+from chalicelib.store.epochs import Epochs
+from chalicelib.store.ports import Archive, EventTable, Page, Place
+
+
+class ArchivedEvents:
+    """`EventStore` over the events table and the archive.
+
+    The tombstone says up to which version the archive holds the stream: what the table has
+    there, not yet deleted or put by a writer that should not be alive, counts for nothing.
+    """
+
+    def __init__(self, table: EventTable, archive: Archive) -> None:
+        self._table = table
+        self._epochs = Epochs(archive)
+
+    def append(self, commit: Commit, unless: Place | None = None) -> Commit | None:
+        return self._table.append(commit, unless)
+
+    def newest(
+        self,
+        aggregate_id: str,
+        *,
+        limit: int | None = None,
+        below: int | None = None,
+        consistent: bool = False,
+    ) -> Page:
+        page = self._table.newest(aggregate_id, limit=limit, below=below, consistent=consistent)
+        if not page.commits:
+            return page
+        if below is None:
+            # The live epoch never leaves the table, so that a load asks nowhere else.
+            start = page.commits[0].epoch_start
+            live = [commit for commit in page.commits if commit.version >= start]
+            return Page(live, more=page.more or len(live) < len(page.commits))
+        # Descending, version 1 is read last: without a tombstone there, none was freed before.
+        oldest = page.commits[-1]
+        tombstone = oldest if oldest.version == 1 else self._first(aggregate_id)
+        if tombstone is None or tombstone.archive is None:
+            return page
+        through = tombstone.archive.through
+        kept = [commit for commit in page.commits if commit.version > through]
+        if kept:
+            return Page(kept, more=True)
+        last = min(below - 1, through)
+        for epoch in self._epochs.manifest(tombstone.archive):
+            if epoch.first <= last <= epoch.last:
+                commits = [c for c in self._epochs.commits(epoch) if c.version <= last]
+                taken = commits[::-1][:limit]
+                return Page(taken, more=taken[-1].version > 1)
+        return Page([], more=False)
+
+    def range(self, aggregate_id: str, first: int, last: int) -> Sequence[Commit]:
+        held = self._table.range(aggregate_id, first, last)
+        # After the items: what was freed since they were read is then known to be archived.
+        tombstone = self._first(aggregate_id)
+        if tombstone is None or tombstone.archive is None:
+            return held
+        archived = [
+            commit
+            for epoch in self._epochs.manifest(tombstone.archive)
+            if epoch.first <= last and first <= epoch.last
+            for commit in self._epochs.commits(epoch)
+            if first <= commit.version <= last
+        ]
+        return archived + [c for c in held if c.version > tombstone.archive.through]
+
+    def scan(
+        self, segment: int, segments: int, after: str | None, limit: int
+    ) -> tuple[Sequence[tuple[str, int]], str | None]:
+        return self._table.scan(segment, segments, after, limit)
+
+    def _first(self, aggregate_id: str) -> Commit | None:
+        return next(iter(self._table.range(aggregate_id, 1, 1)), None)

@@ -1,0 +1,355 @@
+"""Closed epochs leave the table, killed at any call; nothing is lost, nothing is twice."""
+
+from datetime import timedelta
+from itertools import count
+
+import pytest
+
+from chalicelib.contexts.account.domain import CloseStatement, account
+from chalicelib.kernel import Refused
+from chalicelib.kernel.uuid7 import uuid7
+from chalicelib.store.epochs import DamagedArchiveError
+from chalicelib.store.loading import load
+from chalicelib.store.memory import MemoryArchive
+from tests.archive.site import EVERY, A, B, KilledError, Mortal, Site, credit, ended
+from tests.bank import OPENING
+from tests.commits import commit
+
+NOBODY = timedelta(0)
+
+
+def told(months: int = 3) -> Site:
+    site = Site()
+    site.months(months)
+    ended(site)
+    site.settle()
+    site.clock.forward(days=2)
+    return site
+
+
+def loads(site: Site, stream: str = A) -> object:
+    """The state, the version and the epoch that a command would decide on."""
+    held = load(site.events, account, stream, fingerprint="fold-1", since=None)
+    return held.state, held.version, held.epoch, held.epoch_start
+
+
+def test_only_the_live_epoch_and_the_tombstone_stay() -> None:
+    site = told()
+    before = site.history()
+    moved = site.archive_all()
+    assert site.held() == [1, 13, 14]
+    assert (moved.objects, moved.items) == (4, 13)
+    assert site.log.streams([A])[A].archived_through == 12
+    assert site.first().events == ()
+    assert site.history() == before
+    assert site.paged() == before[::-1]
+
+
+def test_an_aggregate_that_has_ended_keeps_its_last_epoch() -> None:
+    site = told()
+    site.archive_all()
+    assert site.held(B) == [1, 2]
+    with pytest.raises(Refused, match="account-closed"):
+        site.do(credit(1), "b")
+
+
+def test_a_dry_run_tells_what_a_run_would_move_and_moves_nothing() -> None:
+    site = told()
+    archiver = site.archiver()
+    planned = [archiver.plan(*found, site.clock()) for found in archiver.candidates()]
+    assert sum(plan.items for plan in planned) == 13
+    assert site.held() == list(range(1, 15))
+    moved = site.archive_all()
+    assert moved[:3] == tuple(map(sum, zip(*planned, strict=True)))[:3]
+
+
+def test_a_second_run_finds_nothing_to_do() -> None:
+    site = told()
+    site.archive_all()
+    assert not any(site.archive_all())
+
+
+def test_later_epochs_join_those_that_are_archived() -> None:
+    site = told()
+    site.archive_all()
+    for month in (4, 5):
+        site.do(credit(1))
+        site.do(CloseStatement(f"2001-{month:02}-28"))
+    site.settle()
+    site.clock.forward(days=2)
+    before = site.history()
+    site.archive_all()
+    assert site.held() == [1, 18]
+    assert site.history() == before
+    assert [line.count('"sequenceNumber"') for line in before] == [1] * 18
+
+
+@pytest.mark.parametrize("hours", [0, 23])
+def test_an_epoch_that_was_closed_less_than_a_day_ago_stays(hours: int) -> None:
+    """A writer that loaded before the close may still be alive, and put at a freed key."""
+    site = Site()
+    site.do(OPENING)
+    site.do(CloseStatement("2026-01-31"))
+    site.settle()
+    site.clock.forward(hours=hours)
+    assert not any(site.archive_all())
+    assert site.held() == [1, 2]
+    site.do(CloseStatement("2026-02-28"))
+    site.settle()
+    site.clock.forward(hours=25)
+    assert site.archive_all().objects == 2
+
+
+def test_where_nobody_writes_nothing_needs_to_wait() -> None:
+    site = Site()
+    site.do(OPENING)
+    site.do(credit(1))
+    site.do(CloseStatement("2026-01-31"))
+    site.settle()
+    site.clock.forward(seconds=1)
+    assert site.archive_all(grace=NOBODY).objects == 1
+
+
+def test_what_was_closed_after_the_date_stays() -> None:
+    site = told()
+    second = site.table.range(A, 9, 9)[0].at
+    archiver = site.archiver()
+    before = site.clock.now.fromisoformat(second)
+    archiver.run(A, site.log.streams([A])[A], before)
+    assert site.held() == [1, *range(5, 15)]
+
+
+def test_what_is_not_logged_stays() -> None:
+    site = told()
+    site.do(CloseStatement("2001-12-28"))
+    site.clock.forward(days=2)
+    site.archive_all()
+    assert site.held() == [1, 13, 14, 15]
+
+
+def test_a_second_opening_meets_the_tombstone() -> None:
+    site = Site()
+    site.do(OPENING, command_id="opening")
+    site.do(credit(1))
+    site.do(CloseStatement("2026-01-31"))
+    site.settle()
+    site.clock.forward(days=2)
+    site.archive_all()
+    with pytest.raises(Refused, match="account-exists"):
+        site.do(OPENING, command_id="another")
+    assert site.do(OPENING, command_id="opening") == 1
+    assert site.held() == [1, 3]
+
+
+def test_a_repeated_command_is_recognised_where_it_is_archived() -> None:
+    site = Site()
+    site.do(OPENING)
+    key = uuid7(site.clock.milliseconds, bytes(10))
+    version = site.do(credit(5), command_id=key)
+    for month in range(1, 4):
+        for _ in range(70):
+            site.do(credit(1))
+        site.do(CloseStatement(f"2026-{month:02}-28"))
+    site.settle()
+    site.clock.forward(days=2)
+    site.archive_all()
+    before = site.held()
+    assert site.do(credit(5), command_id=key) == version
+    assert site.held() == before
+
+
+def test_a_stray_item_at_a_freed_key_changes_nothing() -> None:
+    site = told()
+    before, state = site.history(), loads(site)
+    site.archive_all()
+    blocks = len(list(site.log.blocks(0)))
+    for version in (12, 7):
+        stray = commit(A, version, command_id="late", at="2030-01-01T00:00:00.000Z", amount=9)
+        assert site.table.append(stray) is None
+    assert site.history() == before
+    assert site.paged() == before[::-1]
+    assert loads(site) == state
+    site.settle()
+    assert len(list(site.log.blocks(0))) == blocks
+    late = uuid7(site.clock.milliseconds - 10**10, bytes(10))
+    held = load(site.events, account, A, fingerprint="fold-1", since=0)
+    assert held.version_of("late") is None
+    assert len(held.commands) == 14
+    assert site.do(credit(1), command_id=late) == 15
+    site.restore()
+    assert site.history()[:14] == before
+
+
+def kill_points(run: object) -> int:
+    """How many calls a whole run makes."""
+    process = Mortal()
+    run(process)  # type: ignore[operator]
+    return process.done
+
+
+def check(site: Site, before: dict[str, list[str]], state: object) -> None:
+    """Every commit is there exactly once, in its place, and a load finds the same."""
+    for stream, lines in before.items():
+        assert site.history(stream) == lines
+        assert site.paged(stream) == lines[::-1]
+    assert loads(site) == state
+
+
+def test_killed_after_any_call_and_run_again_it_loses_nothing_and_repeats_nothing() -> None:
+    points = kill_points(told().archive_all)
+    assert points > 20
+    for last in range(1, points + 1):
+        site = told()
+        before, state = {s: site.history(s) for s in (A, B)}, loads(site)
+        with pytest.raises(KilledError):
+            site.archive_all(Mortal(last))
+        check(site, before, state)
+        site.archive_all()
+        check(site, before, state)
+        assert site.held() == [1, 13, 14], last
+        assert site.log.streams([A])[A].archived_through == 12
+        assert site.restore() == 12
+        assert site.history() == before[A]
+
+
+def test_killed_again_and_again_it_comes_to_an_end() -> None:
+    site = told()
+    before, state = {s: site.history(s) for s in (A, B)}, loads(site)
+    for last in count(3):
+        try:
+            site.archive_all(Mortal(last))
+        except KilledError:
+            check(site, before, state)
+            continue
+        break
+    assert site.held() == [1, 13, 14]
+    check(site, before, state)
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 3])
+def test_restored_at_any_call_again_it_loses_nothing_and_repeats_nothing(epoch: int) -> None:
+    def archived() -> Site:
+        site = told()
+        site.archive_all()
+        return site
+
+    points = kill_points(lambda process: archived().restore(epoch, process))
+    for last in range(1, points + 1):
+        site = archived()
+        before, state = {A: site.history()}, loads(site)
+        with pytest.raises(KilledError):
+            site.restore(epoch, Mortal(last))
+        check(site, before, state)
+        try:
+            site.restore(epoch)
+        except LookupError:
+            assert last == points
+        check(site, before, state)
+        through = 4 * (epoch - 1)
+        assert site.held() == [*range(1, 2 if through else 1), *range(through + 1, 15)], last
+        assert site.log.streams([A])[A].archived_through == through
+        site.archive_all()
+        check(site, before, state)
+        assert site.held() == [1, 13, 14]
+
+
+@pytest.mark.parametrize("first", ["archiver", "restore"])
+def test_a_slow_archiver_deletes_nothing_that_was_restored(first: str) -> None:
+    points = kill_points(told().archive_all)
+    for paused in range(1, points + 1):
+        site = told()
+        before = site.history()
+        process = Mortal()
+        interrupt(process, paused, site, first)
+        site.archive_all(process)
+        assert site.history() == before, paused
+
+
+def interrupt(process: Mortal, paused: int, site: Site, other: str) -> None:
+    """Lets another process run between two calls of *process*."""
+    original = process.survive
+
+    def survive() -> None:
+        original()
+        if process.done == paused:
+            site.archive_all()
+            if other == "restore":
+                site.restore()
+
+    process.survive = survive  # type: ignore[method-assign]
+
+
+def test_two_archivers_at_any_moment_of_each_other_end_as_one() -> None:
+    points = kill_points(told().archive_all)
+    for paused in range(1, points + 1):
+        site = told()
+        before = site.history()
+        process = Mortal()
+        interrupt(process, paused, site, "archiver")
+        site.archive_all(process)
+        site.archive_all()
+        assert site.history() == before
+        assert site.held() == [1, 13, 14]
+
+
+def test_an_object_that_is_not_the_epoch_stops_the_stream_and_frees_nothing() -> None:
+    site = told()
+    key = "epochs/tenant=main/category=account/a/000001-1-4.jsonl.gz"
+    site.archive.put(key, b"something else")
+    with pytest.raises(DamagedArchiveError):
+        site.archiver().run(A, site.log.streams([A])[A], site.clock())
+    assert site.held() == list(range(1, 15))
+
+
+def test_a_copy_that_did_not_land_frees_nothing() -> None:
+    class Forgetful(MemoryArchive):
+        def put(self, *_object: object) -> bool:
+            return True
+
+    site = told()
+    site.archive = Forgetful()
+    with pytest.raises(DamagedArchiveError):
+        site.archiver().run(A, site.log.streams([A])[A], site.clock())
+    assert site.held() == list(range(1, 15))
+
+
+@pytest.mark.parametrize("start", ["epochs", "manifests"])
+def test_an_object_that_has_changed_is_not_believed(start: str) -> None:
+    site = told()
+    site.archive_all()
+    (key, *_) = (key for key in site.archive._objects if key.startswith(start))
+    site.archive._objects[key] += b" "
+    with pytest.raises(DamagedArchiveError):
+        site.events.range(A, 1, EVERY)
+    with pytest.raises(DamagedArchiveError):
+        site.restore()
+    assert site.held() == [1, 13, 14]
+
+
+def test_what_was_never_archived_cannot_be_restored() -> None:
+    site = told()
+    with pytest.raises(LookupError):
+        site.restore()
+    site.archive_all()
+    with pytest.raises(LookupError):
+        site.restore(4)
+
+
+def test_an_archiver_leaves_a_stream_alone_that_is_being_restored() -> None:
+    site = told()
+    site.archive_all()
+    site.do(CloseStatement("2001-12-28"))
+    site.settle()
+    site.clock.forward(days=2)
+    before = site.history()
+    with pytest.raises(KilledError):
+        site.restore(2, Mortal(8))
+    held = site.first().archive
+    assert held is not None
+    assert held.restoring == 5
+    assert not any(site.archive_all())
+    assert site.first().archive == held
+    site.restore(2)
+    assert site.history() == before
+    assert site.archive_all().objects == 3
+    assert site.history() == before

@@ -1,0 +1,186 @@
+"""Old blocks move to segments, killed at any call; the log stays whole."""
+
+from itertools import pairwise
+
+import pytest
+
+from chalicelib.contexts.account.domain import CloseStatement
+from chalicelib.contexts.registry import VIEWS
+from chalicelib.projection.replay import NotFromLiveError, replay, replay_live
+from chalicelib.store.blocks import hash_of
+from chalicelib.store.epochs import DamagedArchiveError
+from tests.archive.site import A, B, KilledError, Mortal, Site, credit, ended
+from tests.archive.test_archiver import kill_points
+
+LIVE = [view for view in VIEWS.values() if view.from_carried]
+WHOLE_ONLY = [view for view in VIEWS.values() if not view.from_carried]
+
+
+def told() -> Site:
+    """A log of five blocks, which all views have read, and of one that is young."""
+    site = Site()
+    site.months(3)
+    site.settle()
+    ended(site)
+    site.settle()
+    for _ in range(3):
+        site.do(credit(1))
+        site.settle()
+    site.read_by_all()
+    site.clock.forward(days=2)
+    site.do(credit(1))
+    site.settle()
+    site.read_by_all()
+    return site
+
+
+def whole(site: Site) -> list[tuple[int, str]]:
+    """The log as all its readers see it."""
+    return [(block.first_position, block.hash) for block in site.whole.blocks(0)]
+
+
+def test_old_blocks_are_in_a_segment_and_the_head_stays() -> None:
+    site = told()
+    before, head = whole(site), site.log.head()
+    assert site.prune() == 5
+    assert len(list(site.log.blocks(0))) == 1
+    assert site.log.head() == head
+    assert whole(site) == before
+    blocks = list(site.whole.blocks(0))
+    assert all(hash_of(block) == block.hash for block in blocks)
+    assert all(b.previous_hash == a.hash for a, b in pairwise(blocks))
+
+
+@pytest.mark.parametrize("position", range(22))
+def test_reading_begins_anywhere(position: int) -> None:
+    site = told()
+    expected = [block.hash for block in site.log.blocks(position)]
+    one = [block.hash for block in site.log.blocks(position, 1)]
+    site.prune()
+    assert [block.hash for block in site.whole.blocks(position)] == expected
+    assert [block.hash for block in site.whole.blocks(position, 1)] == one
+
+
+def test_what_a_view_has_not_read_stays() -> None:
+    site = told()
+    late = site.checkpoints.read("totals", [0])[0]
+    assert site.checkpoints.move("totals", 0, late, 14)
+    assert site.prune() == 1
+    site.checkpoints.move("totals", 0, 14, late)
+    assert site.prune() == 4
+
+
+def test_a_block_that_is_gone_in_the_middle_comes_from_its_segment() -> None:
+    site = told()
+    before = whole(site)
+    blocks = list(site.log.blocks(0))
+    site.prune()
+    site.log._blocks = [blocks[0], blocks[3], *site.log._blocks]
+    assert whole(site) == before
+
+
+def test_a_log_that_seems_to_end_because_it_is_pruned_is_read_on() -> None:
+    site = told()
+    before = whole(site)
+    site.prune()
+    site.log._blocks = []
+    assert whole(site) == before[:5]
+
+
+def test_killed_after_any_call_and_run_again_it_loses_nothing_and_repeats_nothing() -> None:
+    points = kill_points(told().prune)
+    assert points > 10
+    for last in range(1, points + 1):
+        site = told()
+        before = whole(site)
+        with pytest.raises(KilledError):
+            site.prune(Mortal(last))
+        assert whole(site) == before
+        site.prune()
+        assert whole(site) == before
+        assert len(list(site.log.blocks(0))) == 1, last
+        assert len(list(site.log.segments())) == 1
+
+
+def test_two_pruners_at_any_moment_of_each_other_end_as_one() -> None:
+    points = kill_points(told().prune)
+    for paused in range(1, points + 1):
+        site = told()
+        before = whole(site)
+        process = Mortal()
+        original = process.survive
+
+        def survive(
+            process: Mortal = process,
+            original: object = original,
+            site: Site = site,
+            paused: int = paused,
+        ) -> None:
+            original()  # type: ignore[operator]
+            if process.done == paused:
+                site.prune()
+
+        process.survive = survive  # type: ignore[method-assign]
+        site.prune(process)
+        assert whole(site) == before
+        assert len(list(site.log.segments())) == 1
+
+
+@pytest.mark.parametrize("start", ["segments", "remainders"])
+def test_an_object_that_has_changed_is_not_believed(start: str) -> None:
+    site = told()
+    site.prune()
+    (key,) = (key for key in site.archive._objects if key.startswith(start))
+    site.archive._objects[key] += b" "
+    with pytest.raises(DamagedArchiveError):
+        list(site.whole.live() if start == "remainders" else site.whole.blocks(0))
+
+
+@pytest.mark.parametrize("start", ["segments", "remainders"])
+def test_a_copy_that_is_another_deletes_nothing(start: str) -> None:
+    site = told()
+    twin = told()
+    twin.prune()
+    (key,) = (key for key in twin.archive._objects if key.startswith(start))
+    site.archive.put(key, b"something else")
+    with pytest.raises(DamagedArchiveError):
+        site.prune()
+    assert len(list(site.log.blocks(0))) == 6
+
+
+@pytest.mark.parametrize("view", LIVE, ids=lambda view: view.name)
+def test_live_epochs_alone_make_the_same_rows(view: object) -> None:
+    site = told()
+    site.prune()
+    site.archive_all()
+    full = replay(view, site.whole, lambda _: None)  # type: ignore[arg-type]
+    live = replay_live(view, site.whole, lambda _: None)  # type: ignore[arg-type]
+    assert live == full
+    kept = [commit for _, commits in site.whole.live() for _, commit in commits]
+    assert len(kept) < site.log.head().next_position - 10
+
+
+@pytest.mark.parametrize("view", LIVE, ids=lambda view: view.name)
+def test_a_remainder_that_has_grown_old_makes_the_same_rows(view: object) -> None:
+    site = told()
+    site.prune()
+    for key in ("a",):
+        site.do(CloseStatement("2020-01-01"), key)
+        site.do(credit(9), key)
+    site.settle()
+    full = replay(view, site.whole, lambda _: None)  # type: ignore[arg-type]
+    assert replay_live(view, site.whole, lambda _: None) == full  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("view", WHOLE_ONLY, ids=lambda view: view.name)
+def test_a_view_that_keeps_older_detail_is_not_replayed_live(view: object) -> None:
+    with pytest.raises(NotFromLiveError):
+        replay_live(view, told().whole, lambda _: None)  # type: ignore[arg-type]
+
+
+def test_both_streams_are_whole_after_both_have_moved() -> None:
+    site = told()
+    before = site.history(A), site.history(B)
+    site.prune()
+    site.archive_all()
+    assert (site.history(A), site.history(B)) == before

@@ -1,0 +1,104 @@
+"""A load costs the same however old the account is, and the archive on a real table."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import pytest
+
+from chalicelib.contexts.account.domain import CloseStatement, account
+from chalicelib.kernel.uuid7 import uuid7
+from chalicelib.relay.sequencer import Sequencer
+from chalicelib.store.archiver import Archiver, Restore
+from chalicelib.store.events import DynamoEvents
+from chalicelib.store.federated import ArchivedEvents
+from chalicelib.store.log import DynamoLog
+from chalicelib.store.memory import MemoryArchive, MemoryEvents
+from tests.bank import OPENING, Bank, Clock, credit
+from tests.engines.meter import Meter
+from tools.tables import create_tables, dynamodb_client
+
+EVERY = 10**9
+YEARS = 10
+
+
+@dataclass
+class Old:
+    """Accounts on DynamoDB Local, with a meter, and their archive in memory."""
+
+    url: str
+    clock: Clock = field(default_factory=lambda: Clock(datetime(2016, 1, 1, tzinfo=UTC)))
+    archive: MemoryArchive = field(default_factory=MemoryArchive)
+
+    def __post_init__(self) -> None:
+        client = dynamodb_client(self.url)
+        stack = create_tables(client)
+        self.events = ArchivedEvents(DynamoEvents(client, f"{stack}-events"), self.archive)
+        self.meter = Meter(client, dynamodb_client(self.url))
+        # What is not weighed.
+        calm = dynamodb_client(self.url)
+        self.table = DynamoEvents(calm, f"{stack}-events")
+        self.log = DynamoLog(calm, f"{stack}-log", f"{stack}-streams")
+
+    def decade(self, key: str) -> int:
+        """Ten years of daily bookings and monthly statements; made in memory, then copied."""
+        made = MemoryEvents()
+        bank = Bank(made, clock=self.clock)
+        bank.do(OPENING, key)
+        for day in range(365 * YEARS):
+            self.clock.forward(days=1)
+            bank.do(credit(1), key, command_id=uuid7(self.clock.milliseconds, bytes(10)))
+            if day % 30 == 29:
+                bank.do(CloseStatement(self.clock.now.date().isoformat()), key)
+        commits = made.range(account.stream(key), 1, EVERY)
+        with ThreadPoolExecutor(8) as pool:
+            assert set(pool.map(self.table.append, commits)) == {None}
+        return len(commits)
+
+    def booking(self, key: str) -> tuple[dict[tuple[str, str], int], float]:
+        """The calls and units of one booking with a UUIDv7 key."""
+        self.clock.forward(days=1)
+        self.meter.reset()
+        key_id = uuid7(self.clock.milliseconds, bytes(10))
+        Bank(self.events, clock=self.clock).do(credit(1), key, command_id=key_id)
+        return dict(self.meter.calls), sum(self.meter.units.values())
+
+
+@pytest.fixture
+def old(dynamodb_local: str) -> Old:
+    return Old(dynamodb_local)
+
+
+def test_ten_years_cost_a_load_nothing_before_and_after_they_are_archived(old: Old) -> None:
+    stream = account.stream("old")
+    last = old.decade("old")
+    Bank(old.events, clock=old.clock).do(OPENING, "new")
+    for _ in range(5):
+        Bank(old.events, clock=old.clock).do(credit(1), "new")
+    cheap = {("Query", "events"): 1, ("PutItem", "events"): 1}
+    new, before = old.booking("new"), old.booking("old")
+    assert new[0] == before[0] == cheap
+    lines = [commit.to_line() for commit in old.events.range(stream, 1, EVERY)]
+
+    list(Sequencer(old.events, old.log, lambda _: None, lambda _: None).sequence({stream: last}))
+    old.clock.forward(days=2)
+    archiver = Archiver(old.table, old.log, old.archive, old.clock)
+    (candidate,) = archiver.candidates()
+    moved = archiver.run(*candidate, old.clock())
+    assert moved.items > 3_700
+    assert moved.objects == 121
+    assert moved.stored < moved.size / 5
+
+    after = old.booking("old")
+    assert after[0] == cheap
+    # A page of 21 small commits, read eventually consistent, and a put.
+    assert after[1] <= before[1] <= new[1] + 2
+    archived = [commit.to_line() for commit in old.events.range(stream, 1, EVERY)]
+    assert archived[: len(lines)] == lines
+    assert len(archived) == len(lines) + 1
+    held = old.table.range(stream, 1, EVERY)
+    assert len(held) < 30
+
+    assert Restore(old.table, old.log, old.archive).run(stream, 120) == 62
+    assert [c.to_line() for c in old.events.range(stream, 1, EVERY)] == archived
+    assert len(old.table.range(stream, 1, EVERY)) == len(held) + 62

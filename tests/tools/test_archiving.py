@@ -1,0 +1,100 @@
+"""leftfold archive, over memory: what it moves, what it tells."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from chalicelib.contexts.registry import VIEWS
+from chalicelib.projection.replay import replay, replay_live
+from chalicelib.relay.publisher import MARK
+from chalicelib.store.archiver import GRACE, Moved
+from chalicelib.wiring import Services, Settings
+from tests.archive.site import A, Site
+from tests.http.conftest import still
+from tools.archiving import NOBODY_WRITES, archive_epochs, prune, report
+from tools.operations import same_as_whole
+from tools.terminal import console
+from tools.verify import verify
+
+EVER = datetime(2100, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def site() -> Site:
+    made = Site()
+    made.months(3)
+    made.settle()
+    made.read_by_all()
+    made.checkpoints.move(MARK, 0, -1, made.log.head().next_position - 1)
+    made.clock.forward(days=2)
+    return made
+
+
+def services_of(site: Site, **parts: Any) -> Services:
+    return Services(
+        Settings({}),
+        event_table=site.table,
+        log_table=site.log,
+        archive=site.archive,
+        checkpoints=site.checkpoints,
+        clock=site.clock,
+        pause=still,
+        **parts,
+    )
+
+
+def test_a_dry_run_tells_and_moves_nothing(site: Site) -> None:
+    services = services_of(site)
+    planned, failed = archive_epochs(services, EVER, GRACE, dry=True)
+    assert (planned.items, planned.objects, planned.stored, failed) == (12, 3, 0, {})
+    assert prune(services, EVER, dry=True).items == 1
+    assert len(site.held()) == 14
+    assert len(list(site.log.blocks(0))) == 1
+
+
+def test_a_run_moves_what_the_dry_run_told(site: Site) -> None:
+    services = services_of(site)
+    planned, _ = archive_epochs(services, EVER, GRACE, dry=True)
+    moved, _ = archive_epochs(services, EVER, GRACE, dry=False)
+    assert moved[:3] == planned[:3]
+    assert moved.stored > 0
+    assert prune(services, EVER, dry=False).items == 1
+    assert list(verify(services.events, services.log, lambda _: None, lambda _: None)) == []
+
+
+def test_idle_does_not_wait_a_day(site: Site) -> None:
+    site.clock.now -= timedelta(days=40)
+    assert archive_epochs(services_of(site), EVER, GRACE, dry=True)[0].items < 12
+    site.clock.forward(days=39)
+    moved, _ = archive_epochs(services_of(site), EVER, NOBODY_WRITES, dry=False)
+    assert moved.items == 12
+
+
+def test_a_stream_that_fails_is_told_and_the_others_go_on(site: Site) -> None:
+    site.months(1, key="z")
+    site.settle()
+    site.clock.forward(days=2)
+    site.archive.put("epochs/tenant=main/category=account/a/000001-1-4.jsonl.gz", b"x")
+    moved, failed = archive_epochs(services_of(site), EVER, GRACE, dry=False)
+    assert list(failed) == [A]
+    assert moved.objects == 1
+
+
+def test_the_report_has_prices_before_and_after(capsys: pytest.CaptureFixture[str]) -> None:
+    console.print(report({"closed epochs": Moved(3, 1_000, 10**9, 10**8)}, dry=False))
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "0.250000" in shown
+    assert "0.002300" in shown
+    assert "list prices" in shown
+
+
+def test_live_epochs_are_compared_with_the_whole_log(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    services = services_of(site)
+    made = replay_live(VIEWS["balances"], site.whole, lambda _: None)
+    assert made == replay(VIEWS["balances"], site.whole, lambda _: None)
+    assert same_as_whole(VIEWS["balances"], services, made, 0.5)
+    assert not same_as_whole(VIEWS["balances"], services, made._replace(rows={}), 0.5)
+    assert "times as fast" in capsys.readouterr().out

@@ -1,0 +1,143 @@
+"""Commands that move what is closed out of the tables, and bring it back."""
+
+import sys
+from datetime import UTC, datetime, timedelta
+
+import click
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from chalicelib.store.archiver import GRACE, Moved, Restore
+from chalicelib.store.epochs import DamagedArchiveError
+from chalicelib.store.loading import BrokenStreamError
+from chalicelib.wiring import Services
+from tools.choice import chosen, endpoint_option, stack_option
+from tools.terminal import bar, console, errors
+
+# List prices of us-east-1, in dollars for a GB and month: Standard tables, S3 Standard.
+TABLE_PRICE, ARCHIVE_PRICE = 0.25, 0.023
+GB = 1e9
+NOBODY_WRITES = timedelta(0)
+
+
+@click.command("archive")
+@click.option(
+    "--before",
+    type=click.DateTime(["%Y-%m-%d"]),
+    required=True,
+    metavar="DATE",
+    help="Only what was closed, or logged, before this day (UTC).",
+)
+@click.option("--dry-run", is_flag=True, help="Tell what would be moved, and move nothing.")
+@click.option("--log/--no-log", default=True, help="Also blocks of the log.", show_default=True)
+@click.option(
+    "--idle",
+    is_flag=True,
+    help="No command is being executed and none will come late: do not wait 24 hours.",
+)
+@stack_option
+@endpoint_option
+def archive_command(
+    *,
+    before: datetime,
+    dry_run: bool,
+    log: bool,
+    idle: bool,
+    stack: str | None,
+    endpoint_url: str | None,
+) -> None:
+    """Move closed epochs, and old blocks of the log, to the archive.
+
+    Each is copied, read back and compared before it is deleted. May be stopped and run
+    again. Exits with 1 if a stream could not be archived.
+    """
+    services = chosen(stack, endpoint_url)
+    until = before.replace(tzinfo=UTC)
+    epochs, failed = archive_epochs(services, until, NOBODY_WRITES if idle else GRACE, dry=dry_run)
+    rows = {"closed epochs": epochs}
+    if log:
+        with errors.status("pruning the log"):
+            rows["blocks of the log"] = prune(services, until, dry=dry_run)
+    console.print(report(rows, dry=dry_run))
+    for stream, reason in failed.items():
+        console.print(f"{stream}: {reason}", style="red", markup=False)
+    if failed:
+        sys.exit(1)
+
+
+def archive_epochs(
+    services: Services, before: datetime, grace: timedelta, *, dry: bool
+) -> tuple[Moved, dict[str, str]]:
+    """What was moved, or would be if *dry*, and the streams that failed, with reasons."""
+    archiver = services.archiver(grace)
+    candidates = list(archiver.candidates())
+    moved, failed = Moved(), dict[str, str]()
+    move = archiver.plan if dry else archiver.run
+    with bar("archiving streams", len(candidates)) as progress:
+        (task,) = progress.task_ids
+        for stream, entry in candidates:
+            try:
+                moved += move(stream, entry, before)
+            except (BrokenStreamError, DamagedArchiveError) as error:
+                failed[stream] = str(error)
+            progress.advance(task)
+    return moved, failed
+
+
+def prune(services: Services, before: datetime, *, dry: bool) -> Moved:
+    """What was moved of the log, or would be if *dry*."""
+    pruner = services.pruner
+    return sum((pruner.plan if dry else pruner.run)(before), Moved())
+
+
+def report(rows: dict[str, Moved], *, dry: bool) -> Table:
+    """Items, bytes and the monthly price of their storage, before and after."""
+    title = "would be moved to the archive" if dry else "moved to the archive"
+    table = Table(
+        box=SIMPLE_HEAD,
+        title=title,
+        caption=f"list prices a GB and month: DynamoDB ${TABLE_PRICE}, S3 ${ARCHIVE_PRICE}",
+    )
+    table.add_column("what")
+    for name in ("items", "bytes", "$ a month", "objects", "bytes now", "$ a month now"):
+        table.add_column(name, justify="right")
+    for what, moved in rows.items():
+        after = ("—", "—") if dry else (f"{moved.stored:,}", price(moved.stored, ARCHIVE_PRICE))
+        table.add_row(
+            what,
+            f"{moved.items:,}",
+            f"{moved.size:,}",
+            price(moved.size, TABLE_PRICE),
+            f"{moved.objects:,}",
+            *after,
+        )
+    return table
+
+
+def price(size: int, for_a_gb: float) -> str:
+    """Dollars a month for *size* bytes."""
+    return f"{size / GB * for_a_gb:,.6f}"
+
+
+@click.command("restore")
+@click.argument("aggregate")
+@click.option("--epoch", type=click.IntRange(1), default=1, help="And all later archived ones.")
+@stack_option
+@endpoint_option
+def restore_command(
+    aggregate: str, epoch: int, stack: str | None, endpoint_url: str | None
+) -> None:
+    """Bring archived epochs of AGGREGATE (<tenant>/<category>-<id>) back, verified.
+
+    May be stopped and run again. The archive keeps its objects.
+    """
+    services = chosen(stack, endpoint_url)
+    restore = Restore(services.event_table, services.log_table, services.archive)
+    try:
+        count = restore.run(aggregate, epoch)
+    except (LookupError, BrokenStreamError, DamagedArchiveError) as error:
+        raise click.ClickException(str(error)) from error
+    console.print(f"{count:,} commits of {aggregate} are back", style="green")
+
+
+COMMANDS = (archive_command, restore_command)

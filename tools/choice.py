@@ -1,0 +1,19 @@
+"""The deployment that a command speaks to, and the options that name it."""
+
+import click
+
+from chalicelib.wiring import Services
+from tools.current import Current, recall
+from tools.reach import reach
+
+stack_option = click.option("--stack", help="The stack; without it, the newest deployment.")
+endpoint_option = click.option(
+    "--endpoint-url", metavar="URL", help="MiniStack, or another stand-in for AWS."
+)
+
+
+def chosen(stack: str | None, endpoint_url: str | None) -> Services:
+    """The services of the deployment that the options name."""
+    if stack is None:
+        return reach(recall())
+    return reach(Current(stack, "", endpoint_url))
