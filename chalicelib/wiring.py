@@ -285,10 +285,11 @@ class Services:
             "streams": partial(self.log.streams, [nobody]),
             "checkpoints": partial(self.checkpoints.read, nobody, [0]),
             "parked": partial(self.parking.find, nobody, [nobody]),
-            "balances": partial(self.rows("balances").load, [nobody]),
-            "totals": partial(self.rows("totals").load, [nobody]),
             "search": partial(self.search_rows("ranking").load, [nobody]),
         }
+        for name, view in self.views.items():
+            if view.store == "documents":
+                checks[name] = partial(self.rows(name).load, [nobody])
         # All at once: each may take the whole time that its client waits.
         with ThreadPoolExecutor(len(checks)) as pool:
             return dict(zip(checks, pool.map(answers, checks.values()), strict=True))

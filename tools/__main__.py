@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import click
 
 from chalicelib.store.ports import Unavailable
+from tools import resources
 from tools.api import ApiError
 from tools.bank_file import FileError
 from tools.bootstrap import ROOT
@@ -30,6 +31,7 @@ EXPLAINED = (
     FileError,
     NoDeploymentError,
     PackagingError,
+    resources.ResourcesError,
     Unavailable,
 )
 # What a shell makes of a program that Ctrl-C ended.
@@ -117,6 +119,17 @@ def package_command(stage: str) -> None:
     console.print(f"package {state}: {size}: {made.zip.relative_to(ROOT)}", soft_wrap=True)
 
 
+@leftfold.command("resources")
+def resources_command() -> None:
+    """Make what Chalice and CloudFormation are told of each view, policy and function.
+
+    Writes infra/resources.json, .chalice/config.json and .chalice/policy-*.json from the
+    registry, the app's functions and infra/base.json. Run it after a change to these.
+    """
+    for path in resources.write(resources.wanted()):
+        console.print(f"made anew: {path}", soft_wrap=True)
+
+
 @leftfold.command("deploy")
 @stage_option
 @click.option("--stack", default=STACK, help="Name of the CloudFormation stack.")
@@ -126,14 +139,22 @@ def package_command(stage: str) -> None:
     metavar="ARN",
     help="SNS topic that alarms notify; name it each time.",
 )
+@click.option(
+    "--mail-from",
+    default="",
+    metavar="ADDRESS",
+    help="Verified in SES: who e-mail comes from; name it each time.",
+)
 @endpoint_option
-def deploy_command(stage: str, stack: str, alarm_topic: str, endpoint_url: str | None) -> None:
+def deploy_command(
+    stage: str, stack: str, alarm_topic: str, mail_from: str, endpoint_url: str | None
+) -> None:
     """Deploy to AWS, or to a stand-in for it.
 
     Packages, uploads, and creates the stack or updates it. Credentials and region are
     those of the AWS environment variables and profiles.
     """
-    cloud = Cloud(endpoint_url, alarm_topic)
+    cloud = Cloud(endpoint_url, alarm_topic, mail_from)
     with errors.status("deploying") as status:
         deployed = deploy(package(stage, status.update), stack, cloud, status.update)
     remember(Current(stack, deployed.url, endpoint_url))

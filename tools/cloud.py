@@ -24,9 +24,12 @@ class DeployError(Exception):
 class Cloud:
     """AWS, or at *endpoint_url* what stands in for it."""
 
-    def __init__(self, endpoint_url: str | None = None, alarm_topic: str = "") -> None:
+    def __init__(
+        self, endpoint_url: str | None = None, alarm_topic: str = "", mail_from: str = ""
+    ) -> None:
         self.endpoint_url = endpoint_url
         self._alarm_topic = alarm_topic
+        self._mail_from = mail_from
         self._session = boto3.Session() if endpoint_url is None else local_session()
 
     def client(self, service: str) -> Any:
@@ -37,7 +40,11 @@ class Cloud:
     def parameters(self) -> dict[str, str]:
         """The template's parameters."""
         scheme = "http" if self.endpoint_url else "https"
-        return {"SearchScheme": scheme, "AlarmTopic": self._alarm_topic}
+        return {
+            "SearchScheme": scheme,
+            "AlarmTopic": self._alarm_topic,
+            "MailFrom": self._mail_from,
+        }
 
     def api_url(self, outputs: dict[str, str]) -> str:
         """Where the stack's API answers."""

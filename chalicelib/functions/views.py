@@ -56,6 +56,12 @@ def log_grew(_event: Any) -> None:
         services().doorbell.ring(follower)
 
 
+@functions.lambda_function(name="statements")
+def statements(_event: Any, context: Any) -> None:
+    """Projects the statements."""
+    follow("statements", context)
+
+
 @functions.lambda_function(name="totals")
 def totals(_event: Any, context: Any) -> None:
     """Projects the totals, in the order of the log."""

@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 
+from chalicelib.contexts.registry import VIEWS
 from chalicelib.projection.memory import MemoryRows
 from chalicelib.store.memory import MemoryCheckpoints, MemoryEvents, MemoryLog, MemoryParking
 from chalicelib.store.ports import Unavailable
 from chalicelib.wiring import Services, Settings
 from tools.bootstrap import ROOT
 
+DOCUMENTS = [name for name, view in VIEWS.items() if view.store == "documents"]
 # Each dependency, the part that asks it, and with which call.
 ASKED = {
     "events": ("events", "newest"),
@@ -18,9 +20,8 @@ ASKED = {
     "streams": ("log", "streams"),
     "checkpoints": ("checkpoints", "read"),
     "parked": ("parking", "find"),
-    "balances": ("balances", "load"),
-    "totals": ("totals", "load"),
     "search": ("search", "load"),
+    **{name: (name, "load") for name in DOCUMENTS},
 }
 
 
@@ -47,14 +48,13 @@ def services(down: str | None = None) -> Services:
         "log": MemoryLog(),
         "checkpoints": MemoryCheckpoints(),
         "parking": MemoryParking(),
-        "balances": MemoryRows(),
-        "totals": MemoryRows(),
         "search": MemoryRows(),
+        **{name: MemoryRows() for name in DOCUMENTS},
     }
     if down is not None:
         part, call = ASKED[down]
         parts[part] = Down(parts[part], call)
-    rows = {view: parts.pop(view) for view in ("balances", "totals")}
+    rows = {view: parts.pop(view) for view in DOCUMENTS}
     search = parts.pop("search")
     return Services(Settings({}), rows=rows.__getitem__, search_rows=lambda _view: search, **parts)
 

@@ -1,12 +1,28 @@
 """What the template says of functions: rings are not repeated, and failures are told."""
 
 import json
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from chalice.utils import to_cfn_resource_name
 
-from chalicelib.contexts.registry import VIEWS
+from chalicelib.contexts.account.views import balances, bookings, totals
+from chalicelib.contexts.registry import POLICIES, VIEWS
+from chalicelib.kernel import Email, Policy, Recorded, View
 from tools.bootstrap import ROOT
+from tools.resources import (
+    ResourcesError,
+    app_functions,
+    differing,
+    functions,
+    generated,
+    wanted,
+    write,
+)
 
 TEMPLATE: dict[str, Any] = json.loads((ROOT / "infra/resources.json").read_text())
 RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
@@ -45,17 +61,17 @@ def alarms(metric: str) -> dict[Any, dict[str, Any]]:
     }
 
 
-@pytest.mark.parametrize("function", ["relay", *VIEWS])
+@pytest.mark.parametrize("function", ["relay", *VIEWS, *POLICIES])
 def test_a_ring_is_not_repeated_and_not_kept_long(function: str) -> None:
-    assert RESOURCES[function.title()]["Properties"]["EventInvokeConfig"] == {
+    assert RESOURCES[to_cfn_resource_name(function)]["Properties"]["EventInvokeConfig"] == {
         "MaximumEventAgeInSeconds": 60,
         "MaximumRetryAttempts": 0,
     }
 
 
-@pytest.mark.parametrize("view", VIEWS)
-def test_a_view_that_stays_behind_for_five_minutes_is_told(view: str) -> None:
-    alarm = alarms("OldestWaits")[view]
+@pytest.mark.parametrize("reader", [*VIEWS, *POLICIES])
+def test_who_stays_behind_for_five_minutes_is_told(reader: str) -> None:
+    alarm = alarms("OldestWaits")[reader]
     assert (alarm["Threshold"], alarm["Period"], alarm["EvaluationPeriods"]) == (300, 60, 5)
 
 
@@ -69,10 +85,65 @@ def test_a_sweeper_that_fails_or_never_runs_is_told() -> None:
     assert alarm["TreatMissingData"] == "breaching"
 
 
+def test_who_parks_streams_is_told_at_once() -> None:
+    parking = [name for name, view in VIEWS.items() if view.order == "partitioned"]
+    told = alarms("StreamsParked")
+    assert sorted(told) == sorted([*parking, *POLICIES])
+    assert {alarm["EvaluationPeriods"] for alarm in told.values()} == {1}
+
+
+def test_an_ordered_view_that_stops_is_told() -> None:
+    ordered = [name for name, view in VIEWS.items() if view.order == "ordered"]
+    assert {str({"Ref": to_cfn_resource_name(name)}) for name in ordered} <= set(alarms("Errors"))
+
+
+# --- what a function may do
+
+
+@pytest.mark.parametrize("reader", [*VIEWS, *POLICIES])
+def test_a_view_or_a_policy_rings_nobody(reader: str) -> None:
+    assert "lambda:InvokeFunction" not in actions(reader)
+
+
 @pytest.mark.parametrize("view", VIEWS)
-def test_a_view_rings_nobody(view: str) -> None:
-    assert "lambda:InvokeFunction" not in actions(view)
-    assert "kinesis:ListStreams" in actions(view)
+def test_only_a_view_that_the_bus_feeds_reads_the_bus(view: str) -> None:
+    reads = {action for action in actions(view) if action.startswith("kinesis:")}
+    assert ("kinesis:GetRecords" in reads) == (VIEWS[view].fed == "bus")
+    assert ("kinesis:ListStreams" in reads) == (VIEWS[view].fed == "bus")
+
+
+def test_a_function_writes_its_own_tables_alone() -> None:
+    truth = {"log", "streams", "checkpoints"}
+    documents = {name: {name} for name, view in VIEWS.items() if view.store == "documents"}
+    progress = {"checkpoints", "parked"}
+    assert {function: written(function) for function in FUNCTIONS} == {
+        "api_handler": {"events"},
+        "relay": truth,
+        "sweeper": truth,
+        "purge": set(),
+        "log_grew": set(),
+        "deadlines": {"events"},
+        **{name: progress | documents.get(name, set()) for name in VIEWS},
+        **{name: progress | {"events"} for name in POLICIES},
+        "notify": progress | {"events", "effects"},
+    }
+
+
+def written(function: str) -> set[str]:
+    """The tables that a function may write to."""
+    changes = {f"dynamodb:{call}Item" for call in ("Put", "Update", "Delete", "BatchWrite")}
+    return {
+        resource["Fn::Sub"].rpartition("${AWS::StackName}-")[2]
+        for allowed, resources in statements(function)
+        if allowed & changes
+        for resource in resources
+    }
+
+
+def test_only_what_a_policy_may_mail_is_mailed_and_from_one_address() -> None:
+    assert {f for f in FUNCTIONS if "ses:SendEmail" in actions(f)} == {"notify"}
+    variables = RESOURCES["Notify"]["Properties"]["Environment"]["Variables"]
+    assert variables["LEFTFOLD_MAIL_FROM"] == {"Ref": "MailFrom"}
 
 
 def test_a_function_reaches_the_search_domain_of_its_own_stack_alone() -> None:
@@ -82,10 +153,15 @@ def test_a_function_reaches_the_search_domain_of_its_own_stack_alone() -> None:
         for allowed, resource in statements(function)
         if any(action.startswith("es:") for action in allowed)
     }
-    assert set(reached) == {"api_handler", "purge", *VIEWS}
+    searching = {name for name, view in VIEWS.items() if view.store == "search"}
+    assert set(reached) == {"api_handler", "purge", "deadlines"} | searching
     assert RESOURCES["Search"]["Type"] == "AWS::OpenSearchService::Domain"
     for resource in reached.values():
-        assert resource == {"Fn::Sub": "${Search.Arn}/*"}
+        assert resource == [{"Fn::Sub": "${Search.Arn}/*"}]
+    for function in reached:
+        logical_id = "APIHandler" if function == "api_handler" else to_cfn_resource_name(function)
+        variables = RESOURCES[logical_id]["Properties"]["Environment"]["Variables"]
+        assert {"LEFTFOLD_SEARCH_ENDPOINT", "LEFTFOLD_SEARCH_SCHEME"} <= set(variables)
 
 
 def test_a_function_may_do_what_it_does_and_no_more() -> None:
@@ -96,3 +172,134 @@ def test_a_function_may_do_what_it_does_and_no_more() -> None:
     assert {a for a in actions("purge") if not a.startswith("logs:")} == {"es:ESHttpPost"}
     variables = RESOURCES["Sweeper"]["Properties"]["Environment"]["Variables"]
     assert list(variables) == ["LEFTFOLD_STACK"]
+
+
+# --- what is kept
+
+
+def test_what_nothing_can_rebuild_stays_when_the_stack_goes() -> None:
+    kept = {name for name, made in RESOURCES.items() if "DeletionPolicy" in made}
+    assert kept == {"EventsTable", "LogTable", "StreamsTable", "EffectsTable", "ArchiveBucket"}
+    assert {RESOURCES[name]["DeletionPolicy"] for name in kept} == {"RetainExceptOnCreate"}
+    assert {RESOURCES[name]["UpdateReplacePolicy"] for name in kept} == {"Retain"}
+
+
+def test_the_archive_is_private_and_a_lost_object_can_be_had_back() -> None:
+    archive = RESOURCES["ArchiveBucket"]["Properties"]
+    assert set(archive["PublicAccessBlockConfiguration"].values()) == {True}
+    assert archive["VersioningConfiguration"] == {"Status": "Enabled"}
+
+
+# --- the generator
+
+
+def test_the_files_are_those_that_leftfold_resources_makes() -> None:
+    assert differing(wanted()) == [], "run `leftfold resources`"
+
+
+def test_the_app_has_a_function_for_each_view_and_policy() -> None:
+    assert set(FUNCTIONS) == set(app_functions())
+    assert {*VIEWS, *POLICIES} <= set(FUNCTIONS)
+
+
+def mail(_recorded: Recorded) -> Iterable[Email]:
+    return [Email("ada@example.com", "", "")]
+
+
+def made(views: Mapping[str, View], policies: Mapping[str, Policy], *others: str) -> dict[str, Any]:
+    """The generated files by name, for a registry and an app of these."""
+    files = generated([*others, *views, *policies], views, policies)
+    return {path.name: json.loads(text) for path, text in files.items()}
+
+
+VIEW = replace(bookings, name="by_day", fed="log")
+
+
+def test_a_search_view_that_follows_the_log_has_no_source_and_no_table() -> None:
+    files = made({"by_day": VIEW}, {})
+    resources = files["resources.json"]["Resources"]
+    properties = resources["ByDay"]["Properties"]
+    assert properties["FunctionName"] == {"Fn::Sub": "${AWS::StackName}-by_day"}
+    assert "Events" not in properties
+    assert {"ByDayLog", "ByDayLagAlarm", "ByDayParkedAlarm"} <= set(resources)
+    assert "ByDayTable" not in resources
+    allowed = {a for s in files["policy-by-day.json"]["Statement"] for a in s["Action"]}
+    assert "es:ESHttpPut" in allowed
+    assert not any(action.startswith("kinesis:") for action in allowed)
+
+
+def test_a_view_on_the_bus_has_its_source_and_its_table() -> None:
+    view = replace(balances, name="by_owner")
+    resources = made({"by_owner": view}, {})["resources.json"]["Resources"]
+    assert resources["ByOwner"]["Properties"]["Events"] == {
+        "ByOwnerKinesisEventSource": {"Properties": {"Stream": {"Fn::Sub": "${BusStream.Arn}"}}}
+    }
+    table = resources["ByOwnerTable"]["Properties"]
+    assert table["TableName"] == {"Fn::Sub": "${AWS::StackName}-by_owner"}
+
+
+def test_an_ordered_view_parks_nothing_but_stops() -> None:
+    resources = made({"sums": replace(totals, name="sums")}, {})["resources.json"]["Resources"]
+    assert {"SumsErrorAlarm", "SumsLagAlarm", "SumsTable"} <= set(resources)
+    assert "SumsParkedAlarm" not in resources
+
+
+def test_a_policy_mails_only_if_its_type_says_so() -> None:
+    hears = POLICIES["notify"].hears
+    policies = {"mails": Policy("mails", hears, mail), "debit": POLICIES["debit_source"]}
+    files = made(
+        {}, {"mails": policies["mails"], "debit": replace(policies["debit"], name="debit")}
+    )
+    resources = files["resources.json"]["Resources"]
+    assert {"Mails", "MailsLagAlarm", "MailsParkedAlarm", "Debit"} <= set(resources)
+    for name, mails in (("mails", True), ("debit", False)):
+        text = json.dumps(files[f"policy-{name}.json"])
+        assert ("ses:SendEmail" in text, "-effects" in text) == (mails, mails)
+
+
+def test_the_archiver_may_empty_the_tables_into_the_bucket() -> None:
+    files = made({}, {}, "archive")
+    text = json.dumps(files["policy-archive.json"])
+    assert all(f"s3:{call}" in text for call in ("GetObject", "PutObject", "ListBucket"))
+    resources = files["resources.json"]["Resources"]
+    variables = resources["Archive"]["Properties"]["Environment"]["Variables"]
+    assert variables["LEFTFOLD_ARCHIVE"] == {"Ref": "ArchiveBucket"}
+
+
+def test_a_function_that_nothing_is_known_of_is_refused() -> None:
+    with pytest.raises(ResourcesError, match="nothing is known of the function stray"):
+        functions(["stray"], {}, {})
+
+
+def test_a_registered_view_without_a_function_is_refused() -> None:
+    with pytest.raises(ResourcesError, match="by_day is registered but has no function"):
+        functions([], {"by_day": VIEW}, {})
+
+
+def test_all_stages_and_their_own_settings_are_kept(tmp_path: Path) -> None:
+    copied(tmp_path)
+    config = json.loads((tmp_path / ".chalice/config.json").read_text())
+    config["stages"]["prod"] = {"lambda_memory_size": 1024}
+    (tmp_path / ".chalice/config.json").write_text(json.dumps(config))
+    write(generated(["relay"], {}, {}, tmp_path), tmp_path)
+    stages = json.loads((tmp_path / ".chalice/config.json").read_text())["stages"]
+    assert stages["prod"] == {
+        "lambda_memory_size": 1024,
+        "lambda_functions": {"relay": {"iam_policy_file": "policy-relay.json"}},
+    }
+
+
+def test_the_policy_of_a_function_that_is_gone_goes_too(tmp_path: Path) -> None:
+    copied(tmp_path)
+    files = generated(["relay", "purge"], {}, {}, tmp_path)
+    write(files, tmp_path)
+    assert differing(files, tmp_path) == []
+    write(generated(["relay"], {}, {}, tmp_path), tmp_path)
+    policies = [path.name for path in (tmp_path / ".chalice").glob("policy-*.json")]
+    assert policies == ["policy-relay.json"]
+
+
+def copied(root: Path) -> None:
+    """The files that the generator reads and writes."""
+    for folder in ("infra", ".chalice"):
+        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("deploy*"))
