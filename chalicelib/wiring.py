@@ -18,6 +18,7 @@ from chalicelib import metrics
 from chalicelib.kernel import Policy, Row, View
 from chalicelib.kernel.uuid7 import uuid7
 from chalicelib.store.handler import CommandHandler
+from chalicelib.store.loading import instant
 from chalicelib.store.ports import Checkpoints, Doorbell, Effects, EventStore, Log, Parking
 from chalicelib.store.slots import Reader
 
@@ -251,7 +252,7 @@ class Services:
 
     def _overdue(self, view: str, now: datetime, limit: int) -> Sequence[Row]:
         """Rows of a search view whose `deadline` has passed, the oldest first."""
-        passed = {"range": {"deadline": {"lt": now.isoformat()}}}
+        passed = {"bool": {"filter": [{"range": {"deadline": {"lt": instant(now)}}}]}}
         return self.search_rows(view).find(passed, [{"deadline": "asc"}], None, limit).rows
 
     def _lanes(self, work: "Work") -> "PartitionedRunner":

@@ -11,7 +11,7 @@ import pytest
 from moto import mock_aws
 
 from chalicelib import wiring
-from chalicelib.contexts.registry import VIEWS
+from chalicelib.contexts.registry import POLICIES, VIEWS
 from chalicelib.functions.relay import relay, sweeper
 from chalicelib.functions.upkeep import purge
 from chalicelib.functions.views import balances, log_grew, totals
@@ -32,6 +32,7 @@ from chalicelib.store.memory import (
 from chalicelib.store.ports import Marker
 from tests.commits import commit
 
+READERS = [*VIEWS, *POLICIES]
 SCHEDULED = {
     "version": "0",
     "id": "e",
@@ -229,9 +230,12 @@ def test_a_record_that_cannot_be_read_is_passed_over_and_counted(
     assert [m["BrokenRecords"] for m in metrics(capsys)] == [1, 1]
 
 
-def test_the_growing_log_wakes_the_ordered_views_alone(site: Site) -> None:
+def test_the_growing_log_wakes_all_that_follow_it_and_nobody_else(site: Site) -> None:
     log_grew({"Records": []}, Context())
-    assert site.door.rung == ["totals"]
+    fed = [name for name, view in VIEWS.items() if view.fed == "log"]
+    assert site.door.rung == [*fed, *POLICIES]
+    assert "totals" in fed
+    assert "balances" not in fed
 
 
 def test_an_ordered_view_follows_the_log(site: Site) -> None:
@@ -243,7 +247,7 @@ def test_an_ordered_view_follows_the_log(site: Site) -> None:
     assert row["accounts"] == 2
 
 
-def test_the_sweeper_tells_how_far_each_view_is_behind_and_what_is_parked(
+def test_the_sweeper_tells_how_far_each_reader_is_behind_and_what_is_parked(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
     site.write(commit(at="2026-01-01T00:00:00.000Z"))
@@ -253,10 +257,10 @@ def test_the_sweeper_tells_how_far_each_view_is_behind_and_what_is_parked(
     assert {m["SweptCommits"] for m in told if "SweptCommits" in m} == {1}
     assert {
         m["view"]: m["PositionsBehind"] for m in told if "PositionsBehind" in m
-    } == dict.fromkeys(VIEWS, 1)
+    } == dict.fromkeys(READERS, 1)
     assert {m["OldestWaits"] for m in told if "OldestWaits" in m} == {60.0}
     assert {m["view"]: m["StreamsParked"] for m in told if "StreamsParked" in m}["ranking"] == 1
-    assert set(site.door.rung) == set(VIEWS)
+    assert set(site.door.rung) == set(READERS)
 
 
 def test_old_tombstones_are_purged_from_the_search_views(site: Site) -> None:

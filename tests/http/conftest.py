@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chalicelib import wiring
-from chalicelib.contexts.registry import AGGREGATES, VIEWS
+from chalicelib.contexts.registry import AGGREGATES, POLICIES, VIEWS
 from chalicelib.kernel import Commit
 from chalicelib.kernel.uuid7 import uuid7
 from chalicelib.projection.freshness import Freshness
+from chalicelib.projection.mailing import MemoryMailer
 from chalicelib.relay.sequencer import Sequencer
 from chalicelib.store.handler import CommandHandler
 from chalicelib.store.memory import (
     MemoryCheckpoints,
+    MemoryEffects,
     MemoryEvents,
     MemoryLog,
     MemoryParking,
@@ -49,6 +51,8 @@ class Bank(Gateway):
         self.log = MemoryLog()
         self.checkpoints = MemoryCheckpoints()
         self.parking = MemoryParking()
+        self.effects = MemoryEffects(self.clock)
+        self.mailer = MemoryMailer()
         self.rows: dict[str, RowStore] = {name: FindableRows() for name in VIEWS}
         self.health: dict[str, object] = {"events": True, "search": True}
         self.use(self.events)
@@ -67,7 +71,11 @@ class Bank(Gateway):
                 log=self.log,
                 checkpoints=self.checkpoints,
                 parking=self.parking,
+                effects=self.effects,
+                mailer=self.mailer,
+                pause=still,
                 rows=self.rows.__getitem__,
+                search_rows=self.rows.__getitem__,
                 freshness=Freshness(
                     self.log,
                     self.checkpoints,
@@ -93,6 +101,18 @@ class Bank(Gateway):
             make = services.ordered if view.order == "ordered" else services.partitioned
             while make(view.name).catch_up(100):
                 pass
+
+    def act(self) -> None:
+        """Lets the policies do all that there is to do, step by step."""
+        services = wiring.services()
+        before = -1
+        while before < self.written():
+            before = self.written()
+            self.settle()
+            for policy in POLICIES:
+                while services.policy(policy).catch_up(100):
+                    pass
+        self.settle()
 
     def open(self, key: str = "a", currency: str = "CZK", limit: str | None = None) -> None:
         """Opens an account."""

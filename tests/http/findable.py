@@ -53,6 +53,8 @@ def fits(row: Row, condition: Mapping[str, Any]) -> bool:
             return any(fits(row, one) for one in conditions)
         case {"range": {"valueDate": bounds}}:
             return within(row["valueDate"], bounds)
+        case {"range": {"deadline": {"lt": moment}}}:
+            return row["deadline"] is not None and bool(row["deadline"] < moment)
         case {"range": {"amount": bounds}}:
             return within(row["amount"], bounds)
         case {"multi_match": {"query": words, "fields": names, "operator": "and"}}:

@@ -4,6 +4,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from chalicelib import wiring
 from chalicelib.contexts.registry import VIEWS
 from chalicelib.kernel import Recorded, Row, View
 from chalicelib.projection.replay import replay
@@ -12,6 +13,7 @@ from chalicelib.relay.sequencer import Sequencer
 from chalicelib.store.ports import Marker
 from chalicelib.wiring import Services, Settings
 from tests.http.conftest import Bank, still
+from tests.http.samples import czk
 from tools.operations import is_live, redrive, show_status
 from tools.patience import LOOKS
 
@@ -127,7 +129,7 @@ def test_the_status_is_good_while_no_commit_waits_for_too_long(bank: Bank) -> No
     assert not show_status(services, LATE)
     assert show_status(services, LATE * 2)
 
-    bank.settle()
+    bank.act()
     assert show_status(services, LATE)
 
 
@@ -186,3 +188,19 @@ def test_a_stream_that_fails_again_stays_parked(
 
     assert [view for view, _, _ in bank.parking.all()] == ["balances"]
     assert capsys.readouterr().out.endswith("1 streams failed again\n")
+
+
+def test_a_process_that_is_parked_in_a_policy_goes_on(bank: Bank) -> None:
+    bank.open("a")
+    wanted = {"source": "a", "target": "b", "amount": czk("1.00"), "valueDate": "2026-01-31"}
+    assert bank.post("/transfers", {**wanted, "transferId": "t"}).status == 202
+    log_only(bank)
+    bank.parking.park("debit_source", "main/transfer-t", Marker(1, 1, "it failed"))
+    bank.act()
+    assert bank.get("/transfers/t").json["state"] == "requested"
+
+    assert redrive(wiring.services(), "debit_source", None)
+
+    assert list(bank.parking.all()) == []
+    bank.settle()
+    assert bank.get("/transfers/t").json["state"] == "refused"

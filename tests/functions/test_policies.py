@@ -1,0 +1,122 @@
+"""The functions of policies and deadlines, called as AWS calls them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from chalicelib import wiring
+from chalicelib.contexts.account.domain import Close, CloseStatement, Open
+from chalicelib.contexts.registry import DEADLINES, POLICIES
+from chalicelib.contexts.transfer.domain import Order, Request, transfer
+from chalicelib.functions import policies as functions
+from chalicelib.kernel import Email
+from tests.bank import Bank as Writer
+from tests.bank import credit
+from tests.functions.test_functions import SCHEDULED, Context, metrics
+from tests.http.conftest import Bank
+
+RING: dict[str, Any] = {"Records": [], "wanted": {}}
+ORDER = Order("a", "b", 700, "CZK", "2026-01-31", "rent", "ada@example.com")
+
+
+@pytest.fixture
+def bank() -> Iterator[Bank]:
+    """The services over memory, two accounts and a transfer."""
+    before = wiring._services
+    made = Bank()
+    writer = Writer(made.events, clock=made.clock)
+    writer.do(Open("Ada", "CZK", "current"), "a")
+    writer.do(Open("Bo", "CZK", "credit-card", 5000, "bo@example.com"), "b")
+    writer.do(credit(1000), "a")
+    writer.do(Request(ORDER, "2026-01-01T00:10:00.000Z"), "t", aggregate=transfer)
+    yield made
+    wiring._services = before
+
+
+def writer(bank: Bank) -> Writer:
+    return Writer(bank.events, clock=bank.clock)
+
+
+def names(bank: Bank, stream: str) -> list[str]:
+    return [e.name for c in bank.events.range(stream, 1, 99) for e in c.events]
+
+
+def run(bank: Bank, policy: str) -> None:
+    """A ring, as the growing log or the sweeper sends it."""
+    bank.settle()
+    getattr(functions, policy)(RING, Context())
+
+
+def test_every_policy_has_a_function_of_its_name() -> None:
+    assert {name for name in POLICIES if hasattr(functions, name)} == set(POLICIES)
+
+
+def test_a_transfer_is_carried_out_step_by_step(bank: Bank) -> None:
+    run(bank, "debit_source")
+    assert names(bank, "main/transfer-t") == ["transfer-requested", "source-debited"]
+    run(bank, "credit_target")
+    assert names(bank, "main/transfer-t")[2:] == ["target-credited", "transfer-completed"]
+    run(bank, "notify")
+    assert [email.to for email in bank.mailer.sent] == ["ada@example.com"]
+
+
+def test_money_comes_back_from_an_account_that_will_not_have_it(bank: Bank) -> None:
+    writer(bank).do(Close(), "b")
+    for policy in ("debit_source", "credit_target", "refund_source"):
+        run(bank, policy)
+    assert names(bank, "main/transfer-t")[-1] == "transfer-refused"
+    assert names(bank, "main/account-a")[-2:] == ["account-debited", "account-credited"]
+    run(bank, "notify")
+    assert [email.subject for email in bank.mailer.sent] == ["Statement 1 of account b"]
+
+
+def test_a_statement_is_told_to_who_gave_an_address(bank: Bank) -> None:
+    for key in "ab":
+        writer(bank).do(CloseStatement("2026-01-31"), key)
+    run(bank, "notify")
+    assert bank.mailer.sent == [
+        Email(
+            "bo@example.com",
+            "Statement 1 of account b",
+            "Through: 2026-01-31\nOpening balance: 0.00 CZK\nCredits: 0.00 CZK\n"
+            "Debits: 0.00 CZK\nClosing balance: 0.00 CZK\nMinimum payment: 0.00 CZK\n",
+        )
+    ]
+
+
+def overdue(bank: Bank, minutes: int, capsys: pytest.CaptureFixture[str]) -> int:
+    """How many are told at that time that theirs is over."""
+    bank.clock.forward(minutes=minutes)
+    bank.settle()
+    capsys.readouterr()
+    functions.deadlines(SCHEDULED, Context())
+    (told,) = metrics(capsys)
+    sent: int = told["DeadlinesPassed"]
+    return sent
+
+
+def test_a_transfer_that_has_not_moved_on_in_time_expires(
+    bank: Bank, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert overdue(bank, 9, capsys) == 0
+    assert overdue(bank, 2, capsys) == 1
+    assert names(bank, "main/transfer-t")[-1] == "transfer-expired"
+    run(bank, "debit_source")
+    assert names(bank, "main/account-a")[-1] == "account-credited"
+    assert overdue(bank, 99, capsys) == 0
+
+
+def test_a_transfer_that_has_moved_on_is_left_alone(bank: Bank) -> None:
+    bank.clock.forward(minutes=11)
+    bank.settle()
+    functions.debit_source(RING, Context())
+    # The view has not heard of it, and tells of the stage before.
+    functions.deadlines(SCHEDULED, Context())
+    assert names(bank, "main/transfer-t")[-1] == "source-debited"
+
+
+def test_deadlines_have_search_views_with_a_date() -> None:
+    for deadline in DEADLINES.values():
+        assert deadline.view.store == "search"
+        assert deadline.view.fields["deadline"] == "date"
