@@ -497,8 +497,8 @@ def app_functions() -> list[str]:
     """The names of the app's Lambda functions, as Chalice calls them."""
     from app import app
 
-    registered = (*app.event_sources, *app.pure_lambda_functions)
-    return ["api_handler", *(function.name for function in registered)]
+    told = [function.name for function in app.event_sources]
+    return ["api_handler", *told, *(function.name for function in app.pure_lambda_functions)]
 
 
 def wanted() -> dict[Path, str]:
