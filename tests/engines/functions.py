@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from chalicelib.contexts.registry import VIEWS
+from chalicelib.contexts.registry import POLICIES, VIEWS
 from chalicelib.functions.relay import commit_told
 from chalicelib.projection.fold import PoisonError
 from chalicelib.projection.ordered import ViewStoppedError
@@ -30,7 +30,7 @@ BETWEEN_SWEEPS = 0.1
 
 
 class Functions:
-    """Relays, sweepers and views as *plan* has them; bus and doorbell at once.
+    """Relays, sweepers, views and policies as *plan* has them; bus and doorbell at once.
 
     *failed* counts invocations that ended in an error: what they were given is lost.
     """
@@ -45,7 +45,7 @@ class Functions:
         self._hints: Mailbox[Commit] = Mailbox(plan.seed, plan.drop, copies=2)
         self._lanes: dict[str, Mailbox[LaneRecord | None]] = {
             name: Mailbox(plan.seed + number, plan.drop, copies=2)
-            for number, name in enumerate(VIEWS, 1)
+            for number, name in enumerate([*VIEWS, *POLICIES], 1)
         }
 
     @property
@@ -66,11 +66,11 @@ class Functions:
                 yield partial(self._sweep, deployment.relaying("sweeper", self, self).sweeper)
         if self._shards:
             yield partial(self._follow_shards, self._shards)
-        for name, view in VIEWS.items():
+        for name in VIEWS:
             for _ in range(plan.workers):
-                services = deployment.services("view")
-                of_kind = services.ordered if view.order == "ordered" else services.partitioned
-                yield partial(self._project, name, of_kind(name))
+                yield partial(self._project, name, deployment.services("view").reader(name))
+        for name in POLICIES:
+            yield partial(self._project, name, deployment.services("view").policy(name))
 
     def end(self) -> None:
         """Nothing more will be sent; what is under way still arrives."""
@@ -90,7 +90,7 @@ class Functions:
     def _deliver(self, records: Iterable[LaneRecord]) -> None:
         arrived = list(records)
         for name, view in VIEWS.items():
-            if view.order == "partitioned":
+            if view.fed == "bus":
                 self._lanes[name].put(arrived)
 
     def _follow_table(self, table: str, tell: Callable[[list[dict[str, Any]]], None]) -> None:
@@ -105,7 +105,8 @@ class Functions:
 
     def _told_of_blocks(self, records: list[dict[str, Any]]) -> None:
         if records:
-            self.ring("totals")
+            for follower in self._deployment.services().followers:
+                self.ring(follower)
 
     def _follow_shards(self, shards: Shards) -> None:
         for records in shards.records(self.ended):
@@ -137,7 +138,7 @@ class Functions:
 
 
 def catch_up(runner: Any) -> None:
-    """Brings a view to the end of the log."""
+    """Brings a reader to the end of the log."""
     while runner.catch_up(SLICE):
         pass
 

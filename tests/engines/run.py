@@ -6,7 +6,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from random import Random
 from threading import Lock
 
-from chalicelib.contexts.registry import VIEWS
 from tests.engines.deployment import Deployment
 from tests.engines.functions import SWEEP_BUDGET, Functions, catch_up
 from tests.engines.left import balances_are_wrong, left_by, stuck_rows
@@ -152,9 +151,7 @@ def sweep(deployment: Deployment) -> int:
             logged += done.logged
             is_quiet = is_quiet and not (done.logged or done.woken)
             while rings:
-                view = VIEWS[name := rings.pop()]
-                of_kind = services.ordered if view.order == "ordered" else services.partitioned
-                catch_up(of_kind(name))
+                catch_up(services.reader(rings.pop()))
     return logged
 
 
