@@ -46,7 +46,7 @@ BUS = (
 )
 # Commands: loads and appends.
 COMMAND = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query")
-# Records that hold only while another stream stands still.
+# Writes that hold only while another commit stands, or is not there.
 ANSWER = (*COMMAND, "dynamodb:ConditionCheckItem")
 # What the stack's name is in a template.
 NAMED = Settings({"LEFTFOLD_STACK": "${AWS::StackName}"}).named
@@ -210,9 +210,7 @@ def other_functions(
             (
                 tables(
                     (
-                        "dynamodb:Query",
-                        "dynamodb:GetItem",
-                        "dynamodb:PutItem",
+                        *ANSWER,
                         "dynamodb:UpdateItem",
                         "dynamodb:DeleteItem",
                         "dynamodb:BatchWriteItem",
@@ -242,7 +240,8 @@ def other_functions(
                 objects("s3:GetObject", "s3:PutObject"),
                 allow(("s3:ListBucket",), {"Fn::GetAtt": ["ArchiveBucket", "Arn"]}),
             ),
-            chalice={"lambda_timeout": 300},
+            # As long as Lambda lets a function run: it does what it can, and the rest tomorrow.
+            chalice={"lambda_timeout": 900},
         ),
     )
     return {function.name: function for function in found}

@@ -311,8 +311,16 @@ def test_the_archiver_may_empty_the_tables_into_the_bucket() -> None:
     files = made({}, {}, "archive")
     text = json.dumps(files["policy-archive.json"])
     assert all(f"s3:{call}" in text for call in ("GetObject", "PutObject", "ListBucket"))
-    resources = files["resources.json"]["Resources"]
-    variables = resources["Archive"]["Properties"]["Environment"]["Variables"]
+    assert all(f"dynamodb:{call}Item" in text for call in ("ConditionCheck", "Delete", "Put"))
+    stages = files["config.json"]["stages"]
+    assert stages["dev"]["lambda_functions"]["archive"]["lambda_timeout"] == 900
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_every_function_is_told_of_its_stack_and_its_archive(function: str) -> None:
+    logical_id = "APIHandler" if function == "api_handler" else to_cfn_resource_name(function)
+    variables = RESOURCES[logical_id]["Properties"]["Environment"]["Variables"]
+    assert variables["LEFTFOLD_STACK"] == {"Ref": "AWS::StackName"}
     assert variables["LEFTFOLD_ARCHIVE"] == {"Ref": "ArchiveBucket"}
 
 
