@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from chalicelib.projection.search import SearchRows
     from chalicelib.relay.relay import Relay
     from chalicelib.relay.sweeper import Sweeper
+    from chalicelib.store.reading import States
 
 # Made by `leftfold package`; a plain `chalice package` does without, at the price of
 # longer loads, because nothing then says that a snapshot was made by this very fold.
@@ -123,6 +124,12 @@ class Services:
     @cached_property
     def handler(self) -> CommandHandler:
         return CommandHandler(self.events, self.fingerprints, self.clock, self.pause)
+
+    @cached_property
+    def states(self) -> "States":
+        from chalicelib.store.reading import States
+
+        return States(self.events, self.fingerprints)
 
     @cached_property
     def fingerprints(self) -> Mapping[str, str]:

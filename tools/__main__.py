@@ -8,9 +8,11 @@ from typing import Any, NoReturn
 import click
 
 from chalicelib.store.ports import Unavailable
-from tools import resources
+from tools import event_model, resources
 from tools.api import ApiError
 from tools.bank_file import FileError
+from tools.book import is_book
+from tools.book_import import import_book
 from tools.bootstrap import ROOT
 from tools.cloud import Cloud, DeployError
 from tools.current import Current, NoDeploymentError, recall, remember
@@ -130,6 +132,17 @@ def resources_command() -> None:
         console.print(f"made anew: {path}", soft_wrap=True)
 
 
+@leftfold.command("event-model")
+def event_model_command() -> None:
+    """Draw what leads to what, and describe every event.
+
+    Writes docs/event-model.md, docs/event-model.svg and docs/asyncapi.json from the code of
+    the contexts. Run it after a change to commands, events, views or policies.
+    """
+    for path in event_model.write(event_model.files()):
+        console.print(f"made anew: {path}", soft_wrap=True)
+
+
 @leftfold.command("deploy")
 @stage_option
 @click.option("--stack", default=STACK, help="Name of the CloudFormation stack.")
@@ -174,18 +187,40 @@ def deploy_command(
     help="Close a statement at each month's end for the first N accounts.",
 )
 @currency_option
-def import_command(
-    *, file: Path, url: str | None, accounts: int | None, statements: int, currency: str
+@click.option("--ledger", metavar="ID", help="The ledger that a book makes; needed for one.")
+@click.option(
+    "--journals", type=click.IntRange(1, 64), default=16, help="Of the ledger that a book makes."
+)
+@click.option("--close-all", is_flag=True, help="Close the last year of a book, too.")
+def import_command(  # noqa: PLR0913 - one for each option
+    *,
+    file: Path,
+    url: str | None,
+    accounts: int | None,
+    statements: int,
+    currency: str,
+    ledger: str | None,
+    journals: int,
+    close_all: bool,
 ) -> None:
-    """Import a bank's CSV file over HTTP and compare the balances.
+    """Import a bank's CSV file, or a Beancount book, over HTTP and compare the balances.
 
-    FILE is .csv or .csv.gz with the columns of examples/README.md. Rejected lines are
+    FILE is .csv with the columns of examples/README.md: its accounts are opened and booked.
+    Or it is .beancount: its entries are posted to a ledger, and each year but the last is
+    closed and compared with what Beancount says. Both may be gzipped. What is rejected is
     listed, the rest is imported. May be stopped and run again, with the same options:
     nothing is booked twice.
-    Exits with 1 if a line was rejected or a balance differs.
+    Exits with 1 if anything was rejected or a balance differs.
     """
     try:
-        if not import_file(url or recall().url, file, currency, accounts, statements=statements):
+        where = url or recall().url
+        if not is_book(file):
+            agrees = import_file(where, file, currency, accounts, statements=statements)
+        elif ledger is None:
+            raise click.UsageError("a book needs --ledger, the id of the ledger to make")
+        else:
+            agrees = import_book(where, file, ledger, journals, close_all=close_all)
+        if not agrees:
             sys.exit(1)
     except KeyboardInterrupt:
         errors.print("stopped; run it again to go on: nothing is booked twice")

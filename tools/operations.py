@@ -54,7 +54,7 @@ def show_status(services: Services, max_age: timedelta) -> bool:
     """True if nothing is parked and nothing waits for longer than *max_age*."""
     parked = [name for name, _, _ in services.parking.all()]
     table = Table(box=SIMPLE_HEAD)
-    for name in ("reader", "order"):
+    for name in ("reader", "kind"):
         table.add_column(name)
     for name in ("positions behind", "oldest waits", "parked streams"):
         table.add_column(name, justify="right")
@@ -64,7 +64,7 @@ def show_status(services: Services, max_age: timedelta) -> bool:
         late |= behind.age > max_age
         waits = f"{behind.age.total_seconds():,.1f} s" if behind.positions else "—"
         count = parked.count(reader.name)
-        kind = "policy" if reader.name in services.policies else reader.order
+        kind = reader.order if isinstance(reader, View) else "policy"
         table.add_row(reader.name, kind, f"{behind.positions:,}", waits, f"{count:,}")
     console.print(table)
     console.print(f"the log has {services.log.head().next_position:,} commits")

@@ -404,7 +404,7 @@ def reader_alarms(function: Function, reader: View | Policy) -> Json:
             above=300,
         )
     }
-    if reader.order == "ordered":
+    if isinstance(reader, View) and reader.order == "ordered":
         made[f"{logical_id}ErrorAlarm"] = error_alarm(
             function,
             f"The ordered view {name} has stopped: its function's log names the position.",

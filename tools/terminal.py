@@ -1,7 +1,8 @@
 """What the leftfold command shows: tables, bars and summaries, aligned, for people."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -18,9 +19,12 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from chalicelib.contexts.money import Money
+from chalicelib.contexts.money import Money, decimal
 from tools.bank_file import Rejected
 from tools.checking import Checked
+
+if TYPE_CHECKING:
+    from tools.book_import import Difference, ImportedYear
 
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
@@ -28,6 +32,7 @@ errors = Console(stderr=True, highlight=False)
 # Accounts shown at each end of a long table, and rejected lines shown at all.
 SHOWN_AT_ENDS = 6
 REJECTED_SHOWN = 50
+DIFFERENCES_SHOWN = 50
 
 
 class Rate(ProgressColumn):
@@ -90,6 +95,47 @@ def accounts_table(checked: Sequence[Checked], currency: str) -> Table:
         amount(sum(account.document or 0 for account in checked), currency),
         amount(sum(account.search or 0 for account in checked), currency),
     )
+    return table
+
+
+def years_table(years: Sequence["ImportedYear"]) -> Table:
+    """The years of a book: what was posted, and how many balances agree."""
+    table = Table(box=SIMPLE_HEAD)
+    table.add_column("year", no_wrap=True)
+    for name in ("entries", "balances compared", "differ"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for done in years:
+        agrees = not done.differences and not done.rejected
+        table.add_row(
+            f"{done.year} {'closed' if done.closed else 'open'}",
+            f"{done.entries:,}",
+            f"{done.balances:,}",
+            f"{len(done.differences):,}",
+            "[green]OK[/]" if agrees else "[bold red]differs[/]",
+        )
+    return table
+
+
+def differences_table(differences: Sequence["Difference"], digits: Mapping[str, int]) -> Table:
+    """Balances that are not what the book's own tool says."""
+    table = Table(box=SIMPLE_HEAD)
+    for name in ("year", "report", "account"):
+        table.add_column(name, overflow="fold")
+    for name in ("book", "ledger", "commodity"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for found in differences[:DIFFERENCES_SHOWN]:
+        decimals = digits[found.currency]
+        table.add_row(
+            str(found.year),
+            found.report,
+            found.account,
+            decimal(found.book, decimals),
+            decimal(found.ledger, decimals),
+            found.currency,
+        )
+    if len(differences) > DIFFERENCES_SHOWN:
+        table.add_row("…", f"{len(differences) - DIFFERENCES_SHOWN:,} more")
     return table
 
 

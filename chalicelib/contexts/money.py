@@ -24,7 +24,30 @@ MINOR_DIGITS = {code: digits for digits, codes in _BY_DIGITS.items() for code in
 LARGEST_AMOUNT = 10**15
 LARGEST_BALANCE = 10**18
 
-_DECIMAL = re.compile(r"(-?)([0-9]{1,18})(?:\.([0-9]{1,4}))?")
+_DECIMAL = re.compile(r"(-?)([0-9]{1,18})(?:\.([0-9]{1,8}))?")
+
+
+def decimal(minor: int, digits: int) -> str:
+    """Minor units as a plain decimal with *digits* decimals: 70000 is "700.00" with two."""
+    sign = "-" if minor < 0 else ""
+    whole, part = divmod(abs(minor), 10**digits)
+    return f"{sign}{whole}.{part:0{digits}}" if digits else f"{sign}{whole}"
+
+
+def minor_units(text: str, digits: int, currency: str) -> int:
+    """The inverse of `decimal`; *text* may leave decimals out.
+
+    Raises ValueError, with a reason for people, for anything but ASCII digits and for more
+    decimals than *digits*, which are those of *currency*.
+    """
+    match = _DECIMAL.fullmatch(text)
+    if match is None:
+        raise ValueError('must be a plain decimal like "700.00"')
+    sign, whole, part = match[1], match[2], match[3] or ""
+    if len(part) > digits:
+        raise ValueError(f"has more than the {digits} decimals of {currency}")
+    minor = int(whole + part.ljust(digits, "0"))
+    return -minor if sign else minor
 
 
 class Money(NamedTuple):
@@ -34,10 +57,7 @@ class Money(NamedTuple):
     currency: str
 
     def __str__(self) -> str:
-        digits = MINOR_DIGITS[self.currency]
-        sign = "-" if self.minor < 0 else ""
-        whole, part = divmod(abs(self.minor), 10**digits)
-        return f"{sign}{whole}.{part:0{digits}}" if digits else f"{sign}{whole}"
+        return decimal(self.minor, MINOR_DIGITS[self.currency])
 
     @classmethod
     def parse(cls, text: str, currency: str) -> "Money":
@@ -49,11 +69,4 @@ class Money(NamedTuple):
         digits = MINOR_DIGITS.get(currency)
         if digits is None:
             raise ValueError("is not a currency of ISO 4217")
-        match = _DECIMAL.fullmatch(text)
-        if match is None:
-            raise ValueError('must be a plain decimal like "700.00"')
-        sign, whole, part = match[1], match[2], match[3] or ""
-        if len(part) > digits:
-            raise ValueError(f"has more than the {digits} decimals of {currency}")
-        minor = int(whole + part.ljust(digits, "0"))
-        return cls(-minor if sign else minor, currency)
+        return cls(minor_units(text, digits, currency), currency)

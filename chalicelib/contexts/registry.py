@@ -2,6 +2,10 @@
 
 from chalicelib.contexts.account import domain as account_domain
 from chalicelib.contexts.account import views as account_views
+from chalicelib.contexts.ledger import domain as ledger_domain
+from chalicelib.contexts.ledger import journal as ledger_journal
+from chalicelib.contexts.ledger import policies as ledger_policies
+from chalicelib.contexts.ledger import views as ledger_views
 from chalicelib.contexts.notices import policies as notices_policies
 from chalicelib.contexts.transfer import deadlines as transfer_deadlines
 from chalicelib.contexts.transfer import domain as transfer_domain
@@ -14,6 +18,8 @@ AGGREGATES: dict[str, Aggregate] = {
     for aggregate in (
         account_domain.account,
         transfer_domain.transfer,
+        ledger_domain.ledger,
+        ledger_journal.journal,
     )
 }
 
@@ -27,6 +33,9 @@ VIEWS: dict[str, View] = {
         account_views.totals,
         transfer_views.transfers,
         transfer_views.traces,
+        ledger_views.ledgers,
+        ledger_views.trial_balance,
+        ledger_views.postings,
     )
 }
 
@@ -36,6 +45,8 @@ POLICIES: dict[str, Policy] = {
         transfer_policies.debit_source,
         transfer_policies.credit_target,
         transfer_policies.refund_source,
+        ledger_policies.close_journals,
+        ledger_policies.gather_year,
         notices_policies.notify,
     )
 }

@@ -29,6 +29,18 @@ def refund_source(_event: Any, context: Any) -> None:
     follow("refund_source", context)
 
 
+@functions.lambda_function(name="close_journals")
+def close_journals(_event: Any, context: Any) -> None:
+    """Closes a year in each journal of its ledger."""
+    follow("close_journals", context)
+
+
+@functions.lambda_function(name="gather_year")
+def gather_year(_event: Any, context: Any) -> None:
+    """Gathers what the journals held of a year in their ledger."""
+    follow("gather_year", context)
+
+
 @functions.lambda_function(name="notify")
 def notify(_event: Any, context: Any) -> None:
     """Tells customers by e-mail."""

@@ -80,6 +80,24 @@ def traces(_event: Any, context: Any) -> None:
     follow("traces", context)
 
 
+@functions.lambda_function(name="ledgers")
+def ledgers(_event: Any, context: Any) -> None:
+    """Projects charts of accounts and their years."""
+    follow("ledgers", context)
+
+
+@functions.lambda_function(name="trial_balance")
+def trial_balance(_event: Any, context: Any) -> None:
+    """Projects trial balances, in the order of the log."""
+    follow("trial_balance", context)
+
+
+@functions.lambda_function(name="postings")
+def postings(_event: Any, context: Any) -> None:
+    """Projects the postings of entries."""
+    follow("postings", context)
+
+
 def project(view: str, event: Any) -> None:
     """Folds lane records into a view; without any, what the log has beyond it."""
     records = event.to_dict().get("Records", ())

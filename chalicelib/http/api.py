@@ -10,6 +10,8 @@ from chalicelib.http import (
     bookings,
     health,
     history,
+    ledgers,
+    reports,
     statements,
     totals,
     transfers,
@@ -33,6 +35,8 @@ ROUTES: tuple[Route, ...] = (
     *bookings.routes,
     *totals.routes,
     *transfers.routes,
+    *ledgers.routes,
+    *reports.routes,
     *health.routes,
     Route(
         "GET",

@@ -25,9 +25,9 @@ _TENANT = "main"
 # Until requests are authenticated.
 _ACTOR = "anonymous"
 
-_HEEDED = (IDEMPOTENCY_KEY, IF_MATCH)
-_GIVEN = ("ETag", "Location")
-_PROBLEMS = (
+HEEDED = (IDEMPOTENCY_KEY, IF_MATCH)
+GIVEN = ("ETag", "Location")
+OF_EVERY_COMMAND = (
     "version-mismatch",
     "commit-too-large",
     "key-reused",
@@ -82,10 +82,10 @@ def opening_route(
         answer,
         returns,
         status=status,
-        gives=_GIVEN,
+        gives=GIVEN,
         body=takes.body,
-        heeds=_HEEDED,
-        problems=(*_PROBLEMS, "key-required", *takes.refusals),
+        heeds=HEEDED,
+        problems=(*OF_EVERY_COMMAND, "key-required", *takes.refusals),
     )
 
 
@@ -106,11 +106,11 @@ def command_routes(
             takes.summary,
             answer,
             returns,
-            gives=_GIVEN,
+            gives=GIVEN,
             aggregate=aggregate,
             body=takes.body,
-            heeds=_HEEDED,
-            problems=(*_PROBLEMS, *takes.refusals),
+            heeds=HEEDED,
+            problems=(*OF_EVERY_COMMAND, *takes.refusals),
         )
 
     return tuple(route(action, takes) for action, takes in table.items())
@@ -120,8 +120,33 @@ def execute(
     call: Call, aggregate: Aggregate, key: str, command: Any, *, opens: bool = False
 ) -> Answer:
     """Hands the command to the handler; a repeated one gives the same answer again."""
-    refuse_future_key(call)
-    request = Request(
+    request = request_of(
+        call,
+        aggregate,
+        key,
+        command,
+        expected=expected_versions(call.headers.get(IF_MATCH.name), opens=opens),
+        opens=opens,
+    )
+    try:
+        version = perform(call, request)
+    except VersionMismatchError as error:
+        # A precondition counts only where the request would succeed without it.
+        if error.version == 0 and not opens:
+            raise Problem(f"{aggregate.category}-missing") from error
+        raise
+    return Answer(
+        {f"{aggregate.category}Id": key, "version": version},
+        {"ETag": etag(version), "Location": location(call.route, key)},
+        call.route.status,
+    )
+
+
+def request_of(
+    call: Call, aggregate: Aggregate, key: str, command: Any, **conditions: Any
+) -> Request:
+    """The command as the handler takes it; *conditions* are further fields of `Request`."""
+    return Request(
         aggregate=aggregate,
         aggregate_id=aggregate.stream(key, _TENANT),
         command=command,
@@ -129,28 +154,22 @@ def execute(
         body_hash=call.body_hash,
         actor=_ACTOR,
         correlation_id=call.correlation_id,
-        expected=expected_versions(call.headers.get(IF_MATCH.name), opens=opens),
-        opens=opens,
         may_repeat=IDEMPOTENCY_KEY.name in call.headers,
+        **conditions,
     )
+
+
+def perform(call: Call, request: Request) -> int:
+    """The version that the command made, now or when it came first."""
+    refuse_future_key(call)
     try:
-        version = call.services.handler.execute(request)
-    except VersionMismatchError as error:
-        # A precondition counts only where the request would succeed without it.
-        if error.version == 0 and not opens:
-            raise Problem(f"{aggregate.category}-missing") from error
-        raise
+        return call.services.handler.execute(request)
     except Unavailable as error:
         raise Problem(
             "outcome-unknown",
             "Send it again with this Idempotency-Key: it takes effect once.",
             idempotencyKey=call.command_id,
         ) from error
-    return Answer(
-        {f"{aggregate.category}Id": key, "version": version},
-        {"ETag": etag(version), "Location": location(call.route, key)},
-        call.route.status,
-    )
 
 
 def refuse_future_key(call: Call) -> None:
@@ -177,6 +196,7 @@ def location(route: Route, key: str) -> str:
     Relative, because nobody behind API Gateway knows how its stage or a custom domain
     prefixes the path.
     """
-    if "{id}" in route.path:
-        return f"../{key}"
+    _, varies, rest = route.path.partition("/{id}/")
+    if varies:
+        return "../" * len(rest.split("/")) + key
     return f"{route.path.rpartition('/')[2]}/{key}"

@@ -1,6 +1,6 @@
 """Queries: what they have in common, from waiting for a view to turning pages."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from marshmallow import Schema
@@ -9,7 +9,7 @@ from chalicelib.http.cursors import cursor, place
 from chalicelib.http.headers import IF_NONE_MATCH, etag, is_known
 from chalicelib.http.problems import Problem
 from chalicelib.http.routes import Answer, Call
-from chalicelib.kernel import Aggregate
+from chalicelib.kernel import Aggregate, Row
 
 if TYPE_CHECKING:
     from chalicelib.projection.search import SearchRows
@@ -31,8 +31,17 @@ def wait_until_fresh(call: Call, view: str, aggregate: Aggregate, key: str) -> N
     call.services.freshness.wait(call.services.views[view], stream, version)
 
 
-def document(call: Call, view: str, aggregate: Aggregate, shown: Schema) -> Answer:
-    """The row of one aggregate, with its version as ETag; 304 if the client has it."""
+def document(
+    call: Call,
+    view: str,
+    aggregate: Aggregate,
+    shown: Schema,
+    shape: Callable[[Row], Row] = lambda row: row,
+) -> Answer:
+    """The row of one aggregate, with its version as ETag; 304 if the client has it.
+
+    *shape* makes what is shown of the row.
+    """
     wait_until_fresh(call, view, aggregate, call.key)
     stream = aggregate.stream(call.key)
     stored = call.services.rows(view).load([stream]).get(stream)
@@ -42,7 +51,7 @@ def document(call: Call, view: str, aggregate: Aggregate, shown: Schema) -> Answ
     headers = {"ETag": etag(version)}
     if is_known(call.headers.get(IF_NONE_MATCH.name), version):
         return Answer(None, headers, 304)
-    return Answer(shown.dump({**stored.row, "position": stored.position}), headers)
+    return Answer(shown.dump({**shape(stored.row), "position": stored.position}), headers)
 
 
 def found(

@@ -53,9 +53,9 @@ class Policy:
     awaits: Callable[[Any, Any], bool] | None = None
 
     @property
-    def order(self) -> Literal["partitioned"]:
-        """A policy acts stream by stream, as a partitioned view folds."""
-        return "partitioned"
+    def fed(self) -> Literal["log"]:
+        """A policy follows the log, woken by rings."""
+        return "log"
 
 
 @dataclass(frozen=True)

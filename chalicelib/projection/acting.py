@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from botocore.exceptions import ClientError
 
@@ -81,6 +81,10 @@ class Acting:
     @property
     def name(self) -> str:
         return self.policy.name
+
+    @property
+    def fed(self) -> Literal["log"]:
+        return self.policy.fed
 
     def hears(self, aggregate_id: str) -> bool:
         return self._process(aggregate_id) is not None

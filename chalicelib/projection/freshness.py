@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from chalicelib.kernel import View, lane_of
+from chalicelib.kernel import View
 from chalicelib.store.ports import (
     Checkpoints,
     Doorbell,
@@ -12,7 +12,7 @@ from chalicelib.store.ports import (
     Parking,
     StreamEntry,
 )
-from chalicelib.store.slots import SLOT
+from chalicelib.store.slots import slot_of
 
 # Seconds. A doorbell rung by the write itself usually answers within a moment.
 MOMENT = 0.5
@@ -81,11 +81,10 @@ class Freshness:
         return entry.position if entry.next > version else None
 
     def _shows(self, view: View, aggregate_id: str, version: int, position: int | None) -> bool:
-        partitioned = view.order == "partitioned"
-        slot = lane_of(aggregate_id) if partitioned else SLOT
+        slot = slot_of(view, aggregate_id)
         reached = self.checkpoints.read(view.name, [slot])[slot]
         # Read after the checkpoint: what that has passed is in the rows or parked.
-        if partitioned:
+        if view.order == "partitioned":
             for marker in self.parking.find(view.name, [aggregate_id]).values():
                 if position is None or version >= self._first_parked(marker):
                     raise ViewParkedError(view.name, aggregate_id, marker)

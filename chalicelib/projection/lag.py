@@ -27,7 +27,7 @@ def lag(reader: Reader, log: Log, checkpoints: Checkpoints, now: Callable[[], da
         return Lag(0, timedelta())
     for block in log.blocks(min(behind.values()) + 1):
         for position, commit in enumerate(block.commits, block.first_position):
-            slot = slot_of(reader, commit)
+            slot = slot_of(reader, commit.aggregate_id)
             if slot in behind and position > behind[slot]:
                 age = now() - datetime.fromisoformat(commit.at)
                 return Lag(head.next_position - position, age)

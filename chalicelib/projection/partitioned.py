@@ -1,4 +1,7 @@
-"""Partitioned readers, views and policies: lane by lane, in the order of each stream.
+"""Partitioned readers, views and policies: in the order of each stream.
+
+They take commits from records of lanes, and what no record brought from the log; or,
+woken by rings, all of them from the log.
 
 The order of one pass makes it safe. Checkpoints are read, then markers, then the work is
 done: rows are loaded, saved and made visible, or commands sent and their answers recorded.
@@ -11,20 +14,21 @@ from dataclasses import dataclass
 from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
-from chalicelib.kernel import Commit, lane_of
+from chalicelib.kernel import Commit
 from chalicelib.projection.redrive import Redrive
 from chalicelib.projection.runner import Pause, Slice, Work, persistently, slices
 from chalicelib.store.bus import LaneRecord
 from chalicelib.store.ports import Checkpoints, Log, Marker, Parking
+from chalicelib.store.slots import ends_of, slot_of
 
 # Blocks that healing takes from the log before it looks where to go on.
 HEALED_AT_ONCE = 64
 
 
 class Span(NamedTuple):
-    """All commits of a lane that follow its *checkpoint*, up to position *end*."""
+    """All commits of a slot that follow its *checkpoint*, up to position *end*."""
 
-    lane: int
+    slot: int
     checkpoint: int
     end: int
     commits: Sequence[tuple[int, Commit]]
@@ -50,11 +54,11 @@ class PartitionedRunner:
             pass
 
     def catch_up(self, blocks: int) -> bool:
-        """Brings the lanes that are behind forward, by up to *blocks* of the log.
+        """Brings the slots that are behind forward, by up to *blocks* of the log.
 
         Returns whether more remains. Raises `Unavailable`.
         """
-        return self._advance(dict(enumerate(self.log.head().lanes)), blocks)
+        return self._advance(ends_of(self.work, self.log.head()), blocks)
 
     def redrive(self, aggregate_id: str) -> None:
         """Takes a parked stream from the log and unparks it.
@@ -71,22 +75,22 @@ class PartitionedRunner:
         return gaps if self._settle(spans) else None
 
     def _advance(self, targets: Mapping[int, int], blocks: int) -> bool:
-        """One forward pass over the log for all lanes that are before their targets."""
+        """One forward pass over the log for all slots that are before their targets."""
         return persistently(self.pause, self.work.name, lambda: self._take_blocks(targets, blocks))
 
     def _take_blocks(self, targets: Mapping[int, int], blocks: int) -> bool | None:
-        """Whether some lane still is before its target; None if others interfered."""
+        """Whether some slot still is before its target; None if others interfered."""
         behind = self._behind(targets)
         if not behind:
             return False
-        ends = {lane: targets[lane] for lane in behind}
+        ends = {slot: targets[slot] for slot in behind}
         first, last = min(behind.values()) + 1, max(ends.values())
         settled = False
         for slice_ in slices(
             self.log.blocks(first, blocks),
             first,
             last,
-            lambda commit: lane_of(commit.aggregate_id) in ends,
+            lambda commit: slot_of(self.work, commit.aggregate_id) in ends,
             self.work.size,
         ):
             settled = self._take_slice(slice_, ends)
@@ -95,10 +99,10 @@ class PartitionedRunner:
         return bool(self._behind(ends)) if settled else None
 
     def _behind(self, targets: Mapping[int, int]) -> dict[int, int]:
-        """The checkpoints of the lanes that are before their targets."""
+        """The checkpoints of the slots that are before their targets."""
         checkpoints = self.checkpoints.read(self.work.name, targets)
         return {
-            lane: position for lane, position in checkpoints.items() if position < targets[lane]
+            slot: position for slot, position in checkpoints.items() if position < targets[slot]
         }
 
     def _take_slice(self, slice_: Slice, targets: Mapping[int, int]) -> bool:
@@ -106,7 +110,22 @@ class PartitionedRunner:
         behind = self._behind(targets)
         if any(position < slice_.first - 1 for position in behind.values()):
             return False
-        return self._settle(spans_of_slice(slice_, behind, targets))
+        return self._settle(self._spans(slice_, behind, targets))
+
+    def _spans(
+        self, slice_: Slice, behind: Mapping[int, int], targets: Mapping[int, int]
+    ) -> list[Span]:
+        """What *slice_* adds to each slot that is behind, up to its target."""
+        commits: dict[int, list[tuple[int, Commit]]] = {slot: [] for slot in behind}
+        for position, commit in slice_.commits:
+            slot = slot_of(self.work, commit.aggregate_id)
+            if slot in behind and behind[slot] < position <= targets[slot]:
+                commits[slot].append((position, commit))
+        return [
+            Span(slot, checkpoint, min(slice_.last, targets[slot]), commits[slot])
+            for slot, checkpoint in behind.items()
+            if checkpoint < slice_.last
+        ]
 
     def _settle(self, spans: Sequence[Span]) -> bool:
         """Does the work of *spans* or parks it, then moves their checkpoints.
@@ -147,7 +166,7 @@ class PartitionedRunner:
     def _move(self, spans: Sequence[Span]) -> bool:
         name = self.work.name
         moved = [
-            self.checkpoints.move(name, span.lane, span.checkpoint, span.end) for span in spans
+            self.checkpoints.move(name, span.slot, span.checkpoint, span.end) for span in spans
         ]
         return all(moved)
 
@@ -176,19 +195,3 @@ def spans_of_records(
         if lane not in gaps and end > checkpoint:
             spans.append(Span(lane, checkpoint, end, commits))
     return spans, gaps
-
-
-def spans_of_slice(
-    slice_: Slice, behind: Mapping[int, int], targets: Mapping[int, int]
-) -> list[Span]:
-    """What *slice_* adds to each lane that is behind, up to its target."""
-    commits: dict[int, list[tuple[int, Commit]]] = {lane: [] for lane in behind}
-    for position, commit in slice_.commits:
-        lane = lane_of(commit.aggregate_id)
-        if lane in behind and behind[lane] < position <= targets[lane]:
-            commits[lane].append((position, commit))
-    return [
-        Span(lane, checkpoint, min(slice_.last, targets[lane]), commits[lane])
-        for lane, checkpoint in behind.items()
-        if checkpoint < slice_.last
-    ]

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Literal, NamedTuple, Protocol, TypeVar
 
 from chalicelib.kernel import Commit, View
 from chalicelib.projection.fold import Folding, PoisonError, hears
 from chalicelib.projection.rows import RowRejectedError, RowStore, Save
 from chalicelib.store.ports import Block, Unavailable
+from chalicelib.store.slots import Reader
 
 ATTEMPTS = 8
 # About what one batch of rows should cost: a megabyte or two, a second or two.
@@ -74,12 +75,11 @@ class Outcome(NamedTuple):
     rejected: Mapping[str, str]
 
 
-class Work(Protocol):
-    """What a partitioned reader does about commits: rows for a view, commands for a policy."""
+class Work(Reader, Protocol):
+    """What a partitioned reader does about commits: rows for a view, commands for a policy.
 
-    @property
-    def name(self) -> str:
-        """The reader's, under which its checkpoints and markers are kept."""
+    Its name is the reader's, under which its checkpoints and markers are kept.
+    """
 
     @property
     def size(self) -> int | None:
@@ -103,6 +103,10 @@ class Projecting:
     @property
     def name(self) -> str:
         return self.view.name
+
+    @property
+    def fed(self) -> Literal["bus", "log"]:
+        return self.view.fed
 
     def hears(self, aggregate_id: str) -> bool:
         return hears(self.view, aggregate_id)

@@ -205,6 +205,7 @@ def test_a_policy_awaits_exactly_what_the_rules_will_take(moves: list[Command]) 
         "refunding": RecordRefunded(6),
     }
     for stage, policy in POLICIES.items():
+        assert policy.awaits is not None
         awaited = policy.awaits(state, requested)
         assert awaited == (state.stage == stage)
         if awaited:

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from chalicelib.projection.rows import RowStore
 
 
+FINGERPRINTS = dict.fromkeys(AGGREGATES, "fold-1")
+
+
 class Silent:
     """A doorbell that nobody hears."""
 
@@ -65,9 +68,8 @@ class Bank(Gateway):
                 clock=self.clock,
                 new_id=self.new_id,
                 events=events,
-                handler=CommandHandler(
-                    events, dict.fromkeys(AGGREGATES, "fold-1"), self.clock, still
-                ),
+                handler=CommandHandler(events, FINGERPRINTS, self.clock, still),
+                fingerprints=FINGERPRINTS,
                 log=self.log,
                 checkpoints=self.checkpoints,
                 parking=self.parking,

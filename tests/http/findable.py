@@ -1,7 +1,8 @@
 """Rows in memory that can be found, by the part of the Query DSL that http/ speaks."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
+from operator import ge, le, lt
 from typing import Any
 
 from chalicelib.kernel import Row
@@ -51,12 +52,8 @@ def fits(row: Row, condition: Mapping[str, Any]) -> bool:
             return all(row[name] == value for name, value in term.items())
         case {"bool": {"should": conditions}}:
             return any(fits(row, one) for one in conditions)
-        case {"range": {"valueDate": bounds}}:
-            return within(row["valueDate"], bounds)
-        case {"range": {"deadline": {"lt": moment}}}:
-            return row["deadline"] is not None and bool(row["deadline"] < moment)
-        case {"range": {"amount": bounds}}:
-            return within(row["amount"], bounds)
+        case {"range": ranges}:
+            return all(within(row[name], bounds) for name, bounds in ranges.items())
         case {"multi_match": {"query": words, "fields": names, "operator": "and"}}:
             text = " ".join(row[name] or "" for name in names).lower().replace("-", " ")
             return all(word in text.split() for word in words.lower().split())
@@ -64,5 +61,9 @@ def fits(row: Row, condition: Mapping[str, Any]) -> bool:
             raise AssertionError(other)
 
 
+SIDES: Mapping[str, Callable[[Any, Any], bool]] = {"gte": ge, "lte": le, "lt": lt}
+
+
 def within(value: Any, bounds: Mapping[str, Any]) -> bool:
-    return all(value >= b if side == "gte" else value <= b for side, b in bounds.items())
+    """As in OpenSearch, what a document does not have is within no bounds."""
+    return value is not None and all(SIDES[side](value, bound) for side, bound in bounds.items())

@@ -169,6 +169,14 @@ def clients(world: World) -> list[Client]:
     ]
 
 
+def hurried(world: World) -> list[Client]:
+    """Three clients that ask for transfers and think better of them, one upon the other."""
+    return [
+        Client(world, list("abcd"), 12, 0.0, (0.0, 0.1, 0.5), transfers=0.7, moods=0.5)
+        for _ in range(3)
+    ]
+
+
 def any_order(random: Random) -> Order:
     """A transfer among the shared accounts; now and then one that cannot be."""
     source, target = random.sample("abcde", 2)

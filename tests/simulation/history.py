@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from random import Random
 
-from tests.simulation.clients import Call, clients
+from tests.simulation.clients import Call, clients, hurried
 from tests.simulation.laws import violations
 from tests.simulation.money import money_is_wrong
 from tests.simulation.scheduler import CALM, DAY, MINUTE, Chances, Scheduler
@@ -74,7 +74,7 @@ def live(world: World) -> list[Call]:
         policy, stream = random.choice(POLICIES).name, f"main/transfer-t{random.randint(1, 5)}"
         world.poisoned.add((policy, stream, random.randint(1, 3)))
     world.bus_is_down_until = random.choice([0.0, 0.0, 0.0, 10.0, DAY])
-    crowd = clients(world)
+    crowd = hurried(world) if world.parts.hurries else clients(world)
     for client in crowd:
         scheduler.spawn("client", client.run, mortal=False)
     for _ in range(random.randint(0, 3)):

@@ -14,6 +14,7 @@ from chalicelib.projection.replay import compare, replay
 from chalicelib.projection.rows import RowStore, StoredRow
 from chalicelib.store.blocks import hash_of
 from chalicelib.store.ports import Checkpoints, EventStore, Log, Parking, StreamEntry, Unavailable
+from chalicelib.store.slots import ends_of
 from tests.simulation.clients import Call
 from tests.simulation.world import VIEWS
 
@@ -125,8 +126,7 @@ def something_is_missing(world: Site, commits: Sequence[Commit]) -> Iterator[str
         yield "a stream has a hole"
     head = world.log.head()
     for view in VIEWS:
-        ordered = view.order == "ordered"
-        ends = {0: head.next_position - 1} if ordered else dict(enumerate(head.lanes))
+        ends = ends_of(view, head)
         done = world.checkpoints.read(view.name, list(ends))
         if any(done[slot] < end for slot, end in ends.items()):
             yield f"I8: {view.name} has not come to the end"

@@ -8,9 +8,10 @@ from typing import Any
 from chalicelib.contexts.account.domain import Credited, Debited, StatementClosed, account
 from chalicelib.contexts.registry import AGGREGATES
 from chalicelib.contexts.transfer.domain import Completed, Order, Requested, Transfer, transfer
-from chalicelib.kernel import LANES, AggregateId, Commit, Email
+from chalicelib.kernel import AggregateId, Commit, Email
 from chalicelib.projection.fold import category_of
 from chalicelib.store.ports import EffectPlace
+from chalicelib.store.slots import ends_of
 from tests.simulation.world import POLICIES, VIEWS, World
 
 ENDED = ("completed", "refused", "cancelled", "expired")
@@ -150,10 +151,10 @@ def address_of(event: Any) -> str | None:
 
 def policies_are_behind(world: World) -> Iterator[str]:
     """Every policy has come to the end."""
-    ends = world.log.head().lanes
     for policy in POLICIES:
-        done = world.checkpoints.read(policy.name, range(LANES))
-        if any(done[lane] < end for lane, end in enumerate(ends)):
+        ends = ends_of(policy, world.log.head())
+        done = world.checkpoints.read(policy.name, list(ends))
+        if any(done[slot] < end for slot, end in ends.items()):
             yield f"I8: {policy.name} has not come to the end"
 
 

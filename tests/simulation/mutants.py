@@ -39,12 +39,14 @@ Moves = Mapping[str, tuple[StreamEntry, StreamEntry]]
 @dataclass(frozen=True)
 class Mutant:
     """What is replaced, in the world's parts or by names in modules, and which law must
-    show it, by the beginning of its words.
+    show it, by the beginning of its words. *first* is the seed to look from: one that has
+    shown it.
     """
 
     breaks: str
     parts: Parts = field(default_factory=Parts)
     names: tuple[tuple[Any, str, Any], ...] = ()
+    first: int = 1
 
     @contextmanager
     def planted(self) -> Iterator[Parts]:
@@ -273,7 +275,7 @@ MUTANTS = {
         "I7", Parts(rows=RowsSavedOverLowerOnes, partitioned=RunnerThatReadsRowsFirst)
     ),
     "markers read before the checkpoint": Mutant(
-        "I7", Parts(partitioned=RunnerThatReadsMarkersFirst)
+        "I7", Parts(partitioned=RunnerThatReadsMarkersFirst), first=36
     ),
     "a checkpoint without its condition": Mutant(
         "I7: the checkpoint", Parts(checkpoints=CheckpointsWithoutCondition)
@@ -282,16 +284,18 @@ MUTANTS = {
         "I7", Parts(partitioned=RunnerThatMovesFirst)
     ),
     "a parked stream that goes on": Mutant("I7", Parts(parking=ParkingThatHoldsNobody)),
-    "redrive without the marker's condition": Mutant("I7", Parts(parking=ParkingWithoutCondition)),
+    "redrive without the marker's condition": Mutant(
+        "I7", Parts(parking=ParkingWithoutCondition), first=146
+    ),
     "no command id": Mutant("transfer ", names=((Cause, "command_id", any_command_id),)),
     "a command taken though its process has moved": Mutant(
-        "transfer ", Parts(acting=ActingOnAnyState)
+        "transfer ", Parts(acting=ActingOnAnyState, hurries=True)
     ),
     "a refusal recorded though what refused has moved": Mutant(
-        "transfer ", Parts(acting=RefusingOnAnyState)
+        "transfer ", Parts(acting=RefusingOnAnyState, hurries=True)
     ),
     "a step that is awaited no more passed without a look at its target": Mutant(
-        "transfer ", names=((CommandHandler, "taken", lambda *_: None),)
+        "transfer ", Parts(hurries=True), ((CommandHandler, "taken", lambda *_: None),)
     ),
     "a checkpoint moved before a policy acts": Mutant(
         "transfer ", Parts(policy=RunnerThatMovesFirst)

@@ -1,0 +1,1 @@
+"""The general ledger: a chart and its years, journals that take the entries, the close."""
