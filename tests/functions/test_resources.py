@@ -123,7 +123,9 @@ def test_only_a_view_that_the_bus_feeds_reads_the_bus(view: str) -> None:
 
 def test_a_function_writes_its_own_tables_alone() -> None:
     truth = {"log", "streams", "checkpoints"}
-    documents = {name: {name} for name, view in VIEWS.items() if view.store == "documents"}
+    documents = {
+        name: {name.replace("_", "-")} for name, view in VIEWS.items() if view.store == "documents"
+    }
     progress = {"checkpoints", "parked"}
     assert {function: written(function) for function in FUNCTIONS} == {
         "api_handler": {"events"},
