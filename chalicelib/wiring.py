@@ -91,8 +91,8 @@ class Settings:
         return self._variables.get("LEFTFOLD_ARCHIVE") or self.named("archive")
 
     def named(self, resource: str) -> str:
-        """The name of a table, stream or function of this deployment."""
-        return f"{self.stack}-{resource}"
+        """The name of a table, index, stream or function of this deployment."""
+        return f"{self.stack}-{resource.replace('_', '-')}"
 
     def _get(self, name: str) -> str:
         try:

@@ -14,6 +14,7 @@ from typing import Any, get_args, get_type_hints
 from chalice.utils import to_cfn_resource_name
 
 from chalicelib.kernel import Email, Policy, View
+from chalicelib.wiring import Settings
 from tools.bootstrap import ROOT
 
 Json = dict[str, Any]
@@ -43,8 +44,12 @@ BUS = (
     "kinesis:ListShards",
     "kinesis:SubscribeToShard",
 )
-# Commands: loads, appends, and records that hold only while another stream stands still.
-COMMAND = ("dynamodb:ConditionCheckItem", "dynamodb:PutItem", "dynamodb:Query")
+# Commands: loads and appends.
+COMMAND = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query")
+# Writes that hold only while another commit stands, or is not there.
+ANSWER = (*COMMAND, "dynamodb:ConditionCheckItem")
+# What the stack's name is in a template.
+NAMED = Settings({"LEFTFOLD_STACK": "${AWS::StackName}"}).named
 
 
 class ResourcesError(Exception):
@@ -53,15 +58,16 @@ class ResourcesError(Exception):
 
 @dataclass(frozen=True)
 class Function:
-    """One Lambda function: its full name after the stack's, what it is told and may do.
+    """One Lambda function: what it is told and may do.
 
-    *source* is what Chalice calls the kind of its event source ("Dynamodb" or "Kinesis"), and
-    what Chalice cannot say of it. *chalice* are further settings in .chalice/config.json.
+    *called* is its name in the stack, where that is another. *source* is what Chalice calls
+    the kind of its event source ("Dynamodb" or "Kinesis"), and what Chalice cannot say of
+    it. *chalice* are further settings in .chalice/config.json.
     """
 
     name: str
-    called: str
     statements: tuple[Json, ...]
+    called: str = ""
     search: bool = False
     variables: Mapping[str, Any] | None = None
     rung: bool = False
@@ -73,8 +79,12 @@ class Function:
         return "APIHandler" if self.name == "api_handler" else to_cfn_resource_name(self.name)
 
     @property
+    def full_name(self) -> str:
+        return NAMED(self.called or self.name)
+
+    @property
     def policy_file(self) -> str:
-        return f"policy-{self.called.replace('_', '-')}.json"
+        return f"policy-{(self.called or self.name).replace('_', '-')}.json"
 
 
 # --- permissions
@@ -93,7 +103,7 @@ def arn(service: str, rest: str) -> Json:
 
 def table(name: str) -> Json:
     """The ARN of one of the stack's tables."""
-    return arn("dynamodb", "table/${AWS::StackName}-" + name)
+    return arn("dynamodb", f"table/{NAMED(name)}")
 
 
 def tables(actions: Iterable[str], *names: str) -> Json:
@@ -105,9 +115,14 @@ LOGGING = allow(
     ("logs:CreateLogStream", "logs:PutLogEvents"),
     arn("logs", "log-group:/aws/lambda/${AWS::StackName}-*"),
 )
-RINGING = allow(("lambda:InvokeFunction",), arn("lambda", "function:${AWS::StackName}-*"))
-READING_LOG = tables(READ, "log", "streams")
 KEEPING_PLACE = tables(WRITE, "checkpoints", "parked")
+
+
+def ringing(*names: str) -> Json:
+    """To wake the functions *names*."""
+    return allow(
+        ("lambda:InvokeFunction",), *(arn("lambda", f"function:{NAMED(name)}") for name in names)
+    )
 
 
 def told_of(name: str) -> Json:
@@ -117,7 +132,7 @@ def told_of(name: str) -> Json:
 
 def bus(actions: Iterable[str]) -> Json:
     """To do *actions* with the bus."""
-    return allow(actions, arn("kinesis", "stream/${AWS::StackName}-bus"))
+    return allow(actions, arn("kinesis", f"stream/{NAMED('bus')}"))
 
 
 def search(*methods: str) -> Json:
@@ -131,10 +146,12 @@ def objects(*actions: str) -> Json:
     return allow(actions, {"Fn::Sub": "${ArchiveBucket.Arn}/*"})
 
 
+# Whoever reads events or the log finds in the archive what is no longer in the tables.
+READING_ARCHIVE = objects("s3:GetObject")
+READING_LOG = (tables(READ, "log", "streams"), READING_ARCHIVE)
+
+
 # --- functions
-
-
-ARCHIVE = {"LEFTFOLD_ARCHIVE": {"Ref": "ArchiveBucket"}}
 
 
 def stream_of(table_id: str) -> tuple[str, Json]:
@@ -147,60 +164,53 @@ RELAYING = (
     tables(("dynamodb:Query", "dynamodb:Scan"), "events", "parked"),
     tables((*READ, "dynamodb:PutItem", "dynamodb:UpdateItem"), "log", "streams", "checkpoints"),
     bus(["kinesis:PutRecords"]),
-    RINGING,
+    READING_ARCHIVE,
 )
 
 
-def other_functions(views: Iterable[View]) -> dict[str, Function]:
+def other_functions(
+    views: Mapping[str, View], policies: Mapping[str, Policy]
+) -> dict[str, Function]:
     """The functions that are neither views nor policies; the app need not have them all."""
-    documents = [view.name for view in views if view.store == "documents"]
+    documents = [name for name, view in views.items() if view.store == "documents"]
+    followers = [*(name for name, view in views.items() if view.fed == "log"), *policies]
     found = (
         Function(
             "api_handler",
-            "api",
             (
-                tables(("dynamodb:PutItem", "dynamodb:Query"), "events"),
+                tables(COMMAND, "events"),
                 tables(
                     (*READ, "dynamodb:Scan"),
                     *("streams", "checkpoints", "parked", *documents, "log"),
                 ),
                 search("Get", "Post"),
-                objects("s3:GetObject"),
-                RINGING,
+                READING_ARCHIVE,
+                ringing("relay", *views, *policies),
             ),
+            called="api",
             search=True,
-            variables=ARCHIVE,
             chalice={"lambda_timeout": 29},
         ),
         Function(
-            "relay",
             "relay",
             (told_of("events"), *RELAYING),
             rung=True,
             source=stream_of("EventsTable"),
         ),
-        Function("sweeper", "sweeper", RELAYING),
-        Function("purge", "purge", (search("Post"),), search=True),
-        Function(
-            "log_grew",
-            "log-grew",
-            (told_of("log"), RINGING),
-            source=stream_of("LogTable"),
-        ),
+        Function("sweeper", (*RELAYING, ringing(*views, *policies))),
+        Function("purge", (search("Post"),), search=True),
+        Function("log_grew", (told_of("log"), ringing(*followers)), source=stream_of("LogTable")),
         Function(
             "deadlines",
-            "deadlines",
-            (tables(COMMAND, "events"), search("Get", "Post")),
+            (tables(COMMAND, "events"), READING_ARCHIVE, search("Get", "Post")),
             search=True,
         ),
         Function(
             "archive",
-            "archive",
             (
                 tables(
                     (
-                        "dynamodb:Query",
-                        "dynamodb:PutItem",
+                        *ANSWER,
                         "dynamodb:UpdateItem",
                         "dynamodb:DeleteItem",
                         "dynamodb:BatchWriteItem",
@@ -230,8 +240,8 @@ def other_functions(views: Iterable[View]) -> dict[str, Function]:
                 objects("s3:GetObject", "s3:PutObject"),
                 allow(("s3:ListBucket",), {"Fn::GetAtt": ["ArchiveBucket", "Arn"]}),
             ),
-            variables=ARCHIVE,
-            chalice={"lambda_timeout": 300},
+            # As long as Lambda lets a function run: it does what it can, and the rest tomorrow.
+            chalice={"lambda_timeout": 900},
         ),
     )
     return {function.name: function for function in found}
@@ -243,10 +253,9 @@ def view_function(view: View) -> Function:
     searches = view.store == "search"
     return Function(
         view.name,
-        view.name,
         (
             *([bus(BUS), allow(("kinesis:ListStreams",), "*")] if from_bus else []),
-            READING_LOG,
+            *READING_LOG,
             KEEPING_PLACE,
             search("Get", "Head", "Post", "Put") if searches else tables(WRITE, view.name),
         ),
@@ -263,10 +272,9 @@ def policy_function(policy: Policy) -> Function:
     sender = {"StringEquals": {"ses:FromAddress": {"Ref": "MailFrom"}}}
     return Function(
         policy.name,
-        policy.name,
         (
-            tables(COMMAND, "events"),
-            READING_LOG,
+            tables(ANSWER, "events"),
+            *READING_LOG,
             KEEPING_PLACE,
             *(
                 [
@@ -292,7 +300,7 @@ def functions(
 ) -> list[Function]:
     """What the app's functions *names* are. Raises ResourcesError."""
     known = {
-        **other_functions(views.values()),
+        **other_functions(views, policies),
         **{name: view_function(view) for name, view in views.items()},
         **{name: policy_function(policy) for name, policy in policies.items()},
     }
@@ -316,13 +324,15 @@ def functions(
 
 def function_resources(function: Function) -> Json:
     """What Chalice does not say of a function, and its log group."""
-    variables: Json = {"LEFTFOLD_STACK": {"Ref": "AWS::StackName"}}
+    variables: Json = {
+        "LEFTFOLD_STACK": {"Ref": "AWS::StackName"},
+        "LEFTFOLD_ARCHIVE": {"Ref": "ArchiveBucket"},
+    }
     if function.search:
         variables["LEFTFOLD_SEARCH_ENDPOINT"] = {"Fn::GetAtt": ["Search", "DomainEndpoint"]}
         variables["LEFTFOLD_SEARCH_SCHEME"] = {"Ref": "SearchScheme"}
     variables |= function.variables or {}
-    named = "${AWS::StackName}-" + function.called
-    properties: Json = {"FunctionName": {"Fn::Sub": named}}
+    properties: Json = {"FunctionName": {"Fn::Sub": function.full_name}}
     if function.rung:
         properties["EventInvokeConfig"] = RUNG
     properties["Environment"] = {"Variables": variables}
@@ -335,7 +345,7 @@ def function_resources(function: Function) -> Json:
         f"{function.logical_id}Log": {
             "Type": "AWS::Logs::LogGroup",
             "Properties": {
-                "LogGroupName": {"Fn::Sub": f"/aws/lambda/{named}"},
+                "LogGroupName": {"Fn::Sub": f"/aws/lambda/{function.full_name}"},
                 "RetentionInDays": KEEP_LOGS_DAYS,
             },
         },
@@ -415,7 +425,7 @@ def documents_table(view: View) -> Json:
     return {
         "Type": "AWS::DynamoDB::Table",
         "Properties": {
-            "TableName": {"Fn::Sub": "${AWS::StackName}-" + view.name},
+            "TableName": {"Fn::Sub": NAMED(view.name)},
             "BillingMode": "PAY_PER_REQUEST",
             "AttributeDefinitions": [{"AttributeName": "key", "AttributeType": "S"}],
             "KeySchema": [{"AttributeName": "key", "KeyType": "HASH"}],

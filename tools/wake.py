@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from chalicelib.contexts.registry import VIEWS
+from chalicelib.contexts.registry import POLICIES, VIEWS
+from chalicelib.wiring import Settings
 from tools.api import Api
 from tools.cloud import Cloud, DeployError, explained
 from tools.deploy import Deployed
@@ -17,13 +18,14 @@ NOTHING_NEW = b'{"Records": []}'
 
 
 def wake(deployed: Deployed, cloud: Cloud, report: Progress) -> None:
-    """Invokes the relay and every view, and the API as often at once as an import will.
+    """Invokes the relay, every view and policy, and the API as often at once as an import will.
 
     Raises DeployError if one of them fails.
     """
     report("deploy: waking the functions")
     functions = cloud.client("lambda")
-    names = [f"{deployed.stack}-{name}" for name in ("relay", *VIEWS)]
+    named = Settings({"LEFTFOLD_STACK": deployed.stack}).named
+    names = [named(name) for name in ("relay", *VIEWS, *POLICIES)]
 
     def invoke(name: str) -> tuple[str, Any]:
         return name, functions.invoke(FunctionName=name, Payload=NOTHING_NEW)

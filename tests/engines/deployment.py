@@ -88,6 +88,7 @@ class Deployment:
 
     def __init__(self, url: str, seed: int, rate: float) -> None:
         self.stack = create_tables(dynamodb_client(url))
+        self.settings = Settings({"LEFTFOLD_STACK": self.stack})
         self.faults = {role: Faults(seed * 10 + n, rate) for n, role in enumerate(ROLES)}
         self.poisoned: set[tuple[str, str, int]] = set()
         self.saved: dict[str, Saved] = {name: {} for name in VIEWS}
@@ -106,7 +107,7 @@ class Deployment:
         """The services of one function of this *role*; without one, they meet no faults."""
         client = next(self._clients[role]) if role else self._calm
         return Services(
-            Settings({"LEFTFOLD_STACK": self.stack}),
+            self.settings,
             **{
                 "dynamodb": client,
                 "views": self._views,
@@ -144,7 +145,7 @@ class Deployment:
     def _rows(self, client: "DynamoDBClient", view: str) -> RowStore:
         if view in self._memory:
             return self._memory[view]
-        rows = DynamoRows(client, f"{self.stack}-{view}", WallClock())
+        rows = DynamoRows(client, self.settings.named(view), WallClock())
         return NotedRows(rows, self.saved[view])
 
     def _failing(self, view: View) -> View:

@@ -13,6 +13,7 @@ from chalice.utils import to_cfn_resource_name
 from chalicelib.contexts.account.views import balances, bookings, totals
 from chalicelib.contexts.registry import POLICIES, VIEWS
 from chalicelib.kernel import Email, Policy, Recorded, View
+from chalicelib.wiring import Settings
 from tools.bootstrap import ROOT
 from tools.resources import (
     ResourcesError,
@@ -69,6 +70,14 @@ def test_a_ring_is_not_repeated_and_not_kept_long(function: str) -> None:
     }
 
 
+@pytest.mark.parametrize("name", ["relay", *VIEWS, *POLICIES])
+def test_a_function_has_the_name_that_the_doorbell_rings(name: str) -> None:
+    called = RESOURCES[to_cfn_resource_name(name)]["Properties"]["FunctionName"]
+    rung = Settings({"LEFTFOLD_STACK": "leftfold"}).named(name)
+    assert called["Fn::Sub"].replace("${AWS::StackName}", "leftfold") == rung
+    assert "_" not in rung
+
+
 @pytest.mark.parametrize("reader", [*VIEWS, *POLICIES])
 def test_who_stays_behind_for_five_minutes_is_told(reader: str) -> None:
     alarm = alarms("OldestWaits")[reader]
@@ -114,7 +123,9 @@ def test_only_a_view_that_the_bus_feeds_reads_the_bus(view: str) -> None:
 
 def test_a_function_writes_its_own_tables_alone() -> None:
     truth = {"log", "streams", "checkpoints"}
-    documents = {name: {name} for name, view in VIEWS.items() if view.store == "documents"}
+    documents = {
+        name: {name.replace("_", "-")} for name, view in VIEWS.items() if view.store == "documents"
+    }
     progress = {"checkpoints", "parked"}
     assert {function: written(function) for function in FUNCTIONS} == {
         "api_handler": {"events"},
@@ -171,7 +182,48 @@ def test_a_function_may_do_what_it_does_and_no_more() -> None:
     assert "dynamodb:DescribeTable" not in actions("api_handler")
     assert {a for a in actions("purge") if not a.startswith("logs:")} == {"es:ESHttpPost"}
     variables = RESOURCES["Sweeper"]["Properties"]["Environment"]["Variables"]
-    assert list(variables) == ["LEFTFOLD_STACK"]
+    assert list(variables) == ["LEFTFOLD_STACK", "LEFTFOLD_ARCHIVE"]
+
+
+def test_who_reads_events_or_the_log_reads_the_archive_and_nobody_writes_it() -> None:
+    reading = {function for function in FUNCTIONS if reads(function) & {"events", "log"}}
+    assert reading == set(FUNCTIONS) - {"purge", "log_grew"}
+    assert {f for f in FUNCTIONS if "s3:GetObject" in actions(f)} == reading
+    assert not any("s3:PutObject" in actions(function) for function in FUNCTIONS)
+
+
+def reads(function: str) -> set[str]:
+    """The tables that a function may read."""
+    return {
+        resource["Fn::Sub"].rpartition("${AWS::StackName}-")[2]
+        for allowed, resources in statements(function)
+        if allowed & {"dynamodb:Query", "dynamodb:Scan"}
+        for resource in resources
+    }
+
+
+@pytest.mark.parametrize(
+    ("function", "rung"),
+    [
+        ("api_handler", ["relay", *VIEWS, *POLICIES]),
+        ("sweeper", [*VIEWS, *POLICIES]),
+        ("log_grew", [*(name for name, view in VIEWS.items() if view.fed == "log"), *POLICIES]),
+        ("relay", []),
+    ],
+)
+def test_a_function_rings_whom_it_has_work_for_and_nobody_else(
+    function: str, rung: list[str]
+) -> None:
+    called = [
+        resource["Fn::Sub"].rpartition(":function:")[2]
+        for allowed, resources in statements(function)
+        if "lambda:InvokeFunction" in allowed
+        for resource in resources
+    ]
+    assert called == [
+        RESOURCES[to_cfn_resource_name(name)]["Properties"]["FunctionName"]["Fn::Sub"]
+        for name in rung
+    ]
 
 
 # --- what is kept
@@ -219,7 +271,7 @@ def test_a_search_view_that_follows_the_log_has_no_source_and_no_table() -> None
     files = made({"by_day": VIEW}, {})
     resources = files["resources.json"]["Resources"]
     properties = resources["ByDay"]["Properties"]
-    assert properties["FunctionName"] == {"Fn::Sub": "${AWS::StackName}-by_day"}
+    assert properties["FunctionName"] == {"Fn::Sub": "${AWS::StackName}-by-day"}
     assert "Events" not in properties
     assert {"ByDayLog", "ByDayLagAlarm", "ByDayParkedAlarm"} <= set(resources)
     assert "ByDayTable" not in resources
@@ -235,7 +287,7 @@ def test_a_view_on_the_bus_has_its_source_and_its_table() -> None:
         "ByOwnerKinesisEventSource": {"Properties": {"Stream": {"Fn::Sub": "${BusStream.Arn}"}}}
     }
     table = resources["ByOwnerTable"]["Properties"]
-    assert table["TableName"] == {"Fn::Sub": "${AWS::StackName}-by_owner"}
+    assert table["TableName"] == {"Fn::Sub": "${AWS::StackName}-by-owner"}
 
 
 def test_an_ordered_view_parks_nothing_but_stops() -> None:
@@ -261,8 +313,16 @@ def test_the_archiver_may_empty_the_tables_into_the_bucket() -> None:
     files = made({}, {}, "archive")
     text = json.dumps(files["policy-archive.json"])
     assert all(f"s3:{call}" in text for call in ("GetObject", "PutObject", "ListBucket"))
-    resources = files["resources.json"]["Resources"]
-    variables = resources["Archive"]["Properties"]["Environment"]["Variables"]
+    assert all(f"dynamodb:{call}Item" in text for call in ("ConditionCheck", "Delete", "Put"))
+    stages = files["config.json"]["stages"]
+    assert stages["dev"]["lambda_functions"]["archive"]["lambda_timeout"] == 900
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_every_function_is_told_of_its_stack_and_its_archive(function: str) -> None:
+    logical_id = "APIHandler" if function == "api_handler" else to_cfn_resource_name(function)
+    variables = RESOURCES[logical_id]["Properties"]["Environment"]["Variables"]
+    assert variables["LEFTFOLD_STACK"] == {"Ref": "AWS::StackName"}
     assert variables["LEFTFOLD_ARCHIVE"] == {"Ref": "ArchiveBucket"}
 
 
