@@ -462,6 +462,14 @@ def test_an_account_sheet_runs_from_the_opening_balance(searched: Books) -> None
     assert [line["balance"]["amount"] for line in later["items"]] == ["0.125", "54.00"]
 
 
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
+def test_no_day_is_too_early_or_too_late_to_ask_for(two_years: Books, day: str) -> None:
+    assert sheet(two_years, f"from={day}&to={day}")["total"] == 0
+    late = day > "2021"
+    assert (balances(two_years, day) != {}) == late
+    assert (two_years.get(f"/ledgers/a/balance-sheet?asOf={day}").json["assets"] != []) == late
+
+
 def test_an_account_sheets_pages_go_on_with_the_balance(searched: Books) -> None:
     query = "from=2021-01-01&to=2021-12-31"
     whole = sheet(searched, query)["items"]
