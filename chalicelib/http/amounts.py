@@ -12,7 +12,7 @@ from chalicelib.http.fields import Fullmatch, Strict
 MOST_DIGITS = 8
 
 DECIMAL = Fullmatch(
-    rf"^-?[0-9]{{1,24}}(\.[0-9]{{1,{MOST_DIGITS}}})?$",
+    rf"^-?[0-9]{{1,18}}(\.[0-9]{{1,{MOST_DIGITS}}})?$",
     reason='must be a plain decimal like "700.00"',
 )
 COMMODITY = Fullmatch(

@@ -242,9 +242,7 @@ def account_sheet(call: Call) -> Answer:
     if account not in state.accounts:
         detail = "is not in the chart of accounts"
         raise Problem("invalid-query", errors=[{"parameter": "account", "detail": detail}])
-    before = (date.fromisoformat(query["from_"]) - timedelta(days=1)).isoformat()
-    year = int(query["from_"][:4])
-    opening = moved_until(call, state, year, before).balances.get(account, {})
+    opening = balances_before(call, state, query["from_"]).get(account, {})
     filters = [
         {"term": {"ledgerId": call.key}},
         {"term": {"account": account}},
@@ -312,11 +310,22 @@ def day_asked(call: Call) -> str:
     return asked
 
 
+def balances_before(call: Call, state: Ledger, day: str) -> Balances:
+    """The balances with which a day begins; on the first of a year, its opening ones."""
+    year = int(day[:4])
+    if year < state.first_year:
+        return {}
+    before = date.fromisoformat(day) - timedelta(days=1)
+    return moved_until(call, state, year, before.isoformat()).balances
+
+
 def moved_until(call: Call, state: Ledger, year: int, last: str) -> Moved:
     """From the newest opening balances that *year* can begin with, through the day *last*.
 
-    A year that is not closed has none after it: then the year before it counts, too.
+    A year that is not closed has none after it: then the year before it counts, too. No
+    entry is of a day after the last open year.
     """
+    last = min(last, f"{state.open_years[-1]:04}-12-31")
     stream, newest = call_stream(call), min(year, state.open_years[-1])
     years = range(newest, max(state.first_year, newest - MOST_OPEN_YEARS - 1), -1)
     openings = {began: opening_key(stream, began) for began in years}

@@ -1,12 +1,24 @@
 """Ledgers over HTTP: from the chart to the balance sheet."""
 
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from chalicelib.contexts.ledger.domain import (
+    LARGEST_CHART,
+    CloseYear,
+    ExtendChart,
+    Ledger,
+    LedgerAccount,
+    OpenLedger,
+    OpenYear,
+    decide,
+)
 from chalicelib.contexts.registry import VIEWS
 from chalicelib.http.api import ROUTES
+from chalicelib.kernel import Refused
 from chalicelib.projection.search import SearchRows, connect
 from tests.http.conftest import still
 from tests.http.gateway import Answer
@@ -450,6 +462,14 @@ def test_an_account_sheet_runs_from_the_opening_balance(searched: Books) -> None
     assert [line["balance"]["amount"] for line in later["items"]] == ["0.125", "54.00"]
 
 
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
+def test_no_day_is_too_early_or_too_late_to_ask_for(two_years: Books, day: str) -> None:
+    assert sheet(two_years, f"from={day}&to={day}")["total"] == 0
+    late = day > "2021"
+    assert (balances(two_years, day) != {}) == late
+    assert (two_years.get(f"/ledgers/a/balance-sheet?asOf={day}").json["assets"] != []) == late
+
+
 def test_an_account_sheets_pages_go_on_with_the_balance(searched: Books) -> None:
     query = "from=2021-01-01&to=2021-12-31"
     whole = sheet(searched, query)["items"]
@@ -507,3 +527,38 @@ def test_every_route_of_a_ledger_names_it() -> None:
     of_ledgers = [route for route in ROUTES if route.path.startswith("/ledgers/")]
     assert len(of_ledgers) == 11
     assert all("ledger-missing" in route.problems for route in of_ledgers)
+
+
+LEDGER = Ledger("open", "Ada", 2020, "R", 1, {"A": LedgerAccount("A", "asset", ("USD",))})
+LEDGERS = [
+    Ledger(),
+    replace(LEDGER, open_years=(2021,)),
+    replace(LEDGER, open_years=(2021, 2022)),
+    replace(LEDGER, open_years=(2021, 2022), closing=True),
+]
+COMMANDS: list[tuple[str, Any]] = [
+    ("", OpenLedger("Ada", 2020, "R")),
+    ("/{id}/accounts", ExtendChart((LedgerAccount("A", "income", ("USD",)),))),
+    ("/{id}/accounts", ExtendChart((LedgerAccount("A", "asset", ("ABC",)),))),
+    ("/{id}/accounts", ExtendChart((), {"USD": 3})),
+    ("/{id}/accounts", ExtendChart((LedgerAccount("B" * LARGEST_CHART, "asset", ()),))),
+    *(("/{id}/years", OpenYear(year)) for year in range(2019, 2025)),
+    *(("/{id}/years/{year}/close", CloseYear(year)) for year in range(2019, 2025)),
+]
+
+
+@pytest.mark.parametrize(("path", "command"), COMMANDS)
+@pytest.mark.parametrize("state", LEDGERS)
+def test_every_refusal_of_the_rules_is_described_for_its_route(
+    path: str, command: Any, state: Ledger
+) -> None:
+    (route,) = (r for r in ROUTES if (r.method, r.path) == ("POST", f"/ledgers{path}"))
+    assert refusal_of(command, state) in {None, *route.problems}
+
+
+def refusal_of(command: Any, state: Ledger) -> str | None:
+    try:
+        decide(command, state)
+    except Refused as refusal:
+        return refusal.code
+    return None
