@@ -21,6 +21,8 @@ STACK = "leftfold-dev"
 STAGE = "dev"
 BANK_FILE = ROOT / "examples" / "bank-transactions.csv.gz"
 CURRENCY = "CZK"
+# MiniStack keeps what it is given to send.
+SENDER = "bank@leftfold.example"
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ def local(
             searching = threads.submit(search.start)
             made = package(STAGE, report)
             searching.result()
-        cloud = Cloud(services.url)
+        cloud = Cloud(services.url, mail_from=SENDER)
+        cloud.client("ses").verify_email_identity(EmailAddress=SENDER)
         deployed = deploy(made, stack, cloud, report)
         wake(deployed, cloud, report)
         yield Local(deployed, cloud, (search, services))

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from tests.journey.transfers import Plan, Report, move_money
+from tests.journey.transfers import Plan, Report, inbox, move_money, replay_all
 from tools.__main__ import leftfold
 from tools.api import Api
 from tools.run import local
@@ -36,8 +36,10 @@ def main(*, transfers: int, accounts: int, kill_every: float, seed: int) -> None
                 plan,
                 redrive,
                 running.functions_of,
+                lambda: inbox(str(running.cloud.endpoint_url)),
                 lambda ended: bar.update(task, completed=ended),
             )
+        replay_all(report, STACK, running)
     console.print(table_of(plan, report))
     for law in report.broken[:20]:
         console.print(law, markup=False)
@@ -60,6 +62,9 @@ def table_of(plan: Plan, report: Report) -> Table:
         "transfers/s": round(report.per_second, 2),
         "request to completion, p50 s": round(measured.p50, 2) if measured else "—",
         "request to completion, p99 s": round(measured.p99, 2) if measured else "—",
+        "told by e-mail": len(report.mails),
+        "told twice": sum(count > 1 for count in report.mails.values()),
+        **{f"replays: {what}": told for what, told in report.replayed.items()},
         "broken laws": len(report.broken),
     }
     for name, number in figures.items():

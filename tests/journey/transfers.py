@@ -14,10 +14,18 @@ from random import Random
 from threading import Event, Thread
 from typing import Any
 
+import httpx
+from click.testing import CliRunner
+
 from chalicelib.contexts.money import Money
+from chalicelib.contexts.registry import VIEWS
 from chalicelib.kernel.uuid7 import uuid7
+from tools.__main__ import leftfold
 from tools.api import Api
+from tools.current import Current
 from tools.latency import Percentiles, percentiles
+from tools.reach import reach
+from tools.run import Local
 
 CURRENCY = "CZK"
 OPENING = 1_000_00
@@ -50,6 +58,8 @@ class Report:
     seconds_posting: float = 0.0
     seconds_until_all_ended: float = 0.0
     to_completion: Percentiles | None = None
+    mails: Counter[str] = field(default_factory=Counter)
+    replayed: dict[str, int] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
 
     @property
@@ -64,12 +74,14 @@ def move_money(
     plan: Plan,
     redrive: Callable[[], object],
     functions_of: int | None,
+    inbox: Callable[[], Counter[str]],
     progress: Callable[[int], None] = lambda _ended: None,
 ) -> Report:
     """Opens accounts, posts transfers among them, waits until all have ended, and checks.
 
     *functions_of* is the process whose descendants are the functions. *redrive* lets go on
-    what was parked; *progress* is told how many transfers have ended.
+    what was parked; *inbox* counts the e-mails by address; *progress* is told how many
+    transfers have ended.
     """
     random, report = Random(plan.seed), Report()
     keys = [f"m{plan.seed}-{number}" for number in range(plan.accounts)]
@@ -86,6 +98,10 @@ def move_money(
         [span(row["requestedAt"], row["endedAt"]) for row in rows if row["state"] == "completed"]
     )
     report.broken = [*money_is_lost(api, keys, rows), *not_once(api, keys, rows)]
+    completed = {address_of(row["transferId"]) for row in rows if row["state"] == "completed"}
+    report.mails = wait_for_mails(inbox, completed, plan.patience)
+    if report.mails.keys() != completed:
+        report.broken.append(f"{len(report.mails)} were told of {len(completed)} transfers")
     report.broken += [f"{row['transferId']} is {row['state']}" for row in rows if not ended(row)]
     return report
 
@@ -109,7 +125,9 @@ def post_all(api: Api, plan: Plan, keys: list[str], random: Random, report: Repo
     def post(one: tuple[str, str, int, str]) -> str:
         source, target, amount, key = one
         body = {"source": source, "target": target, "amount": czk(amount)}
-        body |= {"valueDate": "2026-01-01"}
+        transfer_id = key
+        body |= {"valueDate": "2026-01-01", "transferId": transfer_id}
+        body |= {"notify": address_of(transfer_id)}
         answer = api.command("/transfers", body, key)
         assert answer.ok, answer.reason
         transfer: str = answer.body["transferId"]
@@ -147,6 +165,48 @@ def wait_for_all(
         redrive()
         time.sleep(LOOK_EVERY)
     return [rows.get(id_, {"transferId": id_, "state": "missing"}) for id_ in ids]
+
+
+def replay_all(report: Report, stack: str, running: Local) -> None:
+    """Folds every view anew: nothing differs, no command is issued and no e-mail sent."""
+    url = str(running.cloud.endpoint_url)
+    where = ["--stack", stack, "--endpoint-url", url]
+    services = reach(Current(stack, running.deployed.url, url))
+    before = services.log.head().next_position, inbox(url).total()
+    done = {
+        view: CliRunner().invoke(leftfold, ["replay", view, "--check", *where]) for view in VIEWS
+    }
+    after = services.log.head().next_position, inbox(url).total()
+    report.broken += [f"{view}: {d.output[-300:]}" for view, d in done.items() if d.exit_code]
+    report.replayed = {
+        "views": len(done),
+        "commits issued": after[0] - before[0],
+        "e-mails sent": after[1] - before[1],
+    }
+    if after != before:
+        report.broken.append(f"replays led from {before} to {after} commits and e-mails")
+
+
+def inbox(url: str) -> Counter[str]:
+    """The e-mails that MiniStack was given to send, by address."""
+    answer = httpx.get(f"{url}/_ministack/ses/messages", timeout=30, trust_env=False)
+    accounts = answer.json()["messages"].values()
+    return Counter(to for sent in accounts for mail in sent for to in mail["To"])
+
+
+def wait_for_mails(
+    inbox: Callable[[], Counter[str]], addresses: set[str], patience: float
+) -> Counter[str]:
+    """The e-mails by address, once each of *addresses* has one, or the patience has ended."""
+    deadline = time.monotonic() + patience
+    while not addresses <= inbox().keys() and time.monotonic() < deadline:
+        time.sleep(LOOK_EVERY)
+    return inbox()
+
+
+def address_of(transfer: str) -> str:
+    """Who is told of a transfer."""
+    return f"{transfer}@example.com"
 
 
 def ended(row: dict[str, Any]) -> bool:
