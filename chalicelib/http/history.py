@@ -87,9 +87,9 @@ def commits_from(
     while last is None or first <= last:
         until = first + COMMITS_AT_ONCE - 1
         commits = store.range(stream, first, until if last is None else min(until, last))
-        if not commits:
-            return
         yield from commits
+        if len(commits) < COMMITS_AT_ONCE:
+            return
         first += COMMITS_AT_ONCE
 
 

@@ -18,7 +18,8 @@ from chalicelib.store.ports import Archive, EventTable, Log, StreamEntry
 
 # Longer than any function lives: a writer that loaded before the epoch was closed is gone.
 GRACE = timedelta(hours=24)
-DELETED_AT_ONCE = 25
+# A transaction takes 4 MB, and a commit may have 400 KB.
+DELETED_AT_ONCE = 10
 READ_AT_ONCE = 500
 # What DynamoDB's price counts for an item besides its attributes.
 ITEM_OVERHEAD = 100
@@ -180,7 +181,8 @@ class Restore:
         # What else is at an archived key was put there by nobody whom the stream knows.
         if found is not None and found.to_line() != commit.to_line():
             self.table.delete(tombstone, [commit.version])
-            self.table.append(commit)
+            if self.table.append(commit) is not None:
+                raise DamagedArchiveError(f"{commit.aggregate_id} has moved; try again")
 
     def _mark(self, aggregate_id: str, through: int) -> bool:
         """Whether the registry said otherwise, and says so now."""

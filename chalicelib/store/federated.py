@@ -29,21 +29,69 @@ class ArchivedEvents:
         below: int | None = None,
         consistent: bool = False,
     ) -> Page:
-        page = self._table.newest(aggregate_id, limit=limit, below=below, consistent=consistent)
+        if below is not None:
+            return self._older(aggregate_id, limit, below)
+        page = self._table.newest(aggregate_id, limit=limit, consistent=consistent)
         if not page.commits:
             return page
-        if below is None:
-            # The live epoch never leaves the table, so that a load asks nowhere else.
-            start = page.commits[0].epoch_start
-            live = [commit for commit in page.commits if commit.version >= start]
-            return Page(live, more=page.more or len(live) < len(page.commits))
-        # Descending, version 1 is read last: without a tombstone there, none was freed before.
-        oldest = page.commits[-1]
-        tombstone = oldest if oldest.version == 1 else self._first(aggregate_id)
+        # The live epoch never leaves the table, so that a load asks nowhere else.
+        start = page.commits[0].epoch_start
+        live = [commit for commit in page.commits if commit.version >= start]
+        return Page(live, more=page.more or len(live) < len(page.commits))
+
+    def range(self, aggregate_id: str, first: int, last: int) -> Sequence[Commit]:
+        judged: Commit | None = None
+        while True:
+            held = self._table.range(aggregate_id, first, last)
+            # Ascending, version 1 is read first: all that follows was read after it.
+            judged = held[0] if held and held[0].version == 1 else judged
+            # After the items: what was freed since they were read is then known to be archived.
+            tombstone = self._first(aggregate_id)
+            commits = self._joined(held, tombstone, first, last)
+            if len(commits) == last - first + 1 or tombstone == judged:
+                return commits
+            # Something was restored meanwhile, or the stream ends here: then nothing changes.
+            judged = tombstone
+
+    def _joined(
+        self, held: Sequence[Commit], tombstone: Commit | None, first: int, last: int
+    ) -> Sequence[Commit]:
+        """What the archive has of *first*..*last*, then what of *held* is not archived."""
         if tombstone is None or tombstone.archive is None:
-            return page
+            return [commit for commit in held if commit.archive is None]
+        archived = [
+            commit
+            for epoch in self._epochs.manifest(tombstone.archive)
+            if epoch.first <= last and first <= epoch.last
+            for commit in self._epochs.commits(epoch)
+            if first <= commit.version <= last
+        ]
+        return archived + [c for c in held if c.version > tombstone.archive.through]
+
+    def _older(self, aggregate_id: str, limit: int | None, below: int) -> Page:
+        judged: Commit | None = None
+        while True:
+            held = self._table.newest(aggregate_id, limit=limit, below=below, consistent=True)
+            if not held.commits:
+                return held
+            oldest = held.commits[-1]
+            # Descending, version 1 is read last: then it need not be asked for.
+            tombstone = oldest if oldest.version == 1 else self._first(aggregate_id)
+            page = self._page(held, tombstone, limit, below)
+            versions = [commit.version for commit in page.commits]
+            dense = versions == list(range(below - 1, below - 1 - len(versions), -1))
+            # As in `range`.
+            if (versions and dense) or tombstone == judged:
+                return page
+            judged = tombstone
+
+    def _page(self, held: Page, tombstone: Commit | None, limit: int | None, below: int) -> Page:
+        """A page that lies in the table or, from the archived versions on, in one epoch."""
+        if tombstone is None or tombstone.archive is None:
+            kept = [commit for commit in held.commits if commit.archive is None]
+            return Page(kept, more=held.more or len(kept) < len(held.commits))
         through = tombstone.archive.through
-        kept = [commit for commit in page.commits if commit.version > through]
+        kept = [commit for commit in held.commits if commit.version > through]
         if kept:
             return Page(kept, more=True)
         last = min(below - 1, through)
@@ -53,21 +101,6 @@ class ArchivedEvents:
                 taken = commits[::-1][:limit]
                 return Page(taken, more=taken[-1].version > 1)
         return Page([], more=False)
-
-    def range(self, aggregate_id: str, first: int, last: int) -> Sequence[Commit]:
-        held = self._table.range(aggregate_id, first, last)
-        # After the items: what was freed since they were read is then known to be archived.
-        tombstone = self._first(aggregate_id)
-        if tombstone is None or tombstone.archive is None:
-            return held
-        archived = [
-            commit
-            for epoch in self._epochs.manifest(tombstone.archive)
-            if epoch.first <= last and first <= epoch.last
-            for commit in self._epochs.commits(epoch)
-            if first <= commit.version <= last
-        ]
-        return archived + [c for c in held if c.version > tombstone.archive.through]
 
     def scan(
         self, segment: int, segments: int, after: str | None, limit: int

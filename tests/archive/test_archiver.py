@@ -1,5 +1,6 @@
 """Closed epochs leave the table, killed at any call; nothing is lost, nothing is twice."""
 
+from contextlib import suppress
 from datetime import timedelta
 from itertools import count
 
@@ -8,9 +9,12 @@ import pytest
 from chalicelib.contexts.account.domain import CloseStatement, account
 from chalicelib.kernel import Refused
 from chalicelib.kernel.uuid7 import uuid7
+from chalicelib.store.archiver import DELETED_AT_ONCE, Restore
 from chalicelib.store.epochs import DamagedArchiveError
+from chalicelib.store.events import ITEM_LIMIT
+from chalicelib.store.federated import ArchivedEvents
 from chalicelib.store.loading import load
-from chalicelib.store.memory import MemoryArchive
+from chalicelib.store.memory import MemoryArchive, MemoryEvents
 from tests.archive.site import EVERY, A, B, KilledError, Mortal, Site, credit, ended
 from tests.bank import OPENING
 from tests.commits import commit
@@ -180,6 +184,31 @@ def test_a_stray_item_at_a_freed_key_changes_nothing() -> None:
     assert site.history()[:14] == before
 
 
+def test_a_stray_item_that_cannot_be_deleted_is_not_taken_for_the_commit() -> None:
+    class Contended(MemoryEvents):
+        """Another transaction is at the tombstone."""
+
+        def delete(self, *_deletes: object) -> bool:
+            return False
+
+    site = told()
+    before = site.history()
+    site.archive_all()
+    stray = commit(A, 7, command_id="late", at="2030-01-01T00:00:00.000Z", amount=9)
+    assert site.table.append(stray) is None
+    contended = Contended()
+    contended._streams = site.table._streams
+    with pytest.raises(DamagedArchiveError, match="try again"):
+        Restore(contended, site.log, site.archive).run(A)
+    assert site.history() == before
+    site.restore()
+    assert site.history() == before
+
+
+def test_a_transaction_can_take_the_largest_deletes() -> None:
+    assert DELETED_AT_ONCE * ITEM_LIMIT + 16 * 1024 < 4 * 1024**2
+
+
 def kill_points(run: object) -> int:
     """How many calls a whole run makes."""
     process = Mortal()
@@ -263,6 +292,51 @@ def test_a_slow_archiver_deletes_nothing_that_was_restored(first: str) -> None:
         interrupt(process, paused, site, first)
         site.archive_all(process)
         assert site.history() == before, paused
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 3])
+@pytest.mark.parametrize("paused", [1, 2, 3])
+def test_who_reads_while_epochs_are_brought_back_sees_all_of_them(epoch: int, paused: int) -> None:
+    """The items were not back yet when they were read, and no longer are said to be archived."""
+
+    def archived() -> Site:
+        site = told()
+        site.archive_all()
+        return site
+
+    def read(last: int, first: int) -> None:
+        site = archived()
+        before = site.history()
+        with pytest.raises(KilledError):
+            site.restore(epoch, Mortal(last))
+        events = ArchivedEvents(going_on(site, epoch, paused)(site.table), site.archive)
+        assert [c.to_line() for c in events.range(A, first, first + 7)] == before[first - 1 :][:8]
+        events = ArchivedEvents(going_on(site, epoch, paused)(site.table), site.archive)
+        page = events.newest(A, limit=3, below=first + 1, consistent=True)
+        read = [c.to_line() for c in page.commits]
+        assert read
+        assert read == before[max(0, first - len(read)) : first][::-1]
+        assert page.more == (page.commits[-1].version > 1)
+
+    points = kill_points(lambda process: archived().restore(epoch, process))
+    for last in range(1, points + 1):
+        for first in range(1, 15):
+            read(last, first)
+
+
+def going_on(site: Site, epoch: int, paused: int) -> Mortal:
+    """A process in which, after a call, somebody ends the restore that was begun."""
+    process = Mortal()
+    original = process.survive
+
+    def survive() -> None:
+        original()
+        if process.done == paused:
+            with suppress(LookupError):
+                site.restore(epoch)
+
+    process.survive = survive  # type: ignore[method-assign]
+    return process
 
 
 def interrupt(process: Mortal, paused: int, site: Site, other: str) -> None:
