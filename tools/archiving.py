@@ -61,14 +61,14 @@ def archive(
     services: Services, before: datetime, grace: timedelta, *, dry: bool = False, log: bool = True
 ) -> bool:
     """Archives and tells what was moved, or would be if *dry*; False if a stream failed."""
-    held = weigh(services)
+    held = None if dry else weigh(services)
     epochs, failed = archive_epochs(services, before, grace, dry=dry)
     rows = {"closed epochs": epochs}
     if log:
         with errors.status("pruning the log"):
             rows["blocks of the log"] = prune(services, before, dry=dry)
     console.print(report(rows, dry=dry))
-    if not dry:
+    if held is not None:
         console.print(f"the events table had {told(held)}; it has {told(weigh(services))}")
     for stream, reason in failed.items():
         console.print(f"{stream}: {reason}", style="red", markup=False)

@@ -236,7 +236,7 @@ def other_functions(
                     ),
                     "log",
                 ),
-                tables(READ, "checkpoints"),
+                tables((*READ, "dynamodb:PutItem"), "checkpoints"),
                 objects("s3:GetObject", "s3:PutObject"),
                 allow(("s3:ListBucket",), {"Fn::GetAtt": ["ArchiveBucket", "Arn"]}),
             ),

@@ -14,6 +14,8 @@ from chalicelib.wiring import services
 
 # Statements are closed by the month: so the newest closed one is still in the table.
 ARCHIVED_AFTER = timedelta(days=35)
+# The archiver's note: the stream that it did last, or "".
+READER = "archiver"
 # Lambda ends a function after 15 minutes; what is left is done tomorrow.
 TIME_TO_STOP = 60_000
 
@@ -34,20 +36,24 @@ def purge(_event: Any) -> None:
 def archive(event: Any) -> None:
     """Moves closed epochs and old blocks of the log from their tables to the archive.
 
-    A stream that cannot be archived is told and left; all others are done.
+    A stream that cannot be archived is told and left; all others are done. Where time is
+    over before the last one, the next run goes on.
     """
     held = services()
     before = held.clock() - ARCHIVED_AFTER
     archiver = held.archiver(GRACE)
-    moved, failed = Moved(), 0
-    for aggregate_id, entry in archiver.candidates():
+    moved, done = Moved(), held.checkpoints.note(READER)
+    for aggregate_id, entry in archiver.candidates(done or None):
         if time_left(event) < TIME_TO_STOP:
             break
+        done = aggregate_id
         try:
             moved += archiver.run(aggregate_id, entry, before)
         except (BrokenStreamError, DamagedArchiveError) as error:
-            failed += 1
-            emit("StreamsNotArchived", failed, reason=str(error))
+            emit("StreamsNotArchived", 1, reason=str(error))
+    else:
+        done = None
+    held.checkpoints.write_note(READER, done or "")
     emit("CommitsArchived", moved.items, bytes=moved.size)
     for pruned in held.pruner.run(before):
         emit("BlocksArchived", pruned.items, bytes=pruned.size)

@@ -52,9 +52,9 @@ class Archiver:
     clock: Callable[[], datetime]
     grace: timedelta = GRACE
 
-    def candidates(self) -> Iterator[tuple[str, StreamEntry]]:
-        """The streams that have a closed epoch, archived or not."""
-        return ((id_, entry) for id_, entry in self.log.registry() if entry.epoch > 1)
+    def candidates(self, after: str | None = None) -> Iterator[tuple[str, StreamEntry]]:
+        """The streams, those behind *after*, that have a closed epoch, archived or not."""
+        return ((id_, entry) for id_, entry in self.log.registry(after) if entry.epoch > 1)
 
     def plan(self, aggregate_id: str, entry: StreamEntry, before: datetime) -> Moved:
         """What `run` would move; the archive's part is not known before it is packed."""

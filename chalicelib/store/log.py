@@ -94,9 +94,10 @@ class DynamoLog:
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
             limit = None if limit is None else limit - len(page["Items"])
 
-    def registry(self) -> Iterator[tuple[str, StreamEntry]]:
+    def registry(self, after: str | None = None) -> Iterator[tuple[str, StreamEntry]]:
+        start: Item = {} if after is None else {"ExclusiveStartKey": {"aggregateId": {"S": after}}}
         pages = self._client.get_paginator("scan").paginate(
-            TableName=self._streams, ConsistentRead=True
+            TableName=self._streams, ConsistentRead=True, **start
         )
         with translated():
             for page in pages:

@@ -149,8 +149,8 @@ class MemoryLog:
         found = [b for b in self._blocks if b.next_position > position]
         yield from found[:limit]
 
-    def registry(self) -> Iterator[tuple[str, StreamEntry]]:
-        yield from list(self._streams.items())
+    def registry(self, after: str | None = None) -> Iterator[tuple[str, StreamEntry]]:
+        yield from [held for held in sorted(self._streams.items()) if held[0] > (after or "")]
 
     def mark_archived(self, aggregate_id: str, before: int, through: int) -> bool:
         entry = self._streams.get(aggregate_id)

@@ -181,8 +181,8 @@ class Log(Protocol):
     def blocks(self, position: int, limit: int | None = None) -> Iterator[Block]:
         """Blocks in order, from the one that holds *position*, read consistently."""
 
-    def registry(self) -> Iterator[tuple[str, StreamEntry]]:
-        """Every stream that the log knows, in no order."""
+    def registry(self, after: str | None = None) -> Iterator[tuple[str, StreamEntry]]:
+        """Every stream that the log knows, in an order of its own; those behind *after*."""
 
     def mark_archived(self, aggregate_id: str, before: int, through: int) -> bool:
         """Sets `archived_through` to *through* if it still is *before*."""

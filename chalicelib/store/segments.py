@@ -8,6 +8,7 @@ whose epoch was its stream's live one when it was written.
 import gzip
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from chalicelib.kernel import Commit
@@ -43,8 +44,8 @@ class SegmentedLog:
     ) -> bool:
         return self._table.append(block, head, next_head, streams)
 
-    def registry(self) -> Iterator[tuple[str, StreamEntry]]:
-        return self._table.registry()
+    def registry(self, after: str | None = None) -> Iterator[tuple[str, StreamEntry]]:
+        return self._table.registry(after)
 
     def mark_archived(self, aggregate_id: str, before: int, through: int) -> bool:
         return self._table.mark_archived(aggregate_id, before, through)
@@ -62,12 +63,7 @@ class SegmentedLog:
         return self._table.segment_with(position)
 
     def blocks(self, position: int, limit: int | None = None) -> Iterator[Block]:
-        following, left = max(position, 0), limit
-        for block in self._whole(following, limit):
-            if left == 0:
-                return
-            yield block
-            left = None if left is None else left - 1
+        return islice(self._whole(max(position, 0), limit), limit)
 
     def live(self) -> Iterator[tuple[int, Sequence[Placed]]]:
         """The log from its beginning, without what was not live any more when it was

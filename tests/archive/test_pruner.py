@@ -9,6 +9,7 @@ from chalicelib.contexts.registry import VIEWS
 from chalicelib.projection.replay import NotFromLiveError, replay, replay_live
 from chalicelib.store.blocks import hash_of
 from chalicelib.store.epochs import DamagedArchiveError
+from chalicelib.store.segments import SegmentedLog
 from tests.archive.site import A, B, KilledError, Mortal, Site, credit, ended
 from tests.archive.test_archiver import kill_points
 
@@ -85,6 +86,14 @@ def test_a_log_that_seems_to_end_because_it_is_pruned_is_read_on() -> None:
     site.prune()
     site.log._blocks = []
     assert whole(site) == before[:5]
+
+
+def test_who_wants_no_more_blocks_asks_for_none() -> None:
+    site = told()
+    process = Mortal()
+    log = SegmentedLog(process(site.log), site.archive)
+    assert len(list(log.blocks(0, 2))) == 2
+    assert process.done == 1
 
 
 def test_killed_after_any_call_and_run_again_it_loses_nothing_and_repeats_nothing() -> None:

@@ -127,6 +127,14 @@ def test_the_registry_keeps_how_far_a_stream_is_archived(log: Log) -> None:
     assert dict(log.registry()) == {stream: StreamEntry(4, 2, 1, 2)}
 
 
+def test_the_registry_goes_on_behind_any_stream(log: Log) -> None:
+    filled(log, blocks=1, size=9)
+    streams = [stream for stream, _ in log.registry()]
+    assert len(streams) == 9
+    for index, stream in enumerate(streams):
+        assert [found for found, _ in log.registry(stream)] == streams[index + 1 :]
+
+
 def test_an_unknown_stream_is_not_marked(log: Log) -> None:
     assert not log.mark_archived("main/account-z", 0, 1)
     assert log.streams(["main/account-z"]) == {}

@@ -342,6 +342,37 @@ def test_what_was_closed_long_ago_leaves_the_tables(
     assert [m["BlocksArchived"] for m in told if "BlocksArchived" in m] == [1]
 
 
+def test_an_archive_whose_time_was_over_goes_on_where_it_was(site: Site) -> None:
+    """Or it would never come to the streams at the registry's end."""
+
+    class Short(Context):
+        def __init__(self, streams: int) -> None:
+            self.left = iter([*[90_000] * streams, *[59_000] * 9])
+
+        def get_remaining_time_in_millis(self) -> int:
+            return next(self.left)
+
+    streams = [f"main/account-{name}" for name in "abc"]
+    for each in streams:
+        old = [commit(each, 1), commit(each, 2, epoch=2, epoch_start=2)]
+        site.write(*(c._replace(at="2025-01-01T00:00:00.000Z") for c in old))
+    site.services.relay.run(dict.fromkeys(streams, 2))
+    parts = {"event_table": site.events, "log_table": site.log, "archive": MemoryArchive()}
+    site.services.__dict__.update(parts)
+
+    def archived(run: Short) -> list[bool]:
+        archive(SCHEDULED, run)
+        return [site.events.range(each, 1, 1)[0].archive is not None for each in streams]
+
+    assert archived(Short(1)) == [True, False, False]
+    site.log.mark_archived(streams[0], 1, 0)
+    assert archived(Short(1)) == [True, True, False]
+    assert archived(Short(3)) == [True, True, True]
+    assert site.log.streams(streams[:1])[streams[0]].archived_through == 0
+    archive(SCHEDULED, Short(3))
+    assert site.log.streams(streams[:1])[streams[0]].archived_through == 1
+
+
 def test_an_archive_whose_time_is_over_leaves_the_rest(site: Site) -> None:
     class Late(Context):
         def get_remaining_time_in_millis(self) -> int:
