@@ -20,7 +20,7 @@ from tools.dependencies import PackagingError
 from tools.deploy import deploy
 from tools.engines import EngineError
 from tools.event_model import registered
-from tools.import_file import import_file
+from tools.import_file import Selection, import_file
 from tools.operations import COMMANDS
 from tools.package import package
 from tools.run import BANK_FILE, CURRENCY, STACK, STAGE, run
@@ -216,7 +216,7 @@ def import_command(  # noqa: PLR0913 - one for each option
     try:
         where = url or recall().url
         if not is_book(file):
-            agrees = import_file(where, file, currency, accounts, statements=statements)
+            agrees = import_file(where, file, Selection(currency, accounts, statements))
         elif ledger is None:
             raise click.UsageError("a book needs --ledger, the id of the ledger to make")
         else:
