@@ -129,8 +129,16 @@ def serve(running: Local) -> None:
 
 
 def invitation(url: str) -> str:
-    """Three commands to paste."""
-    opening = '{"owner": "Me", "kind": "current", "currency": "CZK", "accountId": "mine"}'
+    """Commands to paste, in this order."""
+    amount = '{"amount": "100.00", "currency": "CZK"}'
+    opening = (
+        '{"owner": "Me", "kind": "current", "currency": "CZK", "accountId": "mine",'
+        f' "creditLimit": {amount}}}'
+    )
+    order = (
+        '{"transferId": "first", "source": "mine", "target": "nobody",'
+        f' "amount": {amount}, "valueDate": "2026-01-01"}}'
+    )
     return f"""
 Leftfold serves at {url} until Ctrl-C. Try, in another terminal:
 
@@ -139,4 +147,8 @@ curl '{url}/accounts?sort=-balance&limit=3'
 curl '{url}/bookings?q=pension&limit=3'
 
 curl -H 'Content-Type: application/json' -d '{opening}' '{url}/accounts'
+
+curl -H 'Content-Type: application/json' -d '{order}' '{url}/transfers'
+
+curl '{url}/transfers/first?minVersion=1'
 """
