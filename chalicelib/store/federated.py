@@ -88,8 +88,7 @@ class ArchivedEvents:
     def _page(self, held: Page, tombstone: Commit | None, limit: int | None, below: int) -> Page:
         """A page that lies in the table or, from the archived versions on, in one epoch."""
         if tombstone is None or tombstone.archive is None:
-            kept = [commit for commit in held.commits if commit.archive is None]
-            return Page(kept, more=held.more or len(kept) < len(held.commits))
+            return held
         through = tombstone.archive.through
         kept = [commit for commit in held.commits if commit.version > through]
         if kept:

@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any
 
 from chalicelib.contexts.account.domain import Book, Booking, Close, CloseStatement, account
-from chalicelib.contexts.registry import VIEWS
+from chalicelib.contexts.registry import POLICIES, VIEWS
 from chalicelib.kernel import Commit
 from chalicelib.relay.sequencer import Sequencer
 from chalicelib.store.archiver import Archiver, Moved, Restore
@@ -145,12 +145,12 @@ class Site:
         return sum(pruned.items for pruned in pruner.run(self.clock() - timedelta(hours=1)))
 
     def read_by_all(self) -> None:
-        """Every view has done with the log."""
+        """Every view and every policy has done with the log."""
         head = self.log.head()
-        for view in VIEWS.values():
-            for slot, end in ends_of(view, head).items():
-                (held,) = self.checkpoints.read(view.name, [slot]).values()
-                self.checkpoints.move(view.name, slot, held, end)
+        for reader in (*VIEWS.values(), *POLICIES.values()):
+            for slot, end in ends_of(reader, head).items():
+                (held,) = self.checkpoints.read(reader.name, [slot]).values()
+                self.checkpoints.move(reader.name, slot, held, end)
 
     def history(self, stream: str = A) -> list[str]:
         """All commits of a stream as lines."""

@@ -1,6 +1,7 @@
 """Closed epochs leave the table, killed at any call; nothing is lost, nothing is twice."""
 
 from contextlib import suppress
+from copy import deepcopy
 from datetime import timedelta
 from itertools import count
 
@@ -299,29 +300,26 @@ def test_a_slow_archiver_deletes_nothing_that_was_restored(first: str) -> None:
 def test_who_reads_while_epochs_are_brought_back_sees_all_of_them(epoch: int, paused: int) -> None:
     """The items were not back yet when they were read, and no longer are said to be archived."""
 
-    def archived() -> Site:
-        site = told()
-        site.archive_all()
-        return site
+    archived = told()
+    archived.archive_all()
+    before = archived.history()
 
-    def read(last: int, first: int) -> None:
-        site = archived()
-        before = site.history()
+    def half_restored(last: int) -> ArchivedEvents:
+        site = deepcopy(archived)
         with pytest.raises(KilledError):
             site.restore(epoch, Mortal(last))
-        events = ArchivedEvents(going_on(site, epoch, paused)(site.table), site.archive)
-        assert [c.to_line() for c in events.range(A, first, first + 7)] == before[first - 1 :][:8]
-        events = ArchivedEvents(going_on(site, epoch, paused)(site.table), site.archive)
-        page = events.newest(A, limit=3, below=first + 1, consistent=True)
-        read = [c.to_line() for c in page.commits]
-        assert read
-        assert read == before[max(0, first - len(read)) : first][::-1]
-        assert page.more == (page.commits[-1].version > 1)
+        return ArchivedEvents(going_on(site, epoch, paused)(site.table), site.archive)
 
-    points = kill_points(lambda process: archived().restore(epoch, process))
+    points = kill_points(lambda process: deepcopy(archived).restore(epoch, process))
     for last in range(1, points + 1):
-        for first in range(1, 15):
-            read(last, first)
+        for version in range(1, 15):
+            found = half_restored(last).range(A, version, version + 7)
+            assert [c.to_line() for c in found] == before[version - 1 :][:8]
+            page = half_restored(last).newest(A, limit=3, below=version + 1, consistent=True)
+            read = [c.to_line() for c in page.commits]
+            assert read
+            assert read == before[version - len(read) : version][::-1]
+            assert page.more == (len(read) < version)
 
 
 def going_on(site: Site, epoch: int, paused: int) -> Mortal:

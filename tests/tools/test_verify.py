@@ -21,8 +21,8 @@ class Altered(MemoryLog):
     def head(self) -> Head:
         return self.end
 
-    def registry(self) -> Iterator[tuple[str, StreamEntry]]:
-        return iter(self.entries.items())
+    def registry(self, after: str | None = None) -> Iterator[tuple[str, StreamEntry]]:
+        return (held for held in self.entries.items() if held[0] > (after or ""))
 
 
 def filled(bank: Bank) -> Altered:
