@@ -87,11 +87,13 @@ class Archiver:
         epochs = Epochs(self.archive)
         written = [epochs.write(commits) for commits in closed]
         earlier = epochs.manifest(first.archive) if first.archive else ()
-        archived = epochs.write_manifest(aggregate_id, [*earlier, *(e for e, _ in written)])
+        listed = [*earlier, *(epoch for epoch, _ in written)]
+        archived, listing = epochs.write_manifest(aggregate_id, listed)
         tombstone = tombstone_of(first, archived)
         if not (self.table.replace(first, tombstone) and self._free(tombstone, through)):
             return Moved()
-        return weight(closed)._replace(stored=sum(size for _, size in written))
+        stored = sum(size for _, size in written) + listing
+        return weight(closed)._replace(stored=stored)
 
     def _closed(
         self, aggregate_id: str, through: int, entry: StreamEntry, before: datetime
@@ -170,7 +172,8 @@ class Restore:
             self._put_back(restoring, commit)
         after = commits[0]
         if kept:
-            after = tombstone_of(held, epochs.write_manifest(aggregate_id, kept))
+            archived, _ = epochs.write_manifest(aggregate_id, kept)
+            after = tombstone_of(held, archived)
         if not self.table.replace(restoring, after):
             raise DamagedArchiveError(f"{aggregate_id} was restored by another; try again")
         self._mark(aggregate_id, through_of(after))

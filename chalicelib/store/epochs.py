@@ -57,15 +57,17 @@ class Epochs:
             raise DamagedArchiveError(f"{key} is not what was written")
         return Epoch(first.epoch, first.version, last.version, key, sha256(held)), len(held)
 
-    def write_manifest(self, aggregate_id: str, epochs: Sequence[Epoch]) -> Archived:
-        """Archives the list of *epochs*, which reach from version 1 on, and reads it back."""
+    def write_manifest(self, aggregate_id: str, epochs: Sequence[Epoch]) -> tuple[Archived, int]:
+        """Archives the list of *epochs*, which reach from version 1 on, and reads it back;
+        also tells the object's size in bytes.
+        """
         through = epochs[-1].last
         key = f"manifests/{aggregate_id}/{through}.json"
         data = canonical([epoch._asdict() for epoch in epochs]).encode()
         self._archive.put(key, data)
         if self._archive.get(key) != data:
             raise DamagedArchiveError(f"{key} is not what was written")
-        return Archived(through, key, sha256(data))
+        return Archived(through, key, sha256(data)), len(data)
 
     def manifest(self, archived: Archived) -> Sequence[Epoch]:
         """The epochs that a tombstone leads to, ascending."""

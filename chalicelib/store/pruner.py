@@ -22,6 +22,7 @@ from chalicelib.store.slots import Reader, ends_of
 # About what a function can hold, and more than a request to S3 is worth.
 BLOCKS_IN_SEGMENT = 500
 COMMITS_IN_SEGMENT = 10_000
+BYTES_IN_SEGMENT = 8 * 1024 * 1024
 # About what a block's item has besides its commits, and what the price counts for an item.
 BLOCK_OVERHEAD = 400
 
@@ -81,15 +82,16 @@ class Pruner:
     def _due(self, following: int, floor: int, before: datetime) -> list[Block]:
         until = instant(min(before, self.clock()))
         due: list[Block] = []
-        commits = 0
+        commits = size = 0
         for block in self.table.blocks(following, BLOCKS_IN_SEGMENT):
             old = all(commit.at < until for commit in block.commits)
             if block.first_position != following or block.next_position > floor or not old:
                 break
             following = block.next_position
             commits += len(block.commits)
+            size += sum(len(commit.to_line()) for commit in block.commits)
             due.append(block)
-            if commits >= COMMITS_IN_SEGMENT:
+            if commits >= COMMITS_IN_SEGMENT or size >= BYTES_IN_SEGMENT:
                 break
         return due
 

@@ -20,7 +20,7 @@ from chalicelib.store.memory import (
 )
 from chalicelib.store.pruner import Pruner
 from chalicelib.store.segments import SegmentedLog
-from chalicelib.store.slots import ends_of
+from chalicelib.store.slots import Reader, ends_of
 from tests.bank import OPENING, Bank, Clock
 
 A, B = account.stream("a"), account.stream("b")
@@ -147,7 +147,8 @@ class Site:
     def read_by_all(self) -> None:
         """Every view and every policy has done with the log."""
         head = self.log.head()
-        for reader in (*VIEWS.values(), *POLICIES.values()):
+        readers: tuple[Reader, ...] = (*VIEWS.values(), *POLICIES.values())
+        for reader in readers:
             for slot, end in ends_of(reader, head).items():
                 (held,) = self.checkpoints.read(reader.name, [slot]).values()
                 self.checkpoints.move(reader.name, slot, held, end)

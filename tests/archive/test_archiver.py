@@ -50,6 +50,12 @@ def test_only_the_live_epoch_and_the_tombstone_stay() -> None:
     assert site.paged() == before[::-1]
 
 
+def test_all_that_the_archive_holds_is_told() -> None:
+    site = told()
+    moved = site.archive_all()
+    assert moved.stored == sum(map(len, site.archive._objects.values()))
+
+
 def test_an_aggregate_that_has_ended_keeps_its_last_epoch() -> None:
     site = told()
     site.archive_all()

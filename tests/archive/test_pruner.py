@@ -1,6 +1,8 @@
 """Old blocks move to segments, killed at any call; the log stays whole."""
 
+from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -9,7 +11,8 @@ from chalicelib.contexts.registry import VIEWS
 from chalicelib.projection.replay import NotFromLiveError, replay, replay_live
 from chalicelib.store.blocks import hash_of
 from chalicelib.store.epochs import DamagedArchiveError
-from chalicelib.store.segments import SegmentedLog
+from chalicelib.store.ports import Block
+from chalicelib.store.segments import SegmentedLog, pack_blocks, pack_live, unpack_live
 from tests.archive.site import A, B, KilledError, Mortal, Site, credit, ended
 from tests.archive.test_archiver import kill_points
 
@@ -96,6 +99,17 @@ def test_who_wants_no_more_blocks_asks_for_none() -> None:
     assert process.done == 1
 
 
+@pytest.mark.parametrize("limit", ["BLOCKS", "COMMITS", "BYTES"])
+def test_a_segment_is_what_a_function_can_hold(monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+    """A block may have 400 KB: 500 of them are more than a function's memory."""
+    site = told()
+    before = whole(site)
+    monkeypatch.setattr(f"chalicelib.store.pruner.{limit}_IN_SEGMENT", 1)
+    assert site.prune() == 5
+    assert len(list(site.log.segments())) == 5
+    assert whole(site) == before
+
+
 def test_killed_after_any_call_and_run_again_it_loses_nothing_and_repeats_nothing() -> None:
     points = kill_points(told().prune)
     assert points > 10
@@ -155,6 +169,51 @@ def test_a_copy_that_is_another_deletes_nothing(start: str) -> None:
     with pytest.raises(DamagedArchiveError):
         site.prune()
     assert len(list(site.log.blocks(0))) == 6
+
+
+def sealed(block: Block, **changes: Any) -> Block:
+    """A block that says something else, with the hash of what it says."""
+    changed = block._replace(**changes)
+    return changed._replace(hash=hash_of(changed))
+
+
+def begun_otherwise(first: Block, _: Block) -> list[Block]:
+    return [sealed(first, previous_hash="another")]
+
+
+def chained_to_another(first: Block, second: Block) -> list[Block]:
+    return [first, sealed(second, previous_hash="another")]
+
+
+def with_a_hole(first: Block, second: Block) -> list[Block]:
+    return [first, sealed(second, first_position=second.first_position + 1)]
+
+
+@pytest.mark.parametrize("forged", [begun_otherwise, chained_to_another, with_a_hole])
+def test_blocks_that_are_not_this_log_are_not_taken_for_a_segment(
+    forged: Callable[[Block, Block], list[Block]],
+) -> None:
+    site = told()
+    first, second, *_ = site.log.blocks(0)
+    site.archive.put("segments/000000000000.jsonl.gz", pack_blocks(forged(first, second)))
+    with pytest.raises(DamagedArchiveError):
+        site.prune()
+    assert len(list(site.log.blocks(0))) == 6
+    assert list(site.log.segments()) == []
+
+
+def test_a_remainder_holds_all_that_is_live_and_nothing_else() -> None:
+    twin = told()
+    twin.prune()
+    key = "remainders/000000000000.jsonl.gz"
+    live = unpack_live(bytes(twin.archive._objects[key]))
+    position, kept = live[-1]
+    for held in (live[1:], [*live, (position, kept._replace(actor="another"))]):
+        site = told()
+        site.archive.put(key, pack_live(held))
+        with pytest.raises(DamagedArchiveError):
+            site.prune()
+        assert len(list(site.log.blocks(0))) == 6
 
 
 @pytest.mark.parametrize("view", LIVE, ids=lambda view: view.name)
