@@ -142,8 +142,9 @@ def search(*methods: str) -> Json:
 
 
 def objects(*actions: str) -> Json:
-    """To do *actions* with what is in the archive."""
-    return allow(actions, {"Fn::Sub": "${ArchiveBucket.Arn}/*"})
+    """To do *actions* with what is in the archive, and to be told 404 of what is not."""
+    bucket = {"Fn::GetAtt": ["ArchiveBucket", "Arn"]}
+    return allow((*actions, "s3:ListBucket"), {"Fn::Sub": "${ArchiveBucket.Arn}/*"}, bucket)
 
 
 # Whoever reads events or the log finds in the archive what is no longer in the tables.
@@ -238,7 +239,6 @@ def other_functions(
                 ),
                 tables((*READ, "dynamodb:PutItem"), "checkpoints"),
                 objects("s3:GetObject", "s3:PutObject"),
-                allow(("s3:ListBucket",), {"Fn::GetAtt": ["ArchiveBucket", "Arn"]}),
             ),
             # As long as Lambda lets a function run: it does what it can, and the rest tomorrow.
             chalice={"lambda_timeout": 900},

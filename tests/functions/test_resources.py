@@ -190,6 +190,8 @@ def test_who_reads_events_or_the_log_reads_the_archive_and_one_writes_it() -> No
     reading = {function for function in FUNCTIONS if reads(function) & {"events", "log"}}
     assert reading == set(FUNCTIONS) - {"purge", "log_grew"}
     assert {f for f in FUNCTIONS if "s3:GetObject" in actions(f)} == reading
+    # Who may not list is told 403 of an object that is missing: not "damaged", but "forbidden".
+    assert {f for f in FUNCTIONS if "s3:ListBucket" in actions(f)} == reading
     assert [f for f in FUNCTIONS if "s3:PutObject" in actions(f)] == ["archive"]
 
 
