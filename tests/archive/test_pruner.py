@@ -10,9 +10,9 @@ from chalicelib.contexts.account.domain import CloseStatement
 from chalicelib.contexts.registry import VIEWS
 from chalicelib.projection.replay import NotFromLiveError, replay, replay_live
 from chalicelib.store.blocks import hash_of
-from chalicelib.store.epochs import DamagedArchiveError
+from chalicelib.store.epochs import DamagedArchiveError, lines_of
 from chalicelib.store.ports import Block
-from chalicelib.store.segments import SegmentedLog, pack_blocks, pack_live, unpack_live
+from chalicelib.store.segments import SegmentedLog, pack_blocks, pack_live, packed, unpack_live
 from tests.archive.site import A, B, KilledError, Mortal, Site, credit, ended
 from tests.archive.test_archiver import kill_points
 
@@ -155,6 +155,18 @@ def test_an_object_that_has_changed_is_not_believed(start: str) -> None:
     site.prune()
     (key,) = (key for key in site.archive._objects if key.startswith(start))
     site.archive._objects[key] += b" "
+    with pytest.raises(DamagedArchiveError):
+        list(site.whole.live() if start == "remainders" else site.whole.blocks(0))
+
+
+@pytest.mark.parametrize("start", ["segments", "remainders"])
+def test_an_object_with_less_than_was_written_is_not_believed(start: str) -> None:
+    """Each of its blocks still has the hash of what it says."""
+    site = told()
+    site.prune()
+    (key,) = (key for key in site.archive._objects if key.startswith(start))
+    lines = lines_of(bytes(site.archive._objects[key]))
+    site.archive._objects[key] = bytearray(packed(iter(lines[:-1])))
     with pytest.raises(DamagedArchiveError):
         list(site.whole.live() if start == "remainders" else site.whole.blocks(0))
 
