@@ -1,6 +1,7 @@
 """Old blocks move to segments, killed at any call; the log stays whole."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from itertools import pairwise
 from typing import Any
 
@@ -215,13 +216,14 @@ def test_blocks_that_are_not_this_log_are_not_taken_for_a_segment(
 
 
 def test_a_remainder_holds_all_that_is_live_and_nothing_else() -> None:
-    twin = told()
+    untouched = told()
+    twin = deepcopy(untouched)
     twin.prune()
     key = "remainders/000000000000.jsonl.gz"
     live = unpack_live(bytes(twin.archive._objects[key]))
     position, kept = live[-1]
     for held in (live[1:], [*live, (position, kept._replace(actor="another"))]):
-        site = told()
+        site = deepcopy(untouched)
         site.archive.put(key, pack_live(held))
         with pytest.raises(DamagedArchiveError):
             site.prune()
