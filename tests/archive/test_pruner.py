@@ -9,6 +9,8 @@ import pytest
 
 from chalicelib.contexts.account.domain import CloseStatement
 from chalicelib.contexts.registry import VIEWS
+from chalicelib.kernel import Commit, View
+from chalicelib.projection.fold import Folding
 from chalicelib.projection.replay import NotFromLiveError, replay, replay_live
 from chalicelib.store.blocks import hash_of
 from chalicelib.store.epochs import DamagedArchiveError, lines_of
@@ -202,7 +204,14 @@ def with_a_hole(first: Block, second: Block) -> list[Block]:
     return [first, sealed(second, first_position=second.first_position + 1)]
 
 
-@pytest.mark.parametrize("forged", [begun_otherwise, chained_to_another, with_a_hole])
+def said_otherwise(first: Block, _: Block) -> list[Block]:
+    changed = [commit._replace(actor="another") for commit in first.commits]
+    return [first._replace(commits=changed)]
+
+
+@pytest.mark.parametrize(
+    "forged", [said_otherwise, begun_otherwise, chained_to_another, with_a_hole]
+)
 def test_blocks_that_are_not_this_log_are_not_taken_for_a_segment(
     forged: Callable[[Block, Block], list[Block]],
 ) -> None:
@@ -252,6 +261,25 @@ def test_a_remainder_that_has_grown_old_makes_the_same_rows(view: object) -> Non
     site.settle()
     full = replay(view, site.whole, lambda _: None)  # type: ignore[arg-type]
     assert replay_live(view, site.whole, lambda _: None) == full  # type: ignore[arg-type]
+
+
+def test_what_was_closed_since_is_not_folded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither of a remainder nor of a block: a carry-forward would hide that it was."""
+    folded: list[Commit] = []
+
+    def folding(view: View, commits: Any, stopped: Any) -> Folding:
+        folded.extend(commit for _, commit in commits)
+        return Folding(view, commits, stopped)
+
+    monkeypatch.setattr("chalicelib.projection.replay.Folding", folding)
+    site = told()
+    site.prune()
+    site.do(CloseStatement("2020-01-01"))
+    site.settle()
+    replay_live(LIVE[0], site.whole, lambda _: None)
+    epochs = {stream: entry.epoch for stream, entry in site.log.registry()}
+    assert {commit.aggregate_id for commit in folded} == set(epochs)
+    assert all(commit.epoch == epochs[commit.aggregate_id] for commit in folded)
 
 
 @pytest.mark.parametrize("view", WHOLE_ONLY, ids=lambda view: view.name)

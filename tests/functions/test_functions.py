@@ -327,9 +327,9 @@ def test_what_was_closed_long_ago_leaves_the_tables(
     stores.put("epochs/tenant=main/category=account/b/000001-1-2.jsonl.gz", b"x")
     parts = {"event_table": site.events, "log_table": site.log, "archive": stores}
     site.services.__dict__.update(parts)
-    for view in VIEWS.values():
-        for slot, end in ends_of(view, site.log.head()).items():
-            site.checkpoints.move(view.name, slot, -1, end)
+    for reader in site.services.readers:
+        for slot, end in ends_of(reader, site.log.head()).items():
+            site.checkpoints.move(reader.name, slot, -1, end)
 
     archive(SCHEDULED, Context())
 
