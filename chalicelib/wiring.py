@@ -397,10 +397,12 @@ def client(service: Literal["dynamodb", "kinesis", "lambda", "s3", "ses"]) -> An
     import boto3
     from botocore.config import Config
 
+    # Who asks SES twice sends twice: it is asked once, and its answer waited for.
+    read_timeout, attempts = (20, 1) if service == "ses" else (3, 3)
     config = Config(
         connect_timeout=1,
-        read_timeout=3,
-        retries={"mode": "standard", "total_max_attempts": 3},
+        read_timeout=read_timeout,
+        retries={"mode": "standard", "total_max_attempts": attempts},
         max_pool_connections=32,
     )
     return boto3.client(service, config=config)
