@@ -8,7 +8,7 @@ import os
 import random
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property, partial
 from pathlib import Path
@@ -55,6 +55,8 @@ FINGERPRINTS = Path(__file__).parent / "fingerprints.json"
 LONGEST_PAUSE = 1.0
 # Processes that a policy acts on at the same time: half of a client's connections.
 AT_ONCE = 16
+# Rows that one search for passed deadlines brings.
+OVERDUE_AT_ONCE = 500
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -306,10 +308,13 @@ class Services:
 
         return Timekeeper(DEADLINES.values(), self._overdue, self.handler, self.clock)
 
-    def _overdue(self, view: str, now: datetime, limit: int) -> Sequence[Row]:
-        """Rows of a search view whose `deadline` has passed, the oldest first."""
+    def _overdue(self, view: str, now: datetime) -> Iterator[Row]:
+        """Rows of a search view whose `deadline` has passed, the newest first."""
         passed = {"bool": {"filter": [{"range": {"deadline": {"lt": instant(now)}}}]}}
-        return self.search_rows(view).find(passed, [{"deadline": "asc"}], None, limit).rows
+        rows, newest_first, after = self.search_rows(view), [{"deadline": "desc"}], None
+        while (found := rows.find(passed, newest_first, after, OVERDUE_AT_ONCE)).rows:
+            yield from found.rows
+            after = found.sorts[-1]
 
     def _lanes(self, work: "Work") -> "PartitionedRunner":
         from chalicelib.projection.partitioned import PartitionedRunner
