@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
@@ -29,6 +29,10 @@ from chalicelib.store.ports import EffectPlace, Effects, MovedOnError, Place, Un
 
 # Each is some calls to DynamoDB; a pass should not take long, for another may be at it.
 SIZE = 100
+
+# How long others of the pass wait for a step that AWS keeps waiting. Lambda ends the function
+# after a minute, and if it did so each time before the process is parked, no other went on.
+PATIENCE = timedelta(seconds=20)
 
 # Errors of what was asked; any other that AWS refuses with is about who asks.
 OF_THE_STEP = {"TransactionCanceledException", "ValidationException"}
@@ -134,13 +138,18 @@ class Acting:
     def _persist(self, position: int, commit: Commit, step: Callable[[], None]) -> None:
         """Takes a step, again if need be; what stays in its way is a poison of its process."""
         failure: Exception = OvertakenError(commit.aggregate_id)
+        began = self.handler.clock()
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return step()
             except OvertakenError:
                 raise
-            except (AnswerRefusedError, ContentionError, MovedOnError, Unavailable) as error:
+            except (AnswerRefusedError, MovedOnError) as error:
                 failure = error
+            except (ContentionError, Unavailable) as error:
+                failure = error
+                if self.handler.clock() - began > PATIENCE:
+                    break
             except Exception as error:
                 if isinstance(error, ClientError) and not is_of_the_step(error):
                     # AWS refuses the policy, which is no process's fault.

@@ -319,6 +319,33 @@ def test_a_technical_failure_that_lasts_parks_the_process_until_it_is_redriven(
     assert office.history() == ["asked", "done"]
 
 
+class Hanging:
+    """An events table whose every answer about one process is waited for in vain."""
+
+    def __init__(self, office: Office, stream: str) -> None:
+        self.office, self.stream = office, stream
+
+    def newest(self, aggregate_id: str, **options: Any) -> Any:
+        if aggregate_id == self.stream:
+            # As long as a client waits for its three attempts.
+            self.office.clock.forward(seconds=9)
+            raise Unavailable("timed out")
+        return self.office.events.newest(aggregate_id, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.office.events, name)
+
+
+def test_a_process_that_hangs_is_parked_before_lambda_ends_the_function(office: Office) -> None:
+    office.do(Ask("a", 4), "e")
+    office.do(Ask("a", 4), "f")
+    began = office.clock()
+    run_on(office, Hanging(office, E))
+    assert (office.clock() - began).total_seconds() < 40
+    assert parked(office) == [(E, "Unavailable: timed out")]
+    assert office.history("f") == ["asked", "done"]
+
+
 @pytest.mark.parametrize("call", range(1, 9))
 def test_a_lost_answer_does_not_lead_to_a_second_command(office: Office, call: int) -> None:
     office.do(Ask("a", 4))
