@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property, partial
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from chalicelib import metrics
@@ -57,6 +58,9 @@ LONGEST_PAUSE = 1.0
 AT_ONCE = 16
 # Rows that one search for passed deadlines brings.
 OVERDUE_AT_ONCE = 500
+
+# boto3 makes clients from one session, which is for one thread at a time.
+_making = Lock()
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -410,7 +414,8 @@ def client(service: Literal["dynamodb", "kinesis", "lambda", "s3", "ses"]) -> An
         retries={"mode": "standard", "total_max_attempts": attempts},
         max_pool_connections=32,
     )
-    return boto3.client(service, config=config)
+    with _making:
+        return boto3.client(service, config=config)
 
 
 def answers(check: Callable[[], object]) -> bool | str:
