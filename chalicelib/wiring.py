@@ -8,10 +8,11 @@ import os
 import random
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property, partial
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from chalicelib import metrics
@@ -55,6 +56,11 @@ FINGERPRINTS = Path(__file__).parent / "fingerprints.json"
 LONGEST_PAUSE = 1.0
 # Processes that a policy acts on at the same time: half of a client's connections.
 AT_ONCE = 16
+# Rows that one search for passed deadlines brings.
+OVERDUE_AT_ONCE = 500
+
+# boto3 makes clients from one session, which is for one thread at a time.
+_making = Lock()
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -306,10 +312,13 @@ class Services:
 
         return Timekeeper(DEADLINES.values(), self._overdue, self.handler, self.clock)
 
-    def _overdue(self, view: str, now: datetime, limit: int) -> Sequence[Row]:
-        """Rows of a search view whose `deadline` has passed, the oldest first."""
+    def _overdue(self, view: str, now: datetime) -> Iterator[Row]:
+        """Rows of a search view whose `deadline` has passed, the newest first."""
         passed = {"bool": {"filter": [{"range": {"deadline": {"lt": instant(now)}}}]}}
-        return self.search_rows(view).find(passed, [{"deadline": "asc"}], None, limit).rows
+        rows, newest_first, after = self.search_rows(view), [{"deadline": "desc"}], None
+        while (found := rows.find(passed, newest_first, after, OVERDUE_AT_ONCE)).rows:
+            yield from found.rows
+            after = found.sorts[-1]
 
     def _lanes(self, work: "Work") -> "PartitionedRunner":
         from chalicelib.projection.partitioned import PartitionedRunner
@@ -397,13 +406,16 @@ def client(service: Literal["dynamodb", "kinesis", "lambda", "s3", "ses"]) -> An
     import boto3
     from botocore.config import Config
 
+    # Who asks SES twice sends twice: it is asked once, and its answer waited for.
+    read_timeout, attempts = (20, 1) if service == "ses" else (3, 3)
     config = Config(
         connect_timeout=1,
-        read_timeout=3,
-        retries={"mode": "standard", "total_max_attempts": 3},
+        read_timeout=read_timeout,
+        retries={"mode": "standard", "total_max_attempts": attempts},
         max_pool_connections=32,
     )
-    return boto3.client(service, config=config)
+    with _making:
+        return boto3.client(service, config=config)
 
 
 def answers(check: Callable[[], object]) -> bool | str:

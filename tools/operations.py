@@ -20,6 +20,7 @@ from chalicelib.projection.replay import (
     replay,
     replay_live,
 )
+from chalicelib.store.ports import Unavailable
 from chalicelib.store.segments import SegmentedLog
 from chalicelib.store.slots import ends_of
 from chalicelib.wiring import Services
@@ -236,7 +237,7 @@ def redrive(services: Services, reader: str | None, stream: str | None) -> bool:
             try:
                 redriver = services.policy if name in services.policies else services.partitioned
                 redriver(name).redrive(aggregate_id)
-            except PoisonError as error:
+            except (PoisonError, Unavailable) as error:
                 failed += 1
                 console.print(f"{name}: {aggregate_id}: {error}", style="red", markup=False)
             progress.advance(task)

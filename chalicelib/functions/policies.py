@@ -4,7 +4,7 @@ from typing import Any
 
 from chalice.app import Blueprint
 
-from chalicelib.functions.views import follow
+from chalicelib.functions.views import ENOUGH_MS, follow
 from chalicelib.metrics import emit
 from chalicelib.wiring import services
 
@@ -48,6 +48,7 @@ def notify(_event: Any, context: Any) -> None:
 
 
 @functions.schedule("rate(1 minute)", name="deadlines")
-def deadlines(_event: Any) -> None:
+def deadlines(event: Any) -> None:
     """Tells those who have waited for too long."""
-    emit("DeadlinesPassed", services().timekeeper.run())
+    left = event.context.get_remaining_time_in_millis
+    emit("DeadlinesPassed", services().timekeeper.run(lambda: left() > ENOUGH_MS))

@@ -36,15 +36,17 @@ class Email(NamedTuple):
 
 @dataclass(frozen=True)
 class Policy:
-    """One workflow step: what it does about the events of *hears*.
+    """One workflow step: what it does about the events of *hears*, from the log's first one.
 
-    *react* names the commands and effects that an event leads to, always the same ones in
-    the same order; it depends on the event alone. *awaits* says, from the state of the
-    process and the event, whether the step is still to be taken: False, for ever, once an
-    answer is recorded or the process was ended otherwise. A step has one answer, however
-    many functions take it at the same time (docs/adr/0010). Without *awaits* each command
-    is sent whatever becomes of the process, and taken once, which costs a quarter; but no
-    refusal can be recorded then.
+    *name* is in the id of each command and the place of each effect: under another one
+    they are others, so it is never changed. *react* names the
+    commands and effects that an event leads to, always the same ones in the same order; it
+    depends on the event alone. *awaits* says, from the state of the process and the event,
+    whether the step is still to be taken: False, for ever, once an answer is recorded or
+    the process was ended otherwise. A step has one answer, however many functions take it
+    at the same time (docs/adr/0010). Without *awaits* each command is sent whatever becomes
+    of the process, and taken once, which costs a quarter; but no refusal can be recorded
+    then.
     """
 
     name: str

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
@@ -22,13 +22,20 @@ from chalicelib.kernel import (
 )
 from chalicelib.kernel.uuid7 import uuid7
 from chalicelib.projection.fold import PoisonError, category_of, poison, recorded_of
-from chalicelib.projection.mailing import Mailer
+from chalicelib.projection.mailing import Mailer, SendingStoppedError
 from chalicelib.projection.runner import ATTEMPTS, Outcome, OvertakenError, Pause
 from chalicelib.store.handler import CommandHandler, ContentionError, Request, body_hash
 from chalicelib.store.ports import EffectPlace, Effects, MovedOnError, Place, Unavailable
 
 # Each is some calls to DynamoDB; a pass should not take long, for another may be at it.
 SIZE = 100
+
+# How long others of the pass wait for a step that AWS keeps waiting. Lambda ends the function
+# after a minute, and if it did so each time before the process is parked, no other went on.
+PATIENCE = timedelta(seconds=20)
+
+# Errors of what was asked; any other that AWS refuses with is about who asks.
+OF_THE_STEP = {"TransactionCanceledException", "ValidationException"}
 
 Commits = Sequence[tuple[int, Commit]]
 # Applies a function to each stream's commits: one after another, or side by side.
@@ -92,7 +99,8 @@ class Acting:
     def take(self, commits: Commits) -> Outcome:
         """Takes each stream's steps in order, up to one that fails.
 
-        Raises `OvertakenError` if another is at work on one of the effects.
+        Raises `OvertakenError` if another is at work on one of the effects, and
+        `SendingStoppedError` if none can be sent now.
         """
         streams: dict[str, list[tuple[int, Commit]]] = {}
         for position, commit in commits:
@@ -130,17 +138,27 @@ class Acting:
     def _persist(self, position: int, commit: Commit, step: Callable[[], None]) -> None:
         """Takes a step, again if need be; what stays in its way is a poison of its process."""
         failure: Exception = OvertakenError(commit.aggregate_id)
+        began = self.handler.clock()
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return step()
-            except (OvertakenError, ClientError):
-                # Others do it; or AWS refuses the policy, which is no process's fault.
+            except OvertakenError:
                 raise
-            except (AnswerRefusedError, ContentionError, MovedOnError, Unavailable) as error:
+            except (AnswerRefusedError, MovedOnError) as error:
                 failure = error
+            except (ContentionError, Unavailable) as error:
+                failure = error
+                if self.handler.clock() - began > PATIENCE:
+                    break
             except Exception as error:
+                if isinstance(error, ClientError) and not is_of_the_step(error):
+                    # AWS refuses the policy, which is no process's fault.
+                    raise
                 raise poison(commit.aggregate_id, position, error) from error
             self.pause(attempt)
+        if isinstance(failure, SendingStoppedError):
+            # Nor is this: every other process would have to be parked as well.
+            raise failure
         raise poison(commit.aggregate_id, position, failure) from failure
 
     def _command(self, cause: Cause, reaction: Reaction) -> None:
@@ -223,6 +241,11 @@ class Acting:
         if process is None:
             raise LookupError(f"{self.name} does not hear {commit.aggregate_id}")
         return process
+
+
+def is_of_the_step(error: ClientError) -> bool:
+    """Whether AWS would take another step, of another process."""
+    return error.response["Error"]["Code"] in OF_THE_STEP
 
 
 def tenant_of(cause: Cause) -> str:

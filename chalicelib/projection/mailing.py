@@ -11,8 +11,8 @@ from chalicelib.store.ports import Unavailable
 if TYPE_CHECKING:
     from mypy_boto3_ses import SESClient
 
-# Errors of the account or of the moment; any other refusal is about this very message.
-TEMPORARY = {
+# Errors of the account: whatever it sends is refused for now.
+STOPPED = {
     "AccountSendingPausedException",
     "ConfigurationSetSendingPausedException",
     "LimitExceededException",
@@ -20,7 +20,12 @@ TEMPORARY = {
     "Throttling",
     "ThrottlingException",
 }
-FORBIDDEN = {"AccessDenied", "AccessDeniedException", "InvalidClientTokenId"}
+# Errors of this very message, whenever it is sent.
+REFUSED = {"MessageRejected", "InvalidParameterValue", "ValidationError"}
+
+
+class SendingStoppedError(Unavailable):
+    """Nobody's e-mail is sent for now: that is no fault of a message."""
 
 
 class Mailer(Protocol):
@@ -29,7 +34,8 @@ class Mailer(Protocol):
     def send(self, email: Email) -> str:
         """Sends it and returns the service's answer, which may be a refusal for ever.
 
-        Raises `Unavailable` if it may be sent later, or if nobody knows whether it was.
+        Raises `Unavailable` if it may be sent later, or if nobody knows whether it was, and
+        `SendingStoppedError` if no other would be sent now either.
         """
 
 
@@ -41,8 +47,8 @@ class SesMailer:
         self._sender = sender
 
     def send(self, email: Email) -> str:
-        try:
-            with translated():
+        with translated():
+            try:
                 answer = self._client.send_email(
                     Source=self._sender,
                     Destination={"ToAddresses": [email.to]},
@@ -51,14 +57,18 @@ class SesMailer:
                         "Body": {"Text": {"Data": email.text, "Charset": "UTF-8"}},
                     },
                 )
-        except ClientError as error:
-            code = error.response["Error"]["Code"]
-            if code in TEMPORARY:
-                raise Unavailable(code) from error
-            if code in FORBIDDEN:
-                raise
-            return f"refused: {code}: {error.response['Error']['Message']}"
+            except ClientError as error:
+                code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
+                if code in STOPPED or self._is_unverified(message):
+                    raise SendingStoppedError(f"{code}: {message}") from error
+                if code not in REFUSED:
+                    raise
+                return f"refused: {code}: {message}"
         return f"sent: {answer['MessageId']}"
+
+    def _is_unverified(self, message: str) -> bool:
+        """Whether SES does not know the sender; in its sandbox an addressee may be meant."""
+        return "not verified" in message and self._sender in message
 
 
 class NoMailer:

@@ -10,9 +10,16 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
+from chalicelib import wiring
 from chalicelib.kernel import Email
-from chalicelib.projection.mailing import Mailer, MemoryMailer, NoMailer, SesMailer
-from chalicelib.store.ports import Unavailable
+from chalicelib.projection.mailing import (
+    Mailer,
+    MemoryMailer,
+    NoMailer,
+    SendingStoppedError,
+    SesMailer,
+)
+from chalicelib.store.ports import CLAIM, Unavailable
 
 SENDER = "bank@example.com"
 
@@ -53,11 +60,11 @@ def test_a_message_arrives_as_it_was_written(ministack: str) -> None:
     assert message["BodyText"] == "a\nč"
 
 
-def answered(code: str, status: int = 400) -> str:
+def answered(code: str, status: int = 400, message: str = "because") -> str:
     """The mailer's answer where SES answers with an error."""
     client = ses_client()
     with Stubber(client) as stub:
-        stub.add_client_error("send_email", code, "because", http_status_code=status)
+        stub.add_client_error("send_email", code, message, http_status_code=status)
         return SesMailer(client, SENDER).send(Email("ada@example.com", "s", "t"))
 
 
@@ -66,18 +73,48 @@ def test_a_message_that_is_refused_for_ever_is_answered(code: str) -> None:
     assert answered(code) == f"refused: {code}: because"
 
 
+def test_a_message_that_may_be_sent_later_is_tried_again() -> None:
+    with pytest.raises(Unavailable) as raised:
+        answered("ServiceUnavailable", 503)
+    assert not isinstance(raised.value, SendingStoppedError)
+
+
 @pytest.mark.parametrize(
-    ("code", "status"),
-    [("Throttling", 400), ("ThrottlingException", 400), ("ServiceUnavailable", 503)],
+    "code", ["Throttling", "ThrottlingException", "AccountSendingPausedException"]
 )
-def test_a_message_that_may_be_sent_later_is_tried_again(code: str, status: int) -> None:
-    with pytest.raises(Unavailable):
-        answered(code, status)
+def test_an_account_that_sends_nothing_now_is_no_messages_fault(code: str) -> None:
+    with pytest.raises(SendingStoppedError):
+        answered(code)
 
 
-def test_a_deployment_that_may_not_send_fails_loudly() -> None:
+UNVERIFIED = "Email address is not verified. The following identities failed the check in region"
+
+
+def test_a_sender_that_is_not_verified_is_no_messages_fault() -> None:
+    with pytest.raises(SendingStoppedError, match="not verified"):
+        answered("MessageRejected", message=f"{UNVERIFIED} EU-CENTRAL-1: {SENDER}, ada@example.com")
+
+
+def test_an_addressee_that_is_not_verified_is_refused() -> None:
+    message = f"{UNVERIFIED} EU-CENTRAL-1: ada@example.com"
+    assert answered("MessageRejected", message=message) == f"refused: MessageRejected: {message}"
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "ExpiredToken", "SignatureDoesNotMatch"])
+def test_a_deployment_that_may_not_send_fails_loudly(code: str) -> None:
     with pytest.raises(ClientError):
-        answered("AccessDenied", 403)
+        answered(code, 403)
+
+
+def test_no_client_asks_twice_on_its_own_for_what_would_then_be_sent_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    config = wiring.client("ses").meta.config
+    assert config.retries["total_max_attempts"] == 1
+    # An answer that is late is waited for, as long as the claim lasts.
+    assert config.connect_timeout + config.read_timeout < CLAIM.total_seconds()
+    assert config.read_timeout >= 15
 
 
 def test_without_a_sender_nothing_is_sent() -> None:

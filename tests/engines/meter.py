@@ -1,7 +1,8 @@
 """What calls cost on DynamoDB: the engine's own figures where they are right, else by size.
 
 DynamoDB Local reports a transaction as if it were its last item on each table, so a
-transaction is counted here: two units for each begun KB of each item that it leaves.
+transaction is counted here: two units for each begun KB of each item that it leaves, and
+two where a condition finds none.
 """
 
 from collections import Counter
@@ -59,13 +60,13 @@ class Meter:
         answer = self._reader.get_item(
             TableName=asked["TableName"], Key=asked["Key"], ConsistentRead=True
         )
-        item: Json = answer["Item"]
+        item: Json = answer.get("Item", {})
         return item
 
 
 def begun(size: int) -> int:
     """The write units of an item of *size* bytes."""
-    return -(-size // UNIT)
+    return max(1, -(-size // UNIT))
 
 
 def resource(table: str) -> str:

@@ -11,6 +11,7 @@ from chalicelib.contexts.registry import DEADLINES, POLICIES
 from chalicelib.contexts.transfer.domain import Order, Request, transfer
 from chalicelib.functions import policies as functions
 from chalicelib.kernel import Email
+from chalicelib.store.ports import Marker
 from tests.bank import Bank as Writer
 from tests.bank import credit
 from tests.functions.test_functions import SCHEDULED, Context, metrics
@@ -128,6 +129,43 @@ def test_one_that_cannot_be_told_keeps_no_other_from_it(bank: Bank) -> None:
         functions.deadlines(SCHEDULED, Context())
     assert len(raised.value.exceptions) == 1
     assert names(bank, "main/transfer-u")[-1] == "transfer-expired"
+
+
+def test_what_a_deadline_leads_to_is_correlated_with_the_transfer(bank: Bank) -> None:
+    bank.clock.forward(minutes=11)
+    bank.settle()
+    functions.deadlines(SCHEDULED, Context())
+    asked, expired = bank.events.range("main/transfer-t", 1, 99)
+    assert expired.events[0].name == "transfer-expired"
+    assert expired.correlation_id == asked.correlation_id
+
+
+class Short(Context):
+    """Lambda's context, with time left for one thing."""
+
+    asked = 0
+
+    def get_remaining_time_in_millis(self) -> int:
+        self.asked += 1
+        return 60_000 if self.asked == 1 else 0
+
+
+def test_rows_that_stay_overdue_keep_nobody_from_being_told(
+    bank: Bank, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wiring, "OVERDUE_AT_ONCE", 2)
+    for key in ("u", "v", "w"):
+        writer(bank).do(Request(ORDER, "2026-01-01T00:10:00.000Z"), key, aggregate=transfer)
+    bank.settle()
+    for key in ("t", "u", "v", "w"):
+        bank.parking.park("transfers", f"main/transfer-{key}", Marker(10**6, 10**6, "because"))
+    assert overdue(bank, 11, capsys) == 4
+    # They have expired, and the view does not hear of it.
+    writer(bank).do(Request(ORDER, "2026-01-01T00:12:00.000Z"), "x", aggregate=transfer)
+    bank.clock.forward(minutes=2)
+    bank.settle()
+    functions.deadlines(SCHEDULED, Short())
+    assert names(bank, "main/transfer-x") == ["transfer-requested", "transfer-expired"]
 
 
 def test_deadlines_have_search_views_with_a_date() -> None:

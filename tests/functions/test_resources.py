@@ -89,8 +89,9 @@ def test_a_stream_that_is_held_back_is_told_at_once() -> None:
     assert alarm["EvaluationPeriods"] == 1
 
 
-def test_a_sweeper_that_fails_or_never_runs_is_told() -> None:
-    alarm = alarms("Errors")[str({"Ref": "Sweeper"})]
+@pytest.mark.parametrize("function", ["Sweeper", "Deadlines"])
+def test_who_fails_each_minute_or_never_runs_is_told(function: str) -> None:
+    alarm = alarms("Errors")[str({"Ref": function})]
     assert alarm["TreatMissingData"] == "breaching"
 
 

@@ -8,10 +8,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from botocore.exceptions import ClientError
 
 from chalicelib.contexts.account.domain import Freeze, Unfreeze, account
 from chalicelib.kernel import Email, Policy, Reaction, Refused
 from chalicelib.projection.fold import PoisonError
+from chalicelib.projection.mailing import SendingStoppedError
 from chalicelib.projection.runner import ATTEMPTS, OvertakenError
 from chalicelib.store.ports import CLAIM, Unavailable
 from tests.bank import credit, debit
@@ -242,6 +244,41 @@ def test_a_policy_that_fails_on_an_event_parks_its_process(office: Office) -> No
     assert parked(office) == [(E, "ZeroDivisionError: by zero")]
 
 
+class Refusing:
+    """AWS refuses to append to a process with an error of this code."""
+
+    def __init__(self, office: Office, stream: str, code: str) -> None:
+        self.office, self.stream, self.code = office, stream, code
+
+    def append(self, commit: Any, unless: Any = None) -> Any:
+        if commit.aggregate_id == self.stream:
+            raise ClientError({"Error": {"Code": self.code, "Message": "no"}}, "PutItem")
+        return self.office.events.append(commit, unless)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.office.events, name)
+
+
+@pytest.mark.parametrize("code", ["ValidationException", "TransactionCanceledException"])
+def test_what_aws_will_not_take_of_one_process_keeps_no_other_waiting(
+    office: Office, code: str
+) -> None:
+    office.do(Ask("a", 4), "e")
+    office.do(Ask("a", 4), "f")
+    run_on(office, Refusing(office, E, code))
+    assert [stream for stream, _ in parked(office)] == [E]
+    assert office.history("f") == ["asked", "done"]
+
+
+def test_a_policy_that_may_not_write_stops_and_parks_nobody(office: Office) -> None:
+    office.do(Ask("a", 4))
+    with pytest.raises(ClientError):
+        run_on(office, Refusing(office, E, "AccessDeniedException"))
+    assert parked(office) == []
+    office.run(runs)
+    assert office.history() == ["asked", "done"]
+
+
 class Down:
     """An events table that answers nobody, for so many calls."""
 
@@ -280,6 +317,33 @@ def test_a_technical_failure_that_lasts_parks_the_process_until_it_is_redriven(
     assert parked(office) == [(E, "Unavailable: throttled")]
     office.runner(runs).redrive(E)
     assert office.history() == ["asked", "done"]
+
+
+class Hanging:
+    """An events table whose every answer about one process is waited for in vain."""
+
+    def __init__(self, office: Office, stream: str) -> None:
+        self.office, self.stream = office, stream
+
+    def newest(self, aggregate_id: str, **options: Any) -> Any:
+        if aggregate_id == self.stream:
+            # As long as a client waits for its three attempts.
+            self.office.clock.forward(seconds=9)
+            raise Unavailable("timed out")
+        return self.office.events.newest(aggregate_id, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.office.events, name)
+
+
+def test_a_process_that_hangs_is_parked_before_lambda_ends_the_function(office: Office) -> None:
+    office.do(Ask("a", 4), "e")
+    office.do(Ask("a", 4), "f")
+    began = office.clock()
+    run_on(office, Hanging(office, E))
+    assert (office.clock() - began).total_seconds() < 40
+    assert parked(office) == [(E, "Unavailable: timed out")]
+    assert office.history("f") == ["asked", "done"]
 
 
 @pytest.mark.parametrize("call", range(1, 9))
@@ -387,6 +451,22 @@ def test_what_was_decided_is_sent_though_the_policy_would_decide_otherwise(
     changed = replace(tells, react=lambda _: [Email("bob@example.com", "", "")])
     office.runner(changed).redrive(E)
     assert [email.to for email in office.mailer.sent if email.subject] == ["ada@example.com"]
+
+
+def test_when_no_email_is_sent_the_policy_waits_and_parks_nobody(office: Office) -> None:
+    class Stopped:
+        def send(self, _email: Email) -> str:
+            raise SendingStoppedError("Throttling: Daily message quota exceeded")
+
+    done(office).relay()
+    runner = office.runner(tells)
+    stopped = replace(runner, work=replace(runner.work, mailer=Stopped()))  # type: ignore[type-var]
+    with pytest.raises(SendingStoppedError):
+        stopped.catch_up(9)
+    assert parked(office) == []
+    office.clock.forward(days=1)
+    office.run(tells)
+    assert len(office.mailer.sent) == 1
 
 
 def test_commands_to_the_process_itself_need_no_condition(office: Office) -> None:

@@ -1,6 +1,6 @@
 """A deployment in one process: clients, API, relays, views and sweeper as tasks."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -193,11 +193,11 @@ class World:
         handler = self.bank("fold-1").handler
         return Timekeeper([next_step], self._overdue, handler, lambda: self.now)
 
-    def _overdue(self, view: str, now: datetime, limit: int) -> list[Row]:
+    def _overdue(self, view: str, now: datetime) -> Iterator[Row]:
         """What the search finds: transfers that wait, as far as the view has come."""
         rows = [row for _, (row, _, _) in self.rows[view].scan() if row and row["deadline"]]
         overdue = [row for row in rows if row["deadline"] < instant(now)]
-        return sorted(overdue, key=itemgetter("deadline"))[:limit]
+        yield from sorted(overdue, key=itemgetter("deadline"), reverse=True)
 
     @property
     def now(self) -> datetime:
@@ -252,7 +252,7 @@ class World:
 
     def _tell_of_deadlines(self) -> None:
         try:
-            self.timekeeper().run()
+            self.timekeeper().run(lambda: True)
         except* (Unavailable, ContentionError):
             pass
 

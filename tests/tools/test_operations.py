@@ -1,3 +1,4 @@
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, NoReturn
@@ -8,9 +9,9 @@ from chalicelib import wiring
 from chalicelib.contexts.registry import VIEWS
 from chalicelib.kernel import Recorded, Row, View
 from chalicelib.projection.replay import replay
-from chalicelib.projection.rows import Save
+from chalicelib.projection.rows import Save, StoredRow
 from chalicelib.relay.sequencer import Sequencer
-from chalicelib.store.ports import Marker
+from chalicelib.store.ports import Marker, Unavailable
 from chalicelib.wiring import Services, Settings
 from tests.http.conftest import Bank, still
 from tests.http.samples import czk
@@ -188,6 +189,24 @@ def test_a_stream_that_fails_again_stays_parked(
 
     assert [view for view, _, _ in bank.parking.all()] == ["balances"]
     assert capsys.readouterr().out.endswith("1 streams failed again\n")
+
+
+class Down:
+    """Rows that are not there now."""
+
+    def load(self, _keys: Collection[str]) -> dict[str, StoredRow]:
+        raise Unavailable("throttled")
+
+
+def test_one_that_cannot_be_redriven_now_keeps_no_other_parked(bank: Bank) -> None:
+    parked(bank)
+    services = services_of(bank)
+    rows: dict[str, Any] = {**bank.rows, "balances": Down()}
+    services.__dict__["rows"] = rows.__getitem__
+
+    assert not redrive(services, None, None)
+
+    assert [view for view, _, _ in bank.parking.all()] == ["balances"]
 
 
 def test_a_process_that_is_parked_in_a_policy_goes_on(bank: Bank) -> None:

@@ -1,0 +1,26 @@
+"""How the parts of the application are made."""
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier, BrokenBarrierError
+from typing import Any
+
+import boto3
+import pytest
+
+from chalicelib import wiring
+
+
+def test_clients_are_made_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    together = Barrier(2)
+
+    def make(_service: str, **_config: Any) -> bool:
+        try:
+            together.wait(timeout=0.2)
+        except BrokenBarrierError:
+            return True
+        return False
+
+    monkeypatch.setattr(boto3, "client", make)
+    with ThreadPoolExecutor(2) as pool:
+        alone = list(pool.map(lambda _: wiring.client("s3"), range(2)))
+    assert alone == [True, True]
