@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import click
 
 from chalicelib.store.ports import Unavailable
-from tools import event_model, resources
+from tools import event_model_files, resources
 from tools.api import ApiError
 from tools.bank_file import FileError
 from tools.book import is_book
@@ -19,7 +19,8 @@ from tools.current import Current, NoDeploymentError, recall, remember
 from tools.dependencies import PackagingError
 from tools.deploy import deploy
 from tools.engines import EngineError
-from tools.import_file import import_file
+from tools.event_model import registered
+from tools.import_file import Selection, import_file
 from tools.operations import COMMANDS
 from tools.package import package
 from tools.run import BANK_FILE, CURRENCY, STACK, STAGE, run
@@ -134,12 +135,12 @@ def resources_command() -> None:
 
 @leftfold.command("event-model")
 def event_model_command() -> None:
-    """Draw what leads to what, and describe every event.
+    """Show what leads to what, as the code has it.
 
-    Writes docs/event-model.md, docs/event-model.svg and docs/asyncapi.json from the code of
-    the contexts. Run it after a change to commands, events, views or policies.
+    Writes docs/event-model.md and .svg (commands, events, views and policies on a timeline)
+    and docs/asyncapi.json (messages and their schemas). Run it after a change to these.
     """
-    for path in event_model.write(event_model.files()):
+    for path in event_model_files.write(event_model_files.generated(registered())):
         console.print(f"made anew: {path}", soft_wrap=True)
 
 
@@ -215,7 +216,7 @@ def import_command(  # noqa: PLR0913 - one for each option
     try:
         where = url or recall().url
         if not is_book(file):
-            agrees = import_file(where, file, currency, accounts, statements=statements)
+            agrees = import_file(where, file, Selection(currency, accounts, statements))
         elif ledger is None:
             raise click.UsageError("a book needs --ledger, the id of the ledger to make")
         else:

@@ -1,6 +1,7 @@
 """`leftfold import`: a bank file to Leftfold and back: read, book, compare, tell."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tools.api import Api
@@ -27,24 +28,34 @@ SHOWN = 10
 Finder = Callable[[Api, Sequence[Imported], Callable[[], None]], list[str]]
 
 
+@dataclass(frozen=True)
+class Selection:
+    """The first *accounts* of a file, all without; of the first *statements* of them one
+    is closed at the end of each month.
+    """
+
+    currency: str
+    accounts: int | None = None
+    statements: int = 0
+
+
 def import_file(
     url: str,
     path: Path,
-    currency: str,
-    limit: int | None = None,
+    selection: Selection,
     *,
-    statements: int = 0,
     fresh: bool = False,
+    then: Callable[[], bool] | None = None,
 ) -> bool:
-    """Imports the file's first *limit* accounts and checks them; True if all went well.
+    """Imports the selection and checks it; True if all went well.
 
-    Of the first *statements* accounts one is closed at the end of each month. In a *fresh*
-    deployment the totals of the whole bank must be the file's as well. Raises FileError
-    and ApiError.
+    In a *fresh* deployment the totals of the whole bank must be the file's as well. What *then* does,
+    if it is given, must change nothing that is shown. Raises FileError and ApiError.
     """
+    currency = selection.currency
     lines, rejected = read(path, currency)
-    found, not_following = histories(lines, currency, statements=statements)
-    chosen = found[:limit]
+    found, not_following = histories(lines, currency, statements=selection.statements)
+    chosen = found[: selection.accounts]
     console.print(f"{path.name}: {_count(chosen)} of {len(chosen):,} accounts")
     _tell_fold(chosen)
     with Api(url) as api:
@@ -55,6 +66,8 @@ def import_file(
             console.print(f"{len(all_rejected):,} lines rejected:", style="bold red")
             console.print(rejected_table(all_rejected))
         agree = agrees(api, done, currency, fresh=fresh)
+        if then is not None:
+            agree = then() and agrees(api, done, currency, fresh=fresh) and agree
     return agree and not all_rejected
 
 

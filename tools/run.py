@@ -5,15 +5,19 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
+from tools.archiving import NOBODY_WRITES, archive
 from tools.bootstrap import ROOT
 from tools.cloud import Cloud
 from tools.current import Current, forget, remember
 from tools.deploy import Deployed, deploy
 from tools.engines import Engine, EngineError, MiniStack, OpenSearch, Progress
-from tools.import_file import import_file
+from tools.import_file import Selection, import_file
 from tools.package import package
+from tools.reach import reach
 from tools.terminal import console, errors
 from tools.wake import wake
 
@@ -85,17 +89,28 @@ def run(
     with ExitStack() as started:
         with errors.status("starting") as status:
             running = started.enter_context(local(status.update, port, search_port))
-        remember(Current(STACK, running.deployed.url, running.cloud.endpoint_url))
+        current = Current(STACK, running.deployed.url, running.cloud.endpoint_url)
+        remember(current)
         started.callback(forget)
         console.print(f"started in {time.monotonic() - began:.1f} s: {running.deployed.url}")
         agree = import_file(
-            running.deployed.url, file, CURRENCY, accounts, statements=statements, fresh=True
+            running.deployed.url,
+            file,
+            Selection(CURRENCY, accounts, statements),
+            fresh=True,
+            then=partial(archive_closed, current) if statements else None,
         )
         if not once:
             # Not wrapped, because a wrapped command cannot be pasted.
             console.print(invitation(running.deployed.url), soft_wrap=True, markup=False)
             serve(running)
     return agree
+
+
+def archive_closed(current: Current) -> bool:
+    """Archives every closed statement and the log, as `leftfold archive --idle` does."""
+    console.print("archiving what is closed:")
+    return archive(reach(current), datetime.now(UTC), NOBODY_WRITES)
 
 
 def serve(running: Local) -> None:
@@ -114,8 +129,16 @@ def serve(running: Local) -> None:
 
 
 def invitation(url: str) -> str:
-    """Three commands to paste."""
-    opening = '{"owner": "Me", "kind": "current", "currency": "CZK", "accountId": "mine"}'
+    """Commands to paste, in this order."""
+    amount = '{"amount": "100.00", "currency": "CZK"}'
+    opening = (
+        '{"owner": "Me", "kind": "current", "currency": "CZK", "accountId": "mine",'
+        f' "creditLimit": {amount}}}'
+    )
+    order = (
+        '{"transferId": "first", "source": "mine", "target": "nobody",'
+        f' "amount": {amount}, "valueDate": "2026-01-01"}}'
+    )
     return f"""
 Leftfold serves at {url} until Ctrl-C. Try, in another terminal:
 
@@ -124,4 +147,8 @@ curl '{url}/accounts?sort=-balance&limit=3'
 curl '{url}/bookings?q=pension&limit=3'
 
 curl -H 'Content-Type: application/json' -d '{opening}' '{url}/accounts'
+
+curl -H 'Content-Type: application/json' -d '{order}' '{url}/transfers'
+
+curl '{url}/transfers/first?minVersion=1'
 """

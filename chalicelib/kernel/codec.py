@@ -59,6 +59,10 @@ class Codec(Generic[E]):
         name = self._names[type(event)]
         return StoredEvent(name, self._current[name], to_json(event))
 
+    def version(self, name: str) -> int:
+        """The version in which events of *name* are stored today."""
+        return self._current[name]
+
     def decode(self, stored: StoredEvent) -> E:
         """The event that *stored* means today.
 

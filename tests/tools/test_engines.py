@@ -14,6 +14,7 @@ from tools.bootstrap import ROOT
 from tools.engines import DynamoDBLocal, EngineError, OpenSearch, PortTakenError, jars
 from tools.engines.engine import Engine, Launch
 from tools.engines.jars import Jar
+from tools.engines.npm import NpmPackage
 
 
 class Program(Engine):
@@ -195,6 +196,22 @@ def test_a_jar_that_is_not_the_locked_one_is_refused(tmp_path: Path) -> None:
         EngineError, match=r"OpenSearch: org\.example:thing:1\.0 is not the file that was locked"
     ):
         jars.provide("OpenSearch", [jar], lambda _: None, tmp_path)
+
+
+def test_an_npm_package_that_is_not_the_locked_one_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "package.json").write_text('{"name": "thing", "version": "1.0.0"}')
+    package = NpmPackage(str(tmp_path), "sha512-of-something-else", tmp_path / "engines" / "thing")
+
+    with pytest.raises(EngineError, match="is not the package that was locked"):
+        package.install()
+    assert not package.installed.exists()
+
+
+def test_an_npm_package_that_cannot_be_had_is_told_of(tmp_path: Path) -> None:
+    package = NpmPackage(str(tmp_path / "none"), "sha512-", tmp_path / "engines" / "none")
+
+    with pytest.raises(EngineError, match="could not be downloaded"):
+        package.install()
 
 
 @pytest.mark.parametrize(

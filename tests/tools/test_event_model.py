@@ -1,138 +1,273 @@
-"""The event model has all that the code has, and says what leads to what as the code does."""
+"""The event model: all that the code has is in it, and it says no less than the code does."""
 
-import json
-from typing import Any
+import re
+from datetime import date
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
 from xml.etree import ElementTree as ET
 
-import jsonschema_rs
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chalicelib.contexts.account import domain as accounts
 from chalicelib.contexts.registry import AGGREGATES, DEADLINES, POLICIES, VIEWS
-from chalicelib.kernel.codec import to_json
-from tools.asyncapi import schema
-from tools.bootstrap import ROOT
-from tools.event_model import files
-from tools.model import commands_of, model_of
+from chalicelib.contexts.transfer import domain as transfers
+from chalicelib.kernel import Aggregate, Email, Reaction, Recorded, Refused
+from tests.tools.test_asyncapi import events
+from tools.__main__ import leftfold
+from tools.event_model import Command, Event, Listener, Step, command_kinds, registered
+from tools.event_model_files import DOCS, differing, generated, write
+from tools.event_model_mermaid import node, page
+from tools.event_model_svg import LETTER, NAMESPACE, centred, picture
 
-MODEL = model_of(AGGREGATES.values(), VIEWS.values(), POLICIES.values(), DEADLINES.values())
-DOCUMENT: dict[str, Any] = json.loads((ROOT / "docs/asyncapi.json").read_text())
-PAGE = (ROOT / "docs/event-model.md").read_text()
-BOARD = (ROOT / "docs/event-model.svg").read_text()
-LEADS_TO = {
-    (aggregate.category, command.name): command.events
-    for aggregate in MODEL.aggregates
-    for command in aggregate.commands
-}
-EVENTS = [(a, name) for a, held in AGGREGATES.items() for name in held.codec.events]
+MODEL = registered()
+EVENTS = {event.kind: event for event in MODEL.events}
+COMMANDS = {(command.category, command.name): command for command in MODEL.commands}
+STEPS = {step.name: step for step in MODEL.steps}
+HEARD = {view.name: view for view in MODEL.views}
 
 
-def test_the_files_are_those_that_leftfold_event_model_makes() -> None:
-    stale = [path for path, text in files().items() if (ROOT / path).read_text() != text]
-    assert stale == [], "run `leftfold event-model`"
+def names(events: tuple[Event, ...]) -> list[str]:
+    return [event.name for event in events]
 
 
-# --- the model
+def leads(category: str, command: str) -> list[str]:
+    return names(COMMANDS[category, command].leads)
 
 
-def test_every_command_is_there_and_leads_to_an_event_unless_it_only_refuses() -> None:
-    commands = {(a.category, kind.__name__) for a in AGGREGATES.values() for kind in commands_of(a)}
-    assert set(LEADS_TO) == commands
-    # A command that is there to be refused: the policy that sends it says why.
-    assert {name for (_, name), events in LEADS_TO.items() if not events} <= {"TurnDown"}
+# --- nothing is missing
 
 
-def test_every_event_of_every_codec_comes_from_a_command() -> None:
-    led_to = {(a, event) for (a, _), events in LEADS_TO.items() for event in events}
-    assert led_to == set(EVENTS)
+def test_the_files_are_as_the_code_is() -> None:
+    stale = differing(generated(MODEL))
+    assert not stale, f"{', '.join(map(str, stale))}: made anew by `./leftfold event-model`"
 
 
-def test_a_command_leads_to_what_its_own_cases_make() -> None:
-    assert LEADS_TO["account", "Freeze"] == ("account-frozen",)
-    assert LEADS_TO["transfer", "TimeOut"] == ("transfer-stuck", "transfer-expired")
+@pytest.mark.parametrize("aggregate", AGGREGATES.values(), ids=AGGREGATES)
+def test_every_command_and_every_event_is_there(aggregate: Aggregate) -> None:
+    kinds = get_type_hints(aggregate.decider.decide)["command"]
+    of_category = [c.name for c in MODEL.commands if c.category == aggregate.category]
 
-
-def test_what_a_helper_makes_counts() -> None:
-    assert LEADS_TO["account", "CloseStatement"] == (
-        "statement-closed",
-        "balance-brought-forward",
+    assert {kind.__name__ for kind in flat(kinds)} == set(of_category)
+    assert {e.name for e in MODEL.events if e.category == aggregate.category} == set(
+        aggregate.codec.events
     )
 
 
-def test_a_policy_has_what_it_hears_what_it_sends_and_the_answers() -> None:
-    (debit,) = (policy for policy in MODEL.policies if policy.name == "debit_source")
-    assert debit.hears == (("transfer", "transfer-requested"),)
-    assert debit.sends == (("account", "TransferOut"),)
-    assert debit.answers == (("transfer", "RecordDebited"), ("transfer", "RefuseDebit"))
+def flat(kinds: Any) -> set[type]:
+    """The classes of a union, however it is nested."""
+    return set().union(*map(flat, get_args(kinds))) if get_args(kinds) else {kinds}
 
 
-def test_every_policy_hears_something_and_does_something() -> None:
-    for policy in MODEL.policies:
-        assert policy.hears
-        assert policy.sends or policy.mails
+def test_only_a_command_that_is_there_to_be_refused_leads_to_nothing() -> None:
+    assert [command.name for command in MODEL.commands if not command.leads] == ["TurnDown"]
 
 
-def test_a_view_hears_what_it_names_or_all_of_a_category() -> None:
-    heard = {view.name: view.hears for view in MODEL.views}
-    assert heard["statements"] == (("account", "statement-closed"),)
-    assert ("transfer", "transfer-stuck") in heard["traces"]
-    assert ("account", "account-frozen") not in heard["traces"]
+def test_every_event_is_led_to_by_a_command() -> None:
+    assert {event for command in MODEL.commands for event in command.leads} == set(MODEL.events)
 
 
-# --- the pictures
+def test_every_view_policy_and_deadline_is_there() -> None:
+    assert set(HEARD) == set(VIEWS)
+    assert set(STEPS) == {*POLICIES, *DEADLINES}
 
 
-@pytest.mark.parametrize("name", [*(c for _, c in LEADS_TO), *VIEWS, *POLICIES])
-def test_every_name_is_in_both_pictures(name: str) -> None:
-    assert f'"{name}"' in PAGE
-    assert f">{name}<" in BOARD
+def test_whoever_listens_hears_something() -> None:
+    assert all(view.hears for view in MODEL.views)
+    assert all(step.hears or step.watches for step in MODEL.steps)
+    assert all(step.sends or step.mails for step in MODEL.steps)
 
 
-def test_the_board_is_an_xml_document() -> None:
-    assert ET.fromstring(BOARD).tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314 - our own
+# --- what leads to what
 
 
-# --- AsyncAPI
+@pytest.mark.parametrize(
+    ("category", "command", "events"),
+    [
+        ("account", "Open", ["account-opened"]),
+        ("account", "Book", ["account-credited", "account-debited"]),
+        ("account", "TransferOut", ["account-debited"]),
+        ("account", "TransferBack", ["account-credited"]),
+        ("account", "Close", ["statement-closed", "balance-brought-forward", "account-closed"]),
+        ("transfer", "RecordDebited", ["source-debited", "source-debited-late"]),
+        ("ledger", "Gather", ["journal-gathered", "year-closed", "balances-brought-forward"]),
+        ("journal", "TurnDown", []),
+    ],
+)
+def test_a_command_leads_to_what_its_rules_and_their_functions_make(
+    category: str, command: str, events: list[str]
+) -> None:
+    assert leads(category, command) == events
 
 
-@pytest.mark.parametrize(("category", "name"), EVENTS)
-def test_every_event_is_a_message_with_its_version(category: str, name: str) -> None:
-    payload = DOCUMENT["components"]["messages"][f"{category}.{name}"]["payload"]
-    stored = AGGREGATES[category].codec
-    assert payload["properties"]["name"] == {"const": name}
-    versions = sum(upcast[0] == name for upcast in stored.upcasts)
-    assert payload["properties"]["version"] == {"const": versions + 1}
-    jsonschema_rs.meta.validate(payload)
+def test_a_view_hears_the_events_that_touch_its_rows() -> None:
+    assert names(HEARD["statements"].hears) == ["statement-closed"]
+    assert names(HEARD["bookings"].hears) == ["account-credited", "account-debited"]
+    assert {"account-debited", "transfer-stuck"} <= set(names(HEARD["traces"].hears))
+    assert "account-frozen" not in names(HEARD["traces"].hears)
 
 
-def test_every_reference_leads_somewhere() -> None:
-    for reference in references(DOCUMENT):
-        held = DOCUMENT
-        for part in reference.removeprefix("#/").split("/"):
-            held = held[part]
+def test_a_policy_sends_commands_and_takes_their_answers() -> None:
+    step = STEPS["credit_target"]
+
+    assert names(step.hears) == ["source-debited"]
+    assert [command.name for command in step.sends] == ["TransferIn"]
+    assert [command.name for command in step.answers] == ["RecordCredited", "RefuseCredit"]
+    assert not step.mails
 
 
-def references(part: Any) -> list[str]:
-    """Every `$ref` in a document."""
-    if isinstance(part, dict):
-        own = [part["$ref"]] if "$ref" in part else []
-        return own + [ref for held in part.values() for ref in references(held)]
-    return [ref for held in part for ref in references(held)] if isinstance(part, list) else []
+def test_a_policy_that_sends_e_mail_may_hear_several_aggregates() -> None:
+    step = STEPS["notify"]
+
+    assert names(step.hears) == ["transfer-completed", "statement-closed"]
+    assert step.mails
 
 
-def test_every_reader_receives_what_it_hears() -> None:
-    receivers = {name for name, op in DOCUMENT["operations"].items() if op["action"] == "receive"}
-    for view in VIEWS.values():
-        assert {f"view.{view.name}.{category}" for category in view.codecs} <= receivers
-    for policy in POLICIES.values():
-        assert {f"policy.{policy.name}.{a.category}" for a in policy.hears} <= receivers
+def test_a_deadline_watches_a_view() -> None:
+    step = STEPS["next_step"]
+    assert (step.watches, [command.name for command in step.sends]) == ("transfers", ["TimeOut"])
+
+
+def test_what_leads_to_a_command_comes_before_it() -> None:
+    told = [command.name for command in MODEL.timeline("transfer")]
+
+    assert told[:5] == ["Request", "TransferOut", "RecordDebited", "TransferIn", "RecordCredited"]
+
+
+# --- it says no less than the code does
 
 
 @settings(deadline=None)
 @given(st.data())
-def test_what_is_stored_is_as_the_schema_of_its_event_says(data: st.DataObject) -> None:
-    category, name = data.draw(st.sampled_from(EVENTS))
-    kind = AGGREGATES[category].codec.events[name]
-    event = data.draw(st.from_type(kind))
-    jsonschema_rs.validator_for(schema(kind)).validate(to_json(event))
+def test_a_view_that_the_model_does_not_name_makes_no_row_of_an_event(data: st.DataObject) -> None:
+    view = data.draw(st.sampled_from(list(VIEWS.values())))
+    codec = data.draw(st.sampled_from(list(view.codecs.values())))
+    kind = data.draw(st.sampled_from(list(codec.events.values())))
+    event = EVENTS[kind]
+    if event in HEARD[view.name].hears:
+        return
+
+    recorded = recorded_of(event.category, data.draw(events(kind)))
+
+    assert list(view.keys(recorded)) == []
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_a_policy_does_nothing_that_the_model_does_not_name(data: st.DataObject) -> None:
+    policy = data.draw(st.sampled_from(list(POLICIES.values())))
+    aggregate = data.draw(st.sampled_from(policy.hears))
+    kind = data.draw(st.sampled_from(list(aggregate.codec.events.values())))
+    step = STEPS[policy.name]
+    event = EVENTS[kind]
+    known = {command.name for command in step.sends}
+
+    for effect in policy.react(recorded_of(event.category, data.draw(events(kind)))):
+        assert event in step.hears
+        match effect:
+            case Email():
+                assert step.mails
+            case Reaction():
+                assert type(effect.command).__name__ in known
+
+
+def recorded_of(category: str, event: object) -> Recorded:
+    return Recorded(f"main/{category}-book-1", 1, 0, "2026-01-31T12:00:00.000Z", 0, event)
+
+
+DAYS = st.dates(max_value=date(2999, 12, 31)).map(lambda day: day.isoformat())
+STATES = {
+    "account": st.builds(accounts.Account, currency=st.just("CZK"), through=st.none() | DAYS),
+    "transfer": st.from_type(transfers.Transfer),
+}
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_a_rule_makes_nothing_that_the_model_does_not_name(data: st.DataObject) -> None:
+    category = data.draw(st.sampled_from(list(STATES)))
+    aggregate = AGGREGATES[category]
+    kind = data.draw(st.sampled_from(command_kinds(aggregate)))
+    command, state = data.draw(events(kind)), data.draw(STATES[category])
+    try:
+        made = aggregate.decider.decide(command, state)
+    except Refused:
+        return
+
+    assert {EVENTS[type(event)].name for event in made} <= set(leads(category, kind.__name__))
+
+
+# --- pictures
+
+PICTURE = ET.fromstring(picture(MODEL))  # noqa: S314 - our own
+NOTE = re.compile(r"(command|event|view|policy)( other)?")
+
+
+def notes() -> list[tuple[int, int, int, int]]:
+    """Sticky notes and names: left, top, right, bottom."""
+    found = []
+    for shape in PICTURE.iter(f"{{{NAMESPACE}}}rect"):
+        if NOTE.fullmatch(shape.get("class", "")):
+            x, y, width, height = (int(shape.get(k, "")) for k in ("x", "y", "width", "height"))
+            found.append((x, y, x + width, y + height))
+    return found
+
+
+def test_no_note_of_the_picture_covers_another() -> None:
+    frames = notes()
+
+    for index, (left, top, right, bottom) in enumerate(frames):
+        for x, y, across, down in frames[index + 1 :]:
+            assert right <= x or across <= left or bottom <= y or down <= top
+
+
+def test_what_is_written_on_a_note_fits_it() -> None:
+    frames = notes()
+
+    for text in PICTURE.iter(f"{{{NAMESPACE}}}text"):
+        if text.get("class") == "note":
+            x, y = int(text.get("x", "")), int(text.get("y", ""))
+            half = float(text.get("textLength", len(text.text or "") * LETTER)) / 2
+            (frame,) = (f for f in frames if f[0] < x < f[2] and f[1] < y < f[3])
+            assert frame[0] <= x - half
+            assert x + half <= frame[2]
+
+
+def test_a_long_name_is_narrowed() -> None:
+    assert "textLength" not in centred(0, 0, "debit_source", 100)
+    assert 'textLength="100"' in centred(0, 0, "debit_the_source_of_the_transfer", 100)
+
+
+PARTS = [*MODEL.commands, *MODEL.events, *MODEL.views, *MODEL.steps]
+TITLES = {title.text for title in PICTURE.iter(f"{{{NAMESPACE}}}title")}
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.name)
+def test_the_picture_shows_every_part(part: Command | Event | Listener | Step) -> None:
+    assert part.name in TITLES
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.name)
+def test_the_page_shows_every_part(part: Command | Event | Listener | Step) -> None:
+    assert f"        {node(part)}\n" in page(MODEL) or f"    {node(part)}\n" in page(MODEL)
+
+
+# --- the command
+
+
+def test_a_changed_file_is_found_and_made_anew(tmp_path: Path) -> None:
+    files = generated(MODEL)
+    (tmp_path / DOCS).mkdir()
+
+    assert set(write(files, tmp_path)) == set(files)
+    assert differing(files, tmp_path) == []
+
+    (tmp_path / DOCS / "event-model.md").write_text("something else")
+    assert differing(files, tmp_path) == [DOCS / "event-model.md"]
+
+
+def test_the_command_makes_nothing_anew_where_all_is_as_the_code() -> None:
+    done = CliRunner().invoke(leftfold, ["event-model"])
+    assert (done.exit_code, done.output) == (0, "")

@@ -420,7 +420,17 @@ def booking_of(transfer: Transfer) -> Booking:
 
 def transferred(transfer: Transfer) -> Credited | Debited:
     """The booking's event, which names the transfer that it belongs to."""
-    return replace(event_of(booking_of(transfer)), transfer=transfer.transfer)
+    booking = booking_of(transfer)
+    fact = Debited if isinstance(transfer, TransferOut) else Credited
+    return fact(
+        booking.amount,
+        booking.currency,
+        booking.value_date,
+        booking.operation,
+        booking.purpose,
+        counterparty_account=booking.counterparty_account,
+        transfer=transfer.transfer,
+    )
 
 
 decider = Decider(decide, evolve, initial=Account())

@@ -21,7 +21,7 @@ from chalicelib.contexts.transfer.domain import (
     TransferRefused,
     codec,
 )
-from chalicelib.kernel import AggregateId, Recorded, Row, View
+from chalicelib.kernel import Recorded, Row, View
 
 # How long a step may take once the money has left the source.
 PATIENCE = timedelta(minutes=5)
@@ -136,7 +136,7 @@ def later(recorded: Recorded) -> str:
 
 def transfer_of(recorded: Recorded) -> str | None:
     """The transfer that a commit belongs to: its own, or the one that a booking names."""
-    if AggregateId.parse(recorded.aggregate_id).category == "transfer":
+    if isinstance(recorded.event, Event):
         return recorded.key
     if isinstance(recorded.event, Credited | Debited):
         return recorded.event.transfer

@@ -1,0 +1,222 @@
+"""docs/asyncapi.json: valid AsyncAPI 3, and every event that is stored is as it says."""
+
+import json
+from dataclasses import dataclass, is_dataclass
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import jsonschema_rs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chalicelib.contexts.money import MINOR_DIGITS
+from chalicelib.contexts.registry import AGGREGATES, POLICIES, VIEWS
+from chalicelib.kernel import Codec, Commit, StoredEvent, to_json
+from tools.bootstrap import STATE
+from tools.engines.npm import NpmPackage
+from tools.event_model import Event, registered
+from tools.event_model_asyncapi import commit_of, document, label
+from tools.event_model_schemas import body
+
+SPECS = NpmPackage(
+    "@asyncapi/specs@6.11.1",
+    "sha512-A3WBLqAKGoJ2+6FWFtpjBlCQ1oFCcs4GxF7zsIGvNqp/klGUHjlA3aAcZ9XMMpLGE8zPeYDz2x9FmO6DSuKraQ==",
+    STATE / "engines" / "asyncapi-specs@6.11.1",
+)
+MODEL = registered()
+EVENTS = {event.kind: event for event in MODEL.events}
+DOCUMENT = document(MODEL)
+COMPONENTS = DOCUMENT["components"]
+
+
+def validator(schema: dict[str, Any]) -> jsonschema_rs.Draft7Validator:
+    """Of a schema that refers to the document's components."""
+    return jsonschema_rs.Draft7Validator({"allOf": [schema], "components": COMPONENTS})
+
+
+PAYLOADS = {
+    kind: validator(COMPONENTS["messages"][label(event)]["payload"])
+    for kind, event in EVENTS.items()
+}
+
+
+# Policies tell amounts to people, and send a command for each journal.
+LIKELY = {"currency": st.sampled_from(list(MINOR_DIGITS)), "journals": st.integers(1, 9)}
+
+
+def events(kind: Any) -> st.SearchStrategy[Any]:
+    """Events of a class, with small balances and totals: those nest deeply."""
+    hints = get_type_hints(kind)
+    return st.builds(kind, **{name: LIKELY.get(name, values(hints[name])) for name in hints})
+
+
+def values(hint: Any) -> st.SearchStrategy[Any]:
+    if is_dataclass(hint):
+        return events(hint)
+    if get_origin(hint) is dict:
+        return st.dictionaries(st.text(max_size=3), values(get_args(hint)[1]), max_size=2)
+    return st.from_type(hint)
+
+
+def commit(category: str, *events: StoredEvent) -> dict[str, Any]:
+    """A commit of *events* as the log keeps it."""
+    made = Commit(
+        aggregate_id=f"main/{category}-a-1",
+        version=2,
+        events=events,
+        command_id="c",
+        body_hash="h",
+        at="2026-01-31T12:00:00.000Z",
+        actor="a",
+        correlation_id="r",
+        deps=(("main/account-b", 1),),
+    )
+    held: dict[str, Any] = json.loads(made.to_line())
+    return held
+
+
+def test_it_is_asyncapi_3_by_the_official_schema() -> None:
+    schema = json.loads((SPECS.install() / "schemas" / "3.0.0-without-$id.json").read_text())
+
+    errors = [error.message for error in jsonschema_rs.validator_for(schema).iter_errors(DOCUMENT)]
+
+    assert errors == []
+
+
+def test_every_reference_leads_somewhere() -> None:
+    def references(value: Any) -> set[str]:
+        if isinstance(value, list):
+            return set().union(*map(references, value))
+        if not isinstance(value, dict):
+            return set()
+        own = {value["$ref"]} if "$ref" in value else set()
+        return own.union(*map(references, value.values()))
+
+    for reference in references(DOCUMENT):
+        found: Any = DOCUMENT
+        for part in reference.removeprefix("#/").split("/"):
+            found = found[part]
+
+
+@pytest.mark.parametrize("schema", COMPONENTS["schemas"].values(), ids=COMPONENTS["schemas"])
+def test_every_schema_is_a_json_schema(schema: dict[str, Any]) -> None:
+    jsonschema_rs.meta.validate({"$schema": "http://json-schema.org/draft-07/schema#", **schema})
+
+
+def test_every_stored_event_has_its_message_in_its_newest_version() -> None:
+    expected = {
+        f"{name}.v{aggregate.codec.version(name)}"
+        for aggregate in AGGREGATES.values()
+        for name in aggregate.codec.events
+    }
+
+    assert set(COMPONENTS["messages"]) == expected
+    assert set(DOCUMENT["channels"]["log"]["messages"]) == expected
+
+
+@pytest.mark.parametrize("kind", EVENTS, ids=lambda kind: kind.__name__)
+@settings(max_examples=30, deadline=None)
+@given(data=st.data())
+def test_what_is_stored_is_valid(kind: type, data: st.DataObject) -> None:
+    event = EVENTS[kind]
+    codec = AGGREGATES[event.category].codec
+    stored = codec.encode(data.draw(events(kind)))
+
+    PAYLOADS[kind].validate(commit(event.category, stored))
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_a_message_without_its_event_is_not_valid(data: st.DataObject) -> None:
+    kind = data.draw(st.sampled_from(list(EVENTS)))
+    event = EVENTS[kind]
+    codec = AGGREGATES[event.category].codec
+    stored = codec.encode(data.draw(events(kind)))
+
+    assert not PAYLOADS[kind].is_valid(commit(event.category))
+    assert not PAYLOADS[kind].is_valid(
+        commit(event.category, stored._replace(body={**stored.body, "unheard-of": 1}))
+    )
+    assert not PAYLOADS[kind].is_valid(
+        commit(event.category, stored._replace(version=event.version + 1))
+    )
+
+
+def test_each_reader_receives_what_it_hears_where_it_reads() -> None:
+    received = [o for o in DOCUMENT["operations"].values() if o["action"] == "receive"]
+    operations = DOCUMENT["operations"]
+
+    assert len(received) >= len(VIEWS) + len(POLICIES)
+    assert operations["view-bookings-bus-account"]["messages"] == [
+        {"$ref": "#/channels/bus-account/messages/account-credited.v1"},
+        {"$ref": "#/channels/bus-account/messages/account-debited.v1"},
+    ]
+    assert operations["policy-debit_source-log"]["messages"] == [
+        {"$ref": "#/channels/log/messages/transfer-requested.v1"}
+    ]
+    assert len(operations["relay-log"]["messages"]) == len(MODEL.events)
+
+
+# --- bodies
+
+
+@dataclass(frozen=True)
+class Line:
+    text: str
+    amount: int | None = None
+
+
+@dataclass(frozen=True)
+class Written:
+    lines: tuple[Line, ...]
+    kind: Literal["a", "b"]
+    sums: dict[str, int]
+    since: str | None
+    done: bool = False
+    note: str | None = None
+
+
+WRITTEN = Written((Line("x"), Line("y", 1)), "b", {"k": 2}, None)
+
+
+@settings(deadline=None)
+@given(st.from_type(Written))
+def test_a_body_is_as_its_dataclass_says(event: Written) -> None:
+    jsonschema_rs.Draft7Validator(body(Written)).validate(to_json(event))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"lines": [{"amount": 1}]},
+        {"lines": {}},
+        {"kind": "c"},
+        {"sums": {"k": "2"}},
+        {"since": 1},
+        {"note": None},
+        {"other": 1},
+    ],
+)
+def test_a_body_that_could_not_be_stored_is_not_valid(wrong: dict[str, Any]) -> None:
+    assert not jsonschema_rs.Draft7Validator(body(Written)).is_valid({**to_json(WRITTEN), **wrong})
+
+
+def test_a_field_with_a_default_may_be_missing_from_what_was_stored_before_it() -> None:
+    held = to_json(WRITTEN)
+    del held["done"]
+    assert jsonschema_rs.Draft7Validator(body(Written)).is_valid(held)
+
+
+def test_a_type_without_a_json_form_has_no_schema() -> None:
+    with pytest.raises(TypeError, match="no schema"):
+        body(float)
+
+
+def test_older_versions_of_an_event_stay_in_the_log() -> None:
+    codec = Codec({"written": Written}, upcasts={("written", 1): lambda held: held})
+    event = Event("account", "written", codec.version("written"), Written)
+    schema = commit_of([event])["allOf"][1]["properties"]["events"]["items"]["anyOf"]
+
+    assert schema[0] == {"$ref": "#/components/schemas/written.v2"}
+    older = jsonschema_rs.Draft7Validator(schema[1])
+    assert older.is_valid({"name": "written", "version": 1, "body": {"any": "thing"}})

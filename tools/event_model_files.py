@@ -1,0 +1,39 @@
+"""The files in docs/ that show the event model, and whether they are as the code is."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from tools.bootstrap import ROOT
+from tools.event_model import Model
+from tools.event_model_asyncapi import document
+from tools.event_model_mermaid import page
+from tools.event_model_svg import picture
+
+DOCS = Path("docs")
+
+
+def generated(model: Model) -> dict[Path, str]:
+    """The text of each file, by its path below the root."""
+    return {
+        DOCS / "event-model.md": page(model),
+        DOCS / "event-model.svg": picture(model),
+        DOCS / "asyncapi.json": f"{json.dumps(document(model), indent=2)}\n",
+    }
+
+
+def differing(files: Mapping[Path, str], root: Path = ROOT) -> list[Path]:
+    """What is missing or not as *files* say."""
+    return [
+        path
+        for path, text in files.items()
+        if not (root / path).exists() or (root / path).read_text() != text
+    ]
+
+
+def write(files: Mapping[Path, str], root: Path = ROOT) -> list[Path]:
+    """Makes everything as *files* say, and returns what was not."""
+    stale = differing(files, root)
+    for path in stale:
+        (root / path).write_text(files[path])
+    return stale
