@@ -31,6 +31,7 @@ SUFFIXES = (".beancount", ".bean")
 MOST_DIGITS = 8
 ERRORS_SHOWN = 3
 _CODE = re.compile(r"[A-Za-z0-9:_-]{1,120}")
+_COMMODITY = re.compile(r"[A-Z]([A-Z0-9'._-]{0,22}[A-Z0-9])?")
 _LONGEST_NARRATION, _LONGEST_PAYEE = 500, 200
 
 
@@ -157,6 +158,9 @@ def digits_of(transactions: Iterable["Transaction"]) -> dict[str, int]:
     for transaction in transactions:
         for posting in transaction.postings:
             number, code = units_of(posting)
+            if _COMMODITY.fullmatch(code) is None:
+                line = transaction.meta["lineno"]
+                raise FileError(f"line {line}: a ledger has no commodity {code}")
             used = max(0, -int(number.normalize().as_tuple().exponent))
             most = MINOR_DIGITS.get(code, MOST_DIGITS)
             if used > most:

@@ -20,6 +20,8 @@ from tools.terminal import bar, console, differences_table, rejected_table, year
 ACCOUNTS = 100
 # Seconds: between two looks at a year that is being closed, and until its close is late.
 LOOK, PATIENCE = 0.5, 300.0
+# How a ledger refuses the chart of a book that it was not made of.
+OF_ANOTHER_BOOK = ("ledger-exists", "account-type-differs", "commodity-differs", "key-reused")
 
 Pause = Callable[[float], None]
 
@@ -212,9 +214,9 @@ class BookImport:
         key = idempotency_key(day or f"{self.book.first_year}-01-01", path, body)
         answer = self.api.command(path, body, key)
         if not answer.ok:
+            cure = f": the ledger {self.ledger} is not one that this book made; name another"
             raise FileError(
-                f"{answer.reason}: the ledger {self.ledger} is not one that this book made;"
-                " name another"
+                answer.reason + (cure if answer.body["code"] in OF_ANOTHER_BOOK else "")
             )
         version: int = answer.body["version"]
         return version

@@ -60,7 +60,7 @@ def amounts(held: Mapping[str, int], commodities: Mapping[str, int]) -> list[dic
 
 def digits_of(currency: str, commodities: Mapping[str, int]) -> int | None:
     """How many decimals a currency has; *commodities* are those that the ledger declared."""
-    return MINOR_DIGITS.get(currency, commodities.get(currency))
+    return commodities.get(currency, MINOR_DIGITS.get(currency))
 
 
 def by_account(balances: Balances) -> list[tuple[str, str, int]]:

@@ -22,12 +22,16 @@ from chalicelib.http.problems import Problem
 from chalicelib.http.queries import FRESHNESS, wait_until_fresh
 from chalicelib.http.routes import Answer, Call, Route
 from chalicelib.kernel import Row
+from chalicelib.kernel.commit import canonical
 
 if TYPE_CHECKING:
     from chalicelib.projection.search import SearchRows
 
 TRIAL, POSTINGS = "trial_balance", "postings"
 MONTHS = range(1, 13)
+# Characters of balances in a cursor, which has to fit a URL: those of some 50 commodities.
+# An account in more has the postings of a page's last day read again, this many at once.
+MOST_CARRIED, READ_AT_ONCE = 1_000, 500
 
 
 class Fresh(Strict):
@@ -251,10 +255,18 @@ def account_sheet(call: Call) -> Answer:
     condition = {"bool": {"filter": filters}}
     sort = [{name: "asc"} for name in ("date", "postedAt", "journal", "version", "index")]
     after = place([condition, sort], query.get("cursor"))
-    # The place of a later page ends with the balances that it begins with.
-    running = dict(opening if after is None else after.pop())
-    limit = query["limit"]
     rows = cast("SearchRows", call.services.rows(POSTINGS))
+    running = dict(opening)
+    if after is not None:
+        # The place of a later page ends with the balances that it begins with, or its day.
+        carried = after.pop()
+        if isinstance(carried, str):
+            day = {"bool": {"filter": [*filters, {"term": {"date": carried}}]}}
+            running = dict(balances_before(call, state, carried).get(account, {}))
+            add_until(after, running, rows, day, sort)
+        else:
+            running = dict(carried)
+    limit = query["limit"]
     hits = rows.find(condition, sort, after, limit + 1)
     items = []
     for hit in hits.rows[:limit]:
@@ -266,8 +278,11 @@ def account_sheet(call: Call) -> Answer:
             "balance": amount(running[currency], currency, commodities),
         }
         items.append(SheetLine().dump(shown))
-    more = len(hits.rows) > limit
-    following = cursor([condition, sort], [*hits.sorts[limit - 1], running]) if more else None
+    following = None
+    if len(hits.rows) > limit:
+        small = len(canonical(running)) <= MOST_CARRIED
+        ends = running if small else hits.rows[limit - 1]["date"]
+        following = cursor([condition, sort], [*hits.sorts[limit - 1], ends])
     return Answer(
         {
             "opening": amounts(opening, commodities),
@@ -276,6 +291,21 @@ def account_sheet(call: Call) -> Answer:
             "total": hits.total,
         }
     )
+
+
+def add_until(
+    place: list[Any], running: dict[str, int], rows: "SearchRows", condition: Row, sort: list[Row]
+) -> None:
+    """Adds the postings that pass *condition*, the one at *place* being the last, to *running*."""
+    after: list[Any] | None = None
+    while True:
+        hits = rows.find(condition, sort, after, READ_AT_ONCE)
+        if not hits.rows:
+            return
+        for hit, after in zip(hits.rows, hits.sorts, strict=True):
+            running[hit["currency"]] = running.get(hit["currency"], 0) + hit["amount"]
+            if after == place:
+                return
 
 
 def reported(call: Call, *views: str) -> Ledger:

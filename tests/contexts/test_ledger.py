@@ -45,7 +45,9 @@ from chalicelib.contexts.ledger.journal import (
     undone,
 )
 from chalicelib.contexts.ledger.policies import close_journals, gather_year
+from chalicelib.contexts.money import MINOR_DIGITS
 from chalicelib.contexts.registry import AGGREGATES
+from chalicelib.http.amounts import amount
 from chalicelib.kernel import Recorded, Refused, from_json, to_json
 from chalicelib.kernel.commit import canonical
 from chalicelib.store.handler import CommandHandler, Request
@@ -139,6 +141,25 @@ def test_a_chart_stays_small_enough_to_be_carried_forward() -> None:
     assert ledger(opened).when(many(MOST_BALANCES // 2)).run()
     ledger(opened).when(many(MOST_BALANCES)).then_refused("chart-full")
     ledger(opened).when(many(200, "n" * (LARGEST_CHART // 200))).then_refused("chart-full")
+
+
+def test_commodities_count_in_the_size_of_a_chart_also_those_of_earlier_commands() -> None:
+    def many(first: int) -> dict[str, int]:
+        return {f"C{n:023}": 8 for n in range(first, first + 200)}
+
+    extended = [ChartExtended((), many(200 * n)) for n in range(8)]
+    ledger(opened, *extended).when(ExtendChart((), many(1600))).then_refused("chart-full")
+    # What is there already takes no more room.
+    assert ledger(opened, *extended).when(ExtendChart((cash,), {**many(0), "XYZ": 3})).run()
+
+
+def test_a_commodity_keeps_its_decimals_when_iso_4217_takes_up_its_code(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(MINOR_DIGITS, "XYZ", 2)
+    state = domain.decider.fold([opened, charted])
+    assert domain.digits_of("XYZ", state) == 3
+    assert amount(1_500, "XYZ", state.commodities) == {"amount": "1.500", "currency": "XYZ"}
 
 
 def test_years_follow_one_another_and_two_at_most_are_open() -> None:

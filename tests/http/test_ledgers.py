@@ -481,6 +481,25 @@ def test_an_account_sheets_pages_go_on_with_the_balance(searched: Books) -> None
     refused(searched.get(f"/ledgers/a/postings?account=Assets%3ACash&{other}"), "bad-cursor", 400)
 
 
+def test_an_account_sheet_of_many_commodities_has_pages_too(searched: Books) -> None:
+    codes = [f"COMMODITY{n}" for n in range(100)]
+    shares = {"code": "Assets:Shares", "type": "asset", "currencies": codes}
+    commodities = [{"code": code, "digits": 0} for code in codes]
+    chart = {"accounts": [shares], "commodities": commodities}
+    assert searched.post("/ledgers/a/accounts", chart).status == 200
+    for day in ("2021-05-01", "2021-05-02"):
+        postings = [posting("Assets:Shares", "1000000", code) for code in codes]
+        postings += [posting("Equity:R", "-1000000", code) for code in codes]
+        posted(searched, entry(day, postings=postings))
+    searched.settle()
+    path = "/ledgers/a/postings?account=Assets:Shares&from=2021-01-01&to=2021-12-31"
+    pages = searched.pages(f"{path}&limit=70")
+    assert [len(page) for page in pages] == [70, 70, 60]
+    lines = [line for page in pages for line in page]
+    assert lines == searched.get(f"{path}&limit=500").json["items"]
+    assert {line["balance"]["amount"] for line in lines[100:]} == {"2000000"}
+
+
 @pytest.mark.parametrize(
     ("query", "parameter"),
     [

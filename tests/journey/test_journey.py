@@ -5,14 +5,18 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.journey.transfers import wait_for_all
 from tools.__main__ import leftfold
+from tools.api import Api
 from tools.bootstrap import STATE
 from tools.deploy import deploy, find
 from tools.package import package
@@ -121,6 +125,132 @@ def as_curl(line: list[str]) -> httpx.Response:
         body = json.loads(options[options.index("-d") + 1])
         return httpx.post(url, headers=headers, json=body, timeout=30, trust_env=False)
     return httpx.get(url, timeout=30, trust_env=False)
+
+
+# Two years, the second of which is closed only with --close-all.
+BOOK = """
+2023-01-01 open Assets:Cash
+2023-01-01 open Income:Pay
+2023-01-01 open Expenses:Food
+2023-12-31 * "pay"
+  Assets:Cash  70.00 USD
+  Income:Pay
+2024-01-01 * "Bo's" "a meal"
+  Expenses:Food  20.05 USD
+  Assets:Cash
+2024-06-30 * "nothing"
+  Assets:Cash  0.00 USD
+  Expenses:Food
+"""
+
+
+@pytest.fixture(scope="module")
+def api(running: Local) -> Iterator[Api]:
+    with Api(running.deployed.url) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("book") / "small.beancount"
+    path.write_text(BOOK)
+    return path
+
+
+@pytest.fixture(scope="module")
+def kept(running: Local, book: Path) -> Result:
+    return keep(running, book)
+
+
+def keep(running: Local, book: Path) -> Result:
+    """Posts the book to a ledger and closes its years."""
+    where = ["--url", running.deployed.url, "--ledger", "small", "--journals", "2"]
+    return CliRunner().invoke(leftfold, ["import", str(book), *where, "--close-all"])
+
+
+def test_a_transfer_moves_money(api: Api) -> None:
+    for key in ("payer", "payee"):
+        body = {"accountId": key, "owner": key, "kind": "current", "currency": "CZK"}
+        assert api.command("/accounts", body, f"open-{key}").ok
+    money = {"amount": {"amount": "7.00", "currency": "CZK"}, "valueDate": "2026-01-01"}
+    assert api.command("/accounts/payer/credits", money, "credit").ok
+    transfer = {"transferId": "paid", "source": "payer", "target": "payee", **money}
+    assert api.command("/transfers", transfer, "pay").ok
+
+    (row,) = wait_for_all(api, ["paid"], lambda: None, 60, lambda _: None)
+    assert row["state"] == "completed"
+    for key, balance in (("payer", "0.00"), ("payee", "7.00")):
+        shown = api.query(f"/accounts/{key}", minVersion=2).body["balance"]
+        assert shown == {"amount": balance, "currency": "CZK"}
+
+
+def test_a_book_is_posted_and_its_years_are_closed(kept: Result, api: Api) -> None:
+    assert (kept.exit_code, "\n0 differences" in kept.output) == (0, True), kept.output
+    years = api.query("/ledgers/small").body["years"]
+    assert [(year["year"], year["state"]) for year in years] == [
+        (2023, "closed"),
+        (2024, "closed"),
+        (2025, "open"),
+    ]
+    sheet = api.query("/ledgers/small/balance-sheet", asOf="2024-12-31").body
+    assert sheet["totalAssets"] == sheet["totalLiabilitiesAndEquity"]
+    assert sheet["totalAssets"] == [{"amount": "49.95", "currency": "USD"}]
+
+
+@pytest.mark.usefixtures("imported", "kept")
+def test_what_is_archived_is_shown_as_before(running: Local, api: Api, book: Path) -> None:
+    for view in VIEWS:
+        # It waits until the view has everything.
+        operate(running, "replay", view, "--check")
+    before = everything(api)
+    tomorrow = datetime.now(UTC).date() + timedelta(days=1)
+
+    done = operate(running, "archive", "--before", tomorrow.isoformat(), "--idle")
+
+    assert done.exit_code == 0, done.output
+    assert everything(api) == before
+    for replay in (["balances", "--live"], ["trial_balance"]):
+        checked = operate(running, "replay", *replay, "--check")
+        assert checked.exit_code == 0, checked.output
+    log = operate(running, "status").stdout.splitlines()[-1]
+    again = keep(running, book)
+    assert (again.exit_code, operate(running, "status").stdout.splitlines()[-1]) == (0, log)
+    # An entry of a year that is archived can still be reversed, once.
+    (line,) = before["postings 2023"]["items"]
+    path = f"/ledgers/small/entries/{line['entryId']}/reversal"
+    body = {"date": "2025-01-01", "narration": "mistake"}
+    assert api.command(path, body, "reverse").ok
+    assert api.command(path, body, "again").body["code"] == "entry-reversed"
+
+
+def everything(api: Api) -> dict[str, Any]:
+    """What the API shows of accounts and of the ledger."""
+    asked: dict[str, tuple[str, dict[str, Any]]] = {
+        "accounts": ("/accounts", {"sort": "-balance", "limit": 500}),
+        "bookings": ("/bookings", {"limit": 500}),
+        "ledger": ("/ledgers/small", {}),
+        "trial balance": ("/ledgers/small/trial-balance", {"asOf": "2025-12-31"}),
+    }
+    sheet = "/ledgers/small/postings"
+    for year in (2023, 2024):
+        asked[f"income {year}"] = ("/ledgers/small/income-statement", {"year": year})
+        of_year = {"account": "Assets:Cash", "from": f"{year}-01-01", "to": f"{year}-12-31"}
+        asked[f"postings {year}"] = (sheet, of_year)
+    for account in api.query("/accounts", sort="-balance", limit=500).body["items"]:
+        path = f"/accounts/{account['accountId']}"
+        asked |= {
+            path: (path, {}),
+            f"{path}/statements": (f"{path}/statements", {"limit": 500}),
+            f"{path}/events": (f"{path}/events", {"limit": 500}),
+        }
+    shown = {what: api.query(path, **query) for what, (path, query) in asked.items()}
+    more = [f"/ledgers/small/entries/{p['entryId']}" for p in shown["postings 2023"].body["items"]]
+    for what, answer in shown.items():
+        if what.endswith("/statements"):
+            more += [f"{what}/{statement['number']}" for statement in answer.body["items"]]
+    shown |= {path: api.query(path) for path in more}
+    assert all(answer.ok for answer in shown.values())
+    return {what: answer.body for what, answer in shown.items()}
 
 
 def test_deploying_the_same_again_changes_nothing(running: Local) -> None:

@@ -107,6 +107,7 @@ def test_a_year_without_an_entry_is_a_year_of_the_book(small: Book) -> None:
         (SMALL + "2020-01-01 nonsense\n", "Beancount finds 1 errors"),
         (SMALL.replace("2.50 USD", "2.505 USD"), "2.505 USD has more than 2 decimals"),
         (SMALL.replace("Assets:Cash", "Assets:Kässe"), "has more than letters"),
+        (SMALL.replace("XYZ", "/XYZ"), "line 13: a ledger has no commodity /XYZ"),
     ],
 )
 def test_what_no_ledger_can_hold_is_told(tmp_path: Path, text: str, reason: str) -> None:
@@ -168,6 +169,15 @@ def test_a_ledger_of_another_book_is_left_alone(small: Book, tmp_path: Path) -> 
 
     with pytest.raises(FileError, match="is not one that this book made"):
         imported(books, other)
+
+
+def test_a_refusal_that_another_ledger_would_give_too_tells_only_itself(small: Book) -> None:
+    small.accounts[0] = small.accounts[0]._replace(type="wealth")
+
+    with pytest.raises(FileError, match=r"invalid-body: /accounts/0/type [^;]*$") as caught:
+        imported(Books(), small)
+
+    assert "name another" not in str(caught.value)
 
 
 def test_a_balance_that_differs_is_found(small: Book) -> None:

@@ -304,7 +304,7 @@ def check_chart(
     balances = len(held_by) + len(set(held_by))
     size = sum(
         len(account.code) + len((account.name or "").encode()) + 60 for account in chart.values()
-    )
+    ) + sum(len(code) + 10 for code in ledger.commodities.keys() | commodities.keys())
     if balances > MOST_BALANCES or size > LARGEST_CHART:
         raise Refused("chart-full", balances=balances, size=size)
 
@@ -357,8 +357,11 @@ def currencies_of(account: LedgerAccount, ledger: Ledger) -> tuple[str, ...]:
 
 
 def digits_of(commodity: str, ledger: Ledger) -> int | None:
-    """How many decimals a commodity has; None if the ledger does not know it."""
-    return MINOR_DIGITS.get(commodity, ledger.commodities.get(commodity))
+    """How many decimals a commodity has; None if the ledger does not know it.
+
+    What the ledger declared comes first: ISO 4217 may take up the code later.
+    """
+    return ledger.commodities.get(commodity, MINOR_DIGITS.get(commodity))
 
 
 def extended(
