@@ -21,6 +21,8 @@ GRACE = timedelta(hours=24)
 # A transaction takes 4 MB, and a commit may have 400 KB.
 DELETED_AT_ONCE = 10
 READ_AT_ONCE = 500
+# Of a KB or so each, before and after they are packed: what a function can hold.
+COMMITS_AT_ONCE = 20_000
 # What DynamoDB's price counts for an item besides its attributes.
 ITEM_OVERHEAD = 100
 
@@ -43,7 +45,7 @@ class Moved(NamedTuple):
 class Archiver:
     """Archives what is logged and was closed more than *grace* ago; any number may run.
 
-    No *grace* is right only where nobody writes.
+    No *grace* is right only where nobody writes. It holds about *at_once* commits in memory.
     """
 
     table: EventTable
@@ -51,6 +53,7 @@ class Archiver:
     archive: Archive
     clock: Callable[[], datetime]
     grace: timedelta = GRACE
+    at_once: int = COMMITS_AT_ONCE
 
     def candidates(self, after: str | None = None) -> Iterator[tuple[str, StreamEntry]]:
         """The streams, those behind *after*, that have a closed epoch, archived or not."""
@@ -59,7 +62,7 @@ class Archiver:
     def plan(self, aggregate_id: str, entry: StreamEntry, before: datetime) -> Moved:
         """What `run` would move; the archive's part is not known before it is packed."""
         first = first_of(self.table, aggregate_id)
-        return weight(self._closed(aggregate_id, through_of(first), entry, before))
+        return weight(list(self._closed(aggregate_id, through_of(first), entry, before)))
 
     def run(self, aggregate_id: str, entry: StreamEntry, before: datetime) -> Moved:
         """Moves the epochs of a stream that were closed before *before*.
@@ -67,23 +70,33 @@ class Archiver:
         First ends what an earlier run left. Raises `DamagedArchiveError`,
         `BrokenStreamError` and `Unavailable`: nothing is lost, and another run goes on.
         """
+        moved, more = Moved(), True
+        while more:
+            step, more = self._step(aggregate_id, entry, before)
+            moved += step
+            if more:
+                entry = self.log.streams([aggregate_id])[aggregate_id]
+        return moved
+
+    def _step(self, aggregate_id: str, entry: StreamEntry, before: datetime) -> tuple[Moved, bool]:
+        """Moves as many epochs as fit a function's memory; whether there may be more."""
         first = first_of(self.table, aggregate_id)
         if first.archive is not None and first.archive.restoring:
-            return Moved()
+            return Moved(), False
         through = through_of(first)
         if through != entry.archived_through:
             if not self._free(first, entry.archived_through):
-                return Moved()
+                return Moved(), False
             entry = entry._replace(archived_through=through)
         try:
-            closed = self._closed(aggregate_id, through, entry, before)
+            closed, more = up_to(self.at_once, self._closed(aggregate_id, through, entry, before))
         except BrokenStreamError:
             if first_of(self.table, aggregate_id) == first:
                 raise
             # No hole of the stream's: another archiver is at work.
-            return Moved()
+            return Moved(), False
         if not closed:
-            return Moved()
+            return Moved(), False
         epochs = Epochs(self.archive)
         written = [epochs.write(commits) for commits in closed]
         earlier = epochs.manifest(first.archive) if first.archive else ()
@@ -91,27 +104,25 @@ class Archiver:
         archived, listing = epochs.write_manifest(aggregate_id, listed)
         tombstone = tombstone_of(first, archived)
         if not (self.table.replace(first, tombstone) and self._free(tombstone, through)):
-            return Moved()
+            return Moved(), False
         stored = sum(size for _, size in written) + listing
-        return weight(closed)._replace(stored=stored)
+        return weight(closed)._replace(stored=stored), more
 
     def _closed(
         self, aggregate_id: str, through: int, entry: StreamEntry, before: datetime
-    ) -> list[list[Commit]]:
+    ) -> Iterator[list[Commit]]:
         """The whole epochs after version *through* that may go, oldest first."""
         until = instant(min(before, self.clock() - self.grace))
-        epochs: list[list[Commit]] = []
         epoch: list[Commit] = []
         for commit in self._logged(aggregate_id, through + 1, entry.next - 1):
             if epoch and commit.epoch != epoch[0].epoch:
                 if commit.at >= until:
-                    break
-                epochs.append(epoch)
+                    return
+                yield epoch
                 epoch = []
             if commit.epoch >= entry.epoch:
-                break
+                return
             epoch.append(commit)
-        return epochs
 
     def _logged(self, aggregate_id: str, first: int, last: int) -> Iterator[Commit]:
         for start in range(first, last + 1, READ_AT_ONCE):
@@ -208,6 +219,18 @@ def through_of(first: Commit) -> int:
 def tombstone_of(first: Commit, archived: Archived) -> Commit:
     """Version 1 without what it said; who wrote it, and by which command, stays."""
     return first._replace(events=(), snapshot=None, recent_commands=None, archive=archived)
+
+
+def up_to(commits: int, epochs: Iterator[list[Commit]]) -> tuple[list[list[Commit]], bool]:
+    """The first of *epochs*, of about so many commits; whether there may be more."""
+    taken: list[list[Commit]] = []
+    held = 0
+    for epoch in epochs:
+        taken.append(epoch)
+        held += len(epoch)
+        if held >= commits:
+            return taken, True
+    return taken, False
 
 
 def weight(epochs: Sequence[Sequence[Commit]]) -> Moved:

@@ -431,3 +431,17 @@ def test_an_archiver_leaves_a_stream_alone_that_is_being_restored() -> None:
     assert site.history() == before
     assert site.archive_all().objects == 3
     assert site.history() == before
+
+
+def test_a_stream_that_fills_a_memory_is_archived_in_steps() -> None:
+    site = Site()
+    site.months(6)
+    site.settle()
+    site.clock.forward(days=2)
+    before = site.history()
+    moved = site.archive_all(at_once=1)
+    assert moved.objects == 6
+    assert site.history() == before
+    versions = [version for _, version in site.table.scan(0, 1, None, EVERY)[0]]
+    (entry,) = site.log.streams([A]).values()
+    assert versions == [1, *range(entry.archived_through + 1, entry.next)]
