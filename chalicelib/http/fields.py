@@ -106,6 +106,18 @@ class Whole(fields.Integer):
         return number
 
 
+class WholeNumber(fields.Integer):
+    """A whole number in a body: 8, or 8.0, which to JSON Schema is the same."""
+
+    def __init__(self, least: int, most: int, **options: Any) -> None:
+        super().__init__(strict=True, validate=validate.Range(least, most), **options)
+
+    def _validated(self, value: Any) -> int:
+        whole = isinstance(value, float) and value.is_integer()
+        number: int = super()._validated(int(value) if whole else value)
+        return number
+
+
 def min_version() -> Whole:
     """The version that a view must have reached."""
     return Whole(1, _LARGEST_VERSION)

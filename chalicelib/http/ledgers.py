@@ -53,6 +53,7 @@ from chalicelib.http.fields import (
     Shown,
     Strict,
     Whole,
+    WholeNumber,
     day,
     key,
     min_version,
@@ -92,7 +93,7 @@ def entry_field(**options: Any) -> fields.String:
 
 def year_field(**options: Any) -> fields.Integer:
     """A year, as a number."""
-    return fields.Integer(strict=True, validate=validate.Range(*YEARS), **options)
+    return WholeNumber(*YEARS, **options)
 
 
 class OpenLedgerBody(Strict):
@@ -107,11 +108,7 @@ class OpenLedgerBody(Strict):
     name = text(200, required=True)
     first_year = year_field(required=True)
     retained_earnings = account_field(required=True)
-    journals = fields.Integer(
-        strict=True,
-        validate=validate.Range(1, domain.MOST_JOURNALS),
-        load_default=domain.USUAL_JOURNALS,
-    )
+    journals = WholeNumber(1, domain.MOST_JOURNALS, load_default=domain.USUAL_JOURNALS)
 
 
 class AccountBody(Strict):
@@ -129,7 +126,7 @@ class CommodityBody(Strict):
     """A commodity that is not of ISO 4217: its code and its number of decimals."""
 
     code = commodity_field(required=True)
-    digits = fields.Integer(strict=True, required=True, validate=validate.Range(0, MOST_DIGITS))
+    digits = WholeNumber(0, MOST_DIGITS, required=True)
 
 
 class AccountsBody(Strict):

@@ -139,6 +139,8 @@ def test_a_ledger_has_16_journals_and_an_id_of_the_server_unless_told(books: Boo
         ({"firstYear": 999}, "/firstYear"),
         ({"firstYear": "2020"}, "/firstYear"),
         ({"journals": 65}, "/journals"),
+        ({"journals": 1.5}, "/journals"),
+        ({"journals": True}, "/journals"),
         ({"retainedEarnings": "a b"}, "/retainedEarnings"),
         ({"currency": "USD"}, "/currency"),
     ],
@@ -153,6 +155,11 @@ def test_years_are_opened_one_after_the_other(books: Books) -> None:
     refused(books.post("/ledgers/a/years", {"year": 2022}), "year-not-next")
     assert books.post("/ledgers/a/years", {"year": 2021}).json == {"ledgerId": "a", "version": 3}
     refused(books.post("/ledgers/a/years", {"year": 2022}), "earlier-year-open")
+
+
+def test_a_whole_number_may_be_written_with_a_point(books: Books) -> None:
+    # To JSON Schema, and so to the description, 2021.0 is an integer.
+    assert books.post("/ledgers/a/years", {"year": 2021.0}).json == {"ledgerId": "a", "version": 3}
 
 
 @pytest.mark.parametrize("path", ["accounts", "years", "entries", "entries/0-1/reversal"])
