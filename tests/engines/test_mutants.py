@@ -12,7 +12,7 @@ from chalicelib.projection.fold import PoisonError
 from chalicelib.store import loading
 from chalicelib.store.events import DynamoEvents
 from chalicelib.store.log import DynamoLog
-from chalicelib.store.ports import Unavailable
+from chalicelib.store.ports import Place, Unavailable
 from tests.engines.plan import Plan
 from tests.engines.run import run
 
@@ -26,8 +26,10 @@ Plant = Callable[[pytest.MonkeyPatch], None]
 def no_own_attempt_recognised(patch: pytest.MonkeyPatch) -> None:
     append = DynamoEvents.append
 
-    def anonymous(events: DynamoEvents, commit: Commit) -> Commit | None:
-        holder = append(events, commit)
+    def anonymous(
+        events: DynamoEvents, commit: Commit, unless: Place | None = None
+    ) -> Commit | None:
+        holder = append(events, commit, unless)
         return holder and holder._replace(command_id="someone else's")
 
     patch.setattr(DynamoEvents, "append", anonymous)

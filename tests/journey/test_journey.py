@@ -271,7 +271,7 @@ def test_a_fuzzer_that_knows_the_description_finds_nothing(running: Local) -> No
         "run",
         f"{url}/openapi.json",
         f"--url={url}",
-        "--max-examples=10",
+        "--max-examples=4",
         "--seed=1",
         "--workers=1",
         "--no-color",
