@@ -18,8 +18,8 @@ class Plan:
     balances fail on one event until all is calm. *workers* is the functions of each view.
     """
 
-    commits: int = 400
-    streams: int = 40
+    commits: int = 240
+    streams: int = 24
     writers: int = 8
     relays: int = 4
     workers: int = 2

@@ -260,7 +260,7 @@ MUTANTS = {
         "main/account-", names=((loading, "is_dense", lambda *_, **__: True),)
     ),
     "a server that decides after its caller has gone": Mutant(
-        "refused, but found", names=((handler, "PATIENCE", timedelta(days=9)),)
+        "refused, but found", names=((handler, "PATIENCE", timedelta(days=9)),), first=246
     ),
     "no condition on the registry": Mutant("I2/I3", Parts(log=LogWithoutRegistryCondition)),
     "no condition on the head": Mutant("I1", Parts(log=LogWithoutHeadCondition)),

@@ -24,7 +24,7 @@ def test_every_command_explains_itself(command: str) -> None:
 def test_all_commands_are_listed() -> None:
     shown = CliRunner().invoke(leftfold, ["--help"]).output
 
-    assert set(re.findall(r"^  (\w+)  ", shown, re.MULTILINE)) == set(leftfold.commands)
+    assert set(re.findall(r"^  ([\w-]+)  ", shown, re.MULTILINE)) == set(leftfold.commands)
 
 
 @pytest.mark.parametrize(
