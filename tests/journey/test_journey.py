@@ -14,7 +14,7 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.journey.transfers import wait_for_all
+from tests.journey.transfers import Plan, inbox, move_money, wait_for_all
 from tools.__main__ import leftfold
 from tools.api import Api
 from tools.bootstrap import STATE
@@ -253,6 +253,21 @@ def everything(api: Api) -> dict[str, Any]:
     return {what: answer.body for what, answer in shown.items()}
 
 
+def test_money_is_moved_once_or_not_at_all_while_functions_are_killed(running: Local) -> None:
+    url = str(running.cloud.endpoint_url)
+    with Api(running.deployed.url) as api:
+        report = move_money(
+            api,
+            Plan(transfers=20, accounts=6, kill_every=1.0),
+            lambda: operate(running, "redrive"),
+            running.functions_of,
+            lambda: inbox(url),
+        )
+
+    assert report.broken == []
+    assert report.states["completed"] > 0
+
+
 def test_deploying_the_same_again_changes_nothing(running: Local) -> None:
     reported: list[str] = []
 
@@ -271,7 +286,8 @@ def test_a_fuzzer_that_knows_the_description_finds_nothing(running: Local) -> No
         "run",
         f"{url}/openapi.json",
         f"--url={url}",
-        "--max-examples=4",
+        "--max-examples=5",
+        "--phases=examples,fuzzing",
         "--seed=1",
         "--workers=1",
         "--no-color",
