@@ -99,7 +99,9 @@ class Deployment:
             if view.store == "search"
         }
         self._clients = {
-            role: cycle(self._made(url, faults)) for role, faults in self.faults.items()
+            # Made at once, because many threads take their turns.
+            role: cycle(list(self._made(url, faults)))
+            for role, faults in self.faults.items()
         }
         self._calm = dynamodb_client(url)
 

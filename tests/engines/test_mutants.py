@@ -17,7 +17,7 @@ from tests.engines.plan import Plan
 from tests.engines.run import run
 
 # Few streams and many faults: what can go wrong soon does.
-PLAN = Plan(commits=120, streams=4, rate=0.15)
+PLAN = Plan(commits=100, streams=4, rate=0.15)
 SEEDS = range(1, 6)
 
 Plant = Callable[[pytest.MonkeyPatch], None]

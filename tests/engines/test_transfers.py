@@ -97,13 +97,15 @@ def test_money_moves_once_or_comes_back(dynamodb_local: str) -> None:
     ended = Event()
     with ThreadPoolExecutor(12) as pool:
         mood = pool.submit(moody, deployment, ended)
-        asked = pool.map(ask, range(TRANSFERS))
-        for _ in range(ROUNDS):
-            commits = logged(deployment)
-            list(pool.map(lambda policy: act(deployment, policy), STEPS * 2))
-            redrive(deployment)
-        list(asked)
-        ended.set()
+        try:
+            asked = pool.map(ask, range(TRANSFERS))
+            for _ in range(ROUNDS):
+                commits = logged(deployment)
+                list(pool.map(lambda policy: act(deployment, policy), STEPS * 2))
+                redrive(deployment)
+            list(asked)
+        finally:
+            ended.set()
         mood.result()
     deployment.calm_down()
     while not all_ended(commits):
