@@ -21,8 +21,8 @@ from tools.importing import Imported, import_all
 from tools.latency import Sampler, percentiles
 from tools.terminal import accounts_table, amount, bar, console, errors, rejected_table
 
-# Accounts whose commands are sent one at a time.
-FOLLOWED = 20
+# Batches that are sent one at a time.
+FOLLOWED = 25
 SHOWN = 10
 
 Finder = Callable[[Api, Sequence[Imported], Callable[[], None]], list[str]]
@@ -80,7 +80,7 @@ def _tell_fold(chosen: list[History]) -> None:
 
 def _import(api: Api, chosen: list[History]) -> list[Imported]:
     """First a few commands one at a time, to see how fast rows follow, then all at once."""
-    few = chosen[:FOLLOWED] if len(chosen) > FOLLOWED else []
+    few = followed(chosen)
     rows = sum(len(history.lines) for history in chosen)
     with bar("importing rows", rows) as progress, Sampler(api) as alone, Sampler(api) as loaded:
         (task,) = progress.task_ids
@@ -130,6 +130,16 @@ def agrees(api: Api, done: list[Imported], currency: str, *, fresh: bool) -> boo
         console.print(f"the file's: {_told(stated(done), currency)}", style="bold red")
         return False
     return mismatches == 0
+
+
+def followed(chosen: list[History]) -> list[History]:
+    """The first accounts, of few batches together; none if that is all there is."""
+    batches = 0
+    for index, history in enumerate(chosen):
+        batches += sum(1 for period in history.periods() for _ in period.batches())
+        if batches > FOLLOWED:
+            return chosen[:index]
+    return []
 
 
 def _differing(api: Api, accounts: list[Imported], what: str, find: Finder) -> int:
