@@ -166,43 +166,37 @@ class DynamoLog:
                 yield from (segment_from_item(item) for item in page["Items"])
 
     def segment_with(self, position: int) -> Segment | None:
-        with translated():
-            page = self._client.query(
-                TableName=self._log,
-                KeyConditionExpression="#log = :log AND firstPosition <= :position",
-                ExpressionAttributeNames={"#log": "log"},
-                ExpressionAttributeValues={
-                    ":log": {"S": SEGMENTS},
-                    ":position": {"N": str(position)},
-                },
-                ScanIndexForward=False,
-                ConsistentRead=True,
-                Limit=1,
-            )
-        found = [segment_from_item(item) for item in page["Items"]]
-        return found[0] if found and found[0].next_position > position else None
+        item = self._holding(SEGMENTS, position)
+        return None if item is None else segment_from_item(item)
 
     def _first_of_block_with(self, position: int) -> int:
         if position <= 0:
             return 0
+        keys = "firstPosition, nextPosition"
+        item = self._holding(BLOCKS, position, ProjectionExpression=keys)
+        return position if item is None else int(item["firstPosition"]["N"])
+
+    def _holding(self, kind: str, position: int, **projection: str) -> Item | None:
+        """The block or the segment, by *kind*, that holds *position*; None if none does."""
+        chosen: Any = projection
         with translated():
             page = self._client.query(
                 TableName=self._log,
                 KeyConditionExpression="#log = :log AND firstPosition <= :position",
                 ExpressionAttributeNames={"#log": "log"},
                 ExpressionAttributeValues={
-                    ":log": {"S": BLOCKS},
+                    ":log": {"S": kind},
                     ":position": {"N": str(position)},
                 },
-                ProjectionExpression="firstPosition, nextPosition",
                 ScanIndexForward=False,
                 ConsistentRead=True,
                 Limit=1,
+                **chosen,
             )
         for item in page["Items"]:
             if int(item["nextPosition"]["N"]) > position:
-                return int(item["firstPosition"]["N"])
-        return position
+                return item
+        return None
 
     def _put_block(self, block: Block) -> Item:
         return {
