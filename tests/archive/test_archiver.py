@@ -441,6 +441,8 @@ def test_a_stream_that_fills_a_memory_is_archived_in_steps() -> None:
     before = site.history()
     moved = site.archive_all(at_once=1)
     assert moved.objects == 6
+    # A manifest a step.
+    assert sum(key.startswith("manifests/") for key in site.archive._objects) == 6
     assert site.history() == before
     versions = [version for _, version in site.table.scan(0, 1, None, EVERY)[0]]
     (entry,) = site.log.streams([A]).values()
