@@ -1,16 +1,13 @@
-"""The Chalice app: registers routes and event sources; nothing else."""
+"""The Chalice app: registers the routes and the event functions; nothing else."""
 
 from chalice.app import Chalice
 
-from chalicelib.functions.policies import functions as policies
-from chalicelib.functions.relay import functions as relay
-from chalicelib.functions.upkeep import functions as upkeep
-from chalicelib.functions.views import functions as views
-from chalicelib.http.api import api
+from chalicelib.domain import DOMAIN
+from chalicelib.functions import functions
+from chalicelib.leftfold.http.api import api_of, blueprint
+
+API = api_of(DOMAIN, "A bank's back office, event-sourced.")
 
 app = Chalice(app_name="leftfold")
-app.register_blueprint(api)
-app.register_blueprint(policies)
-app.register_blueprint(relay)
-app.register_blueprint(upkeep)
-app.register_blueprint(views)
+app.register_blueprint(blueprint(API))
+app.register_blueprint(functions)

@@ -2,7 +2,7 @@
 
 import click
 
-from chalicelib.wiring import Services
+from chalicelib.leftfold.wiring.services import Services
 from tools.current import Current, recall
 from tools.reach import reach
 

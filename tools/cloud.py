@@ -61,7 +61,7 @@ def local_session() -> boto3.Session:
     return boto3.Session(
         region_name=LOCAL_REGION,
         aws_access_key_id="local",
-        aws_secret_access_key="local",  # noqa: S106 - it takes any
+        aws_secret_access_key="local",  # noqa: S106 - engines take any
     )
 
 

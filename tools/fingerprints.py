@@ -1,7 +1,9 @@
 """The fingerprint of each fold: of all the code that its snapshots depend on.
 
 It covers the module that defines an aggregate and every chalicelib module that it
-imports, however indirectly. It is made of syntax trees without docstrings, so comments
+imports by name, however indirectly. It does not cover a package's `__init__` that only runs
+because a module of the package is imported: a context's `__init__` names views, policies and
+routes, and an edited route must discard no snapshot. It is made of syntax trees without docstrings, so comments
 and formatting don't count; a changed helper or constant does. Another version of Python
 may write down the same tree differently: then old snapshots are passed over, once.
 """
@@ -19,15 +21,15 @@ LENGTH = 32
 
 _LIST_MODULES = """
 import json
-from chalicelib.contexts.registry import AGGREGATES
-print(json.dumps({name: found.module for name, found in AGGREGATES.items()}))
+from chalicelib.domain import DOMAIN
+print(json.dumps({name: found.module for name, found in DOMAIN.aggregates.items()}))
 """
 
 _Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def fingerprints(root: Path) -> dict[str, str]:
-    """The fingerprint of each category in the registry of the chalicelib under *root*."""
+    """The fingerprint of each category of the domain of the chalicelib under *root*."""
     listed = subprocess.run(
         # A process of its own, because this one may have another copy of chalicelib.
         [sys.executable, "-B", "-S", "-c", _LIST_MODULES],
@@ -42,7 +44,7 @@ def fingerprints(root: Path) -> dict[str, str]:
 def fingerprint(root: Path, module: str) -> str:
     """32 hex digits for *module* and the chalicelib modules that it imports."""
     trees: dict[str, ast.Module] = {}
-    waiting = set(_with_parents(module))
+    waiting = {module}
     while waiting:
         name = waiting.pop()
         path = _file_of(root, name)
@@ -50,7 +52,7 @@ def fingerprint(root: Path, module: str) -> str:
             continue
         trees[name] = ast.parse(path.read_bytes())
         for imported in _imports(trees[name], name, is_package=path.stem == "__init__"):
-            waiting.update(_with_parents(imported))
+            waiting.add(imported)
     digest = hashlib.sha256()
     for name in sorted(trees):
         digest.update(f"{name}\n{ast.dump(_without_docstrings(trees[name]))}\n".encode())
@@ -71,14 +73,9 @@ def _imports(tree: ast.Module, name: str, *, is_package: bool) -> Iterator[str]:
             yield from (f"{source}.{alias.name}" for alias in node.names)
 
 
-def _with_parents(name: str) -> Iterator[str]:
-    """A module and its packages, whose code runs when it is imported."""
-    parts = name.split(".")
-    if parts[0] == PACKAGE:
-        yield from (".".join(parts[:end]) for end in range(1, len(parts) + 1))
-
-
 def _file_of(root: Path, name: str) -> Path | None:
+    if name.partition(".")[0] != PACKAGE:
+        return None
     path = root.joinpath(*name.split("."))
     candidates = (path / "__init__.py", path.with_suffix(".py"))
     return next((file for file in candidates if file.is_file()), None)

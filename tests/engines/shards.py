@@ -10,10 +10,12 @@ from uuid import uuid4
 import boto3
 from botocore.config import Config
 
-from chalicelib.kernel import LANES
-from chalicelib.relay.kinesis import KinesisBus, hash_key
-from chalicelib.store.bus import LaneRecord
-from chalicelib.wiring import Services, Settings
+from chalicelib.domain import DOMAIN
+from chalicelib.leftfold.kernel import LANES
+from chalicelib.leftfold.relay.kinesis import KinesisBus, hash_key
+from chalicelib.leftfold.store.bus import LaneRecord
+from chalicelib.leftfold.wiring.services import Services
+from chalicelib.leftfold.wiring.settings import Settings
 from tests.engines.faults import Faults
 from tests.engines.transport import POLL
 
@@ -46,7 +48,7 @@ class Shards:
         self._wait()
         failing = kinesis_client(url)
         self.faults.into(failing)
-        pause = Services(Settings({})).pause
+        pause = Services(Settings({}), DOMAIN).pause
         self.bus = KinesisBus(failing, self._stream, pause)
 
     def __enter__(self) -> Self:

@@ -5,14 +5,20 @@ from typing import Any
 
 import pytest
 
-from chalicelib.contexts.registry import VIEWS
-from chalicelib.projection.memory import MemoryRows
-from chalicelib.store.memory import MemoryCheckpoints, MemoryEvents, MemoryLog, MemoryParking
-from chalicelib.store.ports import Unavailable
-from chalicelib.wiring import Services, Settings
+from chalicelib.domain import DOMAIN
+from chalicelib.leftfold.projection.memory import MemoryRows
+from chalicelib.leftfold.store.memory import (
+    MemoryCheckpoints,
+    MemoryEvents,
+    MemoryLog,
+    MemoryParking,
+)
+from chalicelib.leftfold.store.ports import Unavailable
+from chalicelib.leftfold.wiring.services import Services
+from chalicelib.leftfold.wiring.settings import Settings
 from tools.bootstrap import ROOT
 
-DOCUMENTS = [name for name, view in VIEWS.items() if view.store == "documents"]
+DOCUMENTS = [name for name, view in DOMAIN.views.items() if view.store == "documents"]
 # Each dependency, the part that asks it, and with which call.
 ASKED = {
     "events": ("events", "newest"),
@@ -56,7 +62,9 @@ def services(down: str | None = None) -> Services:
         parts[part] = Down(parts[part], call)
     rows = {view: parts.pop(view) for view in DOCUMENTS}
     search = parts.pop("search")
-    return Services(Settings({}), rows=rows.__getitem__, search_rows=lambda _view: search, **parts)
+    return Services(
+        Settings({}), DOMAIN, rows=rows.__getitem__, search_rows=lambda _view: search, **parts
+    )
 
 
 def test_all_that_answers_is_well() -> None:

@@ -5,17 +5,18 @@ from typing import Any
 
 import pytest
 
-from chalicelib import wiring
-from chalicelib.contexts.account.domain import Close, CloseStatement, Open
-from chalicelib.contexts.registry import DEADLINES, POLICIES
-from chalicelib.contexts.transfer.domain import Order, Request, transfer
-from chalicelib.functions import policies as functions
-from chalicelib.kernel import Email
-from chalicelib.store.ports import Marker
-from tests.bank import Bank as Writer
-from tests.bank import credit
+from chalicelib.bank.account.domain import Close, CloseStatement, Open
+from chalicelib.bank.transfer.domain import Order, Request, transfer
+from chalicelib.domain import DOMAIN
+from chalicelib.functions import handlers
+from chalicelib.leftfold.kernel import Email
+from chalicelib.leftfold.policies import deadlines as timekeeping
+from chalicelib.leftfold.store.ports import Marker
+from chalicelib.leftfold.wiring import process
 from tests.functions.test_functions import SCHEDULED, Context, metrics
 from tests.http.conftest import Bank
+from tests.teller import Bank as Writer
+from tests.teller import credit
 
 RING: dict[str, Any] = {"Records": [], "wanted": {}}
 ORDER = Order("a", "b", 700, "CZK", "2026-01-31", "rent", "ada@example.com")
@@ -24,7 +25,7 @@ ORDER = Order("a", "b", 700, "CZK", "2026-01-31", "rent", "ada@example.com")
 @pytest.fixture
 def bank() -> Iterator[Bank]:
     """The services over memory, two accounts and a transfer."""
-    before = wiring._services
+    before = process._services
     made = Bank()
     writer = Writer(made.events, clock=made.clock)
     writer.do(Open("Ada", "CZK", "current"), "a")
@@ -32,7 +33,7 @@ def bank() -> Iterator[Bank]:
     writer.do(credit(1000), "a")
     writer.do(Request(ORDER, "2026-01-01T00:10:00.000Z"), "t", aggregate=transfer)
     yield made
-    wiring._services = before
+    process._services = before
 
 
 def writer(bank: Bank) -> Writer:
@@ -46,11 +47,11 @@ def names(bank: Bank, stream: str) -> list[str]:
 def run(bank: Bank, policy: str) -> None:
     """A ring, as the growing log or the sweeper sends it."""
     bank.settle()
-    getattr(functions, policy)(RING, Context())
+    handlers[policy](RING, Context())
 
 
 def test_every_policy_has_a_function_of_its_name() -> None:
-    assert {name for name in POLICIES if hasattr(functions, name)} == set(POLICIES)
+    assert set(DOMAIN.policies) <= set(handlers)
 
 
 def test_a_transfer_is_carried_out_step_by_step(bank: Bank) -> None:
@@ -91,7 +92,7 @@ def overdue(bank: Bank, minutes: int, capsys: pytest.CaptureFixture[str]) -> int
     bank.clock.forward(minutes=minutes)
     bank.settle()
     capsys.readouterr()
-    functions.deadlines(SCHEDULED, Context())
+    handlers["deadlines"](SCHEDULED, Context())
     (told,) = metrics(capsys)
     sent: int = told["DeadlinesPassed"]
     return sent
@@ -111,9 +112,9 @@ def test_a_transfer_that_has_not_moved_on_in_time_expires(
 def test_a_transfer_that_has_moved_on_is_left_alone(bank: Bank) -> None:
     bank.clock.forward(minutes=11)
     bank.settle()
-    functions.debit_source(RING, Context())
+    handlers["debit_source"](RING, Context())
     # The view has not heard of it, and tells of the stage before.
-    functions.deadlines(SCHEDULED, Context())
+    handlers["deadlines"](SCHEDULED, Context())
     assert names(bank, "main/transfer-t")[-1] == "source-debited"
 
 
@@ -126,7 +127,7 @@ def test_one_that_cannot_be_told_keeps_no_other_from_it(bank: Bank) -> None:
     broken = events._streams["main/transfer-t"]
     broken[3] = broken.pop(1)._replace(version=3)
     with pytest.raises(ExceptionGroup) as raised:
-        functions.deadlines(SCHEDULED, Context())
+        handlers["deadlines"](SCHEDULED, Context())
     assert len(raised.value.exceptions) == 1
     assert names(bank, "main/transfer-u")[-1] == "transfer-expired"
 
@@ -134,7 +135,7 @@ def test_one_that_cannot_be_told_keeps_no_other_from_it(bank: Bank) -> None:
 def test_what_a_deadline_leads_to_is_correlated_with_the_transfer(bank: Bank) -> None:
     bank.clock.forward(minutes=11)
     bank.settle()
-    functions.deadlines(SCHEDULED, Context())
+    handlers["deadlines"](SCHEDULED, Context())
     asked, expired = bank.events.range("main/transfer-t", 1, 99)
     assert expired.events[0].name == "transfer-expired"
     assert expired.correlation_id == asked.correlation_id
@@ -153,7 +154,7 @@ class Short(Context):
 def test_rows_that_stay_overdue_keep_nobody_from_being_told(
     bank: Bank, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wiring, "OVERDUE_AT_ONCE", 2)
+    monkeypatch.setattr(timekeeping, "OVERDUE_AT_ONCE", 2)
     for key in ("u", "v", "w"):
         writer(bank).do(Request(ORDER, "2026-01-01T00:10:00.000Z"), key, aggregate=transfer)
     bank.settle()
@@ -164,11 +165,11 @@ def test_rows_that_stay_overdue_keep_nobody_from_being_told(
     writer(bank).do(Request(ORDER, "2026-01-01T00:12:00.000Z"), "x", aggregate=transfer)
     bank.clock.forward(minutes=2)
     bank.settle()
-    functions.deadlines(SCHEDULED, Short())
+    handlers["deadlines"](SCHEDULED, Short())
     assert names(bank, "main/transfer-x") == ["transfer-requested", "transfer-expired"]
 
 
 def test_deadlines_have_search_views_with_a_date() -> None:
-    for deadline in DEADLINES.values():
+    for deadline in DOMAIN.deadlines.values():
         assert deadline.view.store == "search"
         assert deadline.view.fields["deadline"] == "date"

@@ -9,13 +9,12 @@ from urllib.parse import parse_qs, urlsplit
 
 from openapi_schema_validator import OAS31Validator
 
-from app import app
-from chalicelib.http.api import ROUTES
-from chalicelib.http.openapi import document
-from chalicelib.http.unserved import PATHS, leads
+from app import API, app
+from chalicelib.leftfold.http.openapi import document
+from chalicelib.leftfold.http.unserved import PATHS, leads
 
 JSON = "application/json"
-DOCUMENT = document(ROUTES)
+DOCUMENT = document(API)
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ def test_a_row_survives_the_round_trip_to_dynamodb_local(dynamodb_local: str) ->
         endpoint_url=dynamodb_local,
         region_name="eu-central-1",
         aws_access_key_id="local",
-        aws_secret_access_key="local",  # noqa: S106 - DynamoDB Local takes any
+        aws_secret_access_key="local",  # noqa: S106 - engines take any
     )
     client.create_table(
         TableName="round-trip",
@@ -86,7 +86,7 @@ def test_a_record_survives_the_round_trip_to_kinesis_local(kinesis_local: str) -
         endpoint_url=kinesis_local,
         region_name="eu-central-1",
         aws_access_key_id="local",
-        aws_secret_access_key="local",  # noqa: S106 - kinesis-local takes any
+        aws_secret_access_key="local",  # noqa: S106 - engines take any
     )
     client.create_stream(StreamName="round-trip", ShardCount=1)
     client.get_waiter("stream_exists").wait(StreamName="round-trip", WaiterConfig={"Delay": 1})

@@ -7,9 +7,9 @@ import pytest
 from tools.bootstrap import ROOT
 from tools.fingerprints import fingerprint, fingerprints
 
-DOMAIN = "chalicelib/contexts/account/domain.py"
+DOMAIN = "chalicelib/bank/account/domain.py"
 # The domain imports money, and kernel; kernel imports commit.
-TWO_IMPORTS_AWAY = "chalicelib/kernel/commit.py"
+TWO_IMPORTS_AWAY = "chalicelib/leftfold/kernel/commit.py"
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_a_changed_helper_two_imports_away_counts(code: Path) -> None:
 def test_a_changed_constant_of_the_domain_counts(code: Path) -> None:
     before = fingerprints(code)
 
-    replace(code / "chalicelib/contexts/money.py", "10**18", "10**17")
+    replace(code / "chalicelib/bank/money.py", "10**18", "10**17")
 
     assert fingerprints(code)["account"] != before["account"]
 
@@ -75,7 +75,7 @@ def test_comments_docstrings_and_formatting_do_not_count(code: Path) -> None:
 def test_code_that_the_fold_does_not_import_does_not_count(code: Path) -> None:
     before = fingerprints(code)
 
-    with (code / "chalicelib/contexts/account/views.py").open("a") as views:
+    with (code / "chalicelib/bank/account/views.py").open("a") as views:
         views.write("\nADDED = 1\n")
 
     assert fingerprints(code) == before
@@ -108,19 +108,52 @@ def test_every_way_to_import_is_followed(tmp_path: Path, statement: str) -> None
     assert fingerprint(tmp_path, "chalicelib.domain") != before
 
 
-def test_the_package_of_an_imported_module_counts(tmp_path: Path) -> None:
-    code = {
-        "domain.py": "import chalicelib.far.helper",
-        "far/__init__.py": "",
-        "far/helper.py": "",
-        "far/added.py": "",
-    }
+PACKAGED = {
+    "far/__init__.py": "",
+    "far/helper.py": "",
+    "far/added.py": "",
+}
+
+
+def test_a_package_that_is_imported_by_name_counts_with_all_that_it_imports(tmp_path: Path) -> None:
+    code = {"domain.py": "from chalicelib.far import HELP", **PACKAGED}
+    write(tmp_path, code | {"far/__init__.py": "from .added import HELP"})
+    before = fingerprint(tmp_path, "chalicelib.domain")
+
+    write(
+        tmp_path, code | {"far/__init__.py": "from .added import HELP", "far/added.py": "HELP = 2"}
+    )
+
+    assert fingerprint(tmp_path, "chalicelib.domain") != before
+
+
+def test_a_package_does_not_count_because_a_module_in_it_does(tmp_path: Path) -> None:
+    code = {"domain.py": "import chalicelib.far.helper", **PACKAGED}
     write(tmp_path, code)
     before = fingerprint(tmp_path, "chalicelib.domain")
 
     write(tmp_path, code | {"far/__init__.py": "from . import added"})
 
-    assert fingerprint(tmp_path, "chalicelib.domain") != before
+    assert fingerprint(tmp_path, "chalicelib.domain") == before
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [
+        "chalicelib/bank/__init__.py",
+        "chalicelib/bank/account/__init__.py",
+        "chalicelib/bank/account/http/__init__.py",
+        "chalicelib/bank/account/http/accounts.py",
+        "chalicelib/leftfold/http/commands.py",
+    ],
+)
+def test_an_edited_route_or_list_of_contexts_discards_no_snapshot(code: Path, edited: str) -> None:
+    before = fingerprints(code)
+
+    with (code / edited).open("a") as module:
+        module.write("\nADDED = 1\n")
+
+    assert fingerprints(code) == before
 
 
 def test_modules_that_import_each_other_have_a_fingerprint(tmp_path: Path) -> None:

@@ -1,0 +1,18 @@
+"""Accounts over HTTP: their commands, and what can be asked of them."""
+
+from chalicelib.bank.account.domain import account
+from chalicelib.bank.account.http import accounts, bookings, statements, totals
+from chalicelib.bank.account.http.problems import problems
+from chalicelib.bank.events import body_json
+from chalicelib.leftfold.http.history import history_route
+from chalicelib.leftfold.http.routes import Route
+
+__all__ = ["problems", "routes"]
+
+routes: tuple[Route, ...] = (
+    *accounts.routes,
+    *statements.routes,
+    history_route(account, "/accounts", "The whole history of an account", body_json),
+    *bookings.routes,
+    *totals.routes,
+)

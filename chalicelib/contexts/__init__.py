@@ -1,1 +1,0 @@
-"""The contexts of the bank. A new context is a folder, and a line in `registry`."""

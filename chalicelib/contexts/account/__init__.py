@@ -1,1 +1,0 @@
-"""Current and credit-card accounts: opened, booked on, frozen, closed."""

@@ -1,1 +1,0 @@
-"""Notices: what customers are told, by e-mail, of what has happened."""

@@ -1,1 +1,0 @@
-"""Transfers: money that moves from one account to another, step by step."""

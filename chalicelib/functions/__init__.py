@@ -1,1 +1,0 @@
-"""The Lambda functions that events, schedules and rings start."""

@@ -1,0 +1,51 @@
+"""The Lambda functions that events, schedules and wake-ups start: one for each view and policy of
+a domain, and the engine's own.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from chalice.app import Blueprint
+
+from chalicelib.leftfold.functions import deadlines, readers, relay, upkeep
+from chalicelib.leftfold.functions.sources import BUS, EVENTS_STREAM, LOG_STREAM
+from chalicelib.leftfold.kernel import Domain
+from chalicelib.leftfold.wiring.process import serve
+
+Handler = Callable[..., Any]
+# A mapping is made after its stream, so only the oldest record is early enough.
+OLDEST = "TRIM_HORIZON"
+
+
+def event_functions(module: str, domain: Domain) -> tuple[Blueprint, Mapping[str, Handler]]:
+    """The functions as Chalice's packager sees them, and the handlers by their names.
+
+    *module* is the import path of the module that shall hold the handlers: Lambda looks for
+    them there.
+    """
+    serve(domain)
+    functions = Blueprint(module)
+    handlers = {
+        "relay": functions.on_dynamodb_record(
+            EVENTS_STREAM, name="relay", batch_size=500, starting_position=OLDEST
+        )(relay.relay),
+        "log_grew": functions.on_dynamodb_record(
+            LOG_STREAM, name="log_grew", batch_size=1000, starting_position=OLDEST
+        )(readers.log_grew),
+        "sweeper": functions.schedule("rate(1 minute)", name="sweeper")(relay.sweeper),
+        "deadlines": functions.schedule("rate(1 minute)", name="deadlines")(deadlines.deadlines),
+        "archive": functions.schedule("rate(1 day)", name="archive")(upkeep.archive),
+        "purge": functions.schedule("rate(1 day)", name="purge")(upkeep.purge),
+    }
+    for view in domain.views.values():
+        if view.fed == "bus":
+            register = functions.on_kinesis_record(
+                BUS, name=view.name, batch_size=200, starting_position=OLDEST
+            )
+            handlers[view.name] = register(readers.fed_by_bus(view.name))
+        else:
+            register = functions.lambda_function(name=view.name)
+            handlers[view.name] = register(readers.woken(view.name))
+    for name in domain.policies:
+        handlers[name] = functions.lambda_function(name=name)(readers.woken(name))
+    return functions, handlers

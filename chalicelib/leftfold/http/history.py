@@ -1,0 +1,118 @@
+"""The whole history of one aggregate, from its stream."""
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any
+
+from marshmallow import fields
+
+from chalicelib.leftfold.http.cursors import cursor, place
+from chalicelib.leftfold.http.fields import Pages, Shown
+from chalicelib.leftfold.http.problems import Problem
+from chalicelib.leftfold.http.routes import Answer, Call, Route
+from chalicelib.leftfold.kernel import Aggregate, Codec, Commit, StoredEvent
+from chalicelib.leftfold.store.ports import EventStore
+
+# A page seldom needs more commits than this; a commit may have 400 KB.
+COMMITS_AT_ONCE = 25
+
+Json = dict[str, Any]
+BodyJson = Callable[[Json], Json]
+
+
+class EventShown(Shown):
+    """An event in the current version of its name, and the commit that holds it."""
+
+    version = fields.Integer(required=True)
+    index = fields.Integer(required=True)
+    name = fields.String(required=True)
+    event_version = fields.Integer(required=True)
+    body = fields.Dict(keys=fields.String(), required=True)
+    at = fields.String(required=True, metadata={"format": "date-time"})
+    actor = fields.String(required=True)
+    correlation_id = fields.String(required=True)
+
+
+class EventList(Shown):
+    """A page of the history."""
+
+    items = fields.List(fields.Nested(EventShown), required=True)
+    next = fields.String(required=True, allow_none=True)
+
+
+def history_route(aggregate: Aggregate, path: str, summary: str, shown: BodyJson) -> Route:
+    """GET *path*/{id}/events: all events of one aggregate, oldest first, in pages.
+
+    *shown* makes what clients see of an event's stored body.
+    """
+    missing = f"{aggregate.category}-missing"
+
+    def answer(call: Call) -> Answer:
+        stream = aggregate.stream(call.key)
+        version, index = place(stream, call.query.get("cursor")) or (1, 0)
+        limit = call.query["limit"]
+        commits = commits_from(call.services.events, stream, version)
+        events = (
+            event
+            for commit in commits
+            for event in events_of(commit, aggregate.codec, shown)
+            if (event["version"], event["index"]) >= (version, index)
+        )
+        page = list(islice(events, limit + 1))
+        if not page and version == 1:
+            raise Problem(missing)
+        ahead = page[limit:]
+        return Answer(
+            {
+                "items": page[:limit],
+                "next": cursor(stream, [ahead[0]["version"], ahead[0]["index"]]) if ahead else None,
+            }
+        )
+
+    return Route(
+        "GET",
+        f"{path}/{{id}}/events",
+        f"list_{aggregate.category}_events",
+        summary,
+        answer,
+        EventList(),
+        aggregate=aggregate,
+        query=Pages(),
+        problems=(missing, "bad-cursor", "unavailable"),
+    )
+
+
+def commits_from(
+    store: EventStore, stream: str, first: int, last: int | None = None
+) -> Iterator[Commit]:
+    """The commits of a stream from version *first* to *last*, read as they are asked for."""
+    while last is None or first <= last:
+        until = first + COMMITS_AT_ONCE - 1
+        commits = store.range(stream, first, until if last is None else min(until, last))
+        yield from commits
+        if len(commits) < COMMITS_AT_ONCE:
+            return
+        first += COMMITS_AT_ONCE
+
+
+def events_of(commit: Commit, codec: Codec[Any], shown: BodyJson) -> Iterator[Json]:
+    """The events of one commit, in the current version of their names."""
+    for index, stored in enumerate(commit.events):
+        yield {
+            "version": commit.version,
+            "index": index,
+            **event_json(stored, codec, shown),
+            "at": commit.at,
+            "actor": commit.actor,
+            "correlationId": commit.correlation_id,
+        }
+
+
+def event_json(stored: StoredEvent, codec: Codec[Any], shown: BodyJson) -> Json:
+    """An event in the current version of its name."""
+    current = codec.encode(codec.decode(stored))
+    return {
+        "name": current.name,
+        "eventVersion": current.version,
+        "body": shown(current.body),
+    }

@@ -1,0 +1,204 @@
+"""The OpenAPI 3.1 description of the routes, from the very schemas that serve them."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import groupby
+from typing import Any
+
+from apispec import APISpec
+from apispec.ext.marshmallow import MarshmallowPlugin
+from marshmallow.fields import Field
+
+from chalicelib.leftfold.http.api import Api
+from chalicelib.leftfold.http.fields import KEY, ComponentField
+from chalicelib.leftfold.http.headers import CORRELATION_ID
+from chalicelib.leftfold.http.problems import MEDIA_TYPE, Kind
+from chalicelib.leftfold.http.routes import Route
+
+Json = dict[str, Any]
+
+OF_EVERY_ROUTE = ("invalid-query", "invalid-header", "internal-error")
+OF_EVERY_BODY = (
+    "malformed-body",
+    "body-too-large",
+    "unsupported-media-type",
+    "invalid-body",
+)
+
+RESPONSE_HEADERS: dict[str, Json] = {
+    "ETag": {
+        "description": "The aggregate's version, for If-Match and If-None-Match",
+        "schema": {"type": "string", "pattern": '^"[0-9]+"$'},
+    },
+    "Location": {
+        "description": "Where the aggregate is, relative to the request's URL",
+        "schema": {"type": "string", "format": "uri-reference"},
+    },
+    "Retry-After": {
+        "description": "Seconds to wait before the next attempt",
+        "schema": {"type": "string", "pattern": "^[0-9]+$"},
+    },
+    CORRELATION_ID.name: {
+        "description": "The request's X-Correlation-Id, or the one made for it",
+        "schema": CORRELATION_ID.schema,
+    },
+}
+
+
+def problem_schema(codes: Iterable[str]) -> Json:
+    """The schema of every problem; *codes* are those of the application."""
+    return {
+        "type": "object",
+        "description": "RFC 9457. What `code` means never changes; other members are facts.",
+        "required": ["type", "title", "status", "code"],
+        "properties": {
+            "type": {"type": "string", "format": "uri-reference"},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "code": {"type": "string", "enum": sorted(codes)},
+            "detail": {"type": "string"},
+            "errors": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["detail"],
+                    "properties": {
+                        "pointer": {"type": "string", "format": "json-pointer"},
+                        "parameter": {"type": "string"},
+                        "header": {"type": "string"},
+                        "detail": {"type": "string"},
+                    },
+                },
+            },
+        },
+    }
+
+
+def document(api: Api) -> Json:
+    """The description of *api*."""
+    marshmallow = MarshmallowPlugin(schema_name_resolver=component_name)
+    spec = APISpec(
+        title="Leftfold",
+        version="1",
+        openapi_version="3.1.0",
+        info={"description": api.description},
+        # Relative to this document, because only the client knows where it found it.
+        servers=[{"url": "."}],
+        plugins=[marshmallow],
+    )
+    if marshmallow.converter is not None:  # APISpec has made it
+        marshmallow.converter.add_attribute_function(  # type: ignore[no-untyped-call]
+            component_reference(spec)
+        )
+    spec.components.schema("Problem", problem_schema(api.problems))
+    for path, of_path in groupby(sorted(api.routes, key=path_of), key=path_of):
+        spec.path(path, operations={r.method.lower(): operation(r, api.problems) for r in of_path})
+    return spec.to_dict()
+
+
+def path_of(route: Route) -> str:
+    """By what operations are grouped."""
+    return route.path
+
+
+def component_name(schema: Any) -> str:
+    """A schema's name: that of its class."""
+    kind = schema if isinstance(schema, type) else type(schema)
+    return kind.__name__
+
+
+def operation(route: Route, problems: Mapping[str, Kind]) -> Json:
+    """One method of a path."""
+    described: Json = {
+        "operationId": route.name,
+        "summary": route.summary,
+        "parameters": list(parameters(route)),
+        "responses": {str(route.status): success(route), **failures(route, problems)},
+    }
+    if route.body is not None:
+        described["requestBody"] = {
+            "required": not route.has_optional_body,
+            "content": {"application/json": {"schema": route.body}},
+        }
+    return described
+
+
+def parameters(route: Route) -> Iterator[Json]:
+    """What a path, a query string and headers may hold."""
+    if route.aggregate is not None:
+        yield {
+            "in": "path",
+            "name": "id",
+            "required": True,
+            "description": f"The id of the {route.aggregate.category}",
+            "schema": {"type": "string", "pattern": KEY.pattern},
+        }
+    yield {"in": "path", "schema": route.parts}
+    yield {"in": "query", "schema": route.query}
+    for header in (CORRELATION_ID, *route.heeds):
+        yield {
+            "in": "header",
+            "name": header.name,
+            "required": False,
+            "description": header.description,
+            "schema": header.schema,
+        }
+
+
+def success(route: Route) -> Json:
+    """The answer when all is well."""
+    return {
+        "description": route.summary,
+        "headers": response_headers(*route.gives),
+        "content": {"application/json": {"schema": route.returns}},
+    }
+
+
+def failures(route: Route, problems: Mapping[str, Kind]) -> Json:
+    """The problems that a route can answer with, by status."""
+    codes = {*OF_EVERY_ROUTE, *route.problems}
+    codes |= {"no-such-route"} if route.parts.fields else set()
+    codes |= set(OF_EVERY_BODY if route.body is not None else ())
+    by_status: dict[int, list[str]] = {}
+    for code in sorted(codes):
+        by_status.setdefault(problems[code].status, []).append(code)
+    described = {str(status): failure(held, problems) for status, held in by_status.items()}
+    if "If-None-Match" in {header.name for header in route.heeds}:
+        described["304"] = {
+            "description": "The client has this version already",
+            "headers": response_headers(*route.gives),
+        }
+    return described
+
+
+def failure(codes: list[str], problems: Mapping[str, Kind]) -> Json:
+    """The problems of one status."""
+    retried = any(problems[code].retry_after is not None for code in codes)
+    told = "; ".join(f"`{code}`: {problems[code].title}" for code in codes)
+    narrowed = {"properties": {"code": {"enum": codes}}}
+    return {
+        "description": told,
+        "headers": response_headers(*(["Retry-After"] if retried else [])),
+        "content": {
+            MEDIA_TYPE: {"schema": {"allOf": [{"$ref": "#/components/schemas/Problem"}, narrowed]}}
+        },
+    }
+
+
+def response_headers(*names: str) -> Json:
+    """Headers that are always there, and *names*."""
+    return {
+        name: {**RESPONSE_HEADERS[name], "required": True} for name in (CORRELATION_ID.name, *names)
+    }
+
+
+def component_reference(spec: APISpec) -> Callable[..., Json]:
+    """How apispec finds the component that a field names, which is added to *spec* once."""
+
+    def reference(_converter: Any, field: Field[Any], **_: Any) -> Json:
+        if not isinstance(field, ComponentField):
+            return {}
+        if field.component not in spec.components.schemas:
+            spec.components.schema(field.component, field.component_schema())
+        return {"$ref": f"#/components/schemas/{field.component}"}
+
+    return reference

@@ -1,0 +1,66 @@
+"""Serving a route: a request in, an answer or a problem out, and one line in the log."""
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from chalice.app import Request, Response
+
+from chalicelib.leftfold.http.accept import accept
+from chalicelib.leftfold.http.failures import problem_of
+from chalicelib.leftfold.http.headers import CORRELATION_ID, IDEMPOTENCY_KEY
+from chalicelib.leftfold.http.log import fingerprint, trace, write
+from chalicelib.leftfold.http.problems import Kind, Problem, body_of, headers_of
+from chalicelib.leftfold.http.routes import Answer, Route
+from chalicelib.leftfold.wiring.process import services as current_services
+
+
+def respond(route: Route, request: Request, kinds: Mapping[str, Kind]) -> Response:
+    """The answer to *request*. *kinds* are the application's problems.
+
+    Nothing is ever raised to Chalice, which would show it to the client.
+    """
+    started = time.perf_counter()
+    services = current_services()
+    correlation_id = request.headers.get(CORRELATION_ID.name, "")
+    if not CORRELATION_ID.fits(correlation_id):
+        correlation_id = services.new_id()
+    told: dict[str, Any] = {}
+    try:
+        answer = route.answer(accept(route, request, services, correlation_id))
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
+        problem = problem_of(error, kinds)
+        told["code"] = problem.code
+        if problem.code == "internal-error":
+            told["error"] = trace(error)
+        answer = answer_of(problem, kinds[problem.code])
+    write(
+        method=route.method,
+        route=route.path,
+        status=answer.status,
+        milliseconds=round((time.perf_counter() - started) * 1000, 1),
+        correlationId=correlation_id,
+        command=fingerprint(request.headers.get(IDEMPOTENCY_KEY.name)),
+        **told,
+    )
+    return response_of(answer, {CORRELATION_ID.name: correlation_id})
+
+
+def answer_of(problem: Problem, kind: Kind) -> Answer:
+    """The answer to a request that has met *problem*."""
+    return Answer(body_of(problem, kind), headers_of(problem, kind), kind.status)
+
+
+def response_of(answer: Answer, extra: Mapping[str, str]) -> Response:
+    """The text of *answer*; a problem's is ASCII, as it may repeat what has no encoding."""
+    headers: dict[str, str | list[str]] = {
+        "Content-Type": "application/json",
+        **extra,
+        **answer.headers,
+    }
+    if answer.body is None:
+        del headers["Content-Type"]
+        return Response("", headers, answer.status)
+    text = json.dumps(answer.body, allow_nan=False, ensure_ascii=answer.status >= 400)
+    return Response(text, headers, answer.status)

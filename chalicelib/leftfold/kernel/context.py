@@ -1,0 +1,65 @@
+"""A context is one part of a domain, exported as one value; a domain is all of its contexts."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from chalicelib.leftfold.kernel.aggregate import Aggregate
+from chalicelib.leftfold.kernel.policy import Deadline, Policy
+from chalicelib.leftfold.kernel.view import View
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Context:
+    """Everything that the engine needs to run one part of a domain.
+
+    *http* is the import path of the module that holds the context's `routes` (a tuple of
+    `Route`) and `problems` (a `Kind` for each refusal code). It is a path and not a module,
+    because functions that events start must not import HTTP.
+    """
+
+    aggregates: tuple[Aggregate, ...] = ()
+    views: tuple[View, ...] = ()
+    policies: tuple[Policy, ...] = ()
+    deadlines: tuple[Deadline, ...] = ()
+    http: str | None = None
+
+
+class Domain:
+    """All contexts of an application. Each mapping finds one kind of part by its name.
+
+    Raises ValueError if two parts of one kind have the same name, or if a view and a policy
+    have: each has a Lambda function and a checkpoint of its name.
+    """
+
+    def __init__(self, contexts: Iterable[Context]) -> None:
+        self.contexts: Sequence[Context] = tuple(contexts)
+        self.aggregates: Mapping[str, Aggregate] = by_name(
+            (aggregate.category, aggregate)
+            for context in self.contexts
+            for aggregate in context.aggregates
+        )
+        self.views: Mapping[str, View] = by_name(
+            (view.name, view) for context in self.contexts for view in context.views
+        )
+        self.policies: Mapping[str, Policy] = by_name(
+            (policy.name, policy) for context in self.contexts for policy in context.policies
+        )
+        self.deadlines: Mapping[str, Deadline] = by_name(
+            (deadline.name, deadline) for context in self.contexts for deadline in context.deadlines
+        )
+        by_name((name, None) for name in (*self.views, *self.policies))
+
+
+def by_name(named: Iterable[tuple[str, T]]) -> dict[str, T]:
+    """The parts by their names. Raises ValueError for a name that two parts have."""
+    found: dict[str, T] = {}
+    for name, part in named:
+        if name in found:
+            raise ValueError(
+                f"the name {name!r} is used twice in the domain; rename one of the two"
+            )
+        found[name] = part
+    return found

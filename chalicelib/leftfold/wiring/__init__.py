@@ -1,0 +1,1 @@
+"""Settings and clients -> adapters -> services: the only place that reads the environment."""

@@ -1,0 +1,144 @@
+"""The adapters of a deployment, each made when it is first used."""
+
+import random
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import cache, cached_property, partial
+from typing import TYPE_CHECKING
+
+from chalicelib.leftfold.kernel import Domain, View
+from chalicelib.leftfold.kernel.uuid7 import uuid7
+from chalicelib.leftfold.store.ports import (
+    Archive,
+    Checkpoints,
+    Doorbell,
+    Effects,
+    EventStore,
+    EventTable,
+    Log,
+    Parking,
+)
+from chalicelib.leftfold.wiring.clients import client
+from chalicelib.leftfold.wiring.settings import Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from chalicelib.leftfold.policies.mailing import Mailer
+    from chalicelib.leftfold.projection.rows import RowStore
+    from chalicelib.leftfold.projection.search import SearchRows
+
+LONGEST_PAUSE = 1.0
+
+
+class Adapters:
+    """Storage, messages, time and chance. The environment's *settings* say where they are."""
+
+    def __init__(self, settings: Settings, domain: Domain) -> None:
+        self.settings = settings
+        self.domain = domain
+
+    @cached_property
+    def dynamodb(self) -> "DynamoDBClient":
+        made: DynamoDBClient = client("dynamodb")
+        return made
+
+    @cached_property
+    def events(self) -> EventStore:
+        from chalicelib.leftfold.archive.events import ArchivedEvents
+
+        return ArchivedEvents(self.event_table, self.archive)
+
+    @cached_property
+    def event_table(self) -> EventTable:
+        from chalicelib.leftfold.store.events import DynamoEvents
+
+        return DynamoEvents(self.dynamodb, self.settings.named("events"))
+
+    @cached_property
+    def log(self) -> Log:
+        from chalicelib.leftfold.archive.segments import SegmentedLog
+
+        return SegmentedLog(self.log_table, self.archive)
+
+    @cached_property
+    def log_table(self) -> Log:
+        from chalicelib.leftfold.store.log import DynamoLog
+
+        named = self.settings.named
+        return DynamoLog(self.dynamodb, named("log"), named("streams"))
+
+    @cached_property
+    def archive(self) -> Archive:
+        from chalicelib.leftfold.archive.s3 import S3Archive
+
+        return S3Archive(partial(client, "s3"), self.settings.archive)
+
+    @cached_property
+    def checkpoints(self) -> Checkpoints:
+        from chalicelib.leftfold.store.checkpoints import DynamoCheckpoints
+
+        return DynamoCheckpoints(self.dynamodb, self.settings.named("checkpoints"))
+
+    @cached_property
+    def parking(self) -> Parking:
+        from chalicelib.leftfold.store.checkpoints import DynamoParking
+
+        return DynamoParking(self.dynamodb, self.settings.named("parked"))
+
+    @cached_property
+    def effects(self) -> Effects:
+        from chalicelib.leftfold.store.effects import DynamoEffects
+
+        return DynamoEffects(self.dynamodb, self.settings.named("effects"), self.clock)
+
+    @cached_property
+    def mailer(self) -> "Mailer":
+        from chalicelib.leftfold.policies.mailing import NoMailer, SesMailer
+
+        sender = self.settings.mail_from
+        return SesMailer(client("ses"), sender) if sender else NoMailer()
+
+    @cached_property
+    def doorbell(self) -> Doorbell:
+        from chalicelib.leftfold.relay.doorbell import LambdaDoorbell
+
+        return LambdaDoorbell(client("lambda"), self.settings.named)
+
+    @cached_property
+    def rows(self) -> "Callable[[str], RowStore]":
+        return cache(self._rows)
+
+    def _rows(self, view: str) -> "RowStore":
+        if self.views[view].store == "search":
+            return self.search_rows(view)
+        from chalicelib.leftfold.projection.documents import DynamoRows
+
+        return DynamoRows(self.dynamodb, self.settings.named(view), self.clock)
+
+    def search_rows(self, view: str) -> "SearchRows":
+        """The rows of a view in OpenSearch, which can also find."""
+        from chalicelib.leftfold.projection.search import SearchRows, connect
+
+        named = self.settings.named
+        return SearchRows(
+            connect(self.settings.search_url), named(view), self.views[view], self.clock, self.pause
+        )
+
+    @cached_property
+    def views(self) -> Mapping[str, View]:
+        return self.domain.views
+
+    def clock(self) -> datetime:
+        return datetime.now(UTC)
+
+    def pause(self, attempt: int) -> None:
+        """Waits before another attempt: full jitter under an exponential bound."""
+        bound = min(LONGEST_PAUSE, 0.01 * 2**attempt)
+        time.sleep(random.uniform(0, bound))  # noqa: S311 - no secret depends on it
+
+    def new_id(self) -> str:
+        """A new UUIDv7."""
+        return uuid7(time.time_ns() // 1_000_000, secrets.token_bytes(10))

@@ -1,0 +1,30 @@
+"""The services of this process: its domain, and the environment that it started with."""
+
+import os
+
+from chalicelib.leftfold import metrics
+from chalicelib.leftfold.kernel import Domain
+from chalicelib.leftfold.wiring.services import Services
+from chalicelib.leftfold.wiring.settings import Settings
+
+_domain = Domain(())
+_services: Services | None = None
+
+
+def serve(domain: Domain) -> None:
+    """Makes *domain* the one that this process serves."""
+    global _domain, _services
+    _domain, _services = domain, None
+
+
+def services() -> Services:
+    """The services of this process, made from its environment when first asked for."""
+    return _services or use(Services(Settings(os.environ), _domain))
+
+
+def use(chosen: Services) -> Services:
+    """Makes *chosen* the services of this process, and its metrics those of their stack."""
+    global _services  # noqa: PLW0603 - one set of services for each process
+    metrics.belong_to(chosen.settings.stack)
+    _services = chosen
+    return chosen
