@@ -126,7 +126,7 @@ def package_command(stage: str) -> None:
 def resources_command() -> None:
     """Make what Chalice and CloudFormation are told of each view, policy and function.
 
-    Writes infra/resources.json, .chalice/config.json and .chalice/policy-*.json from the
+    Writes infra/resources.json, .chalice/config.json and .chalice/iam/*.json from the
     registry, the app's functions and infra/base.json. Run it after a change to these.
     """
     for path in resources.write(resources.wanted()):
@@ -137,7 +137,7 @@ def resources_command() -> None:
 def event_model_command() -> None:
     """Show what leads to what, as the code has it.
 
-    Writes docs/event-model.md and .svg (commands, events, views and policies on a timeline)
+    Writes docs/event-model.md (diagrams of commands, events, views and policies)
     and docs/asyncapi.json (messages and their schemas). Run it after a change to these.
     """
     for path in event_model_files.write(event_model_files.generated(registered())):

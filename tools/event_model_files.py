@@ -8,7 +8,6 @@ from tools.bootstrap import ROOT
 from tools.event_model import Model
 from tools.event_model_asyncapi import document
 from tools.event_model_mermaid import page
-from tools.event_model_svg import picture
 
 DOCS = Path("docs")
 
@@ -17,7 +16,6 @@ def generated(model: Model) -> dict[Path, str]:
     """The text of each file, by its path below the root."""
     return {
         DOCS / "event-model.md": page(model),
-        DOCS / "event-model.svg": picture(model),
         DOCS / "asyncapi.json": f"{json.dumps(document(model), indent=2)}\n",
     }
 

@@ -13,8 +13,6 @@ called by its stored name. An arrow says "may lead to": where `match` and `isins
 decide, every branch of a rule counts. A policy leads to the commands that it sends; a dotted
 line leads to what their answers become. A deadline follows the view whose rows it watches.
 The messages and their schemas are in [asyncapi.json](asyncapi.json).
-
-![Each context on a timeline](event-model.svg)
 """
 COLOURS = """\
     classDef command fill:#a9d3f5,stroke:#3f8fce,color:#1d2330

@@ -83,8 +83,9 @@ class Function:
         return NAMED(self.called or self.name)
 
     @property
-    def policy_file(self) -> str:
-        return f"policy-{(self.called or self.name).replace('_', '-')}.json"
+    def iam_file(self) -> str:
+        """The file of its role's permissions, below .chalice/."""
+        return f"iam/{(self.called or self.name).replace('_', '-')}.json"
 
 
 # --- permissions
@@ -460,7 +461,7 @@ def template(
 def config(held: Json, made: Iterable[Function]) -> Json:
     """.chalice/config.json, with the functions of each of its stages made anew."""
     settings = {
-        function.name: {"iam_policy_file": function.policy_file, **(function.chalice or {})}
+        function.name: {"iam_policy_file": function.iam_file, **(function.chalice or {})}
         for function in made
     }
     stages = {
@@ -487,7 +488,7 @@ def generated(
     contents = {
         TEMPLATE: template(base, made, views, policies),
         CONFIG: config(held, made),
-        **{CONFIG.parent / f.policy_file: permissions(f) for f in made},
+        **{CONFIG.parent / f.iam_file: permissions(f) for f in made},
     }
     return {path: f"{json.dumps(content, indent=2)}\n" for path, content in contents.items()}
 
@@ -508,8 +509,8 @@ def wanted() -> dict[Path, str]:
 
 
 def differing(files: Mapping[Path, str], root: Path = ROOT) -> list[Path]:
-    """What is not as *files* say, policies of functions that are gone included."""
-    there = (root / CONFIG.parent).glob("policy-*.json")
+    """What is not as *files* say, permissions of functions that are gone included."""
+    there = (root / CONFIG.parent).glob("iam/*.json")
     gone = {path.relative_to(root) for path in there} - set(files)
     stale = [
         path
@@ -524,6 +525,7 @@ def write(files: Mapping[Path, str], root: Path = ROOT) -> list[Path]:
     stale = differing(files, root)
     for path in stale:
         if path in files:
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
             (root / path).write_text(files[path])
         else:
             (root / path).unlink()

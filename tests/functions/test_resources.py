@@ -284,7 +284,7 @@ def test_a_search_view_that_follows_the_log_has_no_source_and_no_table() -> None
     assert "Events" not in properties
     assert {"ByDayLog", "ByDayLagAlarm", "ByDayParkedAlarm"} <= set(resources)
     assert "ByDayTable" not in resources
-    allowed = {a for s in files["policy-by-day.json"]["Statement"] for a in s["Action"]}
+    allowed = {a for s in files["by-day.json"]["Statement"] for a in s["Action"]}
     assert "es:ESHttpPut" in allowed
     assert not any(action.startswith("kinesis:") for action in allowed)
 
@@ -314,13 +314,13 @@ def test_a_policy_mails_only_if_its_type_says_so() -> None:
     resources = files["resources.json"]["Resources"]
     assert {"Mails", "MailsLagAlarm", "MailsParkedAlarm", "Debit"} <= set(resources)
     for name, mails in (("mails", True), ("debit", False)):
-        text = json.dumps(files[f"policy-{name}.json"])
+        text = json.dumps(files[f"{name}.json"])
         assert ("ses:SendEmail" in text, "-effects" in text) == (mails, mails)
 
 
 def test_the_archiver_may_empty_the_tables_into_the_bucket() -> None:
     files = made({}, {}, "archive")
-    text = json.dumps(files["policy-archive.json"])
+    text = json.dumps(files["archive.json"])
     assert all(f"s3:{call}" in text for call in ("GetObject", "PutObject", "ListBucket"))
     assert all(f"dynamodb:{call}Item" in text for call in ("ConditionCheck", "Delete", "Put"))
     stages = files["config.json"]["stages"]
@@ -354,7 +354,7 @@ def test_all_stages_and_their_own_settings_are_kept(tmp_path: Path) -> None:
     stages = json.loads((tmp_path / ".chalice/config.json").read_text())["stages"]
     assert stages["prod"] == {
         "lambda_memory_size": 1024,
-        "lambda_functions": {"relay": {"iam_policy_file": "policy-relay.json"}},
+        "lambda_functions": {"relay": {"iam_policy_file": "iam/relay.json"}},
     }
 
 
@@ -364,8 +364,8 @@ def test_the_policy_of_a_function_that_is_gone_goes_too(tmp_path: Path) -> None:
     write(files, tmp_path)
     assert differing(files, tmp_path) == []
     write(generated(["relay"], {}, {}, tmp_path), tmp_path)
-    policies = [path.name for path in (tmp_path / ".chalice").glob("policy-*.json")]
-    assert policies == ["policy-relay.json"]
+    policies = [path.name for path in (tmp_path / ".chalice").glob("iam/*.json")]
+    assert policies == ["relay.json"]
 
 
 def copied(root: Path) -> None:

@@ -1,10 +1,8 @@
 """The event model: all that the code has is in it, and it says no less than the code does."""
 
-import re
 from datetime import date
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
-from xml.etree import ElementTree as ET
 
 import pytest
 from click.testing import CliRunner
@@ -20,7 +18,6 @@ from tools.__main__ import leftfold
 from tools.event_model import Command, Event, Listener, Step, command_kinds, registered
 from tools.event_model_files import DOCS, differing, generated, write
 from tools.event_model_mermaid import node, page
-from tools.event_model_svg import LETTER, NAMESPACE, centred, picture
 
 MODEL = registered()
 EVENTS = {event.kind: event for event in MODEL.events}
@@ -201,52 +198,7 @@ def test_a_rule_makes_nothing_that_the_model_does_not_name(data: st.DataObject) 
 
 # --- pictures
 
-PICTURE = ET.fromstring(picture(MODEL))  # noqa: S314 - our own
-NOTE = re.compile(r"(command|event|view|policy)( other)?")
-
-
-def notes() -> list[tuple[int, int, int, int]]:
-    """Sticky notes and names: left, top, right, bottom."""
-    found = []
-    for shape in PICTURE.iter(f"{{{NAMESPACE}}}rect"):
-        if NOTE.fullmatch(shape.get("class", "")):
-            x, y, width, height = (int(shape.get(k, "")) for k in ("x", "y", "width", "height"))
-            found.append((x, y, x + width, y + height))
-    return found
-
-
-def test_no_note_of_the_picture_covers_another() -> None:
-    frames = notes()
-
-    for index, (left, top, right, bottom) in enumerate(frames):
-        for x, y, across, down in frames[index + 1 :]:
-            assert right <= x or across <= left or bottom <= y or down <= top
-
-
-def test_what_is_written_on_a_note_fits_it() -> None:
-    frames = notes()
-
-    for text in PICTURE.iter(f"{{{NAMESPACE}}}text"):
-        if text.get("class") == "note":
-            x, y = int(text.get("x", "")), int(text.get("y", ""))
-            half = float(text.get("textLength", len(text.text or "") * LETTER)) / 2
-            (frame,) = (f for f in frames if f[0] < x < f[2] and f[1] < y < f[3])
-            assert frame[0] <= x - half
-            assert x + half <= frame[2]
-
-
-def test_a_long_name_is_narrowed() -> None:
-    assert "textLength" not in centred(0, 0, "debit_source", 100)
-    assert 'textLength="100"' in centred(0, 0, "debit_the_source_of_the_transfer", 100)
-
-
 PARTS = [*MODEL.commands, *MODEL.events, *MODEL.views, *MODEL.steps]
-TITLES = {title.text for title in PICTURE.iter(f"{{{NAMESPACE}}}title")}
-
-
-@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.name)
-def test_the_picture_shows_every_part(part: Command | Event | Listener | Step) -> None:
-    assert part.name in TITLES
 
 
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: part.name)
