@@ -6,7 +6,8 @@ from chalicelib.leftfold.policies.work import Acting
 from chalicelib.leftfold.projection.partitioned import PartitionedRunner
 from chalicelib.leftfold.store.memory import MemoryEffects
 from chalicelib.leftfold.wiring import process
-from tests.http.conftest import Bank, still
+from tests.application import still
+from tests.http.conftest import Bank
 
 YEARS = ("close_journals", "gather_year")
 

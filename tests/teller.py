@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
@@ -10,6 +9,7 @@ from chalicelib.bank.account.domain import Book, Booking, Open, account
 from chalicelib.leftfold.commands.handler import CommandHandler, Request, body_hash
 from chalicelib.leftfold.kernel import Aggregate, to_json
 from chalicelib.leftfold.store.ports import EventStore, Place
+from tests.clock import Clock
 
 OPENING = Open("Ada", "CZK", "current")
 _numbers = count(1)
@@ -21,23 +21,6 @@ def credit(amount: int) -> Book:
 
 def debit(amount: int) -> Book:
     return Book((Booking("debit", amount, "CZK", "2026-01-01"),))
-
-
-@dataclass
-class Clock:
-    """A clock that stands still until it is told."""
-
-    now: datetime = datetime(2026, 1, 1, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def forward(self, **time: float) -> None:
-        self.now += timedelta(**time)
-
-    @property
-    def milliseconds(self) -> int:
-        return int(self.now.timestamp() * 1000)
 
 
 @dataclass

@@ -2,43 +2,37 @@
 
 import signal
 import sys
-from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
 from chalicelib.leftfold.store.ports import Unavailable
-from tools import event_model_files, resources
-from tools.api import ApiError
-from tools.bank_file import FileError
-from tools.book import is_book
-from tools.book_import import import_book
+from tools import domain, event_model_files, resources
 from tools.bootstrap import ROOT
 from tools.cloud import Cloud, DeployError
-from tools.current import Current, NoDeploymentError, recall, remember
+from tools.console import INTERRUPTED, console, errors
+from tools.current import STACK, STAGE, Current, NoDeploymentError, remember
 from tools.dependencies import PackagingError
 from tools.deploy import deploy
+from tools.domain_package import DomainError
 from tools.engines import EngineError
 from tools.event_model import registered
-from tools.import_file import Selection, import_file
+from tools.new_context import NewContextError, new_context
 from tools.operations import COMMANDS
 from tools.package import package
-from tools.run import BANK_FILE, CURRENCY, STACK, STAGE, run
-from tools.terminal import console, errors
 
 # Each of these says in one line what happened and what to do.
-EXPLAINED = (
-    ApiError,
+EXPLAINED: tuple[type[Exception], ...] = (
     DeployError,
+    DomainError,
     EngineError,
-    FileError,
+    NewContextError,
     NoDeploymentError,
     PackagingError,
     resources.ResourcesError,
     Unavailable,
+    *domain.ERRORS,
 )
-# What a shell makes of a program that Ctrl-C ended.
-INTERRUPTED = 130
 HELP = {"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 100}
 
 
@@ -59,7 +53,6 @@ stage_option = click.option("--stage", default=STAGE, help="Stage in .chalice/co
 endpoint_option = click.option(
     "--endpoint-url", metavar="URL", help="MiniStack, or another stand-in for AWS."
 )
-currency_option = click.option("--currency", default=CURRENCY, help="ISO 4217.")
 
 
 @click.group(cls=Commands, context_settings=HELP)
@@ -68,43 +61,6 @@ def leftfold() -> None:
 
     `leftfold run` is the place to begin.
     """
-
-
-@leftfold.command("run")
-@click.option("--once", is_flag=True, help="Stop after the comparison; exit 0 if all agrees.")
-@click.option("--port", default=4566, help="Port of MiniStack, where the API answers.")
-@click.option("--search-port", default=9201, help="Port of OpenSearch, 9201 to 9299.")
-@click.option("--accounts", type=click.IntRange(1), help="Import only the first N accounts.")
-@click.option(
-    "--statements",
-    type=click.IntRange(0),
-    default=100,
-    help="Close a statement at each month's end for the first N accounts.",
-)
-@click.option(
-    "--file",
-    type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    default=BANK_FILE,
-    show_default="examples/bank-transactions.csv.gz",
-    help="Bank file to import.",
-)
-def run_command(
-    *,
-    once: bool,
-    port: int,
-    search_port: int,
-    accounts: int | None,
-    statements: int,
-    file: Path,
-) -> None:
-    """Run Leftfold on this machine.
-
-    Starts MiniStack and OpenSearch, deploys, imports a bank file over HTTP, compares
-    every balance and the totals with the bank's, and serves until Ctrl-C, which stops
-    everything.
-    """
-    if not run(file, accounts, statements, port, search_port, once=once):
-        sys.exit(1)
 
 
 @leftfold.command("package")
@@ -177,58 +133,27 @@ def deploy_command(
     console.print(f"{'API':<16} {deployed.url}", soft_wrap=True)
 
 
-@leftfold.command("import")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
-@click.option("--url", help="The API; without it, that of the newest deployment.")
-@click.option("--accounts", type=click.IntRange(1), help="Import only the first N accounts.")
-@click.option(
-    "--statements",
-    type=click.IntRange(0),
-    default=0,
-    help="Close a statement at each month's end for the first N accounts.",
-)
-@currency_option
-@click.option("--ledger", metavar="ID", help="The ledger that a book makes; needed for one.")
-@click.option(
-    "--journals", type=click.IntRange(1, 64), default=16, help="Of the ledger that a book makes."
-)
-@click.option("--close-all", is_flag=True, help="Close the last year of a book, too.")
-def import_command(  # noqa: PLR0913 - one for each option
-    *,
-    file: Path,
-    url: str | None,
-    accounts: int | None,
-    statements: int,
-    currency: str,
-    ledger: str | None,
-    journals: int,
-    close_all: bool,
-) -> None:
-    """Import a bank's CSV file, or a Beancount book, over HTTP and compare the balances.
+@leftfold.command("new-context")
+@click.argument("name")
+def new_context_command(name: str) -> None:
+    """Write a small context that works, to be made your own.
 
-    FILE is .csv with the columns of examples/README.md: its accounts are opened and booked.
-    Or it is .beancount: its entries are posted to a ledger, and each year but the last is
-    closed and compared with what Beancount says. Both may be gzipped. What is rejected is
-    listed, the rest is imported. May be stopped and run again, with the same options:
-    nothing is booked twice.
-    Exits with 1 if anything was rejected or a balance differs.
+    NAME is one lower-case word in the singular, such as loan. The context is a folder in
+    the package of your domain, with a test of its own; CONTEXTS lists it.
     """
-    try:
-        where = url or recall().url
-        if not is_book(file):
-            agrees = import_file(where, file, Selection(currency, accounts, statements))
-        elif ledger is None:
-            raise click.UsageError("a book needs --ledger, the id of the ledger to make")
-        else:
-            agrees = import_book(where, file, ledger, journals, close_all=close_all)
-        if not agrees:
-            sys.exit(1)
-    except KeyboardInterrupt:
-        errors.print("stopped; run it again to go on: nothing is booked twice")
-        sys.exit(INTERRUPTED)
+    made = new_context(name)
+    for path in made.files:
+        console.print(f"written: {path}", soft_wrap=True)
+    console.print(f"changed: {made.listed_in}", soft_wrap=True)
+    console.print(
+        f"\nNow run\n  leftfold resources     (its function, its permissions, its table)\n"
+        f"  leftfold event-model   (docs/event-model.md and docs/asyncapi.json)\n"
+        f"  .leftfold/venv/bin/pytest {made.tests}",
+        soft_wrap=True,
+    )
 
 
-for command in COMMANDS:
+for command in (*domain.COMMANDS, *COMMANDS):
     leftfold.add_command(command)
 
 

@@ -13,7 +13,7 @@ from chalicelib.leftfold.commands.loading import BrokenStreamError
 from chalicelib.leftfold.store.events import item_size
 from chalicelib.leftfold.wiring.services import Services
 from tools.choice import chosen, endpoint_option, stack_option
-from tools.terminal import bar, console, errors
+from tools.console import bar, console, errors
 
 # List prices of us-east-1, in dollars for a GB and month: Standard tables, S3 Standard.
 TABLE_PRICE, ARCHIVE_PRICE = 0.25, 0.023

@@ -40,11 +40,11 @@ from chalicelib.leftfold.store.log import DynamoLog
 from chalicelib.leftfold.store.memory import MemoryLog
 from chalicelib.leftfold.store.ports import Block, Head, StreamEntry
 from tools.cold import Cold, cold_starts
+from tools.console import bar, console
+from tools.current import STAGE
 from tools.engines import DynamoDBLocal
 from tools.package import package
-from tools.run import STAGE
 from tools.tables import create_tables, dynamodb_client
-from tools.terminal import bar, console
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -12,9 +12,10 @@ from chalicelib.bank.money import minor_units
 from tools.api import Answered, Api, ApiError
 from tools.bank_file import FileError, Rejected
 from tools.book import Book, BookEntry, read_book
+from tools.console import bar, console
 from tools.histories import idempotency_key
 from tools.importing import WORKERS
-from tools.terminal import bar, console, differences_table, rejected_table, years_table
+from tools.terminal import differences_table, rejected_table, years_table
 
 # Accounts in one command.
 ACCOUNTS = 100

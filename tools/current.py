@@ -6,6 +6,9 @@ from pathlib import Path
 
 from tools.bootstrap import STATE
 
+# The stack and the stage of .chalice/config.json that commands take without being told.
+STACK = "leftfold-dev"
+STAGE = "dev"
 WHERE = STATE / "deployed.json"
 
 

@@ -11,9 +11,10 @@ from importlib import import_module
 from typing import Any, get_type_hints
 
 from chalicelib.leftfold.kernel import Aggregate, Deadline, Email, Policy, View
+from tools.domain_package import domain_package
 from tools.event_model_code import first_parameter, flat, reach
 
-CONTEXTS = "chalicelib.bank"
+CONTEXTS = domain_package()
 
 
 @dataclass(frozen=True)

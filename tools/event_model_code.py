@@ -16,8 +16,9 @@ from types import FunctionType, ModuleType
 from typing import Any, get_args
 
 from chalicelib.leftfold.kernel import Reaction
+from tools.domain_package import domain_package
 
-CONTEXTS = "chalicelib.bank."
+CONTEXTS = f"{domain_package()}."
 # Where a `Reaction` holds what its answers become.
 ANSWERS = ("accepted", "refused")
 

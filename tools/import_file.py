@@ -16,10 +16,11 @@ from tools.checking import (
     wrong_histories,
     wrong_statements,
 )
+from tools.console import bar, console, errors
 from tools.histories import History, differing_alone, histories
 from tools.importing import Imported, import_all
 from tools.latency import Sampler, percentiles
-from tools.terminal import accounts_table, amount, bar, console, errors, rejected_table
+from tools.terminal import accounts_table, amount, rejected_table
 
 # Batches that are sent one at a time.
 FOLLOWED = 25

@@ -25,10 +25,9 @@ from chalicelib.leftfold.store.ports import Unavailable
 from chalicelib.leftfold.store.readers import ends_of
 from chalicelib.leftfold.wiring.services import Services
 from tools.archiving import COMMANDS as ARCHIVING
-from tools.bench import bench_command
 from tools.choice import chosen, endpoint_option, stack_option
+from tools.console import bar, console, errors
 from tools.patience import Pause, remaining
-from tools.terminal import bar, console, errors
 from tools.verify import verify
 
 SHOWN = 20
@@ -251,7 +250,6 @@ COMMANDS = (
     parked_command,
     redrive_command,
     *ARCHIVING,
-    bench_command,
 )
 
 

@@ -315,7 +315,7 @@ def functions(
         if name not in names:
             raise ResourcesError(
                 f"resources: {name} is registered but has no function of that name;"
-                " add it in chalicelib/functions"
+                " let chalicelib/functions.py make it from the domain"
             )
     return [known[name] for name in known if name in names]
 
@@ -443,15 +443,21 @@ def template(
     views: Mapping[str, View],
     policies: Mapping[str, Policy],
 ) -> Json:
-    """*base* with all that functions, views and policies add to it."""
+    """*base* with all that functions, views and policies add to it. Raises ResourcesError."""
     resources = dict(base["Resources"])
     for function in made:
-        resources |= function_resources(function)
+        added = function_resources(function)
         name = function.name
         if name in views and views[name].store == "documents":
-            resources[f"{function.logical_id}Table"] = documents_table(views[name])
+            added[f"{function.logical_id}Table"] = documents_table(views[name])
         if reader := views.get(name) or policies.get(name):
-            resources |= reader_alarms(function, reader)
+            added |= reader_alarms(function, reader)
+        if clash := resources.keys() & added.keys():
+            raise ResourcesError(
+                f"resources: the function {name} needs a resource {min(clash)}, and there is"
+                " another one of that name; rename the view or policy"
+            )
+        resources |= added
     return base | {"Resources": resources}
 
 

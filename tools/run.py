@@ -12,17 +12,15 @@ from pathlib import Path
 from tools.archiving import NOBODY_WRITES, archive
 from tools.bootstrap import ROOT
 from tools.cloud import Cloud
-from tools.current import Current, forget, remember
+from tools.console import console, errors
+from tools.current import STACK, STAGE, Current, forget, remember
 from tools.deploy import Deployed, deploy
 from tools.engines import Engine, EngineError, MiniStack, OpenSearch, Progress
 from tools.import_file import Selection, import_file
 from tools.package import package
 from tools.reach import reach
-from tools.terminal import console, errors
 from tools.wake import wake
 
-STACK = "leftfold-dev"
-STAGE = "dev"
 BANK_FILE = ROOT / "examples" / "bank-transactions.csv.gz"
 CURRENCY = "CZK"
 # MiniStack keeps what it is given to send.

@@ -1,21 +1,9 @@
-"""What the leftfold command shows: tables, bars and summaries, aligned, for people."""
+"""What the bank's imports show: tables and amounts, aligned, for people."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    SpinnerColumn,
-    Task,
-    TextColumn,
-    TimeElapsedColumn,
-)
 from rich.table import Table
 from rich.text import Text
 
@@ -26,38 +14,10 @@ from tools.checking import Checked
 if TYPE_CHECKING:
     from tools.book_import import Difference, ImportedYear
 
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
-
 # Accounts shown at each end of a long table, and rejected lines shown at all.
 SHOWN_AT_ENDS = 6
 REJECTED_SHOWN = 50
 DIFFERENCES_SHOWN = 50
-
-
-class Rate(ProgressColumn):
-    """How many a second, over the whole time."""
-
-    def render(self, task: Task) -> Text:
-        rate = task.completed / task.elapsed if task.elapsed else 0
-        return Text(f"{rate:,.0f}/s", style="progress.data.speed")
-
-
-@contextmanager
-def bar(what: str, total: int) -> Iterator[Progress]:
-    """A progress bar with one task; on no terminal, nothing."""
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        Rate(),
-        TimeElapsedColumn(),
-    )
-    shown = errors.is_terminal
-    with Progress(*columns, console=errors, transient=True, disable=not shown) as progress:
-        progress.add_task(what, total=total)
-        yield progress
 
 
 def accounts_table(checked: Sequence[Checked], currency: str) -> Table:

@@ -21,7 +21,8 @@ from chalicelib.leftfold.store.memory import (
     MemoryLog,
 )
 from chalicelib.leftfold.store.readers import Reader, ends_of
-from tests.teller import OPENING, Bank, Clock
+from tests.clock import Clock
+from tests.teller import OPENING, Bank
 
 A, B = account.stream("a"), account.stream("b")
 EVERY = 10**9

@@ -53,8 +53,8 @@ from chalicelib.leftfold.commands.loading import load
 from chalicelib.leftfold.kernel import Recorded, Refused, from_json, to_json
 from chalicelib.leftfold.kernel.commit import canonical
 from chalicelib.leftfold.store.memory import MemoryEvents
+from tests.clock import Clock
 from tests.scenario import Given
-from tests.teller import Clock
 from tests.workflow import Workflow
 
 RETAINED = "Equity:Retained"

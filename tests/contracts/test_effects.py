@@ -7,7 +7,7 @@ import pytest
 from chalicelib.leftfold.store.effects import DynamoEffects
 from chalicelib.leftfold.store.memory import MemoryEffects
 from chalicelib.leftfold.store.ports import CLAIM, EffectPlace, Effects, Planned
-from tests.teller import Clock
+from tests.clock import Clock
 from tools.tables import create_tables, dynamodb_client
 
 PLACE = EffectPlace("notify", 7, 0)

@@ -20,7 +20,7 @@ from chalicelib.leftfold.projection.rows import (
     StoredRow,
 )
 from chalicelib.leftfold.projection.search import SearchRows, connect
-from tests.teller import Clock
+from tests.clock import Clock
 from tools.tables import create_tables, dynamodb_client
 
 A, B, C = "main/account-a", "main/account-b", "main/account-c"

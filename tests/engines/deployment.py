@@ -21,8 +21,9 @@ from chalicelib.leftfold.store.bus import Bus
 from chalicelib.leftfold.store.ports import Doorbell
 from chalicelib.leftfold.wiring.services import Services
 from chalicelib.leftfold.wiring.settings import Settings
+from tests.clock import Clock
 from tests.engines.faults import Faults
-from tests.teller import Bank, Clock
+from tests.teller import Bank
 from tools.tables import create_tables, dynamodb_client
 
 if TYPE_CHECKING:

@@ -14,8 +14,9 @@ from chalicelib.leftfold.relay.sequencer import Sequencer
 from chalicelib.leftfold.store.events import DynamoEvents
 from chalicelib.leftfold.store.log import DynamoLog
 from chalicelib.leftfold.store.memory import MemoryArchive, MemoryEvents
+from tests.clock import Clock
 from tests.engines.meter import Meter
-from tests.teller import OPENING, Bank, Clock, credit
+from tests.teller import OPENING, Bank, credit
 from tools.tables import create_tables, dynamodb_client
 
 EVERY = 10**9

@@ -20,7 +20,7 @@ from chalicelib.bank.ledger.domain import (
 from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.kernel import Refused
 from chalicelib.leftfold.projection.search import SearchRows, connect
-from tests.http.conftest import still
+from tests.application import still
 from tests.http.gateway import Answer
 from tests.ledgers import Books
 

@@ -7,7 +7,8 @@ import pytest
 
 from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.projection.search import SearchRows, connect
-from tests.http.conftest import Bank, still
+from tests.application import still
+from tests.http.conftest import Bank
 from tests.http.samples import booking, czk, directed
 
 

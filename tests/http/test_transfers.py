@@ -21,7 +21,8 @@ from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.kernel import Refused
 from chalicelib.leftfold.projection.search import SearchRows, connect
 from chalicelib.leftfold.wiring import process
-from tests.http.conftest import Bank, still
+from tests.application import still
+from tests.http.conftest import Bank
 from tests.http.samples import booking, czk
 
 

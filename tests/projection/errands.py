@@ -28,8 +28,9 @@ from chalicelib.leftfold.store.memory import (
     MemoryLog,
     MemoryParking,
 )
+from tests.clock import Clock
 from tests.projection.site import NEVER, Interruption
-from tests.teller import Bank, Clock, credit, debit
+from tests.teller import Bank, credit, debit
 
 FINGERPRINTS = {"account": "fold-1", "errand": "fold-1"}
 

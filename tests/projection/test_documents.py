@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from chalicelib.leftfold.projection.documents import DynamoRows
 from chalicelib.leftfold.projection.rows import NEVER, Save
 from chalicelib.leftfold.store.ports import Unavailable
-from tests.teller import Clock
+from tests.clock import Clock
 from tools.tables import create_tables, dynamodb_client
 
 if TYPE_CHECKING:

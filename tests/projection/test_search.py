@@ -16,7 +16,7 @@ from chalicelib.leftfold.projection.indexing import BULK_BYTES, batches
 from chalicelib.leftfold.projection.rows import NEVER, RowRejectedError, Save
 from chalicelib.leftfold.projection.search import SearchRows, connect
 from chalicelib.leftfold.store.ports import Unavailable
-from tests.teller import Clock
+from tests.clock import Clock
 
 A, B, C = "main/account-a", "main/account-b", "main/account-c"
 VIEW = View(

@@ -10,8 +10,9 @@ from chalicelib.leftfold.commands.loading import Loaded, load
 from chalicelib.leftfold.kernel import Commit
 from chalicelib.leftfold.kernel.uuid7 import uuid7
 from chalicelib.leftfold.store.memory import MemoryEvents
+from tests.clock import Clock
 from tests.faults import Counting
-from tests.teller import OPENING, Bank, Clock, credit, debit
+from tests.teller import OPENING, Bank, credit, debit
 
 STREAM = "main/account-a"
 JANUARY, FEBRUARY = CloseStatement("2026-01-31"), CloseStatement("2026-02-28")

@@ -17,9 +17,10 @@ from chalicelib.leftfold.kernel import Commit, Refused, from_json
 from chalicelib.leftfold.kernel.uuid7 import uuid7
 from chalicelib.leftfold.store.memory import MemoryEvents
 from chalicelib.leftfold.store.ports import ContendedError, MovedOnError, Page, Place, Unavailable
+from tests.clock import Clock
 from tests.commits import commit
 from tests.faults import Counting, Lossy
-from tests.teller import OPENING, Bank, Clock, credit, debit
+from tests.teller import OPENING, Bank, credit, debit
 
 STREAM = "main/account-a"
 OTHER = "main/account-b"

@@ -11,11 +11,11 @@ from chalicelib.leftfold.projection.replay import replay, replay_live
 from chalicelib.leftfold.relay.publisher import MARK
 from chalicelib.leftfold.wiring.services import Services
 from chalicelib.leftfold.wiring.settings import Settings
+from tests.application import still
 from tests.archive.site import A, Site
-from tests.http.conftest import still
 from tools.archiving import NOBODY_WRITES, archive_epochs, prune, report
+from tools.console import console
 from tools.operations import same_as_whole
-from tools.terminal import console
 from tools.verify import verify
 
 EVER = datetime(2100, 1, 1, tzinfo=UTC)

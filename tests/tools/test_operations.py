@@ -14,7 +14,8 @@ from chalicelib.leftfold.store.ports import Marker, Unavailable
 from chalicelib.leftfold.wiring import process
 from chalicelib.leftfold.wiring.services import Services
 from chalicelib.leftfold.wiring.settings import Settings
-from tests.http.conftest import Bank, still
+from tests.application import still
+from tests.http.conftest import Bank
 from tests.http.samples import czk
 from tools.operations import is_live, redrive, show_status
 from tools.patience import LOOKS

@@ -21,7 +21,8 @@ def event_functions(module: str, domain: Domain) -> tuple[Blueprint, Mapping[str
     """The functions as Chalice's packager sees them, and the handlers by their names.
 
     *module* is the import path of the module that shall hold the handlers: Lambda looks for
-    them there.
+    them there. Raises ValueError for a view or a policy that is named like a function of the
+    engine.
     """
     serve(domain)
     functions = Blueprint(module)
@@ -37,6 +38,9 @@ def event_functions(module: str, domain: Domain) -> tuple[Blueprint, Mapping[str
         "archive": functions.schedule("rate(1 day)", name="archive")(upkeep.archive),
         "purge": functions.schedule("rate(1 day)", name="purge")(upkeep.purge),
     }
+    for name in (*domain.views, *domain.policies):
+        if name in (*handlers, "functions", "handlers"):
+            raise ValueError(f"{name!r} is the name of a function of the engine; rename the reader")
     for view in domain.views.values():
         if view.fed == "bus":
             register = functions.on_kinesis_record(

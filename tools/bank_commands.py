@@ -1,0 +1,107 @@
+"""The commands of the bank: import its transactions and books, and run it on this machine."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from tools.bench import bench_command
+from tools.book import is_book
+from tools.book_import import import_book
+from tools.console import INTERRUPTED, errors
+from tools.current import recall
+from tools.import_file import Selection, import_file
+from tools.run import BANK_FILE, CURRENCY, run
+
+currency_option = click.option("--currency", default=CURRENCY, help="ISO 4217.")
+
+
+@click.command("run")
+@click.option("--once", is_flag=True, help="Stop after the comparison; exit 0 if all agrees.")
+@click.option("--port", default=4566, help="Port of MiniStack, where the API answers.")
+@click.option("--search-port", default=9201, help="Port of OpenSearch, 9201 to 9299.")
+@click.option("--accounts", type=click.IntRange(1), help="Import only the first N accounts.")
+@click.option(
+    "--statements",
+    type=click.IntRange(0),
+    default=100,
+    help="Close a statement at each month's end for the first N accounts.",
+)
+@click.option(
+    "--file",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    default=BANK_FILE,
+    show_default="examples/bank-transactions.csv.gz",
+    help="Bank file to import.",
+)
+def run_command(
+    *,
+    once: bool,
+    port: int,
+    search_port: int,
+    accounts: int | None,
+    statements: int,
+    file: Path,
+) -> None:
+    """Run Leftfold on this machine.
+
+    Starts MiniStack and OpenSearch, deploys, imports a bank file over HTTP, compares
+    every balance and the totals with the bank's, and serves until Ctrl-C, which stops
+    everything.
+    """
+    if not run(file, accounts, statements, port, search_port, once=once):
+        sys.exit(1)
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option("--url", help="The API; without it, that of the newest deployment.")
+@click.option("--accounts", type=click.IntRange(1), help="Import only the first N accounts.")
+@click.option(
+    "--statements",
+    type=click.IntRange(0),
+    default=0,
+    help="Close a statement at each month's end for the first N accounts.",
+)
+@currency_option
+@click.option("--ledger", metavar="ID", help="The ledger that a book makes; needed for one.")
+@click.option(
+    "--journals", type=click.IntRange(1, 64), default=16, help="Of the ledger that a book makes."
+)
+@click.option("--close-all", is_flag=True, help="Close the last year of a book, too.")
+def import_command(  # noqa: PLR0913 - one for each option
+    *,
+    file: Path,
+    url: str | None,
+    accounts: int | None,
+    statements: int,
+    currency: str,
+    ledger: str | None,
+    journals: int,
+    close_all: bool,
+) -> None:
+    """Import a bank's CSV file, or a Beancount book, over HTTP and compare the balances.
+
+    FILE is .csv with the columns of examples/README.md: its accounts are opened and booked.
+    Or it is .beancount: its entries are posted to a ledger, and each year but the last is
+    closed and compared with what Beancount says. Both may be gzipped. What is rejected is
+    listed, the rest is imported. May be stopped and run again, with the same options:
+    nothing is booked twice.
+    Exits with 1 if anything was rejected or a balance differs.
+    """
+    try:
+        where = url or recall().url
+        if not is_book(file):
+            agrees = import_file(where, file, Selection(currency, accounts, statements))
+        elif ledger is None:
+            raise click.UsageError("a book needs --ledger, the id of the ledger to make")
+        else:
+            agrees = import_book(where, file, ledger, journals, close_all=close_all)
+        if not agrees:
+            sys.exit(1)
+    except KeyboardInterrupt:
+        errors.print("stopped; run it again to go on: nothing is booked twice")
+        sys.exit(INTERRUPTED)
+
+
+COMMANDS: tuple[click.Command, ...] = (run_command, import_command, bench_command)

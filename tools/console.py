@@ -1,0 +1,48 @@
+"""Where the leftfold command writes, and how it shows that it is working."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.text import Text
+
+# The exit code that a shell gives a program which Ctrl-C ended.
+INTERRUPTED = 130
+
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+
+class Rate(ProgressColumn):
+    """How many a second, over the whole time."""
+
+    def render(self, task: Task) -> Text:
+        rate = task.completed / task.elapsed if task.elapsed else 0
+        return Text(f"{rate:,.0f}/s", style="progress.data.speed")
+
+
+@contextmanager
+def bar(what: str, total: int) -> Iterator[Progress]:
+    """A progress bar with one task; on no terminal, nothing."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        Rate(),
+        TimeElapsedColumn(),
+    )
+    shown = errors.is_terminal
+    with Progress(*columns, console=errors, transient=True, disable=not shown) as progress:
+        progress.add_task(what, total=total)
+        yield progress

@@ -1,0 +1,14 @@
+"""What the domain of this application adds to the `leftfold` command.
+
+Whoever replaces the bank lists commands of their own here, or none.
+"""
+
+import click
+
+from tools.api import ApiError
+from tools.bank_commands import COMMANDS as BANK
+from tools.bank_file import FileError
+
+COMMANDS: tuple[click.Command, ...] = BANK
+# Each of these says in one line what happened and what to do.
+ERRORS: tuple[type[Exception], ...] = (ApiError, FileError)
