@@ -372,3 +372,8 @@ def copied(root: Path) -> None:
     """The files that the generator reads and writes."""
     for folder in ("infra", ".chalice"):
         shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("deploy*"))
+
+
+def test_a_view_that_is_named_like_a_resource_of_the_stack_is_refused() -> None:
+    with pytest.raises(ResourcesError, match="events needs a resource EventsTable"):
+        made({"events": replace(balances, name="events")}, {})

@@ -6,6 +6,7 @@ from chalicelib.leftfold.http.problems import Kind
 problems = {
     "account-missing": Kind(404, "There is no such account"),
     "account-exists": Kind(409, "There is an account of this id already"),
+    "account-open": Kind(409, "The account is open"),
     "account-frozen": Kind(409, "The account is frozen"),
     "account-closed": Kind(409, "The account is closed"),
     "account-not-frozen": Kind(409, "The account is not frozen"),

@@ -22,4 +22,6 @@ problems = {
     "unbalanced-entry": Kind(409, "Debits and credits are not equal in each commodity"),
     "entry-reversed": Kind(409, "The entry was reversed already"),
     "journal-full": Kind(409, "The journal cannot remember more reversals"),
+    "year-not-closing": Kind(409, "The year is not being closed"),
+    "journal-gathered": Kind(409, "The journal's totals of the year are gathered already"),
 }
