@@ -1,6 +1,7 @@
 """What is imported when a Lambda function starts, and what pure code imports at all."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,20 +10,23 @@ from pathlib import Path
 import pytest
 
 from tools.bootstrap import ROOT
+from tools.domain_package import domain_package
 
 HEAVY = ("chalicelib.leftfold.http", "marshmallow", "opensearchpy", "apispec", "boto3")
 CODE = ROOT / "chalicelib"
+# The package of the domain that this tree runs.
+OWN = domain_package()
 # Not pure: HTTP and application logic of the contexts, and what their HTTP shares.
-IMPURE = ("http", "service.py", "fields.py", "amounts.py", "events.py")
+IMPURE = ("http", "http.py", "service.py", "fields.py", "amounts.py", "events.py")
 PURE = sorted(
     path
-    for folder in ("leftfold/kernel", "bank")
+    for folder in ("leftfold/kernel", OWN.rpartition(".")[2])
     for path in (CODE / folder).rglob("*.py")
     if not set(path.relative_to(CODE).parts) & set(IMPURE)
 )
 KERNEL = "chalicelib.leftfold.kernel"
 # What pure code may import of chalicelib, by its package.
-BELOW = {"leftfold": (KERNEL,), "bank": (KERNEL, "chalicelib.bank")}
+BELOW = {"leftfold": (KERNEL,), OWN.rpartition(".")[2]: (KERNEL, OWN)}
 
 
 def imported_at_start(module: str) -> set[str]:
@@ -68,3 +72,19 @@ def is_below(name: str, package: str) -> bool:
 def test_kernel_and_rules_import_the_standard_library_and_themselves(path: Path) -> None:
     package = path.relative_to(CODE).parts[0]
     assert [name for name in imports(path) if not is_below(name, package)] == []
+
+
+ENGINE = sorted(
+    [*(CODE / "leftfold").rglob("*.py"), CODE / "functions.py", ROOT / "infra/base.json"]
+)
+# Words of the bank that the engine has no other use for.
+BANKS = re.compile(r"\b(banks?|bookings?|rankings?|statements?|transfers?)\b", re.IGNORECASE)
+
+
+def test_the_engine_never_names_the_bank() -> None:
+    named = {
+        str(path.relative_to(ROOT)): found
+        for path in ENGINE
+        if (found := BANKS.findall(path.read_text()))
+    }
+    assert named == {}

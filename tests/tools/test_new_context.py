@@ -13,6 +13,8 @@ from tools.domain_package import DomainError, domain_package
 from tools.new_context import NewContextError, new_context, plural, with_context
 from tools.package import package
 
+LISTING = ROOT / "chalicelib" / "bank" / "__init__.py"
+
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Tree:
@@ -77,10 +79,11 @@ def test_a_new_context_is_packaged(tree: Tree, tmp_path: Path) -> None:
     ],
 )
 def test_a_name_that_cannot_be_is_refused_with_the_cure(name: str, says: str) -> None:
+    before = sorted((ROOT / "chalicelib" / "bank").rglob("*.py")), LISTING.read_text()
     with pytest.raises(NewContextError) as refused:
         new_context(name)
     assert says in str(refused.value)
-    assert not (ROOT / "chalicelib" / "bank" / name).exists()
+    assert (sorted((ROOT / "chalicelib" / "bank").rglob("*.py")), LISTING.read_text()) == before
 
 
 def test_a_context_that_is_there_is_left_as_it_is(tree: Tree) -> None:

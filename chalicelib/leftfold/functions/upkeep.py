@@ -10,7 +10,7 @@ from chalicelib.leftfold.metrics import emit
 from chalicelib.leftfold.projection.rows import KEEP_TOMBSTONES
 from chalicelib.leftfold.wiring.process import services
 
-# Statements are closed by the month: so the newest closed one is still in the table.
+# Longer than a month: where epochs are closed monthly, the newest closed one stays in the table.
 ARCHIVED_AFTER = timedelta(days=35)
 # The archiver's note: the stream that it did last, or "".
 READER = "archiver"

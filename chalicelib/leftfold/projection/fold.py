@@ -154,7 +154,7 @@ def touched_by(view: View, position: int, commit: Commit) -> Touched:
     touched: Touched = []
     try:
         for recorded in recorded_of(codec, position, commit):
-            # A view may name a row twice, as for a transfer within one account.
+            # A view may name a row twice, as where an event has the same key on two sides.
             for key in dict.fromkeys(view.keys(recorded)):
                 _check_own(view, aggregate_id, key)
                 touched.append((key, recorded))
