@@ -39,7 +39,7 @@ class View:
     *order* is "partitioned" (one lane feeds a row: every key begins with the aggregate's
     id) or "ordered" (rows mix streams: folded strictly by position, and kept as
     documents, for a search store may refuse one row of many: docs/adr/0007). *accumulates* is
-    False where a row never needs its former content, as with one document per booking.
+    False where a row never needs its former content, as with one document per event.
     *fed* says what brings the commits of a partitioned view: the "bus", whose shards serve
     four readers, or, woken by rings, the "log", from which every ordered view reads.
     *from_carried* says that a row can be made from its stream's live epoch alone, because
