@@ -44,8 +44,8 @@ def test_a_new_context_has_a_function_a_table_and_permissions(tree: Tree) -> Non
     assert {"Loans", "LoansLog", "LoansTable", "LoansLagAlarm"} <= set(resources)
     stages = json.loads(tree.read(".chalice/config.json"))["stages"]
     functions = stages["dev"]["lambda_functions"]
-    assert functions["loans"] == {"iam_policy_file": "policy-loans.json"}
-    assert "table/${AWS::StackName}-loans" in tree.read(".chalice/policy-loans.json")
+    assert functions["loans"] == {"iam_policy_file": "iam/loans.json"}
+    assert "table/${AWS::StackName}-loans" in tree.read(".chalice/iam/loans.json")
 
 
 def test_a_new_context_is_packaged(tree: Tree, tmp_path: Path) -> None:
