@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from chalicelib.kernel import Codec, Commit, StoredEvent
-from chalicelib.store.blocks import lane_records, seal
-from chalicelib.store.bus import LaneRecord
-from chalicelib.store.memory import MemoryLog
-from chalicelib.store.ports import Block, Head, StreamEntry
+from chalicelib.leftfold.kernel import Codec, Commit, StoredEvent
+from chalicelib.leftfold.store.blocks import lane_records, seal
+from chalicelib.leftfold.store.bus import LaneRecord
+from chalicelib.leftfold.store.memory import MemoryLog
+from chalicelib.leftfold.store.ports import Block, Head, StreamEntry
 
 
 @dataclass(frozen=True)

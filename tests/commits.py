@@ -1,6 +1,6 @@
 """Commits for tests that do not care what is in them."""
 
-from chalicelib.kernel import Commit, StoredEvent
+from chalicelib.leftfold.kernel import Commit, StoredEvent
 
 
 def commit(

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from chalicelib.store.ports import Unavailable
+from chalicelib.leftfold.store.ports import Unavailable
 
 
 class Counting:

@@ -1,11 +1,12 @@
 """The app over memory with its policies: what a request sets off is done when views settle."""
 
-from chalicelib import wiring
-from chalicelib.contexts.registry import POLICIES
-from chalicelib.projection.acting import Acting
-from chalicelib.projection.mailing import NoMailer
-from chalicelib.projection.partitioned import PartitionedRunner
-from chalicelib.store.memory import MemoryEffects
+from chalicelib.domain import DOMAIN
+
+from chalicelib.leftfold.policies.mailing import NoMailer
+from chalicelib.leftfold.policies.work import Acting
+from chalicelib.leftfold.projection.partitioned import PartitionedRunner
+from chalicelib.leftfold.store.memory import MemoryEffects
+from chalicelib.leftfold.wiring import process
 from tests.http.conftest import Bank, still
 
 YEARS = ("close_journals", "gather_year")
@@ -25,7 +26,7 @@ class Books(Bank):
 
     def runner(self, policy: str) -> PartitionedRunner:
         """The runner of a policy: one stream after another."""
-        handler = wiring.services().handler
+        handler = process.services().handler
         effects = MemoryEffects(self.clock)
-        work = Acting(POLICIES[policy], handler, effects, NoMailer(), "test", still, map)
+        work = Acting(DOMAIN.policies[policy], handler, effects, NoMailer(), "test", still, map)
         return PartitionedRunner(work, self.log, self.checkpoints, self.parking, still)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.kernel import Decider, Refused
+from chalicelib.leftfold.kernel import Decider, Refused
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pytest
 
 from tools.bootstrap import ROOT
 
-HEAVY = ("chalicelib.http", "marshmallow", "opensearchpy", "apispec", "boto3")
+HEAVY = ("chalicelib.leftfold.http", "marshmallow", "opensearchpy", "apispec", "boto3")
 PURE = sorted(
     path
     for package in ("kernel", "contexts")
@@ -18,8 +18,8 @@ PURE = sorted(
 )
 # What a pure package may import of chalicelib.
 BELOW = {
-    "kernel": ("chalicelib.kernel",),
-    "contexts": ("chalicelib.kernel", "chalicelib.contexts"),
+    "kernel": ("chalicelib.leftfold.kernel",),
+    "contexts": ("chalicelib.leftfold.kernel", "chalicelib.bank"),
 }
 
 
@@ -38,11 +38,11 @@ def imported_at_start(module: str) -> set[str]:
 
 @pytest.mark.parametrize("function", ["relay", "views", "upkeep"])
 def test_a_function_for_events_starts_without_http_and_clients(function: str) -> None:
-    assert imported_at_start(f"chalicelib.functions.{function}") == set()
+    assert imported_at_start(f"chalicelib.leftfold.functions.{function}") == set()
 
 
 def test_the_api_starts_without_clients_and_without_its_description() -> None:
-    assert imported_at_start("app") == {"chalicelib.http", "marshmallow"}
+    assert imported_at_start("app") == {"chalicelib.leftfold.http", "marshmallow"}
 
 
 def imports(path: Path) -> Iterator[str]:

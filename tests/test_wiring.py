@@ -6,8 +6,7 @@ from typing import Any
 
 import boto3
 import pytest
-
-from chalicelib import wiring
+from chalicelib.leftfold.wiring.clients import client
 
 
 def test_clients_are_made_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,5 +21,5 @@ def test_clients_are_made_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(boto3, "client", make)
     with ThreadPoolExecutor(2) as pool:
-        alone = list(pool.map(lambda _: wiring.client("s3"), range(2)))
+        alone = list(pool.map(lambda _: client("s3"), range(2)))
     assert alone == [True, True]

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from chalicelib.contexts.registry import AGGREGATES
-from chalicelib.kernel import AggregateId, Commit, Policy, Reaction, Recorded, to_json
-from chalicelib.kernel.uuid7 import uuid7
-from chalicelib.store.handler import CommandHandler, Request, body_hash
-from chalicelib.store.ports import EventStore
+from chalicelib.domain import DOMAIN
+
+from chalicelib.leftfold.commands.handler import CommandHandler, Request, body_hash
+from chalicelib.leftfold.kernel import AggregateId, Commit, Policy, Reaction, Recorded, to_json
+from chalicelib.leftfold.kernel.uuid7 import uuid7
+from chalicelib.leftfold.store.ports import EventStore
 
 
 class Step(NamedTuple):
@@ -65,7 +66,7 @@ class Workflow:
         self.done[step.command_id] = step
 
     def _steps(self, commit: Commit) -> Iterator[Step]:
-        heard = AGGREGATES[AggregateId.parse(commit.aggregate_id).category]
+        heard = DOMAIN.aggregates[AggregateId.parse(commit.aggregate_id).category]
         where = (commit.aggregate_id, commit.version)
         milliseconds = int(datetime.fromisoformat(commit.at).timestamp() * 1000)
         for policy in self.policies:

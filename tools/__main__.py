@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import click
 
-from chalicelib.store.ports import Unavailable
+from chalicelib.leftfold.store.ports import Unavailable
 from tools import event_model_files, resources
 from tools.api import ApiError
 from tools.bank_file import FileError

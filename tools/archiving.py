@@ -4,14 +4,14 @@ import sys
 from datetime import UTC, datetime, timedelta
 
 import click
+from chalicelib.leftfold.wiring.services import Services
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from chalicelib.store.archiver import GRACE, ITEM_OVERHEAD, Moved, Restore
-from chalicelib.store.epochs import DamagedArchiveError
-from chalicelib.store.events import item_size
-from chalicelib.store.loading import BrokenStreamError
-from chalicelib.wiring import Services
+from chalicelib.leftfold.archive.archiver import GRACE, ITEM_OVERHEAD, Moved, Restore
+from chalicelib.leftfold.archive.epochs import DamagedArchiveError
+from chalicelib.leftfold.commands.loading import BrokenStreamError
+from chalicelib.leftfold.store.events import item_size
 from tools.choice import chosen, endpoint_option, stack_option
 from tools.terminal import bar, console, errors
 

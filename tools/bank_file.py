@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, TextIO, get_args
 
-from chalicelib.contexts.money import LARGEST_AMOUNT, Money
+from chalicelib.bank.money import LARGEST_AMOUNT, Money
 
 if TYPE_CHECKING:
     import _csv

@@ -23,22 +23,22 @@ from rich.progress import TaskID
 from rich.table import Table
 from rich.text import Text
 
-from chalicelib.contexts.account.domain import Book, Booking, Open, account
-from chalicelib.contexts.account.views import balances
-from chalicelib.kernel import AggregateId, Commit, Recorded, Row, StoredEvent
-from chalicelib.projection.replay import replay
-from chalicelib.relay.publisher import Publisher
-from chalicelib.relay.relay import Relay, wanted_of
-from chalicelib.relay.sequencer import Sequencer, entries_after
-from chalicelib.store.blocks import STREAMS_PER_BLOCK, pack, seal, unpack
-from chalicelib.store.bus import LaneRecord
-from chalicelib.store.checkpoints import DynamoCheckpoints
-from chalicelib.store.events import DynamoEvents, item_of
-from chalicelib.store.handler import CommandHandler, Request, body_hash
-from chalicelib.store.loading import SNAPSHOT_EVERY
-from chalicelib.store.log import DynamoLog
-from chalicelib.store.memory import MemoryLog
-from chalicelib.store.ports import Block, Head, StreamEntry
+from chalicelib.bank.account.domain import Book, Booking, Open, account
+from chalicelib.bank.account.views import balances
+from chalicelib.leftfold.commands.handler import CommandHandler, Request, body_hash
+from chalicelib.leftfold.commands.loading import SNAPSHOT_EVERY
+from chalicelib.leftfold.kernel import AggregateId, Commit, Recorded, Row, StoredEvent
+from chalicelib.leftfold.projection.replay import replay
+from chalicelib.leftfold.relay.publisher import Publisher
+from chalicelib.leftfold.relay.relay import Relay, wanted_of
+from chalicelib.leftfold.relay.sequencer import Sequencer, entries_after
+from chalicelib.leftfold.store.blocks import STREAMS_PER_BLOCK, pack, seal, unpack
+from chalicelib.leftfold.store.bus import LaneRecord
+from chalicelib.leftfold.store.checkpoints import DynamoCheckpoints
+from chalicelib.leftfold.store.events import DynamoEvents, item_of
+from chalicelib.leftfold.store.log import DynamoLog
+from chalicelib.leftfold.store.memory import MemoryLog
+from chalicelib.leftfold.store.ports import Block, Head, StreamEntry
 from tools.cold import Cold, cold_starts
 from tools.engines import DynamoDBLocal
 from tools.package import package

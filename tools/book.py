@@ -17,8 +17,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from chalicelib.contexts.ledger.balances import Balances, plus, sums
-from chalicelib.contexts.money import MINOR_DIGITS, decimal
+from chalicelib.bank.ledger.balances import Balances, plus, sums
+from chalicelib.bank.money import MINOR_DIGITS, decimal
 from tools.bank_file import FileError
 from tools.histories import idempotency_key
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from chalicelib.contexts.ledger.balances import Balances, changes_of, plus
-from chalicelib.contexts.money import minor_units
+from chalicelib.bank.ledger.balances import Balances, changes_of, plus
+from chalicelib.bank.money import minor_units
 from tools.api import Answered, Api, ApiError
 from tools.bank_file import FileError, Rejected
 from tools.book import Book, BookEntry, read_book

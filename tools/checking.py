@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from chalicelib.contexts.money import Money
+from chalicelib.bank.money import Money
 from tools.api import Api
 from tools.importing import WORKERS, Imported
 

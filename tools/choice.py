@@ -1,8 +1,8 @@
 """The deployment that a command speaks to, and the options that name it."""
 
 import click
+from chalicelib.leftfold.wiring.services import Services
 
-from chalicelib.wiring import Services
 from tools.current import Current, recall
 from tools.reach import reach
 

@@ -19,7 +19,7 @@ import chalice.app
 from tools.bootstrap import NO_NETWORK
 from tools.engines import Progress
 
-# The AWS services that chalicelib.wiring makes clients of; boto3 describes 400 others.
+# The AWS services that chalicelib.leftfold.wiring makes clients of; boto3 describes 400 others.
 SERVICES = frozenset({"dynamodb", "kinesis", "lambda", "s3", "ses"})
 # What AWS Lambda runs, whatever machine packages.
 PLATFORM = "manylinux2014_x86_64"

@@ -10,10 +10,10 @@ from functools import cached_property
 from importlib import import_module
 from typing import Any, get_type_hints
 
-from chalicelib.kernel import Aggregate, Deadline, Email, Policy, View
+from chalicelib.leftfold.kernel import Aggregate, Deadline, Email, Policy, View
 from tools.event_model_code import first_parameter, flat, reach
 
-CONTEXTS = "chalicelib.contexts"
+CONTEXTS = "chalicelib.bank"
 
 
 @dataclass(frozen=True)
@@ -160,9 +160,14 @@ def read(
 
 def registered() -> Model:
     """The model of the registry."""
-    from chalicelib.contexts.registry import AGGREGATES, DEADLINES, POLICIES, VIEWS
+    from chalicelib.domain import DOMAIN
 
-    return read(AGGREGATES, VIEWS.values(), POLICIES.values(), DEADLINES.values())
+    return read(
+        DOMAIN.aggregates,
+        DOMAIN.views.values(),
+        DOMAIN.policies.values(),
+        DOMAIN.deadlines.values(),
+    )
 
 
 def about(context: str) -> str:

@@ -15,9 +15,9 @@ from functools import cache
 from types import FunctionType, ModuleType
 from typing import Any, get_args
 
-from chalicelib.kernel import Reaction
+from chalicelib.leftfold.kernel import Reaction
 
-CONTEXTS = "chalicelib.contexts."
+CONTEXTS = "chalicelib.bank."
 # Where a `Reaction` holds what its answers become.
 ANSWERS = ("accepted", "refused")
 

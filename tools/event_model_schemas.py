@@ -5,8 +5,9 @@ import inspect
 import types
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from chalicelib.contexts.registry import AGGREGATES
-from chalicelib.kernel import AggregateId
+from chalicelib.domain import DOMAIN
+
+from chalicelib.leftfold.kernel import AggregateId
 
 Json = dict[str, Any]
 SCALARS: dict[Any, Json] = {
@@ -93,7 +94,7 @@ def envelope() -> Json:
         "aggregateId": {
             **stream,
             "description": "The stream: <tenant>/<category>-<key>.",
-            "examples": [str(AggregateId("main", next(iter(AGGREGATES)), "1"))],
+            "examples": [str(AggregateId("main", next(iter(DOMAIN.aggregates)), "1"))],
         },
         "sequenceNumber": {**version, "description": "The version, dense in its stream."},
         "events": {

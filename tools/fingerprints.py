@@ -19,8 +19,8 @@ LENGTH = 32
 
 _LIST_MODULES = """
 import json
-from chalicelib.contexts.registry import AGGREGATES
-print(json.dumps({name: found.module for name, found in AGGREGATES.items()}))
+from chalicelib.domain import DOMAIN
+print(json.dumps({name: found.module for name, found in DOMAIN.aggregates.items()}))
 """
 
 _Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef

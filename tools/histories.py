@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from itertools import accumulate, groupby
 from typing import Any, NamedTuple
 
-from chalicelib.contexts.account.domain import Account, Book, Booking, Open, account
-from chalicelib.contexts.money import Money
-from chalicelib.kernel import Refused
-from chalicelib.kernel.uuid7 import uuid7
+from chalicelib.bank.account.domain import Account, Book, Booking, Open, account
+from chalicelib.bank.money import Money
+from chalicelib.leftfold.kernel import Refused
+from chalicelib.leftfold.kernel.uuid7 import uuid7
 from tools.bank_file import Line, Rejected
 
 # Batches must be cut alike in every run, or rows would be booked twice: no option.

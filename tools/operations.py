@@ -6,24 +6,24 @@ import time
 from datetime import timedelta
 
 import click
+from chalicelib.leftfold.wiring.services import Services
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from chalicelib.kernel import View
-from chalicelib.projection.fold import PoisonError
-from chalicelib.projection.lag import lag
-from chalicelib.projection.replay import (
+from chalicelib.leftfold.archive.segments import SegmentedLog
+from chalicelib.leftfold.kernel import View
+from chalicelib.leftfold.projection.fold import PoisonError
+from chalicelib.leftfold.projection.lag import lag
+from chalicelib.leftfold.projection.replay import (
     Difference,
     Replayed,
     compare,
     replay,
     replay_live,
 )
-from chalicelib.store.ports import Unavailable
-from chalicelib.store.segments import SegmentedLog
-from chalicelib.store.slots import ends_of
-from chalicelib.wiring import Services
+from chalicelib.leftfold.store.ports import Unavailable
+from chalicelib.leftfold.store.readers import ends_of
 from tools.archiving import COMMANDS as ARCHIVING
 from tools.bench import bench_command
 from tools.choice import chosen, endpoint_option, stack_option

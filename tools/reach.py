@@ -2,10 +2,12 @@
 
 from functools import partial
 
-from chalicelib.projection.mailing import NoMailer, SesMailer
-from chalicelib.relay.doorbell import LambdaDoorbell
-from chalicelib.store.archive import S3Archive
-from chalicelib.wiring import Services, Settings
+from chalicelib.leftfold.wiring.services import Services
+from chalicelib.leftfold.wiring.settings import Settings
+
+from chalicelib.leftfold.archive.s3 import S3Archive
+from chalicelib.leftfold.policies.mailing import NoMailer, SesMailer
+from chalicelib.leftfold.relay.doorbell import LambdaDoorbell
 from tools.cloud import Cloud
 from tools.current import Current
 from tools.deploy import find

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from chalice.utils import to_cfn_resource_name
+from chalicelib.leftfold.wiring.settings import Settings
 
-from chalicelib.kernel import Email, Policy, View
-from chalicelib.wiring import Settings
+from chalicelib.leftfold.kernel import Email, Policy, View
 from tools.bootstrap import ROOT
 
 Json = dict[str, Any]
@@ -502,9 +502,9 @@ def app_functions() -> list[str]:
 
 def wanted() -> dict[Path, str]:
     """The files as the app and its registry want them. Raises ResourcesError."""
-    from chalicelib.contexts.registry import POLICIES, VIEWS
+    from chalicelib.domain import DOMAIN
 
-    return generated(app_functions(), VIEWS, POLICIES)
+    return generated(app_functions(), DOMAIN.views, DOMAIN.policies)
 
 
 def differing(files: Mapping[Path, str], root: Path = ROOT) -> list[Path]:

@@ -19,7 +19,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from chalicelib.contexts.money import Money, decimal
+from chalicelib.bank.money import Money, decimal
 from tools.bank_file import Rejected
 from tools.checking import Checked
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from chalicelib.kernel import LANES, Commit, lane_of
-from chalicelib.store.blocks import hash_of
-from chalicelib.store.ports import Block, EventStore, Head, Log, StreamEntry
+from chalicelib.leftfold.kernel import LANES, Commit, lane_of
+from chalicelib.leftfold.store.blocks import hash_of
+from chalicelib.leftfold.store.ports import Block, EventStore, Head, Log, StreamEntry
 from tools.patience import Pause, remaining
 
 SEGMENTS = 8

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from chalicelib.contexts.registry import POLICIES, VIEWS
-from chalicelib.wiring import Settings
+from chalicelib.domain import DOMAIN
+from chalicelib.leftfold.wiring.settings import Settings
+
 from tools.api import Api
 from tools.cloud import Cloud, DeployError, explained
 from tools.deploy import Deployed
@@ -25,7 +26,7 @@ def wake(deployed: Deployed, cloud: Cloud, report: Progress) -> None:
     report("deploy: waking the functions")
     functions = cloud.client("lambda")
     named = Settings({"LEFTFOLD_STACK": deployed.stack}).named
-    names = [named(name) for name in ("relay", *VIEWS, *POLICIES)]
+    names = [named(name) for name in ("relay", *DOMAIN.views, *DOMAIN.policies)]
 
     def invoke(name: str) -> tuple[str, Any]:
         return name, functions.invoke(FunctionName=name, Payload=NOTHING_NEW)

@@ -6,22 +6,23 @@ from datetime import timedelta
 from itertools import count
 from typing import Any
 
-from chalicelib.contexts.account.domain import Book, Booking, Close, CloseStatement, account
-from chalicelib.contexts.registry import POLICIES, VIEWS
-from chalicelib.kernel import Commit
-from chalicelib.relay.sequencer import Sequencer
-from chalicelib.store.archiver import Archiver, Moved, Restore
-from chalicelib.store.federated import ArchivedEvents
-from chalicelib.store.memory import (
+from chalicelib.domain import DOMAIN
+
+from chalicelib.bank.account.domain import Book, Booking, Close, CloseStatement, account
+from chalicelib.leftfold.archive.archiver import Archiver, Moved, Restore
+from chalicelib.leftfold.archive.events import ArchivedEvents
+from chalicelib.leftfold.archive.pruner import Pruner
+from chalicelib.leftfold.archive.segments import SegmentedLog
+from chalicelib.leftfold.kernel import Commit
+from chalicelib.leftfold.relay.sequencer import Sequencer
+from chalicelib.leftfold.store.memory import (
     MemoryArchive,
     MemoryCheckpoints,
     MemoryEvents,
     MemoryLog,
 )
-from chalicelib.store.pruner import Pruner
-from chalicelib.store.segments import SegmentedLog
-from chalicelib.store.slots import Reader, ends_of
-from tests.bank import OPENING, Bank, Clock
+from chalicelib.leftfold.store.readers import Reader, ends_of
+from tests.teller import OPENING, Bank, Clock
 
 A, B = account.stream("a"), account.stream("b")
 EVERY = 10**9
@@ -138,7 +139,7 @@ class Site:
     def prune(self, process: Mortal | None = None) -> int:
         """Prunes all that may go; the number of blocks."""
         alive = process or Mortal()
-        readers = VIEWS.values()
+        readers = DOMAIN.views.values()
         pruner = Pruner(
             alive(self.log), alive(self.archive), alive(self.checkpoints), readers, self.clock
         )
@@ -147,7 +148,7 @@ class Site:
     def read_by_all(self) -> None:
         """Every view and every policy has done with the log."""
         head = self.log.head()
-        readers: tuple[Reader, ...] = (*VIEWS.values(), *POLICIES.values())
+        readers: tuple[Reader, ...] = (*DOMAIN.views.values(), *DOMAIN.policies.values())
         for reader in readers:
             for slot, end in ends_of(reader, head).items():
                 (held,) = self.checkpoints.read(reader.name, [slot]).values()

@@ -7,18 +7,18 @@ from itertools import count
 
 import pytest
 
-from chalicelib.contexts.account.domain import CloseStatement, account
-from chalicelib.kernel import Refused
-from chalicelib.kernel.uuid7 import uuid7
-from chalicelib.store.archiver import DELETED_AT_ONCE, Restore
-from chalicelib.store.epochs import DamagedArchiveError
-from chalicelib.store.events import ITEM_LIMIT
-from chalicelib.store.federated import ArchivedEvents
-from chalicelib.store.loading import load
-from chalicelib.store.memory import MemoryArchive, MemoryEvents
+from chalicelib.bank.account.domain import CloseStatement, account
+from chalicelib.leftfold.archive.archiver import DELETED_AT_ONCE, Restore
+from chalicelib.leftfold.archive.epochs import DamagedArchiveError
+from chalicelib.leftfold.archive.events import ArchivedEvents
+from chalicelib.leftfold.commands.loading import load
+from chalicelib.leftfold.kernel import Refused
+from chalicelib.leftfold.kernel.uuid7 import uuid7
+from chalicelib.leftfold.store.events import ITEM_LIMIT
+from chalicelib.leftfold.store.memory import MemoryArchive, MemoryEvents
 from tests.archive.site import EVERY, A, B, KilledError, Mortal, Site, credit, ended
-from tests.bank import OPENING
 from tests.commits import commit
+from tests.teller import OPENING
 
 NOBODY = timedelta(0)
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.store.blocks import seal
-from chalicelib.store.epochs import folder, lines_of
-from chalicelib.store.ports import Head
-from chalicelib.store.segments import pack_blocks
+from chalicelib.leftfold.archive.epochs import folder, lines_of
+from chalicelib.leftfold.archive.segments import pack_blocks
+from chalicelib.leftfold.store.blocks import seal
+from chalicelib.leftfold.store.ports import Head
 from tests.commits import commit
 
 ATHENA = Path(__file__).parents[2] / "infra" / "athena"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from chalicelib.contexts.account.domain import (
+from chalicelib.bank.account.domain import (
     Book,
     Booking,
     CloseStatement,
@@ -14,7 +14,7 @@ from chalicelib.contexts.account.domain import (
     Open,
     account,
 )
-from chalicelib.contexts.account.views import (
+from chalicelib.bank.account.views import (
     balances,
     bookings,
     ranking,
@@ -22,8 +22,8 @@ from chalicelib.contexts.account.views import (
     statements,
     totals,
 )
-from chalicelib.projection.replay import replay, replay_live
-from chalicelib.projection.rows import StoredRow
+from chalicelib.leftfold.projection.replay import replay, replay_live
+from chalicelib.leftfold.projection.rows import StoredRow
 from tests.archive.site import Site
 from tools.bank_file import read
 from tools.bootstrap import ROOT

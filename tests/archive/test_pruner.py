@@ -6,21 +6,27 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from chalicelib.domain import DOMAIN
 
-from chalicelib.contexts.account.domain import CloseStatement
-from chalicelib.contexts.registry import VIEWS
-from chalicelib.kernel import Commit, View
-from chalicelib.projection.fold import Folding
-from chalicelib.projection.replay import NotFromLiveError, replay, replay_live
-from chalicelib.store.blocks import hash_of
-from chalicelib.store.epochs import DamagedArchiveError, lines_of
-from chalicelib.store.ports import Block
-from chalicelib.store.segments import SegmentedLog, pack_blocks, pack_live, packed, unpack_live
+from chalicelib.bank.account.domain import CloseStatement
+from chalicelib.leftfold.archive.epochs import DamagedArchiveError, lines_of
+from chalicelib.leftfold.archive.segments import (
+    SegmentedLog,
+    pack_blocks,
+    pack_live,
+    packed,
+    unpack_live,
+)
+from chalicelib.leftfold.kernel import Commit, View
+from chalicelib.leftfold.projection.fold import Folding
+from chalicelib.leftfold.projection.replay import NotFromLiveError, replay, replay_live
+from chalicelib.leftfold.store.blocks import hash_of
+from chalicelib.leftfold.store.ports import Block
 from tests.archive.site import A, B, KilledError, Mortal, Site, credit, ended
 from tests.archive.test_archiver import kill_points
 
-LIVE = [view for view in VIEWS.values() if view.from_carried]
-WHOLE_ONLY = [view for view in VIEWS.values() if not view.from_carried]
+LIVE = [view for view in DOMAIN.views.values() if view.from_carried]
+WHOLE_ONLY = [view for view in DOMAIN.views.values() if not view.from_carried]
 
 
 def told() -> Site:
@@ -107,7 +113,7 @@ def test_a_segment_is_what_a_function_can_hold(monkeypatch: pytest.MonkeyPatch, 
     """A block may have 400 KB: 500 of them are more than a function's memory."""
     site = told()
     before = whole(site)
-    monkeypatch.setattr(f"chalicelib.store.pruner.{limit}_IN_SEGMENT", 1)
+    monkeypatch.setattr(f"chalicelib.leftfold.archive.pruner.{limit}_IN_SEGMENT", 1)
     assert site.prune() == 5
     assert len(list(site.log.segments())) == 5
     assert whole(site) == before
@@ -271,7 +277,7 @@ def test_what_was_closed_since_is_not_folded(monkeypatch: pytest.MonkeyPatch) ->
         folded.extend(commit for _, commit in commits)
         return Folding(view, commits, stopped)
 
-    monkeypatch.setattr("chalicelib.projection.replay.Folding", folding)
+    monkeypatch.setattr("chalicelib.leftfold.projection.replay.Folding", folding)
     site = told()
     site.prune()
     site.do(CloseStatement("2020-01-01"))

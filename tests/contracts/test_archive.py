@@ -7,9 +7,9 @@ from uuid import uuid4
 
 import pytest
 
-from chalicelib.store.archive import S3Archive
-from chalicelib.store.memory import MemoryArchive
-from chalicelib.store.ports import Archive, Unavailable
+from chalicelib.leftfold.archive.s3 import S3Archive
+from chalicelib.leftfold.store.memory import MemoryArchive
+from chalicelib.leftfold.store.ports import Archive, Unavailable
 from tools.cloud import Cloud
 from tools.engines import MiniStack
 

@@ -4,10 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from chalicelib.kernel import LANES
-from chalicelib.store.checkpoints import FEW_MARKERS, DynamoCheckpoints, DynamoParking
-from chalicelib.store.memory import MemoryCheckpoints, MemoryParking
-from chalicelib.store.ports import Checkpoints, Marker, Parking
+from chalicelib.leftfold.kernel import LANES
+from chalicelib.leftfold.store.checkpoints import FEW_MARKERS, DynamoCheckpoints, DynamoParking
+from chalicelib.leftfold.store.memory import MemoryCheckpoints, MemoryParking
+from chalicelib.leftfold.store.ports import Checkpoints, Marker, Parking
 from tools.tables import create_tables, dynamodb_client
 
 A, B, C = "main/account-a", "main/account-b", "main/account-c"

@@ -4,10 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from chalicelib.store.effects import DynamoEffects
-from chalicelib.store.memory import MemoryEffects
-from chalicelib.store.ports import CLAIM, EffectPlace, Effects, Planned
-from tests.bank import Clock
+from chalicelib.leftfold.store.effects import DynamoEffects
+from chalicelib.leftfold.store.memory import MemoryEffects
+from chalicelib.leftfold.store.ports import CLAIM, EffectPlace, Effects, Planned
+from tests.teller import Clock
 from tools.tables import create_tables, dynamodb_client
 
 PLACE = EffectPlace("notify", 7, 0)

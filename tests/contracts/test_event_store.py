@@ -5,10 +5,10 @@ from uuid import uuid4
 
 import pytest
 
-from chalicelib.kernel import Archived, RecentCommand, Snapshot, StoredEvent
-from chalicelib.store.events import ITEM_LIMIT, DynamoEvents, fitting_item, item_size
-from chalicelib.store.memory import MemoryEvents
-from chalicelib.store.ports import (
+from chalicelib.leftfold.kernel import Archived, RecentCommand, Snapshot, StoredEvent
+from chalicelib.leftfold.store.events import ITEM_LIMIT, DynamoEvents, fitting_item, item_size
+from chalicelib.leftfold.store.memory import MemoryEvents
+from chalicelib.leftfold.store.ports import (
     CommitTooLargeError,
     ContendedError,
     EventStore,

@@ -5,10 +5,10 @@ from itertools import pairwise
 
 import pytest
 
-from chalicelib.store.blocks import hash_of, seal
-from chalicelib.store.log import DynamoLog
-from chalicelib.store.memory import MemoryLog
-from chalicelib.store.ports import Head, Log, Segment, StreamEntry
+from chalicelib.leftfold.store.blocks import hash_of, seal
+from chalicelib.leftfold.store.log import DynamoLog
+from chalicelib.leftfold.store.memory import MemoryLog
+from chalicelib.leftfold.store.ports import Head, Log, Segment, StreamEntry
 from tests.commits import commit
 from tools.tables import create_tables, dynamodb_client
 

@@ -9,17 +9,17 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
+from chalicelib.leftfold.wiring.clients import client
 
-from chalicelib import wiring
-from chalicelib.kernel import Email
-from chalicelib.projection.mailing import (
+from chalicelib.leftfold.kernel import Email
+from chalicelib.leftfold.policies.mailing import (
     Mailer,
     MemoryMailer,
     NoMailer,
     SendingStoppedError,
     SesMailer,
 )
-from chalicelib.store.ports import CLAIM, Unavailable
+from chalicelib.leftfold.store.ports import CLAIM, Unavailable
 
 SENDER = "bank@example.com"
 
@@ -110,7 +110,7 @@ def test_no_client_asks_twice_on_its_own_for_what_would_then_be_sent_twice(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-    config = wiring.client("ses").meta.config
+    config = client("ses").meta.config
     assert config.retries["total_max_attempts"] == 1
     # An answer that is late is waited for, as long as the claim lasts.
     assert config.connect_timeout + config.read_timeout < CLAIM.total_seconds()

@@ -7,10 +7,10 @@ from uuid import uuid4
 import pytest
 from opensearchpy import OpenSearch
 
-from chalicelib.kernel import Row, View
-from chalicelib.projection.documents import DynamoRows
-from chalicelib.projection.memory import MemoryRows
-from chalicelib.projection.rows import (
+from chalicelib.leftfold.kernel import Row, View
+from chalicelib.leftfold.projection.documents import DynamoRows
+from chalicelib.leftfold.projection.memory import MemoryRows
+from chalicelib.leftfold.projection.rows import (
     KEY_BYTES,
     NEVER,
     ROW_BYTES,
@@ -19,8 +19,8 @@ from chalicelib.projection.rows import (
     Save,
     StoredRow,
 )
-from chalicelib.projection.search import SearchRows, connect
-from tests.bank import Clock
+from chalicelib.leftfold.projection.search import SearchRows, connect
+from tests.teller import Clock
 from tools.tables import create_tables, dynamodb_client
 
 A, B, C = "main/account-a", "main/account-b", "main/account-c"

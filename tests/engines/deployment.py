@@ -9,19 +9,21 @@ from itertools import cycle
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.contexts.registry import VIEWS
-from chalicelib.kernel import Recorded, Row, View
-from chalicelib.projection.documents import DynamoRows
-from chalicelib.projection.memory import MemoryRows
-from chalicelib.projection.rows import RowStore, Save, StoredRow
-from chalicelib.relay.publisher import Publisher
-from chalicelib.relay.relay import Relay
-from chalicelib.relay.sequencer import Sequencer
-from chalicelib.store.bus import Bus
-from chalicelib.store.ports import Doorbell
-from chalicelib.wiring import Services, Settings
-from tests.bank import Bank, Clock
+from chalicelib.domain import DOMAIN
+from chalicelib.leftfold.wiring.services import Services
+from chalicelib.leftfold.wiring.settings import Settings
+
+from chalicelib.leftfold.kernel import Recorded, Row, View
+from chalicelib.leftfold.projection.documents import DynamoRows
+from chalicelib.leftfold.projection.memory import MemoryRows
+from chalicelib.leftfold.projection.rows import RowStore, Save, StoredRow
+from chalicelib.leftfold.relay.publisher import Publisher
+from chalicelib.leftfold.relay.relay import Relay
+from chalicelib.leftfold.relay.sequencer import Sequencer
+from chalicelib.leftfold.store.bus import Bus
+from chalicelib.leftfold.store.ports import Doorbell
 from tests.engines.faults import Faults
+from tests.teller import Bank, Clock
 from tools.tables import create_tables, dynamodb_client
 
 if TYPE_CHECKING:
@@ -91,11 +93,11 @@ class Deployment:
         self.settings = Settings({"LEFTFOLD_STACK": self.stack})
         self.faults = {role: Faults(seed * 10 + n, rate) for n, role in enumerate(ROLES)}
         self.poisoned: set[tuple[str, str, int]] = set()
-        self.saved: dict[str, Saved] = {name: {} for name in VIEWS}
-        self._views = {name: self._failing(view) for name, view in VIEWS.items()}
+        self.saved: dict[str, Saved] = {name: {} for name in DOMAIN.views}
+        self._views = {name: self._failing(view) for name, view in DOMAIN.views.items()}
         self._memory = {
             name: NotedRows(MemoryRows(), self.saved[name], Lock())
-            for name, view in VIEWS.items()
+            for name, view in DOMAIN.views.items()
             if view.store == "search"
         }
         self._clients = {

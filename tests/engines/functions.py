@@ -7,22 +7,22 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import boto3
+from chalicelib.domain import DOMAIN
 
-from chalicelib.contexts.registry import POLICIES, VIEWS
-from chalicelib.functions.relay import commit_told
-from chalicelib.projection.fold import PoisonError
-from chalicelib.projection.ordered import ViewStoppedError
-from chalicelib.relay.relay import Relay, wanted_of
-from chalicelib.relay.sweeper import Sweeper
-from chalicelib.store.bus import LaneRecord
-from chalicelib.store.ports import Unavailable
+from chalicelib.leftfold.functions.relay import commit_told
+from chalicelib.leftfold.projection.fold import PoisonError
+from chalicelib.leftfold.projection.ordered import ViewStoppedError
+from chalicelib.leftfold.relay.relay import Relay, wanted_of
+from chalicelib.leftfold.relay.sweeper import Sweeper
+from chalicelib.leftfold.store.bus import LaneRecord
+from chalicelib.leftfold.store.ports import Unavailable
 from tests.engines.deployment import Deployment
 from tests.engines.plan import Plan
 from tests.engines.shards import Shards
 from tests.engines.transport import Mailbox, stream_records
 
 if TYPE_CHECKING:
-    from chalicelib.kernel import Commit
+    from chalicelib.leftfold.kernel import Commit
 
 BATCH, SLICE = 50, 64
 SWEEP_BUDGET = 5_000
@@ -45,7 +45,7 @@ class Functions:
         self._hints: Mailbox[Commit] = Mailbox(plan.seed, plan.drop, copies=2)
         self._lanes: dict[str, Mailbox[LaneRecord | None]] = {
             name: Mailbox(plan.seed + number, plan.drop, copies=2)
-            for number, name in enumerate([*VIEWS, *POLICIES], 1)
+            for number, name in enumerate([*DOMAIN.views, *DOMAIN.policies], 1)
         }
 
     @property
@@ -66,10 +66,10 @@ class Functions:
                 yield partial(self._sweep, deployment.relaying("sweeper", self, self).sweeper)
         if self._shards:
             yield partial(self._follow_shards, self._shards)
-        for name in VIEWS:
+        for name in DOMAIN.views:
             for _ in range(plan.workers):
                 yield partial(self._project, name, deployment.services("view").reader(name))
-        for name in POLICIES:
+        for name in DOMAIN.policies:
             yield partial(self._project, name, deployment.services("view").policy(name))
 
     def end(self) -> None:
@@ -89,7 +89,7 @@ class Functions:
 
     def _deliver(self, records: Iterable[LaneRecord]) -> None:
         arrived = list(records)
-        for name, view in VIEWS.items():
+        for name, view in DOMAIN.views.items():
             if view.fed == "bus":
                 self._lanes[name].put(arrived)
 

@@ -5,14 +5,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 
-from chalicelib.contexts.account.domain import account, signed_amount
-from chalicelib.contexts.registry import VIEWS
-from chalicelib.kernel import Row
-from chalicelib.projection.replay import compare, replay
-from chalicelib.projection.rows import RowStore
-from chalicelib.store.memory import MemoryEvents, MemoryLog
-from chalicelib.store.ports import Checkpoints, EventStore, Parking
-from chalicelib.wiring import Services
+from chalicelib.domain import DOMAIN
+from chalicelib.leftfold.wiring.services import Services
+
+from chalicelib.bank.account.domain import account, signed_amount
+from chalicelib.leftfold.kernel import Row
+from chalicelib.leftfold.projection.replay import compare, replay
+from chalicelib.leftfold.projection.rows import RowStore
+from chalicelib.leftfold.store.memory import MemoryEvents, MemoryLog
+from chalicelib.leftfold.store.ports import Checkpoints, EventStore, Parking
 from tests.engines.deployment import Deployment
 from tests.simulation.clients import Call
 
@@ -47,7 +48,7 @@ def left_by(deployment: Deployment) -> Left:
         view: {key: sorted(history, key=itemgetter(0)) for key, history in rows.items()}
         for view, rows in deployment.saved.items()
     }
-    rows = {view: services.rows(view) for view in VIEWS}
+    rows = {view: services.rows(view) for view in DOMAIN.views}
     return Left(events, log, services.checkpoints, services.parking, rows, saved)
 
 
@@ -80,7 +81,7 @@ def stuck_rows(services: Services) -> list[str]:
     """The rows that are not as the log makes them, as `<view> <key>`."""
     return [
         f"{name} {difference.key}"
-        for name, view in VIEWS.items()
+        for name, view in DOMAIN.views.items()
         for difference in compare(
             replay(view, services.log, lambda _position: None).rows, services.rows(name).scan()
         )

@@ -8,7 +8,7 @@ two where a condition finds none.
 from collections import Counter
 from typing import Any
 
-from chalicelib.store.events import item_size
+from chalicelib.leftfold.store.events import item_size
 
 UNIT = 1024
 

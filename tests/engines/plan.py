@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
 
-from chalicelib.contexts.account.domain import account
+from chalicelib.bank.account.domain import account
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,12 @@ from uuid import uuid4
 
 import boto3
 from botocore.config import Config
+from chalicelib.leftfold.wiring.services import Services
+from chalicelib.leftfold.wiring.settings import Settings
 
-from chalicelib.kernel import LANES
-from chalicelib.relay.kinesis import KinesisBus, hash_key
-from chalicelib.store.bus import LaneRecord
-from chalicelib.wiring import Services, Settings
+from chalicelib.leftfold.kernel import LANES
+from chalicelib.leftfold.relay.kinesis import KinesisBus, hash_key
+from chalicelib.leftfold.store.bus import LaneRecord
 from tests.engines.faults import Faults
 from tests.engines.transport import POLL
 

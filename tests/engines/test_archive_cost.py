@@ -6,16 +6,16 @@ from datetime import UTC, datetime
 
 import pytest
 
-from chalicelib.contexts.account.domain import CloseStatement, account
-from chalicelib.kernel.uuid7 import uuid7
-from chalicelib.relay.sequencer import Sequencer
-from chalicelib.store.archiver import Archiver, Restore
-from chalicelib.store.events import DynamoEvents
-from chalicelib.store.federated import ArchivedEvents
-from chalicelib.store.log import DynamoLog
-from chalicelib.store.memory import MemoryArchive, MemoryEvents
-from tests.bank import OPENING, Bank, Clock, credit
+from chalicelib.bank.account.domain import CloseStatement, account
+from chalicelib.leftfold.archive.archiver import Archiver, Restore
+from chalicelib.leftfold.archive.events import ArchivedEvents
+from chalicelib.leftfold.kernel.uuid7 import uuid7
+from chalicelib.leftfold.relay.sequencer import Sequencer
+from chalicelib.leftfold.store.events import DynamoEvents
+from chalicelib.leftfold.store.log import DynamoLog
+from chalicelib.leftfold.store.memory import MemoryArchive, MemoryEvents
 from tests.engines.meter import Meter
+from tests.teller import OPENING, Bank, Clock, credit
 from tools.tables import create_tables, dynamodb_client
 
 EVERY = 10**9

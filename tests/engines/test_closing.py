@@ -6,7 +6,7 @@ from random import Random
 from time import time_ns
 from typing import Any
 
-from chalicelib.contexts.account.domain import (
+from chalicelib.bank.account.domain import (
     BalanceBroughtForward,
     CloseStatement,
     Credited,
@@ -14,12 +14,12 @@ from chalicelib.contexts.account.domain import (
     StatementClosed,
     account,
 )
-from chalicelib.kernel import Refused
-from chalicelib.kernel.uuid7 import uuid7
-from chalicelib.store.handler import ContentionError
-from chalicelib.store.ports import Unavailable
-from tests.bank import OPENING, Bank, credit, debit
+from chalicelib.leftfold.commands.handler import ContentionError
+from chalicelib.leftfold.kernel import Refused
+from chalicelib.leftfold.kernel.uuid7 import uuid7
+from chalicelib.leftfold.store.ports import Unavailable
 from tests.engines.deployment import Deployment
+from tests.teller import OPENING, Bank, credit, debit
 
 STREAM = account.stream("a")
 WRITERS, BOOKINGS, STATEMENTS = 4, 30, 20

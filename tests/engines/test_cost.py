@@ -6,18 +6,18 @@ from secrets import token_bytes
 from time import time_ns
 
 import pytest
+from chalicelib.leftfold.wiring.services import Services
 
-from chalicelib.contexts.account.domain import Book, Booking
-from chalicelib.kernel import Commit
-from chalicelib.kernel.uuid7 import uuid7
-from chalicelib.relay.relay import wanted_of
-from chalicelib.store.blocks import pack
-from chalicelib.store.events import item_size
-from chalicelib.wiring import Services
-from tests.bank import OPENING, Bank, credit
+from chalicelib.bank.account.domain import Book, Booking
+from chalicelib.leftfold.kernel import Commit
+from chalicelib.leftfold.kernel.uuid7 import uuid7
+from chalicelib.leftfold.relay.relay import wanted_of
+from chalicelib.leftfold.store.blocks import pack
+from chalicelib.leftfold.store.events import item_size
 from tests.engines.deployment import Deployment, WallClock
 from tests.engines.meter import Meter, begun
 from tests.engines.shards import Shards
+from tests.teller import OPENING, Bank, credit
 from tools.tables import dynamodb_client
 
 BATCH = 50

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from chalicelib.store.events import DynamoEvents
-from chalicelib.store.ports import Unavailable
+from chalicelib.leftfold.store.events import DynamoEvents
+from chalicelib.leftfold.store.ports import Unavailable
 from tests.commits import commit
 from tests.engines.faults import Faults
 from tools.tables import create_tables, dynamodb_client

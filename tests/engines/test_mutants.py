@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from chalicelib.kernel import Commit
-from chalicelib.projection import documents
-from chalicelib.projection.fold import PoisonError
-from chalicelib.store import loading
-from chalicelib.store.events import DynamoEvents
-from chalicelib.store.log import DynamoLog
-from chalicelib.store.ports import Place, Unavailable
+from chalicelib.leftfold.kernel import Commit
+from chalicelib.leftfold.projection import documents
+from chalicelib.leftfold.projection.fold import PoisonError
+from chalicelib.leftfold.store import loading
+from chalicelib.leftfold.store.events import DynamoEvents
+from chalicelib.leftfold.store.log import DynamoLog
+from chalicelib.leftfold.store.ports import Place, Unavailable
 from tests.engines.plan import Plan
 from tests.engines.run import run
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from itertools import pairwise
 
-from chalicelib.kernel import LANES
+from chalicelib.leftfold.kernel import LANES
 from tests.engines.plan import Plan, Report
 from tests.engines.run import run
 from tests.engines.shards import Shard, Shards

@@ -6,20 +6,20 @@ from time import time_ns
 from typing import Any
 
 import pytest
+from chalicelib.leftfold.wiring.services import Services
 
-from chalicelib.contexts.account.domain import Freeze, account
-from chalicelib.contexts.transfer.domain import Cancel, Order, Request, transfer
-from chalicelib.kernel import Aggregate
-from chalicelib.kernel.uuid7 import uuid7
-from chalicelib.projection.mailing import MemoryMailer
-from chalicelib.relay.relay import wanted_of
-from chalicelib.store.memory import MemoryCheckpoints
-from chalicelib.wiring import Services
-from tests.bank import OPENING, Bank, credit
+from chalicelib.bank.account.domain import Freeze, account
+from chalicelib.bank.transfer.domain import Cancel, Order, Request, transfer
+from chalicelib.leftfold.kernel import Aggregate
+from chalicelib.leftfold.kernel.uuid7 import uuid7
+from chalicelib.leftfold.policies.mailing import MemoryMailer
+from chalicelib.leftfold.relay.relay import wanted_of
+from chalicelib.leftfold.store.memory import MemoryCheckpoints
 from tests.engines.deployment import Deployment, WallClock
 from tests.engines.left import scanned
 from tests.engines.meter import Meter
 from tests.engines.run import Bell, NoBus
+from tests.teller import OPENING, Bank, credit
 from tools.tables import dynamodb_client
 
 # As a customer asks for it.

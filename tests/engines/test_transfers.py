@@ -9,18 +9,18 @@ from itertools import cycle
 from random import Random
 from threading import Event
 
-from chalicelib.contexts.account.domain import Freeze, Open, Unfreeze
-from chalicelib.contexts.transfer.domain import Cancel, Command, Order, Request, transfer
-from chalicelib.kernel import Commit, Refused
-from chalicelib.projection.fold import PoisonError
-from chalicelib.relay.relay import wanted_of
-from chalicelib.store.handler import ContentionError
-from chalicelib.store.ports import Unavailable
-from tests.bank import credit
+from chalicelib.bank.account.domain import Freeze, Open, Unfreeze
+from chalicelib.bank.transfer.domain import Cancel, Command, Order, Request, transfer
+from chalicelib.leftfold.commands.handler import ContentionError
+from chalicelib.leftfold.kernel import Commit, Refused
+from chalicelib.leftfold.projection.fold import PoisonError
+from chalicelib.leftfold.relay.relay import wanted_of
+from chalicelib.leftfold.store.ports import Unavailable
 from tests.engines.deployment import Deployment
 from tests.engines.left import scanned
 from tests.engines.run import Bell, NoBus
 from tests.simulation.money import ENDED, Legs, money_appears, take, transfers_are_wrong
+from tests.teller import credit
 
 SEED, RATE = 7, 0.03
 ACCOUNTS, TRANSFERS, ROUNDS = "abcd", 30, 10

@@ -5,8 +5,10 @@ from random import Random
 from threading import Event
 from time import time_ns
 
-from chalicelib.contexts.ledger.balances import Change, changes_of, plus, sums
-from chalicelib.contexts.ledger.domain import (
+from chalicelib.domain import DOMAIN
+
+from chalicelib.bank.ledger.balances import Change, changes_of, plus, sums
+from chalicelib.bank.ledger.domain import (
     CloseYear,
     ExtendChart,
     Ledger,
@@ -14,20 +16,19 @@ from chalicelib.contexts.ledger.domain import (
     OpenLedger,
     ledger,
 )
-from chalicelib.contexts.ledger.journal import Journal, PostEntry, Posting, journal, journal_key
-from chalicelib.contexts.ledger.policies import close_journals, gather_year
-from chalicelib.contexts.registry import AGGREGATES
-from chalicelib.kernel import Aggregate, Refused
-from chalicelib.kernel.uuid7 import uuid7
-from chalicelib.store.handler import CommandHandler, ContentionError, Request
-from chalicelib.store.ports import Unavailable
-from chalicelib.store.reading import States
+from chalicelib.bank.ledger.journal import Journal, PostEntry, Posting, journal, journal_key
+from chalicelib.bank.ledger.policies import close_journals, gather_year
+from chalicelib.leftfold.commands.handler import CommandHandler, ContentionError, Request
+from chalicelib.leftfold.commands.reading import States
+from chalicelib.leftfold.kernel import Aggregate, Refused
+from chalicelib.leftfold.kernel.uuid7 import uuid7
+from chalicelib.leftfold.store.ports import Unavailable
 from tests.engines.deployment import Deployment, WallClock
 from tests.workflow import Workflow
 
 JOURNALS, WRITERS, ENTRIES = 3, 4, 40
 SEED = 11
-FINGERPRINTS = dict.fromkeys(AGGREGATES, "fold")
+FINGERPRINTS = dict.fromkeys(DOMAIN.aggregates, "fold")
 CASH, PAY, RETAINED = "Assets:Cash", "Income:Pay", "Equity:Retained"
 CHART = (LedgerAccount(CASH, "asset", ("CZK",)), LedgerAccount(PAY, "income", ("CZK",)))
 

@@ -6,13 +6,13 @@ from random import Random
 from time import monotonic_ns, time_ns
 from typing import Any
 
-from chalicelib.contexts.account.domain import Open
-from chalicelib.kernel import Refused
-from chalicelib.kernel.uuid7 import uuid7
-from chalicelib.store.handler import ContentionError
-from chalicelib.store.ports import Unavailable
-from tests.bank import Bank, credit, debit
+from chalicelib.bank.account.domain import Open
+from chalicelib.leftfold.commands.handler import ContentionError
+from chalicelib.leftfold.kernel import Refused
+from chalicelib.leftfold.kernel.uuid7 import uuid7
+from chalicelib.leftfold.store.ports import Unavailable
 from tests.simulation.clients import Call
+from tests.teller import Bank, credit, debit
 
 # Shares of the commands: on one of the few busy accounts, with a cause elsewhere, debits.
 BUSY, CAUSED, DEBITS = 0.1, 0.1, 0.3

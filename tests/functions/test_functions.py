@@ -8,33 +8,33 @@ from typing import Any
 
 import boto3
 import pytest
+from chalicelib.domain import DOMAIN
+from chalicelib.functions import handlers
+from chalicelib.leftfold.wiring.services import Services
+from chalicelib.leftfold.wiring.settings import Settings
 from moto import mock_aws
 
-from chalicelib import wiring
-from chalicelib.contexts.registry import POLICIES, VIEWS
-from chalicelib.functions.relay import relay, sweeper
-from chalicelib.functions.upkeep import archive, purge
-from chalicelib.functions.views import balances, log_grew, totals
-from chalicelib.kernel import LANES, Commit, RecentCommand, Snapshot
-from chalicelib.projection.memory import MemoryRows
-from chalicelib.relay.kinesis import CALL_BYTES, KinesisBus, calls_of, hash_key
-from chalicelib.relay.publisher import Publisher
-from chalicelib.relay.relay import Relay
-from chalicelib.relay.sequencer import Sequencer
-from chalicelib.store.bus import LaneRecord
-from chalicelib.store.events import item_of
-from chalicelib.store.memory import (
+from chalicelib.leftfold.kernel import LANES, Commit, RecentCommand, Snapshot
+from chalicelib.leftfold.projection.memory import MemoryRows
+from chalicelib.leftfold.relay.kinesis import CALL_BYTES, KinesisBus, calls_of, hash_key
+from chalicelib.leftfold.relay.publisher import Publisher
+from chalicelib.leftfold.relay.relay import Relay
+from chalicelib.leftfold.relay.sequencer import Sequencer
+from chalicelib.leftfold.store.bus import LaneRecord
+from chalicelib.leftfold.store.events import item_of
+from chalicelib.leftfold.store.memory import (
     MemoryArchive,
     MemoryCheckpoints,
     MemoryEvents,
     MemoryLog,
     MemoryParking,
 )
-from chalicelib.store.ports import Marker
-from chalicelib.store.slots import ends_of
+from chalicelib.leftfold.store.ports import Marker
+from chalicelib.leftfold.store.readers import ends_of
+from chalicelib.leftfold.wiring import process
 from tests.commits import commit
 
-READERS = [*VIEWS, *POLICIES]
+READERS = [*DOMAIN.views, *DOMAIN.policies]
 SCHEDULED = {
     "version": "0",
     "id": "e",
@@ -92,10 +92,10 @@ class Site:
         self.events, self.log = MemoryEvents(), MemoryLog()
         self.checkpoints, self.parking = MemoryCheckpoints(), MemoryParking()
         self.bus, self.door = Bus(), Door()
-        self.rows = {name: Purged() for name in VIEWS}
+        self.rows = {name: Purged() for name in DOMAIN.views}
         pause = lambda _attempt: None  # noqa: E731 - nothing to wait for
-        self.services = wiring.Services(
-            wiring.Settings({"LEFTFOLD_STACK": "test"}),
+        self.services = Services(
+            Settings({"LEFTFOLD_STACK": "test"}),
             events=self.events,
             log=self.log,
             checkpoints=self.checkpoints,
@@ -122,10 +122,10 @@ class Site:
 @pytest.fixture
 def site() -> Iterator[Site]:
     made = Site()
-    before = wiring._services
-    wiring.use(made.services)
+    before = process._services
+    process.use(made.services)
     yield made
-    wiring._services = before
+    process._services = before
 
 
 KEYS = ("aggregateId", "sequenceNumber")
@@ -166,14 +166,14 @@ def test_the_relay_logs_and_publishes_the_images_of_inserts(site: Site) -> None:
         recent_commands=(RecentCommand(b"c" * 16, b"b" * 8, 1),),
     )
     site.write(heavy)
-    relay(stream_event(heavy), Context())
+    handlers["relay"](stream_event(heavy), Context())
     assert site.logged() == len(site.bus.records) == 1
 
 
 def test_the_relay_passes_over_what_is_not_a_new_commit(site: Site) -> None:
     site.write(commit())
-    relay(stream_event(commit(), name="REMOVE"), Context())
-    relay(stream_event(commit(), name="MODIFY"), Context())
+    handlers["relay"](stream_event(commit(), name="REMOVE"), Context())
+    handlers["relay"](stream_event(commit(), name="MODIFY"), Context())
     assert site.logged() == 0
 
 
@@ -183,28 +183,28 @@ def test_an_image_that_is_no_commit_is_counted_and_holds_up_nobody_else(
     site.write(commit("main/account-b"))
     event = stream_event(commit(), commit("main/account-b"))
     del event["Records"][0]["dynamodb"]["NewImage"]["events"]
-    relay(event, Context())
+    handlers["relay"](event, Context())
     assert site.logged() == 1
     assert [m["UnreadableCommits"] for m in metrics(capsys) if "UnreadableCommits" in m] == [1]
 
 
 def test_a_ring_makes_the_relay_log_what_it_asks_for(site: Site) -> None:
     site.write(commit(), commit(version=2))
-    relay({"Records": [], "wanted": {"main/account-a": 2}}, Context())
+    handlers["relay"]({"Records": [], "wanted": {"main/account-a": 2}}, Context())
     assert site.logged() == 2
 
 
 def test_a_ring_makes_the_relay_publish_what_is_left(site: Site) -> None:
     site.write(commit())
     list(site.services.relay.sequencer.sequence({"main/account-a": 1}))
-    relay({"Records": []}, Context())
+    handlers["relay"]({"Records": []}, Context())
     assert len(site.bus.records) == 1
 
 
 def test_a_view_folds_what_the_bus_brings(site: Site) -> None:
     site.write(commit(), commit(version=2))
-    relay(stream_event(commit(), commit(version=2)), Context())
-    balances(bus_event(*(r.to_bytes() for r in site.bus.records)), Context())
+    handlers["relay"](stream_event(commit(), commit(version=2)), Context())
+    handlers["balances"](bus_event(*(r.to_bytes() for r in site.bus.records)), Context())
     row = site.rows["balances"].load(["main/account-a"])["main/account-a"].row
     assert row is not None
     assert (row["balance"], row["version"]) == (1, 2)
@@ -212,8 +212,8 @@ def test_a_view_folds_what_the_bus_brings(site: Site) -> None:
 
 def test_a_ring_makes_a_view_take_what_it_lacks_from_the_log(site: Site) -> None:
     site.write(commit())
-    relay(stream_event(commit()), Context())
-    balances({"Records": []}, Context())
+    handlers["relay"](stream_event(commit()), Context())
+    handlers["balances"]({"Records": []}, Context())
     assert site.rows["balances"].load(["main/account-a"])["main/account-a"].row is not None
 
 
@@ -221,11 +221,11 @@ def test_a_record_that_cannot_be_read_is_passed_over_and_counted(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
     site.write(commit(), commit(version=2))
-    relay(stream_event(commit()), Context())
-    relay(stream_event(commit(version=2)), Context())
+    handlers["relay"](stream_event(commit()), Context())
+    handlers["relay"](stream_event(commit(version=2)), Context())
     capsys.readouterr()
     _lost, second = (record.to_bytes() for record in site.bus.records)
-    balances(bus_event(b"no gzip", second[:20], second), Context())
+    handlers["balances"](bus_event(b"no gzip", second[:20], second), Context())
     row = site.rows["balances"].load(["main/account-a"])["main/account-a"].row
     assert row is not None
     assert row["version"] == 2
@@ -233,17 +233,17 @@ def test_a_record_that_cannot_be_read_is_passed_over_and_counted(
 
 
 def test_the_growing_log_wakes_all_that_follow_it_and_nobody_else(site: Site) -> None:
-    log_grew({"Records": []}, Context())
-    fed = [name for name, view in VIEWS.items() if view.fed == "log"]
-    assert site.door.rung == [*fed, *POLICIES]
+    handlers["log_grew"]({"Records": []}, Context())
+    fed = [name for name, view in DOMAIN.views.items() if view.fed == "log"]
+    assert site.door.rung == [*fed, *DOMAIN.policies]
     assert "totals" in fed
     assert "balances" not in fed
 
 
 def test_an_ordered_view_follows_the_log(site: Site) -> None:
     site.write(commit(), commit("main/account-b", 1))
-    relay(stream_event(commit(), commit("main/account-b", 1)), Context())
-    totals({}, Context())
+    handlers["relay"](stream_event(commit(), commit("main/account-b", 1)), Context())
+    handlers["totals"]({}, Context())
     row = site.rows["totals"].load(["CZK"])["CZK"].row
     assert row is not None
     assert row["accounts"] == 2
@@ -254,7 +254,7 @@ def test_the_sweeper_tells_how_far_each_reader_is_behind_and_what_is_parked(
 ) -> None:
     site.write(commit(at="2026-01-01T00:00:00.000Z"))
     site.parking.park("ranking", "main/account-z", Marker(0, 0, "why"))
-    sweeper(SCHEDULED, Context())
+    handlers["sweeper"](SCHEDULED, Context())
     told = metrics(capsys)
     assert {m["SweptCommits"] for m in told if "SweptCommits" in m} == {1}
     assert {
@@ -266,16 +266,16 @@ def test_the_sweeper_tells_how_far_each_reader_is_behind_and_what_is_parked(
 
 
 def test_old_tombstones_are_purged_from_the_search_views(site: Site) -> None:
-    purge(SCHEDULED, Context())
+    handlers["purge"](SCHEDULED, Context())
     week_ago = site.services.clock() - timedelta(days=7)
     assert {name for name, rows in site.rows.items() if rows.before == week_ago} == {
-        name for name, view in VIEWS.items() if view.store == "search"
+        name for name, view in DOMAIN.views.items() if view.store == "search"
     }
 
 
 def test_a_setting_that_is_missing_is_named() -> None:
     with pytest.raises(LookupError, match="LEFTFOLD_STACK"):
-        wiring.Settings({}).named("events")
+        Settings({}).named("events")
 
 
 # --- Kinesis
@@ -331,7 +331,7 @@ def test_what_was_closed_long_ago_leaves_the_tables(
         for slot, end in ends_of(reader, site.log.head()).items():
             site.checkpoints.move(reader.name, slot, -1, end)
 
-    archive(SCHEDULED, Context())
+    handlers["archive"](SCHEDULED, Context())
 
     assert [c.version for c in site.events.range(stream, 1, 9)] == [1, 3]
     assert [c.version for c in site.events.range(damaged, 1, 9)] == [1, 2, 3]
@@ -361,7 +361,7 @@ def test_an_archive_whose_time_was_over_goes_on_where_it_was(site: Site) -> None
     site.services.__dict__.update(parts)
 
     def archived(run: Short) -> list[bool]:
-        archive(SCHEDULED, run)
+        handlers["archive"](SCHEDULED, run)
         return [site.events.range(each, 1, 1)[0].archive is not None for each in streams]
 
     assert archived(Short(1)) == [True, False, False]
@@ -369,7 +369,7 @@ def test_an_archive_whose_time_was_over_goes_on_where_it_was(site: Site) -> None
     assert archived(Short(1)) == [True, True, False]
     assert archived(Short(3)) == [True, True, True]
     assert site.log.streams(streams[:1])[streams[0]].archived_through == 0
-    archive(SCHEDULED, Short(3))
+    handlers["archive"](SCHEDULED, Short(3))
     assert site.log.streams(streams[:1])[streams[0]].archived_through == 1
 
 
@@ -382,5 +382,5 @@ def test_an_archive_whose_time_is_over_leaves_the_rest(site: Site) -> None:
     site.services.relay.run({"main/account-a": 2})
     parts = {"event_table": site.events, "log_table": site.log, "archive": MemoryArchive()}
     site.services.__dict__.update(parts)
-    archive(SCHEDULED, Late())
+    handlers["archive"](SCHEDULED, Late())
     assert [c.archive for c in site.events.range("main/account-a", 1, 2)] == [None, None]

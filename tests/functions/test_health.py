@@ -4,15 +4,21 @@ import json
 from typing import Any
 
 import pytest
+from chalicelib.domain import DOMAIN
+from chalicelib.leftfold.wiring.services import Services
+from chalicelib.leftfold.wiring.settings import Settings
 
-from chalicelib.contexts.registry import VIEWS
-from chalicelib.projection.memory import MemoryRows
-from chalicelib.store.memory import MemoryCheckpoints, MemoryEvents, MemoryLog, MemoryParking
-from chalicelib.store.ports import Unavailable
-from chalicelib.wiring import Services, Settings
+from chalicelib.leftfold.projection.memory import MemoryRows
+from chalicelib.leftfold.store.memory import (
+    MemoryCheckpoints,
+    MemoryEvents,
+    MemoryLog,
+    MemoryParking,
+)
+from chalicelib.leftfold.store.ports import Unavailable
 from tools.bootstrap import ROOT
 
-DOCUMENTS = [name for name, view in VIEWS.items() if view.store == "documents"]
+DOCUMENTS = [name for name, view in DOMAIN.views.items() if view.store == "documents"]
 # Each dependency, the part that asks it, and with which call.
 ASKED = {
     "events": ("events", "newest"),

@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from chalicelib.functions import handlers
 from moto import mock_aws
 
-from chalicelib import wiring
-from chalicelib.functions.relay import relay, sweeper
-from chalicelib.metrics import NAMESPACE
-from chalicelib.store.memory import MemoryCheckpoints, MemoryEvents, MemoryParking
-from chalicelib.store.ports import Marker, Unavailable
+from chalicelib.leftfold.metrics import NAMESPACE
+from chalicelib.leftfold.store.memory import MemoryCheckpoints, MemoryEvents, MemoryParking
+from chalicelib.leftfold.store.ports import Marker, Unavailable
+from chalicelib.leftfold.wiring import process
 from tests.commits import commit
 from tests.functions import test_functions as functions
 from tests.functions.test_functions import READERS, SCHEDULED, Context, Site, metrics, stream_event
@@ -49,7 +49,7 @@ def listened_to(alarm: dict[str, Any], stack: str) -> Measured:
 def test_every_alarm_listens_to_what_is_measured_in_its_stack(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sweeper(SCHEDULED, Context())
+    handlers["sweeper"](SCHEDULED, Context())
     site.services.alarm({"main/account-a": ("main/account-b", 1)})
     told = measured(metrics(capsys))
     assert OURS
@@ -60,17 +60,17 @@ def test_every_alarm_listens_to_what_is_measured_in_its_stack(
 def test_metrics_are_of_the_stack_that_the_environment_names(
     site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wiring, "_services", None)
+    monkeypatch.setattr(process, "_services", None)
     monkeypatch.setenv("LEFTFOLD_STACK", "leftfold-9")
-    wiring.services().alarm({})
-    wiring.use(site.services).alarm({})
+    process.services().alarm({})
+    process.use(site.services).alarm({})
     assert [line["stack"] for line in metrics(capsys)] == ["leftfold-9", "test"]
 
 
 def test_the_first_thing_that_a_new_relay_measures_has_its_stack(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wiring, "_services", None)
+    monkeypatch.setattr(process, "_services", None)
     monkeypatch.setenv("LEFTFOLD_STACK", "leftfold-new")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
@@ -78,7 +78,7 @@ def test_the_first_thing_that_a_new_relay_measures_has_its_stack(
     event = stream_event(commit())
     del event["Records"][0]["dynamodb"]["NewImage"]["events"]
     with mock_aws(), pytest.raises(ClientError, match="ResourceNotFound"):
-        relay(event, Context())
+        handlers["relay"](event, Context())
     (line,) = metrics(capsys)
     assert (line["UnreadableCommits"], line["stack"]) == (1, "leftfold-new")
 
@@ -132,7 +132,7 @@ def test_a_sweep_that_fails_is_raised_and_the_views_are_measured(
 ) -> None:
     site.services.events = NoScan()
     with pytest.raises(Unavailable, match="scan"):
-        sweeper(SCHEDULED, Context())
+        handlers["sweeper"](SCHEDULED, Context())
     told = metrics(capsys)
     assert by_view(told, "OldestWaits").keys() == set(READERS)
     assert by_view(told, "StreamsParked").keys() == set(READERS)
@@ -145,7 +145,7 @@ def test_a_view_that_cannot_be_measured_hides_no_other(
     site.parking.park("ranking", "main/account-z", Marker(0, 0, "why"))
     site.services.checkpoints = NoRanking()
     with pytest.raises(ExceptionGroup) as raised:
-        sweeper(SCHEDULED, Context())
+        handlers["sweeper"](SCHEDULED, Context())
     assert [str(error) for error in raised.value.exceptions] == ["read"]
     told = metrics(capsys)
     assert by_view(told, "OldestWaits").keys() == set(READERS) - {"ranking"}
@@ -157,5 +157,5 @@ def test_lag_is_told_when_what_is_parked_cannot_be(
 ) -> None:
     site.services.parking = NoParking()
     with pytest.raises(ExceptionGroup):
-        sweeper(SCHEDULED, Context())
+        handlers["sweeper"](SCHEDULED, Context())
     assert by_view(metrics(capsys), "OldestWaits").keys() == set(READERS)

@@ -4,18 +4,19 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from chalicelib.domain import DOMAIN
 
-from chalicelib import wiring
-from chalicelib.contexts.account.domain import Close, CloseStatement, Open
-from chalicelib.contexts.registry import DEADLINES, POLICIES
-from chalicelib.contexts.transfer.domain import Order, Request, transfer
-from chalicelib.functions import policies as functions
-from chalicelib.kernel import Email
-from chalicelib.store.ports import Marker
-from tests.bank import Bank as Writer
-from tests.bank import credit
+from chalicelib.bank.account.domain import Close, CloseStatement, Open
+from chalicelib.bank.transfer.domain import Order, Request, transfer
+from chalicelib.leftfold.functions import policies as functions
+from chalicelib.leftfold.kernel import Email
+from chalicelib.leftfold.store.ports import Marker
+from chalicelib.leftfold.wiring import process
+from chalicelib.leftfold.wiring import services as services_module
 from tests.functions.test_functions import SCHEDULED, Context, metrics
 from tests.http.conftest import Bank
+from tests.teller import Bank as Writer
+from tests.teller import credit
 
 RING: dict[str, Any] = {"Records": [], "wanted": {}}
 ORDER = Order("a", "b", 700, "CZK", "2026-01-31", "rent", "ada@example.com")
@@ -24,7 +25,7 @@ ORDER = Order("a", "b", 700, "CZK", "2026-01-31", "rent", "ada@example.com")
 @pytest.fixture
 def bank() -> Iterator[Bank]:
     """The services over memory, two accounts and a transfer."""
-    before = wiring._services
+    before = process._services
     made = Bank()
     writer = Writer(made.events, clock=made.clock)
     writer.do(Open("Ada", "CZK", "current"), "a")
@@ -32,7 +33,7 @@ def bank() -> Iterator[Bank]:
     writer.do(credit(1000), "a")
     writer.do(Request(ORDER, "2026-01-01T00:10:00.000Z"), "t", aggregate=transfer)
     yield made
-    wiring._services = before
+    process._services = before
 
 
 def writer(bank: Bank) -> Writer:
@@ -50,7 +51,7 @@ def run(bank: Bank, policy: str) -> None:
 
 
 def test_every_policy_has_a_function_of_its_name() -> None:
-    assert {name for name in POLICIES if hasattr(functions, name)} == set(POLICIES)
+    assert {name for name in DOMAIN.policies if hasattr(functions, name)} == set(DOMAIN.policies)
 
 
 def test_a_transfer_is_carried_out_step_by_step(bank: Bank) -> None:
@@ -153,7 +154,7 @@ class Short(Context):
 def test_rows_that_stay_overdue_keep_nobody_from_being_told(
     bank: Bank, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wiring, "OVERDUE_AT_ONCE", 2)
+    monkeypatch.setattr(services_module, "OVERDUE_AT_ONCE", 2)
     for key in ("u", "v", "w"):
         writer(bank).do(Request(ORDER, "2026-01-01T00:10:00.000Z"), key, aggregate=transfer)
     bank.settle()
@@ -169,6 +170,6 @@ def test_rows_that_stay_overdue_keep_nobody_from_being_told(
 
 
 def test_deadlines_have_search_views_with_a_date() -> None:
-    for deadline in DEADLINES.values():
+    for deadline in DOMAIN.deadlines.values():
         assert deadline.view.store == "search"
         assert deadline.view.fields["deadline"] == "date"

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from chalice.utils import to_cfn_resource_name
+from chalicelib.domain import DOMAIN
+from chalicelib.leftfold.wiring.settings import Settings
 
-from chalicelib.contexts.account.views import balances, bookings, totals
-from chalicelib.contexts.registry import POLICIES, VIEWS
-from chalicelib.kernel import Email, Policy, Recorded, View
-from chalicelib.wiring import Settings
+from chalicelib.bank.account.views import balances, bookings, totals
+from chalicelib.leftfold.kernel import Email, Policy, Recorded, View
 from tools.bootstrap import ROOT
 from tools.resources import (
     ResourcesError,
@@ -62,7 +62,7 @@ def alarms(metric: str) -> dict[Any, dict[str, Any]]:
     }
 
 
-@pytest.mark.parametrize("function", ["relay", *VIEWS, *POLICIES])
+@pytest.mark.parametrize("function", ["relay", *DOMAIN.views, *DOMAIN.policies])
 def test_a_ring_is_not_repeated_and_not_kept_long(function: str) -> None:
     assert RESOURCES[to_cfn_resource_name(function)]["Properties"]["EventInvokeConfig"] == {
         "MaximumEventAgeInSeconds": 60,
@@ -70,7 +70,7 @@ def test_a_ring_is_not_repeated_and_not_kept_long(function: str) -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["relay", *VIEWS, *POLICIES])
+@pytest.mark.parametrize("name", ["relay", *DOMAIN.views, *DOMAIN.policies])
 def test_a_function_has_the_name_that_the_doorbell_rings(name: str) -> None:
     called = RESOURCES[to_cfn_resource_name(name)]["Properties"]["FunctionName"]
     rung = Settings({"LEFTFOLD_STACK": "leftfold"}).named(name)
@@ -78,7 +78,7 @@ def test_a_function_has_the_name_that_the_doorbell_rings(name: str) -> None:
     assert "_" not in rung
 
 
-@pytest.mark.parametrize("reader", [*VIEWS, *POLICIES])
+@pytest.mark.parametrize("reader", [*DOMAIN.views, *DOMAIN.policies])
 def test_who_stays_behind_for_five_minutes_is_told(reader: str) -> None:
     alarm = alarms("OldestWaits")[reader]
     assert (alarm["Threshold"], alarm["Period"], alarm["EvaluationPeriods"]) == (300, 60, 5)
@@ -96,36 +96,38 @@ def test_who_fails_each_minute_or_never_runs_is_told(function: str) -> None:
 
 
 def test_who_parks_streams_is_told_at_once() -> None:
-    parking = [name for name, view in VIEWS.items() if view.order == "partitioned"]
+    parking = [name for name, view in DOMAIN.views.items() if view.order == "partitioned"]
     told = alarms("StreamsParked")
-    assert sorted(told) == sorted([*parking, *POLICIES])
+    assert sorted(told) == sorted([*parking, *DOMAIN.policies])
     assert {alarm["EvaluationPeriods"] for alarm in told.values()} == {1}
 
 
 def test_an_ordered_view_that_stops_is_told() -> None:
-    ordered = [name for name, view in VIEWS.items() if view.order == "ordered"]
+    ordered = [name for name, view in DOMAIN.views.items() if view.order == "ordered"]
     assert {str({"Ref": to_cfn_resource_name(name)}) for name in ordered} <= set(alarms("Errors"))
 
 
 # --- what a function may do
 
 
-@pytest.mark.parametrize("reader", [*VIEWS, *POLICIES])
+@pytest.mark.parametrize("reader", [*DOMAIN.views, *DOMAIN.policies])
 def test_a_view_or_a_policy_rings_nobody(reader: str) -> None:
     assert "lambda:InvokeFunction" not in actions(reader)
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", DOMAIN.views)
 def test_only_a_view_that_the_bus_feeds_reads_the_bus(view: str) -> None:
     reads = {action for action in actions(view) if action.startswith("kinesis:")}
-    assert ("kinesis:GetRecords" in reads) == (VIEWS[view].fed == "bus")
-    assert ("kinesis:ListStreams" in reads) == (VIEWS[view].fed == "bus")
+    assert ("kinesis:GetRecords" in reads) == (DOMAIN.views[view].fed == "bus")
+    assert ("kinesis:ListStreams" in reads) == (DOMAIN.views[view].fed == "bus")
 
 
 def test_a_function_writes_its_own_tables_alone() -> None:
     truth = {"log", "streams", "checkpoints"}
     documents = {
-        name: {name.replace("_", "-")} for name, view in VIEWS.items() if view.store == "documents"
+        name: {name.replace("_", "-")}
+        for name, view in DOMAIN.views.items()
+        if view.store == "documents"
     }
     progress = {"checkpoints", "parked"}
     assert {function: written(function) for function in FUNCTIONS} == {
@@ -136,8 +138,8 @@ def test_a_function_writes_its_own_tables_alone() -> None:
         "log_grew": set(),
         "archive": truth | {"events"},
         "deadlines": {"events"},
-        **{name: progress | documents.get(name, set()) for name in VIEWS},
-        **{name: progress | {"events"} for name in POLICIES},
+        **{name: progress | documents.get(name, set()) for name in DOMAIN.views},
+        **{name: progress | {"events"} for name in DOMAIN.policies},
         "notify": progress | {"events", "effects"},
     }
 
@@ -166,7 +168,7 @@ def test_a_function_reaches_the_search_domain_of_its_own_stack_alone() -> None:
         for allowed, resource in statements(function)
         if any(action.startswith("es:") for action in allowed)
     }
-    searching = {name for name, view in VIEWS.items() if view.store == "search"}
+    searching = {name for name, view in DOMAIN.views.items() if view.store == "search"}
     assert set(reached) == {"api_handler", "purge", "deadlines"} | searching
     assert RESOURCES["Search"]["Type"] == "AWS::OpenSearchService::Domain"
     for resource in reached.values():
@@ -209,9 +211,12 @@ def reads(function: str) -> set[str]:
 @pytest.mark.parametrize(
     ("function", "rung"),
     [
-        ("api_handler", ["relay", *VIEWS, *POLICIES]),
-        ("sweeper", [*VIEWS, *POLICIES]),
-        ("log_grew", [*(name for name, view in VIEWS.items() if view.fed == "log"), *POLICIES]),
+        ("api_handler", ["relay", *DOMAIN.views, *DOMAIN.policies]),
+        ("sweeper", [*DOMAIN.views, *DOMAIN.policies]),
+        (
+            "log_grew",
+            [*(name for name, view in DOMAIN.views.items() if view.fed == "log"), *DOMAIN.policies],
+        ),
         ("relay", []),
     ],
 )
@@ -255,7 +260,7 @@ def test_the_files_are_those_that_leftfold_resources_makes() -> None:
 
 def test_the_app_has_a_function_for_each_view_and_policy() -> None:
     assert set(FUNCTIONS) == set(app_functions())
-    assert {*VIEWS, *POLICIES} <= set(FUNCTIONS)
+    assert {*DOMAIN.views, *DOMAIN.policies} <= set(FUNCTIONS)
 
 
 def mail(_recorded: Recorded) -> Iterable[Email]:
@@ -301,8 +306,8 @@ def test_an_ordered_view_parks_nothing_but_stops() -> None:
 
 
 def test_a_policy_mails_only_if_its_type_says_so() -> None:
-    hears = POLICIES["notify"].hears
-    policies = {"mails": Policy("mails", hears, mail), "debit": POLICIES["debit_source"]}
+    hears = DOMAIN.policies["notify"].hears
+    policies = {"mails": Policy("mails", hears, mail), "debit": DOMAIN.policies["debit_source"]}
     files = made(
         {}, {"mails": policies["mails"], "debit": replace(policies["debit"], name="debit")}
     )

@@ -7,14 +7,15 @@ from typing import Any
 
 import boto3
 import pytest
+from chalicelib.domain import DOMAIN
+from chalicelib.functions import handlers
+from chalicelib.leftfold.functions.readers import SLICE
 from moto import mock_aws
 
-from chalicelib.contexts.registry import VIEWS
-from chalicelib.functions.views import SLICE, balances, totals
-from chalicelib.kernel import lane_of
-from chalicelib.projection.ordered import ViewStoppedError
-from chalicelib.relay.doorbell import LambdaDoorbell
-from chalicelib.store.bus import LaneRecord
+from chalicelib.leftfold.kernel import lane_of
+from chalicelib.leftfold.projection.ordered import ViewStoppedError
+from chalicelib.leftfold.relay.doorbell import LambdaDoorbell
+from chalicelib.leftfold.store.bus import LaneRecord
 from tests.builders import Added, LogBuilder, stream
 from tests.commits import commit
 from tests.functions import test_functions as functions
@@ -109,9 +110,9 @@ def test_a_view_that_finds_others_faster_leaves_the_work_to_them(
 def test_an_ordered_view_that_stops_fails_loudly(site: Site) -> None:
     site.write(commit())
     site.services.relay.run({A: 1})
-    site.services.views = {"totals": VIEWS["totals"].__class__(**BROKEN)}
+    site.services.views = {"totals": DOMAIN.views["totals"].__class__(**BROKEN)}
     with pytest.raises(ViewStoppedError):
-        totals(RING, Context())
+        handlers["totals"](RING, Context())
 
 
 def broken(*_: object) -> Any:
@@ -119,7 +120,7 @@ def broken(*_: object) -> Any:
     raise ZeroDivisionError
 
 
-BROKEN = {**vars(VIEWS["totals"]), "fold": broken}
+BROKEN = {**vars(DOMAIN.views["totals"]), "fold": broken}
 
 
 # --- records that cannot be read
@@ -178,13 +179,15 @@ def test_a_record_that_no_relay_sent_is_passed_over_and_counted(
     site.services.relay.run({A: 1})
     capsys.readouterr()
     (good,) = (record.to_bytes() for record in site.bus.records)
-    balances(bus_event(data, good, data), Context())
+    handlers["balances"](bus_event(data, good, data), Context())
     assert site.rows["balances"].load([A])[A].row is not None
     assert [m["BrokenRecords"] for m in metrics(capsys)] == [1, 1]
 
 
 def test_an_event_without_data_is_passed_over(site: Site) -> None:
-    balances({"Records": [{}, {"kinesis": None}, {"kinesis": {"data": None}}]}, Context())
+    handlers["balances"](
+        {"Records": [{}, {"kinesis": None}, {"kinesis": {"data": None}}]}, Context()
+    )
     assert site.door.rung == []
 
 
@@ -192,5 +195,5 @@ def test_a_record_that_carries_positions_only_is_a_good_one(site: Site) -> None:
     site.write(commit())
     site.services.relay.run({A: 1})
     (good,) = site.bus.records
-    balances(bus_event(good._replace(commits=None).to_bytes()), Context())
+    handlers["balances"](bus_event(good._replace(commits=None).to_bytes()), Context())
     assert site.rows["balances"].load([A])[A].row is not None

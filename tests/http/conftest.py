@@ -6,33 +6,35 @@ from random import randbytes
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from chalicelib.domain import DOMAIN
+from chalicelib.leftfold.wiring.services import Services
+from chalicelib.leftfold.wiring.settings import Settings
 
-from chalicelib import wiring
-from chalicelib.contexts.registry import AGGREGATES, POLICIES, VIEWS
-from chalicelib.kernel import Commit
-from chalicelib.kernel.uuid7 import uuid7
-from chalicelib.projection.freshness import Freshness
-from chalicelib.projection.mailing import MemoryMailer
-from chalicelib.relay.sequencer import Sequencer
-from chalicelib.store.handler import CommandHandler
-from chalicelib.store.memory import (
+from chalicelib.leftfold.commands.handler import CommandHandler
+from chalicelib.leftfold.kernel import Commit
+from chalicelib.leftfold.kernel.uuid7 import uuid7
+from chalicelib.leftfold.policies.mailing import MemoryMailer
+from chalicelib.leftfold.projection.freshness import Freshness
+from chalicelib.leftfold.relay.sequencer import Sequencer
+from chalicelib.leftfold.store.memory import (
     MemoryCheckpoints,
     MemoryEffects,
     MemoryEvents,
     MemoryLog,
     MemoryParking,
 )
-from chalicelib.store.ports import EventStore
-from tests.bank import Clock
+from chalicelib.leftfold.store.ports import EventStore
+from chalicelib.leftfold.wiring import process
 from tests.http.findable import FindableRows
 from tests.http.gateway import Gateway
 from tests.http.samples import opening
+from tests.teller import Clock
 
 if TYPE_CHECKING:
-    from chalicelib.projection.rows import RowStore
+    from chalicelib.leftfold.projection.rows import RowStore
 
 
-FINGERPRINTS = dict.fromkeys(AGGREGATES, "fold-1")
+FINGERPRINTS = dict.fromkeys(DOMAIN.aggregates, "fold-1")
 
 
 class Silent:
@@ -56,15 +58,15 @@ class Bank(Gateway):
         self.parking = MemoryParking()
         self.effects = MemoryEffects(self.clock)
         self.mailer = MemoryMailer()
-        self.rows: dict[str, RowStore] = {name: FindableRows() for name in VIEWS}
+        self.rows: dict[str, RowStore] = {name: FindableRows() for name in DOMAIN.views}
         self.health: dict[str, object] = {"events": True, "search": True}
         self.use(self.events)
 
     def use(self, events: Any) -> None:
         """Puts *events*, an `EventStore`, under the app."""
-        wiring.use(
-            wiring.Services(
-                wiring.Settings({"LEFTFOLD_STACK": "test"}),
+        process.use(
+            Services(
+                Settings({"LEFTFOLD_STACK": "test"}),
                 clock=self.clock,
                 new_id=self.new_id,
                 events=events,
@@ -98,20 +100,20 @@ class Bank(Gateway):
         """Brings everything that was written into the log and the views."""
         held, _ = self.events.scan(0, 1, None, 10**6)
         list(Sequencer(self.events, self.log, still, lambda _: None).sequence(dict(sorted(held))))
-        services = wiring.services()
-        for view in VIEWS.values():
+        services = process.services()
+        for view in DOMAIN.views.values():
             make = services.ordered if view.order == "ordered" else services.partitioned
             while make(view.name).catch_up(100):
                 pass
 
     def act(self) -> None:
         """Lets the policies do all that there is to do, step by step."""
-        services = wiring.services()
+        services = process.services()
         before = -1
         while before < self.written():
             before = self.written()
             self.settle()
-            for policy in POLICIES:
+            for policy in DOMAIN.policies:
                 while services.policy(policy).catch_up(100):
                     pass
         self.settle()

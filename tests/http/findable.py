@@ -5,9 +5,9 @@ from itertools import pairwise
 from operator import ge, le, lt
 from typing import Any
 
-from chalicelib.kernel import Row
-from chalicelib.projection.memory import MemoryRows
-from chalicelib.projection.search import Found
+from chalicelib.leftfold.kernel import Row
+from chalicelib.leftfold.projection.memory import MemoryRows
+from chalicelib.leftfold.projection.search import Found
 
 
 class FindableRows(MemoryRows):

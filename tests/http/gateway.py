@@ -10,9 +10,9 @@ from urllib.parse import parse_qs, urlsplit
 from openapi_schema_validator import OAS31Validator
 
 from app import app
-from chalicelib.http.api import ROUTES
-from chalicelib.http.openapi import document
-from chalicelib.http.unserved import PATHS, leads
+from chalicelib.leftfold.http.api import ROUTES
+from chalicelib.leftfold.http.openapi import document
+from chalicelib.leftfold.http.unserved import PATHS, leads
 
 JSON = "application/json"
 DOCUMENT = document(ROUTES)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chalicelib.http.body import LARGEST_BODY
+from chalicelib.leftfold.http.body import LARGEST_BODY
 from tests.http.conftest import Bank
 from tests.http.samples import booking, czk, directed, opening
 

@@ -5,10 +5,10 @@ from urllib.parse import urljoin
 
 import pytest
 
-from chalicelib.kernel import Commit
-from chalicelib.kernel.uuid7 import uuid7
-from chalicelib.store.memory import MemoryEvents
-from chalicelib.store.ports import Place, Unavailable
+from chalicelib.leftfold.kernel import Commit
+from chalicelib.leftfold.kernel.uuid7 import uuid7
+from chalicelib.leftfold.store.memory import MemoryEvents
+from chalicelib.leftfold.store.ports import Place, Unavailable
 from tests.http.conftest import Bank
 from tests.http.samples import booking, czk, directed, opening
 

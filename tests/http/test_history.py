@@ -4,10 +4,10 @@ from dataclasses import fields
 from typing import Any
 
 import pytest
+from chalicelib.bank.events import MONEY
 
-from chalicelib.contexts.account.domain import codec as account_codec
-from chalicelib.contexts.transfer.domain import codec as transfer_codec
-from chalicelib.http.history import MONEY
+from chalicelib.bank.account.domain import codec as account_codec
+from chalicelib.bank.transfer.domain import codec as transfer_codec
 from tests.http.conftest import Bank
 from tests.http.samples import booking, czk
 

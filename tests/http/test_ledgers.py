@@ -5,8 +5,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from chalicelib.domain import DOMAIN
 
-from chalicelib.contexts.ledger.domain import (
+from chalicelib.bank.ledger.domain import (
     LARGEST_CHART,
     CloseYear,
     ExtendChart,
@@ -16,12 +17,10 @@ from chalicelib.contexts.ledger.domain import (
     OpenYear,
     decide,
 )
-from chalicelib.contexts.registry import VIEWS
-from chalicelib.http.api import ROUTES
-from chalicelib.kernel import Refused
-from chalicelib.projection.search import SearchRows, connect
+from chalicelib.leftfold.kernel import Refused
+from chalicelib.leftfold.projection.search import SearchRows, connect
 from tests.http.conftest import still
-from tests.http.gateway import Answer
+from tests.http.gateway import API, Answer
 from tests.ledgers import Books
 
 CHART = {
@@ -72,7 +71,9 @@ def searched(request: pytest.FixtureRequest) -> Books:
     if request.param == "opensearch":
         client = connect(request.getfixturevalue("opensearch"))
         name = f"http-{uuid4()}-postings"
-        made.rows["postings"] = SearchRows(client, name, VIEWS["postings"], made.clock, still)
+        made.rows["postings"] = SearchRows(
+            client, name, DOMAIN.views["postings"], made.clock, still
+        )
     return with_two_years(with_chart(made))
 
 
@@ -550,7 +551,7 @@ def test_a_report_is_that_of_today_unless_told(two_years: Books) -> None:
 
 
 def test_every_route_of_a_ledger_names_it() -> None:
-    of_ledgers = [route for route in ROUTES if route.path.startswith("/ledgers/")]
+    of_ledgers = [route for route in API.routes if route.path.startswith("/ledgers/")]
     assert len(of_ledgers) == 11
     assert all("ledger-missing" in route.problems for route in of_ledgers)
 
@@ -578,7 +579,7 @@ COMMANDS: list[tuple[str, Any]] = [
 def test_every_refusal_of_the_rules_is_described_for_its_route(
     path: str, command: Any, state: Ledger
 ) -> None:
-    (route,) = (r for r in ROUTES if (r.method, r.path) == ("POST", f"/ledgers{path}"))
+    (route,) = (r for r in API.routes if (r.method, r.path) == ("POST", f"/ledgers{path}"))
     assert refusal_of(command, state) in {None, *route.problems}
 
 

@@ -10,7 +10,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from app import app
-from chalicelib.contexts.account.domain import (
+from chalicelib.bank.account.domain import (
     Account,
     Book,
     Booking,
@@ -22,12 +22,11 @@ from chalicelib.contexts.account.domain import (
     Unfreeze,
     decide,
 )
-from chalicelib.http.api import ROUTES
-from chalicelib.http.problems import PROBLEMS
-from chalicelib.http.unserved import PATHS
-from chalicelib.kernel import Refused
+from chalicelib.leftfold.http.problems import PROBLEMS
+from chalicelib.leftfold.http.unserved import PATHS
+from chalicelib.leftfold.kernel import Refused
 from tests.http.conftest import Bank
-from tests.http.gateway import DOCUMENT
+from tests.http.gateway import API, DOCUMENT
 
 HTTP = Path(__file__).parents[2] / "chalicelib" / "http"
 
@@ -49,7 +48,7 @@ def test_every_route_of_the_app_is_described_and_no_other() -> None:
     described = {
         (method.upper(), path) for path, methods in DOCUMENT["paths"].items() for method in methods
     }
-    assert served == described == {(route.method, route.path) for route in ROUTES}
+    assert served == described == {(route.method, route.path) for route in API.routes}
 
 
 def test_every_parameter_and_member_has_a_description_or_a_type() -> None:
@@ -107,7 +106,7 @@ def test_every_refusal_of_the_rules_is_described_for_its_route(
         Unfreeze: "/accounts/{id}/unfreeze",
         Close: "/accounts/{id}/close",
     }[type(command)]
-    (route,) = (r for r in ROUTES if (r.method, r.path) == ("POST", path))
+    (route,) = (r for r in API.routes if (r.method, r.path) == ("POST", path))
     assert refusal_of(command, state) in {None, *route.problems}
 
 

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from chalicelib.store.ports import Marker
+from chalicelib.leftfold.store.ports import Marker
 from tests.http.conftest import Bank
 from tests.http.gateway import Answer
 from tests.http.samples import booking, czk, directed, opening

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from chalicelib.http.log import log
-from chalicelib.kernel import Commit
-from chalicelib.store.memory import MemoryEvents
-from chalicelib.store.ports import Place, Unavailable
+from chalicelib.leftfold.http.log import log
+from chalicelib.leftfold.kernel import Commit
+from chalicelib.leftfold.store.memory import MemoryEvents
+from chalicelib.leftfold.store.ports import Place, Unavailable
 from tests.http.conftest import Bank
 from tests.http.samples import booking
 

@@ -4,9 +4,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from chalicelib.domain import DOMAIN
 
-from chalicelib.contexts.registry import VIEWS
-from chalicelib.projection.search import SearchRows, connect
+from chalicelib.leftfold.projection.search import SearchRows, connect
 from tests.http.conftest import Bank, still
 from tests.http.samples import booking, czk, directed
 
@@ -19,7 +19,7 @@ def searched(request: pytest.FixtureRequest) -> Bank:
         client = connect(request.getfixturevalue("opensearch"))
         for view in ("ranking", "bookings"):
             name = f"http-{uuid4()}-{view}"
-            bank.rows[view] = SearchRows(client, name, VIEWS[view], bank.clock, still)
+            bank.rows[view] = SearchRows(client, name, DOMAIN.views[view], bank.clock, still)
     for key, currency in (("a", "CZK"), ("b", "CZK"), ("c", "JPY")):
         bank.open(key, currency)
     many = [

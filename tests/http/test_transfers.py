@@ -6,10 +6,9 @@ from urllib.parse import urljoin
 from uuid import uuid4
 
 import pytest
+from chalicelib.domain import DOMAIN
 
-from chalicelib import wiring
-from chalicelib.contexts.registry import POLICIES, VIEWS
-from chalicelib.contexts.transfer.domain import (
+from chalicelib.bank.transfer.domain import (
     Cancel,
     Command,
     Order,
@@ -17,11 +16,12 @@ from chalicelib.contexts.transfer.domain import (
     Transfer,
     decide,
 )
-from chalicelib.contexts.transfer.domain import Request as Ask
-from chalicelib.http.api import ROUTES
-from chalicelib.kernel import Refused
-from chalicelib.projection.search import SearchRows, connect
+from chalicelib.bank.transfer.domain import Request as Ask
+from chalicelib.leftfold.kernel import Refused
+from chalicelib.leftfold.projection.search import SearchRows, connect
+from chalicelib.leftfold.wiring import process
 from tests.http.conftest import Bank, still
+from tests.http.gateway import API
 from tests.http.samples import booking, czk
 
 
@@ -32,7 +32,7 @@ def searched(request: pytest.FixtureRequest, bank: Bank) -> Bank:
         client = connect(request.getfixturevalue("opensearch"))
         for view in ("transfers", "traces"):
             name = f"http-{uuid4()}-{view}"
-            bank.rows[view] = SearchRows(client, name, VIEWS[view], bank.clock, still)
+            bank.rows[view] = SearchRows(client, name, DOMAIN.views[view], bank.clock, still)
     return bank
 
 
@@ -62,8 +62,8 @@ def requested(bank: Bank, key: str = "t", **changes: Any) -> None:
 def step(bank: Bank) -> None:
     """Takes the steps that follow from what is logged, as the policies' functions do."""
     bank.settle()
-    for policy in POLICIES:
-        while wiring.services().policy(policy).catch_up(100):
+    for policy in DOMAIN.policies:
+        while process.services().policy(policy).catch_up(100):
             pass
 
 
@@ -156,7 +156,7 @@ STAGES: list[Stage] = [
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_refusal_is_described_for_its_route(command: Command, stage: Stage) -> None:
     path = "/transfers/{id}/cancel" if isinstance(command, Cancel) else "/transfers"
-    (route,) = (r for r in ROUTES if (r.method, r.path) == ("POST", path))
+    (route,) = (r for r in API.routes if (r.method, r.path) == ("POST", path))
     assert refusal_of(command, stage) in {None, *route.problems}
 
 
@@ -276,7 +276,7 @@ def test_people_find_what_is_stuck(searched: Bank) -> None:
     searched.clock.forward(minutes=6)
     requested(searched, "y", amount=czk("100.00"))
     searched.settle()
-    assert wiring.services().timekeeper.run(lambda: True) == 1
+    assert process.services().timekeeper.run(lambda: True) == 1
     searched.settle()
     found = searched.get("/transfers?state=stuck").json
     assert [(i["transferId"], i["state"]) for i in found["items"]] == [("x", "stuck")]

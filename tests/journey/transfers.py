@@ -15,11 +15,11 @@ from threading import Event, Thread
 from typing import Any
 
 import httpx
+from chalicelib.domain import DOMAIN
 from click.testing import CliRunner
 
-from chalicelib.contexts.money import Money
-from chalicelib.contexts.registry import VIEWS
-from chalicelib.kernel.uuid7 import uuid7
+from chalicelib.bank.money import Money
+from chalicelib.leftfold.kernel.uuid7 import uuid7
 from tools.__main__ import leftfold
 from tools.api import Api
 from tools.current import Current
@@ -174,7 +174,8 @@ def replay_all(report: Report, stack: str, running: Local) -> None:
     services = reach(Current(stack, running.deployed.url, url))
     before = services.log.head().next_position, inbox(url).total()
     done = {
-        view: CliRunner().invoke(leftfold, ["replay", view, "--check", *where]) for view in VIEWS
+        view: CliRunner().invoke(leftfold, ["replay", view, "--check", *where])
+        for view in DOMAIN.views
     }
     after = services.log.head().next_position, inbox(url).total()
     report.broken += [f"{view}: {d.output[-300:]}" for view, d in done.items() if d.exit_code]

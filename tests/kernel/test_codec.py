@@ -5,8 +5,8 @@ from typing import Literal
 
 import pytest
 
-from chalicelib.kernel import Codec, StoredEvent, from_json, to_json
-from chalicelib.kernel.codec import UnknownEvent
+from chalicelib.leftfold.kernel import Codec, StoredEvent, from_json, to_json
+from chalicelib.leftfold.kernel.codec import UnknownEvent
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from uuid import RFC_4122, UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.kernel import AggregateId, Commit, lane_of
-from chalicelib.kernel.uuid7 import uuid7
+from chalicelib.leftfold.kernel import AggregateId, Commit, lane_of
+from chalicelib.leftfold.kernel.uuid7 import uuid7
 from tests.commits import commit
 
 

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from chalicelib.contexts.account.domain import Open, account
-from chalicelib.kernel import (
+from chalicelib.bank.account.domain import Open, account
+from chalicelib.leftfold.commands.handler import CommandHandler, Request
+from chalicelib.leftfold.kernel import (
     Aggregate,
     Codec,
     Commit,
@@ -16,20 +17,19 @@ from chalicelib.kernel import (
     Recorded,
     Refused,
 )
-from chalicelib.projection.acting import Acting
-from chalicelib.projection.mailing import MemoryMailer
-from chalicelib.projection.partitioned import PartitionedRunner
-from chalicelib.relay.sequencer import Sequencer
-from chalicelib.store.handler import CommandHandler, Request
-from chalicelib.store.memory import (
+from chalicelib.leftfold.policies.mailing import MemoryMailer
+from chalicelib.leftfold.policies.work import Acting
+from chalicelib.leftfold.projection.partitioned import PartitionedRunner
+from chalicelib.leftfold.relay.sequencer import Sequencer
+from chalicelib.leftfold.store.memory import (
     MemoryCheckpoints,
     MemoryEffects,
     MemoryEvents,
     MemoryLog,
     MemoryParking,
 )
-from tests.bank import Bank, Clock, credit, debit
 from tests.projection.site import NEVER, Interruption
+from tests.teller import Bank, Clock, credit, debit
 
 FINGERPRINTS = {"account": "fold-1", "errand": "fold-1"}
 

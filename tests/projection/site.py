@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from chalicelib.kernel import View
-from chalicelib.projection.memory import MemoryRows
-from chalicelib.projection.ordered import OrderedRunner
-from chalicelib.projection.partitioned import PartitionedRunner
-from chalicelib.projection.replay import Difference, compare, replay
-from chalicelib.projection.rows import StoredRow
-from chalicelib.projection.runner import Projecting
-from chalicelib.store.memory import MemoryCheckpoints, MemoryParking
+from chalicelib.leftfold.kernel import View
+from chalicelib.leftfold.projection.memory import MemoryRows
+from chalicelib.leftfold.projection.ordered import OrderedRunner
+from chalicelib.leftfold.projection.partitioned import PartitionedRunner
+from chalicelib.leftfold.projection.replay import Difference, compare, replay
+from chalicelib.leftfold.projection.rows import StoredRow
+from chalicelib.leftfold.projection.runner import Projecting
+from chalicelib.leftfold.store.memory import MemoryCheckpoints, MemoryParking
 from tests.builders import LogBuilder
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
-from chalicelib.store.bus import LaneRecord
+from chalicelib.leftfold.store.bus import LaneRecord
 from tests.builders import Added, Event, LogBuilder, Removed, stream
 
 Block = Sequence[tuple[str, Sequence[Event]]]

@@ -10,16 +10,16 @@ from uuid import UUID
 import pytest
 from botocore.exceptions import ClientError
 
-from chalicelib.contexts.account.domain import Freeze, Unfreeze, account
-from chalicelib.kernel import Email, Policy, Reaction, Refused
-from chalicelib.projection.fold import PoisonError
-from chalicelib.projection.mailing import SendingStoppedError
-from chalicelib.projection.runner import ATTEMPTS, OvertakenError
-from chalicelib.store.ports import CLAIM, Unavailable
-from tests.bank import credit, debit
+from chalicelib.bank.account.domain import Freeze, Unfreeze, account
+from chalicelib.leftfold.kernel import Email, Policy, Reaction, Refused
+from chalicelib.leftfold.policies.mailing import SendingStoppedError
+from chalicelib.leftfold.projection.fold import PoisonError
+from chalicelib.leftfold.projection.runner import ATTEMPTS, OvertakenError
+from chalicelib.leftfold.store.ports import CLAIM, Unavailable
 from tests.faults import Lossy
 from tests.projection.errands import Ask, Drop, Office, RecordDone, errand, run_errand, runs, tells
 from tests.projection.site import CrashError, Interruption, crash
+from tests.teller import credit, debit
 
 E = "main/errand-e"
 CALLS = [(at, after) for at in range(1, 30) for after in (False, True)]

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from chalicelib.projection.documents import DynamoRows
-from chalicelib.projection.rows import NEVER, Save
-from chalicelib.store.ports import Unavailable
-from tests.bank import Clock
+from chalicelib.leftfold.projection.documents import DynamoRows
+from chalicelib.leftfold.projection.rows import NEVER, Save
+from chalicelib.leftfold.store.ports import Unavailable
+from tests.teller import Clock
 from tools.tables import create_tables, dynamodb_client
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from chalicelib.kernel import Commit
-from chalicelib.projection.fold import Folding, PoisonError, fold
-from chalicelib.projection.rows import KEY_BYTES, StoredRow
+from chalicelib.leftfold.kernel import Commit
+from chalicelib.leftfold.projection.fold import Folding, PoisonError, fold
+from chalicelib.leftfold.projection.rows import KEY_BYTES, StoredRow
 from tests.builders import Added, Event, LogBuilder, Removed, stream
 from tests.projection.views import additions, buggy, parity, piles
 

@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from chalicelib.kernel import View
-from chalicelib.projection.freshness import (
+from chalicelib.leftfold.kernel import View
+from chalicelib.leftfold.projection.freshness import (
     MOMENT,
     Freshness,
     NotYetError,
     ViewParkedError,
 )
-from chalicelib.store.ports import Marker
+from chalicelib.leftfold.store.ports import Marker
 from tests.builders import Added, stream
 from tests.projection.site import Site, caught_up
 from tests.projection.views import buggy, parity, piles

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 
-from chalicelib.kernel import Recorded, Row
-from chalicelib.projection import runner
-from chalicelib.projection.memory import MemoryRows
-from chalicelib.projection.ordered import OrderedRunner, ViewStoppedError
-from chalicelib.projection.rows import RowRejectedError, Save
-from chalicelib.projection.runner import Slice
-from chalicelib.store.ports import Unavailable
-from chalicelib.store.slots import SLOT
+from chalicelib.leftfold.kernel import Recorded, Row
+from chalicelib.leftfold.projection import runner
+from chalicelib.leftfold.projection.memory import MemoryRows
+from chalicelib.leftfold.projection.ordered import OrderedRunner, ViewStoppedError
+from chalicelib.leftfold.projection.rows import RowRejectedError, Save
+from chalicelib.leftfold.projection.runner import Slice
+from chalicelib.leftfold.store.ports import Unavailable
+from chalicelib.leftfold.store.readers import SLOT
 from tests.builders import Added, stream
 from tests.projection.site import CrashError, Interruption, Site, caught_up, crash
 from tests.projection.stories import histories, told

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 
-from chalicelib.kernel import Recorded, Row, View, lane_of
-from chalicelib.projection import runner
-from chalicelib.projection.memory import MemoryRows
-from chalicelib.projection.partitioned import PartitionedRunner
-from chalicelib.projection.rows import RowRejectedError
-from chalicelib.projection.runner import ATTEMPTS, Projecting, Slice
-from chalicelib.store.bus import LaneRecord
-from chalicelib.store.ports import Marker, Unavailable
+from chalicelib.leftfold.kernel import Recorded, Row, View, lane_of
+from chalicelib.leftfold.projection import runner
+from chalicelib.leftfold.projection.memory import MemoryRows
+from chalicelib.leftfold.projection.partitioned import PartitionedRunner
+from chalicelib.leftfold.projection.rows import RowRejectedError
+from chalicelib.leftfold.projection.runner import ATTEMPTS, Projecting, Slice
+from chalicelib.leftfold.store.bus import LaneRecord
+from chalicelib.leftfold.store.ports import Marker, Unavailable
 from tests.builders import Added, LogBuilder, Removed, stream
 from tests.faults import Counting
 from tests.projection.site import CrashError, Interruption, Site, caught_up, crash

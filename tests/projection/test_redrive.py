@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 
-from chalicelib.kernel import View
-from chalicelib.projection.fold import PoisonError
-from chalicelib.projection.partitioned import PartitionedRunner
-from chalicelib.store.ports import Unavailable
+from chalicelib.leftfold.kernel import View
+from chalicelib.leftfold.projection.fold import PoisonError
+from chalicelib.leftfold.projection.partitioned import PartitionedRunner
+from chalicelib.leftfold.store.ports import Unavailable
 from tests.builders import Added, stream
 from tests.projection.site import CrashError, Interruption, Site, caught_up, crash
 from tests.projection.stories import deliveries, histories, told

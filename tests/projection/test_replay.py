@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from chalicelib.projection.lag import Lag, lag
-from chalicelib.projection.replay import Difference, compare, replay
-from chalicelib.projection.rows import Save, StoredRow
-from chalicelib.store.ports import Unavailable
+from chalicelib.leftfold.projection.lag import Lag, lag
+from chalicelib.leftfold.projection.replay import Difference, compare, replay
+from chalicelib.leftfold.projection.rows import Save, StoredRow
+from chalicelib.leftfold.store.ports import Unavailable
 from tests.builders import Added, Removed, stream
 from tests.projection.site import Site, caught_up
 from tests.projection.stories import told

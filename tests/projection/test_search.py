@@ -10,13 +10,13 @@ from uuid import uuid4
 import pytest
 from opensearchpy import OpenSearch, exceptions
 
-from chalicelib.kernel import Row, View
-from chalicelib.projection import search
-from chalicelib.projection.indexing import BULK_BYTES, batches
-from chalicelib.projection.rows import NEVER, RowRejectedError, Save
-from chalicelib.projection.search import SearchRows, connect
-from chalicelib.store.ports import Unavailable
-from tests.bank import Clock
+from chalicelib.leftfold.kernel import Row, View
+from chalicelib.leftfold.projection import search
+from chalicelib.leftfold.projection.indexing import BULK_BYTES, batches
+from chalicelib.leftfold.projection.rows import NEVER, RowRejectedError, Save
+from chalicelib.leftfold.projection.search import SearchRows, connect
+from chalicelib.leftfold.store.ports import Unavailable
+from tests.teller import Clock
 
 A, B, C = "main/account-a", "main/account-b", "main/account-c"
 VIEW = View(

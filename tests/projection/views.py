@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from chalicelib.kernel import Recorded, Row, View
+from chalicelib.leftfold.kernel import Recorded, Row, View
 from tests.builders import Added, Removed, codec
 
 UNLUCKY = 13

@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.kernel import Commit, lane_of
-from chalicelib.relay.plan import PLAN_EVENTS
-from chalicelib.relay.publisher import MARK, Publisher
-from chalicelib.relay.relay import Relay, wanted_of
-from chalicelib.relay.sequencer import ATTEMPTS, Sequencer
-from chalicelib.relay.sweeper import Sweeper
-from chalicelib.store.blocks import cut, hash_of, pack, seal, unpack
-from chalicelib.store.bus import RECORD_LIMIT, LaneRecord
-from chalicelib.store.memory import MemoryCheckpoints, MemoryEvents, MemoryLog
-from chalicelib.store.ports import Block, Head, Unavailable
+from chalicelib.leftfold.kernel import Commit, lane_of
+from chalicelib.leftfold.relay.plan import PLAN_EVENTS
+from chalicelib.leftfold.relay.publisher import MARK, Publisher
+from chalicelib.leftfold.relay.relay import Relay, wanted_of
+from chalicelib.leftfold.relay.sequencer import ATTEMPTS, Sequencer
+from chalicelib.leftfold.relay.sweeper import Sweeper
+from chalicelib.leftfold.store.blocks import cut, hash_of, pack, seal, unpack
+from chalicelib.leftfold.store.bus import RECORD_LIMIT, LaneRecord
+from chalicelib.leftfold.store.memory import MemoryCheckpoints, MemoryEvents, MemoryLog
+from chalicelib.leftfold.store.ports import Block, Head, Unavailable
 from tests.commits import commit
 from tests.faults import Counting, Lossy
 
@@ -352,20 +352,20 @@ def test_a_block_that_is_seen_before_an_earlier_one_is_not_published_over_it() -
 
 
 def test_the_sweeper_logs_what_no_record_told_of_and_wakes_who_is_behind() -> None:
-    from chalicelib.contexts.registry import VIEWS
+    from chalicelib.domain import DOMAIN
 
     world = World()
     for n in range(40):
         world.write(*stream(str(n), 3))
     sweeper = Sweeper(
-        world.events, world.log, world.relay(), world.checkpoints, world, VIEWS.values(), now
+        world.events, world.log, world.relay(), world.checkpoints, world, DOMAIN.views.values(), now
     )
     runs = 0
     while sweeper.run(budget=50).round_took is None:
         runs += 1
     assert runs > 0
     assert len(set(world.logged())) == len(world.logged()) == 120
-    assert set(world.rung) == set(VIEWS)
+    assert set(world.rung) == set(DOMAIN.views)
     assert sweeper.run(budget=10**6).logged == 0
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from random import Random
 from typing import Any, Literal
 
-from chalicelib.contexts.account.domain import (
+from chalicelib.bank.account.domain import (
     Book,
     Booking,
     Close,
@@ -15,12 +15,12 @@ from chalicelib.contexts.account.domain import (
     Unfreeze,
     account,
 )
-from chalicelib.contexts.transfer.domain import Cancel, Order, Request, transfer
-from chalicelib.kernel import Aggregate, Refused
-from chalicelib.kernel.uuid7 import uuid7
-from chalicelib.store.handler import ContentionError
-from chalicelib.store.loading import BrokenStreamError, instant
-from chalicelib.store.ports import Unavailable
+from chalicelib.bank.transfer.domain import Cancel, Order, Request, transfer
+from chalicelib.leftfold.commands.handler import ContentionError
+from chalicelib.leftfold.commands.loading import BrokenStreamError, instant
+from chalicelib.leftfold.kernel import Aggregate, Refused
+from chalicelib.leftfold.kernel.uuid7 import uuid7
+from chalicelib.leftfold.store.ports import Unavailable
 from tests.simulation.world import SKEW, START, World
 
 # A client waits longer than any attempt of the server goes on deciding.

@@ -5,16 +5,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Protocol
 
-from chalicelib.contexts.account.domain import Credited, account
-from chalicelib.contexts.registry import AGGREGATES
-from chalicelib.kernel import LANES, Commit, Row, lane_of
-from chalicelib.kernel.commit import canonical
-from chalicelib.projection.fold import Folding, category_of
-from chalicelib.projection.replay import compare, replay
-from chalicelib.projection.rows import RowStore, StoredRow
-from chalicelib.store.blocks import hash_of
-from chalicelib.store.ports import Checkpoints, EventStore, Log, Parking, StreamEntry, Unavailable
-from chalicelib.store.slots import ends_of
+from chalicelib.domain import DOMAIN
+
+from chalicelib.bank.account.domain import Credited, account
+from chalicelib.leftfold.kernel import LANES, Commit, Row, lane_of
+from chalicelib.leftfold.kernel.commit import canonical
+from chalicelib.leftfold.projection.fold import Folding, category_of
+from chalicelib.leftfold.projection.replay import compare, replay
+from chalicelib.leftfold.projection.rows import RowStore, StoredRow
+from chalicelib.leftfold.store.blocks import hash_of
+from chalicelib.leftfold.store.ports import (
+    Checkpoints,
+    EventStore,
+    Log,
+    Parking,
+    StreamEntry,
+    Unavailable,
+)
+from chalicelib.leftfold.store.readers import ends_of
 from tests.simulation.clients import Call
 from tests.simulation.world import VIEWS
 
@@ -161,7 +169,7 @@ def epochs_are_wrong(world: Site) -> Iterator[str]:
     alone is the whole state.
     """
     for aggregate_id, _ in world.log.registry():
-        aggregate = AGGREGATES[category_of(aggregate_id)]
+        aggregate = DOMAIN.aggregates[category_of(aggregate_id)]
         decider, codec = aggregate.decider, aggregate.codec
         state, live = decider.initial, decider.initial
         epoch, start = 1, 1

@@ -5,13 +5,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from chalicelib.contexts.account.domain import Credited, Debited, StatementClosed, account
-from chalicelib.contexts.registry import AGGREGATES
-from chalicelib.contexts.transfer.domain import Completed, Order, Requested, Transfer, transfer
-from chalicelib.kernel import AggregateId, Commit, Email
-from chalicelib.projection.fold import category_of
-from chalicelib.store.ports import EffectPlace
-from chalicelib.store.slots import ends_of
+from chalicelib.domain import DOMAIN
+
+from chalicelib.bank.account.domain import Credited, Debited, StatementClosed, account
+from chalicelib.bank.transfer.domain import Completed, Order, Requested, Transfer, transfer
+from chalicelib.leftfold.kernel import AggregateId, Commit, Email
+from chalicelib.leftfold.projection.fold import category_of
+from chalicelib.leftfold.store.ports import EffectPlace
+from chalicelib.leftfold.store.readers import ends_of
 from tests.simulation.world import POLICIES, VIEWS, World
 
 ENDED = ("completed", "refused", "cancelled", "expired")
@@ -142,7 +143,7 @@ def effects_are_wrong(world: World, commits: Sequence[Commit]) -> Iterator[str]:
     """Each e-mail is in the ledger once, done, and was there before it was sent."""
     due: dict[EffectPlace, str] = {}
     for position, commit in enumerate(commits):
-        codec = AGGREGATES[category_of(commit.aggregate_id)].codec
+        codec = DOMAIN.aggregates[category_of(commit.aggregate_id)].codec
         for event in map(codec.decode, commit.events):
             if address := address_of(event):
                 due[EffectPlace("notify", position, 0)] = address

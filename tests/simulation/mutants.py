@@ -9,28 +9,28 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
-from chalicelib.kernel import Commit, Email, View
-from chalicelib.projection import partitioned
-from chalicelib.projection.acting import Acting, Cause
-from chalicelib.projection.fold import Folding
-from chalicelib.projection.memory import MemoryRows
-from chalicelib.projection.partitioned import PartitionedRunner, Span
-from chalicelib.projection.rows import Save
-from chalicelib.projection.runner import Projecting
-from chalicelib.relay import sequencer
-from chalicelib.relay.plan import Planner
-from chalicelib.relay.sequencer import Sequencer, entries_after
-from chalicelib.store import handler, loading
-from chalicelib.store.blocks import cut, seal
-from chalicelib.store.bus import LaneRecord
-from chalicelib.store.handler import CommandHandler, Request
-from chalicelib.store.memory import (
+from chalicelib.leftfold.commands.handler import CommandHandler, Request
+from chalicelib.leftfold.kernel import Commit, Email, View
+from chalicelib.leftfold.policies.work import Acting, Cause
+from chalicelib.leftfold.projection import partitioned
+from chalicelib.leftfold.projection.fold import Folding
+from chalicelib.leftfold.projection.memory import MemoryRows
+from chalicelib.leftfold.projection.partitioned import PartitionedRunner, Span
+from chalicelib.leftfold.projection.rows import Save
+from chalicelib.leftfold.projection.runner import Projecting
+from chalicelib.leftfold.relay import sequencer
+from chalicelib.leftfold.relay.plan import Planner
+from chalicelib.leftfold.relay.sequencer import Sequencer, entries_after
+from chalicelib.leftfold.store import handler, loading
+from chalicelib.leftfold.store.blocks import cut, seal
+from chalicelib.leftfold.store.bus import LaneRecord
+from chalicelib.leftfold.store.memory import (
     MemoryCheckpoints,
     MemoryEvents,
     MemoryLog,
     MemoryParking,
 )
-from chalicelib.store.ports import Block, Head, Marker, Place, StreamEntry
+from chalicelib.leftfold.store.ports import Block, Head, Marker, Place, StreamEntry
 from tests.simulation.world import POLICIES, Parts, World, replayed
 
 Moves = Mapping[str, tuple[StreamEntry, StreamEntry]]

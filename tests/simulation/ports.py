@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from chalicelib.projection.rows import RowStore, Save
-from chalicelib.store.memory import MemoryEvents
-from chalicelib.store.ports import Page, Unavailable
+from chalicelib.leftfold.projection.rows import RowStore, Save
+from chalicelib.leftfold.store.memory import MemoryEvents
+from chalicelib.leftfold.store.ports import Page, Unavailable
 from tests.simulation.scheduler import Scheduler
 
 WRITES = {

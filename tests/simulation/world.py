@@ -8,12 +8,14 @@ from operator import itemgetter
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.contexts.account.views import balances, bookings, ranking, totals
-from chalicelib.contexts.notices.policies import notify
-from chalicelib.contexts.transfer.deadlines import next_step
-from chalicelib.contexts.transfer.policies import credit_target, debit_source, refund_source
-from chalicelib.contexts.transfer.views import transfers
-from chalicelib.kernel import (
+from chalicelib.bank.account.views import balances, bookings, ranking, totals
+from chalicelib.bank.notices.policies import notify
+from chalicelib.bank.transfer.deadlines import next_step
+from chalicelib.bank.transfer.policies import credit_target, debit_source, refund_source
+from chalicelib.bank.transfer.views import transfers
+from chalicelib.leftfold.commands.handler import ContentionError
+from chalicelib.leftfold.commands.loading import instant
+from chalicelib.leftfold.kernel import (
     Commit,
     Email,
     Policy,
@@ -22,30 +24,33 @@ from chalicelib.kernel import (
     Row,
     View,
 )
-from chalicelib.projection.acting import Acting, Cause
-from chalicelib.projection.deadlines import Timekeeper
-from chalicelib.projection.fold import PoisonError, category_of
-from chalicelib.projection.mailing import MemoryMailer
-from chalicelib.projection.memory import MemoryRows
-from chalicelib.projection.ordered import OrderedRunner, ViewStoppedError
-from chalicelib.projection.partitioned import PartitionedRunner
-from chalicelib.projection.replay import replay
-from chalicelib.projection.runner import Projecting
-from chalicelib.relay.publisher import Publisher
-from chalicelib.relay.relay import Relay, wanted_of
-from chalicelib.relay.sequencer import Sequencer
-from chalicelib.relay.sweeper import Sweeper
-from chalicelib.store.bus import LaneRecord
-from chalicelib.store.handler import ContentionError
-from chalicelib.store.loading import instant
-from chalicelib.store.memory import MemoryCheckpoints, MemoryEffects, MemoryLog, MemoryParking
-from chalicelib.store.ports import Unavailable
-from tests.bank import Bank
+from chalicelib.leftfold.policies.deadlines import Timekeeper
+from chalicelib.leftfold.policies.mailing import MemoryMailer
+from chalicelib.leftfold.policies.work import Acting, Cause
+from chalicelib.leftfold.projection.fold import PoisonError, category_of
+from chalicelib.leftfold.projection.memory import MemoryRows
+from chalicelib.leftfold.projection.ordered import OrderedRunner, ViewStoppedError
+from chalicelib.leftfold.projection.partitioned import PartitionedRunner
+from chalicelib.leftfold.projection.replay import replay
+from chalicelib.leftfold.projection.runner import Projecting
+from chalicelib.leftfold.relay.publisher import Publisher
+from chalicelib.leftfold.relay.relay import Relay, wanted_of
+from chalicelib.leftfold.relay.sequencer import Sequencer
+from chalicelib.leftfold.relay.sweeper import Sweeper
+from chalicelib.leftfold.store.bus import LaneRecord
+from chalicelib.leftfold.store.memory import (
+    MemoryCheckpoints,
+    MemoryEffects,
+    MemoryLog,
+    MemoryParking,
+)
+from chalicelib.leftfold.store.ports import Unavailable
 from tests.simulation.ports import Faulty, PartialRows, ReplicatedEvents
 from tests.simulation.scheduler import DAY, MINUTE, Scheduler
+from tests.teller import Bank
 
 if TYPE_CHECKING:
-    from chalicelib.store.slots import Reader
+    from chalicelib.leftfold.store.readers import Reader
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 # Clocks differ by under five minutes between any client and any function.

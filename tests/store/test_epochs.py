@@ -4,14 +4,14 @@ from uuid import uuid4
 
 import pytest
 
-from chalicelib.contexts.account.domain import Account, Close, CloseStatement, account
-from chalicelib.kernel import Commit
-from chalicelib.kernel.uuid7 import uuid7
-from chalicelib.store.handler import KeyReusedError
-from chalicelib.store.loading import Loaded, load
-from chalicelib.store.memory import MemoryEvents
-from tests.bank import OPENING, Bank, Clock, credit, debit
+from chalicelib.bank.account.domain import Account, Close, CloseStatement, account
+from chalicelib.leftfold.commands.handler import KeyReusedError
+from chalicelib.leftfold.commands.loading import Loaded, load
+from chalicelib.leftfold.kernel import Commit
+from chalicelib.leftfold.kernel.uuid7 import uuid7
+from chalicelib.leftfold.store.memory import MemoryEvents
 from tests.faults import Counting
+from tests.teller import OPENING, Bank, Clock, credit, debit
 
 STREAM = "main/account-a"
 JANUARY, FEBRUARY = CloseStatement("2026-01-31"), CloseStatement("2026-02-28")

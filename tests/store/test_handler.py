@@ -6,20 +6,20 @@ from uuid import uuid4
 
 import pytest
 
-from chalicelib.contexts.account.domain import Account, Close, Freeze, Open
-from chalicelib.kernel import Commit, Refused, from_json
-from chalicelib.kernel.uuid7 import uuid7
-from chalicelib.store.handler import (
+from chalicelib.bank.account.domain import Account, Close, Freeze, Open
+from chalicelib.leftfold.commands.handler import (
     ContentionError,
     KeyReusedError,
     VersionMismatchError,
 )
-from chalicelib.store.loading import BrokenStreamError
-from chalicelib.store.memory import MemoryEvents
-from chalicelib.store.ports import ContendedError, MovedOnError, Page, Place, Unavailable
-from tests.bank import OPENING, Bank, Clock, credit, debit
+from chalicelib.leftfold.commands.loading import BrokenStreamError
+from chalicelib.leftfold.kernel import Commit, Refused, from_json
+from chalicelib.leftfold.kernel.uuid7 import uuid7
+from chalicelib.leftfold.store.memory import MemoryEvents
+from chalicelib.leftfold.store.ports import ContendedError, MovedOnError, Page, Place, Unavailable
 from tests.commits import commit
 from tests.faults import Counting, Lossy
+from tests.teller import OPENING, Bank, Clock, credit, debit
 
 STREAM = "main/account-a"
 OTHER = "main/account-b"

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from chalicelib.kernel import Commit
-from chalicelib.store.memory import MemoryEvents
-from tests.bank import OPENING, Bank, credit
+from chalicelib.leftfold.kernel import Commit
+from chalicelib.leftfold.store.memory import MemoryEvents
+from tests.teller import OPENING, Bank, credit
 from tools.bootstrap import ROOT
 from tools.fingerprints import fingerprints
 
 STREAM = "main/account-a"
-DOMAIN = "chalicelib/contexts/account/domain.py"
+DOMAIN = "chalicelib/bank/account/domain.py"
 CREDITS = 30
 # What the snapshot has more than the events: it shows in every state that begins with it.
 ADDED = 1_000_000
@@ -26,10 +26,10 @@ LOAD = f"""
 import json, sys
 from pathlib import Path
 import chalicelib
-from chalicelib.contexts.registry import AGGREGATES
-from chalicelib.kernel import Commit, Snapshot
-from chalicelib.store.loading import load
-from chalicelib.store.memory import MemoryEvents
+from chalicelib.domain import DOMAIN
+from chalicelib.leftfold.kernel import Commit, Snapshot
+from chalicelib.leftfold.commands.loading import load
+from chalicelib.leftfold.store.memory import MemoryEvents
 
 assert Path(chalicelib.__file__).is_relative_to(Path.cwd())
 told = json.load(sys.stdin)
@@ -37,7 +37,7 @@ events = MemoryEvents()
 for line, snapshot in told["commits"]:
     made = Snapshot(*snapshot) if snapshot else None
     assert events.append(Commit.from_line(line)._replace(snapshot=made)) is None
-account = AGGREGATES["account"]
+account = DOMAIN.aggregates["account"]
 loaded = load(events, account, {STREAM!r}, fingerprint=told["fingerprint"], since=None)
 print(json.dumps([loaded.version, loaded.state.balance, loaded.folded]))
 """

@@ -4,12 +4,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from chalicelib.domain import DOMAIN
+from chalicelib.leftfold.wiring.services import Services
+from chalicelib.leftfold.wiring.settings import Settings
 
-from chalicelib.contexts.registry import VIEWS
-from chalicelib.projection.replay import replay, replay_live
-from chalicelib.relay.publisher import MARK
-from chalicelib.store.archiver import GRACE, Moved
-from chalicelib.wiring import Services, Settings
+from chalicelib.leftfold.archive.archiver import GRACE, Moved
+from chalicelib.leftfold.projection.replay import replay, replay_live
+from chalicelib.leftfold.relay.publisher import MARK
 from tests.archive.site import A, Site
 from tests.http.conftest import still
 from tools.archiving import NOBODY_WRITES, archive_epochs, prune, report
@@ -93,8 +94,8 @@ def test_live_epochs_are_compared_with_the_whole_log(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
     services = services_of(site)
-    made = replay_live(VIEWS["balances"], site.whole, lambda _: None)
-    assert made == replay(VIEWS["balances"], site.whole, lambda _: None)
-    assert same_as_whole(VIEWS["balances"], services, made, 0.5)
-    assert not same_as_whole(VIEWS["balances"], services, made._replace(rows={}), 0.5)
+    made = replay_live(DOMAIN.views["balances"], site.whole, lambda _: None)
+    assert made == replay(DOMAIN.views["balances"], site.whole, lambda _: None)
+    assert same_as_whole(DOMAIN.views["balances"], services, made, 0.5)
+    assert not same_as_whole(DOMAIN.views["balances"], services, made._replace(rows={}), 0.5)
     assert "times as fast" in capsys.readouterr().out

@@ -6,12 +6,12 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import jsonschema_rs
 import pytest
+from chalicelib.domain import DOMAIN
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.contexts.money import MINOR_DIGITS
-from chalicelib.contexts.registry import AGGREGATES, POLICIES, VIEWS
-from chalicelib.kernel import Codec, Commit, StoredEvent, to_json
+from chalicelib.bank.money import MINOR_DIGITS
+from chalicelib.leftfold.kernel import Codec, Commit, StoredEvent, to_json
 from tools.bootstrap import STATE
 from tools.engines.npm import NpmPackage
 from tools.event_model import Event, registered
@@ -106,7 +106,7 @@ def test_every_schema_is_a_json_schema(schema: dict[str, Any]) -> None:
 def test_every_stored_event_has_its_message_in_its_newest_version() -> None:
     expected = {
         f"{name}.v{aggregate.codec.version(name)}"
-        for aggregate in AGGREGATES.values()
+        for aggregate in DOMAIN.aggregates.values()
         for name in aggregate.codec.events
     }
 
@@ -119,7 +119,7 @@ def test_every_stored_event_has_its_message_in_its_newest_version() -> None:
 @given(data=st.data())
 def test_what_is_stored_is_valid(kind: type, data: st.DataObject) -> None:
     event = EVENTS[kind]
-    codec = AGGREGATES[event.category].codec
+    codec = DOMAIN.aggregates[event.category].codec
     stored = codec.encode(data.draw(events(kind)))
 
     PAYLOADS[kind].validate(commit(event.category, stored))
@@ -130,7 +130,7 @@ def test_what_is_stored_is_valid(kind: type, data: st.DataObject) -> None:
 def test_a_message_without_its_event_is_not_valid(data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from(list(EVENTS)))
     event = EVENTS[kind]
-    codec = AGGREGATES[event.category].codec
+    codec = DOMAIN.aggregates[event.category].codec
     stored = codec.encode(data.draw(events(kind)))
 
     assert not PAYLOADS[kind].is_valid(commit(event.category))
@@ -146,7 +146,7 @@ def test_each_reader_receives_what_it_hears_where_it_reads() -> None:
     received = [o for o in DOCUMENT["operations"].values() if o["action"] == "receive"]
     operations = DOCUMENT["operations"]
 
-    assert len(received) >= len(VIEWS) + len(POLICIES)
+    assert len(received) >= len(DOMAIN.views) + len(DOMAIN.policies)
     assert operations["view-bookings-bus-account"]["messages"] == [
         {"$ref": "#/channels/bus-account/messages/account-credited.v1"},
         {"$ref": "#/channels/bus-account/messages/account-debited.v1"},

@@ -7,14 +7,14 @@ from typing import Any, get_args, get_type_hints
 from xml.etree import ElementTree as ET
 
 import pytest
+from chalicelib.domain import DOMAIN
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.contexts.account import domain as accounts
-from chalicelib.contexts.registry import AGGREGATES, DEADLINES, POLICIES, VIEWS
-from chalicelib.contexts.transfer import domain as transfers
-from chalicelib.kernel import Aggregate, Email, Reaction, Recorded, Refused
+from chalicelib.bank.account import domain as accounts
+from chalicelib.bank.transfer import domain as transfers
+from chalicelib.leftfold.kernel import Aggregate, Email, Reaction, Recorded, Refused
 from tests.tools.test_asyncapi import events
 from tools.__main__ import leftfold
 from tools.event_model import Command, Event, Listener, Step, command_kinds, registered
@@ -45,7 +45,7 @@ def test_the_files_are_as_the_code_is() -> None:
     assert not stale, f"{', '.join(map(str, stale))}: made anew by `./leftfold event-model`"
 
 
-@pytest.mark.parametrize("aggregate", AGGREGATES.values(), ids=AGGREGATES)
+@pytest.mark.parametrize("aggregate", DOMAIN.aggregates.values(), ids=DOMAIN.aggregates)
 def test_every_command_and_every_event_is_there(aggregate: Aggregate) -> None:
     kinds = get_type_hints(aggregate.decider.decide)["command"]
     of_category = [c.name for c in MODEL.commands if c.category == aggregate.category]
@@ -70,8 +70,8 @@ def test_every_event_is_led_to_by_a_command() -> None:
 
 
 def test_every_view_policy_and_deadline_is_there() -> None:
-    assert set(HEARD) == set(VIEWS)
-    assert set(STEPS) == {*POLICIES, *DEADLINES}
+    assert set(HEARD) == set(DOMAIN.views)
+    assert set(STEPS) == {*DOMAIN.policies, *DOMAIN.deadlines}
 
 
 def test_whoever_listens_hears_something() -> None:
@@ -142,7 +142,7 @@ def test_what_leads_to_a_command_comes_before_it() -> None:
 @settings(deadline=None)
 @given(st.data())
 def test_a_view_that_the_model_does_not_name_makes_no_row_of_an_event(data: st.DataObject) -> None:
-    view = data.draw(st.sampled_from(list(VIEWS.values())))
+    view = data.draw(st.sampled_from(list(DOMAIN.views.values())))
     codec = data.draw(st.sampled_from(list(view.codecs.values())))
     kind = data.draw(st.sampled_from(list(codec.events.values())))
     event = EVENTS[kind]
@@ -157,7 +157,7 @@ def test_a_view_that_the_model_does_not_name_makes_no_row_of_an_event(data: st.D
 @settings(deadline=None)
 @given(st.data())
 def test_a_policy_does_nothing_that_the_model_does_not_name(data: st.DataObject) -> None:
-    policy = data.draw(st.sampled_from(list(POLICIES.values())))
+    policy = data.draw(st.sampled_from(list(DOMAIN.policies.values())))
     aggregate = data.draw(st.sampled_from(policy.hears))
     kind = data.draw(st.sampled_from(list(aggregate.codec.events.values())))
     step = STEPS[policy.name]
@@ -188,7 +188,7 @@ STATES = {
 @given(st.data())
 def test_a_rule_makes_nothing_that_the_model_does_not_name(data: st.DataObject) -> None:
     category = data.draw(st.sampled_from(list(STATES)))
-    aggregate = AGGREGATES[category]
+    aggregate = DOMAIN.aggregates[category]
     kind = data.draw(st.sampled_from(command_kinds(aggregate)))
     command, state = data.draw(events(kind)), data.draw(STATES[category])
     try:

@@ -7,9 +7,9 @@ import pytest
 from tools.bootstrap import ROOT
 from tools.fingerprints import fingerprint, fingerprints
 
-DOMAIN = "chalicelib/contexts/account/domain.py"
+DOMAIN = "chalicelib/bank/account/domain.py"
 # The domain imports money, and kernel; kernel imports commit.
-TWO_IMPORTS_AWAY = "chalicelib/kernel/commit.py"
+TWO_IMPORTS_AWAY = "chalicelib/leftfold/kernel/commit.py"
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_a_changed_helper_two_imports_away_counts(code: Path) -> None:
 def test_a_changed_constant_of_the_domain_counts(code: Path) -> None:
     before = fingerprints(code)
 
-    replace(code / "chalicelib/contexts/money.py", "10**18", "10**17")
+    replace(code / "chalicelib/bank/money.py", "10**18", "10**17")
 
     assert fingerprints(code)["account"] != before["account"]
 
@@ -75,7 +75,7 @@ def test_comments_docstrings_and_formatting_do_not_count(code: Path) -> None:
 def test_code_that_the_fold_does_not_import_does_not_count(code: Path) -> None:
     before = fingerprints(code)
 
-    with (code / "chalicelib/contexts/account/views.py").open("a") as views:
+    with (code / "chalicelib/bank/account/views.py").open("a") as views:
         views.write("\nADDED = 1\n")
 
     assert fingerprints(code) == before

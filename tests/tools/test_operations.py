@@ -4,15 +4,16 @@ from datetime import timedelta
 from typing import Any, NoReturn
 
 import pytest
+from chalicelib.domain import DOMAIN
+from chalicelib.leftfold.process.services import Services
+from chalicelib.leftfold.wiring.settings import Settings
 
-from chalicelib import wiring
-from chalicelib.contexts.registry import VIEWS
-from chalicelib.kernel import Recorded, Row, View
-from chalicelib.projection.replay import replay
-from chalicelib.projection.rows import Save, StoredRow
-from chalicelib.relay.sequencer import Sequencer
-from chalicelib.store.ports import Marker, Unavailable
-from chalicelib.wiring import Services, Settings
+from chalicelib.leftfold.kernel import Recorded, Row, View
+from chalicelib.leftfold.projection.replay import replay
+from chalicelib.leftfold.projection.rows import Save, StoredRow
+from chalicelib.leftfold.relay.sequencer import Sequencer
+from chalicelib.leftfold.store.ports import Marker, Unavailable
+from chalicelib.leftfold.wiring import process
 from tests.http.conftest import Bank, still
 from tests.http.samples import czk
 from tools.operations import is_live, redrive, show_status
@@ -24,7 +25,7 @@ LATE = timedelta(seconds=300)
 
 @pytest.fixture(params=["balances", "totals"], ids=["partitioned", "ordered"])
 def view(request: pytest.FixtureRequest) -> View:
-    return VIEWS[request.param]
+    return DOMAIN.views[request.param]
 
 
 def services_of(bank: Bank, **parts: Any) -> Services:
@@ -182,8 +183,8 @@ def test_a_stream_that_fails_again_stays_parked(
     bank: Bank, capsys: pytest.CaptureFixture[str]
 ) -> None:
     parked(bank)
-    broken = replace(VIEWS["balances"], fold=fails)
-    services = services_of(bank, views={"ranking": VIEWS["ranking"], "balances": broken})
+    broken = replace(DOMAIN.views["balances"], fold=fails)
+    services = services_of(bank, views={"ranking": DOMAIN.views["ranking"], "balances": broken})
 
     assert not redrive(services, None, None)
 
@@ -218,7 +219,7 @@ def test_a_process_that_is_parked_in_a_policy_goes_on(bank: Bank) -> None:
     bank.act()
     assert bank.get("/transfers/t").json["state"] == "requested"
 
-    assert redrive(wiring.services(), "debit_source", None)
+    assert redrive(process.services(), "debit_source", None)
 
     assert list(bank.parking.all()) == []
     bank.settle()

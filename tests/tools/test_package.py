@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import get_args, get_type_hints
 
 import pytest
+from chalicelib.leftfold.wiring.clients import client
 
-from chalicelib import wiring
 from tools.bootstrap import ROOT
 from tools.dependencies import SERVICES, PackagingError
 from tools.fingerprints import fingerprints
 from tools.package import Package, package
 
 FUNCTIONS = sorted(
-    f"chalicelib.functions.{path.stem}"
+    f"chalicelib.leftfold.functions.{path.stem}"
     for path in (ROOT / "chalicelib" / "functions").glob("*.py")
     if path.stem != "__init__"
 )
@@ -64,12 +64,12 @@ def test_the_package_has_what_a_client_of_each_service_needs(unzipped: Path, ser
 def test_the_search_client_is_in_the_package(unzipped: Path) -> None:
     run(
         unzipped,
-        "from chalicelib.projection.search import connect; connect('http://127.0.0.1:9200')",
+        "from chalicelib.leftfold.projection.search import connect; connect('http://127.0.0.1:9200')",
     )
 
 
 def test_the_services_kept_are_those_that_the_wiring_makes_clients_of() -> None:
-    made = get_args(get_type_hints(wiring.client)["service"])
+    made = get_args(get_type_hints(client)["service"])
 
     assert set(made) == SERVICES
 
@@ -134,7 +134,7 @@ def test_changed_code_is_packaged_anew(packaged: Package, tmp_path: Path) -> Non
     assert made.made_anew
     assert made.fingerprint != packaged.fingerprint
     with zipfile.ZipFile(made.zip) as contents:
-        assert contents.read("chalicelib/kernel/decider.py").endswith(b"ADDED = 1\n")
+        assert contents.read("chalicelib/leftfold/kernel/decider.py").endswith(b"ADDED = 1\n")
 
 
 def test_an_app_that_cannot_be_imported_is_told_in_one_line(

@@ -1,7 +1,7 @@
 from collections.abc import Iterator
 
-from chalicelib.store.memory import MemoryLog
-from chalicelib.store.ports import Block, Head, StreamEntry
+from chalicelib.leftfold.store.memory import MemoryLog
+from chalicelib.leftfold.store.ports import Block, Head, StreamEntry
 from tests.http.conftest import Bank
 from tools.verify import verify
 

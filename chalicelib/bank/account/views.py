@@ -1,0 +1,227 @@
+"""Balances, the ranking of accounts, their bookings, and the bank's totals."""
+
+from collections.abc import Iterable
+
+from chalicelib.bank.account.domain import (
+    BalanceBroughtForward,
+    Closed,
+    Credited,
+    Debited,
+    Frozen,
+    Opened,
+    StatementClosed,
+    Unfrozen,
+    codec,
+)
+from chalicelib.leftfold.kernel import Recorded, Row, View
+
+
+def aggregate(recorded: Recorded) -> Iterable[str]:
+    """One row an account."""
+    return (recorded.aggregate_id,)
+
+
+def account_row(row: Row | None, recorded: Recorded, _key: str) -> Row:
+    """The account as it stands: amounts in minor units, version of its last commit."""
+    match recorded.event:
+        case Opened(owner, currency, kind, credit_limit):
+            held = {
+                "accountId": recorded.key,
+                "owner": owner,
+                "kind": kind,
+                "currency": currency,
+                "status": "open",
+                "balance": 0,
+                "creditLimit": credit_limit,
+                "statements": 0,
+            }
+        case Credited(amount):
+            held = {**opened(row), "balance": opened(row)["balance"] + amount}
+        case Debited(amount):
+            held = {**opened(row), "balance": opened(row)["balance"] - amount}
+        case StatementClosed():
+            # What carries the account forward follows in the same commit.
+            held = row or {}
+        case BalanceBroughtForward(number, owner, currency, kind, credit_limit, balance, status):
+            held = {
+                "accountId": recorded.key,
+                "owner": owner,
+                "kind": kind,
+                "currency": currency,
+                "status": status,
+                "balance": balance,
+                "creditLimit": credit_limit,
+                "statements": number - 1,
+            }
+        case Frozen():
+            held = {**opened(row), "status": "frozen"}
+        case Unfrozen():
+            held = {**opened(row), "status": "open"}
+        case Closed():
+            held = {**opened(row), "status": "closed"}
+        case other:
+            raise TypeError(f"no row for {other!r}")
+    return {**held, "version": recorded.version}
+
+
+def opened(row: Row | None) -> Row:
+    """The row that the account's opening made."""
+    if row is None:
+        raise LookupError("an event of an account that was never opened")
+    return row
+
+
+def booking_key(recorded: Recorded) -> Iterable[str]:
+    """One document a booking, in the order of its stream."""
+    if isinstance(recorded.event, Credited | Debited):
+        yield f"{recorded.aggregate_id}/{recorded.version:010}/{recorded.place:03}"
+
+
+def booking_row(_row: Row | None, recorded: Recorded, _key: str) -> Row:
+    """A booking with its place: account, version and index within the commit."""
+    booked: Credited | Debited = recorded.event
+    return {
+        "accountId": recorded.key,
+        "version": recorded.version,
+        "index": recorded.place,
+        "bookedAt": recorded.at,
+        "direction": "credit" if isinstance(booked, Credited) else "debit",
+        "amount": booked.amount,
+        "currency": booked.currency,
+        "valueDate": booked.value_date,
+        "operation": booked.operation,
+        "purpose": booked.purpose,
+        "counterpartyBank": booked.counterparty_bank,
+        "counterpartyAccount": booked.counterparty_account,
+    }
+
+
+def statement_key(recorded: Recorded) -> Iterable[str]:
+    """One document a statement, by its number."""
+    if isinstance(recorded.event, StatementClosed):
+        yield statement_id(recorded.aggregate_id, recorded.event.number)
+
+
+def statement_id(aggregate_id: str, number: int) -> str:
+    """The key of a statement's row."""
+    return f"{aggregate_id}/{number:08}"
+
+
+def statement_row(_row: Row | None, recorded: Recorded, _key: str) -> Row:
+    """A closed statement. Its bookings are those of the commits before *version* that the
+    statement before it does not have.
+    """
+    closed: StatementClosed = recorded.event
+    return {
+        "accountId": recorded.key,
+        "number": closed.number,
+        "from": closed.since,
+        "through": closed.through or recorded.at[:10],
+        "kind": closed.kind,
+        "currency": closed.currency,
+        "openingBalance": closed.opening_balance,
+        "credits": closed.credits,
+        "debits": closed.debits,
+        "bookingCount": closed.bookings,
+        "closingBalance": closed.closing_balance,
+        "minimumPayment": closed.minimum_payment,
+        "closedAt": recorded.at,
+        "version": recorded.version,
+    }
+
+
+def currency(recorded: Recorded) -> Iterable[str]:
+    """One row a currency, fed by every account: only a total order makes it exact."""
+    if isinstance(recorded.event, Opened | Credited | Debited):
+        yield recorded.event.currency
+
+
+def total_row(row: Row | None, recorded: Recorded, key: str) -> Row:
+    """What the bank owes in one currency, and what moved it last."""
+    total = row or {
+        "currency": key,
+        "accounts": 0,
+        "bookings": 0,
+        "credits": 0,
+        "debits": 0,
+        "balance": 0,
+    }
+    match recorded.event:
+        case Opened():
+            change = {"accounts": total["accounts"] + 1}
+        case Credited(amount):
+            change = {
+                "bookings": total["bookings"] + 1,
+                "credits": total["credits"] + amount,
+                "balance": total["balance"] + amount,
+            }
+        case Debited(amount):
+            change = {
+                "bookings": total["bookings"] + 1,
+                "debits": total["debits"] + amount,
+                "balance": total["balance"] - amount,
+            }
+        case other:
+            raise TypeError(f"no total for {other!r}")
+    last = {"accountId": recorded.key, "version": recorded.version}
+    return {**total, **change, "last": last}
+
+
+listening = {"account": codec}
+
+balances = View("balances", listening, aggregate, account_row, store="documents", from_carried=True)
+
+ranking = View(
+    "ranking",
+    listening,
+    aggregate,
+    account_row,
+    store="search",
+    from_carried=True,
+    fields={
+        "accountId": "keyword",
+        "owner": "text",
+        "kind": "keyword",
+        "currency": "keyword",
+        "status": "keyword",
+        "balance": "long",
+        "creditLimit": "long",
+        "statements": "long",
+        "version": "long",
+    },
+)
+
+bookings = View(
+    "bookings",
+    listening,
+    booking_key,
+    booking_row,
+    store="search",
+    accumulates=False,
+    fields={
+        "accountId": "keyword",
+        "version": "long",
+        "index": "long",
+        "bookedAt": "date",
+        "direction": "keyword",
+        "amount": "long",
+        "currency": "keyword",
+        "valueDate": "date",
+        "operation": "text",
+        "purpose": "text",
+        "counterpartyBank": "text",
+        "counterpartyAccount": "text",
+    },
+)
+
+statements = View(
+    "statements",
+    listening,
+    statement_key,
+    statement_row,
+    store="documents",
+    fed="log",
+    accumulates=False,
+)
+
+totals = View("totals", listening, currency, total_row, store="documents", order="ordered")

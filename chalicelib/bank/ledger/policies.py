@@ -1,0 +1,35 @@
+"""The close of a year: each journal closes it, and the ledger gathers what they held."""
+
+from collections.abc import Iterable
+
+from chalicelib.bank.ledger.domain import Gather, YearClosing, ledger
+from chalicelib.bank.ledger.journal import (
+    CloseJournalYear,
+    JournalYearClosed,
+    journal,
+    journal_key,
+    ledger_and_number,
+)
+from chalicelib.leftfold.kernel import Policy, Reaction, Recorded
+
+
+def close_each_journal(recorded: Recorded) -> Iterable[Reaction]:
+    """One command for each journal, also for one that never took an entry."""
+    if isinstance(recorded.event, YearClosing):
+        year, journals = recorded.event.year, recorded.event.journals
+        for number in range(journals):
+            yield Reaction(journal, journal_key(recorded.key, number), CloseJournalYear(year))
+
+
+def gather_journal(recorded: Recorded) -> Iterable[Reaction]:
+    """What a journal held of the year goes to its ledger."""
+    if isinstance(recorded.event, JournalYearClosed):
+        key, number = ledger_and_number(recorded.key)
+        gather = Gather(recorded.event.year, number, recorded.event.totals)
+        yield Reaction(ledger, key, gather)
+
+
+# Neither is ever refused: nothing but these commands closes a journal's year or gathers
+# it, and a repeated one is recognised by its id.
+close_journals = Policy("close_journals", (ledger,), close_each_journal)
+gather_year = Policy("gather_year", (journal,), gather_journal)

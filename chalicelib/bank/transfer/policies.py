@@ -1,0 +1,98 @@
+"""The steps of a transfer: debit the source, credit the target, refund the source."""
+
+from collections.abc import Iterable
+
+from chalicelib.bank.account.domain import TransferBack, TransferIn, TransferOut, account
+from chalicelib.bank.transfer.domain import (
+    CreditRefused,
+    Event,
+    RecordCredited,
+    RecordDebited,
+    RecordRefunded,
+    RefuseCredit,
+    RefuseDebit,
+    Requested,
+    SourceDebited,
+    SourceDebitedLate,
+    Transfer,
+    transfer,
+)
+from chalicelib.leftfold.kernel import Policy, Reaction, Recorded
+
+
+def debit(recorded: Recorded) -> Iterable[Reaction]:
+    """Takes the money from the source of a requested transfer."""
+    if isinstance(recorded.event, Requested):
+        order = recorded.event.order
+        yield Reaction(
+            account,
+            order.source,
+            TransferOut(
+                recorded.key,
+                order.amount,
+                order.currency,
+                order.value_date,
+                order.target,
+                order.purpose,
+            ),
+            accepted=RecordDebited,
+            refused=lambda code, _facts: RefuseDebit(code),
+        )
+
+
+def credit(recorded: Recorded) -> Iterable[Reaction]:
+    """Brings the money to the target, once it has left the source in time."""
+    if isinstance(recorded.event, SourceDebited):
+        order = recorded.event.order
+        yield Reaction(
+            account,
+            order.target,
+            TransferIn(
+                recorded.key,
+                order.amount,
+                order.currency,
+                order.value_date,
+                order.source,
+                order.purpose,
+            ),
+            accepted=RecordCredited,
+            refused=lambda code, _facts: RefuseCredit(code),
+        )
+
+
+def refund(recorded: Recorded) -> Iterable[Reaction]:
+    """Brings the money back to the source; no account refuses that."""
+    if isinstance(recorded.event, CreditRefused | SourceDebitedLate):
+        order = recorded.event.order
+        yield Reaction(
+            account,
+            order.source,
+            TransferBack(
+                recorded.key,
+                order.amount,
+                order.currency,
+                order.value_date,
+                order.target,
+                order.purpose,
+            ),
+            accepted=RecordRefunded,
+        )
+
+
+def awaits_debit(state: Transfer, _event: Event) -> bool:
+    return state.stage == "requested"
+
+
+def awaits_credit(state: Transfer, _event: Event) -> bool:
+    return state.stage == "debited"
+
+
+def awaits_refund(state: Transfer, _event: Event) -> bool:
+    return state.stage == "refunding"
+
+
+debit_source = Policy("debit_source", (transfer,), debit, awaits_debit)
+
+credit_target = Policy("credit_target", (transfer,), credit, awaits_credit)
+
+refund_source = Policy("refund_source", (transfer,), refund, awaits_refund)

@@ -1,0 +1,1 @@
+"""Leftfold, the engine: event sourcing on DynamoDB for any domain."""

@@ -1,0 +1,166 @@
+"""Blocks of the log in the archive, and the log whole again.
+
+A segment is one object: gzipped JSON lines, a block a line with its hashes, so that the
+chain can be proved there too. Beside it stands its live remainder: a line for each commit
+whose epoch was its stream's live one when it was written.
+"""
+
+import gzip
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from chalicelib.leftfold.archive.epochs import DamagedArchiveError, lines_of, verified
+from chalicelib.leftfold.kernel import Commit
+from chalicelib.leftfold.kernel.commit import canonical
+from chalicelib.leftfold.store.blocks import hash_of
+from chalicelib.leftfold.store.ports import Archive, Block, Head, Log, Segment, StreamEntry
+
+Placed = tuple[int, Commit]
+
+
+class SegmentedLog:
+    """`Log` over the table and the archive: wherever the table lacks its next block, a
+    segment has it, at the beginning, in the middle or at the end.
+    """
+
+    def __init__(self, table: Log, archive: Archive) -> None:
+        self._table = table
+        self._archive = archive
+
+    def head(self) -> Head:
+        return self._table.head()
+
+    def streams(self, aggregate_ids: Collection[str]) -> dict[str, StreamEntry]:
+        return self._table.streams(aggregate_ids)
+
+    def append(
+        self,
+        block: Block,
+        head: Head,
+        next_head: Head,
+        streams: Mapping[str, tuple[StreamEntry, StreamEntry]],
+    ) -> bool:
+        return self._table.append(block, head, next_head, streams)
+
+    def registry(self, after: str | None = None) -> Iterator[tuple[str, StreamEntry]]:
+        return self._table.registry(after)
+
+    def mark_archived(self, aggregate_id: str, before: int, through: int) -> bool:
+        return self._table.mark_archived(aggregate_id, before, through)
+
+    def delete(self, first_positions: Collection[int]) -> None:
+        self._table.delete(first_positions)
+
+    def add_segment(self, segment: Segment) -> bool:
+        return self._table.add_segment(segment)
+
+    def segments(self) -> Iterator[Segment]:
+        return self._table.segments()
+
+    def segment_with(self, position: int) -> Segment | None:
+        return self._table.segment_with(position)
+
+    def blocks(self, position: int, limit: int | None = None) -> Iterator[Block]:
+        return islice(self._whole(max(position, 0), limit), limit)
+
+    def live(self) -> Iterator[tuple[int, Sequence[Placed]]]:
+        """The log from its beginning, without what was not live any more when it was
+        pruned: (the position that follows, commits with their positions).
+
+        What is pruned after this call comes whole: an epoch that was live at the call is.
+        """
+        return self._live(list(self._table.segments()))
+
+    def _live(self, segments: Sequence[Segment]) -> Iterator[tuple[int, Sequence[Placed]]]:
+        following = 0
+        for segment in segments:
+            data = verified(self._archive, segment.live_key, segment.live_hash)
+            following = segment.next_position
+            yield following, unpack_live(data)
+        for block in self.blocks(following):
+            if block.first_position != following:
+                return
+            following = block.next_position
+            yield following, list(enumerate(block.commits, block.first_position))
+
+    def _whole(self, following: int, limit: int | None) -> Iterator[Block]:
+        for block in self._table.blocks(following, limit):
+            for archived in self._archived(following, block.first_position):
+                yield archived
+                following = archived.next_position
+            yield block
+            following = block.next_position
+        # It may have been pruned while it was read: then it only seems to end here.
+        yield from self._archived(following, None)
+
+    def _archived(self, following: int, until: int | None) -> Iterator[Block]:
+        """What segments hold from *following* up to position *until*, or as far as they go."""
+        while until is None or following < until:
+            segment = self._table.segment_with(following)
+            if segment is None:
+                return
+            for block in unpack_blocks(verified(self._archive, segment.key, segment.hash)):
+                if until is not None and block.first_position >= until:
+                    return
+                if block.next_position > following:
+                    yield block
+            following = segment.next_position
+
+
+def pack_blocks(blocks: Sequence[Block]) -> bytes:
+    """Gzipped JSON lines, one for each block."""
+    return packed(
+        canonical(
+            {
+                "firstPosition": block.first_position,
+                "nextPosition": block.next_position,
+                "previousHash": block.previous_hash,
+                "hash": block.hash,
+                "previousInLane": sorted(block.previous_in_lane.items()),
+                "commits": [json.loads(commit.to_line()) for commit in block.commits],
+            }
+        )
+        for block in blocks
+    )
+
+
+def unpack_blocks(data: bytes) -> list[Block]:
+    """The inverse of `pack_blocks`. Raises `DamagedArchiveError` if a hash is not the block's."""
+    blocks = [block_from_json(json.loads(line)) for line in lines_of(data)]
+    for block in blocks:
+        if hash_of(block) != block.hash:
+            raise DamagedArchiveError(f"the block at {block.first_position} is not as sealed")
+    return blocks
+
+
+def block_from_json(held: dict[str, Any]) -> Block:
+    """A block from the parsed JSON of its line."""
+    return Block(
+        held["firstPosition"],
+        held["nextPosition"],
+        held["previousHash"],
+        held["hash"],
+        dict(held["previousInLane"]),
+        [Commit.from_json(commit) for commit in held["commits"]],
+    )
+
+
+def pack_live(commits: Sequence[Placed]) -> bytes:
+    """Gzipped JSON lines, one for each commit and its position."""
+    return packed(
+        canonical({"position": position, "commit": json.loads(commit.to_line())})
+        for position, commit in commits
+    )
+
+
+def unpack_live(data: bytes) -> list[Placed]:
+    """The inverse of `pack_live`."""
+    lines = map(json.loads, lines_of(data))
+    return [(line["position"], Commit.from_json(line["commit"])) for line in lines]
+
+
+def packed(lines: Iterator[str]) -> bytes:
+    """The same bytes for the same lines."""
+    return gzip.compress("\n".join(lines).encode(), compresslevel=6, mtime=0)

@@ -1,0 +1,1 @@
+"""Commands: load a stream, decide, append the events; read a state."""

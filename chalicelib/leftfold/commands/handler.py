@@ -1,0 +1,206 @@
+"""Handling a command: load, decide, append; again if someone was faster."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from chalicelib.leftfold.commands.loading import (
+    RECENT_COMMANDS,
+    SNAPSHOT_EVERY,
+    Loaded,
+    earliest_attempt,
+    instant,
+    load,
+)
+from chalicelib.leftfold.kernel import (
+    Aggregate,
+    Commit,
+    Refused,
+    Snapshot,
+    to_json,
+)
+from chalicelib.leftfold.kernel.commit import canonical
+from chalicelib.leftfold.store.ports import ContendedError, EventStore, Place
+
+ATTEMPTS = 12
+# Less than any caller waits. Nothing is decided on what was read later than that: the
+# caller may have asked again and been refused, and a late success would belie it.
+PATIENCE = timedelta(seconds=20)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A command to one aggregate.
+
+    *command_id* names it over all its attempts; *body_hash* tells a retry from another
+    command that reuses the id. *expected* are the versions that `If-Match` allows.
+    *opens* says that the command begins a stream: its first attempt needs no load.
+    *may_repeat* is False if the id was made for this very request: then there is no
+    earlier attempt to look for. *unless* is a place in another stream that the decision
+    rests on: the command is taken only while nothing is there.
+    """
+
+    aggregate: Aggregate
+    aggregate_id: str
+    command: Any
+    command_id: str
+    body_hash: str
+    actor: str
+    correlation_id: str
+    expected: frozenset[int] | None = None
+    opens: bool = False
+    may_repeat: bool = True
+    deps: tuple[tuple[str, int], ...] = ()
+    unless: Place | None = None
+
+
+class VersionMismatchError(Exception):
+    """The stream is at another version than `If-Match` allows."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(f"the aggregate is at version {version}")
+        self.version = version
+
+
+class KeyReusedError(Exception):
+    """The command id was used before, for another command."""
+
+
+class ContentionError(Exception):
+    """Others were faster in every attempt that the time allowed."""
+
+
+@dataclass(frozen=True)
+class CommandHandler:
+    """Executes commands on an event store.
+
+    *fingerprints* has the fingerprint of each category's fold. *pause* waits before the
+    attempt whose number it is given, with jitter.
+    """
+
+    events: EventStore
+    fingerprints: Mapping[str, str]
+    clock: Callable[[], datetime]
+    pause: Callable[[int], None]
+
+    def execute(self, request: Request) -> int:
+        """The version that the command made, now or in an earlier attempt.
+
+        Raises `Refused`, `VersionMismatchError`, `KeyReusedError`, `ContentionError`,
+        `MovedOnError` and `CommitTooLargeError`: then this call wrote nothing. Raises
+        `Unavailable` if the outcome is unknown: a retry with the same command id tells it.
+        """
+        started = self.clock()
+        if request.opens:
+            loaded = Loaded(0, request.aggregate.decider.initial)
+        else:
+            loaded = self._load(request, consistent=False)
+        for attempt in range(1, ATTEMPTS + 1):
+            if self.clock() - started > PATIENCE:
+                break
+            earlier = loaded.version_of(request.command_id)
+            if earlier is not None:
+                version, body_hash = earlier
+                return accepted(version, body_hash.hex(), request)
+            try:
+                new_events = decide(request, loaded)
+            except (Refused, VersionMismatchError) as refusal:
+                if loaded.consistent:
+                    if isinstance(refusal, Refused):
+                        refusal.version = loaded.version
+                    raise
+                loaded = self._load(request, consistent=True)
+                continue
+            commit = self._commit(request, loaded, new_events)
+            with suppress(ContendedError):
+                holder = self.events.append(commit, request.unless)
+                if holder is None:
+                    return commit.version
+                if holder.command_id == request.command_id:
+                    return accepted(holder.version, holder.body_hash, request)
+            self.pause(attempt)
+            loaded = self._load(request, consistent=True)
+        raise ContentionError(request.aggregate_id)
+
+    def taken(self, request: Request) -> int | None:
+        """The version that the command made in an earlier attempt; None if there is none.
+
+        Read consistently. Raises `KeyReusedError` and `Unavailable`.
+        """
+        earlier = self._load(request, consistent=True).version_of(request.command_id)
+        return None if earlier is None else accepted(earlier[0], earlier[1].hex(), request)
+
+    def state(self, aggregate: Aggregate, aggregate_id: str) -> tuple[Any, int]:
+        """An aggregate's state and its version, read consistently. Raises `Unavailable`."""
+        fingerprint = self.fingerprints[aggregate.category]
+        loaded = load(
+            self.events,
+            aggregate,
+            aggregate_id,
+            fingerprint=fingerprint,
+            since=None,
+            consistent=True,
+        )
+        return loaded.state, loaded.version
+
+    def _load(self, request: Request, *, consistent: bool) -> Loaded:
+        return load(
+            self.events,
+            request.aggregate,
+            request.aggregate_id,
+            fingerprint=self.fingerprints[request.aggregate.category],
+            since=earliest_attempt(request.command_id) if request.may_repeat else None,
+            consistent=consistent,
+        )
+
+    def _commit(self, request: Request, loaded: Loaded, new_events: list[Any]) -> Commit:
+        aggregate, version = request.aggregate, loaded.version + 1
+        begins = aggregate.begins_epoch(new_events)
+        due = loaded.folded >= SNAPSHOT_EVERY and not begins
+        return Commit(
+            aggregate_id=request.aggregate_id,
+            version=version,
+            events=tuple(map(aggregate.codec.encode, new_events)),
+            command_id=request.command_id,
+            body_hash=request.body_hash,
+            at=instant(self.clock()),
+            actor=request.actor,
+            correlation_id=request.correlation_id,
+            deps=request.deps,
+            epoch=loaded.epoch + (begins and version > 1),
+            epoch_start=version if begins else loaded.epoch_start,
+            snapshot=self._snapshot(aggregate, loaded, new_events) if due else None,
+            recent_commands=tuple(loaded.commands[:RECENT_COMMANDS]) if due or begins else None,
+        )
+
+    def _snapshot(self, aggregate: Aggregate, loaded: Loaded, new_events: list[Any]) -> Snapshot:
+        state = aggregate.decider.fold(new_events, loaded.state)
+        return Snapshot(self.fingerprints[aggregate.category], to_json(state))
+
+
+def decide(request: Request, loaded: Loaded) -> list[Any]:
+    """The events that the command leads to; at least one.
+
+    Raises `VersionMismatchError` or the rules' `Refused`.
+    """
+    if request.expected is not None and loaded.version not in request.expected:
+        raise VersionMismatchError(loaded.version)
+    new_events: list[Any] = request.aggregate.decider.decide(request.command, loaded.state)
+    if not new_events:
+        raise TypeError(f"{request.command!r} was neither refused nor led to an event")
+    return new_events
+
+
+def accepted(version: int, body_hash: str, request: Request) -> int:
+    """The first attempt's answer, if *body_hash* shows that it was this command's."""
+    if body_hash != request.body_hash:
+        raise KeyReusedError(request.command_id)
+    return version
+
+
+def body_hash(route: str, body: Any) -> str:
+    """8 bytes, in hex, that stand for a command's route and JSON body."""
+    return hashlib.sha256(f"{route} {canonical(body)}".encode()).hexdigest()[:16]

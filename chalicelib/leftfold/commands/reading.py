@@ -1,0 +1,43 @@
+"""States of aggregates that other decisions lean on, kept between requests."""
+
+from collections.abc import Mapping
+
+from chalicelib.leftfold.commands.loading import Loaded, load
+from chalicelib.leftfold.kernel import Aggregate
+from chalicelib.leftfold.store.ports import EventStore
+
+# A state may be some hundred kilobytes.
+MOST_KEPT = 32
+
+
+class States:
+    """Reads aggregates, and keeps what it read: for rules in which an old state is safe."""
+
+    def __init__(self, events: EventStore, fingerprints: Mapping[str, str]) -> None:
+        self._events = events
+        self._fingerprints = fingerprints
+        self._kept: dict[str, Loaded] = {}
+
+    def known(self, aggregate: Aggregate, aggregate_id: str) -> Loaded:
+        """The state as it was read last, however long ago; read now if it never was."""
+        kept = self._kept.get(aggregate_id)
+        return kept or self._read(aggregate, aggregate_id, consistent=False)
+
+    def newest(self, aggregate: Aggregate, aggregate_id: str) -> Loaded:
+        """The state as it is, read consistently."""
+        return self._read(aggregate, aggregate_id, consistent=True)
+
+    def _read(self, aggregate: Aggregate, aggregate_id: str, *, consistent: bool) -> Loaded:
+        loaded = load(
+            self._events,
+            aggregate,
+            aggregate_id,
+            fingerprint=self._fingerprints[aggregate.category],
+            since=None,
+            consistent=consistent,
+        )
+        self._kept.pop(aggregate_id, None)
+        while len(self._kept) >= MOST_KEPT:
+            del self._kept[next(iter(self._kept))]
+        self._kept[aggregate_id] = loaded
+        return loaded

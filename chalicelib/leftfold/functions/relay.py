@@ -1,0 +1,87 @@
+"""The relay's functions: woken by the events table's stream, or by a ring; the sweeper."""
+
+from typing import Any
+
+from chalice.app import Blueprint
+
+from chalicelib.leftfold.functions.sources import EVENTS_STREAM
+from chalicelib.leftfold.kernel import Commit
+from chalicelib.leftfold.metrics import emit
+from chalicelib.leftfold.projection.lag import lag
+from chalicelib.leftfold.relay.relay import wanted_of
+from chalicelib.leftfold.store.events import place_of, readable
+from chalicelib.leftfold.store.readers import Reader
+from chalicelib.leftfold.wiring import Services, services
+
+# The items that one sweep looks at: about 2 MB, 250 read units.
+SWEEP_BUDGET = 5_000
+
+functions = Blueprint(__name__)
+
+
+@functions.on_dynamodb_record(
+    stream_arn=EVENTS_STREAM,
+    name="relay",
+    batch_size=500,
+    starting_position="TRIM_HORIZON",
+)
+def relay(event: Any) -> None:
+    """Logs the commits that the records tell of, or those that a ring asks for."""
+    held = services()
+    told = event.to_dict()
+    images = [r["dynamodb"] for r in told["Records"] if r["eventName"] == "INSERT"]
+    places = [place_of(image["Keys"]) for image in images]
+    wanted = wanted_of([*places, *told.get("wanted", {}).items()])
+    commits = [commit for image in images if (commit := commit_told(image))]
+    logged = held.relay.run(wanted, commits)
+    emit("CommitsLogged", logged)
+
+
+@functions.schedule("rate(1 minute)", name="sweeper")
+def sweeper(_event: Any) -> None:
+    """Logs what no record told of, wakes every reader that is behind, and measures them."""
+    held = services()
+    try:
+        sweep = held.sweeper.run(SWEEP_BUDGET)
+        emit("SweptCommits", sweep.logged, seen=sweep.seen, woken=sweep.woken)
+        if sweep.round_took is not None:
+            emit("SweepRoundSeconds", sweep.round_took, unit="Seconds")
+    finally:
+        measure(held)
+
+
+def commit_told(record: dict[str, Any]) -> Commit | None:
+    """The commit in a stream record; None if it is not there, or is none."""
+    image = dict(record.get("NewImage", {}))
+    # Only loads need these two, and a record has bytes as base64 text.
+    image.pop("snapshot", None)
+    image.pop("recentCommands", None)
+    return readable(image) if image else None
+
+
+def measure(held: Services) -> None:
+    """Tells how far each view and policy is behind, and how many streams are parked in it.
+
+    What cannot be told of one keeps nothing else from being told; it is raised at the end.
+    """
+    errors: list[Exception] = []
+    for reader in held.readers:
+        for tell in (tell_lag, tell_parked):
+            try:
+                tell(held, reader)
+            except Exception as error:  # noqa: BLE001 - raised below
+                errors.append(error)
+    if errors:
+        raise ExceptionGroup("not all readers could be measured", errors)
+
+
+def tell_lag(held: Services, reader: Reader) -> None:
+    """Measures how far a view or a policy is behind the log."""
+    behind = lag(reader, held.log, held.checkpoints, held.clock)
+    emit("PositionsBehind", behind.positions, view=reader.name)
+    emit("OldestWaits", behind.age.total_seconds(), unit="Seconds", view=reader.name)
+
+
+def tell_parked(held: Services, reader: Reader) -> None:
+    """Counts the streams that are parked in a view or a policy."""
+    emit("StreamsParked", len(list(held.parking.all(reader.name))), view=reader.name)

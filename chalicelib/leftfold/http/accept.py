@@ -1,0 +1,117 @@
+"""From a request to a `Call`: everything that can be checked before a route serves it."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import unquote
+
+from chalice.app import Request
+from marshmallow import Schema, ValidationError
+
+from chalicelib.leftfold.commands.handler import body_hash
+from chalicelib.leftfold.http.body import escaped, parse
+from chalicelib.leftfold.http.fields import KEY
+from chalicelib.leftfold.http.headers import CORRELATION_ID, IDEMPOTENCY_KEY
+from chalicelib.leftfold.http.problems import Problem
+from chalicelib.leftfold.http.routes import Call, Route
+from chalicelib.leftfold.kernel import Aggregate
+from chalicelib.leftfold.wiring.services import Services
+
+_JSON = "application/json"
+
+
+def accept(route: Route, request: Request, services: Services, correlation_id: str) -> Call:
+    """The call that *request* is; raises `Problem` if it does not fit *route*."""
+    for header in (CORRELATION_ID, *route.heeds):
+        header.read(request.headers)
+    key = path_key(route.aggregate, request.uri_params)
+    path = path_parts(route.parts, request.uri_params)
+    query = loaded_query(route.query, request.query_params)
+    given = body_of(route, request)
+    return Call(
+        route=route,
+        services=services,
+        headers=request.headers,
+        query=query,
+        body={} if route.body is None else loaded_body(route.body, given),
+        key=key,
+        path=path,
+        command_id=request.headers.get(IDEMPOTENCY_KEY.name) or services.new_id(),
+        body_hash=body_hash(f"{route.method} {route.path}", given),
+        correlation_id=correlation_id,
+    )
+
+
+def path_key(aggregate: Aggregate | None, path: Mapping[str, str] | None) -> str:
+    """The path's {id}; AWS hands it on as it was sent, percent-encoded."""
+    if aggregate is None:
+        return ""
+    key = unquote((path or {})["id"])
+    if KEY.fullmatch(key) is None:
+        raise Problem(f"{aggregate.category}-missing", "No id looks like this one.")
+    return key
+
+
+def path_parts(schema: Schema, path: Mapping[str, str] | None) -> Any:
+    """What *schema* makes of the path's other parts; nothing is there that fits none."""
+    given = {name: unquote(part) for name, part in (path or {}).items()}
+    try:
+        return schema.load({name: given[name] for name in schema.fields})
+    except ValidationError as error:
+        raise Problem("no-such-route", "No path looks like this one.") from error
+
+
+def body_of(route: Route, request: Request) -> Any:
+    """The JSON value of the request's body; {} where there may be none."""
+    if route.body is None or (route.has_optional_body and not request.raw_body):
+        return {}
+    media_type, _, parameters = request.headers.get("content-type", "").partition(";")
+    charset = parameters.strip().lower().replace('"', "")
+    if media_type.strip().lower() != _JSON or charset not in ("", "charset=utf-8"):
+        raise Problem(
+            "unsupported-media-type",
+            errors=[{"header": "Content-Type", "detail": f"must be {_JSON}"}],
+        )
+    raw = request.raw_body
+    return parse(raw.encode() if isinstance(raw, str) else raw)
+
+
+def loaded_body(schema: Schema, given: Any) -> Any:
+    """What *schema* makes of a JSON value."""
+    try:
+        return schema.load(given)
+    except ValidationError as error:
+        errors = [{"pointer": at, "detail": detail} for at, detail in places(error.messages)]
+        raise Problem("invalid-body", errors=errors) from error
+
+
+def loaded_query(schema: Schema, given: Any) -> Any:
+    """What *schema* makes of the query string, whose names may not be repeated."""
+    values = {} if given is None else {name: given.getlist(name) for name in given}
+    repeated = [name for name, held in values.items() if len(held) > 1]
+    if repeated:
+        raise wrong_parameters({name: ["is given more than once"] for name in repeated})
+    try:
+        return schema.load({name: held[-1] for name, held in values.items()})
+    except ValidationError as error:
+        raise wrong_parameters(error.messages_dict) from error
+
+
+def wrong_parameters(messages: Mapping[str, list[str]]) -> Problem:
+    """The problem of a query string, parameter by parameter."""
+    errors = [
+        {"parameter": name, "detail": detail}
+        for name, details in messages.items()
+        for detail in details
+    ]
+    return Problem("invalid-query", errors=errors)
+
+
+def places(messages: Any, at: str = "") -> Iterator[tuple[str, str]]:
+    """(JSON pointer, detail) of everything that marshmallow has to say."""
+    if isinstance(messages, dict):
+        for name, held in messages.items():
+            # "_schema" is marshmallow's word for the object as a whole.
+            yield from places(held, at if name == "_schema" else f"{at}/{escaped(name)}")
+    else:
+        for detail in messages:
+            yield at, detail

@@ -1,0 +1,99 @@
+"""Request headers: what each may say, and what it means."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from chalicelib.leftfold.http.problems import Problem
+
+ANY = "*"
+
+_TAG = r'(?:W/)?"[!#-~]*"'
+_TAGS = rf"^{_TAG}(?:[ \t]*,[ \t]*{_TAG})*$"
+_EACH_TAG = re.compile(r'(W/)?"([^"]*)"')
+_VERSION = re.compile(r"0|[1-9][0-9]{0,15}")
+
+
+class Header:
+    """A request header: its name, the pattern of its values, and what it is for.
+
+    *any_* says that `*` is a value, too.
+    """
+
+    def __init__(self, name: str, pattern: str, description: str, *, any_: bool = False) -> None:
+        self.name = name
+        self.description = description
+        self._pattern = re.compile(pattern)
+        self._any = any_
+
+    def fits(self, value: str) -> bool:
+        """Whether the header may have this value."""
+        return (self._any and value == ANY) or self._pattern.fullmatch(value) is not None
+
+    def read(self, headers: Mapping[str, str]) -> str | None:
+        """The header's value, None where it is not given; raises `Problem`."""
+        value = headers.get(self.name)
+        if value is None or self.fits(value):
+            return value
+        detail = f"must match {self._pattern.pattern}"
+        raise Problem("invalid-header", errors=[{"header": self.name, "detail": detail}])
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """The JSON schema of the header's values."""
+        fitting = {"type": "string", "pattern": self._pattern.pattern}
+        return {"anyOf": [{"const": ANY}, fitting]} if self._any else fitting
+
+
+CORRELATION_ID = Header(
+    "X-Correlation-Id",
+    r"^[A-Za-z0-9._:-]{1,128}$",
+    "Names the client's own unit of work in commits and logs; made if it is not given.",
+)
+IDEMPOTENCY_KEY = Header(
+    "Idempotency-Key",
+    r"^[!-~]{1,128}$",
+    "Names the command, a UUIDv7 at best: a retry with the same key and body takes "
+    "effect once and is answered the same.",
+)
+IF_MATCH = Header(
+    "If-Match",
+    _TAGS,
+    "The versions, as ETags, that the command may meet; a weak ETag matches none.",
+    any_=True,
+)
+IF_NONE_MATCH = Header(
+    "If-None-Match",
+    _TAGS,
+    "The versions, as ETags, that the client has already.",
+    any_=True,
+)
+
+
+def etag(version: int) -> str:
+    """The ETag of a version."""
+    return f'"{version}"'
+
+
+def expected_versions(if_match: str | None, *, opens: bool) -> frozenset[int] | None:
+    """The versions that `If-Match` allows; None: any.
+
+    `*` asks for an aggregate that exists: a command that opens one never meets it.
+    """
+    if if_match is None:
+        return None
+    if if_match == ANY:
+        return frozenset() if opens else None
+    return frozenset(
+        int(tag)
+        for weak, tag in _EACH_TAG.findall(if_match)
+        if not weak and _VERSION.fullmatch(tag)
+    )
+
+
+def is_known(if_none_match: str | None, version: int) -> bool:
+    """Whether the client has *version*; weak tags count (RFC 9110, 13.1.2)."""
+    if if_none_match is None:
+        return False
+    tags = [tag for _, tag in _EACH_TAG.findall(if_none_match)]
+    return if_none_match == ANY or str(version) in tags

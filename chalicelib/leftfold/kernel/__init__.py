@@ -1,0 +1,45 @@
+"""What every context is written in: pure, standard library only.
+
+A context is a `Decider` (its rules), a `Codec` (its storage format), `View`s (its read
+models) and `Policy`s (its workflow steps). `Aggregate` ties the first two to a category
+of streams.
+"""
+
+from chalicelib.leftfold.kernel.aggregate import Aggregate, AggregateId
+from chalicelib.leftfold.kernel.codec import Codec, from_json, to_json
+from chalicelib.leftfold.kernel.commit import (
+    LANES,
+    Archived,
+    Commit,
+    RecentCommand,
+    Snapshot,
+    StoredEvent,
+    lane_of,
+)
+from chalicelib.leftfold.kernel.decider import Decider, Refused
+from chalicelib.leftfold.kernel.policy import Deadline, Email, Policy, Reaction
+from chalicelib.leftfold.kernel.view import Recorded, Row, View
+
+__all__ = [
+    "LANES",
+    "Aggregate",
+    "AggregateId",
+    "Archived",
+    "Codec",
+    "Commit",
+    "Deadline",
+    "Decider",
+    "Email",
+    "Policy",
+    "Reaction",
+    "RecentCommand",
+    "Recorded",
+    "Refused",
+    "Row",
+    "Snapshot",
+    "StoredEvent",
+    "View",
+    "from_json",
+    "lane_of",
+    "to_json",
+]

@@ -1,0 +1,1 @@
+"""Policies at work: commands, e-mails and deadlines that events lead to."""

@@ -1,0 +1,78 @@
+"""Deadlines: aggregates that have waited for too long are told so."""
+
+import hashlib
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+from chalicelib.leftfold.commands.handler import CommandHandler, Request, body_hash
+from chalicelib.leftfold.kernel import Deadline, Refused, Row
+from chalicelib.leftfold.kernel.uuid7 import uuid7
+
+# Finds the rows of a view whose `deadline` is before a moment, the newest first.
+Find = Callable[[str, datetime], Iterator[Row]]
+
+
+@dataclass(frozen=True)
+class Timekeeper:
+    """Sends the commands of deadlines that have passed.
+
+    A view may be behind, and tell of what has moved on: the aggregate's own rules know, and
+    their refusal is an answer. A command's id is made of the aggregate and its deadline, so
+    however often one is sent, it is taken once. Rows that stay overdue, as those of a
+    stream parked in the view, are the oldest, and come when all others have been told.
+    """
+
+    deadlines: Collection[Deadline]
+    find: Find
+    handler: CommandHandler
+    clock: Callable[[], datetime]
+
+    def run(self, go_on: Callable[[], bool]) -> int:
+        """How many commands were sent, while *go_on* said so.
+
+        What fails of one keeps no other from being sent; it is raised at the end, and the
+        next run tries again.
+        """
+        sent = 0
+        errors: list[Exception] = []
+        for deadline in self.deadlines:
+            for row in self.find(deadline.view.name, self.clock()):
+                if not go_on():
+                    break
+                try:
+                    with suppress(Refused):
+                        self.handler.execute(self._request(deadline, row))
+                    sent += 1
+                except Exception as error:  # noqa: BLE001 - raised below
+                    errors.append(error)
+        if errors:
+            raise ExceptionGroup("not all could be told of their deadlines", errors)
+        return sent
+
+    def _request(self, deadline: Deadline, row: Row) -> Request:
+        stream = deadline.aggregate.stream(deadline.key(row))
+        # What a deadline leads to belongs to what led to the wait.
+        last = self.handler.events.newest(stream, limit=1, consistent=True).commits[0]
+        return request_of(deadline, row, last.correlation_id)
+
+
+def request_of(deadline: Deadline, row: Row, correlation_id: str) -> Request:
+    """The command that tells an aggregate of the deadline in its row."""
+    stream = deadline.aggregate.stream(deadline.key(row))
+    command = deadline.command(row)
+    entropy = hashlib.sha256(
+        f"{deadline.name} {stream} {row['deadline']} {command!r}".encode()
+    ).digest()
+    moment = datetime.fromisoformat(row["deadline"])
+    command_id = uuid7(int(moment.timestamp() * 1000), entropy)
+    return Request(
+        aggregate=deadline.aggregate,
+        aggregate_id=stream,
+        command=command,
+        command_id=command_id,
+        body_hash=body_hash(f"deadline {deadline.name}", command_id),
+        actor=f"deadline:{deadline.name}",
+        correlation_id=correlation_id,
+    )

@@ -1,0 +1,104 @@
+"""Rows as DynamoDB items: `key`, `position`, and `row` as canonical JSON.
+
+A tombstone is an item without `row`; DynamoDB's TTL on `purgeAt` removes it. Numbers
+stay exact and rows stay the same bytes, because DynamoDB never looks into them.
+"""
+
+import json
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.leftfold.projection.rows import KEEP_TOMBSTONES, NEVER, Save, StoredRow, texts
+from chalicelib.leftfold.store.dynamo import batch_get, translated
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+
+# Conditional puts can't be batched, so they go side by side, a connection each.
+THREADS = 16
+
+Item = dict[str, Any]
+
+# Every one of them is a reserved word.
+_NAMES = {"#key": "key", "#position": "position"}
+
+
+class DynamoRows:
+    """`RowStore` on one DynamoDB table; *now* gives the time of a deletion."""
+
+    def __init__(self, client: "DynamoDBClient", table: str, now: Callable[[], datetime]) -> None:
+        self._client = client
+        self._table = table
+        self._now = now
+
+    def load(self, keys: Collection[str]) -> dict[str, StoredRow]:
+        wanted = [{"key": {"S": key}} for key in keys]
+        rows = dict.fromkeys(keys, NEVER)
+        for item in batch_get(self._client, self._table, wanted):
+            rows[item["key"]["S"]] = row_of(item)
+        return rows
+
+    def save(self, saves: Sequence[Save]) -> set[str]:
+        encoded = texts(saves)
+        items = [self._item(save, encoded[save.key]) for save in saves]
+        with ThreadPoolExecutor(THREADS) as threads:
+            written = list(threads.map(self._put, saves, items))
+        return {save.key for save, done in zip(saves, written, strict=True) if not done}
+
+    def flush(self) -> None:
+        """Reads of this table are consistent: there is nothing to wait for."""
+
+    def scan(self) -> Iterator[tuple[str, StoredRow]]:
+        pages = self._client.get_paginator("scan").paginate(
+            TableName=self._table, ConsistentRead=True
+        )
+        with translated():
+            for page in pages:
+                for item in page["Items"]:
+                    yield item["key"]["S"], row_of(item)
+
+    def _item(self, save: Save, text: str | None) -> Item:
+        item: Item = {"key": {"S": save.key}, "position": {"N": str(save.position)}}
+        if text is None:
+            purge_at = int((self._now() + KEEP_TOMBSTONES).timestamp())
+            return item | {"deleted": {"BOOL": True}, "purgeAt": {"N": str(purge_at)}}
+        return item | {"row": {"S": text}}
+
+    def _put(self, save: Save, item: Item) -> bool:
+        """False if the row is not as it was loaded."""
+        refused = self._client.exceptions.ConditionalCheckFailedException
+        try:
+            with translated():
+                self._client.put_item(TableName=self._table, Item=item, **condition_of(save))
+        except refused:
+            # A row that does not accumulate is there, from this commit or a later one.
+            return save.loaded is None
+        return True
+
+
+def condition_of(save: Save) -> Item:
+    """The condition of a put: nothing there, or what the save may replace."""
+    if save.loaded is None:
+        allowed = "attribute_not_exists(#key) OR #position < :position"
+        compared = save.position
+    elif save.loaded.position == NEVER.position:
+        return {
+            "ConditionExpression": "attribute_not_exists(#key)",
+            "ExpressionAttributeNames": {"#key": "key"},
+        }
+    else:
+        allowed, compared = "#position = :position", save.loaded.position
+    return {
+        "ConditionExpression": allowed,
+        "ExpressionAttributeNames": {n: a for n, a in _NAMES.items() if n in allowed},
+        "ExpressionAttributeValues": {":position": {"N": str(compared)}},
+    }
+
+
+def row_of(item: Item) -> StoredRow:
+    """The row that an item holds."""
+    row = json.loads(item["row"]["S"]) if "row" in item else None
+    return StoredRow(row, int(item["position"]["N"]))

@@ -1,0 +1,189 @@
+"""Folding commits into the rows of a view: pure, and the same live as in a replay."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+from chalicelib.leftfold.kernel import AggregateId, Codec, Commit, Recorded, Row, View
+from chalicelib.leftfold.projection.rows import NEVER, StoredRow, check_key, text_of
+
+REASON_LENGTH = 1_000
+
+# The rows that a commit touches, by key, each with the event that does.
+Touched = list[tuple[str, Recorded]]
+
+
+class PoisonError(Exception):
+    """A view failed on a commit: it could not be read, or not be folded."""
+
+    def __init__(self, aggregate_id: str, position: int, reason: str) -> None:
+        super().__init__(f"{aggregate_id} at position {position}: {reason}")
+        self.aggregate_id = aggregate_id
+        self.position = position
+        self.reason = reason
+
+
+class Folding:
+    """Commits on their way into the rows of a view.
+
+    Two steps, because a runner loads rows in between: made from commits, it knows the
+    *keys* that they touch; `onto` folds them into the rows. A commit that fails goes
+    into no row, and is in *poisons* by its scope: the stream, or, as the rows of an
+    ordered view mix streams, "" for the whole view. It and what follows it in its scope
+    is left out. *stopped* are scopes that failed earlier.
+    """
+
+    def __init__(
+        self,
+        view: View,
+        commits: Iterable[tuple[int, Commit]],
+        stopped: Collection[str] = (),
+    ) -> None:
+        self.poisons: dict[str, PoisonError] = {}
+        self._view = view
+        self._touches: list[tuple[str, int, Touched]] = []
+        for position, commit in commits:
+            scope = self._scope(commit.aggregate_id)
+            if scope in self.poisons or scope in stopped:
+                continue
+            try:
+                touched = touched_by(view, position, commit)
+            except PoisonError as poison:
+                self.poisons[scope] = poison
+                continue
+            if touched:
+                self._touches.append((scope, position, touched))
+
+    @property
+    def keys(self) -> set[str]:
+        """The rows that the commits touch."""
+        return {key for _, _, touched in self._touches for key, _ in touched}
+
+    @property
+    def streams(self) -> dict[str, str]:
+        """The stream that touched each row last, by the row's key."""
+        return {
+            key: recorded.aggregate_id
+            for _, _, touched in self._touches
+            for key, recorded in touched
+        }
+
+    def onto(self, rows: Mapping[str, StoredRow]) -> dict[str, StoredRow]:
+        """The rows that the commits change, without tokens; *rows* stays as it is.
+
+        A commit at or below a row's position is in that row already and is left out.
+        """
+        changed: dict[str, StoredRow] = {}
+        failed: set[str] = set()
+        for scope, position, touched in self._touches:
+            if scope in failed:
+                continue
+            try:
+                folded = self._fold(position, touched, rows, changed)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is the view's
+                # It comes before the commit, if any, that could not be read.
+                self.poisons[scope] = poison(touched[0][1].aggregate_id, position, error)
+                failed.add(scope)
+                continue
+            for key, row in folded.items():
+                changed[key] = StoredRow(row, position)
+        return changed
+
+    def _fold(
+        self,
+        position: int,
+        touched: Touched,
+        rows: Mapping[str, StoredRow],
+        changed: Mapping[str, StoredRow],
+    ) -> dict[str, Row | None]:
+        fold, accumulates = self._view.fold, self._view.accumulates
+        folded: dict[str, Row | None] = {}
+        for key, recorded in touched:
+            if key in folded:
+                former = folded[key]
+            else:
+                held = changed.get(key) or rows.get(key, NEVER)
+                if position <= held.position:
+                    continue
+                former = held.row
+            folded[key] = fold(former if accumulates else None, recorded, key)
+        if self._view.order == "ordered":
+            # It stops before a row that no store takes: none from beyond may be saved.
+            for key, row in folded.items():
+                text_of(key, row)
+        return folded
+
+    def _scope(self, aggregate_id: str) -> str:
+        return aggregate_id if self._view.order == "partitioned" else ""
+
+
+def fold(
+    view: View,
+    commits: Iterable[tuple[int, Commit]],
+    rows: Mapping[str, StoredRow],
+) -> dict[str, StoredRow]:
+    """The rows that *commits*, as (position, commit), change. Raises `PoisonError`."""
+    folding = Folding(view, commits)
+    changed = folding.onto(rows)
+    for failure in folding.poisons.values():
+        raise failure
+    return changed
+
+
+def hears(view: View, aggregate_id: str) -> bool:
+    """Whether the view listens to the stream's category."""
+    return category_of(aggregate_id) in view.codecs
+
+
+# Streams come again and again, and this would be a tenth of the time of a fold.
+@lru_cache(maxsize=16_384)
+def category_of(aggregate_id: str) -> str:
+    """The category of a stream."""
+    return AggregateId.parse(aggregate_id).category
+
+
+def touched_by(view: View, position: int, commit: Commit) -> Touched:
+    """(key, event) for each row that each of the commit's events touches.
+
+    Empty for a category that the view does not listen to. Raises `PoisonError`.
+    """
+    aggregate_id = commit.aggregate_id
+    codec = view.codecs.get(category_of(aggregate_id))
+    if codec is None:
+        return []
+    touched: Touched = []
+    try:
+        for recorded in recorded_of(codec, position, commit):
+            # A view may name a row twice, as for a transfer within one account.
+            for key in dict.fromkeys(view.keys(recorded)):
+                _check_own(view, aggregate_id, key)
+                touched.append((key, recorded))
+    except Exception as error:
+        raise poison(aggregate_id, position, error) from error
+    return touched
+
+
+def recorded_of(codec: Codec[Any], position: int, commit: Commit) -> Iterator[Recorded]:
+    """The commit's events as they stand at *position* of the log."""
+    for place, stored in enumerate(commit.events):
+        yield Recorded(
+            commit.aggregate_id,
+            commit.version,
+            place,
+            commit.at,
+            position,
+            codec.decode(stored),
+        )
+
+
+def poison(aggregate_id: str, position: int, error: Exception) -> PoisonError:
+    """The failure as people will read it, cut to what a marker can hold."""
+    reason = f"{type(error).__name__}: {error}"
+    return PoisonError(aggregate_id, position, reason[:REASON_LENGTH])
+
+
+def _check_own(view: View, aggregate_id: str, key: str) -> None:
+    """Raises ValueError for a key that no store takes or that mixes streams."""
+    check_key(key)
+    if view.order == "partitioned" and not key.startswith(aggregate_id):
+        raise ValueError(f"{key!r} does not begin with the aggregate's id")

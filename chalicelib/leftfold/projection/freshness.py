@@ -1,0 +1,96 @@
+"""Waiting until a view shows what a client has written: minVersion."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from chalicelib.leftfold.kernel import View
+from chalicelib.leftfold.store.ports import (
+    Checkpoints,
+    Doorbell,
+    Log,
+    Marker,
+    Parking,
+    StreamEntry,
+)
+from chalicelib.leftfold.store.readers import slot_of
+
+# Seconds. A doorbell rung by the write itself usually answers within a moment.
+MOMENT = 0.5
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.2
+
+
+class ViewParkedError(Exception):
+    """The view failed on the aggregate's stream, which waits for people."""
+
+    def __init__(self, view: str, aggregate_id: str, marker: Marker) -> None:
+        super().__init__(f"{aggregate_id} is parked in {view}: {marker.reason}")
+        self.view = view
+        self.aggregate_id = aggregate_id
+        self.marker = marker
+
+
+class NotYetError(Exception):
+    """The view has not reached the version in the time given."""
+
+    def __init__(self, view: str, aggregate_id: str, version: int) -> None:
+        super().__init__(f"{view} has not reached version {version} of {aggregate_id}")
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """Waits for views; *now* and *sleep* are in seconds, *now* from any start."""
+
+    log: Log
+    checkpoints: Checkpoints
+    parking: Parking
+    doorbell: Doorbell
+    now: Callable[[], float]
+    sleep: Callable[[float], None]
+
+    def wait(self, view: View, aggregate_id: str, version: int, seconds: float = 5.0) -> None:
+        """Returns once *view* shows *version* of the aggregate.
+
+        Rings the relay if the version is not logged within a moment, and the view's
+        function if that is what stays behind. Raises `ViewParkedError` at once if the
+        version is among the parked ones, and `NotYetError` after *seconds*.
+        """
+        began = self.now()
+        rung: set[str] = set()
+        target: int | None = None
+        pause = FIRST_PAUSE
+        while True:
+            # The position is fixed when it is first seen: a busy stream moves on, and
+            # would keep its reader waiting for commits that it never asked for.
+            if target is None:
+                target = self._position_of(aggregate_id, version)
+            if self._shows(view, aggregate_id, version, target):
+                return
+            waited = self.now() - began
+            if waited >= seconds:
+                raise NotYetError(view.name, aggregate_id, version)
+            late = "relay" if target is None else view.name
+            if waited >= MOMENT and late not in rung:
+                self.doorbell.ring(late, {aggregate_id: version} if target is None else {})
+                rung.add(late)
+            self.sleep(min(pause, seconds - waited))
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    def _position_of(self, aggregate_id: str, version: int) -> int | None:
+        """A position by which the version is in the log; None if it is not there."""
+        entry = self.log.streams([aggregate_id]).get(aggregate_id, StreamEntry())
+        return entry.position if entry.next > version else None
+
+    def _shows(self, view: View, aggregate_id: str, version: int, position: int | None) -> bool:
+        slot = slot_of(view, aggregate_id)
+        reached = self.checkpoints.read(view.name, [slot])[slot]
+        # Read after the checkpoint: what that has passed is in the rows or parked.
+        if view.order == "partitioned":
+            for marker in self.parking.find(view.name, [aggregate_id]).values():
+                if position is None or version >= self._first_parked(marker):
+                    raise ViewParkedError(view.name, aggregate_id, marker)
+        return position is not None and position <= reached
+
+    def _first_parked(self, marker: Marker) -> int:
+        """The version at which the parked stream stands."""
+        block = next(self.log.blocks(marker.first, 1))
+        return block.commits[marker.first - block.first_position].version

@@ -1,0 +1,123 @@
+"""What is said to OpenSearch about rows, and what its answers mean: pure.
+
+A document is the row and, beside its fields, `key` and `position`; a tombstone has only
+these, `deleted` and `deletedAt`.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+from chalicelib.leftfold.commands.loading import instant
+from chalicelib.leftfold.kernel import View
+from chalicelib.leftfold.kernel.commit import canonical
+from chalicelib.leftfold.projection.rows import Save, StoredRow
+from chalicelib.leftfold.store.ports import Unavailable
+
+# A value that its field's type cannot take.
+BAD_VALUE = "mapper_parsing_exception"
+
+BULK_BYTES = 5 * 1024 * 1024
+# Lucene refuses longer terms: 32,766 bytes, and a character takes up to four.
+EXACT_LENGTH = 8_191
+
+BOOKKEEPING: dict[str, Any] = {
+    "key": {"type": "keyword"},
+    "position": {"type": "long"},
+    "deleted": {"type": "boolean"},
+    "deletedAt": {"type": "date"},
+}
+EXACT = {"type": "keyword", "ignore_above": EXACT_LENGTH}
+TYPES: Mapping[str, Any] = {
+    "keyword": EXACT,
+    "text": {"type": "text", "fields": {"keyword": EXACT}},
+    "long": {"type": "long"},
+    "date": {"type": "date"},
+}
+
+Json = dict[str, Any]
+
+
+def index_of(view: View, alias: str) -> Json:
+    """The index of a view's rows; it refuses fields that the view does not declare."""
+    properties = {name: TYPES[kind] for name, kind in view.fields.items()}
+    return {
+        "aliases": {alias: {}},
+        "mappings": {"dynamic": "strict", "properties": BOOKKEEPING | properties},
+    }
+
+
+def lines_of(save: Save, now: datetime) -> str:
+    """The two lines of a bulk request that write the row; *now* dates a tombstone."""
+    document: Json = {"key": save.key, "position": save.position}
+    if save.row is None:
+        document |= {"deleted": True, "deletedAt": instant(now)}
+    else:
+        document |= save.row
+    return f"{canonical(action_of(save))}\n{canonical(document)}\n"
+
+
+def verdict(
+    result: Json, *, accumulates: bool
+) -> Literal["written", "conflict", "rejected", "refused"]:
+    """What became of one row of a bulk request; "refused" may be tried again.
+
+    Raises `Unavailable` if the index is at fault, not the row: it may lack a field that
+    the view declares, or be closed.
+    """
+    match result["status"]:
+        case 200 | 201:
+            return "written"
+        case 409:
+            # Without former content it is there, from this commit or a later one.
+            return "conflict" if accumulates else "written"
+        case 400 if result["error"]["type"] == BAD_VALUE:
+            return "rejected"
+        case 404 | 429 | 503:
+            return "refused"
+        case status:
+            raise Unavailable(f"{status}: {result['error']}")
+
+
+def action_of(save: Save) -> Json:
+    """The action line of a bulk request: what to write over, and on what condition."""
+    if save.loaded is None:
+        version = {"version": save.position + 1, "version_type": "external"}
+        return {"index": {"_id": save.key, **version}}
+    if save.loaded.token is None:
+        return {"create": {"_id": save.key}}
+    seq_no, primary_term = save.loaded.token
+    unchanged = {"if_seq_no": seq_no, "if_primary_term": primary_term}
+    return {"index": {"_id": save.key, **unchanged}}
+
+
+def row_of(document: Json) -> StoredRow:
+    """The row that a document holds, or a hit."""
+    source = document["_source"]
+    row = {name: held for name, held in source.items() if name not in BOOKKEEPING}
+    return StoredRow(
+        None if "deleted" in source else row,
+        source["position"],
+        (document["_seq_no"], document["_primary_term"]),
+    )
+
+
+def is_missing_index(result: Json) -> bool:
+    """Whether one key of a request failed because there is no index yet."""
+    error = result.get("error")
+    return isinstance(error, dict) and error["type"] == "index_not_found_exception"
+
+
+def batches(lines: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """*lines* in requests of up to `BULK_BYTES`."""
+    batch: dict[str, str] = {}
+    size = 0
+    for key, text in lines.items():
+        length = len(text.encode())
+        if batch and size + length > BULK_BYTES:
+            yield batch
+            batch, size = {}, 0
+        batch[key] = text
+        size += length
+    if batch:
+        yield batch

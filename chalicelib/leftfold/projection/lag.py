@@ -1,0 +1,34 @@
+"""How far a reader is behind the log."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from chalicelib.leftfold.store.ports import Checkpoints, Log, Unavailable
+from chalicelib.leftfold.store.readers import Reader, ends_of, slot_of
+
+
+class Lag(NamedTuple):
+    """*positions* from the oldest commit that the reader has not done with to the end of
+    the log, and the *age* of that commit; both zero when the reader is up to date.
+    """
+
+    positions: int
+    age: timedelta
+
+
+def lag(reader: Reader, log: Log, checkpoints: Checkpoints, now: Callable[[], datetime]) -> Lag:
+    """The reader's lag; reads the log from where the reader is. Raises `Unavailable`."""
+    head = log.head()
+    ends = ends_of(reader, head)
+    reached = checkpoints.read(reader.name, ends)
+    behind = {slot: position for slot, position in reached.items() if position < ends[slot]}
+    if not behind:
+        return Lag(0, timedelta())
+    for block in log.blocks(min(behind.values()) + 1):
+        for position, commit in enumerate(block.commits, block.first_position):
+            slot = slot_of(reader, commit.aggregate_id)
+            if slot in behind and position > behind[slot]:
+                age = now() - datetime.fromisoformat(commit.at)
+                return Lag(head.next_position - position, age)
+    raise Unavailable("the log does not show the positions that its head counts")

@@ -1,0 +1,96 @@
+"""Ordered views: their rows mix streams, so they follow the log by position."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chalicelib.leftfold.kernel import Commit, View
+from chalicelib.leftfold.projection.fold import PoisonError, hears
+from chalicelib.leftfold.projection.rows import RowRejectedError, RowStore
+from chalicelib.leftfold.projection.runner import Pause, Slice, persistently, project, slices
+from chalicelib.leftfold.store.ports import Checkpoints, Log
+from chalicelib.leftfold.store.readers import SLOT
+
+
+class ViewStoppedError(Exception):
+    """An ordered view failed on the commit at *position* and stands before it."""
+
+    def __init__(self, view: str, aggregate_id: str, position: int, reason: str) -> None:
+        super().__init__(f"{view} stops at {position}, {aggregate_id}: {reason}")
+        self.view = view
+        self.aggregate_id = aggregate_id
+        self.position = position
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class OrderedRunner:
+    """Keeps one ordered view; any number may run at once.
+
+    The checkpoint is read before the rows and moved after they are saved. Rows may thus
+    be ahead of it, never behind: each leaves out the commits that it already has. A row
+    that no store takes is found when it is folded, before any other is saved.
+    """
+
+    view: View
+    rows: RowStore
+    log: Log
+    checkpoints: Checkpoints
+    pause: Pause
+
+    def catch_up(self, blocks: int) -> bool:
+        """Folds up to *blocks* blocks of the log; returns whether more remains.
+
+        Raises `ViewStoppedError`, with the rows and the checkpoint just before the
+        failure, and `Unavailable`.
+        """
+        return persistently(self.pause, self.view.name, lambda: self._take_blocks(blocks))
+
+    def _take_blocks(self, blocks: int) -> bool | None:
+        end = self.log.head().next_position - 1
+        checkpoint = self._checkpoint()
+        if checkpoint >= end:
+            return False
+        first, settled = checkpoint + 1, False
+        for slice_ in slices(
+            self.log.blocks(first, blocks),
+            first,
+            wanted=lambda commit: hears(self.view, commit.aggregate_id),
+        ):
+            settled = self._take_slice(slice_)
+            if not settled:
+                break
+        return self._checkpoint() < end if settled else None
+
+    def _take_slice(self, slice_: Slice) -> bool:
+        """False if the slice does not follow the checkpoint, or others interfered."""
+        checkpoint = self._checkpoint()
+        if checkpoint >= slice_.last:
+            return True
+        if checkpoint < slice_.first - 1:
+            return False
+        commits = [commit for commit in slice_.commits if commit[0] > checkpoint]
+        return self._settle(checkpoint, commits, slice_.last)
+
+    def _settle(self, checkpoint: int, commits: Sequence[tuple[int, Commit]], end: int) -> bool:
+        """Takes *commits*, all that the view hears after *checkpoint* up to *end*."""
+        outcome = project(self.view, self.rows, commits)
+        if outcome.rejected:
+            raise RowRejectedError(outcome.rejected)
+        if not outcome.done:
+            return False
+        if outcome.poisons:
+            (poison,) = outcome.poisons.values()
+            return self._stop(checkpoint, poison)
+        return self._move(checkpoint, end)
+
+    def _stop(self, checkpoint: int, poison: PoisonError) -> bool:
+        before = poison.position - 1
+        if before > checkpoint and not self._move(checkpoint, before):
+            return False
+        raise ViewStoppedError(self.view.name, poison.aggregate_id, poison.position, poison.reason)
+
+    def _checkpoint(self) -> int:
+        return self.checkpoints.read(self.view.name, [SLOT])[SLOT]
+
+    def _move(self, old: int, new: int) -> bool:
+        return self.checkpoints.move(self.view.name, SLOT, old, new)

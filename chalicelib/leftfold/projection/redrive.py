@@ -1,0 +1,65 @@
+"""Unparking: a parked stream is taken from the log, then its marker is removed."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from chalicelib.leftfold.kernel import Commit
+from chalicelib.leftfold.projection.fold import PoisonError
+from chalicelib.leftfold.projection.runner import Pause, Work, persistently, slices
+from chalicelib.leftfold.store.ports import Log, Parking, Unavailable
+
+Commits = Sequence[tuple[int, Commit]]
+
+
+@dataclass(frozen=True)
+class Redrive:
+    """Lets parked streams of one reader go on; any number may run at once.
+
+    While a marker stands, runners leave the stream alone, and a marker that has grown is
+    not removed: each commit is taken here, or by a runner afterwards.
+    """
+
+    work: Work
+    log: Log
+    parking: Parking
+    pause: Pause
+
+    def run(self, aggregate_id: str) -> None:
+        """Takes what waits and unparks the stream; again if it grew meanwhile.
+
+        Does nothing for a stream that is not parked. Raises `PoisonError` and
+        `Unavailable`: what could be taken then is, and it stays parked.
+        """
+        name, done = self.work.name, -1
+        while marker := self.parking.find(name, [aggregate_id]).get(aggregate_id):
+            first = max(marker.first, done + 1)
+            for commits in self._waiting(aggregate_id, first, marker.last):
+                self._take(commits)
+            done = marker.last
+            self.parking.release(name, aggregate_id, done)
+
+    def _waiting(self, aggregate_id: str, first: int, last: int) -> Iterator[Commits]:
+        following = first
+        for slice_ in slices(
+            self.log.blocks(first),
+            first,
+            last,
+            lambda commit: commit.aggregate_id == aggregate_id,
+        ):
+            yield [commit for commit in slice_.commits if commit[0] <= last]
+            following = slice_.last + 1
+        if following <= last:
+            raise Unavailable(f"the log does not show position {following}")
+
+    def _take(self, commits: Commits) -> None:
+        persistently(self.pause, self.work.name, lambda: self._once(commits))
+
+    def _once(self, commits: Commits) -> bool | None:
+        outcome = self.work.take(commits)
+        for aggregate_id, reason in outcome.rejected.items():
+            raise PoisonError(aggregate_id, commits[0][0], reason)
+        if not outcome.done:
+            return None
+        for poison in outcome.poisons.values():
+            raise poison
+        return True

@@ -1,0 +1,268 @@
+"""Rows as OpenSearch documents, which can be found by what is in them.
+
+Documents are written through an alias and never without it, because OpenSearch would
+otherwise make up an index, and guess its mapping, for whoever writes first.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from chalicelib.leftfold.commands.loading import instant
+from chalicelib.leftfold.kernel import Row, View
+from chalicelib.leftfold.projection.indexing import (
+    BOOKKEEPING,
+    Json,
+    batches,
+    index_of,
+    is_missing_index,
+    lines_of,
+    row_of,
+    verdict,
+)
+from chalicelib.leftfold.projection.rows import (
+    NEVER,
+    RowRejectedError,
+    Save,
+    StoredRow,
+    texts,
+)
+from chalicelib.leftfold.store.ports import Unavailable
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+ATTEMPTS = 6
+LOADED_AT_ONCE = 1_000
+SCANNED_AT_ONCE = 1_000
+
+
+class Found(NamedTuple):
+    """One page of rows, each with the `position` it is at; and how many match in all.
+
+    *sorts* are the rows' places in the order: the last one, as *after*, leads to the
+    next page.
+    """
+
+    rows: list[Row]
+    sorts: list[list[Any]]
+    total: int
+
+
+class SearchRows:
+    """`RowStore` on one OpenSearch index, made when the first row is saved.
+
+    *now* gives the time of a deletion; *pause* waits before the attempt whose number it
+    is given, when OpenSearch refuses for load.
+    """
+
+    def __init__(
+        self,
+        client: "OpenSearch",
+        name: str,
+        view: View,
+        now: Callable[[], datetime],
+        pause: Callable[[int], None],
+    ) -> None:
+        reserved = BOOKKEEPING.keys() & view.fields.keys()
+        if reserved:
+            raise ValueError(f"{view.name} has reserved fields: {sorted(reserved)}")
+        self._client = client
+        self._alias = name.lower()
+        self._view = view
+        self._now = now
+        self._pause = pause
+
+    def load(self, keys: Collection[str]) -> dict[str, StoredRow]:
+        wanted, rows = list(keys), dict.fromkeys(keys, NEVER)
+        for start in range(0, len(wanted), LOADED_AT_ONCE):
+            ids = wanted[start : start + LOADED_AT_ONCE]
+            with suppress(MissingIndexError), translated():
+                answer = self._client.mget(index=self._alias, body={"ids": ids})
+                for document in answer["docs"]:
+                    if document.get("found"):
+                        rows[document["_id"]] = row_of(document)
+                    elif "error" in document and not is_missing_index(document):
+                        raise Unavailable(str(document["error"]))
+        return rows
+
+    def save(self, saves: Sequence[Save]) -> set[str]:
+        waiting = self._lines(saves)
+        accumulates = {save.key: save.loaded is not None for save in saves}
+        conflicts: set[str] = set()
+        rejected: dict[str, str] = {}
+        for attempt in range(1, ATTEMPTS + 1):
+            refused: dict[str, str] = {}
+            for key, result in self._results(waiting):
+                match verdict(result, accumulates=accumulates[key]):
+                    case "conflict":
+                        conflicts.add(key)
+                    case "rejected":
+                        rejected[key] = result["error"]["reason"]
+                    case "refused":
+                        refused[key] = waiting[key]
+            waiting = refused
+            if not waiting:
+                break
+            self._pause(attempt)
+        if rejected:
+            raise RowRejectedError(rejected)
+        if waiting:
+            raise Unavailable(f"{self._alias} refused {len(waiting)} rows")
+        return conflicts
+
+    def flush(self) -> None:
+        with suppress(MissingIndexError), translated():
+            self._client.indices.refresh(index=self._alias)
+
+    def scan(self) -> Iterator[tuple[str, StoredRow]]:
+        after: list[Any] | None = None
+        while hits := self._search({"match_all": {}}, [{"key": "asc"}], after, SCANNED_AT_ONCE)[
+            "hits"
+        ]["hits"]:
+            for hit in hits:
+                yield hit["_id"], row_of(hit)
+            after = hits[-1]["sort"]
+
+    def find(self, query: Json, sort: list[Any], after: list[Any] | None, size: int) -> Found:
+        """The rows that match *query*, in the order of *sort* and then of their keys.
+
+        *query*, *sort* and *after* are as OpenSearch has them: its Query DSL, its sort
+        fields, and the sort values after which the page begins. Raises `Unavailable`.
+        """
+        living = {"bool": {"must": [query], "must_not": [{"term": {"deleted": True}}]}}
+        hits = self._search(living, [*sort, {"key": "asc"}], after, size)["hits"]
+        return Found(
+            [found_row(hit) for hit in hits["hits"]],
+            [hit["sort"] for hit in hits["hits"]],
+            hits["total"]["value"],
+        )
+
+    def purge(self, before: datetime) -> int:
+        """Removes the tombstones of rows deleted *before*; returns how many."""
+        old = {"range": {"deletedAt": {"lt": instant(before)}}}
+        query = {"bool": {"filter": [{"term": {"deleted": True}}, old]}}
+        with suppress(MissingIndexError), translated():
+            answer = self._client.delete_by_query(
+                index=self._alias,
+                body={"query": query},
+                # A row that came back to life meanwhile is left alone.
+                params={"conflicts": "proceed"},
+            )
+            return int(answer["deleted"])
+        return 0
+
+    def _search(self, query: Json, sort: list[Any], after: list[Any] | None, size: int) -> Json:
+        body = {
+            "query": query,
+            "sort": sort,
+            "size": size,
+            "track_total_hits": True,
+            "seq_no_primary_term": True,
+        }
+        if after is not None:
+            body["search_after"] = after
+        with suppress(MissingIndexError), translated():
+            answer: Json = self._client.search(index=self._alias, body=body)
+            return answer
+        return {"hits": {"hits": [], "total": {"value": 0}}}
+
+    def _lines(self, saves: Sequence[Save]) -> dict[str, str]:
+        """By key, the two lines of a bulk request that write the row."""
+        declared = self._view.fields.keys()
+        texts(saves)
+        undeclared = {
+            save.key: f"the view declares no {sorted(unknown)}"
+            for save in saves
+            if (unknown := (save.row or {}).keys() - declared)
+        }
+        if undeclared:
+            raise RowRejectedError(undeclared)
+        return {save.key: lines_of(save, self._now()) for save in saves}
+
+    def _results(self, lines: Mapping[str, str]) -> Iterator[tuple[str, Json]]:
+        for batch in batches(lines):
+            yield from self._bulk(batch)
+
+    def _bulk(self, batch: Mapping[str, str]) -> list[tuple[str, Json]]:
+        """Each key's result; a refusal of the whole request is the result of each."""
+        try:
+            with translated():
+                answer = self._client.bulk(
+                    index=self._alias,
+                    body="".join(batch.values()),
+                    params={"require_alias": "true"},
+                )
+        except BusyError as busy:
+            return [(key, {"status": 503, "error": str(busy)}) for key in batch]
+        except MissingIndexError as missing:
+            self._create_index()
+            return [(key, {"status": 404, "error": str(missing)}) for key in batch]
+        results = [result for item in answer["items"] for result in item.values()]
+        if any(is_missing_index(result) for result in results):
+            self._create_index()
+        return list(zip(batch, results, strict=True))
+
+    def _create_index(self) -> None:
+        """Makes index and alias in one step, or the alias of an index that is there."""
+        from opensearchpy.exceptions import RequestError
+
+        body = index_of(self._view, self._alias)
+        try:
+            with translated():
+                self._client.indices.create(index=f"{self._alias}-rows", body=body)
+        except RequestError as error:
+            if error.error != "resource_already_exists_exception":
+                raise
+            # Someone else just made both, or the alias was taken away.
+            with suppress(MissingIndexError), translated():
+                self._client.indices.put_alias(index=f"{self._alias}-rows", name=self._alias)
+
+
+class BusyError(Unavailable):
+    """OpenSearch refused the request for load; it may be sent again."""
+
+
+class MissingIndexError(Exception):
+    """No row was ever saved."""
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Tells failures apart; a time-out or a server's fault becomes `Unavailable`."""
+    from opensearchpy import exceptions
+
+    try:
+        yield
+    except exceptions.ConnectionError as error:
+        raise Unavailable(str(error)) from error
+    except exceptions.TransportError as error:
+        match error.status_code:
+            case 404:
+                raise MissingIndexError from error
+            case 429 | 503:
+                raise BusyError(str(error)) from error
+            case int(status) if status >= 500:
+                raise Unavailable(str(error)) from error
+        raise
+
+
+def found_row(hit: Json) -> Row:
+    """The row of a hit, with its position."""
+    stored = row_of(hit)
+    return {**(stored.row or {}), "position": stored.position}
+
+
+def connect(url: str) -> "OpenSearch":
+    """A client of the cluster at *url*; https means AWS's: it signs its requests."""
+    from opensearchpy import OpenSearch, Urllib3AWSV4SignerAuth
+
+    signer = None
+    if url.startswith("https:"):
+        import boto3
+
+        session = boto3.Session()
+        signer = Urllib3AWSV4SignerAuth(session.get_credentials(), session.region_name, "es")
+    # Our own retries know what may be repeated.
+    return OpenSearch(hosts=[url], http_auth=signer, timeout=10, max_retries=0)

@@ -1,0 +1,104 @@
+"""What to log next: every wanted commit, behind its stream's earlier ones and its causes.
+
+Any beginning of a plan is a valid block: it never needs what comes after it.
+"""
+
+from collections.abc import Callable, Collection, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
+
+from chalicelib.leftfold.kernel import Commit
+from chalicelib.leftfold.store.ports import Block, StreamEntry
+
+# How many commits one reading of a stream brings, and at how many events a plan is long
+# enough: a function's memory is small, and any beginning of a plan can be logged.
+PULL = 50
+PLAN_EVENTS = 4_000
+
+Place = tuple[str, int]
+
+
+@dataclass
+class Planner:
+    """Plans over commits that are known and those that *pull* brings.
+
+    *registry* has an entry for each stream seen so far; *lookup* adds what is missing.
+    *pull*(aggregate id, first, last) reads committed items. *held_back* collects the
+    streams whose next commit waits for a cause that is not there.
+    """
+
+    registry: MutableMapping[str, StreamEntry]
+    lookup: Callable[[Collection[str]], Mapping[str, StreamEntry]]
+    known: MutableMapping[Place, Commit]
+    pull: Callable[[str, int, int], Sequence[Commit]]
+    held_back: dict[str, Place] = field(default_factory=dict)
+
+    def plan(self, wanted: Mapping[str, int]) -> list[Commit]:
+        """The commits up to the *wanted* versions that can be logged now, in order."""
+        self._next: dict[str, int] = {}
+        self._events = 0
+        planned: list[Commit] = []
+        self._enter(wanted)
+        for target in wanted.items():
+            if self._events >= PLAN_EVENTS:
+                break
+            self._follow(target, planned)
+        return planned
+
+    def has_logged(self, block: Block, entries: Mapping[str, StreamEntry]) -> None:
+        """Notes that *block* is in the log: the next plan goes on behind it."""
+        self.registry.update(entries)
+        for commit in block.commits:
+            del self.known[commit.aggregate_id, commit.version]
+
+    def _follow(self, target: Place, planned: list[Commit]) -> None:
+        """Plans one stream up to a version, iteratively: causes can be many and deep."""
+        path: list[Place] = [target]
+        while path and self._events < PLAN_EVENTS:
+            aggregate_id, last = path[-1]
+            version = self._next[aggregate_id]
+            if version > last:
+                path.pop()
+                continue
+            commit = self._commit(aggregate_id, version, last)
+            if commit is None:
+                later = any(id_ == aggregate_id and v > version for id_, v in self.known)
+                # With later ones there, it is lost or unreadable; else the hint was wrong.
+                self._hold_back(path if later else path[:-1], (aggregate_id, version))
+                return
+            cause = self._unmet(commit)
+            if cause is None:
+                planned.append(commit)
+                self._events += len(commit.events)
+                self._next[aggregate_id] = version + 1
+            elif cause in path:
+                self._hold_back(path, cause)
+                return
+            else:
+                path.append(cause)
+
+    def _commit(self, aggregate_id: str, version: int, last: int) -> Commit | None:
+        if (aggregate_id, version) not in self.known:
+            until = min(last, version + PULL - 1)
+            for commit in self.pull(aggregate_id, version, until):
+                self.known[aggregate_id, commit.version] = commit
+        return self.known.get((aggregate_id, version))
+
+    def _unmet(self, commit: Commit) -> Place | None:
+        self._enter([aggregate_id for aggregate_id, _ in commit.deps])
+        for aggregate_id, version in commit.deps:
+            if self._next[aggregate_id] <= version:
+                return aggregate_id, version
+        return None
+
+    def _enter(self, aggregate_ids: Collection[str]) -> None:
+        unread = [id_ for id_ in aggregate_ids if id_ not in self.registry]
+        if unread:
+            found = self.lookup(unread)
+            self.registry.update({id_: found.get(id_, StreamEntry()) for id_ in unread})
+        for id_ in aggregate_ids:
+            self._next.setdefault(id_, self.registry[id_].next)
+
+    def _hold_back(self, path: Sequence[Place], missing: Place) -> None:
+        """What led to the missing commit waits for it."""
+        for aggregate_id, _ in path:
+            self.held_back[aggregate_id] = missing

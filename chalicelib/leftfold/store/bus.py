@@ -1,0 +1,69 @@
+"""The bus: commits of one block that share a lane, as one Kinesis record.
+
+Order and completeness never depend on it: a reader that notices a gap, or a record that
+carries positions only, takes the commits from the log.
+"""
+
+import gzip
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+from chalicelib.leftfold.kernel import Commit
+from chalicelib.leftfold.kernel.commit import canonical
+
+RECORD_LIMIT = 256 * 1024
+
+
+class LaneRecord(NamedTuple):
+    """*commits* are (position, commit), ascending; None: too large, read the log.
+
+    *previous_in_lane* is the position of the lane's last commit before them, or -1.
+    """
+
+    lane: int
+    first_position: int
+    last_position: int
+    previous_in_lane: int
+    commits: Sequence[tuple[int, Commit]] | None
+
+    def to_bytes(self) -> bytes:
+        """The record's data, within `RECORD_LIMIT`."""
+        data = self._encoded([[p, c.to_line()] for p, c in self.commits or ()])
+        if self.commits is None or len(data) > RECORD_LIMIT:
+            return self._encoded(None)
+        return data
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "LaneRecord":
+        """The inverse of `to_bytes`."""
+        held: dict[str, Any] = json.loads(gzip.decompress(data))
+        lines = held["commits"]
+        return cls(
+            lane=held["lane"],
+            first_position=held["firstPosition"],
+            last_position=held["lastPosition"],
+            previous_in_lane=held["previousInLane"],
+            commits=None
+            if lines is None
+            else [(position, Commit.from_line(line)) for position, line in lines],
+        )
+
+    def _encoded(self, lines: list[list[Any]] | None) -> bytes:
+        text = canonical(
+            {
+                "lane": self.lane,
+                "firstPosition": self.first_position,
+                "lastPosition": self.last_position,
+                "previousInLane": self.previous_in_lane,
+                "commits": lines,
+            }
+        )
+        return gzip.compress(text.encode(), compresslevel=1, mtime=0)
+
+
+class Bus(Protocol):
+    """Where lane records are published; at least once, in no certain order."""
+
+    def publish(self, records: Sequence[LaneRecord]) -> None:
+        """Sends all *records*; raises `Unavailable` if some could not be sent."""

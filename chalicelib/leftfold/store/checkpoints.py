@@ -1,0 +1,182 @@
+"""Checkpoints and parked streams on DynamoDB.
+
+Checkpoints table: key reader / slot; a reader's note is beside its slots, at slot -1.
+Parked table: key view / aggregateId.
+"""
+
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING, Any, cast
+
+from chalicelib.leftfold.store.dynamo import batch_get, translated
+from chalicelib.leftfold.store.ports import Marker
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+NOTE_SLOT = -1
+# Up to so many parked streams, reading all of them costs less than asking for each.
+FEW_MARKERS = 100
+
+Item = dict[str, Any]
+
+
+class DynamoCheckpoints:
+    """`Checkpoints` on one DynamoDB table."""
+
+    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def read(self, reader: str, slots: Collection[int]) -> dict[int, int]:
+        positions = dict.fromkeys(slots, -1)
+        keys = [slot_key(reader, slot) for slot in positions]
+        for item in batch_get(self._client, self._table, keys):
+            positions[int(item["slot"]["N"])] = int(item["position"]["N"])
+        return positions
+
+    def move(self, reader: str, slot: int, old: int, new: int) -> bool:
+        values = {":new": {"N": str(new)}}
+        if old == -1:
+            condition = "attribute_not_exists(#position)"
+        else:
+            condition = "#position = :old"
+            values[":old"] = {"N": str(old)}
+        try:
+            with translated():
+                self._client.update_item(
+                    TableName=self._table,
+                    Key=slot_key(reader, slot),
+                    UpdateExpression="SET #position = :new",
+                    ConditionExpression=condition,
+                    ExpressionAttributeNames={"#position": "position"},
+                    ExpressionAttributeValues=values,
+                )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    def note(self, reader: str) -> str | None:
+        with translated():
+            answer = self._client.get_item(
+                TableName=self._table,
+                Key=slot_key(reader, NOTE_SLOT),
+                ConsistentRead=True,
+            )
+        return answer["Item"]["note"]["S"] if "Item" in answer else None
+
+    def write_note(self, reader: str, text: str) -> None:
+        item: Item = slot_key(reader, NOTE_SLOT) | {"note": {"S": text}}
+        with translated():
+            self._client.put_item(TableName=self._table, Item=item)
+
+
+class DynamoParking:
+    """`Parking` on one DynamoDB table."""
+
+    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def find(self, view: str, aggregate_ids: Collection[str]) -> dict[str, Marker]:
+        with translated():
+            page = self._client.query(
+                TableName=self._table,
+                **of_view(view),
+                ConsistentRead=True,
+                Limit=FEW_MARKERS,
+            )
+        items = page["Items"]
+        if "LastEvaluatedKey" in page:
+            keys = [marker_key(view, aggregate_id) for aggregate_id in aggregate_ids]
+            items = list(batch_get(self._client, self._table, keys))
+        wanted = set(aggregate_ids)
+        return {
+            aggregate_id: marker_of(item)
+            for item in items
+            if (aggregate_id := item["aggregateId"]["S"]) in wanted
+        }
+
+    def park(self, view: str, aggregate_id: str, marker: Marker) -> bool:
+        item: Item = marker_key(view, aggregate_id) | {
+            "first": {"N": str(marker.first)},
+            "last": {"N": str(marker.last)},
+            "reason": {"S": marker.reason},
+        }
+        try:
+            with translated():
+                self._client.put_item(
+                    TableName=self._table,
+                    Item=item,
+                    ConditionExpression="attribute_not_exists(aggregateId)",
+                )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    def extend(self, view: str, aggregate_id: str, last: int) -> bool:
+        try:
+            with translated():
+                self._client.update_item(
+                    TableName=self._table,
+                    Key=marker_key(view, aggregate_id),
+                    UpdateExpression="SET #last = :last",
+                    ConditionExpression="#last < :last",
+                    ExpressionAttributeNames={"#last": "last"},
+                    ExpressionAttributeValues={":last": {"N": str(last)}},
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                )
+        except self._client.exceptions.ConditionalCheckFailedException as error:
+            # With an item there is a marker, which reaches at least as far already.
+            return "Item" in cast("Any", error.response)
+        return True
+
+    def release(self, view: str, aggregate_id: str, last: int) -> bool:
+        try:
+            with translated():
+                self._client.delete_item(
+                    TableName=self._table,
+                    Key=marker_key(view, aggregate_id),
+                    ConditionExpression="#last = :last",
+                    ExpressionAttributeNames={"#last": "last"},
+                    ExpressionAttributeValues={":last": {"N": str(last)}},
+                )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    def all(self, view: str | None = None) -> Iterator[tuple[str, str, Marker]]:
+        read = self._client.get_paginator("scan" if view is None else "query")
+        chosen = {} if view is None else of_view(view)
+        pages = cast("Any", read).paginate(TableName=self._table, ConsistentRead=True, **chosen)
+        with translated():
+            for page in pages:
+                for item in page["Items"]:
+                    yield (
+                        item["view"]["S"],
+                        item["aggregateId"]["S"],
+                        marker_of(item),
+                    )
+
+
+def slot_key(reader: str, slot: int) -> Item:
+    """The key of a checkpoint."""
+    return {"reader": {"S": reader}, "slot": {"N": str(slot)}}
+
+
+def marker_key(view: str, aggregate_id: str) -> Item:
+    """The key of a marker."""
+    return {"view": {"S": view}, "aggregateId": {"S": aggregate_id}}
+
+
+def of_view(view: str) -> Item:
+    """The arguments of a query for all markers of *view*."""
+    return {
+        "KeyConditionExpression": "#view = :view",
+        "ExpressionAttributeNames": {"#view": "view"},
+        "ExpressionAttributeValues": {":view": {"S": view}},
+    }
+
+
+def marker_of(item: Item) -> Marker:
+    """The marker that an item holds."""
+    return Marker(int(item["first"]["N"]), int(item["last"]["N"]), item["reason"]["S"])

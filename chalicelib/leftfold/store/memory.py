@@ -1,0 +1,270 @@
+"""The ports over dicts: real adapters for simulations and tests, not mocks.
+
+Each call is atomic and takes effect at once; faults come from a wrapper around them.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from chalicelib.leftfold.kernel import Commit
+from chalicelib.leftfold.store.events import commit_from_item, fitting_item
+from chalicelib.leftfold.store.ports import (
+    CLAIM,
+    Block,
+    EffectPlace,
+    Head,
+    Marker,
+    MovedOnError,
+    Page,
+    Place,
+    Planned,
+    Segment,
+    StreamEntry,
+)
+
+
+class MemoryEvents:
+    """`EventStore` in memory; it keeps items, so encoding and limits are the real ones."""
+
+    def __init__(self) -> None:
+        self._streams: dict[str, dict[int, Commit]] = {}
+
+    def append(self, commit: Commit, unless: Place | None = None) -> Commit | None:
+        written = commit_from_item(fitting_item(commit))
+        stream = self._streams.setdefault(commit.aggregate_id, {})
+        if held := stream.get(commit.version):
+            return held
+        if unless and unless.version in self._streams.get(unless.aggregate_id, {}):
+            raise MovedOnError(unless)
+        stream[commit.version] = written
+        return None
+
+    def newest(
+        self,
+        aggregate_id: str,
+        *,
+        limit: int | None = None,
+        below: int | None = None,
+        consistent: bool = False,  # noqa: ARG002 - memory has one replica
+    ) -> Page:
+        stream = self._streams.get(aggregate_id, {})
+        versions = sorted((v for v in stream if below is None or v < below), reverse=True)
+        taken = versions[:limit]
+        return Page([stream[v] for v in taken], more=len(taken) < len(versions))
+
+    def range(self, aggregate_id: str, first: int, last: int) -> Sequence[Commit]:
+        stream = self._streams.get(aggregate_id, {})
+        return [stream[v] for v in sorted(stream) if first <= v <= last]
+
+    def scan(
+        self, segment: int, segments: int, after: str | None, limit: int
+    ) -> tuple[Sequence[tuple[str, int]], str | None]:
+        keys = sorted(
+            (aggregate_id, version)
+            for index, aggregate_id in enumerate(sorted(self._streams))
+            if index % segments == segment
+            for version in self._streams[aggregate_id]
+        )
+        start = 0 if after is None else int(after)
+        page = keys[start : start + limit]
+        end = start + len(page)
+        return page, str(end) if end < len(keys) else None
+
+    def replace(self, held: Commit, by: Commit) -> bool:
+        stream = self._streams.get(held.aggregate_id, {})
+        if not is_still(stream.get(held.version), held):
+            return False
+        stream[held.version] = commit_from_item(fitting_item(by))
+        return True
+
+    def delete(self, tombstone: Commit, versions: Collection[int]) -> bool:
+        stream = self._streams.get(tombstone.aggregate_id, {})
+        if not is_still(stream.get(tombstone.version), tombstone):
+            return False
+        for version in versions:
+            stream.pop(version, None)
+        return True
+
+
+def is_still(found: Commit | None, held: Commit) -> bool:
+    """Whether version 1 is as it was read."""
+    return found is not None and (found.command_id, found.archive) == (
+        held.command_id,
+        held.archive,
+    )
+
+
+class MemoryArchive:
+    """`Archive` in memory."""
+
+    def __init__(self) -> None:
+        self._objects: dict[str, bytearray] = {}
+
+    def put(self, key: str, data: bytes) -> bool:
+        # Equal bytes may be one object; two arrays never are.
+        held = bytearray(data)
+        return self._objects.setdefault(key, held) is held
+
+    def get(self, key: str) -> bytes | None:
+        held = self._objects.get(key)
+        return None if held is None else bytes(held)
+
+
+class MemoryLog:
+    """`Log` in memory."""
+
+    def __init__(self) -> None:
+        self._head = Head()
+        self._blocks: list[Block] = []
+        self._streams: dict[str, StreamEntry] = {}
+        self._segments: dict[int, Segment] = {}
+
+    def head(self) -> Head:
+        return self._head
+
+    def streams(self, aggregate_ids: Collection[str]) -> dict[str, StreamEntry]:
+        return {id_: self._streams[id_] for id_ in aggregate_ids if id_ in self._streams}
+
+    def append(
+        self,
+        block: Block,
+        head: Head,
+        next_head: Head,
+        streams: Mapping[str, tuple[StreamEntry, StreamEntry]],
+    ) -> bool:
+        held = {id_: self._streams.get(id_, StreamEntry()) for id_ in streams}
+        if head != self._head or any(
+            held[id_].next != before.next for id_, (before, _) in streams.items()
+        ):
+            return False
+        self._head = next_head
+        self._blocks.append(block)
+        for id_, (_, after) in streams.items():
+            self._streams[id_] = after._replace(archived_through=held[id_].archived_through)
+        return True
+
+    def blocks(self, position: int, limit: int | None = None) -> Iterator[Block]:
+        found = [b for b in self._blocks if b.next_position > position]
+        yield from found[:limit]
+
+    def registry(self, after: str | None = None) -> Iterator[tuple[str, StreamEntry]]:
+        yield from [held for held in sorted(self._streams.items()) if held[0] > (after or "")]
+
+    def mark_archived(self, aggregate_id: str, before: int, through: int) -> bool:
+        entry = self._streams.get(aggregate_id)
+        if entry is None or entry.archived_through != before:
+            return False
+        self._streams[aggregate_id] = entry._replace(archived_through=through)
+        return True
+
+    def delete(self, first_positions: Collection[int]) -> None:
+        gone = set(first_positions)
+        self._blocks = [block for block in self._blocks if block.first_position not in gone]
+
+    def add_segment(self, segment: Segment) -> bool:
+        if segment.first_position in self._segments:
+            return False
+        self._segments[segment.first_position] = segment
+        return True
+
+    def segments(self) -> Iterator[Segment]:
+        yield from [segment for _, segment in sorted(self._segments.items())]
+
+    def segment_with(self, position: int) -> Segment | None:
+        holding = (s for s in self.segments() if s.first_position <= position < s.next_position)
+        return next(holding, None)
+
+
+class MemoryCheckpoints:
+    """`Checkpoints` in memory."""
+
+    def __init__(self) -> None:
+        self._positions: dict[tuple[str, int], int] = {}
+        self._notes: dict[str, str] = {}
+
+    def read(self, reader: str, slots: Collection[int]) -> dict[int, int]:
+        return {slot: self._positions.get((reader, slot), -1) for slot in slots}
+
+    def move(self, reader: str, slot: int, old: int, new: int) -> bool:
+        if self._positions.get((reader, slot), -1) != old:
+            return False
+        self._positions[reader, slot] = new
+        return True
+
+    def note(self, reader: str) -> str | None:
+        return self._notes.get(reader)
+
+    def write_note(self, reader: str, text: str) -> None:
+        self._notes[reader] = text
+
+
+class MemoryParking:
+    """`Parking` in memory."""
+
+    def __init__(self) -> None:
+        self._markers: dict[tuple[str, str], Marker] = {}
+
+    def find(self, view: str, aggregate_ids: Collection[str]) -> dict[str, Marker]:
+        return {
+            aggregate_id: self._markers[view, aggregate_id]
+            for aggregate_id in aggregate_ids
+            if (view, aggregate_id) in self._markers
+        }
+
+    def park(self, view: str, aggregate_id: str, marker: Marker) -> bool:
+        if (view, aggregate_id) in self._markers:
+            return False
+        self._markers[view, aggregate_id] = marker
+        return True
+
+    def extend(self, view: str, aggregate_id: str, last: int) -> bool:
+        held = self._markers.get((view, aggregate_id))
+        if held is None:
+            return False
+        reached = held._replace(last=max(held.last, last))
+        self._markers[view, aggregate_id] = reached
+        return True
+
+    def release(self, view: str, aggregate_id: str, last: int) -> bool:
+        held = self._markers.get((view, aggregate_id))
+        if held is None or held.last != last:
+            return False
+        del self._markers[view, aggregate_id]
+        return True
+
+    def all(self, view: str | None = None) -> Iterator[tuple[str, str, Marker]]:
+        for (parking_view, aggregate_id), marker in list(self._markers.items()):
+            if view in (None, parking_view):
+                yield parking_view, aggregate_id, marker
+
+
+@dataclass
+class HeldEffect:
+    """An effect in memory."""
+
+    effect: Mapping[str, Any]
+    owner: str
+    until: datetime
+    answer: str | None = None
+
+
+class MemoryEffects:
+    """`Effects` in memory; *now* gives the time of a claim."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self.held: dict[EffectPlace, HeldEffect] = {}
+        self._now = now
+
+    def plan(self, place: EffectPlace, effect: Mapping[str, Any], owner: str) -> Planned:
+        now = self._now()
+        held = self.held.setdefault(place, HeldEffect(effect, owner, now + CLAIM))
+        mine = held.answer is None and (held.owner == owner or held.until < now)
+        if mine:
+            held.owner, held.until = owner, now + CLAIM
+        return Planned(held.effect, held.answer, mine=mine)
+
+    def finish(self, place: EffectPlace, answer: str) -> None:
+        held = self.held[place]
+        held.answer = held.answer or answer

@@ -1,0 +1,36 @@
+"""Which checkpoints a reader has: a slot for each lane of the bus, or one for the whole log.
+
+Who reads from the log has one, because a block touches most lanes: to move a checkpoint
+for each of them would cost more writes than the block itself.
+"""
+
+from typing import Literal, Protocol
+
+from chalicelib.leftfold.kernel import lane_of
+from chalicelib.leftfold.store.ports import Head
+
+SLOT = 0
+
+
+class Reader(Protocol):
+    """Who reads the log: a view or a policy."""
+
+    @property
+    def name(self) -> str:
+        """Its function's, and that of its checkpoints and markers."""
+
+    @property
+    def fed(self) -> Literal["bus", "log"]:
+        """What brings its commits: records of lanes, or the log."""
+
+
+def ends_of(reader: Reader, head: Head) -> dict[int, int]:
+    """The position that each of the reader's slots has to reach."""
+    if reader.fed == "log":
+        return {SLOT: head.next_position - 1}
+    return dict(enumerate(head.lanes))
+
+
+def slot_of(reader: Reader, aggregate_id: str) -> int:
+    """The slot of the reader that counts the stream's commits."""
+    return SLOT if reader.fed == "log" else lane_of(aggregate_id)

@@ -1,0 +1,85 @@
+"""A bank for tests: the command handler on any event store, without waiting."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+from chalicelib.bank.account.domain import Book, Booking, Open, account
+from chalicelib.leftfold.commands.handler import CommandHandler, Request, body_hash
+from chalicelib.leftfold.kernel import Aggregate, to_json
+from chalicelib.leftfold.store.ports import EventStore, Place
+
+OPENING = Open("Ada", "CZK", "current")
+_numbers = count(1)
+
+
+def credit(amount: int) -> Book:
+    return Book((Booking("credit", amount, "CZK", "2026-01-01"),))
+
+
+def debit(amount: int) -> Book:
+    return Book((Booking("debit", amount, "CZK", "2026-01-01"),))
+
+
+@dataclass
+class Clock:
+    """A clock that stands still until it is told."""
+
+    now: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, **time: float) -> None:
+        self.now += timedelta(**time)
+
+    @property
+    def milliseconds(self) -> int:
+        return int(self.now.timestamp() * 1000)
+
+
+@dataclass
+class Bank:
+    """Accounts in *events*, changed by commands with ids of their own unless given."""
+
+    events: EventStore
+    fingerprint: str = "fold-1"
+    clock: Clock = field(default_factory=Clock)
+    pause: Callable[[int], None] = lambda _attempt: None
+
+    def do(
+        self,
+        command: Any,
+        key: str = "a",
+        *,
+        command_id: str | None = None,
+        expected: set[int] | None = None,
+        deps: tuple[tuple[str, int], ...] = (),
+        may_repeat: bool = True,
+        unless: Place | None = None,
+        aggregate: Aggregate = account,
+    ) -> int:
+        """Executes *command* on an account, or on another aggregate; the version it made."""
+        return self.handler.execute(
+            Request(
+                aggregate=aggregate,
+                aggregate_id=aggregate.stream(key),
+                command=command,
+                command_id=command_id or f"command-{next(_numbers)}",
+                body_hash=body_hash(type(command).__name__, to_json(command)),
+                actor="test",
+                correlation_id="test",
+                expected=None if expected is None else frozenset(expected),
+                opens=isinstance(command, Open),
+                deps=deps,
+                may_repeat=may_repeat,
+                unless=unless,
+            )
+        )
+
+    @property
+    def handler(self) -> CommandHandler:
+        fingerprints = dict.fromkeys(("account", "transfer"), self.fingerprint)
+        return CommandHandler(self.events, fingerprints, self.clock, self.pause)
