@@ -12,17 +12,12 @@ from hypothesis import strategies as st
 
 from chalicelib.bank.money import MINOR_DIGITS
 from chalicelib.leftfold.kernel import Codec, Commit, StoredEvent, to_json
-from tools.bootstrap import STATE
-from tools.engines.npm import NpmPackage
+from tools.engines.npm import locked
 from tools.event_model import Event, registered
 from tools.event_model_asyncapi import commit_of, document, label
 from tools.event_model_schemas import body
 
-SPECS = NpmPackage(
-    "@asyncapi/specs@6.11.1",
-    "sha512-A3WBLqAKGoJ2+6FWFtpjBlCQ1oFCcs4GxF7zsIGvNqp/klGUHjlA3aAcZ9XMMpLGE8zPeYDz2x9FmO6DSuKraQ==",
-    STATE / "engines" / "asyncapi-specs@6.11.1",
-)
+SPECS = locked("@asyncapi/specs")
 MODEL = registered()
 EVENTS = {event.kind: event for event in MODEL.events}
 DOCUMENT = document(MODEL)
