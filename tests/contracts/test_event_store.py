@@ -26,7 +26,9 @@ def dynamo_events(dynamodb_local: str) -> DynamoEvents:
     return DynamoEvents(client, f"{create_tables(client)}-events")
 
 
-@pytest.fixture(params=["memory", "dynamodb"])
+@pytest.fixture(
+    params=["memory", pytest.param("dynamodb", marks=pytest.mark.engine("dynamodb_local"))]
+)
 def events(request: pytest.FixtureRequest) -> EventTable:
     if request.param == "memory":
         return MemoryEvents()

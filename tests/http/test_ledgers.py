@@ -64,7 +64,9 @@ def books() -> Books:
     return with_chart(Books())
 
 
-@pytest.fixture(params=["memory", "opensearch"])
+@pytest.fixture(
+    params=["memory", pytest.param("opensearch", marks=pytest.mark.engine("opensearch"))]
+)
 def searched(request: pytest.FixtureRequest) -> Books:
     """Two years, with the postings where they can be found."""
     made = Books()
