@@ -2,6 +2,8 @@ export PYTHON ?= python3
 BIN := .leftfold/venv/bin
 # One process a core. A group of tests that shares an engine or a module's fixture stays in one process.
 PARALLEL := -n auto --dist loadgroup
+# A tenth of the histories and of the example's accounts, and few examples of each property.
+QUICK := -q -m "not engine" --share 0.1 --hypothesis-profile=quick
 
 .PHONY: help run tools engines check quick test test-more coverage lock
 
@@ -17,8 +19,8 @@ check: tools ## style, types, layers: in seconds
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-quick: tools ## the tests that need no engine, a tenth of the histories: in a minute
-	$(BIN)/pytest -q -m "not engine" --share 0.1 $(PARALLEL)
+quick: tools ## the tests that need no engine, at small sizes: in a minute
+	$(BIN)/pytest $(QUICK) $(PARALLEL)
 
 test: check engines ## everything: style, types, layers and behaviour, on the engines
 	$(BIN)/pytest $(PARALLEL)
@@ -27,7 +29,7 @@ test-more: engines ## larger sizes and new seeds, drawn from the commit: half an
 	$(BIN)/python -m tests.more
 
 coverage: tools ## the tests that need no engine, and each line that none of them runs
-	$(BIN)/pytest -q -m "not engine" --share 0.1 $(PARALLEL) --cov --cov-report=term-missing
+	$(BIN)/pytest $(QUICK) $(PARALLEL) --cov --cov-report=term-missing
 
 lock: tools ## write every lock file anew; with UPGRADE=1, with the newest versions
 	$(BIN)/python -m tools.lock $(if $(UPGRADE),--upgrade)

@@ -13,6 +13,7 @@ from tools.engines import DynamoDBLocal, KinesisLocal, MiniStack, OpenSearch
 
 # How fast this machine is at the moment is no property of the code.
 settings.register_profile("suite", deadline=None)
+settings.register_profile("quick", deadline=None, max_examples=20)
 settings.register_profile("more", deadline=None, max_examples=400, derandomize=False)
 settings.load_profile("suite")
 

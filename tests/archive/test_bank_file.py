@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from math import ceil
 
 import pytest
 
@@ -46,7 +45,7 @@ class Books:
     def __post_init__(self) -> None:
         lines, _ = read(ROOT / "examples" / "bank-transactions.csv.gz", "CZK")
         found, _ = histories(lines, "CZK", statements=len(lines))
-        self.found = found[: ceil(len(found) * self.share)]
+        self.found = found[:: max(1, round(1 / self.share))]
         bank = self.site.bank
         for history in self.found:
             key, closed = history.account, self.statements.setdefault(history.account, [])
