@@ -54,7 +54,7 @@ def laws_of(seed: int) -> list[str]:
     examples = ["--hypothesis-profile=more", f"--hypothesis-seed={seed}"]
     parallel = ["-n", "auto", "--dist", "loadgroup"]
     covered = ["--cov", "--cov-report=term-missing"]
-    return ["-q", "-m", "not engine", "--share", "0.1", *examples, *parallel, *covered]
+    return ["-m", "not engine", "--share", "0.1", *examples, *parallel, *covered]
 
 
 @click.command()
