@@ -10,7 +10,6 @@ import click
 from chalicelib.leftfold.store.ports import Unavailable
 from tools import event_model_files, resources
 from tools.api import ApiError
-from tools.bank_file import FileError
 from tools.book import is_book
 from tools.book_import import import_book
 from tools.bootstrap import ROOT
@@ -20,6 +19,7 @@ from tools.dependencies import PackagingError
 from tools.deploy import deploy
 from tools.engines import EngineError
 from tools.event_model import registered
+from tools.files import FileError
 from tools.import_file import Selection, import_file
 from tools.operations import COMMANDS
 from tools.package import package

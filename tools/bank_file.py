@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, TextIO, get_args
 
 from chalicelib.bank.money import LARGEST_AMOUNT, Money
+from tools.files import FileError
 
 if TYPE_CHECKING:
     import _csv
@@ -31,10 +32,6 @@ _ACCOUNT = re.compile(r"[A-Za-z0-9-]{1,64}")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 # What stands for bytes that are no text.
 _UNDECODED = "\N{REPLACEMENT CHARACTER}"
-
-
-class FileError(Exception):
-    """One line for the person at the keyboard: why the file cannot be read at all."""
 
 
 @dataclass(frozen=True)

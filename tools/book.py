@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib.bank.ledger.balances import Balances, plus, sums
 from chalicelib.bank.money import MINOR_DIGITS, decimal
-from tools.bank_file import FileError
+from tools.files import FileError
 from tools.histories import idempotency_key
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 from chalicelib.bank.ledger.balances import Balances, changes_of, plus
 from chalicelib.bank.money import minor_units
 from tools.api import Answered, Api, ApiError
-from tools.bank_file import FileError, Rejected
+from tools.bank_file import Rejected
 from tools.book import Book, BookEntry, read_book
+from tools.files import FileError
 from tools.histories import idempotency_key
 from tools.importing import WORKERS
 from tools.terminal import bar, console, differences_table, rejected_table, years_table

@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 
 from tests.tools.bank_files import HEADER, bank_file
-from tools.bank_file import FileError, Line, read
+from tools.bank_file import Line, read
 from tools.bootstrap import ROOT
+from tools.files import FileError
 
 GOOD = "t1,a-1,2020-01-31,credit,cash,900.00,900.00,rent,AB,123"
 

@@ -7,10 +7,10 @@ import pytest
 from tests.ledgers import Books
 from tests.tools.wire import Loses, api_to
 from tools.api import ApiError
-from tools.bank_file import FileError
 from tools.book import Book, BookAccount, is_book, read_book
 from tools.book_import import BookImport, Difference, ImportedYear
 from tools.bootstrap import ROOT
+from tools.files import FileError
 
 EXAMPLE = ROOT / "examples" / "example.beancount.gz"
 SMALL = """
