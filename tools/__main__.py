@@ -187,6 +187,17 @@ def deploy_command(
     default=0,
     help="Close a statement at each month's end for the first N accounts.",
 )
+@click.option(
+    "--opening-balance",
+    is_flag=True,
+    help="Book the balance before an account's first row, if the account has nothing yet.",
+)
+@click.option(
+    "--credit-limit",
+    metavar="AMOUNT",
+    default="0",
+    help="Of an account that is opened, at the least; what its rows need is added.",
+)
 @currency_option
 @click.option("--ledger", metavar="ID", help="The ledger that a book makes; needed for one.")
 @click.option(
@@ -199,6 +210,8 @@ def import_command(  # noqa: PLR0913 - one for each option
     url: str | None,
     accounts: int | None,
     statements: int,
+    opening_balance: bool,
+    credit_limit: str,
     currency: str,
     ledger: str | None,
     journals: int,
@@ -216,7 +229,8 @@ def import_command(  # noqa: PLR0913 - one for each option
     try:
         where = url or recall().url
         if not is_book(file):
-            agrees = import_file(where, file, Selection(currency, accounts, statements))
+            selection = Selection(currency, accounts, statements, opening_balance, credit_limit)
+            agrees = import_file(where, file, selection)
         elif ledger is None:
             raise click.UsageError("a book needs --ledger, the id of the ledger to make")
         else:

@@ -68,9 +68,18 @@ class Api:
     ) -> None:
         self._client.close()
 
-    def command(self, path: str, body: Json, key: str, if_match: int | None = None) -> Answered:
+    def command(
+        self,
+        path: str,
+        body: Json,
+        key: str,
+        if_match: int | None = None,
+        correlation: str | None = None,
+    ) -> Answered:
         """POSTs a command; raises ApiError when the API stays away."""
         headers = {"Idempotency-Key": key}
+        if correlation is not None:
+            headers["X-Correlation-Id"] = correlation
         if if_match is not None:
             headers["If-Match"] = f'"{if_match}"'
         return self._patiently("POST", path, json=body, headers=headers)

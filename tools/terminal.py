@@ -1,8 +1,9 @@
 """What the leftfold command shows: tables, bars and summaries, aligned, for people."""
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -26,8 +27,17 @@ from tools.checking import Checked
 if TYPE_CHECKING:
     from tools.book_import import Difference, ImportedYear
 
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
+# Columns of what goes to a pipe or a file: no name is wrapped there.
+WIDE = 10_000
+
+
+def console_on(stream: TextIO, *, stderr: bool = False) -> Console:
+    """A console as wide as its terminal; what is no terminal has no width to keep to."""
+    return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else WIDE)
+
+
+console = console_on(sys.stdout)
+errors = console_on(sys.stderr, stderr=True)
 
 # Accounts shown at each end of a long table, and rejected lines shown at all.
 SHOWN_AT_ENDS = 6
@@ -63,7 +73,7 @@ def bar(what: str, total: int) -> Iterator[Progress]:
 def accounts_table(checked: Sequence[Checked], currency: str) -> Table:
     """Leftfold's balances beside the bank's: the first and last, and all that differ."""
     table = Table(box=SIMPLE_HEAD)
-    table.add_column("account", no_wrap=True)
+    table.add_column("account", overflow="fold")
     for name in ("rows", "the bank's", "document", "search"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
@@ -144,7 +154,7 @@ def rejected_table(rejected: Sequence[Rejected]) -> Table:
     table = Table(box=SIMPLE_HEAD)
     table.add_column("line", justify="right")
     table.add_column("reason", overflow="fold")
-    for line in sorted(rejected)[:REJECTED_SHOWN]:
+    for line in sorted(rejected, key=lambda line: line.number)[:REJECTED_SHOWN]:
         table.add_row(str(line.number), Text(line.reason))
     if len(rejected) > REJECTED_SHOWN:
         table.add_row("…", f"{len(rejected) - REJECTED_SHOWN:,} more")

@@ -43,7 +43,7 @@ class Books:
     statements: dict[str, list[Period]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        lines, _ = read(ROOT / "examples" / "bank-transactions.csv.gz", "CZK")
+        lines = read(ROOT / "examples" / "bank-transactions.csv.gz", "CZK").lines
         found, _ = histories(lines, "CZK", statements=len(lines))
         self.found = found[:: max(1, round(1 / self.share))]
         bank = self.site.bank

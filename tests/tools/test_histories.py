@@ -38,7 +38,7 @@ def test_a_balance_that_does_not_follow_costs_its_line_and_not_those_after_it() 
     (found,), rejected = histories([line(2, 500, 500), line(3, 1, 700), line(4, 1, 701)], "CZK")
 
     assert [row.number for row in found.lines] == [2, 4]
-    assert rejected == [(3, "balance_after 7.00 does not follow: 5.00 becomes 5.01")]
+    assert rejected == [(3, "balance_after 7.00 does not follow: 5.00 becomes 5.01", "a")]
     assert found.stated == 701
 
 
@@ -57,8 +57,8 @@ def test_an_account_that_is_never_below_zero_needs_no_credit() -> None:
 
 def test_batches_are_cut_alike_however_many_accounts_are_imported(tmp_path: Path) -> None:
     rows = credits_of("a", 2 * BATCH + 1)
-    whole, _ = histories(read(bank_file(tmp_path, *rows, *credits_of("b", 1)), "CZK")[0], "CZK")
-    alone, _ = histories(read(bank_file(tmp_path, *rows), "CZK")[0], "CZK")
+    whole, _ = histories(read(bank_file(tmp_path, *rows, *credits_of("b", 1)), "CZK").lines, "CZK")
+    alone, _ = histories(read(bank_file(tmp_path, *rows), "CZK").lines, "CZK")
 
     def keys(history: History) -> list[str]:
         return [booking_key("a", batch, "CZK") for batch in next(history.periods()).batches()]
@@ -99,8 +99,8 @@ def test_a_key_has_the_time_of_the_value_date() -> None:
 
 
 def test_the_rules_alone_give_the_banks_balance_after_every_row_of_the_example() -> None:
-    lines, _ = read(ROOT / "examples" / "bank-transactions.csv.gz", "CZK")
-    found, rejected = histories(lines, "CZK")
+    file = read(ROOT / "examples" / "bank-transactions.csv.gz", "CZK")
+    found, rejected = histories(file.lines, "CZK")
 
     assert rejected == []
     assert len(found) == 988
