@@ -82,13 +82,20 @@ class Api:
             headers["X-Correlation-Id"] = correlation
         if if_match is not None:
             headers["If-Match"] = f'"{if_match}"'
-        return self._patiently("POST", path, json=body, headers=headers)
+        return self._patiently("POST", path, ("version",), json=body, headers=headers)
 
     def query(self, path: str, **parameters: Any) -> Answered:
         """GETs *path*; raises ApiError when the API, or a view behind it, stays away."""
-        return self._patiently("GET", path, params=parameters)
+        return self._patiently("GET", path, (), params=parameters)
 
-    def _patiently(self, method: str, path: str, **request: Any) -> Answered:
+    def page(self, path: str, **parameters: Any) -> Answered:
+        """GETs a page of a list: its `items`, and the cursor of the `next` page."""
+        return self._patiently("GET", path, ("items", "next"), params=parameters)
+
+    def _patiently(
+        self, method: str, path: str, members: tuple[str, ...], **request: Any
+    ) -> Answered:
+        """The answer; an answer that is good has these *members*."""
         failure = ""
         wait = 0.0
         for attempt in range(ATTEMPTS):
@@ -96,12 +103,12 @@ class Api:
             wait = random.uniform(0, min(5, 0.1 * 2**attempt))
             try:
                 answer = self._client.request(method, f"{self.url}{path}", **request)
-            except httpx.TransportError as error:
+            except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+                raise ApiError(f"{self.url} is not a URL of an API: {error}") from error
+            except httpx.RequestError as error:
                 failure = str(error) or type(error).__name__
-            except httpx.InvalidURL as error:
-                raise ApiError(f"{self.url} is not a URL: {error}") from error
             else:
-                answered = _understood(answer, f"{method} {self.url}{path}")
+                answered = _understood(answer, f"{method} {self.url}{path}", members)
                 if answered.status < 500 and answered.status != 429:
                     return answered
                 if answered.body["code"] in FINAL:
@@ -114,12 +121,12 @@ class Api:
         )
 
 
-def _understood(answer: httpx.Response, request: str) -> Answered:
+def _understood(answer: httpx.Response, request: str, members: tuple[str, ...]) -> Answered:
     try:
         body = answer.json()
     except ValueError:
         body = None
-    if answer.is_success and body is not None:
+    if answer.is_success and isinstance(body, dict) and all(name in body for name in members):
         return Answered(ok=True, status=answer.status_code, body=body)
     if isinstance(body, dict) and "code" in body:
         return Answered(ok=False, status=answer.status_code, body=body)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from chalicelib.bank.money import Money
 from tools.api import Api
-from tools.importing import WORKERS, Imported
+from tools.importing import WORKERS, Imported, see_later
 
 PAGE = 500
 
@@ -69,6 +69,8 @@ def check(
         history = done.history
         key, fresh = history.account, {"minVersion": done.version}
         document = api.query(f"/accounts/{key}", **fresh)
+        if document.ok and document.body["version"] > done.version:
+            see_later(api, done)
         shown = _minor(document.body, history.currency) if document.ok else None
         if ranked.get(key) != done.expected:
             # Perhaps it only was not there yet when its page was read.
@@ -88,8 +90,8 @@ def wrong_statements(
     """What is not as the bank's own balances have it: each statement of each account.
 
     A statement's balances are held against `balance_after` of the rows. Statements of the
-    time before the file, which an earlier one closed, are not compared. Calls *read* after each
-    account.
+    time before or after the file, which another one closed, are not compared. Calls *read* after
+    each account.
     """
 
     def one(done: Imported) -> list[str]:
@@ -104,7 +106,8 @@ def wrong_statements(
                 item["bookingCount"],
             )
             for item in reversed(shown)
-            if done.closed and item["through"] >= (done.closed[0].through or "")
+            if done.closed
+            and (done.closed[0].through or "") <= item["through"] <= (done.closed[-1].through or "")
         ]
         wanted = [(p.through, p.opening, p.closing, len(p.lines)) for p in done.closed]
         if done.earlier and held and wanted:
@@ -181,7 +184,7 @@ def totals(api: Api, currency: str) -> Totals | None:
 def _items(api: Api, path: str, query: Mapping[str, Any]) -> Iterator[Any]:
     following: Mapping[str, Any] = {}
     while True:
-        page = api.query(path, **query, **following)
+        page = api.page(path, **query, **following)
         yield from page.body["items"] if page.ok else ()
         if not page.ok or page.body["next"] is None:
             return

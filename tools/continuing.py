@@ -68,7 +68,7 @@ def found_account(api: Api, key: str) -> Found | None:
     found = Found()
     following: dict[str, Any] = {}
     while True:
-        page = api.query(f"/accounts/{key}/events", limit=PAGE, **following)
+        page = api.page(f"/accounts/{key}/events", limit=PAGE, **following)
         if not page.ok:
             if page.body["code"] == "account-missing":
                 return None

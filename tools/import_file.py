@@ -64,18 +64,18 @@ def import_file(
     currency = selection.currency
     file = read(path, currency)
     limit = credit_limit(selection)
+    over = last_month_before(datetime.now(UTC).date().isoformat())
     found, not_following = histories(
-        file.lines,
-        currency,
-        rejected=file.rejected,
-        statements=selection.statements,
-        over=last_month_before(datetime.now(UTC).date().isoformat()),
+        file.lines, currency, rejected=file.rejected, statements=selection.statements, over=over
     )
     chosen = [replace(history, least_credit=limit) for history in found[: selection.accounts]]
     sent = [history for history in chosen if history.held is None and not file.unattributed]
     console.print(f"{path.name}: {_count(chosen)} of {len(chosen):,} accounts")
     _tell_fold(sent)
     _tell_notes([*_orders(chosen), *file.notes])
+    last = max((line.day[:7] for line in file.lines), default="")
+    if selection.statements and last > over:
+        console.print(f"the month of {last} is not over: no statement is closed for it")
     _tell_held(chosen, file)
     with Api(url) as api:
         done = _import(api, sent, opening_balance=selection.opening_balance)
@@ -189,10 +189,13 @@ def agrees(api: Api, done: list[Imported], currency: str, *, fresh: bool) -> boo
     with bar("comparing accounts", len(accounts)) as progress:
         (task,) = progress.task_ids
         checked = check(api, accounts, lambda: progress.advance(task))
-    console.print(accounts_table(checked, currency))
+    if checked:
+        console.print(accounts_table(checked, currency))
     mismatches = sum(not account.agrees for account in checked)
-    console.print(f"{mismatches:,} mismatches", style="bold red" if mismatches else "bold green")
-    mismatches += _differing(api, accounts, "events", wrong_histories)
+    if accounts:
+        style = "bold red" if mismatches else "bold green"
+        console.print(f"{mismatches:,} mismatches", style=style)
+        mismatches += _differing(api, accounts, "events", wrong_histories)
     closed = sum(len(account.closed) for account in accounts)
     if closed:
         mismatches += _differing(api, accounts, f"{closed:,} statements", wrong_statements)

@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Event
 from typing import NamedTuple
@@ -256,6 +257,18 @@ def standing(history: History, found: Found) -> Imported:
         later=len(after),
         added_later=sum(held.change for held in after),
     )
+
+
+def see_later(api: Api, done: Imported) -> None:
+    """Takes note of what the account has got since this file's last row: by a later file, say,
+    that was imported before this one was repeated.
+    """
+    found = found_account(api, done.history.account)
+    with suppress(DiffersError):
+        if found is not None and len((now := standing(done.history, found)).booked) == len(
+            done.booked
+        ):
+            done.later, done.added_later = now.later, now.added_later
 
 
 def check_limit(done: Imported, found: Found) -> None:

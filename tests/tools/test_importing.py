@@ -185,20 +185,21 @@ def test_the_next_months_file_goes_on_after_the_last_row(
     assert wrong_histories(api_to(bank), again.accounts) == []
 
 
+@pytest.mark.parametrize("first", [0, 1])
 def test_a_file_whose_rows_all_are_booked_is_compared_with_what_came_after(
-    bank: Bank, tmp_path: Path
+    bank: Bank, tmp_path: Path, first: int
 ) -> None:
     imported(api_to(bank), bank_file(tmp_path, *JANUARY))
     imported(api_to(bank), bank_file(tmp_path, *FEBRUARY))
     written = bank.written()
 
-    done = imported(api_to(bank), bank_file(tmp_path, JANUARY[1]))
+    done = imported(api_to(bank), bank_file(tmp_path, *JANUARY[first:]))
 
     assert (done.rejected, bank.written()) == ([], written)
-    (account,) = done.accounts
-    assert (account.earlier, account.known, account.later) == (1, 1, 1)
     bank.settle()
     assert [checked.agrees for checked in check(api_to(bank), done.accounts)] == [True]
+    (account,) = done.accounts
+    assert (account.earlier, len(account.booked), account.later) == (first, 2 - first, 1)
     assert wrong_histories(api_to(bank), done.accounts) == []
 
 
