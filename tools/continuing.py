@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from chalicelib.bank.money import Money
 from tools.api import Api, ApiError
 from tools.bank_file import Line
-from tools.histories import MARK, History, mark_of, texts_of
+from tools.histories import History, mark_of, texts_of
 
 PAGE = 500
 DIRECTIONS = {"account-credited": "credit", "account-debited": "debit"}
@@ -121,11 +121,12 @@ def earlier_bookings(found: Found, history: History) -> int:
     first, last = places[0], places[-1]
     # The rows may be those that are booked, or new ones which say the same.
     ambiguous = first < last == len(bookings) and bookings[-1].day <= rows[0].day
-    if ambiguous and _of_other_transactions(bookings[first:], rows):
+    if ambiguous and not _proved(bookings, first, rows):
         raise DiffersError(
             rows[0],
-            "the account has the same amounts on the same days already, from transactions"
-            " with other ids: nobody can tell whether these rows are booked or new",
+            "the account has the same amounts on the same days already, from transactions with"
+            " other ids perhaps: nobody can tell whether these rows are booked or new;"
+            " a file that has the rows of the days before as well tells it",
         )
     return first
 
@@ -146,16 +147,18 @@ def _comes_after(bookings: Sequence[Held], rows: Sequence[Line]) -> bool:
     return not bookings or bookings[-1].day <= max(row.day for row in rows)
 
 
-def _of_other_transactions(bookings: Sequence[Held], rows: Sequence[Line]) -> bool:
-    """Whether a batch's mark says that its bookings come of other transactions than *rows*."""
-    place = 0
-    for (_, mark), batch in groupby(bookings, lambda held: (held.version, held.mark)):
-        count = len(list(batch))
-        own = rows[place : place + count]
-        if mark.startswith(MARK) and len(own) == count and mark != mark_of(own):
-            return True
-        place += count
-    return False
+def _proved(bookings: Sequence[Held], first: int, rows: Sequence[Line]) -> bool:
+    """Whether the marks of all batches say that the bookings from *first* on come of *rows*."""
+    place = first
+    if first and bookings[first - 1].version == bookings[first].version:
+        # A batch that begins before the file has a mark of more rows.
+        return False
+    for (_, mark), batch in groupby(bookings[first:], lambda held: (held.version, held.mark)):
+        end = place + len(list(batch))
+        if mark != mark_of(rows[place - first : end - first]):
+            return False
+        place = end
+    return True
 
 
 def _difference(found: Found, history: History) -> DiffersError:

@@ -22,8 +22,6 @@ from tools.bank_file import Line, Rejected
 BATCH, LARGEST_TEXTS = 100, 250_000
 # The id, and the operation, of the booking that stands for all that came before a file.
 OPENING_BALANCE = "opening-balance"
-# How the correlation id of a batch begins.
-MARK = "rows:"
 # No deployment is older. A key's time must not be later than the first attempt, and
 # value dates may lie in the future.
 _OLDEST = datetime(2025, 1, 1, tzinfo=UTC)
@@ -307,7 +305,7 @@ def booking_key(account_id: str, lines: Sequence[Line], currency: str) -> str:
 def mark_of(lines: Sequence[Line]) -> str:
     """The correlation id of a batch. It stays with the commit, and tells whose rows these are."""
     said = json.dumps([line.transaction for line in lines])
-    return MARK + hashlib.sha256(said.encode()).hexdigest()[:32]
+    return f"rows:{hashlib.sha256(said.encode()).hexdigest()[:32]}"
 
 
 def statement_key(account_id: str, through: str) -> str:
