@@ -225,6 +225,10 @@ def import_command(  # noqa: PLR0913 - one for each option
     listed, the rest is imported. May be stopped and run again, with the same options:
     nothing is booked twice.
     Exits with 1 if anything was rejected or a balance differs.
+
+    Nothing of a bank account is sent while one of its lines is rejected, and no statement of
+    it is closed. The mended file, one that has grown, or the next month's file goes on after
+    the rows that the account has already.
     """
     try:
         where = url or recall().url
