@@ -151,8 +151,9 @@ def _header(path: Path, row: Row | None) -> list[str]:
     read_as = f"its header reads {seen[:_SHOWN]!r}{' and so on' if len(seen) > _SHOWN else ''}"
     missing = [name for name in NEEDED if name not in header]
     if missing:
+        which = ", ".join(missing) if len(missing) < len(NEEDED) else "of a bank file"
         raise FileError(
-            f"{path} has no column {', '.join(missing)}; examples/README.md lists them all;"
+            f"{path} has no column {which}; examples/README.md lists them all;"
             f" {read_as}{_cause(header)}"
         )
     if twice := [name for name, count in Counter(header).items() if count > 1 and name in NEEDED]:

@@ -166,10 +166,10 @@ def _difference(found: Found, history: History) -> DiffersError:
     bookings, balances, rows = found.bookings, found.balances, history.lines
     currency = history.currency
     starts = [n for n in range(len(bookings)) if balances[n] == history.before]
-    matching = [_matching(bookings[start:], rows) for start in starts]
-    if matching and max(matching):
-        most = max(matching)
-        held, line = bookings[starts[matching.index(most)] + most], rows[most]
+    matching = {start: _matching(bookings[start:], rows) for start in starts}
+    start = max(matching, key=matching.__getitem__, default=None)
+    if start is not None and (start == 0 or matching[start]):
+        held, line = bookings[start + matching[start]], rows[matching[start]]
         booked = f"a {held.direction} of {Money(held.amount, currency)} on {held.day}"
         reason = f"the account has {booked} in the place of this row"
         return DiffersError(line, f"{reason}: {NOT_THE_SAME}")

@@ -221,6 +221,11 @@ def test_a_file_whose_rows_all_are_booked_is_compared_with_what_came_after(
             3,
             "the account has a debit of 30.00 on 2024-01-06 in the place of this row: ",
         ),
+        (
+            ["1,a,2024-01-05,credit,,101.00,101.00"],
+            2,
+            "the account has a credit of 100.00 on 2024-01-05 in the place of this row: ",
+        ),
         # A file of the time before, whose end is where the account stands.
         (
             ["7,a,2023-01-05,credit,,10.00,80.00", "8,a,2023-01-06,debit,,10.00,70.00"],
