@@ -15,6 +15,8 @@ LONGEST_WAIT = 30.0
 TIMEOUT = httpx.Timeout(35, connect=5)
 # An operator must act first: asking again would not help.
 FINAL = frozenset({"view-parked"})
+# What a command made: each answers with one of these.
+MADE = frozenset({"version", "entryId"})
 
 Json = Mapping[str, Any]
 
@@ -82,20 +84,20 @@ class Api:
             headers["X-Correlation-Id"] = correlation
         if if_match is not None:
             headers["If-Match"] = f'"{if_match}"'
-        return self._patiently("POST", path, ("version",), json=body, headers=headers)
+        return self._patiently("POST", path, MADE, json=body, headers=headers)
 
     def query(self, path: str, **parameters: Any) -> Answered:
         """GETs *path*; raises ApiError when the API, or a view behind it, stays away."""
-        return self._patiently("GET", path, (), params=parameters)
+        return self._patiently("GET", path, None, params=parameters)
 
     def page(self, path: str, **parameters: Any) -> Answered:
         """GETs a page of a list: its `items`, and the cursor of the `next` page."""
-        return self._patiently("GET", path, ("items", "next"), params=parameters)
+        return self._patiently("GET", path, frozenset({"items"}), params=parameters)
 
     def _patiently(
-        self, method: str, path: str, members: tuple[str, ...], **request: Any
+        self, method: str, path: str, members: frozenset[str] | None, **request: Any
     ) -> Answered:
-        """The answer; an answer that is good has these *members*."""
+        """The answer; an answer that is good has one of these *members*."""
         failure = ""
         wait = 0.0
         for attempt in range(ATTEMPTS):
@@ -121,14 +123,15 @@ class Api:
         )
 
 
-def _understood(answer: httpx.Response, request: str, members: tuple[str, ...]) -> Answered:
+def _understood(answer: httpx.Response, request: str, members: frozenset[str] | None) -> Answered:
     try:
         body = answer.json()
     except ValueError:
         body = None
-    if answer.is_success and isinstance(body, dict) and all(name in body for name in members):
+    is_object = isinstance(body, dict)
+    if answer.is_success and is_object and (members is None or members & body.keys()):
         return Answered(ok=True, status=answer.status_code, body=body)
-    if isinstance(body, dict) and "code" in body:
+    if is_object and "code" in body:
         return Answered(ok=False, status=answer.status_code, body=body)
     if answer.is_server_error or answer.status_code == 429:
         # A gateway's own words.
