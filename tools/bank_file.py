@@ -173,8 +173,6 @@ def _cause(header: Sequence[str]) -> str:
 
 def _swallows(header: Sequence[str], row: Row) -> bool:
     """Whether a row on several lines has an open quote that took in lines that are rows."""
-    if len(row.fields) != len(header):
-        return True
     day, direction = header.index("date"), header.index("direction")
     inside = (
         line.split(",") for value in row.fields for line in value.splitlines()[1:] if "," in line

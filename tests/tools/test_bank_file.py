@@ -246,6 +246,15 @@ def test_a_quote_that_is_not_closed_is_told_by_the_line_where_it_opens(
     assert told in str(failed.value)
 
 
+def test_a_row_on_several_lines_may_have_a_column_too_many(tmp_path: Path) -> None:
+    row = 't2,a-1,2020-02-01,credit,,1.00,901.00,"one\ntwo",AB,1,2'
+
+    file = read(bank_file(tmp_path, GOOD, row, GOOD.replace("t1", "t3")), "CZK")
+
+    assert file.rejected == [(3, "has 11 columns, not 10", "a-1")]
+    assert [line.number for line in file.lines] == [2, 5]
+
+
 def test_an_open_quote_in_the_header_is_told(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="the quote that opens on line 1 is never closed: 3 lines"):
         read(bank_file(tmp_path, GOOD, GOOD, header=f'"{HEADER}'), "CZK")
