@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from chalicelib.bank.money import Money
 from tools.api import Api, ApiError
 from tools.bank_file import Line
-from tools.histories import History, mark_of, texts_of
+from tools.histories import OPENING_BALANCE, History, mark_of, texts_of
 
 PAGE = 500
 DIRECTIONS = {"account-credited": "credit", "account-debited": "debit"}
@@ -121,7 +121,7 @@ def earlier_bookings(found: Found, history: History) -> int:
     first, last = places[0], places[-1]
     # The rows may be those that are booked, or new ones which say the same.
     ambiguous = first < last == len(bookings) and bookings[-1].day <= rows[0].day
-    if ambiguous and not _proved(bookings, first, rows):
+    if ambiguous and not _proved(bookings, first, history):
         raise DiffersError(
             rows[0],
             "the account has the same amounts on the same days already, from transactions with"
@@ -147,8 +147,12 @@ def _comes_after(bookings: Sequence[Held], rows: Sequence[Line]) -> bool:
     return not bookings or bookings[-1].day <= max(row.day for row in rows)
 
 
-def _proved(bookings: Sequence[Held], first: int, rows: Sequence[Line]) -> bool:
-    """Whether the marks of all batches say that the bookings from *first* on come of *rows*."""
+def _proved(bookings: Sequence[Held], first: int, history: History) -> bool:
+    """Whether the marks of all batches say that the bookings from *first* on are the file's."""
+    rows = history.lines
+    if first and bookings[first - 1].texts[0] == OPENING_BALANCE:
+        # It was booked with the rows.
+        first, rows = first - 1, history.with_opening_balance().lines
     place = first
     if first and bookings[first - 1].version == bookings[first].version:
         # A batch that begins before the file has a mark of more rows.

@@ -337,6 +337,19 @@ def test_an_opening_balance_is_a_booking_of_its_own(bank: Bank, tmp_path: Path, 
     assert (opening.body["amount"], opening.body["operation"]) == (100_000, "opening-balance")
 
 
+def test_an_opening_balance_and_rows_that_leave_it_as_it_is_are_known_again(
+    bank: Bank, tmp_path: Path
+) -> None:
+    rows = ["1,a,2024-01-05,debit,,30.00,970.00", "2,a,2024-01-05,credit,,30.00,1000.00"]
+    found, _ = histories(read(bank_file(tmp_path, *rows), "CZK").lines, "CZK")
+    import_all(api_to(bank), found, lambda *_: None, opening_balance=True)
+    written = bank.written()
+
+    done = import_all(api_to(bank), found, lambda *_: None, opening_balance=True)
+
+    assert (done.rejected, bank.written()) == ([], written)
+
+
 def test_an_account_that_others_book_onto_is_looked_at_anew(bank: Bank, tmp_path: Path) -> None:
     imported(api_to(bank), bank_file(tmp_path, *credits_of("a", 5)))
     path = bank_file(tmp_path, *credits_of("a", 2 * BATCH))
