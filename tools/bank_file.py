@@ -43,6 +43,7 @@ _MOST_DIGITS, _MOST_DECIMALS = 18, 8
 # A byte that is not UTF-8, as `read_text` hands it on: 0xE1 is U+DCE1.
 _UNDECODED = re.compile("[\udc80-\udcff]")
 _LOST = "\N{REPLACEMENT CHARACTER}"
+_NO_TEXT = re.compile(f"[\udc80-\udcff{_LOST}]")
 _SHOWN = 200
 _SEPARATORS = {";": "';'", "\t": "a tab", "|": "'|'"}
 
@@ -199,9 +200,10 @@ def _line(header: Sequence[str], row: Row, currency: str) -> tuple[Line, list[No
     if len(row.fields) != len(header):
         raise ValueError(f"has {len(row.fields)} columns, not {len(header)}")
     held = {name: value.strip() for name, value in zip(header, row.fields, strict=True)}
-    for name in NEEDED:
-        if reason := _spoiled(name, held[name]):
-            raise ValueError(reason)
+    if _NO_TEXT.search("".join(row.fields)):
+        for name, value in held.items():
+            if reason := _spoiled(name, value):
+                raise ValueError(reason)
     texts = {name: fitted(held[name], longest) for name, longest in LONGEST.items()}
     line = Line(
         number=row.first,
