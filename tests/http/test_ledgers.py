@@ -1,6 +1,7 @@
 """Ledgers over HTTP: from the chart to the balance sheet."""
 
 from dataclasses import replace
+from itertools import combinations
 from typing import Any
 from uuid import uuid4
 
@@ -310,6 +311,23 @@ def test_an_entry_is_reversed_once_in_its_own_journal(books: Books) -> None:
     refused(reversed_(books, entry_id), "entry-reversed")
 
 
+def test_a_key_that_reversed_one_entry_reverses_no_other(books: Books) -> None:
+    # Of four entries, two are in one of the three journals.
+    ids = sorted(posted(books, entry(amount=f"{number}.00")) for number in range(10, 14))
+    (one, other), *_ = (
+        (a, b) for a, b in combinations(ids, 2) if a.partition("-")[0] == b.partition("-")[0]
+    )
+    body = {"date": "2020-06-01", "narration": "a mistake"}
+    urls = [f"/ledgers/a/entries/{entry_id}/reversal" for entry_id in (one, other)]
+    first = books.post(urls[0], body, idempotency_key="job-1")
+    written = books.written()
+    refused(books.post(urls[1], body, idempotency_key="job-1"), "key-reused", 422)
+    again = books.post(urls[0], body, idempotency_key="job-1")
+    assert again.json == first.json
+    assert books.written() == written
+    assert books.post(urls[1], body, idempotency_key="job-2").status == 201
+
+
 def test_an_entry_of_a_closed_year_is_reversed_in_an_open_one(books: Books) -> None:
     entry_id = posted(books, entry())
     close(books, 2020)
@@ -332,6 +350,15 @@ def test_a_year_is_closed_and_its_profit_shown(books: Books) -> None:
         {"year": 2021, "state": "open", "journalsClosed": 0, "profit": []},
     ]
     refused(books.post("/ledgers/a/years/2020/close"), "year-closed")
+
+
+def test_a_key_that_closed_one_year_closes_no_other(books: Books) -> None:
+    first = books.post("/ledgers/a/years/2020/close", idempotency_key="job-2")
+    books.act()
+    refused(books.post("/ledgers/a/years/2021/close", idempotency_key="job-2"), "key-reused", 422)
+    assert books.post("/ledgers/a/years/2020/close", idempotency_key="job-2").json == first.json
+    states = [year["state"] for year in books.get("/ledgers/a").json["years"]]
+    assert states == ["closed", "open"]
 
 
 def test_a_close_that_is_under_way_is_shown_and_not_begun_again(books: Books) -> None:

@@ -201,6 +201,10 @@ def accepted(version: int, body_hash: str, request: Request) -> int:
     return version
 
 
-def body_hash(route: str, body: Any) -> str:
-    """8 bytes, in hex, that stand for a command's route and JSON body."""
-    return hashlib.sha256(f"{route} {canonical(body)}".encode()).hexdigest()[:16]
+def body_hash(name: str, body: Any, parts: Mapping[str, Any] | None = None) -> str:
+    """8 bytes, in hex, that stand for all that a command asks of its stream.
+
+    *name* says what kind of command it is, and never changes: commits keep the hash. *parts*
+    are what its path names beside the stream, such as the year to close. *body* is JSON.
+    """
+    return hashlib.sha256(canonical([name, parts or {}, body]).encode()).hexdigest()[:16]

@@ -45,6 +45,8 @@ class Answer:
 class Route:
     """One method on one path: all that serves it, and all that documents it.
 
+    *name* never changes, though the path may: what tells a retry from another command, and
+    the ids that the server chooses, are hashes of it. tests/http/test_routes.py has the table.
     *answer* serves it and may raise `Problem` or what `failures` knows; *problems* are
     the codes of its own. *returns* shows the answer's body, *status* and *gives* its
     status and headers. *aggregate* says what the path's {id} names, *parts* what its other

@@ -453,6 +453,7 @@ of_every_entry = tuple(code for code in OF_EVERY_COMMAND if code != "version-mis
 
 
 def entry_route(
+    name: str,
     path: str,
     summary: str,
     body: Schema,
@@ -463,7 +464,7 @@ def entry_route(
     return Route(
         "POST",
         path,
-        answer.__name__,
+        name,
         summary,
         answer,
         EntryTaken(),
@@ -510,6 +511,7 @@ routes: tuple[Route, ...] = (
         },
     ),
     entry_route(
+        "post_entry",
         "/ledgers/{id}/entries",
         "Post a balanced entry",
         EntryBody(),
@@ -517,6 +519,7 @@ routes: tuple[Route, ...] = (
         ("unknown-commodity", "unbalanced-entry"),
     ),
     entry_route(
+        "reverse_entry",
         "/ledgers/{id}/entries/{entry}/reversal",
         "Reverse an entry, in an open year",
         ReversalBody(),
