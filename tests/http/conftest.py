@@ -58,7 +58,9 @@ class Bank(Gateway):
         self.parking = MemoryParking()
         self.effects = MemoryEffects(self.clock)
         self.mailer = MemoryMailer()
-        self.rows: dict[str, RowStore] = {name: FindableRows() for name in DOMAIN.views}
+        self.rows: dict[str, RowStore] = {
+            name: FindableRows(view) for name, view in DOMAIN.views.items()
+        }
         self.health: dict[str, object] = {"events": True, "search": True}
         self.use(self.events)
 

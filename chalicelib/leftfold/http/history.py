@@ -9,8 +9,8 @@ from marshmallow import fields
 from chalicelib.bank.account.domain import account
 from chalicelib.bank.fields import money
 from chalicelib.bank.money import Money
-from chalicelib.leftfold.http.cursors import cursor, place
-from chalicelib.leftfold.http.fields import Pages, Shown, camel
+from chalicelib.leftfold.http.cursors import cursor, place, whole
+from chalicelib.leftfold.http.fields import LARGEST_VERSION, Pages, Shown, camel
 from chalicelib.leftfold.http.problems import Problem
 from chalicelib.leftfold.http.routes import Answer, Call, Route
 from chalicelib.leftfold.kernel import Codec, Commit, StoredEvent
@@ -31,6 +31,10 @@ MONEY = frozenset(
         "minimum_payment",
     }
 )
+
+
+# The place of a page: a version of the stream, and an event of its commit.
+PLACE = (whole(1, LARGEST_VERSION), whole(0, LARGEST_VERSION))
 
 
 class EventShown(Shown):
@@ -56,7 +60,7 @@ class EventList(Shown):
 def history(call: Call) -> Answer:
     """A page of events, oldest first, as the running code reads them."""
     stream = account.stream(call.key)
-    version, index = place(stream, call.query.get("cursor")) or (1, 0)
+    version, index = place(call, *PLACE) or (1, 0)
     limit = call.query["limit"]
     events = events_from(call.services.events, stream, version, index)
     page = list(islice(events, limit + 1))
@@ -66,7 +70,7 @@ def history(call: Call) -> Answer:
     return Answer(
         {
             "items": page[:limit],
-            "next": cursor(stream, [ahead[0]["version"], ahead[0]["index"]]) if ahead else None,
+            "next": cursor(call, [ahead[0]["version"], ahead[0]["index"]]) if ahead else None,
         }
     )
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from marshmallow import Schema
 
-from chalicelib.leftfold.http.cursors import cursor, place
+from chalicelib.leftfold.http.cursors import cursor, place, sorted_by
 from chalicelib.leftfold.http.headers import IF_NONE_MATCH, etag, is_known
 from chalicelib.leftfold.http.problems import Problem
 from chalicelib.leftfold.http.routes import Answer, Call
@@ -68,7 +68,7 @@ def found(
     """
     query = {"bool": {"filter": filters}}
     limit = call.query["limit"]
-    after = place([view, query, sort], call.query.get("cursor"))
+    after = place(call, *sorted_by(call.services.views[view], sort))
     # One more than asked for tells whether there is a next page.
     rows = cast("SearchRows", call.services.rows(view))
     hits = rows.find(query, sort, after, limit + 1)
@@ -76,7 +76,7 @@ def found(
     return Answer(
         {
             "items": shown.dump(hits.rows[:limit], many=True),
-            "next": cursor([view, query, sort], hits.sorts[limit - 1]) if more else None,
+            "next": cursor(call, hits.sorts[limit - 1]) if more else None,
             "total": hits.total,
         }
     )
