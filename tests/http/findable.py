@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from operator import ge, le, lt
 from typing import Any
+from unicodedata import combining, normalize
 
 from chalicelib.leftfold.kernel import Row, View
 from chalicelib.leftfold.projection.memory import MemoryRows
@@ -67,10 +68,15 @@ def fits(row: Row, condition: Mapping[str, Any]) -> bool:
         case {"range": ranges}:
             return all(within(row[name], bounds) for name, bounds in ranges.items())
         case {"multi_match": {"query": words, "fields": names, "operator": "and"}}:
-            text = " ".join(row[name] or "" for name in names).lower().replace("-", " ")
-            return all(word in text.split() for word in words.lower().split())
+            text = folded(" ".join(row[name] or "" for name in names)).replace("-", " ")
+            return all(word in text.split() for word in folded(words).split())
         case other:
             raise AssertionError(other)
+
+
+def folded(text: str) -> str:
+    """Small letters without their accents."""
+    return "".join(c for c in normalize("NFD", text.casefold()) if not combining(c))
 
 
 SIDES: Mapping[str, Callable[[Any, Any], bool]] = {"gte": ge, "lte": le, "lt": lt}
