@@ -11,7 +11,8 @@ from chalicelib.bank.account.domain import CloseStatement, account
 from chalicelib.leftfold.archive.archiver import DELETED_AT_ONCE, Restore
 from chalicelib.leftfold.archive.epochs import DamagedArchiveError
 from chalicelib.leftfold.archive.events import ArchivedEvents
-from chalicelib.leftfold.commands.loading import load
+from chalicelib.leftfold.commands.handler import KeyReusedError
+from chalicelib.leftfold.commands.loading import load, looked_back
 from chalicelib.leftfold.kernel import Refused
 from chalicelib.leftfold.kernel.uuid7 import uuid7
 from chalicelib.leftfold.store.events import ITEM_LIMIT
@@ -34,7 +35,7 @@ def told(months: int = 3) -> Site:
 
 def loads(site: Site, stream: str = A) -> object:
     """The state, the version and the epoch that a command would decide on."""
-    held = load(site.events, account, stream, fingerprint="fold-1", since=None)
+    held = load(site.events, account, stream, fingerprint="fold-1")
     return held.state, held.version, held.epoch, held.epoch_start
 
 
@@ -169,6 +170,26 @@ def test_a_repeated_command_is_recognised_where_it_is_archived() -> None:
     assert site.held() == before
 
 
+def test_a_random_key_is_recognised_for_a_day_though_its_commit_is_archived() -> None:
+    site = Site()
+    site.do(OPENING)
+    version = site.do(credit(5), command_id="job-1")
+    for month in range(1, 4):
+        for _ in range(70):
+            site.clock.forward(minutes=6)
+            site.do(credit(1))
+        site.do(CloseStatement(f"2026-{month:02}-28"))
+    site.settle()
+    site.clock.forward(minutes=1)
+    site.archive_all(grace=NOBODY)
+    assert site.held() == [1, len(site.history())]
+    assert site.do(credit(5), command_id="job-1") == version
+    site.clock.forward(hours=2)
+    with pytest.raises(KeyReusedError):
+        site.do(credit(6), command_id="job-1")
+    assert site.held() == [1, len(site.history())]
+
+
 def test_a_stray_item_at_a_freed_key_changes_nothing() -> None:
     site = told()
     before, state = site.history(), loads(site)
@@ -183,7 +204,7 @@ def test_a_stray_item_at_a_freed_key_changes_nothing() -> None:
     site.settle()
     assert len(list(site.log.blocks(0))) == blocks
     late = uuid7(site.clock.milliseconds - 10**10, bytes(10))
-    held = load(site.events, account, A, fingerprint="fold-1", since=0)
+    held = looked_back(site.events, A, load(site.events, account, A, fingerprint="fold-1"), since=0)
     assert held.version_of("late") is None
     assert len(held.commands) == 14
     assert site.do(credit(1), command_id=late) == 15

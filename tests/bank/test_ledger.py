@@ -350,7 +350,7 @@ class Books:
     def state(self, category: str, key: str) -> Any:
         aggregate = DOMAIN.aggregates[category]
         stream = aggregate.stream(key)
-        return load(self.events, aggregate, stream, fingerprint="fold", since=None).state
+        return load(self.events, aggregate, stream, fingerprint="fold").state
 
     @property
     def ledger(self) -> Ledger:

@@ -11,9 +11,10 @@ from chalicelib.leftfold.commands.loading import (
     RECENT_COMMANDS,
     SNAPSHOT_EVERY,
     Loaded,
-    earliest_attempt,
     instant,
     load,
+    look_back_to,
+    looked_back,
 )
 from chalicelib.leftfold.kernel import (
     Aggregate,
@@ -112,7 +113,7 @@ class CommandHandler:
                     if isinstance(refusal, Refused):
                         refusal.version = loaded.version
                     raise
-                loaded = self._load(request, consistent=True)
+                loaded = self._load(request, consistent=True, checked=loaded.version)
                 continue
             commit = self._commit(request, loaded, new_events)
             with suppress(ContendedError):
@@ -122,7 +123,7 @@ class CommandHandler:
                 if holder.command_id == request.command_id:
                     return accepted(holder.version, holder.body_hash, request)
             self.pause(attempt)
-            loaded = self._load(request, consistent=True)
+            loaded = self._load(request, consistent=True, checked=loaded.version)
         raise ContentionError(request.aggregate_id)
 
     def taken(self, request: Request) -> int | None:
@@ -141,20 +142,25 @@ class CommandHandler:
             aggregate,
             aggregate_id,
             fingerprint=fingerprint,
-            since=None,
             consistent=True,
         )
         return loaded.state, loaded.version
 
-    def _load(self, request: Request, *, consistent: bool) -> Loaded:
-        return load(
+    def _load(self, request: Request, *, consistent: bool, checked: int = 0) -> Loaded:
+        """The stream, with all commands after version *checked* among which an earlier attempt
+        of the request may be.
+        """
+        loaded = load(
             self.events,
             request.aggregate,
             request.aggregate_id,
             fingerprint=self.fingerprints[request.aggregate.category],
-            since=earliest_attempt(request.command_id) if request.may_repeat else None,
             consistent=consistent,
         )
+        if not request.may_repeat:
+            return loaded
+        since = look_back_to(request.command_id, self.clock())
+        return looked_back(self.events, request.aggregate_id, loaded, since=since, checked=checked)
 
     def _commit(self, request: Request, loaded: Loaded, new_events: list[Any]) -> Commit:
         aggregate, version = request.aggregate, loaded.version + 1
