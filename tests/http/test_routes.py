@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from app import app
 from chalicelib.leftfold.http.log import log
 from chalicelib.leftfold.kernel import Commit
 from chalicelib.leftfold.store.memory import MemoryEvents
@@ -47,12 +48,11 @@ def test_a_path_without_a_route_is_not_found(bank: Bank, path: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("DELETE", "/accounts/a", "GET"),
-        ("PUT", "/accounts", "GET, POST"),
+        ("DELETE", "/accounts/a", "GET, HEAD"),
+        ("PUT", "/accounts", "GET, HEAD, POST"),
         ("GET", "/accounts/a/credits", "POST"),
-        ("PATCH", "/bookings", "GET"),
-        ("HEAD", "/health", "GET"),
-        ("OPTIONS", "/totals/", "GET"),
+        ("PATCH", "/bookings", "GET, HEAD"),
+        ("OPTIONS", "/totals/", "GET, HEAD"),
     ],
 )
 def test_a_method_without_a_route_is_not_allowed(
@@ -61,6 +61,47 @@ def test_a_method_without_a_route_is_not_allowed(
     answer = bank.send(method, path)
     assert (answer.status, answer.code) == (405, "method-not-allowed")
     assert answer.headers["Allow"] == allowed
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/accounts/a", 200),
+        ("/accounts/a?minVersion=1", 200),
+        ("/accounts/nobody", 404),
+        ("/accounts/a?minVersion=x", 400),
+        ("/accounts", 200),
+        ("/bookings?account=a", 200),
+        ("/accounts/a/events", 200),
+        ("/health", 200),
+        ("/openapi.json", 200),
+        ("/nothing", 404),
+    ],
+)
+def test_a_head_is_answered_as_a_get_without_a_body(bank: Bank, path: str, status: int) -> None:
+    bank.open()
+    bank.settle()
+    got = bank.get(path, x_correlation_id="c")
+    head = bank.send("HEAD", path, headers={"X-Correlation-Id": "c"})
+    assert (head.status, head.headers, head.text) == (status, got.headers, "")
+    assert got.text != ""
+
+
+def test_a_head_tells_a_client_that_it_has_the_version(bank: Bank) -> None:
+    bank.open()
+    bank.settle()
+    head = bank.send("HEAD", "/accounts/a", headers={"If-None-Match": '"1"'})
+    assert (head.status, head.headers["ETag"], head.text) == (304, '"1"', "")
+
+
+def test_every_get_has_its_head() -> None:
+    for path, methods in app.routes.items():
+        assert ("GET" in methods) == ("HEAD" in methods), path
+
+
+def test_a_head_where_there_is_no_get_is_not_allowed(bank: Bank) -> None:
+    head = bank.send("HEAD", "/accounts/a/credits")
+    assert (head.status, head.headers["Allow"], head.text) == (405, "POST", "")
 
 
 # --- names

@@ -74,6 +74,6 @@ def view_of_the_rest() -> Response:
 
 
 for served in ROUTES:
-    add(served.path, (served.method,), view_of(served))
+    add(served.path, served.methods, view_of(served))
 for rest in PATHS:
     add(rest, METHODS, view_of_the_rest)

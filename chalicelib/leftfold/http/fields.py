@@ -124,7 +124,11 @@ class WholeNumber(fields.Integer):
 
 def min_version() -> Whole:
     """The version that a view must have reached."""
-    return Whole(1, LARGEST_VERSION)
+    waits = (
+        "A version of the aggregate, such as a command answered: the answer waits, up to five "
+        "seconds, until it shows that version. Without it, what was just made may be missing."
+    )
+    return Whole(1, LARGEST_VERSION, metadata={"description": waits})
 
 
 class Pages(Strict):

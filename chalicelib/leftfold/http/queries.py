@@ -31,6 +31,17 @@ def wait_until_fresh(call: Call, view: str, aggregate: Aggregate, key: str) -> N
     call.services.freshness.wait(call.services.views[view], stream, version)
 
 
+def not_shown(call: Call, code: str) -> Problem:
+    """The problem *code* of what a view does not show: it may not show it yet."""
+    if "min_version" in call.query:
+        return Problem(code)
+    return Problem(
+        code,
+        "Nothing of this id is shown. What a command has just made is shown a moment later: ask "
+        "with minVersion, the version that the command answered, to wait until it is.",
+    )
+
+
 def document(
     call: Call,
     view: str,
@@ -46,7 +57,7 @@ def document(
     stream = aggregate.stream(call.key)
     stored = call.services.rows(view).load([stream]).get(stream)
     if stored is None or stored.row is None:
-        raise Problem(f"{aggregate.category}-missing")
+        raise not_shown(call, f"{aggregate.category}-missing")
     version = stored.row["version"]
     headers = {"ETag": etag(version)}
     if is_known(call.headers.get(IF_NONE_MATCH.name), version):

@@ -33,7 +33,7 @@ def respond(route: Route, request: Request) -> Response:
             told["error"] = trace(error)
         answer = answer_of(problem)
     write(
-        method=route.method,
+        method=request.method,
         route=route.path,
         status=answer.status,
         milliseconds=round((time.perf_counter() - started) * 1000, 1),
@@ -41,7 +41,11 @@ def respond(route: Route, request: Request) -> Response:
         command=fingerprint(request.headers.get(IDEMPOTENCY_KEY.name)),
         **told,
     )
-    return response_of(answer, {CORRELATION_ID.name: correlation_id})
+    response = response_of(answer, {CORRELATION_ID.name: correlation_id})
+    if request.method == "HEAD":
+        # The status and the headers that a GET has, also those of a problem (RFC 9110, 9.3.2).
+        response.body = ""
+    return response
 
 
 def answer_of(problem: Problem) -> Answer:

@@ -43,7 +43,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Route:
-    """One method on one path: all that serves it, and all that documents it.
+    """One method on one path, and HEAD where that is GET: all that serves it, and all that documents it.
 
     *name* never changes, though the path may: what tells a retry from another command, and
     the ids that the server chooses, are hashes of it. tests/http/test_routes.py has the table.
@@ -67,6 +67,11 @@ class Route:
     body: Schema | None = None
     heeds: tuple[Header, ...] = ()
     problems: tuple[str, ...] = ()
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """What the route serves: whoever has a GET has a HEAD, which is answered without a body."""
+        return ("GET", "HEAD") if self.method == "GET" else (self.method,)
 
     @property
     def has_optional_body(self) -> bool:

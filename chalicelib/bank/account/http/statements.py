@@ -26,7 +26,7 @@ from chalicelib.leftfold.http.fields import (
 )
 from chalicelib.leftfold.http.history import commits_from
 from chalicelib.leftfold.http.problems import Problem
-from chalicelib.leftfold.http.queries import FRESHNESS, wait_until_fresh
+from chalicelib.leftfold.http.queries import FRESHNESS, not_shown, wait_until_fresh
 from chalicelib.leftfold.http.routes import Answer, Call, Route
 from chalicelib.leftfold.kernel import Commit, Recorded, Row
 
@@ -102,7 +102,7 @@ def show(call: Call) -> Answer:
     rows = call.services.rows("statements").load([wanted, before])
     statement, former = rows[wanted].row, rows[before].row
     if statement is None:
-        raise Problem("statement-missing")
+        raise not_shown(call, "statement-missing")
     first = 1 if former is None else former["version"] + 1
     last = statement["version"] - 1
     here = place(call, whole(first, last), whole(0, LARGEST_VERSION))
@@ -133,11 +133,12 @@ def bookings_of(commits: Iterator[Commit]) -> Iterator[Row]:
 
 def list_statements(call: Call) -> Answer:
     """Statements by number, downwards: numbers have no hole."""
-    wait_until_fresh(call, "statements", account, call.key)
+    for view in ("balances", "statements"):
+        wait_until_fresh(call, view, account, call.key)
     stream = account.stream(call.key)
     held = call.services.rows("balances").load([stream])[stream].row
     if held is None:
-        raise Problem("account-missing")
+        raise not_shown(call, "account-missing")
     (begun,) = place(call, whole(1, _LARGEST_NUMBER)) or (held["statements"],)
     # The balance document may be read from a replica that is behind the cursor's.
     newest = min(begun, held["statements"])
