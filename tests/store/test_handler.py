@@ -25,7 +25,7 @@ from chalicelib.leftfold.commands.handler import (
     VersionMismatchError,
     body_hash,
 )
-from chalicelib.leftfold.commands.loading import BrokenStreamError
+from chalicelib.leftfold.commands.loading import CLOCK_SKEW, BrokenStreamError
 from chalicelib.leftfold.kernel import Commit, Refused, from_json, to_json
 from chalicelib.leftfold.kernel.uuid7 import uuid7
 from chalicelib.leftfold.store.memory import MemoryEvents
@@ -297,6 +297,26 @@ def test_a_random_key_is_recognised_for_a_day_on_whichever_clock_the_servers_hav
     bank, key = taken_once_on_a_busy_stream(events, 500, DAY)
     bank.clock.forward(seconds=290)
     assert bank.do(credit(5), command_id=key) == 2
+
+
+def test_the_first_second_of_the_day_is_looked_through_whole() -> None:
+    bank, key = Bank(MemoryEvents()), str(uuid4())
+    bank.do(OPENING)
+    assert bank.do(credit(5), command_id=key) == 2
+    for _ in range(200):
+        bank.do(credit(1))
+    bank.clock.forward(seconds=DAY + CLOCK_SKEW)
+    assert bank.do(credit(5), command_id=key) == 2
+
+
+def test_whether_a_command_was_taken_is_read_consistently() -> None:
+    events = StaleEvents()
+    bank = Bank(events)
+    bank.do(OPENING)
+    events.behind = 1
+    assert bank.do(credit(5), command_id="job-1") == 2
+    assert bank.handler.taken(request(credit(5), "job-1")) == 2
+    assert bank.handler.taken(request(credit(5), "job-2")) is None
 
 
 @pytest.mark.parametrize("key", ["job-1", "", str(uuid4())])
