@@ -3,9 +3,10 @@
 The usual load is one descending Query of K + 1 commits. It stops at the newest snapshot
 that the running fold made, or at the start of the live epoch.
 
-Among K + 1 commits there is one that remembers the 64 commands before it. So one page knows
-the last 65 commands at least. Only a command that may have been taken before these looks
-further back, and skips the commits whose commands the one that it has read remembers.
+One of any K + 1 commits remembers the 64 commands before it, so one page tells the last 65
+commands at least. Only a retry that may be of an older command looks further back. It reads
+one more page below the oldest command that it knows of: a commit whose command a later commit
+remembers is not read.
 """
 
 import hashlib
