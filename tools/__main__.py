@@ -11,7 +11,7 @@ from chalicelib.leftfold.store.ports import Unavailable
 from tools import event_model_files, resources
 from tools.api import ApiError
 from tools.book import is_book
-from tools.book_import import import_book
+from tools.book_import import Choices, import_book
 from tools.bootstrap import ROOT
 from tools.cloud import Cloud, DeployError
 from tools.current import Current, NoDeploymentError, recall, remember
@@ -203,7 +203,14 @@ def deploy_command(
 @click.option(
     "--journals", type=click.IntRange(1, 64), default=16, help="Of the ledger that a book makes."
 )
-@click.option("--close-all", is_flag=True, help="Close the last year of a book, too.")
+@click.option(
+    "--close-all", is_flag=True, help="Close the last year of a book, too, if it is over."
+)
+@click.option(
+    "--reverse-missing",
+    is_flag=True,
+    help="Reverse the entries of the ledger that the book no longer has.",
+)
 def import_command(  # noqa: PLR0913 - one for each option
     *,
     file: Path,
@@ -216,14 +223,16 @@ def import_command(  # noqa: PLR0913 - one for each option
     ledger: str | None,
     journals: int,
     close_all: bool,
+    reverse_missing: bool,
 ) -> None:
     """Import a bank's CSV file, or a Beancount book, over HTTP and compare the balances.
 
     FILE is .csv with the columns of examples/README.md: its accounts are opened and booked.
     Or it is .beancount: its entries are posted to a ledger, and each year but the last is
-    closed and compared with what Beancount says. Both may be gzipped. What is rejected is
-    listed, the rest is imported. May be stopped and run again, with the same options:
-    nothing is booked twice.
+    compared with what Beancount says and closed, if it is over and all of it agrees. Both may
+    be gzipped. What is rejected is listed, the rest is imported. May be stopped and run again,
+    with the same options: nothing is booked twice. An entry that was edited in a book, or left
+    it, stops the import before anything is posted, unless --reverse-missing is given.
     Exits with 1 if anything was rejected or a balance differs.
 
     Nothing of a bank account is sent while one of its lines is rejected, and no statement of
@@ -238,7 +247,8 @@ def import_command(  # noqa: PLR0913 - one for each option
         elif ledger is None:
             raise click.UsageError("a book needs --ledger, the id of the ledger to make")
         else:
-            agrees = import_book(where, file, ledger, journals, close_all=close_all)
+            choices = Choices(journals, close_all, reverse_missing)
+            agrees = import_book(where, file, ledger, choices)
         if not agrees:
             sys.exit(1)
     except KeyboardInterrupt:

@@ -20,8 +20,9 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from chalicelib.bank.money import Money, decimal
+from chalicelib.bank.money import Money
 from tools.bank_file import Rejected
+from tools.book import amount_text
 from tools.checking import Checked
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def years_table(years: Sequence["ImportedYear"]) -> Table:
     return table
 
 
-def differences_table(differences: Sequence["Difference"], digits: Mapping[str, int]) -> Table:
+def differences_table(differences: Sequence["Difference"]) -> Table:
     """Balances that are not what the book's own tool says."""
     table = Table(box=SIMPLE_HEAD)
     for name in ("year", "report", "account"):
@@ -135,13 +136,12 @@ def differences_table(differences: Sequence["Difference"], digits: Mapping[str, 
     for name in ("book", "ledger", "commodity"):
         table.add_column(name, justify="right", no_wrap=True)
     for found in differences[:DIFFERENCES_SHOWN]:
-        decimals = digits[found.currency]
         table.add_row(
             str(found.year),
             found.report,
             found.account,
-            decimal(found.book, decimals),
-            decimal(found.ledger, decimals),
+            amount_text(found.book, found.currency),
+            amount_text(found.ledger, found.currency),
             found.currency,
         )
     if len(differences) > DIFFERENCES_SHOWN:

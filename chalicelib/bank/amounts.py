@@ -6,13 +6,11 @@ from typing import Any
 from marshmallow import fields
 
 from chalicelib.bank.ledger.balances import Balances
-from chalicelib.bank.ledger.domain import COMMODITY_DIGITS
+from chalicelib.bank.ledger.domain import COMMODITY_DIGITS, LARGEST_OF_COMMODITY
 from chalicelib.bank.money import LARGEST_AMOUNT, MINOR_DIGITS, decimal, minor_units
 from chalicelib.leftfold.http.fields import Fullmatch, Strict
 
 MOST_DIGITS = COMMODITY_DIGITS
-# Of a commodity, as it is kept: ten thousand million. Each amount fits a 64-bit integer.
-LARGEST_OF_COMMODITY = 10**18
 
 DECIMAL = Fullmatch(
     rf"^-?[0-9]{{1,18}}(\.[0-9]{{1,{MOST_DIGITS}}})?$",

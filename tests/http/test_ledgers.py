@@ -9,9 +9,10 @@ from uuid import uuid4
 import pytest
 from chalicelib.domain import DOMAIN
 
-from chalicelib.bank.amounts import LARGEST_OF_COMMODITY, amount, minor_of
+from chalicelib.bank.amounts import amount, minor_of
 from chalicelib.bank.ledger.domain import (
     LARGEST_CHART,
+    LARGEST_OF_COMMODITY,
     CloseYear,
     ExtendChart,
     Ledger,

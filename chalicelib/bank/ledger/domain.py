@@ -28,6 +28,8 @@ MOST_JOURNALS, USUAL_JOURNALS = 64, 16
 # The decimals in which amounts of a declared commodity are kept, and the most that it can
 # have. They do not depend on how many it has, so those can grow and no amount changes.
 COMMODITY_DIGITS = 8
+# A posting of it is below ten thousand million, and fits a 64-bit integer.
+LARGEST_OF_COMMODITY = 10**18
 
 
 @dataclass(frozen=True)
