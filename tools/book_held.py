@@ -116,7 +116,7 @@ def entries_of(api: Api, ledger: str, journals: int) -> Iterator[HeldEntry]:
         page: dict[str, Any] = {}
         while not page or page["next"] is not None:
             after = {"cursor": page["next"]} if page else {}
-            answer = api.query(path, journal=journal, limit=PAGE, **after)
+            answer = api.page(path, journal=journal, limit=PAGE, **after)
             if not answer.ok:
                 raise ApiError(f"{path}: {answer.reason}")
             page = answer.body
