@@ -6,12 +6,15 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.ledgers import Books
 from tests.teller import Clock
+from tests.tools.served import served
 from tests.tools.wire import api_to
+from tools.__main__ import leftfold
 from tools.api import Api
 from tools.book import Book, BookEntry, read_book
 from tools.book_held import HeldEntry, held_of
@@ -494,3 +497,25 @@ def test_entries_that_wait_for_a_year_make_the_import_fail(
     shown = capsys.readouterr().out
     assert "9000 stays open: it is not over" in shown
     assert "2 entries of later years were not posted: they wait for 9000" in shown
+
+
+def test_the_command_stops_at_an_edited_entry_and_says_what_to_do(desk: Desk) -> None:
+    path = str(desk.folder / "book.beancount")
+    with served(desk.books) as url:
+
+        def imports(*options: str) -> Result:
+            where = ["--url", url, "--ledger", "ada", "--journals", "2"]
+            return CliRunner().invoke(leftfold, ["import", path, *where, *options])
+
+        desk.book(meal("2023-02-01", says='"braed"'))
+        assert imports().exit_code == 0
+        desk.book(meal("2023-02-01", says='"bread"'))
+
+        stopped = imports()
+
+        assert (stopped.exit_code, type(stopped.exception)) == (1, SystemExit)
+        (line,) = (text for text in stopped.stderr.splitlines() if text.startswith("Error: "))
+        assert "--reverse-missing" in line
+        assert imports("--reverse-missing").exit_code == 0
+        assert imports().exit_code == 0
+    assert desk.cash() == "-30.00"
