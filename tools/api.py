@@ -86,11 +86,6 @@ class Api:
             headers["If-Match"] = f'"{if_match}"'
         return self._patiently("POST", path, MADE, json=body, headers=headers)
 
-    def entry(self, path: str, body: Json, key: str) -> Answered:
-        """POSTs a command that makes an entry of a ledger; its answer tells which."""
-        headers = {"Idempotency-Key": key}
-        return self._patiently("POST", path, ("entryId",), json=body, headers=headers)
-
     def query(self, path: str, **parameters: Any) -> Answered:
         """GETs *path*; raises ApiError when the API, or a view behind it, stays away."""
         return self._patiently("GET", path, None, params=parameters)

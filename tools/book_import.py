@@ -237,7 +237,7 @@ class BookImport:
         self._extend_chart()
         for entry in held.gone:
             path = f"/ledgers/{self.ledger}/entries/{entry.id}/reversal"
-            answer = self.api.entry(path, entry.reversal, entry.reversal_key(self.ledger))
+            answer = self.api.command(path, entry.reversal, entry.reversal_key(self.ledger))
             if answer.ok:
                 self._saw(held.newest, answer)
             elif answer.body["code"] != "entry-reversed":
@@ -321,7 +321,7 @@ class BookImport:
 
         def post(entry: BookEntry) -> Answered:
             key = entry.key(self.ledger, held.undone[entry.said])
-            answer = self.api.entry(path, entry.body, key)
+            answer = self.api.command(path, entry.body, key)
             self.posted()
             return answer
 

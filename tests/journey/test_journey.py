@@ -219,8 +219,8 @@ def test_what_is_archived_is_shown_as_before(running: Local, api: Api, book: Pat
     (line,) = before["postings 2023"]["items"]
     path = f"/ledgers/small/entries/{line['entryId']}/reversal"
     body = {"date": "2025-01-01", "narration": "mistake"}
-    assert api.entry(path, body, "reverse").ok
-    assert api.entry(path, body, "again").body["code"] == "entry-reversed"
+    assert api.command(path, body, "reverse").ok
+    assert api.command(path, body, "again").body["code"] == "entry-reversed"
 
 
 def everything(api: Api) -> dict[str, Any]:
