@@ -287,6 +287,22 @@ def test_what_an_import_that_was_cut_off_reversed_is_not_reversed_again(desk: De
     assert (agreed(done), done[0].posted, desk.cash()) == (True, 2, "-60.00")
 
 
+def test_two_imports_at_once_do_nothing_twice(desk: Desk) -> None:
+    desk.importing(desk.book(meal("2023-02-01", says='"a"'), pay("2023-03-01")))
+    edited = desk.book(meal("2023-02-01", says='"b"'), *[pay("2023-03-01")] * 2)
+    one, other = (desk.importer(edited, date(2026, 1, 1), reverse_missing=True) for _ in range(2))
+    one.open()
+    other.open()
+    # Both have seen the ledger before either posts; the second finds the old entry reversed.
+    of_one, of_other = one.held(), other.held()
+
+    done = [*one.years(of_one), *other.years(of_other)]
+
+    assert agreed(done)
+    # Two at first, a reversal, and two more.
+    assert (desk.entries(), desk.cash()) == (5, "170.00")
+
+
 @pytest.mark.parametrize(
     "edited",
     [
@@ -355,6 +371,21 @@ def test_a_reversal_by_hand_that_the_book_has_as_an_entry_is_that_entry(desk: De
     assert (done.failed, done.posted, desk.cash()) == (False, 0, "0.00")
 
 
+def test_an_entry_whose_reversal_was_reversed_is_there(desk: Desk) -> None:
+    book = desk.book(meal("2023-02-01"))
+    desk.importing(book)
+    (entry,) = (e for n in (0, 1) for e in listed(desk, n))
+    undone = entry["entryId"]
+    for _ in range(2):
+        path = f"/ledgers/ada/entries/{undone}/reversal"
+        answer = desk.books.post(path, {"date": "2023-04-01", "narration": "oops"})
+        undone = answer.json["entryId"]
+
+    (done,) = desk.importing(book)
+
+    assert (done.failed, done.posted, desk.cash()) == (False, 0, "-30.00")
+
+
 def listed(desk: Desk, journal: int) -> list[dict[str, object]]:
     items: list[dict[str, object]] = desk.books.get(f"/ledgers/ada/entries?journal={journal}").json[
         "items"
@@ -418,6 +449,18 @@ def test_a_book_may_use_finer_amounts_later(desk: Desk) -> None:
     shown = desk.books.get("/ledgers/ada").json["commodities"]
     assert shown == [{"code": "ABC", "digits": 3}]
     assert agreed(desk.importing(desk.book(*first), reverse_missing=True))
+
+
+def test_a_book_may_use_fewer_decimals_than_its_ledger(desk: Desk) -> None:
+    book = desk.book(shares("2023-02-02", "10", "200.00"))
+    desk.importer(book, date(2026, 1, 1)).open()
+    body = {"accounts": [], "commodities": [{"code": "ABC", "digits": 5}]}
+    assert desk.books.post("/ledgers/ada/accounts", body).status == 200
+
+    assert agreed(desk.importing(book))
+
+    shown = desk.books.get("/ledgers/ada").json["commodities"]
+    assert shown == [{"code": "ABC", "digits": 5}]
 
 
 def test_a_ledger_keeps_the_name_that_its_first_book_gave_it(desk: Desk) -> None:
