@@ -24,11 +24,14 @@ LISTS: dict[str, tuple[str, list[Any]]] = {
     "list_account_events": ("/accounts/a/events?", ["a", {}, {}]),
     "list_statements": ("/accounts/a/statements?", ["a", {}, {}]),
     "show_statement": ("/accounts/a/statements/2?", ["a", {"number": 2}, {}]),
+    "list_entries": ("/ledgers/a/entries?journal=0&", ["a", {}, {"journal": 0}]),
     "show_account_sheet": (
         "/ledgers/a/postings?account=Assets%3ACash&from=2020-01-01&to=2020-12-31&",
         ["a", {}, {"account": "Assets:Cash", "from_": "2020-01-01", "to": "2020-12-31"}],
     ),
 }
+# Entries whose keys lead to the first of three journals.
+KEYS_OF_JOURNAL_0 = (3, 6, 8)
 JUNK: list[Any] = [
     None,
     True,
@@ -65,8 +68,10 @@ def listed(request: pytest.FixtureRequest) -> Books:
             name = f"http-{uuid4()}-{view}"
             books.rows[view] = SearchRows(client, name, DOMAIN.views[view], books.clock, still)
     with_chart(books)
-    for amount in ("1.00", "2.00", "3.00"):
-        assert books.post("/ledgers/a/entries", entry(amount=amount)).status == 201
+    for number in KEYS_OF_JOURNAL_0:
+        body, key = entry(amount=f"{number}.00"), f"entry-{number}"
+        made = books.post("/ledgers/a/entries", body, idempotency_key=key)
+        assert made.json["entryId"].startswith("0-")
     for key in ("a", "b", "c"):
         books.open(key)
     for through in ("2025-10-31", "2025-11-30", "2025-12-31"):

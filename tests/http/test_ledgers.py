@@ -22,7 +22,6 @@ from chalicelib.bank.ledger.domain import (
     decide,
 )
 from chalicelib.bank.ledger.http.ledgers import POSTINGS_SHOWN
-from chalicelib.leftfold.http.cursors import cursor
 from chalicelib.leftfold.kernel import Refused
 from chalicelib.leftfold.projection.search import SearchRows, connect
 from tests.http.conftest import still
@@ -421,13 +420,6 @@ def test_entries_are_those_of_a_journal_that_the_ledger_has(
 def test_a_ledger_that_is_not_there_has_no_entries(books: Books) -> None:
     refused(books.get("/ledgers/b/entries?journal=0"), "ledger-missing", 404)
     assert entries_of(books, 0) == [[]]
-
-
-@pytest.mark.parametrize("after", [[], ["1"], [0], [1, 2], [True], [None], [-1], [10**30]])
-def test_a_cursor_of_entries_that_nobody_gave_is_refused(books: Books, after: list[Any]) -> None:
-    made_by_hand = cursor("main/journal-a-0", after)
-    answer = books.get(f"/ledgers/a/entries?journal=0&cursor={made_by_hand}")
-    refused(answer, "bad-cursor", 400)
 
 
 # --- reversals

@@ -47,8 +47,9 @@ from chalicelib.leftfold.http.commands import (
     perform,
     request_of,
 )
-from chalicelib.leftfold.http.cursors import cursor, place
+from chalicelib.leftfold.http.cursors import cursor, place, whole
 from chalicelib.leftfold.http.fields import (
+    LARGEST_VERSION,
     Fullmatch,
     NoFields,
     Pages,
@@ -436,7 +437,7 @@ def list_entries(call: Call) -> Answer:
         detail = f"must be under {state.journals}, the number of the ledger's journals"
         raise Problem("invalid-query", errors=[{"parameter": "journal", "detail": detail}])
     stream = journal.stream(journal_key(call.key, number))
-    first = version_at(place(stream, call.query.get("cursor")))
+    (first,) = place(call, whole(1, LARGEST_VERSION)) or (1,)
     commits = commits_from(call.services.events, stream, first)
     entries = (
         (commit.version, event, commit.at)
@@ -447,22 +448,11 @@ def list_entries(call: Call) -> Answer:
     room, following = POSTINGS_SHOWN, None
     for version, entry, at in entries:
         if len(page) == limit or room <= 0:
-            following = cursor(stream, [version])
+            following = cursor(call, [version])
             break
         page.append(entry_shown(call.key, (number, version), entry, at, state.commodities))
         room -= len(entry.postings)
     return Answer({"items": page, "next": following})
-
-
-def version_at(after: list[Any] | None) -> int:
-    """The version with which a page of entries begins, from its cursor's place."""
-    match after:
-        case None:
-            return 1
-        case [int(version)] if 0 < version < 10**15 and version is not True:
-            return version
-    detail = "is not a cursor that this query gave"
-    raise Problem("bad-cursor", errors=[{"parameter": "cursor", "detail": detail}])
 
 
 def commodities_of(call: Call, currencies: set[str]) -> Mapping[str, int]:
