@@ -1,7 +1,7 @@
 """What the leftfold command shows: tables, bars and summaries, aligned, for people."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 

@@ -58,7 +58,10 @@ JUNK: list[Any] = [
 ]
 
 
-@pytest.fixture(scope="module", params=["memory", "opensearch"])
+@pytest.fixture(
+    scope="module",
+    params=["memory", pytest.param("opensearch", marks=pytest.mark.engine("opensearch"))],
+)
 def listed(request: pytest.FixtureRequest) -> Books:
     """Something of everything that comes in pages."""
     books = Books()
