@@ -75,7 +75,7 @@ forward = BalancesBroughtForward(
     2020,
     RETAINED,
     2,
-    (retained, cash, loan, pay, food),
+    (cash, retained, food, pay, loan),
     {"XYZ": 3},
     (2021,),
     {"Assets:Cash": {"USD": 50}, RETAINED: {"USD": -50}},

@@ -283,7 +283,8 @@ def closed(ledger: Ledger) -> list[Event]:
             ledger.first_year,
             ledger.retained_earnings,
             ledger.journals,
-            tuple(ledger.accounts.values()),
+            # A dict that comes from a snapshot has lost its order: the event is the same all the same.
+            tuple(account for _, account in sorted(ledger.accounts.items())),
             ledger.commodities,
             ledger.open_years[1:],
             carried,

@@ -21,7 +21,6 @@ from chalicelib.leftfold.kernel import (
     Commit,
     Refused,
     Snapshot,
-    to_json,
 )
 from chalicelib.leftfold.kernel.commit import canonical
 from chalicelib.leftfold.store.ports import ContendedError, EventStore, Place
@@ -184,7 +183,7 @@ class CommandHandler:
 
     def _snapshot(self, aggregate: Aggregate, loaded: Loaded, new_events: list[Any]) -> Snapshot:
         state = aggregate.decider.fold(new_events, loaded.state)
-        return Snapshot(self.fingerprints[aggregate.category], to_json(state))
+        return Snapshot(self.fingerprints[aggregate.category], aggregate.to_snapshot(state))
 
 
 def decide(request: Request, loaded: Loaded) -> list[Any]:

@@ -17,7 +17,7 @@ from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
-from chalicelib.leftfold.kernel import Aggregate, Commit, RecentCommand, from_json
+from chalicelib.leftfold.kernel import Aggregate, Commit, RecentCommand
 from chalicelib.leftfold.store.ports import EventStore
 
 # A snapshot is due once a load has folded K commits; about the optimum sqrt(80 s/e)
@@ -180,7 +180,7 @@ def loaded_from(
     state, unfolded = decider.initial, base + 1
     snapshot = commits[base].snapshot
     if snapshot is not None and snapshot.fingerprint == fingerprint:
-        state, unfolded = from_json(type(decider.initial), snapshot.state), base
+        state, unfolded = aggregate.from_snapshot(snapshot.state), base
     newest = commits[0]
     return Loaded(
         version=newest.version,

@@ -6,7 +6,7 @@ of streams.
 """
 
 from chalicelib.leftfold.kernel.aggregate import Aggregate, AggregateId
-from chalicelib.leftfold.kernel.codec import Codec, from_json, to_json
+from chalicelib.leftfold.kernel.codec import Codec
 from chalicelib.leftfold.kernel.commit import (
     LANES,
     Archived,
@@ -17,6 +17,7 @@ from chalicelib.leftfold.kernel.commit import (
     lane_of,
 )
 from chalicelib.leftfold.kernel.decider import Decider, Refused
+from chalicelib.leftfold.kernel.forms import from_json, to_json
 from chalicelib.leftfold.kernel.policy import Deadline, Email, Policy, Reaction
 from chalicelib.leftfold.kernel.view import Recorded, Row, View
 
