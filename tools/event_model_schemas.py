@@ -12,6 +12,7 @@ from typing import Any, Literal, NewType, Union, get_args, get_origin, get_type_
 from chalicelib.domain import DOMAIN
 
 from chalicelib.leftfold.kernel import AggregateId
+from chalicelib.leftfold.kernel.aggregate import AGGREGATE_ID
 
 Json = dict[str, Any]
 SCALARS: dict[Any, Json] = {
@@ -140,7 +141,7 @@ def stored(name: str, version: int, held: Json) -> Json:
 def envelope() -> Json:
     """The schema of a commit as the log keeps it (`Commit.to_line`)."""
     version = {"type": "integer", "minimum": 1}
-    stream = {"type": "string", "pattern": "^[^/]+/[^/-]+-[A-Za-z0-9-]{1,64}$"}
+    stream = {"type": "string", "pattern": f"^{AGGREGATE_ID}$"}
     text = {"type": "string"}
     properties: Json = {
         "aggregateId": {

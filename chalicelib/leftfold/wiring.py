@@ -228,6 +228,7 @@ class Services:
             self.doorbell,
             self.readers,
             self.clock,
+            self.alarm_of_strays,
         )
 
     @cached_property
@@ -375,6 +376,10 @@ class Services:
     def alarm(self, held_back: Mapping[str, tuple[str, int]]) -> None:
         """Tells people of streams that wait for a cause that is not there."""
         metrics.emit("StreamsHeldBack", len(held_back), streams=sorted(held_back)[:20])
+
+    def alarm_of_strays(self, places: Sequence[tuple[str, int]]) -> None:
+        """Tells people of items in the events table that no commit can be."""
+        metrics.emit("UnreadableCommits", len(places), reason=f"no commit's keys: {places[:20]}")
 
     def _rows(self, view: str) -> "RowStore":
         if self.views[view].store == "search":

@@ -19,7 +19,7 @@ from chalicelib.leftfold.store.bus import RECORD_LIMIT, LaneRecord
 from chalicelib.leftfold.store.memory import MemoryCheckpoints, MemoryEvents, MemoryLog
 from chalicelib.leftfold.store.ports import Block, Head, Unavailable
 from tests.commits import commit
-from tests.faults import Counting, Lossy
+from tests.faults import Counting, Lossy, Unchecked
 
 
 class MemoryBus:
@@ -41,6 +41,7 @@ class World:
         self.bus = MemoryBus()
         self.checkpoints = MemoryCheckpoints()
         self.alarms: list[dict[str, tuple[str, int]]] = []
+        self.strays: list[tuple[str, int]] = []
         self.rung: list[str] = []
         self.unpublished: list[Unavailable] = []
 
@@ -358,7 +359,14 @@ def test_the_sweeper_logs_what_no_record_told_of_and_wakes_who_is_behind() -> No
     for n in range(40):
         world.write(*stream(str(n), 3))
     sweeper = Sweeper(
-        world.events, world.log, world.relay(), world.checkpoints, world, DOMAIN.views.values(), now
+        world.events,
+        world.log,
+        world.relay(),
+        world.checkpoints,
+        world,
+        DOMAIN.views.values(),
+        now,
+        world.strays.extend,
     )
     runs = 0
     while sweeper.run(budget=50).round_took is None:
@@ -381,6 +389,47 @@ def test_a_round_tells_how_long_it_took() -> None:
         world,
         [],
         lambda: datetime.fromtimestamp(60 * next(moments), UTC),
+        world.strays.extend,
     )
     assert sweeper.run(budget=1).round_took is None
     assert sweeper.run(budget=10).round_took == 60
+
+
+def test_the_sweeper_alarms_of_items_that_no_commit_can_be_and_logs_all_others() -> None:
+    world = World()
+    world.events = events = Unchecked()
+    strays = [("main/account-a", -5), ("main/account-b", 0), ("main/account-", 1), ("", 2)]
+    for place in strays:
+        events.put(commit(*place))
+    world.write(*stream("a", 2))
+    sweeper = Sweeper(
+        world.events,
+        world.log,
+        world.relay(),
+        world.checkpoints,
+        world,
+        [],
+        now,
+        world.strays.extend,
+    )
+    assert sweeper.run(budget=10**6).logged == 2
+    assert sorted(world.strays) == sorted(strays)
+    assert world.logged() == [("main/account-a", 1), ("main/account-a", 2)]
+
+
+def test_a_commit_above_a_hole_is_never_logged_and_the_sweeper_alarms() -> None:
+    """The port cannot see the hole without a read: this is where it shows."""
+    world = World()
+    world.write(commit(version=3))
+    sweeper = Sweeper(
+        world.events,
+        world.log,
+        world.relay(),
+        world.checkpoints,
+        world,
+        [],
+        now,
+        world.strays.extend,
+    )
+    assert sweeper.run(budget=10**6).logged == 0
+    assert world.alarms == [{"main/account-a": ("main/account-a", 1)}]

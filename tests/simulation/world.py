@@ -191,7 +191,19 @@ class World:
         events, log = Faulty(self.events, self.scheduler), Faulty(self.log, self.scheduler)
         checkpoints = Faulty(self.checkpoints, self.scheduler)
         readers: list[Reader] = [*VIEWS, *POLICIES]
-        return Sweeper(events, log, self.relay(), checkpoints, self, readers, lambda: self.now)
+        return Sweeper(
+            events,
+            log,
+            self.relay(),
+            checkpoints,
+            self,
+            readers,
+            lambda: self.now,
+            self._found_strays,
+        )
+
+    def _found_strays(self, places: Sequence[tuple[str, int]]) -> None:
+        raise AssertionError(f"nobody wrote {places}")
 
     def timekeeper(self) -> Timekeeper:
         """The deadlines' code, as one invocation has it."""

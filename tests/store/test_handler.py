@@ -1,5 +1,6 @@
 """What a command does to its stream, whatever happens on the way."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from random import Random
@@ -614,3 +615,16 @@ def test_looking_back_ends_where_the_live_epoch_begins() -> None:
     assert Bank(events).do(credit(1), command_id=key) == 80
     (last,) = events.range(STREAM, 80, 80)
     assert (last.epoch, last.epoch_start) == (2, 50)
+
+
+def test_rules_that_yield_nothing_write_nothing() -> None:
+    """A generator is true, also one without an event."""
+
+    def decide(_command: Any, _state: Account) -> Iterator[Any]:
+        yield from ()
+
+    lazy = replace(account, decider=replace(account.decider, decide=decide))  # type: ignore[arg-type]
+    bank = Bank(MemoryEvents())
+    with pytest.raises(TypeError, match="neither refused nor led to an event"):
+        bank.do(OPENING, aggregate=lazy)
+    assert list(bank.events.range(STREAM, 1, 9)) == []

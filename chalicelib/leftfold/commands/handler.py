@@ -193,7 +193,8 @@ def decide(request: Request, loaded: Loaded) -> list[Any]:
     """
     if request.expected is not None and loaded.version not in request.expected:
         raise VersionMismatchError(loaded.version)
-    new_events: list[Any] = request.aggregate.decider.decide(request.command, loaded.state)
+    # A list, also of rules that yield: whether a generator has events does not show.
+    new_events = list(request.aggregate.decider.decide(request.command, loaded.state))
     if not new_events:
         raise TypeError(f"{request.command!r} was neither refused nor led to an event")
     return new_events

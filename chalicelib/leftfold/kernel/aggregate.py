@@ -1,6 +1,7 @@
 """A category of streams: its name, its rules and its storage format."""
 
 import json
+import re
 import types
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -55,6 +56,16 @@ class Aggregate:
     def stream(self, key: str, tenant: str = "main") -> str:
         """The aggregate id, `<tenant>/<category>-<key>`."""
         return str(AggregateId(tenant, self.category, key))
+
+
+# The whole form of an aggregate id, as a regular expression of JSON Schema has it.
+AGGREGATE_ID = "[^/]+/[^/-]+-[A-Za-z0-9-]{1,64}"
+_aggregate_id = re.compile(AGGREGATE_ID)
+
+
+def is_aggregate_id(text: str) -> bool:
+    """Whether a stream can have this id: then `AggregateId.parse` has an inverse."""
+    return _aggregate_id.fullmatch(text) is not None
 
 
 class AggregateId(NamedTuple):

@@ -1,5 +1,6 @@
 """E-mail: what a policy's effects go through, by Amazon SES or nowhere."""
 
+from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
 from botocore.exceptions import ClientError
@@ -83,7 +84,9 @@ class MemoryMailer:
 
     def __init__(self) -> None:
         self.sent: list[Email] = []
+        self._lock = Lock()
 
     def send(self, email: Email) -> str:
-        self.sent.append(email)
-        return f"sent: {len(self.sent)}"
+        with self._lock:
+            self.sent.append(email)
+            return f"sent: {len(self.sent)}"

@@ -1,12 +1,13 @@
 """The sweeper finds what no message told of: commits not logged, readers left behind."""
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from chalicelib.leftfold.kernel.commit import canonical
 from chalicelib.leftfold.relay.relay import Relay, wanted_of
+from chalicelib.leftfold.store.checks import is_place
 from chalicelib.leftfold.store.ports import (
     Checkpoints,
     Doorbell,
@@ -45,7 +46,11 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Sweeper:
-    """Goes round the events table, segment by segment, a budget of items each run."""
+    """Goes round the events table, segment by segment, a budget of items each run.
+
+    *alarm* is told of keys that no commit can have: something else wrote those items, and
+    they are never logged.
+    """
 
     events: EventStore
     log: Log
@@ -54,6 +59,7 @@ class Sweeper:
     doorbell: Doorbell
     readers: Collection[Reader]
     clock: Callable[[], datetime]
+    alarm: Callable[[Sequence[tuple[str, int]]], None]
 
     def run(self, budget: int) -> Sweep:
         """Looks at about *budget* items, logs what is missing, wakes who is behind."""
@@ -65,7 +71,10 @@ class Sweeper:
             while seen < budget and note.segment < SEGMENTS:
                 places, note.after = self.events.scan(note.segment, SEGMENTS, note.after, PAGE)
                 seen += len(places)
-                logged += self.relay.run(self._unlogged(wanted_of(places)))
+                if stray := [place for place in places if not is_place(*place)]:
+                    self.alarm(stray)
+                newest = wanted_of(place for place in places if place not in stray)
+                logged += self.relay.run(self._unlogged(newest))
                 note.segment += note.after is None
                 self._leave(note)
         finally:

@@ -10,10 +10,12 @@ from botocore.exceptions import ClientError
 from chalicelib.leftfold.kernel import Archived, Commit, RecentCommand, Snapshot
 from chalicelib.leftfold.kernel.commit import canonical, events_from_json
 from chalicelib.leftfold.metrics import emit
+from chalicelib.leftfold.store.checks import check_append, check_commit, check_delete, check_replace
 from chalicelib.leftfold.store.dynamo import limited, transact, translated
 from chalicelib.leftfold.store.ports import (
     CommitTooLargeError,
     ContendedError,
+    MalformedCommitError,
     MovedOnError,
     Page,
     Place,
@@ -46,6 +48,7 @@ class DynamoEvents:
         self._table = table
 
     def append(self, commit: Commit, unless: Place | None = None) -> Commit | None:
+        check_append(commit, unless)
         put: Any = {
             "TableName": self._table,
             "Item": fitting_item(commit),
@@ -155,6 +158,7 @@ class DynamoEvents:
         ], (canonical(last) if last else None)
 
     def replace(self, held: Commit, by: Commit) -> bool:
+        check_replace(held, by)
         try:
             with translated():
                 self._client.put_item(
@@ -167,6 +171,7 @@ class DynamoEvents:
         return True
 
     def delete(self, tombstone: Commit, versions: Collection[int]) -> bool:
+        check_delete(tombstone, versions)
         check = {
             "TableName": self._table,
             "Key": key_of(tombstone.aggregate_id, tombstone.version),
@@ -240,12 +245,14 @@ def item_of(commit: Commit) -> Item:
 
 
 def readable(item: Item) -> Commit | None:
-    """The commit; None, and a metric, for an item that is none."""
+    """The commit; None, and a metric, for an item that is none, or none that we write."""
     try:
-        return commit_from_item(item)
-    except UnreadableCommitError as error:
+        commit = commit_from_item(item)
+        check_commit(commit)
+    except (UnreadableCommitError, MalformedCommitError) as error:
         emit("UnreadableCommits", 1, reason=str(error))
         return None
+    return commit
 
 
 def commit_from_item(item: Item) -> Commit:
