@@ -162,12 +162,23 @@ def metrics(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
 
 def test_the_relay_logs_and_publishes_the_images_of_inserts(site: Site) -> None:
     heavy = commit(
+        version=2,
         snapshot=Snapshot("f", {"balance": 1}),
         recent_commands=(RecentCommand(b"c" * 16, b"b" * 8, 1),),
     )
-    site.write(heavy)
-    handlers["relay"](stream_event(heavy), Context())
-    assert site.logged() == len(site.bus.records) == 1
+    site.write(commit(), heavy)
+    handlers["relay"](stream_event(commit(), heavy), Context())
+    assert site.logged() == 2
+    assert len(site.bus.records) == 1
+
+
+def test_an_image_of_version_0_is_counted_and_not_logged(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.write(commit("main/account-b"))
+    handlers["relay"](stream_event(commit(version=0), commit("main/account-b")), Context())
+    assert site.logged() == 1
+    assert [m["UnreadableCommits"] for m in metrics(capsys) if "UnreadableCommits" in m] == [1]
 
 
 def test_the_relay_passes_over_what_is_not_a_new_commit(site: Site) -> None:
