@@ -51,6 +51,7 @@ def test_every_alarm_listens_to_what_is_measured_in_its_stack(
 ) -> None:
     handlers["sweeper"](SCHEDULED, Context())
     site.services.alarm({"main/account-a": ("main/account-b", 1)})
+    site.services.alarm_of_strays([("main/account-a", 0)])
     told = measured(metrics(capsys))
     assert OURS
     assert {listened_to(alarm, "test") for alarm in OURS} <= told

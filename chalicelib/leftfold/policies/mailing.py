@@ -1,12 +1,12 @@
 """E-mail: what a policy's effects go through, by Amazon SES or nowhere."""
 
-from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
 from botocore.exceptions import ClientError
 
 from chalicelib.leftfold.kernel import Email
 from chalicelib.leftfold.store.dynamo import translated
+from chalicelib.leftfold.store.memory import OwnLock
 from chalicelib.leftfold.store.ports import Unavailable
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class MemoryMailer:
 
     def __init__(self) -> None:
         self.sent: list[Email] = []
-        self._lock = Lock()
+        self._lock = OwnLock()
 
     def send(self, email: Email) -> str:
         with self._lock:

@@ -7,10 +7,10 @@ wrapper around it.
 import json
 from collections.abc import Collection, Iterator, Sequence
 from itertools import count
-from threading import Lock
 from typing import NamedTuple
 
 from chalicelib.leftfold.projection.rows import NEVER, Save, StoredRow, texts
+from chalicelib.leftfold.store.memory import OwnLock
 
 
 class MemoryRows:
@@ -22,7 +22,7 @@ class MemoryRows:
     def __init__(self) -> None:
         self._held: dict[str, _Held] = {}
         self._writes = count()
-        self._lock = Lock()
+        self._lock = OwnLock()
 
     def load(self, keys: Collection[str]) -> dict[str, StoredRow]:
         with self._lock:

@@ -28,12 +28,28 @@ from chalicelib.leftfold.store.ports import (
 )
 
 
+class OwnLock:
+    """A lock of one adapter: a deep copy of the adapter gets another."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def __deepcopy__(self, _: object) -> "OwnLock":
+        return OwnLock()
+
+
 class MemoryEvents:
     """`EventStore` in memory; it keeps items, so encoding and limits are the real ones."""
 
     def __init__(self) -> None:
         self._streams: dict[str, dict[int, Commit]] = {}
-        self._lock = Lock()
+        self._lock = OwnLock()
 
     def append(self, commit: Commit, unless: Place | None = None) -> Commit | None:
         check_append(commit, unless)
@@ -133,7 +149,7 @@ class MemoryLog:
         self._blocks: list[Block] = []
         self._streams: dict[str, StreamEntry] = {}
         self._segments: dict[int, Segment] = {}
-        self._lock = Lock()
+        self._lock = OwnLock()
 
     def head(self) -> Head:
         with self._lock:
@@ -208,7 +224,7 @@ class MemoryCheckpoints:
     def __init__(self) -> None:
         self._positions: dict[tuple[str, int], int] = {}
         self._notes: dict[str, str] = {}
-        self._lock = Lock()
+        self._lock = OwnLock()
 
     def read(self, reader: str, slots: Collection[int]) -> dict[int, int]:
         with self._lock:
@@ -235,7 +251,7 @@ class MemoryParking:
 
     def __init__(self) -> None:
         self._markers: dict[tuple[str, str], Marker] = {}
-        self._lock = Lock()
+        self._lock = OwnLock()
 
     def find(self, view: str, aggregate_ids: Collection[str]) -> dict[str, Marker]:
         with self._lock:
@@ -293,7 +309,7 @@ class MemoryEffects:
     def __init__(self, now: Callable[[], datetime]) -> None:
         self.held: dict[EffectPlace, HeldEffect] = {}
         self._now = now
-        self._lock = Lock()
+        self._lock = OwnLock()
 
     def plan(self, place: EffectPlace, effect: Mapping[str, Any], owner: str) -> Planned:
         with self._lock:
