@@ -7,8 +7,14 @@ from uuid import uuid4
 
 import pytest
 
-from chalicelib.leftfold.kernel import Archived, RecentCommand, Snapshot, StoredEvent
-from chalicelib.leftfold.store.events import ITEM_LIMIT, DynamoEvents, fitting_item, item_size
+from chalicelib.leftfold.kernel import Archived, Commit, RecentCommand, Snapshot, StoredEvent
+from chalicelib.leftfold.store.events import (
+    ITEM_LIMIT,
+    DynamoEvents,
+    fitting_item,
+    item_of,
+    item_size,
+)
 from chalicelib.leftfold.store.memory import MemoryEvents
 from chalicelib.leftfold.store.ports import (
     CommitTooLargeError,
@@ -93,6 +99,24 @@ def test_a_range_is_ascending_and_leaves_out_what_is_missing(
     for version in (3, 1, 5):
         events.append(commit(stream, version))
     assert [c.version for c in events.range(stream, 1, 4)] == [1, 3]
+
+
+def test_a_page_is_the_beginning_of_a_range_and_a_megabyte_at_most(
+    events: EventTable, stream: str
+) -> None:
+    """Who reads a stream page by page holds no more of it than that."""
+    text = "x" * 300_000
+    written = [commit(stream, version, command_id=f"{version} {text}") for version in range(1, 8)]
+    for each in written:
+        events.append(each)
+    read: list[Commit] = []
+    while page := events.page(stream, 2 + len(read), 6):
+        assert sum(item_size(item_of(each)) for each in page) <= 1024 * 1024
+        read += page
+    assert read == written[1:6]
+    assert len(events.page(stream, 1, 9)) == 3
+    assert list(events.page(stream, 8, 9)) == []
+    assert list(events.page(f"{stream}-nobody", 1, 9)) == []
 
 
 def test_a_scan_of_all_segments_sees_every_item_once(events: EventStore, stream: str) -> None:

@@ -122,19 +122,14 @@ class DynamoEvents:
             more="LastEvaluatedKey" in page,
         )
 
+    def page(self, aggregate_id: str, first: int, last: int) -> Sequence[Commit]:
+        with translated():
+            page = self._client.query(**self._between(aggregate_id, first, last))
+        return [commit for item in page["Items"] if (commit := readable(item))]
+
     def range(self, aggregate_id: str, first: int, last: int) -> Sequence[Commit]:
-        pages = self._client.get_paginator("query").paginate(
-            TableName=self._table,
-            KeyConditionExpression=(
-                "aggregateId = :id AND sequenceNumber BETWEEN :first AND :last"
-            ),
-            ExpressionAttributeValues={
-                ":id": {"S": aggregate_id},
-                ":first": {"N": str(first)},
-                ":last": {"N": str(last)},
-            },
-            ConsistentRead=True,
-        )
+        read = self._client.get_paginator("query")
+        pages = read.paginate(**self._between(aggregate_id, first, last))
         with translated():
             items = [item for page in pages for item in page["Items"]]
         return [commit for item in items if (commit := readable(item))]
@@ -156,6 +151,21 @@ class DynamoEvents:
         return [
             (item["aggregateId"]["S"], int(item["sequenceNumber"]["N"])) for item in page["Items"]
         ], (canonical(last) if last else None)
+
+    def _between(self, aggregate_id: str, first: int, last: int) -> Any:
+        """The arguments of a consistent query for the commits *first*..*last*."""
+        return {
+            "TableName": self._table,
+            "KeyConditionExpression": (
+                "aggregateId = :id AND sequenceNumber BETWEEN :first AND :last"
+            ),
+            "ExpressionAttributeValues": {
+                ":id": {"S": aggregate_id},
+                ":first": {"N": str(first)},
+                ":last": {"N": str(last)},
+            },
+            "ConsistentRead": True,
+        }
 
     def replace(self, held: Commit, by: Commit) -> bool:
         check_replace(held, by)

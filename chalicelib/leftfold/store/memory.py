@@ -7,12 +7,13 @@ wrapper around them.
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import accumulate
 from threading import Lock
 from typing import Any
 
 from chalicelib.leftfold.kernel import Commit
 from chalicelib.leftfold.store.checks import check_append, check_delete, check_replace
-from chalicelib.leftfold.store.events import commit_from_item, fitting_item
+from chalicelib.leftfold.store.events import commit_from_item, fitting_item, item_of, item_size
 from chalicelib.leftfold.store.ports import (
     CLAIM,
     Block,
@@ -26,6 +27,9 @@ from chalicelib.leftfold.store.ports import (
     Segment,
     StreamEntry,
 )
+
+# Of one answer, as DynamoDB has it.
+PAGE_BYTES = 1024 * 1024
 
 
 class OwnLock:
@@ -81,6 +85,12 @@ class MemoryEvents:
         with self._lock:
             stream = self._streams.get(aggregate_id, {})
             return [stream[v] for v in sorted(stream) if first <= v <= last]
+
+    def page(self, aggregate_id: str, first: int, last: int) -> Sequence[Commit]:
+        found = self.range(aggregate_id, first, last)
+        sizes = accumulate(item_size(item_of(commit)) for commit in found)
+        fitting = sum(size <= PAGE_BYTES for size in sizes)
+        return found[: max(1, fitting)]
 
     def scan(
         self, segment: int, segments: int, after: str | None, limit: int

@@ -95,6 +95,11 @@ class EventStore(Protocol):
 class EventTable(EventStore, Protocol):
     """The events table as the archiver sees it: the one place where commits can leave it."""
 
+    def page(self, aggregate_id: str, first: int, last: int) -> Sequence[Commit]:
+        """The beginning of the commits *first*..*last* that exist: those that fit one answer
+        of a megabyte, ascending, read consistently. It is empty only if none exists.
+        """
+
     def replace(self, held: Commit, by: Commit) -> bool:
         """Puts *by* for version 1 if that still is as *held* was read; False if it is not.
 
