@@ -8,6 +8,7 @@ from chalicelib.leftfold.wiring.settings import Settings
 from chalicelib.leftfold.archive.s3 import S3Archive
 from chalicelib.leftfold.policies.mailing import NoMailer, SesMailer
 from chalicelib.leftfold.relay.doorbell import LambdaDoorbell
+from chalicelib.leftfold.relay.kinesis import KinesisBus
 from tools.cloud import Cloud
 from tools.current import Current
 from tools.deploy import find
@@ -27,10 +28,12 @@ def reach(current: Current) -> Services:
     )
     # A redrive sends what its policy's function would have sent.
     sender = deployed.outputs.get("MailFrom")
-    return Services(
+    services = Services(
         settings,
         dynamodb=cloud.client("dynamodb"),
         archive=S3Archive(partial(cloud.client, "s3"), settings.archive),
         doorbell=LambdaDoorbell(cloud.client("lambda"), settings.named),
         mailer=SesMailer(cloud.client("ses"), sender) if sender else NoMailer(),
     )
+    services.bus = KinesisBus(cloud.client("kinesis"), settings.named("bus"), services.pause)
+    return services

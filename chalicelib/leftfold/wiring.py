@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from chalicelib.leftfold.projection.search import SearchRows
     from chalicelib.leftfold.relay.relay import Relay
     from chalicelib.leftfold.relay.sweeper import Sweeper
+    from chalicelib.leftfold.store.bus import Bus
 
 # Made by `leftfold package`; a plain `chalice package` does without, at the price of
 # longer loads, because nothing then says that a snapshot was made by this very fold.
@@ -203,16 +204,20 @@ class Services:
         return LambdaDoorbell(client("lambda"), self.settings.named)
 
     @cached_property
-    def relay(self) -> "Relay":
+    def bus(self) -> "Bus":
         from chalicelib.leftfold.relay.kinesis import KinesisBus
+
+        return KinesisBus(client("kinesis"), self.settings.named("bus"), self.pause)
+
+    @cached_property
+    def relay(self) -> "Relay":
         from chalicelib.leftfold.relay.publisher import Publisher
         from chalicelib.leftfold.relay.relay import Relay
         from chalicelib.leftfold.relay.sequencer import Sequencer
 
-        bus = KinesisBus(client("kinesis"), self.settings.named("bus"), self.pause)
         return Relay(
             Sequencer(self.events, self.log, self.pause, self.alarm),
-            Publisher(self.log, bus, self.checkpoints),
+            Publisher(self.log, self.bus, self.checkpoints),
             lambda error: metrics.emit("PublishesFailed", 1, reason=str(error)),
         )
 

@@ -261,7 +261,7 @@ class World:
     def start_sweeper(self, after: float = 0.0) -> None:
         """Invokes the sweeper."""
         if self.parts.has_sweeper:
-            self._invoke("sweeper", lambda: self.sweeper().run(10**6), after=after)
+            self._invoke("sweeper", lambda: self.sweeper().run(), after=after)
 
     def start_deadlines(self, after: float = 0.0) -> None:
         """Invokes the function that tells transfers of their deadlines."""

@@ -8,6 +8,7 @@ from chalice.app import Blueprint
 from chalicelib.leftfold.archive.archiver import GRACE, Archiver
 from chalicelib.leftfold.archive.epochs import DamagedArchiveError
 from chalicelib.leftfold.commands.loading import BrokenStreamError
+from chalicelib.leftfold.functions.sources import time_left
 from chalicelib.leftfold.metrics import emit
 from chalicelib.leftfold.projection.rows import KEEP_TOMBSTONES
 from chalicelib.leftfold.store.ports import StreamEntry, Unavailable
@@ -104,9 +105,3 @@ def prune_log(held: Services, before: datetime, event: Any) -> None:
 def is_time_for_epochs(event: Any) -> bool:
     """Whether there is time for another step, and for the log after it."""
     return time_left(event) >= TIME_TO_STOP + TIME_FOR_THE_LOG
-
-
-def time_left(event: Any) -> int:
-    """Milliseconds until Lambda ends the function."""
-    left: int = event.context.get_remaining_time_in_millis()
-    return left

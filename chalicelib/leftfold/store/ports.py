@@ -97,7 +97,7 @@ class EventTable(EventStore, Protocol):
 
     def page(self, aggregate_id: str, first: int, last: int) -> Sequence[Commit]:
         """The beginning of the commits *first*..*last* that exist: those that fit one answer
-        of a megabyte, ascending, read consistently. It is empty only if none exists.
+        of about a megabyte, ascending, read consistently. It is empty only if none exists.
         """
 
     def replace(self, held: Commit, by: Commit) -> bool:
