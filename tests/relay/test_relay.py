@@ -1,6 +1,8 @@
 """From committed items to the log and the bus, whatever is told, lost or repeated."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from random import Random
@@ -401,6 +403,21 @@ def test_a_round_tells_how_long_it_goes_on_and_when_it_ends() -> None:
     told = [sweeper.run(lambda: False) for _ in range(SEGMENTS + 1)]
     assert [each.round_took for each in told] == [0, 60, 120, 180, 240, 300, 360, 420, 60]
     assert [each.is_round for each in told] == [False] * 7 + [True, False]
+
+
+@pytest.mark.parametrize("lost", range(1, 2 * SEGMENTS + 6))
+def test_a_sweeper_that_dies_at_any_call_is_followed_by_one_that_goes_on(lost: int) -> None:
+    world = World()
+    for n in range(SEGMENTS):
+        world.write(commit(f"main/account-{n}"))
+    sweeper = every_minute(world)
+    process = Lossy(world.checkpoints, after=frozenset({lost}))
+    with suppress(Unavailable):
+        replace(sweeper, checkpoints=process).run()
+    world.write(*(commit(f"main/account-{n}", 2) for n in range(SEGMENTS)))
+    for _ in range(2):
+        sweeper.run()
+    assert len(world.logged()) == 2 * SEGMENTS
 
 
 def test_a_small_table_is_seen_whole_in_every_run() -> None:

@@ -90,6 +90,7 @@ class Sweeper:
         now = self.clock().timestamp()
         note = self.noted() or Note(now)
         seen = logged = 0
+        is_round = False
         try:
             for _ in range(note.budget):
                 places, note.after = self.events.scan(note.segment, SEGMENTS, note.after, PAGE)
@@ -97,15 +98,14 @@ class Sweeper:
                 logged += self._log(places)
                 note.pages += 1
                 note.segment += note.after is None
-                self._leave(note)
-                if note.segment == SEGMENTS or not goes_on():
+                is_round = note.segment == SEGMENTS
+                # In one step: no run must find a note that is at no segment.
+                self._leave(Note(now, whole=note.pages) if is_round else note)
+                if is_round or not goes_on():
                     break
         finally:
             # Also when logging fails: a reader can be behind what is logged already.
             woken = self.wake()
-        is_round = note.segment == SEGMENTS
-        if is_round:
-            self._leave(Note(now, whole=note.pages))
         return Sweep(seen, logged, woken, now - note.began, is_round)
 
     def segment(self, segment: int) -> Iterator[tuple[int, int]]:
