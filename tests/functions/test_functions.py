@@ -285,6 +285,18 @@ def test_old_tombstones_are_purged_from_the_search_views(site: Site) -> None:
     }
 
 
+def test_a_search_view_that_cannot_be_purged_keeps_no_other_from_it(site: Site) -> None:
+    class Down(Purged):
+        def purge(self, _before: datetime) -> int:
+            raise Unavailable("search")
+
+    searched = [name for name, view in DOMAIN.views.items() if view.store == "search"]
+    site.rows[searched[0]] = Down()
+    with pytest.raises(ExceptionGroup, match="not all views could be purged"):
+        handlers["purge"](SCHEDULED, Context())
+    assert [name for name in searched if site.rows[name].before is None] == searched[:1]
+
+
 def test_a_setting_that_is_missing_is_named() -> None:
     with pytest.raises(LookupError, match="LEFTFOLD_STACK"):
         Settings({}).named("events")

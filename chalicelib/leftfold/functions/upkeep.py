@@ -28,12 +28,21 @@ functions = Blueprint(__name__)
 
 @functions.schedule("rate(1 day)", name="purge")
 def purge(_event: Any) -> None:
-    """Removes old tombstones from OpenSearch, which has no time to live."""
+    """Removes old tombstones from OpenSearch, which has no time to live.
+
+    A view that fails keeps no other from being purged; it is raised at the end.
+    """
     held = services()
     before = held.clock() - KEEP_TOMBSTONES
+    errors: list[Exception] = []
     for view in held.views.values():
         if view.store == "search":
-            emit("TombstonesPurged", held.search_rows(view.name).purge(before), view=view.name)
+            try:
+                emit("TombstonesPurged", held.search_rows(view.name).purge(before), view=view.name)
+            except Exception as error:  # noqa: BLE001 - raised below
+                errors.append(error)
+    if errors:
+        raise ExceptionGroup("not all views could be purged", errors)
 
 
 @functions.schedule("rate(1 day)", name="archive")
