@@ -576,11 +576,11 @@ def archived_monthly(months: int) -> tuple[Site, list[str]]:
 
 
 def test_ten_years_of_monthly_statements_write_little() -> None:
-    """A list of all epochs each month would be 1.4 MB; S3 keeps every one of them."""
+    """A list of all epochs each month would be 1.3 MB; S3 keeps every one of them."""
     site, history = archived_monthly(120)
     pages = {key: data for key, data in site.archive._objects.items() if key[:9] == "manifests"}
     assert len(history) == 241
-    assert sum(map(len, pages.values())) < 125_000
+    assert sum(map(len, pages.values())) < 90_000
     # A page each month, and one each time that eight entries became one.
     assert len(pages) == 120 + 15 + 1
     assert max(map(len, pages.values())) < 2_000
