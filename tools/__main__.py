@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import click
 
-from chalicelib.leftfold.archive.epochs import DamagedArchiveError
+from chalicelib.leftfold.archive.epochs import ArchiveConflictError, DamagedArchiveError
 from chalicelib.leftfold.store.ports import Unavailable
 from tools import event_model_files, resources
 from tools.api import ApiError
@@ -30,6 +30,7 @@ from tools.terminal import console, errors
 # Each of these says in one line what happened and what to do.
 EXPLAINED = (
     ApiError,
+    ArchiveConflictError,
     DamagedArchiveError,
     DeployError,
     EngineError,

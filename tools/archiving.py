@@ -9,7 +9,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from chalicelib.leftfold.archive.archiver import GRACE, ITEM_OVERHEAD, Moved, Restore
-from chalicelib.leftfold.archive.epochs import ArchiveConflictError, DamagedArchiveError
+from chalicelib.leftfold.archive.epochs import DamagedArchiveError
 from chalicelib.leftfold.commands.loading import BrokenStreamError
 from chalicelib.leftfold.store.events import item_size
 from chalicelib.leftfold.store.ports import Unavailable
@@ -168,12 +168,7 @@ def restore_command(
     restore = Restore(services.event_table, services.log_table, services.archive)
     try:
         count = restore.run(aggregate, epoch)
-    except (
-        LookupError,
-        BrokenStreamError,
-        DamagedArchiveError,
-        ArchiveConflictError,
-    ) as error:
+    except (LookupError, BrokenStreamError) as error:
         raise click.ClickException(str(error)) from error
     console.print(f"{count:,} commits of {aggregate} are back", style="green")
 
