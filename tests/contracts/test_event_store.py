@@ -99,6 +99,7 @@ def test_a_range_is_ascending_and_leaves_out_what_is_missing(
     for version in (3, 1, 5):
         events.append(commit(stream, version))
     assert [c.version for c in events.range(stream, 1, 4)] == [1, 3]
+    assert list(events.range(stream, 4, 3)) == []
 
 
 def test_a_page_is_the_beginning_of_a_range_and_about_a_megabyte(

@@ -123,11 +123,16 @@ class DynamoEvents:
         )
 
     def page(self, aggregate_id: str, first: int, last: int) -> Sequence[Commit]:
+        # DynamoDB refuses to look between a bound and a lower one.
+        if first > last:
+            return []
         with translated():
             page = self._client.query(**self._between(aggregate_id, first, last))
         return [commit for item in page["Items"] if (commit := readable(item))]
 
     def range(self, aggregate_id: str, first: int, last: int) -> Sequence[Commit]:
+        if first > last:
+            return []
         read = self._client.get_paginator("query")
         pages = read.paginate(**self._between(aggregate_id, first, last))
         with translated():
