@@ -4,6 +4,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -13,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tools.bootstrap import ROOT
+from tools.engines import DynamoDBLocal
 from tools.mutation.hunting import Engines, Hunter, Plan, options, repeatable
 from tools.mutation.mutants import Mutant, modules, mutants_of
 from tools.mutation.outcomes import (
@@ -29,7 +32,7 @@ from tools.mutation.outcomes import (
 )
 from tools.mutation.reaching import digest, digests
 
-# Where the code is, and which tests are run: none that needs an engine.
+# Where the code is, and which tests are run; of those that need an engine, few or none.
 CODE = ("chalicelib",)
 TESTS = (
     "tests/archive/test_archiver.py",
@@ -50,7 +53,7 @@ KEPT = ROOT / ".leftfold" / "mutation"
 RESULTS = KEPT / "results.jsonl"
 KNOWN = ROOT / "tests" / "mutants.toml"
 STATES = (KILLED, ENDLESS, SURVIVED, UNREACHED)
-console = Console(soft_wrap=True, highlight=False)
+console = Console(soft_wrap=True, highlight=False, width=120)
 
 
 @click.command()
@@ -62,6 +65,7 @@ console = Console(soft_wrap=True, highlight=False)
 @click.option("--workers", default=1, show_default=True, help="Processes at a time.")
 @click.option("--least", default=95.0, show_default=True, help="Percent that must be killed.")
 @click.option("--each", default=60.0, show_default=True, help="CPU seconds of tests a mutant.")
+@click.option("--engines", is_flag=True, help="Run the tests of DynamoDB Local, too.")
 @click.option("--anew", is_flag=True, help="Forget what earlier runs found.")
 def main(  # noqa: PLR0913 - one for each option
     *,
@@ -73,6 +77,7 @@ def main(  # noqa: PLR0913 - one for each option
     workers: int,
     least: float,
     each: float,
+    engines: bool,
     anew: bool,
 ) -> None:
     """Plant small faults in the code, one at a time; a test must fail for each.
@@ -89,7 +94,8 @@ def main(  # noqa: PLR0913 - one for each option
     wanted = wanted_files(sources, files, since)
     mutants = [mutant for mutant in everything if mutant.path in wanted]
     chosen = Random(seed).sample(mutants, min(sample or len(mutants), len(mutants)))
-    count = Count(chosen, sources, equivalents(KNOWN))
+    running = ["dynamodb_local"] if engines else []
+    count = Count(chosen, sources, equivalents(KNOWN), running)
     console.print(f"{len(chosen)} of {len(mutants)} mutants, seed {seed}: {count.line()}")
     if count.left:
         until = time.monotonic() + budget * 60
@@ -98,14 +104,16 @@ def main(  # noqa: PLR0913 - one for each option
             code=CODE,
             mutants=count.left,
             sources=sources,
-            kept=KEPT / "reach.json",
+            kept=KEPT / f"reach{'-engines' * engines}.json",
             digests=count.digests,
             all_engines=ENGINES,
             workers=workers,
             most_seconds=each,
             is_over=lambda: time.monotonic() > until,
         )
-        hunt(plan, count)
+        with DynamoDBLocal() if engines else nullcontext() as engine:
+            urls = {name: engine.url for name in running if engine}
+            hunt(replace(plan, engines=urls), count)
     count.report()
     if count.names_what_is_gone(everything) or count.share().percent < least:
         sys.exit(1)
@@ -128,7 +136,7 @@ def hunt(plan: Plan, count: "Count") -> None:
     """Runs what is left."""
     repeatable()
     hunter = Hunter(plan, console.print, count.add)
-    code = pytest.main(options(TESTS), plugins=[hunter, Engines(ENGINES, {})])
+    code = pytest.main(options(TESTS), plugins=[hunter, Engines(ENGINES, plan.engines)])
     if code != pytest.ExitCode.OK:
         raise click.ClickException(f"pytest ended with {code!r}")
 
@@ -137,9 +145,13 @@ class Count:
     """What became of the chosen mutants, in earlier runs and in this one."""
 
     def __init__(
-        self, chosen: list[Mutant], sources: dict[str, str], known: Sequence[Equivalent]
+        self,
+        chosen: list[Mutant],
+        sources: dict[str, str],
+        known: Sequence[Equivalent],
+        engines: Sequence[str],
     ) -> None:
-        self.digests = digests(ROOT, sources, ())
+        self.digests = digests(ROOT, sources, engines)
         self.left: list[Mutant] = []
         self._results = Results(RESULTS)
         self._of_module = {path: digest([source]) for path, source in sources.items()}

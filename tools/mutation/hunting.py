@@ -4,7 +4,7 @@ mutant, the tests that reach it, in a process forked from here.
 
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -45,7 +45,7 @@ class Plan:
     kept: Path
     digests: dict[str, str]
     all_engines: tuple[str, ...] = ()
-    engines: dict[str, str] = field(default_factory=dict)
+    engines: Mapping[str, str] = field(default_factory=dict)
     workers: int = 1
     most_seconds: float = 60.0
     is_over: Callable[[], bool] = lambda: False
@@ -75,7 +75,7 @@ def repeatable() -> None:
 class Engines:
     """A plugin: a test that asks for an engine which is not there is not run."""
 
-    def __init__(self, names: tuple[str, ...], urls: dict[str, str]) -> None:
+    def __init__(self, names: tuple[str, ...], urls: Mapping[str, str]) -> None:
         self._names = names
         self._urls = urls
 
@@ -104,6 +104,7 @@ class Hunter:
         self._items: dict[str, pytest.Item] = {}
         self._functions: Functions = {}
         self._tests: dict[str, Reached] = {}
+        self._modules: dict[str, set[str]] = {}
         self._session: Any = None
 
     @pytest.hookimpl(wrapper=True)
@@ -148,6 +149,10 @@ class Hunter:
                 raise self._session.Interrupted
             kept.learn(done.told, digests, unknown)
         self._tests = {n: t for n, t in kept.tests().items() if n in self._items}
+        self._modules = {
+            node: {function.partition(":")[0] for function in test.functions}
+            for node, test in self._tests.items()
+        }
         self.tell(f"{len(self._tests)} of {len(self._items)} tests pass here and are used")
 
     def _learnt(self, items: list[pytest.Item]) -> str:
