@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, Phase, settings
 
 from tools.mutation import forks
 from tools.mutation.forks import Done, Job
+from tools.mutation.imports import closures
 from tools.mutation.mutants import Mutant, mutated
 from tools.mutation.outcomes import ENDLESS, KILLED, SURVIVED, UNREACHED, Outcome
 from tools.mutation.planting import (
@@ -105,6 +106,7 @@ class Hunter:
         self._functions: Functions = {}
         self._tests: dict[str, Reached] = {}
         self._modules: dict[str, set[str]] = {}
+        self._closures = closures(plan.root, plan.sources)
         self._session: Any = None
 
     @pytest.hookimpl(wrapper=True)
@@ -178,19 +180,21 @@ class Hunter:
         whole = f"{mutant.path}:"
         called = f"{whole}{mutant.function}"
         is_wide = self._is_imported(mutant) or mutant.is_cached or mutant.outer is None
+        near: set[str] = set()
         if is_wide:
-            near = {
-                n for n, t in self._tests.items() if any(f.startswith(whole) for f in t.functions)
-            }
-            files = {self._tests[node].file for node in near}
-            nodes = [n for n, t in self._tests.items() if n in near or t.file in files]
+            near = {node for node in self._tests if mutant.path in self._modules[node]}
+            nodes = [
+                node
+                for node, test in self._tests.items()
+                if node in near or mutant.path in self._closures.get(test.file, ())
+            ]
         else:
             outer = f"{whole}{mutant.outer}"
             nodes = [n for n, t in self._tests.items() if called in t.functions]
             nodes = nodes or [n for n, t in self._tests.items() if outer in t.functions]
         chosen: list[str] = []
         left = self.plan.most_seconds
-        for node in sorted(nodes, key=self._rank):
+        for node in sorted(nodes, key=lambda node: (node not in near, self._rank(node))):
             left -= self._tests[node].seconds
             if chosen and left < 0:
                 break
