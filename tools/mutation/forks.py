@@ -89,14 +89,21 @@ def _start(job: Job) -> Child:
     nothing = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nothing, stream)
-    held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (held + MORE_MEMORY, hard))
+    bound_memory()
     PIPES.append(writing)
     try:
         end(job.work())
     except BaseException:  # noqa: BLE001 - whatever it is, the parent hears of it
         end(f"!{traceback.format_exc()}")
+
+
+def bound_memory() -> None:
+    """Lets this process take little more than it holds, where the system tells how much."""
+    sizes = Path("/proc/self/statm")
+    if sizes.exists():
+        held = int(sizes.read_text().split()[0]) * resource.getpagesize()
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (held + MORE_MEMORY, hard))
 
 
 def end(told: str) -> NoReturn:

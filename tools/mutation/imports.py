@@ -32,13 +32,16 @@ def imported_by(path: str, source: str, paths: Mapping[str, str]) -> set[str]:
 def closures(root: Path, sources: Mapping[str, str]) -> dict[str, set[str]]:
     """For each file of the tests: the sources that it imports, by whatever way."""
     tests = {p.relative_to(root).as_posix(): p.read_text() for p in root.glob("tests/**/*.py")}
-    texts = {**sources, **tests}
+    # An app that registers everything stands at the root, and is imported, too.
+    others = {path.name: path.read_text() for path in root.glob("*.py")}
+    texts = {**sources, **tests, **others}
     paths = {module_name(path): path for path in texts}
     direct = {path: imported_by(path, text, paths) for path, text in texts.items()}
     found: dict[str, set[str]] = {}
     for test in tests:
         seen: set[str] = set()
-        waiting = [test]
+        above = [folder / "conftest.py" for folder in Path(test).parents]
+        waiting = [test, *(path for each in above if (path := each.as_posix()) in texts)]
         while waiting:
             for path in direct[waiting.pop()] - seen:
                 seen.add(path)
