@@ -108,14 +108,11 @@ class Hunter:
         self._modules: dict[str, set[str]] = {}
         self._closures = closures(plan.root, plan.sources)
         self._session: Any = None
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_collection(self) -> Any:
+        # From now on: conftests are imported before the collection begins.
         self._calls.start()
-        try:
-            return (yield)
-        finally:
-            self._imported = self._calls.stop()
+
+    def pytest_collection_finish(self) -> None:
+        self._imported = self._calls.stop()
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
