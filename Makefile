@@ -1,19 +1,41 @@
 export PYTHON ?= python3
 BIN := .leftfold/venv/bin
+# One process a core. A group of tests that shares an engine or a module's fixture stays in one process.
+PARALLEL := -n auto --dist loadgroup
+# A tenth of the histories and of the example's accounts, and few examples of each property.
+QUICK := -q -m "not engine" --share 0.1 --hypothesis-profile=quick
 
-.PHONY: help run test
+.PHONY: help run tools engines check quick test test-more coverage lock
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
 
 run: ## run Leftfold on this machine
 	@./leftfold run
 
-test: ## check style, types, layers and behaviour
-	@$(PYTHON) tools/bootstrap.py
+check: tools ## style, types, layers: in seconds
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+quick: tools ## the tests that need no engine, at small sizes: in a minute
+	$(BIN)/pytest $(QUICK) $(PARALLEL)
+
+test: check engines ## everything: style, types, layers and behaviour, on the engines
+	$(BIN)/pytest $(PARALLEL)
+
+test-more: engines ## larger sizes and new seeds, drawn from the commit: half an hour
+	$(BIN)/python -m tests.more
+
+coverage: tools ## the tests that need no engine, and each line that none of them runs
+	$(BIN)/pytest $(QUICK) $(PARALLEL) --cov --cov-report=term-missing
+
+lock: tools ## write every lock file anew; with UPGRADE=1, with the newest versions
+	$(BIN)/python -m tools.lock $(if $(UPGRADE),--upgrade)
+
+tools:
+	@$(PYTHON) tools/bootstrap.py
+
+engines: tools
 	@$(BIN)/python -m tools.engines
-	$(BIN)/pytest

@@ -54,7 +54,9 @@ class Application(Gateway):
         self.parking = MemoryParking()
         self.effects = MemoryEffects(self.clock)
         self.mailer = MemoryMailer()
-        self.rows: dict[str, RowStore] = {name: FindableRows() for name in DOMAIN.views}
+        self.rows: dict[str, RowStore] = {
+            name: FindableRows(view) for name, view in DOMAIN.views.items()
+        }
         self.health: dict[str, bool | str] = {"events": True, "search": True}
         self.use(self.events)
 

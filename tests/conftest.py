@@ -1,35 +1,116 @@
-"""Engines for the whole test session. One that cannot run fails its tests; none is ever skipped."""
+"""Engines for the whole test session, which tests need one, and how much each run tries.
 
-from collections.abc import Iterator
+A test needs an engine if one of its fixtures requests `may_start_engines`, or if one of its parameters is marked
+`engine`. The hooks read fixtures and marks, never paths: a test may lie in any folder.
+"""
+
+from collections.abc import Generator, Iterator
 
 import pytest
+from hypothesis import settings
 
 from tools.engines import DynamoDBLocal, KinesisLocal, MiniStack, OpenSearch
 
+# How fast this machine is at the moment is no property of the code.
+settings.register_profile("suite", deadline=None)
+settings.register_profile("quick", deadline=None, max_examples=20)
+settings.register_profile("more", deadline=None, max_examples=400, derandomize=False)
+settings.load_profile("suite")
+
+# Tests that need one of these run in one process, which starts the engine once: a start takes long, or much memory.
+STARTED_ONCE = ("opensearch", "ministack", "kinesis_local")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--share",
+        type=float,
+        default=1.0,
+        help="The share of all simulated histories and of the example's accounts that is tried.",
+    )
+
 
 @pytest.fixture(scope="session")
-def dynamodb_local() -> Iterator[str]:
+def share(request: pytest.FixtureRequest) -> float:
+    """The share of all simulated histories and of the example's accounts that is tried."""
+    chosen: float = request.config.getoption("--share")
+    return chosen
+
+
+@pytest.fixture(scope="session")
+def may_start_engines(request: pytest.FixtureRequest) -> None:
+    """Each fixture that starts an engine requests this one. It fails in a run without engines."""
+    if "not engine" in request.config.option.markexpr:
+        pytest.fail(
+            "this test starts an engine and is not marked so; mark the parameter that asks for it:"
+            ' pytest.param(..., marks=pytest.mark.engine("opensearch"))',
+            pytrace=False,
+        )
+
+
+@pytest.fixture(scope="session")
+def dynamodb_local(may_start_engines: None) -> Iterator[str]:  # noqa: ARG001 - marks the test
     """The URL of DynamoDB Local."""
     with DynamoDBLocal() as engine:
         yield engine.url
 
 
 @pytest.fixture(scope="session")
-def opensearch() -> Iterator[str]:
+def opensearch(may_start_engines: None) -> Iterator[str]:  # noqa: ARG001 - marks the test
     """The URL of OpenSearch."""
     with OpenSearch() as engine:
         yield engine.url
 
 
 @pytest.fixture(scope="session")
-def kinesis_local() -> Iterator[str]:
+def kinesis_local(may_start_engines: None) -> Iterator[str]:  # noqa: ARG001 - marks the test
     """The URL of kinesis-local."""
     with KinesisLocal() as engine:
         yield engine.url
 
 
 @pytest.fixture(scope="session")
-def ministack() -> Iterator[str]:
+def ministack(may_start_engines: None) -> Iterator[str]:  # noqa: ARG001 - marks the test
     """The URL of MiniStack, which leads to no OpenSearch."""
     with MiniStack() as engine:
         yield engine.url
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks each test that needs an engine, and groups those that must run in one process."""
+    for item in items:
+        if not isinstance(item, pytest.Function):
+            continue
+        if "may_start_engines" in item.fixturenames:
+            item.add_marker(pytest.mark.engine(*item.fixturenames))
+        named = {name for mark in item.iter_markers("engine") for name in mark.args}
+        group = next((name for name in STARTED_ONCE if name in named), None) or module_of(item)
+        if group is not None and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(group))
+    # Tests that need an engine take longest. Begun first, none is left for one process at the end.
+    items.sort(key=lambda item: item.get_closest_marker("engine") is None)
+
+
+def module_of(item: pytest.Function) -> str | None:
+    """The module of a test that shares a fixture with others of its module, else None."""
+    scopes = {found[-1].scope for found in item._fixtureinfo.name2fixturedefs.values() if found}
+    return item.nodeid.partition("::")[0] if scopes & {"class", "module", "package"} else None
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A skipped test fails: nothing that is promised goes unchecked in silence."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+    return report
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """So does a module that skips itself."""
+    report = yield
+    if report.skipped:
+        report.outcome = "failed"
+    return report

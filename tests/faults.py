@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from chalicelib.leftfold.kernel import Commit
+from chalicelib.leftfold.store.memory import MemoryEvents
 from chalicelib.leftfold.store.ports import Unavailable
 
 
@@ -57,3 +59,10 @@ class Lossy:
             return answer
 
         return call
+
+
+class Unchecked(MemoryEvents):
+    """An events table to which something else than Leftfold writes, without any check."""
+
+    def put(self, commit: Commit) -> None:
+        self._streams.setdefault(commit.aggregate_id, {})[commit.version] = commit

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.leftfold.kernel import Decider, Refused
+from chalicelib.leftfold.kernel import Decider, Refused, from_json, to_json
+from tests.survival import same, stored
 
 
 @dataclass(frozen=True)
@@ -17,8 +18,10 @@ class When:
     command: Any
 
     def run(self) -> list[Any]:
-        """What the rules answer."""
-        return self.decider.decide(self.command, self.decider.fold(self.history))
+        """What the rules answer, also after a snapshot."""
+        state = self.decider.fold(self.history)
+        assert same(from_json(type(self.decider.initial), stored(to_json(state))), state)
+        return self.decider.decide(self.command, state)
 
     def then(self, *expected: Any) -> None:
         """The command leads to exactly these events."""

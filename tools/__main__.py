@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 
 import click
 
+from chalicelib.leftfold.archive.epochs import ArchiveConflictError, DamagedArchiveError
 from chalicelib.leftfold.store.ports import Unavailable
 from tools import domain, event_model_files, resources
 from tools.bootstrap import ROOT
@@ -23,6 +24,8 @@ from tools.package import package
 
 # Each of these says in one line what happened and what to do.
 EXPLAINED: tuple[type[Exception], ...] = (
+    ArchiveConflictError,
+    DamagedArchiveError,
     DeployError,
     DomainError,
     EngineError,

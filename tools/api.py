@@ -15,6 +15,8 @@ LONGEST_WAIT = 30.0
 TIMEOUT = httpx.Timeout(35, connect=5)
 # An operator must act first: asking again would not help.
 FINAL = frozenset({"view-parked"})
+# What a command made: each answers with one of these.
+MADE = frozenset({"version", "entryId"})
 
 Json = Mapping[str, Any]
 
@@ -68,18 +70,34 @@ class Api:
     ) -> None:
         self._client.close()
 
-    def command(self, path: str, body: Json, key: str, if_match: int | None = None) -> Answered:
+    def command(
+        self,
+        path: str,
+        body: Json,
+        key: str,
+        if_match: int | None = None,
+        correlation: str | None = None,
+    ) -> Answered:
         """POSTs a command; raises ApiError when the API stays away."""
         headers = {"Idempotency-Key": key}
+        if correlation is not None:
+            headers["X-Correlation-Id"] = correlation
         if if_match is not None:
             headers["If-Match"] = f'"{if_match}"'
-        return self._patiently("POST", path, json=body, headers=headers)
+        return self._patiently("POST", path, MADE, json=body, headers=headers)
 
     def query(self, path: str, **parameters: Any) -> Answered:
         """GETs *path*; raises ApiError when the API, or a view behind it, stays away."""
-        return self._patiently("GET", path, params=parameters)
+        return self._patiently("GET", path, None, params=parameters)
 
-    def _patiently(self, method: str, path: str, **request: Any) -> Answered:
+    def page(self, path: str, **parameters: Any) -> Answered:
+        """GETs a page of a list: its `items`, and the cursor of the `next` page."""
+        return self._patiently("GET", path, frozenset({"items"}), params=parameters)
+
+    def _patiently(
+        self, method: str, path: str, members: frozenset[str] | None, **request: Any
+    ) -> Answered:
+        """The answer; an answer that is good has one of these *members*."""
         failure = ""
         wait = 0.0
         for attempt in range(ATTEMPTS):
@@ -87,12 +105,12 @@ class Api:
             wait = random.uniform(0, min(5, 0.1 * 2**attempt))
             try:
                 answer = self._client.request(method, f"{self.url}{path}", **request)
-            except httpx.TransportError as error:
+            except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+                raise ApiError(f"{self.url} is not a URL of an API: {error}") from error
+            except httpx.RequestError as error:
                 failure = str(error) or type(error).__name__
-            except httpx.InvalidURL as error:
-                raise ApiError(f"{self.url} is not a URL: {error}") from error
             else:
-                answered = _understood(answer, f"{method} {self.url}{path}")
+                answered = _understood(answer, f"{method} {self.url}{path}", members)
                 if answered.status < 500 and answered.status != 429:
                     return answered
                 if answered.body["code"] in FINAL:
@@ -105,14 +123,15 @@ class Api:
         )
 
 
-def _understood(answer: httpx.Response, request: str) -> Answered:
+def _understood(answer: httpx.Response, request: str, members: frozenset[str] | None) -> Answered:
     try:
         body = answer.json()
     except ValueError:
         body = None
-    if answer.is_success and body is not None:
+    is_object = isinstance(body, dict)
+    if answer.is_success and is_object and (members is None or members & body.keys()):
         return Answered(ok=True, status=answer.status_code, body=body)
-    if isinstance(body, dict) and "code" in body:
+    if is_object and "code" in body:
         return Answered(ok=False, status=answer.status_code, body=body)
     if answer.is_server_error or answer.status_code == 429:
         # A gateway's own words.

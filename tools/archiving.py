@@ -11,6 +11,7 @@ from chalicelib.leftfold.archive.archiver import GRACE, ITEM_OVERHEAD, Moved, Re
 from chalicelib.leftfold.archive.epochs import DamagedArchiveError
 from chalicelib.leftfold.commands.loading import BrokenStreamError
 from chalicelib.leftfold.store.events import item_size
+from chalicelib.leftfold.store.ports import Unavailable
 from chalicelib.leftfold.wiring.services import Services
 from tools.choice import chosen, endpoint_option, stack_option
 from tools.console import bar, console, errors
@@ -94,7 +95,10 @@ def told(held: Moved) -> str:
 def archive_epochs(
     services: Services, before: datetime, grace: timedelta, *, dry: bool
 ) -> tuple[Moved, dict[str, str]]:
-    """What was moved, or would be if *dry*, and the streams that failed, with reasons."""
+    """What was moved, or would be if *dry*, and the streams that failed, with reasons.
+
+    A stream that is busy, as when the relay is at its entry in the registry, fails alone.
+    """
     archiver = services.archiver(grace)
     candidates = list(archiver.candidates())
     moved, failed = Moved(), dict[str, str]()
@@ -103,9 +107,12 @@ def archive_epochs(
         (task,) = progress.task_ids
         for stream, entry in candidates:
             try:
-                moved += move(stream, entry, before)
+                for step in move(stream, entry, before):
+                    moved += step
             except (BrokenStreamError, DamagedArchiveError) as error:
                 failed[stream] = str(error)
+            except Unavailable as error:
+                failed[stream] = f"busy; run it again ({error})"
             progress.advance(task)
     return moved, failed
 
@@ -161,7 +168,7 @@ def restore_command(
     restore = Restore(services.event_table, services.log_table, services.archive)
     try:
         count = restore.run(aggregate, epoch)
-    except (LookupError, BrokenStreamError, DamagedArchiveError) as error:
+    except (LookupError, BrokenStreamError) as error:
         raise click.ClickException(str(error)) from error
     console.print(f"{count:,} commits of {aggregate} are back", style="green")
 

@@ -7,7 +7,7 @@ import click
 
 from tools.bench import bench_command
 from tools.book import is_book
-from tools.book_import import import_book
+from tools.book_import import Choices, import_book
 from tools.console import INTERRUPTED, errors
 from tools.current import recall
 from tools.import_file import Selection, import_file
@@ -63,40 +63,68 @@ def run_command(
     default=0,
     help="Close a statement at each month's end for the first N accounts.",
 )
+@click.option(
+    "--opening-balance",
+    is_flag=True,
+    help="Book the balance before an account's first row, if the account has nothing yet.",
+)
+@click.option(
+    "--credit-limit",
+    metavar="AMOUNT",
+    default="0",
+    help="Of an account that is opened, at the least; what its rows need is added.",
+)
 @currency_option
 @click.option("--ledger", metavar="ID", help="The ledger that a book makes; needed for one.")
 @click.option(
     "--journals", type=click.IntRange(1, 64), default=16, help="Of the ledger that a book makes."
 )
-@click.option("--close-all", is_flag=True, help="Close the last year of a book, too.")
+@click.option(
+    "--close-all", is_flag=True, help="Close the last year of a book, too, if it is over."
+)
+@click.option(
+    "--reverse-missing",
+    is_flag=True,
+    help="Reverse the entries of the ledger that the book no longer has.",
+)
 def import_command(  # noqa: PLR0913 - one for each option
     *,
     file: Path,
     url: str | None,
     accounts: int | None,
     statements: int,
+    opening_balance: bool,
+    credit_limit: str,
     currency: str,
     ledger: str | None,
     journals: int,
     close_all: bool,
+    reverse_missing: bool,
 ) -> None:
     """Import a bank's CSV file, or a Beancount book, over HTTP and compare the balances.
 
     FILE is .csv with the columns of examples/README.md: its accounts are opened and booked.
     Or it is .beancount: its entries are posted to a ledger, and each year but the last is
-    closed and compared with what Beancount says. Both may be gzipped. What is rejected is
-    listed, the rest is imported. May be stopped and run again, with the same options:
-    nothing is booked twice.
+    compared with what Beancount says and closed, if it is over and all of it agrees. Both may
+    be gzipped. What is rejected is listed, the rest is imported. May be stopped and run again,
+    with the same options: nothing is booked twice. An entry that was edited in a book, or left
+    it, stops the import before anything is posted, unless --reverse-missing is given.
     Exits with 1 if anything was rejected or a balance differs.
+
+    Nothing of a bank account is sent while one of its lines is rejected, and no statement of
+    it is closed. The mended file, one that has grown, or the next month's file goes on after
+    the rows that the account has already.
     """
     try:
         where = url or recall().url
         if not is_book(file):
-            agrees = import_file(where, file, Selection(currency, accounts, statements))
+            selection = Selection(currency, accounts, statements, opening_balance, credit_limit)
+            agrees = import_file(where, file, selection)
         elif ledger is None:
             raise click.UsageError("a book needs --ledger, the id of the ledger to make")
         else:
-            agrees = import_book(where, file, ledger, journals, close_all=close_all)
+            choices = Choices(journals, close_all, reverse_missing)
+            agrees = import_book(where, file, ledger, choices)
         if not agrees:
             sys.exit(1)
     except KeyboardInterrupt:

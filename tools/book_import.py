@@ -1,18 +1,21 @@
-"""`leftfold import` of a book: its entries year by year, each year closed and compared."""
+"""`leftfold import` of a book: its entries year by year, each year compared and closed."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from chalicelib.bank.ledger.balances import Balances, changes_of, plus
 from chalicelib.bank.money import minor_units
 from tools.api import Answered, Api, ApiError
-from tools.bank_file import FileError, Rejected
-from tools.book import Book, BookEntry, read_book
+from tools.bank_file import Rejected
+from tools.book import Book, BookEntry, kept_digits, read_book
+from tools.book_held import Held, entries_of, held_of
 from tools.console import bar, console
+from tools.files import FileError
 from tools.histories import idempotency_key
 from tools.importing import WORKERS
 from tools.terminal import differences_table, rejected_table, years_table
@@ -21,8 +24,11 @@ from tools.terminal import differences_table, rejected_table, years_table
 ACCOUNTS = 100
 # Seconds: between two looks at a year that is being closed, and until its close is late.
 LOOK, PATIENCE = 0.5, 300.0
-# How a ledger refuses the chart of a book that it was not made of.
-OF_ANOTHER_BOOK = ("ledger-exists", "account-type-differs", "commodity-differs", "key-reused")
+# Entries that an error names.
+NAMED = 3
+# Refusals of a close that say that there is nothing left to ask for.
+CLOSED_ALREADY = ("year-closed", "year-closing")
+NOT_OVER = "it is not over; it can be closed from {}-01-01 on (UTC)"
 
 Pause = Callable[[float], None]
 
@@ -40,106 +46,283 @@ class Difference(NamedTuple):
 
 @dataclass
 class ImportedYear:
-    """A year of the book: what was posted, whether it was closed, and what differs."""
+    """A year of the book: what was posted, whether it is closed, and what differs.
+
+    *open_because* says why the year was not closed, where there is a reason to tell.
+    """
 
     year: int
     entries: int
+    posted: int = 0
     closed: bool = False
     balances: int = 0
     differences: list[Difference] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
+    open_because: str | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether the ledger is not what the book says of this year."""
+        return bool(self.rejected or self.differences)
 
 
-def import_book(
-    url: str, path: Path, ledger: str, journals: int, *, close_all: bool = False
-) -> bool:
+@dataclass(frozen=True)
+class Choices:
+    """What the person at the keyboard decides: the ledger's journals when it is opened,
+    whether the last year is closed, whether entries that left the book are reversed.
+    """
+
+    journals: int
+    close_all: bool = False
+    reverse_missing: bool = False
+
+
+def import_book(url: str, path: Path, ledger: str, choices: Choices) -> bool:
     """Imports a book into the ledger of this id and compares each year; True if all agrees.
 
     Raises FileError and ApiError.
     """
+    with Api(url) as api:
+        return import_through(api, path, ledger, choices)
+
+
+def import_through(api: Api, path: Path, ledger: str, choices: Choices) -> bool:
+    """`import_book` through an API that is there."""
     book = read_book(path)
     total = sum(map(len, book.years.values()))
     console.print(f"{path.name}: {total:,} entries, {len(book.accounts)} accounts")
     began = time.monotonic()
-    with Api(url) as api, bar("posting entries", total) as progress:
+    importer = BookImport(api, book, ledger, choices, datetime.now(UTC).date())
+    importer.open()
+    held = importer.held()
+    missing = sum(map(len, held.missing.values()))
+    with bar("posting entries", missing) as progress:
         (task,) = progress.task_ids
-        importer = BookImport(
-            api, book, ledger, lambda: progress.advance(task), close_all=close_all
-        )
-        importer.open(journals)
-        done = list(importer.years())
-    seconds = time.monotonic() - began
-    console.print(f"{total:,} entries posted, years closed and compared in {seconds:,.1f} s")
+        importer.posted = lambda: progress.advance(task)
+        done = list(importer.years(held))
+    for note in importer.notes:
+        console.print(note, markup=False)
     rejected = [line for year in done for line in year.rejected]
+    posted = sum(year.posted for year in done)
+    console.print(
+        f"{posted:,} entries posted, {total - missing:,} were there already;"
+        f" years compared and closed in {time.monotonic() - began:,.1f} s"
+    )
     if rejected:
         console.print(f"{len(rejected):,} entries rejected:", style="bold red")
         console.print(rejected_table(rejected))
     console.print(years_table(done))
     differences = [difference for year in done for difference in year.differences]
     if differences:
-        console.print(differences_table(differences, book.digits))
+        console.print(differences_table(differences))
+    for year in done:
+        if year.open_because:
+            console.print(f"{year.year} stays open: {year.open_because}", markup=False)
+    waiting = sum(len(found) for year, found in held.missing.items() if year > done[-1].year)
+    if waiting:
+        blocks = next((year for year in done if not year.closed), done[-1])
+        console.print(
+            f"{waiting:,} entries of later years were not posted: they wait for {blocks.year}",
+            style="bold red",
+        )
     style = "bold red" if differences else "bold green"
     console.print(f"{len(differences):,} differences from Beancount's balances", style=style)
-    return not differences and not rejected
+    return not differences and not rejected and not waiting
 
 
 @dataclass
 class BookImport:
     """A book on its way into a ledger; safe to be run again, and to be cut off at any moment.
 
-    Each command's key is made of what it says, so what an earlier run has done is answered
-    and not done again. *posted* is called after every entry, from many threads. The last
-    year stays open, for more may come, unless *close_all* says that all has come.
+    What the ledger holds already is not posted again. Each command's key is made of what it
+    says, so two runs at once do nothing twice. *posted* is called after every entry, from
+    many threads. *today* is the day in UTC; a year that is not over is never closed. The
+    last year stays open, for more may come, unless the choice is to close all.
+
+    *notes* tell what is not in the ledger as the book has it.
     """
 
     api: Api
     book: Book
     ledger: str
+    choices: Choices
+    today: date
     posted: Callable[[], None] = lambda: None
     pause: Pause = time.sleep
-    close_all: bool = False
+    notes: list[str] = field(default_factory=list)
+    _shown: Any = None
 
-    def open(self, journals: int) -> None:
-        """Opens the ledger with the book's chart."""
+    def open(self) -> None:
+        """Opens the ledger; one that is there must be able to become this book's."""
         book = self.book
+        self.notes += book.notes
         opening = {
             "ledgerId": self.ledger,
             "name": book.name,
             "firstYear": book.first_year,
             "retainedEarnings": book.retained_earnings,
-            "journals": journals,
+            "journals": self.choices.journals,
         }
-        self._command("/ledgers", opening)
-        commodities = [{"code": c, "digits": n} for c, n in sorted(book.commodities.items())]
+        answer = self._sent("/ledgers", opening)
+        if not answer.ok and answer.body["code"] != "ledger-exists":
+            raise FileError(answer.reason)
+        self._shown = self._query(f"/ledgers/{self.ledger}", minVersion=1)
+        self._check_ledger()
+
+    def _check_ledger(self) -> None:
+        """Raises FileError, with the cause, for a ledger that cannot become this book's."""
+        book, shown, ledger = self.book, self._shown, f"the ledger {self.ledger}"
+        first = shown["firstYear"]
+        cure = "import it into a new ledger, with another --ledger"
+        if book.first_year < first:
+            entry = book.years[book.first_year][0]
+            raise FileError(
+                f"line {entry.line}: the book has an entry of {entry.date}, and {ledger} begins"
+                f" with {first}: no earlier year can be added to it; {cure}"
+            )
+        if book.first_year > first:
+            raise FileError(
+                f"{ledger} begins with {first}, and the book with {book.first_year}: give the"
+                f" book its earlier years back, or {cure}"
+            )
+        if book.retained_earnings != shown["retainedEarnings"]:
+            raise FileError(
+                f"{ledger} closes its years to {shown['retainedEarnings']}, and the book to"
+                f" {book.retained_earnings}: give the book its old options back, or {cure}"
+            )
+        types = {held["code"]: held["type"] for held in shown["accounts"]}
+        for account in book.accounts:
+            held = types.get(account.code, account.type)
+            if held != account.type:
+                raise FileError(
+                    f"{account.code} is of type {account.type} in the book, and {held} in"
+                    f" {ledger}: {cure}"
+                )
+        if book.name != shown["name"]:
+            self.notes.append(
+                f'{ledger} keeps its name "{shown["name"]}"; the title of the book is'
+                f' "{book.name}" now'
+            )
+
+    def held(self) -> Held:
+        """What the ledger holds of the book, after it got the book's chart. What the book no
+        longer has is reversed, if that is the choice.
+
+        Raises FileError, before anything is changed, if the ledger cannot become what the
+        book says.
+        """
+        held = held_of(self.book, entries_of(self.api, self.ledger, self._shown["journals"]))
+        closed = {year["year"] for year in self._shown["years"] if year["state"] != "open"}
+        lost = [entry for entry in held.gone if entry.year in closed]
+        late = [entry for year in closed for entry in held.missing.get(year, ())]
+        if lost:
+            raise FileError(
+                f"the ledger {self.ledger} holds {told(lost)} that the book does not have, in a"
+                " year that is closed: nothing was posted. A closed year stays as it is: give the"
+                " book its old text back, and correct what is wrong by an entry of an open year"
+            )
+        if late:
+            entries = [f'line {e.line}: {e.date} "{e.narration}"' for e in late]
+            raise FileError(
+                f"the book has {told(entries)} that the ledger {self.ledger} does not hold, in a"
+                " year that is closed: nothing was posted. Give such an entry a date in an open"
+                " year"
+            )
+        if held.gone and not self.choices.reverse_missing:
+            raise FileError(
+                f"the ledger {self.ledger} holds {told(held.gone)} that the book does not have:"
+                " nothing was posted, for an entry that was edited would be there twice. Run"
+                " this again with --reverse-missing to reverse what was edited in the book or"
+                " left it, or add to the book what was posted by other means"
+            )
+        self._extend_chart()
+        for entry in held.gone:
+            path = f"/ledgers/{self.ledger}/entries/{entry.id}/reversal"
+            answer = self.api.command(path, entry.reversal, entry.reversal_key(self.ledger))
+            if answer.ok:
+                self._saw(held.newest, answer)
+            elif answer.body["code"] != "entry-reversed":
+                raise FileError(f"{entry} cannot be reversed: {answer.reason}")
+        if held.gone:
+            self.notes.append(f"reversed {told(held.gone)}")
+        return held
+
+    def _extend_chart(self) -> None:
+        """A commodity keeps the decimals that it has, or gets more."""
+        book = self.book
+        digits = {held["code"]: held["digits"] for held in self._shown["commodities"]}
+        commodities = [
+            {"code": code, "digits": max(used, digits.get(code, 0))}
+            for code, used in sorted(book.commodities.items())
+        ]
         for start in range(0, len(book.accounts), ACCOUNTS):
             accounts = [
                 {"code": a.code, "type": a.type, "currencies": list(a.currencies)}
                 for a in book.accounts[start : start + ACCOUNTS]
             ]
             body = {"accounts": accounts, "commodities": commodities if start == 0 else []}
-            self._command(f"/ledgers/{self.ledger}/accounts", body)
+            answer = self._sent(f"/ledgers/{self.ledger}/accounts", body)
+            if not answer.ok:
+                raise FileError(answer.reason)
 
-    def years(self) -> Iterator[ImportedYear]:
-        """Posts, compares and closes one year after the other."""
-        last = max(self.book.years)
+    def years(self, held: Held) -> Iterator[ImportedYear]:
+        """Posts, compares and closes one year after the other, and stops where one cannot.
+
+        A year of which anything was rejected or differs is not closed, for a close cannot be
+        undone; the next run closes it. A year that is not over is not closed either, but the
+        next one is opened beside it.
+        """
+        states = {year["year"]: year["state"] for year in self._shown["years"]}
+        last, before_is_open = max(self.book.years), False
         for year, entries in self.book.years.items():
+            if before_is_open and not self._opened(year):
+                return
             done = ImportedYear(year, len(entries))
-            newest = self._post(entries, done)
-            self._compare(done, "trial balance", f"{year}-12-31", newest)
-            if year != last or self.close_all:
-                self._close(year)
-                done.closed = True
-                self._compare(done, "closing balances", f"{year + 1}-01-01", newest)
+            self._post(held.missing.get(year, ()), held, done)
+            stated = self.book.stated[year]
+            said = stated.running if before_is_open else stated.trial
+            self._compare(done, "trial balance", said, held.newest)
+            done.closed = states.get(year) == "closed"
+            if not done.closed and self._may_close(done, is_last=year == last):
+                done.closed = self._close(done)
+            if done.closed:
+                self._compare(done, "closing balances", stated.closing, held.newest)
             yield done
+            if done.failed:
+                return
+            before_is_open = not done.closed
 
-    def _post(self, entries: Iterable[BookEntry], done: ImportedYear) -> dict[str, int]:
-        """The newest version that each journal got."""
-        newest: dict[str, int] = {}
+    def _may_close(self, done: ImportedYear, *, is_last: bool) -> bool:
+        """Whether a year is closed in this run; if not, the year tells why."""
+        again = "once the book is mended, the next run closes it"
+        if done.rejected:
+            told = f"{len(done.rejected):,} of its entries were rejected"
+            done.open_because = f"{told}; {again}"
+        elif done.differences:
+            done.open_because = f"its balances differ from the book's; {again}"
+        elif done.year >= self.today.year:
+            if not is_last or self.choices.close_all:
+                done.open_because = NOT_OVER.format(done.year + 1)
+        else:
+            return not is_last or self.choices.close_all
+        return False
+
+    def _opened(self, year: int) -> bool:
+        """Opens a year while the one before stays open; False if too many are open."""
+        answer = self._sent(f"/ledgers/{self.ledger}/years", {"year": year})
+        if answer.ok or answer.body["code"] == "year-exists":
+            return True
+        if answer.body["code"] == "earlier-year-open":
+            return False
+        raise FileError(answer.reason)
+
+    def _post(self, entries: Sequence[BookEntry], held: Held, done: ImportedYear) -> None:
+        """Posts what the ledger does not hold yet."""
+        path = f"/ledgers/{self.ledger}/entries"
 
         def post(entry: BookEntry) -> Answered:
-            path = f"/ledgers/{self.ledger}/entries"
-            key = self.book.key_of(self.ledger, entry)
-            answer = self.api.command(path, self.book.body_of(entry), key)
+            key = entry.key(self.ledger, held.undone[entry.said])
+            answer = self.api.command(path, entry.body, key)
             self.posted()
             return answer
 
@@ -147,18 +330,33 @@ class BookImport:
             try:
                 for entry, answer in zip(entries, threads.map(post, entries), strict=True):
                     if answer.ok:
-                        journal, version = answer.body["entryId"].split("-")
-                        newest[journal] = max(newest.get(journal, 0), int(version))
+                        self._saw(held.newest, answer)
+                        done.posted += 1
                     else:
                         done.rejected.append(Rejected(entry.line, answer.reason))
             except BaseException:
                 threads.shutdown(cancel_futures=True)
                 raise
-        return newest
 
-    def _close(self, year: int) -> None:
-        path = f"/ledgers/{self.ledger}/years/{year}/close"
-        version = self._command(path, {}, f"{year}-12-31")
+    def _saw(self, newest: dict[str, int], answer: Answered) -> None:
+        """Every report has to have seen the entry that a command made."""
+        journal, version = answer.body["entryId"].split("-")
+        newest[journal] = max(newest.get(journal, 0), int(version))
+
+    def _close(self, done: ImportedYear) -> bool:
+        """Closes the year and waits until it is; False, and the year tells why, if it is not
+        over where the server is.
+        """
+        year, path = done.year, f"/ledgers/{self.ledger}/years/{done.year}/close"
+        answer = self._sent(path, {}, f"{year}-12-31")
+        version = 1
+        if answer.ok:
+            version = answer.body["version"]
+        elif answer.body["code"] == "year-not-over":
+            done.open_because = NOT_OVER.format(year + 1)
+            return False
+        elif answer.body["code"] not in CLOSED_ALREADY:
+            raise FileError(answer.reason)
         waited = 0.0
         while waited < PATIENCE:
             shown = self._query(f"/ledgers/{self.ledger}", minVersion=version)
@@ -166,19 +364,20 @@ class BookImport:
             if state == "closed":
                 # The balances brought forward may not be in the trial balance yet.
                 self._trial(f"{year + 1}-01-01", minVersion=shown["version"])
-                return
+                return True
             self.pause(LOOK)
             waited += LOOK
         raise ApiError(f"{year} is still being closed; run this again to go on")
 
-    def _compare(self, done: ImportedYear, report: str, day: str, newest: dict[str, int]) -> None:
+    def _compare(
+        self, done: ImportedYear, report: str, said: Balances, newest: dict[str, int]
+    ) -> None:
         """Holds a report against the book's; *newest* are the entries it must have seen."""
+        opens = report != "trial balance"
+        day = f"{done.year + 1}-01-01" if opens else f"{done.year}-12-31"
         for journal, version in newest.items():
             self._trial(day, minEntry=f"{journal}-{version}")
         lines = self._trial(day)["items"]
-        opens = report != "trial balance"
-        stated = self.book.stated[done.year]
-        said = stated.closing if opens else stated.trial
         shown = self._minor(lines, "opening" if opens else "balance")
         changes = [*changes_of(said), *((a, -n, c) for a, n, c in changes_of(shown))]
         done.balances += sum(map(len, said.values()))
@@ -194,7 +393,7 @@ class BookImport:
         return plus(
             {},
             (
-                (line["account"], minor_units(held["amount"], self.book.digits[code], code), code)
+                (line["account"], minor_units(held["amount"], kept_digits(code), code), code)
                 for line in lines
                 for held in (line[column],)
                 for code in (held["currency"],)
@@ -210,14 +409,15 @@ class BookImport:
             raise ApiError(f"{path}: {answer.reason}")
         return answer.body
 
-    def _command(self, path: str, body: dict[str, Any], day: str | None = None) -> int:
-        """The version that the command made."""
+    def _sent(self, path: str, body: dict[str, Any], day: str | None = None) -> Answered:
+        """The answer to a command whose key is made of what it says."""
         key = idempotency_key(day or f"{self.book.first_year}-01-01", path, body)
-        answer = self.api.command(path, body, key)
-        if not answer.ok:
-            cure = f": the ledger {self.ledger} is not one that this book made; name another"
-            raise FileError(
-                answer.reason + (cure if answer.body["code"] in OF_ANOTHER_BOOK else "")
-            )
-        version: int = answer.body["version"]
-        return version
+        return self.api.command(path, body, key)
+
+
+def told(entries: Sequence[object]) -> str:
+    """The number of entries and the first of them, for people."""
+    shown = "; ".join(map(str, entries[:NAMED]))
+    more = "; …" if len(entries) > NAMED else ""
+    noun = "entry" if len(entries) == 1 else "entries"
+    return f"{len(entries):,} {noun} ({shown}{more})"

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
+from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -15,6 +16,8 @@ from botocore.exceptions import (
 )
 
 LOCAL_REGION = "us-east-1"
+# What answers on this machine does so at once or is not there: nobody waits half a minute to be told.
+LOCAL = Config(retries={"mode": "standard", "total_max_attempts": 3})
 
 
 class DeployError(Exception):
@@ -34,7 +37,9 @@ class Cloud:
 
     def client(self, service: str) -> Any:
         """A client of any service."""
-        return self._session.client(service, endpoint_url=self.endpoint_url)  # type: ignore[call-overload]
+        return self._session.client(  # type: ignore[call-overload]
+            service, endpoint_url=self.endpoint_url, config=LOCAL if self.endpoint_url else None
+        )
 
     @property
     def parameters(self) -> dict[str, str]:

@@ -1,7 +1,9 @@
 """Where the leftfold command writes, and how it shows that it is working."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
 from rich.console import Console
 from rich.progress import (
@@ -19,8 +21,17 @@ from rich.text import Text
 # The exit code that a shell gives a program which Ctrl-C ended.
 INTERRUPTED = 130
 
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
+# Columns of what goes to a pipe or a file: no name is wrapped there.
+WIDE = 10_000
+
+
+def console_on(stream: TextIO, *, stderr: bool = False) -> Console:
+    """A console as wide as its terminal; what is no terminal has no width to keep to."""
+    return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else WIDE)
+
+
+console = console_on(sys.stdout)
+errors = console_on(sys.stderr, stderr=True)
 
 
 class Rate(ProgressColumn):

@@ -7,7 +7,7 @@ import click
 
 from tools.api import ApiError
 from tools.bank_commands import COMMANDS as BANK
-from tools.bank_file import FileError
+from tools.files import FileError
 
 COMMANDS: tuple[click.Command, ...] = BANK
 # Each of these says in one line what happened and what to do.

@@ -3,10 +3,15 @@
 import dataclasses
 import inspect
 import types
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from collections.abc import Callable
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Any, Literal, NewType, Union, get_args, get_origin, get_type_hints
 
 from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.kernel import AggregateId
+from chalicelib.leftfold.kernel.aggregate import AGGREGATE_ID
 
 Json = dict[str, Any]
 SCALARS: dict[Any, Json] = {
@@ -14,40 +19,87 @@ SCALARS: dict[Any, Json] = {
     int: {"type": "integer"},
     bool: {"type": "boolean"},
     type(None): {"type": "null"},
-    Any: {},
+    Decimal: {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?(E[+-][0-9]+)?$"},
+    date: {"type": "string", "format": "date"},
+    datetime: {"type": "string", "format": "date-time"},
 }
 
 
 def body(kind: Any) -> Json:
     """The schema of what `to_json` makes of a *kind*. Raises TypeError for other types."""
-    if dataclasses.is_dataclass(kind):
-        return _object(kind)
+    if isinstance(kind, NewType):
+        return body(kind.__supertype__)
     if kind in SCALARS:
         return SCALARS[kind]
-    arguments = get_args(kind)
-    match get_origin(kind):
-        case origin if origin is Literal:
-            return {"type": "string", "enum": list(arguments)}
-        case origin if origin is tuple:
-            return {"type": "array", "items": body(arguments[0])}
-        case origin if origin is dict:
-            return {"type": "object", "additionalProperties": body(arguments[1])}
-        case origin if origin in (Union, types.UnionType):
-            return {"anyOf": [body(argument) for argument in arguments]}
+    if isinstance(kind, type) and get_origin(kind) is None:
+        if issubclass(kind, Enum):
+            return _one_of(*(member.value for member in kind))
+        if dataclasses.is_dataclass(kind):
+            return _object(kind, {f.name: default_of(f) for f in dataclasses.fields(kind)})
+        if issubclass(kind, tuple) and hasattr(kind, "_field_defaults"):
+            defaults = dict.fromkeys(get_type_hints(kind), REQUIRED)
+            return _object(kind, defaults | kind._field_defaults)
+    if get_origin(kind) in GENERIC:
+        return GENERIC[get_origin(kind)](*get_args(kind))
     raise TypeError(f"no schema is known for {kind!r}")
 
 
-def _object(kind: Any) -> Json:
+def _one_of(*values: Any) -> Json:
+    kinds = {type(value) for value in values}
+    told = SCALARS[kinds.pop()] if len(kinds) == 1 else {}
+    return {**told, "enum": list(values)}
+
+
+def _tuple(*kinds: Any) -> Json:
+    if kinds[1:] == (...,):
+        return {"type": "array", "items": body(kinds[0])}
+    fixed = {"items": [body(kind) for kind in kinds], "additionalItems": False} if kinds else {}
+    return {"type": "array", **fixed, "minItems": len(kinds), "maxItems": len(kinds)}
+
+
+def _set(kind: Any) -> Json:
+    return {"type": "array", "items": body(kind), "uniqueItems": True}
+
+
+def _dict(key: Any, held: Any) -> Json:
+    names: Json = {} if key is str else {"propertyNames": _key(key)}
+    return {"type": "object", **names, "additionalProperties": body(held)}
+
+
+def _key(kind: Any) -> Json:
+    """The schema of a dict's key: of a text as it is, of anything else as JSON in a text."""
+    if kind is int:
+        return {"pattern": "^(0|-?[1-9][0-9]*)$"}
+    schema = body(kind)
+    return schema if schema.get("type") == "string" else {"type": "string"}
+
+
+def _union(*kinds: Any) -> Json:
+    return {"anyOf": [body(kind) for kind in kinds]}
+
+
+GENERIC: dict[Any, Callable[..., Json]] = {
+    Literal: _one_of,
+    Union: _union,
+    types.UnionType: _union,
+    tuple: _tuple,
+    frozenset: _set,
+    dict: _dict,
+}
+# Stands for the default that a field has not.
+REQUIRED = object()
+
+
+def _object(kind: Any, defaults: dict[str, Any]) -> Json:
     """A field that holds its default None is not stored, so it is never null."""
     hints = get_type_hints(kind)
-    fields = dataclasses.fields(kind)
     schema: Json = {
         "type": "object",
         "properties": {
-            f.name: body(present(hints[f.name]) if f.default is None else hints[f.name])
-            for f in fields
+            name: body(present(hints[name]) if default is None else hints[name])
+            for name, default in defaults.items()
         },
-        "required": [f.name for f in fields if is_required(f)],
+        "required": [name for name, default in defaults.items() if default is REQUIRED],
         "additionalProperties": False,
     }
     return schema
@@ -58,10 +110,11 @@ def present(hint: Any) -> Any:
     return Union[tuple(a for a in get_args(hint) if a is not type(None))]  # noqa: UP007 - built
 
 
-def is_required(field: "dataclasses.Field[Any]") -> bool:
-    """Whether a body lacks something without the field; else it has a default."""
-    missing = dataclasses.MISSING
-    return field.default is missing and field.default_factory is missing
+def default_of(field: "dataclasses.Field[Any]") -> Any:
+    """The default that a body may leave out, or `REQUIRED`."""
+    if field.default_factory is not dataclasses.MISSING:
+        return ...
+    return REQUIRED if field.default is dataclasses.MISSING else field.default
 
 
 def described(kind: type) -> Json:
@@ -87,7 +140,7 @@ def stored(name: str, version: int, held: Json) -> Json:
 def envelope() -> Json:
     """The schema of a commit as the log keeps it (`Commit.to_line`)."""
     version = {"type": "integer", "minimum": 1}
-    stream = {"type": "string", "pattern": "^[^/]+/[^/-]+-[A-Za-z0-9-]{1,64}$"}
+    stream = {"type": "string", "pattern": f"^{AGGREGATE_ID}$"}
     text = {"type": "string"}
     properties: Json = {
         "aggregateId": {

@@ -1,11 +1,13 @@
 """`leftfold import`: a bank file to Leftfold and back: read, book, compare, tell."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
+from chalicelib.bank.money import LARGEST_AMOUNT, Money
 from tools.api import Api
-from tools.bank_file import read
+from tools.bank_file import BankFile, Note, read
 from tools.checking import (
     Totals,
     check,
@@ -17,7 +19,8 @@ from tools.checking import (
     wrong_statements,
 )
 from tools.console import bar, console, errors
-from tools.histories import History, differing_alone, histories
+from tools.files import FileError
+from tools.histories import History, differing_alone, histories, last_month_before
 from tools.importing import Imported, import_all
 from tools.latency import Sampler, percentiles
 from tools.terminal import accounts_table, amount, rejected_table
@@ -25,6 +28,7 @@ from tools.terminal import accounts_table, amount, rejected_table
 # Batches that are sent one at a time.
 FOLLOWED = 25
 SHOWN = 10
+NOTES_SHOWN = 50
 
 Finder = Callable[[Api, Sequence[Imported], Callable[[], None]], list[str]]
 
@@ -32,12 +36,17 @@ Finder = Callable[[Api, Sequence[Imported], Callable[[], None]], list[str]]
 @dataclass(frozen=True)
 class Selection:
     """The first *accounts* of a file, all without; of the first *statements* of them one
-    is closed at the end of each month.
+    is closed at the end of each month that is over.
+
+    With *opening_balance*, an account that has nothing yet gets the balance before its first
+    row as a booking. An account that is opened gets at least *credit_limit*, a plain decimal.
     """
 
     currency: str
     accounts: int | None = None
     statements: int = 0
+    opening_balance: bool = False
+    credit_limit: str = "0"
 
 
 def import_file(
@@ -54,15 +63,26 @@ def import_file(
     if it is given, must change nothing that is shown. Raises FileError and ApiError.
     """
     currency = selection.currency
-    lines, rejected = read(path, currency)
-    found, not_following = histories(lines, currency, statements=selection.statements)
-    chosen = found[: selection.accounts]
+    file = read(path, currency)
+    limit = credit_limit(selection)
+    over = last_month_before(datetime.now(UTC).date().isoformat())
+    found, not_following = histories(
+        file.lines, currency, rejected=file.rejected, statements=selection.statements, over=over
+    )
+    chosen = [replace(history, least_credit=limit) for history in found[: selection.accounts]]
+    sent = [history for history in chosen if history.held is None and not file.unattributed]
     console.print(f"{path.name}: {_count(chosen)} of {len(chosen):,} accounts")
-    _tell_fold(chosen)
+    _tell_fold(sent)
+    _tell_notes([*_orders(chosen), *file.notes])
+    last = max((line.day[:7] for line in file.lines), default="")
+    if selection.statements and last > over:
+        console.print(f"the month of {last} is not over: no statement is closed for it")
+    _tell_held(chosen, file)
     with Api(url) as api:
-        done = _import(api, chosen)
+        done = _import(api, sent, opening_balance=selection.opening_balance)
+        _tell_notes([note for account in done for note in account.notes])
         refused = [line for account in done for line in account.rejected]
-        all_rejected = [*rejected, *not_following, *refused]
+        all_rejected = [*file.rejected, *not_following, *refused]
         if all_rejected:
             console.print(f"{len(all_rejected):,} lines rejected:", style="bold red")
             console.print(rejected_table(all_rejected))
@@ -72,14 +92,66 @@ def import_file(
     return agree and not all_rejected
 
 
-def _tell_fold(chosen: list[History]) -> None:
+def credit_limit(selection: Selection) -> int:
+    """The least limit in minor units. Raises FileError for what is none."""
+    try:
+        limit = Money.parse(selection.credit_limit, selection.currency).minor
+    except ValueError as error:
+        raise FileError(f"credit limit {selection.credit_limit!r} {error}") from None
+    if not 0 <= limit < LARGEST_AMOUNT:
+        bound = Money(LARGEST_AMOUNT, selection.currency)
+        raise FileError(f"credit limit {selection.credit_limit!r} must be from 0 to under {bound}")
+    return limit
+
+
+def _tell_fold(sent: list[History]) -> None:
     """Folds every row by the rules alone, and tells whether each balance is the bank's."""
-    differing = sum(len(differing_alone(history)) for history in chosen)
-    verdict = f"{differing:,} differ, behind rejected lines" if differing else "the bank's"
+    differing = sum(len(differing_alone(history)) for history in sent)
+    verdict = f"{differing:,} differ" if differing else "the bank's"
     console.print(f"by the rules alone, the balance after every row: {verdict}")
 
 
-def _import(api: Api, chosen: list[History]) -> list[Imported]:
+def _orders(chosen: list[History]) -> Iterator[Note]:
+    """A note for each account whose rows stand newest first."""
+    for history in chosen:
+        if history.newest_first:
+            last, first = history.lines[0], history.lines[-1]
+            yield Note(
+                first.number,
+                f"account {history.account} has its rows in descending order ({first.day} to"
+                f" {last.day}); they are read from the end",
+            )
+
+
+def _tell_notes(notes: Sequence[Note]) -> None:
+    for note in sorted(notes)[:NOTES_SHOWN]:
+        console.print(f"note: line {note.number}: {note.text}", markup=False)
+    if len(notes) > NOTES_SHOWN:
+        console.print(f"… {len(notes) - NOTES_SHOWN:,} more notes")
+
+
+def _tell_held(chosen: list[History], file: BankFile) -> None:
+    """Tells of which accounts nothing is sent, because of lines that must be mended."""
+    if unattributed := file.unattributed:
+        numbers = ", ".join(str(line.number) for line in unattributed[:SHOWN])
+        console.print(
+            f"nothing is imported: any account may be that of line {numbers}"
+            f"{', …' if len(unattributed) > SHOWN else ''}; mend it and run this again",
+            style="bold red",
+        )
+        return
+    held = [history for history in chosen if history.held is not None]
+    for history in held[:SHOWN]:
+        console.print(
+            f"account {history.account}: nothing is sent of its {len(history.lines):,} good rows,"
+            f" and no statement is closed: {history.held}; then run this again",
+            style="bold red",
+        )
+    if len(held) > SHOWN:
+        console.print(f"… {len(held) - SHOWN:,} more accounts", style="bold red")
+
+
+def _import(api: Api, chosen: list[History], *, opening_balance: bool) -> list[Imported]:
     """First a few commands one at a time, to see how fast rows follow, then all at once."""
     few = followed(chosen)
     rows = sum(len(history.lines) for history in chosen)
@@ -94,17 +166,20 @@ def _import(api: Api, chosen: list[History]) -> list[Imported]:
             progress.advance(task, count)
             loaded.offer(account, version)
 
-        first = import_all(api, few, follow, workers=1)
-        rest = import_all(api, chosen[len(few) :], offer)
+        first = import_all(api, few, follow, workers=1, opening_balance=opening_balance)
+        rest = import_all(api, chosen[len(few) :], offer, opening_balance=opening_balance)
+    accounts = [*first.accounts, *rest.accounts]
+    known = sum(account.known for account in accounts)
     rate = rest.rows / rest.seconds if rest.seconds else 0
-    console.print(f"{first.rows + rest.rows:,} rows booked, {rate:,.0f} rows/s")
+    before = f"; {known:,} were booked before" if known else ""
+    console.print(f"{first.rows + rest.rows:,} rows booked, {rate:,.0f} rows/s{before}")
     for when, sampler in (("one at a time", alone), ("at full speed", loaded)):
         if measured := percentiles(sampler.seconds):
             console.print(
                 f"from answer to row, {when}: p50 {measured.p50 * 1000:,.0f} ms,"
                 f" p99 {measured.p99 * 1000:,.0f} ms ({measured.samples} samples)"
             )
-    return [*first.accounts, *rest.accounts]
+    return accounts
 
 
 def agrees(api: Api, done: list[Imported], currency: str, *, fresh: bool) -> bool:
@@ -115,10 +190,13 @@ def agrees(api: Api, done: list[Imported], currency: str, *, fresh: bool) -> boo
     with bar("comparing accounts", len(accounts)) as progress:
         (task,) = progress.task_ids
         checked = check(api, accounts, lambda: progress.advance(task))
-    console.print(accounts_table(checked, currency))
+    if checked:
+        console.print(accounts_table(checked, currency))
     mismatches = sum(not account.agrees for account in checked)
-    console.print(f"{mismatches:,} mismatches", style="bold red" if mismatches else "bold green")
-    mismatches += _differing(api, accounts, "events", wrong_histories)
+    if accounts:
+        style = "bold red" if mismatches else "bold green"
+        console.print(f"{mismatches:,} mismatches", style=style)
+        mismatches += _differing(api, accounts, "events", wrong_histories)
     closed = sum(len(account.closed) for account in accounts)
     if closed:
         mismatches += _differing(api, accounts, f"{closed:,} statements", wrong_statements)

@@ -21,6 +21,7 @@ from chalicelib.leftfold.projection.replay import (
     replay,
     replay_live,
 )
+from chalicelib.leftfold.relay.sweeper import SEGMENTS
 from chalicelib.leftfold.store.ports import Unavailable
 from chalicelib.leftfold.store.readers import ends_of
 from chalicelib.leftfold.wiring.services import Services
@@ -185,6 +186,54 @@ def is_live(made: Replayed, view: View, services: Services, pause: Pause = time.
     return tell(len(found), "every live row is as the log makes it", "rows differ")
 
 
+@click.command("sweep")
+@click.option("--now", is_flag=True, help="Look at the whole events table at once.")
+@stack_option
+@endpoint_option
+def sweep_command(stack: str | None, endpoint_url: str | None, *, now: bool) -> None:
+    """Show where the sweeper's round stands; with --now, make a whole round at once.
+
+    The sweeper finds commits that no message told the relay of. After an outage --now logs
+    them without waiting for its round, and wakes every reader that is behind. It looks at
+    some hundred thousand commits a minute. May be stopped and run again.
+    """
+    services = chosen(stack, endpoint_url)
+    if now:
+        sweep_now(services)
+    else:
+        show_round(services)
+
+
+def sweep_now(services: Services) -> None:
+    """Looks at all of the events table, logs what is missing, wakes who is behind."""
+    sweeper = services.sweeper
+    seen = logged = 0
+    with bar("sweeping the events table", SEGMENTS) as progress:
+        (task,) = progress.task_ids
+        for segment in range(SEGMENTS):
+            for items, commits in sweeper.segment(segment):
+                seen, logged = seen + items, logged + commits
+            progress.advance(task)
+    woken = sweeper.wake()
+    console.print(f"{seen:,} commits seen, {logged:,} of them logged only now")
+    console.print(f"woken: {', '.join(woken)}" if woken else "no reader is behind")
+
+
+def show_round(services: Services) -> None:
+    """How far the sweeper's round is, and how large its runs are."""
+    note = services.sweeper.noted()
+    if note is None:
+        console.print("the sweeper has not run yet")
+        return
+    goes_on = timedelta(seconds=round(services.clock().timestamp() - note.began))
+    console.print(
+        f"the round goes on for {goes_on}: {note.segment} of {SEGMENTS} segments,"
+        f" {note.pages:,} pages; {note.budget} pages a run"
+    )
+    if note.whole:
+        console.print(f"the round before saw {note.whole:,} pages")
+
+
 @click.command("parked")
 @stack_option
 @endpoint_option
@@ -247,6 +296,7 @@ COMMANDS = (
     status_command,
     verify_command,
     replay_command,
+    sweep_command,
     parked_command,
     redrive_command,
     *ARCHIVING,

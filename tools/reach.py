@@ -6,6 +6,7 @@ from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.archive.s3 import S3Archive
 from chalicelib.leftfold.policies.mailing import NoMailer, SesMailer
 from chalicelib.leftfold.relay.doorbell import LambdaDoorbell
+from chalicelib.leftfold.relay.kinesis import KinesisBus
 from chalicelib.leftfold.wiring.services import Services
 from chalicelib.leftfold.wiring.settings import Settings
 from tools.cloud import Cloud
@@ -27,7 +28,7 @@ def reach(current: Current) -> Services:
     )
     # A redrive sends what its policy's function would have sent.
     sender = deployed.outputs.get("MailFrom")
-    return Services(
+    services = Services(
         settings,
         DOMAIN,
         dynamodb=cloud.client("dynamodb"),
@@ -35,3 +36,5 @@ def reach(current: Current) -> Services:
         doorbell=LambdaDoorbell(cloud.client("lambda"), settings.named),
         mailer=SesMailer(cloud.client("ses"), sender) if sender else NoMailer(),
     )
+    services.bus = KinesisBus(cloud.client("kinesis"), settings.named("bus"), services.pause)
+    return services

@@ -8,12 +8,14 @@ its log group, its alarms and its table.
 import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from chalice.utils import to_cfn_resource_name
 
 from chalicelib.leftfold.kernel import Email, Policy, View
+from chalicelib.leftfold.relay.sweeper import ROUND
 from chalicelib.leftfold.wiring.settings import Settings
 from tools.bootstrap import ROOT
 
@@ -362,7 +364,6 @@ def alarm(  # noqa: PLR0913 - an alarm has so many parts
     statistic: str = "Maximum",
     above: int = 0,
     minutes: int = 5,
-    missing: str = "notBreaching",
 ) -> Json:
     """An alarm that rings once a metric was *above* in each of so many *minutes*."""
     topic = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopic"}], {"Ref": "AWS::NoValue"}]}
@@ -379,17 +380,64 @@ def alarm(  # noqa: PLR0913 - an alarm has so many parts
             "EvaluationPeriods": minutes,
             "Threshold": above,
             "ComparisonOperator": "GreaterThanThreshold",
-            "TreatMissingData": missing,
+            "TreatMissingData": "notBreaching",
         },
     }
 
 
-def error_alarm(function: Function, says: str, missing: str = "notBreaching") -> Json:
-    """An alarm that rings once a function failed in each of five minutes."""
+def error_alarm(function: Function, says: str, minutes: int = 5) -> Json:
+    """An alarm that rings once a function failed in each of so many minutes."""
     of_function = {"FunctionName": {"Ref": function.logical_id}}
     return alarm(
-        says, "Errors", of_function, namespace="AWS/Lambda", statistic="Sum", missing=missing
+        says, "Errors", of_function, namespace="AWS/Lambda", statistic="Sum", minutes=minutes
     )
+
+
+def other_alarms(function: Function) -> Json:
+    """What is told of a function that is neither a view nor a policy.
+
+    What runs once a day fails once a day: one minute is enough.
+    """
+    of_stack = {"stack": {"Ref": "AWS::StackName"}}
+    match function.name:
+        case "archive":
+            return {
+                "ArchiveErrorAlarm": error_alarm(
+                    function,
+                    "The archiver failed: its function's log says why. Nothing is lost; the"
+                    " tables grow until it is mended.",
+                    minutes=1,
+                ),
+                "StreamsNotArchivedAlarm": alarm(
+                    "A stream cannot be archived: the archiver's log names the hole or the"
+                    " damaged object.",
+                    "StreamsNotArchived",
+                    of_stack,
+                    minutes=1,
+                ),
+            }
+        case "purge":
+            return {
+                "PurgeErrorAlarm": error_alarm(
+                    function,
+                    "Old tombstones were not removed from OpenSearch: look at the log of the"
+                    " function.",
+                    minutes=1,
+                )
+            }
+        case "sweeper":
+            hours = 2 * ROUND // timedelta(hours=1)
+            return {
+                "SweepRoundAlarm": alarm(
+                    f"The sweeper's round takes longer than {hours} hours: so long may a commit"
+                    " wait that no message told of. `leftfold sweep --now` makes a round at"
+                    " once.",
+                    "SweepRoundSeconds",
+                    of_stack,
+                    above=int(2 * ROUND.total_seconds()),
+                )
+            }
+    return {}
 
 
 def reader_alarms(function: Function, reader: View | Policy) -> Json:
@@ -452,6 +500,7 @@ def template(
             added[f"{function.logical_id}Table"] = documents_table(views[name])
         if reader := views.get(name) or policies.get(name):
             added |= reader_alarms(function, reader)
+        added |= other_alarms(function)
         if clash := resources.keys() & added.keys():
             raise ResourcesError(
                 f"resources: the function {name} needs a resource {min(clash)}, and there is"

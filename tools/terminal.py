@@ -1,14 +1,15 @@
 """What the bank's imports show: tables and amounts, aligned, for people."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from chalicelib.bank.money import Money, decimal
+from chalicelib.bank.money import Money
 from tools.bank_file import Rejected
+from tools.book import amount_text
 from tools.checking import Checked
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ DIFFERENCES_SHOWN = 50
 def accounts_table(checked: Sequence[Checked], currency: str) -> Table:
     """Leftfold's balances beside the bank's: the first and last, and all that differ."""
     table = Table(box=SIMPLE_HEAD)
-    table.add_column("account", no_wrap=True)
+    table.add_column("account", overflow="fold")
     for name in ("rows", "the bank's", "document", "search"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
@@ -77,7 +78,7 @@ def years_table(years: Sequence["ImportedYear"]) -> Table:
     return table
 
 
-def differences_table(differences: Sequence["Difference"], digits: Mapping[str, int]) -> Table:
+def differences_table(differences: Sequence["Difference"]) -> Table:
     """Balances that are not what the book's own tool says."""
     table = Table(box=SIMPLE_HEAD)
     for name in ("year", "report", "account"):
@@ -85,13 +86,12 @@ def differences_table(differences: Sequence["Difference"], digits: Mapping[str, 
     for name in ("book", "ledger", "commodity"):
         table.add_column(name, justify="right", no_wrap=True)
     for found in differences[:DIFFERENCES_SHOWN]:
-        decimals = digits[found.currency]
         table.add_row(
             str(found.year),
             found.report,
             found.account,
-            decimal(found.book, decimals),
-            decimal(found.ledger, decimals),
+            amount_text(found.book, found.currency),
+            amount_text(found.ledger, found.currency),
             found.currency,
         )
     if len(differences) > DIFFERENCES_SHOWN:
@@ -104,7 +104,7 @@ def rejected_table(rejected: Sequence[Rejected]) -> Table:
     table = Table(box=SIMPLE_HEAD)
     table.add_column("line", justify="right")
     table.add_column("reason", overflow="fold")
-    for line in sorted(rejected)[:REJECTED_SHOWN]:
+    for line in sorted(rejected, key=lambda line: line.number)[:REJECTED_SHOWN]:
         table.add_row(str(line.number), Text(line.reason))
     if len(rejected) > REJECTED_SHOWN:
         table.add_row("…", f"{len(rejected) - REJECTED_SHOWN:,} more")

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from chalicelib.leftfold.kernel import LANES, Commit, lane_of
 from chalicelib.leftfold.store.blocks import hash_of
+from chalicelib.leftfold.store.checks import is_place
 from chalicelib.leftfold.store.ports import Block, EventStore, Head, Log, StreamEntry
 from tools.patience import Pause, remaining
 
@@ -71,7 +72,9 @@ def verify(
     streams, not of commits. Raises `Unavailable`.
     """
     # Read before the log, so that the log must have it by now, or get it soon.
-    committed = newest_versions(events)
+    committed, strays = newest_versions(events)
+    for stream, version in strays:
+        yield Broken("every item is a commit's", f"version {version} of {stream!r}")
     head = log.head()
     fold = Fold()
     for block in log.blocks(0):
@@ -86,18 +89,22 @@ def verify(
     yield from never_logged(committed, fold, log, pause)
 
 
-def newest_versions(events: EventStore) -> dict[str, int]:
-    """The newest version of every stream in the events table."""
+def newest_versions(events: EventStore) -> tuple[dict[str, int], list[tuple[str, int]]]:
+    """The newest version of every stream in the events table, and keys that no commit has."""
     newest: dict[str, int] = {}
+    strays: list[tuple[str, int]] = []
     for segment in range(SEGMENTS):
         after: str | None = None
         while True:
             places, after = events.scan(segment, SEGMENTS, after, PAGE)
             for stream, version in places:
-                newest[stream] = max(version, newest.get(stream, 0))
+                if is_place(stream, version):
+                    newest[stream] = max(version, newest.get(stream, 0))
+                else:
+                    strays.append((stream, version))
             if after is None:
                 break
-    return newest
+    return newest, strays
 
 
 def compare_registry(fold: Fold, log: Log) -> Iterator[Broken]:

@@ -6,10 +6,11 @@ from typing import Any
 from marshmallow import fields
 
 from chalicelib.bank.ledger.balances import Balances
+from chalicelib.bank.ledger.domain import COMMODITY_DIGITS, LARGEST_OF_COMMODITY
 from chalicelib.bank.money import LARGEST_AMOUNT, MINOR_DIGITS, decimal, minor_units
 from chalicelib.leftfold.http.fields import Fullmatch, Strict
 
-MOST_DIGITS = 8
+MOST_DIGITS = COMMODITY_DIGITS
 
 DECIMAL = Fullmatch(
     rf"^-?[0-9]{{1,18}}(\.[0-9]{{1,{MOST_DIGITS}}})?$",
@@ -41,16 +42,24 @@ def minor_of(given: Mapping[str, str], commodities: Mapping[str, int]) -> int | 
     digits = digits_of(currency, commodities)
     if digits is None:
         return None
-    minor = minor_units(given["amount"], digits, currency)
-    if abs(minor) >= LARGEST_AMOUNT:
-        raise ValueError(f"must be under {decimal(LARGEST_AMOUNT, digits)}")
+    finer: int = 10 ** (kept_digits_of(currency, commodities) - digits)
+    largest = LARGEST_OF_COMMODITY if currency in commodities else LARGEST_AMOUNT
+    minor = minor_units(given["amount"], digits, currency) * finer
+    if abs(minor) >= largest:
+        raise ValueError(f"must be under {decimal(largest // finer, digits)}")
     return minor
 
 
 def amount(minor: int, currency: str, commodities: Mapping[str, int]) -> dict[str, str]:
-    """The Amount of minor units."""
+    """The Amount of minor units.
+
+    It has the decimals of its commodity, and more where the commodity got them later than
+    *commodities* was read: an amount is never rounded.
+    """
     digits = digits_of(currency, commodities) or 0
-    return {"amount": decimal(minor, digits), "currency": currency}
+    whole, _, part = decimal(minor, kept_digits_of(currency, commodities)).partition(".")
+    shown = part[:digits] + part[digits:].rstrip("0")
+    return {"amount": f"{whole}.{shown}" if shown else whole, "currency": currency}
 
 
 def amounts(held: Mapping[str, int], commodities: Mapping[str, int]) -> list[dict[str, str]]:
@@ -61,6 +70,13 @@ def amounts(held: Mapping[str, int], commodities: Mapping[str, int]) -> list[dic
 def digits_of(currency: str, commodities: Mapping[str, int]) -> int | None:
     """How many decimals a currency has; *commodities* are those that the ledger declared."""
     return commodities.get(currency, MINOR_DIGITS.get(currency))
+
+
+def kept_digits_of(currency: str, commodities: Mapping[str, int]) -> int:
+    """In how many decimals amounts are kept: a currency's own, or those of any commodity."""
+    if currency in commodities:
+        return COMMODITY_DIGITS
+    return MINOR_DIGITS.get(currency, COMMODITY_DIGITS)
 
 
 def by_account(balances: Balances) -> list[tuple[str, str, int]]:

@@ -128,7 +128,7 @@ class Site:
         archiver = self.archiver(process, **rules)
         moved = Moved()
         for stream, entry in archiver.candidates():
-            moved += archiver.run(stream, entry, self.clock())
+            moved = sum(archiver.run(stream, entry, self.clock()), moved)
         return moved
 
     def restore(self, epoch: int = 1, process: Mortal | None = None) -> int:

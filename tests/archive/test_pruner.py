@@ -24,6 +24,7 @@ from chalicelib.leftfold.store.blocks import hash_of
 from chalicelib.leftfold.store.ports import Block
 from tests.archive.site import A, B, KilledError, Mortal, Site, credit, ended
 from tests.archive.test_archiver import kill_points
+from tests.teller import OPENING
 
 LIVE = [view for view in DOMAIN.views.values() if view.from_carried]
 WHOLE_ONLY = [view for view in DOMAIN.views.values() if not view.from_carried]
@@ -98,6 +99,54 @@ def test_a_log_that_seems_to_end_because_it_is_pruned_is_read_on() -> None:
     site.prune()
     site.log._blocks = []
     assert whole(site) == before[:5]
+
+
+def test_a_block_with_one_young_commit_stays() -> None:
+    """It holds what somebody may still want to see in the table: its age is the youngest's."""
+    site = Site()
+    site.do(OPENING)
+    site.settle()
+    site.clock.forward(days=2)
+    site.do(credit(1))
+    site.clock.forward(days=2)
+    site.do(credit(2))
+    site.settle()
+    site.read_by_all()
+    assert [len(block.commits) for block in site.log.blocks(0)] == [1, 2]
+    assert site.prune() == 1
+    assert [block.first_position for block in site.log.blocks(0)] == [1]
+
+
+def test_a_segment_that_is_missing_between_others_is_no_shorter_log(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Rows made of the rest would look right, and lack what it held."""
+    monkeypatch.setattr("chalicelib.leftfold.archive.pruner.BLOCKS_IN_SEGMENT", 1)
+    site = told()
+    site.prune()
+    (_, second, *_) = site.log.segments()
+    del site.log._segments[second.first_position]
+    with pytest.raises(DamagedArchiveError, match=f"position {second.first_position}"):
+        list(site.whole.live())
+
+
+def test_what_is_pruned_while_live_epochs_are_read_comes_whole() -> None:
+    """The registry is read after `live` was called: what it holds for live must be there,
+    also if it was closed and pruned before the reader came to it.
+    """
+    site = told()
+    log = site.whole
+    remains = log.live()
+    epochs = {stream: entry.epoch for stream, entry in site.log.registry()}
+    site.do(CloseStatement("2020-01-01"))
+    site.settle()
+    site.read_by_all()
+    site.clock.forward(days=2)
+    assert site.prune() > 5
+    shown = [commit for _, commits in remains for _, commit in commits]
+    assert [
+        commit.version for commit in shown if commit.aggregate_id == A and commit.epoch == epochs[A]
+    ] == list(range(13, 19))
 
 
 def test_who_wants_no_more_blocks_asks_for_none() -> None:

@@ -1,6 +1,8 @@
 """The rules of an account, weighed one by one and as laws."""
 
 from dataclasses import replace
+from datetime import date, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -31,6 +33,7 @@ from chalicelib.bank.account.domain import (
     Unfrozen,
     codec,
     decider,
+    period,
 )
 from chalicelib.bank.money import LARGEST_AMOUNT, LARGEST_BALANCE, Money
 from chalicelib.leftfold.kernel import Refused, from_json, to_json
@@ -202,6 +205,41 @@ def test_money_that_left_returns_to_an_account_in_whatever_state_it_is() -> None
     for after in ((), (Frozen(),), (forward, Closed())):
         given(opened, *after).when(back).then(returned)
     given().when(back).then_refused("account-missing")
+
+
+@pytest.mark.parametrize(
+    ("ended", "days"),
+    [
+        ("2026-03-15", ("2026-02-01", "2026-03-15")),
+        ("2026-02-01", ("2026-02-01", "2026-02-01")),
+        ("2026-01-31", ("2026-01-31", "2026-01-31")),
+        ("2026-01-30", ("2026-01-31", "2026-01-31")),
+    ],
+)
+def test_the_last_statement_never_ends_before_it_begins(ended: str, days: tuple[str, str]) -> None:
+    last = replace(statement, number=2, since="2026-02-01", through=None)
+    assert period(last, ended) == days
+
+
+def test_a_statement_from_the_opening_on_is_through_its_own_day_or_the_accounts_last() -> None:
+    assert period(statement, "2026-03-15") == (None, DATE)
+    assert period(replace(statement, through=None), "2026-01-30") == (None, "2026-01-30")
+
+
+@for_all(st.lists(st.dates(date(1000, 1, 1), date(9998, 1, 1)), max_size=6), st.integers(-1, 400))
+def test_periods_follow_one_another_whenever_the_account_ends(days: list[date], later: int) -> None:
+    closes = sorted(set(days))
+    ended = str((closes[-1] if closes else date(2026, 1, 1)) + timedelta(days=later))
+    history: list[Event] = [opened]
+    run: list[Command] = [*(CloseStatement(str(day)) for day in closes), Close()]
+    for command in run:
+        history += decider.decide(command, decider.fold(history))
+    periods = [period(event, ended) for event in history if isinstance(event, StatementClosed)]
+    assert len(periods) == len(closes) + 1
+    assert all(since is None or since <= through for since, through in periods)
+    for (_, before), (since, through) in pairwise(periods):
+        assert since is not None
+        assert before < since or (since == through == before)
 
 
 amounts = st.integers(1, LARGEST_AMOUNT)

@@ -58,6 +58,7 @@ from tests.scenario import Given
 from tests.workflow import Workflow
 
 RETAINED = "Equity:Retained"
+TODAY = "2026-01-01"
 cash = LedgerAccount("Assets:Cash", "asset", ("USD", "XYZ"))
 loan = LedgerAccount("Liabilities:Loan", "liability", ("USD",))
 pay = LedgerAccount("Income:Pay", "income", ("USD", "XYZ"))
@@ -74,7 +75,7 @@ forward = BalancesBroughtForward(
     2020,
     RETAINED,
     2,
-    (retained, cash, loan, pay, food),
+    (cash, retained, food, pay, loan),
     {"XYZ": 3},
     (2021,),
     {"Assets:Cash": {"USD": 50}, RETAINED: {"USD": -50}},
@@ -104,7 +105,7 @@ def test_a_ledger_is_opened_once_with_its_first_year() -> None:
     assert domain.decider.fold([opened]).open_years == (2020,)
 
 
-@pytest.mark.parametrize("command", [ExtendChart(()), OpenYear(2021), CloseYear(2020)])
+@pytest.mark.parametrize("command", [ExtendChart(()), OpenYear(2021), CloseYear(2020, TODAY)])
 def test_nothing_can_be_done_with_a_ledger_that_is_not_there(command: Command) -> None:
     ledger().when(command).then_refused("ledger-missing")
 
@@ -125,10 +126,23 @@ def test_a_chart_is_never_contradicted() -> None:
     given.when(ExtendChart((replace(cash, currencies=("ABC",)),))).then_refused(
         "unknown-commodity", commodity="ABC"
     )
-    for commodity, digits in (("XYZ", 2), ("USD", 3)):
+    for commodity, digits, held in (("XYZ", 2, 3), ("USD", 3, 2), ("USD", 1, 2)):
         given.when(ExtendChart((), {commodity: digits})).then_refused(
-            "commodity-differs", commodity=commodity
+            "commodity-differs", commodity=commodity, digits=held
         )
+
+
+def test_the_decimals_of_a_commodity_grow() -> None:
+    finer = ChartExtended((), {"XYZ": 5})
+    ledger(opened, charted).when(ExtendChart((), {"XYZ": 5})).then(finer)
+    assert domain.digits_of("XYZ", domain.decider.fold([opened, charted, finer])) == 5
+
+
+def test_a_currency_of_iso_4217_does_not_become_a_commodity_of_the_ledger() -> None:
+    # Amounts of the two are kept in different units.
+    ledger(opened).when(ExtendChart((cash,), {"USD": 2, "XYZ": 3})).then(
+        ChartExtended((cash,), {"XYZ": 3})
+    )
 
 
 def test_a_chart_stays_small_enough_to_be_carried_forward() -> None:
@@ -159,7 +173,9 @@ def test_a_commodity_keeps_its_decimals_when_iso_4217_takes_up_its_code(
     monkeypatch.setitem(MINOR_DIGITS, "XYZ", 2)
     state = domain.decider.fold([opened, charted])
     assert domain.digits_of("XYZ", state) == 3
-    assert amount(1_500, "XYZ", state.commodities) == {"amount": "1.500", "currency": "XYZ"}
+    kept = 150_000_000
+    assert amount(kept, "XYZ", state.commodities) == {"amount": "1.500", "currency": "XYZ"}
+    ledger(opened, charted).when(ExtendChart((), {"XYZ": 4})).then(ChartExtended((), {"XYZ": 4}))
 
 
 def test_years_follow_one_another_and_two_at_most_are_open() -> None:
@@ -172,13 +188,26 @@ def test_years_follow_one_another_and_two_at_most_are_open() -> None:
 
 
 def test_a_close_begins_with_the_oldest_year_and_opens_the_next() -> None:
-    ledger(opened).when(CloseYear(2020)).then(*closing)
-    ledger(opened, YearOpened(2021)).when(CloseYear(2020)).then(YearClosing(2020, 2))
-    ledger(opened, YearOpened(2021)).when(CloseYear(2021)).then_refused("earlier-year-open")
-    ledger(opened, *closing).when(CloseYear(2020)).then_refused("year-closing", year=2020)
-    ledger(opened).when(CloseYear(2019)).then_refused("year-not-open", year=2019)
-    ledger(opened).when(CloseYear(2021)).then_refused("year-not-open", year=2021)
-    ledger(forward).when(CloseYear(2020)).then_refused("year-closed", year=2020)
+    ledger(opened).when(CloseYear(2020, TODAY)).then(*closing)
+    ledger(opened, YearOpened(2021)).when(CloseYear(2020, TODAY)).then(YearClosing(2020, 2))
+    ledger(opened, YearOpened(2021)).when(CloseYear(2021, TODAY)).then_refused("earlier-year-open")
+    ledger(opened, *closing).when(CloseYear(2020, TODAY)).then_refused("year-closing", year=2020)
+    ledger(opened).when(CloseYear(2019, TODAY)).then_refused("year-not-open", year=2019)
+    ledger(opened).when(CloseYear(2021, TODAY)).then_refused("year-not-open", year=2021)
+    ledger(forward).when(CloseYear(2020, TODAY)).then_refused("year-closed", year=2020)
+
+
+@pytest.mark.parametrize("today", ["2019-12-31", "2020-01-01", "2020-12-31"])
+def test_a_year_is_not_closed_before_its_last_day_has_ended(today: str) -> None:
+    given = ledger(opened)
+    given.when(CloseYear(2020, today)).then_refused("year-not-over", year=2020, today=today)
+    given.when(CloseYear(2020, "2021-01-01")).then(*closing)
+
+
+def test_a_year_before_the_year_1000_is_over_too() -> None:
+    early = replace(opened, first_year=999)
+    ledger(early).when(CloseYear(999, "0999-12-31")).then_refused("year-not-over", year=999)
+    ledger(early).when(CloseYear(999, "1000-01-01")).then(YearClosing(999, 2), YearOpened(1000))
 
 
 def test_a_year_ends_with_the_last_journal() -> None:
@@ -203,7 +232,7 @@ def test_a_journal_is_gathered_once_and_only_while_its_year_is_closing() -> None
 def test_what_carries_a_ledger_forward_is_all_of_it() -> None:
     before = (opened, charted, *closing, JournalGathered(2020, 1, first_half))
     assert domain.decider.fold([*before, forward]) == domain.decider.fold([forward])
-    ledger(forward).when(CloseYear(2021)).then(YearClosing(2021, 2), YearOpened(2022))
+    ledger(forward).when(CloseYear(2021, TODAY)).then(YearClosing(2021, 2), YearOpened(2022))
 
 
 def test_an_entry_must_fit_chart_and_years() -> None:
@@ -350,7 +379,7 @@ class Books:
     def state(self, category: str, key: str) -> Any:
         aggregate = DOMAIN.aggregates[category]
         stream = aggregate.stream(key)
-        return load(self.events, aggregate, stream, fingerprint="fold", since=None).state
+        return load(self.events, aggregate, stream, fingerprint="fold").state
 
     @property
     def ledger(self) -> Ledger:
@@ -387,7 +416,7 @@ def test_a_close_ends_right_however_it_is_interleaved_and_repeated(
     for act, number, command in before:
         if act == "post":
             books.post(number, command)
-    books.do("ledger", "a", CloseYear(2020))
+    books.do("ledger", "a", CloseYear(2020, TODAY))
     for act, number, command in during:
         steps = books.workflow.waiting() if act == "step" else list(books.workflow.done.values())
         if act == "post":
@@ -474,7 +503,7 @@ def test_the_largest_carry_forwards_fit_a_commit() -> None:
     count = LARGEST_CHART // 180
     each = MOST_BALANCES // count
     currencies = tuple(f"{'C' * 22}{n:02}" for n in range(each - 1))
-    largest: Balances = {code.format(n): dict.fromkeys(currencies, -(10**19)) for n in range(count)}
+    largest: Balances = {code.format(n): dict.fromkeys(currencies, -(10**22)) for n in range(count)}
     chart = tuple(LedgerAccount(code.format(n), "liability", currencies) for n in range(count))
     ended = [
         JournalGathered(2020, 0, largest),

@@ -1,6 +1,5 @@
 """What every archive promises."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from uuid import uuid4
@@ -11,18 +10,16 @@ from chalicelib.leftfold.archive.s3 import S3Archive
 from chalicelib.leftfold.store.memory import MemoryArchive
 from chalicelib.leftfold.store.ports import Archive, Unavailable
 from tools.cloud import Cloud
-from tools.engines import MiniStack
 
 
 @pytest.fixture(scope="module")
-def s3() -> Iterator[S3Archive]:
-    with MiniStack() as engine:
-        client = Cloud(engine.url).client("s3")
-        client.create_bucket(Bucket="archive")
-        yield S3Archive(lambda: client, "archive")
+def s3(ministack: str) -> S3Archive:
+    client = Cloud(ministack).client("s3")
+    client.create_bucket(Bucket="archive")
+    return S3Archive(lambda: client, "archive")
 
 
-@pytest.fixture(params=["memory", "s3"])
+@pytest.fixture(params=["memory", pytest.param("s3", marks=pytest.mark.engine("ministack"))])
 def archive(request: pytest.FixtureRequest) -> Archive:
     if request.param == "memory":
         return MemoryArchive()

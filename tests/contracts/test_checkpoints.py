@@ -13,7 +13,9 @@ from tools.tables import create_tables, dynamodb_client
 A, B, C = "main/account-a", "main/account-b", "main/account-c"
 
 
-@pytest.fixture(params=["memory", "dynamodb"])
+@pytest.fixture(
+    params=["memory", pytest.param("dynamodb", marks=pytest.mark.engine("dynamodb_local"))]
+)
 def checkpoints(request: pytest.FixtureRequest) -> Checkpoints:
     if request.param == "memory":
         return MemoryCheckpoints()
@@ -21,7 +23,9 @@ def checkpoints(request: pytest.FixtureRequest) -> Checkpoints:
     return DynamoCheckpoints(client, f"{create_tables(client)}-checkpoints")
 
 
-@pytest.fixture(params=["memory", "dynamodb"])
+@pytest.fixture(
+    params=["memory", pytest.param("dynamodb", marks=pytest.mark.engine("dynamodb_local"))]
+)
 def parking(request: pytest.FixtureRequest) -> Parking:
     if request.param == "memory":
         return MemoryParking()

@@ -19,7 +19,9 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=["memory", "dynamodb"])
+@pytest.fixture(
+    params=["memory", pytest.param("dynamodb", marks=pytest.mark.engine("dynamodb_local"))]
+)
 def effects(request: pytest.FixtureRequest, clock: Clock) -> Effects:
     if request.param == "memory":
         return MemoryEffects(clock)

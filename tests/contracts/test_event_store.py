@@ -1,18 +1,27 @@
 """What every event store promises."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from chalicelib.leftfold.kernel import Archived, RecentCommand, Snapshot, StoredEvent
-from chalicelib.leftfold.store.events import ITEM_LIMIT, DynamoEvents, fitting_item, item_size
+from chalicelib.leftfold.kernel import Archived, Commit, RecentCommand, Snapshot, StoredEvent
+from chalicelib.leftfold.store.events import (
+    ITEM_LIMIT,
+    DynamoEvents,
+    fitting_item,
+    item_of,
+    item_size,
+)
 from chalicelib.leftfold.store.memory import MemoryEvents
 from chalicelib.leftfold.store.ports import (
     CommitTooLargeError,
     ContendedError,
     EventStore,
     EventTable,
+    MalformedCommitError,
     MovedOnError,
     Place,
 )
@@ -26,7 +35,9 @@ def dynamo_events(dynamodb_local: str) -> DynamoEvents:
     return DynamoEvents(client, f"{create_tables(client)}-events")
 
 
-@pytest.fixture(params=["memory", "dynamodb"])
+@pytest.fixture(
+    params=["memory", pytest.param("dynamodb", marks=pytest.mark.engine("dynamodb_local"))]
+)
 def events(request: pytest.FixtureRequest) -> EventTable:
     if request.param == "memory":
         return MemoryEvents()
@@ -42,10 +53,10 @@ def stream() -> str:
 def test_a_commit_comes_back_as_it_was_written(events: EventStore, stream: str) -> None:
     written = commit(
         stream,
-        1,
+        3,
         deps=(("main/account-b", 7),),
         epoch=2,
-        epoch_start=1,
+        epoch_start=2,
         snapshot=Snapshot("f", {"balance": 10**18, "owner": "Žofie"}),
         recent_commands=(
             RecentCommand(b"c" * 16, b"b" * 8, 1),
@@ -54,7 +65,7 @@ def test_a_commit_comes_back_as_it_was_written(events: EventStore, stream: str) 
     )
     assert events.append(written) is None
     assert list(events.newest(stream, consistent=True).commits) == [written]
-    assert list(events.range(stream, 1, 1)) == [written]
+    assert list(events.range(stream, 1, 3)) == [written]
 
 
 def test_a_taken_version_is_not_written_and_its_holder_is_told(
@@ -88,6 +99,26 @@ def test_a_range_is_ascending_and_leaves_out_what_is_missing(
     for version in (3, 1, 5):
         events.append(commit(stream, version))
     assert [c.version for c in events.range(stream, 1, 4)] == [1, 3]
+    assert list(events.range(stream, 4, 3)) == []
+
+
+def test_a_page_is_the_beginning_of_a_range_and_about_a_megabyte(
+    events: EventTable, stream: str
+) -> None:
+    """Who reads a stream page by page holds no more of it than that."""
+    text = "x" * 300_000
+    written = [commit(stream, version, command_id=f"{version} {text}") for version in range(1, 8)]
+    for each in written:
+        events.append(each)
+    read: list[Commit] = []
+    while page := events.page(stream, 2 + len(read), 6):
+        # The item that goes beyond it may still be there.
+        assert sum(item_size(item_of(each)) for each in page[:-1]) <= 1024 * 1024
+        read += page
+    assert read == written[1:6]
+    assert len(events.page(stream, 1, 9)) < 5
+    assert list(events.page(stream, 8, 9)) == []
+    assert list(events.page(f"{stream}-nobody", 1, 9)) == []
 
 
 def test_a_scan_of_all_segments_sees_every_item_once(events: EventStore, stream: str) -> None:
@@ -240,3 +271,103 @@ def test_versions_are_deleted_only_under_the_tombstone_that_covers_them(
     assert events.delete(tombstone, range(2, 27))
     assert events.delete(tombstone, [26, 27, 28])
     assert [c.version for c in events.range(stream, 1, 99)] == [1, 29]
+
+
+WRONG: dict[str, dict[str, Any]] = {
+    "version 0": {"version": 0},
+    "a version below 0": {"version": -5},
+    "no aggregate id": {"aggregate_id": ""},
+    "an aggregate id without a tenant": {"aggregate_id": "account-a"},
+    "an aggregate id without a category": {"aggregate_id": "main/a"},
+    "an aggregate id without a key": {"aggregate_id": "main/account-"},
+    "an aggregate id with a key of 65 characters": {"aggregate_id": "main/account-" + "a" * 65},
+    "an aggregate id with two slashes": {"aggregate_id": "main/account-a/b"},
+    "an aggregate id with a line's end": {"aggregate_id": "main/account-a\n"},
+    "epoch 0": {"epoch": 0},
+    "an epoch that begins later": {"epoch": 2, "epoch_start": 3},
+    "more epochs than versions": {"epoch": 3, "epoch_start": 2},
+    "a second epoch from the first version on": {"epoch": 2, "epoch_start": 1},
+    "a first epoch from a later version on": {"epoch": 1, "epoch_start": 2},
+    "no command": {"command_id": ""},
+    "a hash that is none": {"body_hash": "not a hash"},
+    "a local time": {"at": "2026-01-01T00:00:00.000+01:00"},
+    "a day that is none": {"at": "2026-02-30T00:00:00.000Z"},
+    "a time before 1970": {"at": "1969-12-31T23:59:59.999Z"},
+    "a cause of version 0": {"deps": (("main/account-b", 0),)},
+    "a cause in no stream": {"deps": (("", 1),)},
+    "itself as its cause": {"deps": (("main/account-a", 2),)},
+    "an event without a name": {"events": (StoredEvent("", 1, {}),)},
+    "an event of version 0": {"events": (StoredEvent("account-closed", 0, {}),)},
+    "more commands before it than versions": {
+        "recent_commands": (RecentCommand(b"c" * 16, b"b" * 8, 1),) * 2
+    },
+    "half a command": {"recent_commands": (RecentCommand(b"c", b"b" * 8, 1),)},
+    "a tombstone": {"events": (), "archive": Archived(2, "k", "h")},
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
+def test_what_no_stream_can_have_is_refused_and_nothing_is_written(
+    events: EventStore, wrong: dict[str, Any]
+) -> None:
+    before = everything(events)
+    with pytest.raises(MalformedCommitError):
+        events.append(commit("main/account-a", 2)._replace(**wrong))
+    assert everything(events) == before
+
+
+def everything(events: EventStore) -> list[tuple[str, int]]:
+    """The keys of all items."""
+    page, after = events.scan(0, 1, None, 100_000)
+    assert after is None
+    return sorted(page)
+
+
+@pytest.mark.parametrize(
+    "unless", [Place("main/account-b", 0), Place("", 1), Place("main/account-c", 1)]
+)
+def test_a_condition_that_says_nothing_is_refused(events: EventStore, unless: Place) -> None:
+    """Nothing is ever there; or it is the commit's own place, which is asked anyway."""
+    with pytest.raises(MalformedCommitError):
+        events.append(commit("main/account-c", 1), unless)
+    assert list(events.range("main/account-c", 1, 1)) == []
+
+
+def test_a_commit_without_events_is_taken(events: EventStore, stream: str) -> None:
+    """Rules never lead to one; who copies a stream may have to keep a version so."""
+    empty = commit(stream, 1)._replace(events=())
+    assert events.append(empty) is None
+    assert list(events.range(stream, 1, 1)) == [empty]
+
+
+def test_only_version_1_is_replaced_and_only_by_itself(events: EventTable, stream: str) -> None:
+    first, second = commit(stream, 1), commit(stream, 2)
+    events.append(first)
+    events.append(second)
+    for held, by in (
+        (first, second),
+        (second, second),
+        (first, commit(f"{stream}-b", 1, command_id=first.command_id)),
+        (first, commit(stream, 1, command_id="another")),
+        (first, first._replace(body_hash="")),
+    ):
+        with pytest.raises(MalformedCommitError):
+            events.replace(held, by)
+    assert list(events.range(stream, 1, 2)) == [first, second]
+
+
+@pytest.mark.parametrize("versions", [[1], [0], [2, 30], range(2, 102)])
+def test_nothing_is_deleted_that_is_not_archived(
+    events: EventTable, stream: str, versions: Sequence[int]
+) -> None:
+    first = commit(stream, 1)
+    for version in (1, 2, 29, 30):
+        events.append(commit(stream, version))
+    through = 200 if len(versions) > 99 else 29
+    tombstone = first._replace(events=(), archive=Archived(through, "k", "h"))
+    events.replace(first, tombstone)
+    with pytest.raises(MalformedCommitError):
+        events.delete(tombstone, versions)
+    with pytest.raises(MalformedCommitError):
+        events.delete(first, [2])
+    assert [c.version for c in events.range(stream, 1, 99)] == [1, 2, 29, 30]

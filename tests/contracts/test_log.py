@@ -13,7 +13,9 @@ from tests.commits import commit
 from tools.tables import create_tables, dynamodb_client
 
 
-@pytest.fixture(params=["memory", "dynamodb"])
+@pytest.fixture(
+    params=["memory", pytest.param("dynamodb", marks=pytest.mark.engine("dynamodb_local"))]
+)
 def log(request: pytest.FixtureRequest) -> Log:
     if request.param == "memory":
         return MemoryLog()

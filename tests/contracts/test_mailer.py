@@ -34,7 +34,7 @@ def ses_client(**where: Any) -> Any:
     )
 
 
-@pytest.fixture(params=["memory", "ses"])
+@pytest.fixture(params=["memory", pytest.param("ses", marks=pytest.mark.engine("ministack"))])
 def mailer(request: pytest.FixtureRequest) -> Mailer:
     if request.param == "memory":
         return MemoryMailer()

@@ -63,7 +63,13 @@ def search(search_client: OpenSearch, clock: Clock) -> Iterator[SearchRows]:
     search_client.indices.delete(index=f"{name.lower()}*")
 
 
-@pytest.fixture(params=["memory", "dynamodb", "opensearch"])
+@pytest.fixture(
+    params=[
+        "memory",
+        pytest.param("dynamodb", marks=pytest.mark.engine("dynamodb_local")),
+        pytest.param("opensearch", marks=pytest.mark.engine("opensearch")),
+    ]
+)
 def rows(request: pytest.FixtureRequest, clock: Clock) -> RowStore:
     if request.param == "memory":
         return MemoryRows()
@@ -129,7 +135,14 @@ def test_a_row_that_is_gone_from_the_position_it_was_loaded_at_is_not_written(
     assert load(rows, A) == NEVER
 
 
-@pytest.mark.parametrize("rows", ["dynamodb", "opensearch"], indirect=True)
+@pytest.mark.parametrize(
+    "rows",
+    [
+        pytest.param("dynamodb", marks=pytest.mark.engine("dynamodb_local")),
+        pytest.param("opensearch", marks=pytest.mark.engine("opensearch")),
+    ],
+    indirect=True,
+)
 def test_of_many_racing_writers_one_wins_each_round(rows: RowStore) -> None:
     for position in range(3):
         loaded = load(rows, A)

@@ -3,7 +3,7 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from random import Random
@@ -29,7 +29,9 @@ class Faults:
     "failed after" and "timed out after" the engine has done what it was asked; after
     "timed out, late effect" it does so up to `LATE` seconds after the caller was told;
     "delayed" takes up to `DELAY` seconds more. Where a call carries several items,
-    "partly done" does half of them and says so. *seed* decides the draws; which request
+    "partly done" does half of them and says so; where it writes a single item, "contended"
+    refuses it because of a transaction on the item, which DynamoDB does and no engine here
+    does by itself: it has no effect. *seed* decides the draws; which request
     meets which draw is up to the threads. *requests* counts what was asked, by
     operation, *struck* the faults by kind.
     """
@@ -50,6 +52,7 @@ class Faults:
             "timed out, late effect": self._time_out_before,
             "delayed": self._delay,
         }
+        self._special: dict[str, Collection[str]] = {"partly done": PARTED, "contended": SINGLE}
 
     def into(self, client: Any) -> None:
         """Strikes requests of *client* from now on."""
@@ -66,11 +69,14 @@ class Faults:
             self.requests[operation] += 1
             if self._random.random() >= self.rate:
                 return None
-            kinds = [*self._kinds, *(["partly done"] if operation in PARTED else [])]
+            special = (kind for kind, struck in self._special.items() if operation in struck)
+            kinds = [*self._kinds, *special]
             kind = self._random.choice(kinds)
             self.struck[kind] += 1
         if kind == "partly done":
             return self._do_partly(request, *PARTED[operation])
+        if kind == "contended":
+            return contended(request)
         return self._kinds[kind](request)
 
     def _fail_after(self, request: AWSPreparedRequest) -> AWSResponse:
@@ -129,6 +135,11 @@ def failed(request: AWSPreparedRequest) -> AWSResponse:
     return answer(request, 500, {"__type": "InternalServerError", "message": "injected"})
 
 
+def contended(request: AWSPreparedRequest) -> AWSResponse:
+    """The refusal of a write of one item that a transaction is at."""
+    return answer(request, 400, {"__type": "TransactionConflictException", "message": "injected"})
+
+
 def half_of_keys(asked: Json) -> tuple[Json, Json]:
     """Of a BatchGetItem on one table: one with half the keys, and the rest."""
     ((table, wanted),) = asked["RequestItems"].items()
@@ -166,6 +177,8 @@ def with_refused(done: Json, left: int) -> Json:
     }
 
 
+# A transaction is told of its conflicts in another way.
+SINGLE = {"PutItem", "UpdateItem", "DeleteItem"}
 PARTED: dict[str, tuple[Callable[[Json], tuple[Json, Any]], Callable[[Json, Any], Json]]] = {
     "BatchGetItem": (half_of_keys, with_unprocessed),
     "PutRecords": (half_of_records, with_refused),

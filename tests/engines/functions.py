@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from chalicelib.leftfold.kernel import Commit
 
 BATCH, SLICE = 50, 64
-SWEEP_BUDGET = 5_000
 BETWEEN_SWEEPS = 0.1
 
 
@@ -119,7 +118,7 @@ class Functions:
 
     def _sweep(self, sweeper: Sweeper) -> None:
         while not self.ended.is_set():
-            self._invoke("sweeper", partial(sweeper.run, SWEEP_BUDGET))
+            self._invoke("sweeper", sweeper.run)
             self.ended.wait(BETWEEN_SWEEPS)
 
     def _project(self, view: str, runner: Any) -> None:

@@ -7,7 +7,7 @@ from random import Random
 from threading import Lock
 
 from tests.engines.deployment import Deployment
-from tests.engines.functions import SWEEP_BUDGET, Functions, catch_up
+from tests.engines.functions import Functions, catch_up
 from tests.engines.left import balances_are_wrong, left_by, stuck_rows
 from tests.engines.plan import Plan, Report
 from tests.engines.shards import Shards
@@ -144,10 +144,10 @@ def sweep(deployment: Deployment) -> int:
     is_quiet = False
     while not is_quiet:
         is_quiet = True
-        round_took = None
-        while round_took is None:
-            done = sweeper.run(SWEEP_BUDGET)
-            round_took = done.round_took
+        is_round = False
+        while not is_round:
+            done = sweeper.run()
+            is_round = done.is_round
             logged += done.logged
             is_quiet = is_quiet and not (done.logged or done.woken)
             while rings:

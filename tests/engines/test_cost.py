@@ -1,9 +1,12 @@
 """What a command and the relay cost, in calls and units."""
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import timedelta
 from secrets import token_bytes
 from time import time_ns
+from uuid import uuid4
 
 import pytest
 
@@ -12,8 +15,10 @@ from chalicelib.leftfold.kernel import Commit
 from chalicelib.leftfold.kernel.uuid7 import uuid7
 from chalicelib.leftfold.relay.relay import wanted_of
 from chalicelib.leftfold.store.blocks import pack
-from chalicelib.leftfold.store.events import item_size
+from chalicelib.leftfold.store.events import DynamoEvents, item_size
+from chalicelib.leftfold.store.memory import MemoryEvents
 from chalicelib.leftfold.wiring.services import Services
+from tests.clock import Clock
 from tests.engines.deployment import Deployment, WallClock
 from tests.engines.meter import Meter, begun
 from tests.engines.shards import Shards
@@ -120,6 +125,54 @@ def test_a_booking_is_one_query_and_one_put_of_one_unit(metered: Metered, earlie
     assert metered.meter.calls == {("Query", "events"): 1, ("PutItem", "events"): 1}
     assert metered.meter.units["PutItem", "events"] == 1
     assert metered.meter.units["Query", "events"] <= 1.0
+
+
+def lived(metered: Metered, earlier: int, every: timedelta) -> Clock:
+    """An account that has taken *earlier* bookings, one *every* so often; made in memory, then
+    copied. The clock after the last one.
+    """
+    made, clock = MemoryEvents(), Clock()
+    bank = Bank(made, clock=clock)
+    bank.do(OPENING)
+    for _ in range(earlier):
+        clock.forward(seconds=every.total_seconds())
+        bank.do(Book((BOOKING,)), command_id=str(uuid4()))
+    # By a client that is not metered.
+    table = DynamoEvents(dynamodb_client(metered.url), metered.deployment.settings.named("events"))
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(table.append, made.range("main/account-a", 1, earlier + 1))) == {None}
+    return clock
+
+
+def booked_by_a_random_key(
+    metered: Metered, clock: Clock
+) -> tuple[dict[tuple[str, str], int], float]:
+    """The calls, and the units read, of one booking whose key is a UUIDv4."""
+    services = metered.services()
+    metered.meter.reset()
+    bank = Bank(services.events, "fold-1", clock, services.pause)
+    bank.do(Book((BOOKING,)), command_id=str(uuid4()))
+    return dict(metered.meter.calls), metered.meter.units["Query", "events"]
+
+
+@pytest.mark.parametrize("earlier", [10, 300])
+def test_a_random_key_costs_nothing_where_a_day_had_fewer_than_64_commands(
+    metered: Metered, earlier: int
+) -> None:
+    clock = lived(metered, earlier, timedelta(minutes=24 * 60 / 62))
+    calls, read = booked_by_a_random_key(metered, clock)
+    assert calls == {("Query", "events"): 1, ("PutItem", "events"): 1}
+    assert read <= 2.0
+
+
+def test_a_random_key_costs_two_small_reads_for_each_64_commands_of_a_busy_day(
+    metered: Metered,
+) -> None:
+    clock = lived(metered, 1_000, timedelta(seconds=86))
+    calls, read = booked_by_a_random_key(metered, clock)
+    # The commits, and version 1, which tells what is archived.
+    assert calls == {("Query", "events"): 1 + 2 * 11, ("PutItem", "events"): 1}
+    assert read <= 2.0 + 5.0 * 11
 
 
 def test_a_relay_that_has_just_started_reads_head_registry_and_mark(metered: Metered) -> None:

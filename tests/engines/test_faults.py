@@ -6,7 +6,8 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from chalicelib.leftfold.store.events import DynamoEvents
-from chalicelib.leftfold.store.ports import Unavailable
+from chalicelib.leftfold.store.log import DynamoLog
+from chalicelib.leftfold.store.ports import ContendedError, Unavailable
 from tests.commits import commit
 from tests.engines.faults import Faults
 from tools.tables import create_tables, dynamodb_client
@@ -20,7 +21,8 @@ class Chosen(Faults):
 
     def __init__(self, kind: str) -> None:
         super().__init__(seed=1, rate=1.0)
-        self._kinds = {kind: self._kinds[kind]}
+        self._kinds = {name: strike for name, strike in self._kinds.items() if name == kind}
+        self._special = {name: ops for name, ops in self._special.items() if name == kind}
 
 
 @pytest.fixture
@@ -72,12 +74,35 @@ def test_half_of_a_batch_is_read_and_the_rest_asked_for_again(
     keys = [{"aggregateId": {"S": f"main/account-{n}"}} for n in range(4)]
     for key in keys:
         client.put_item(TableName=f"{table}-streams", Item=key)
-    faults = Chosen("delayed")
-    faults._kinds = {}
+    faults = Chosen("partly done")
     faults.into(client)
     page = client.batch_get_item(RequestItems={f"{table}-streams": {"Keys": keys}})
     assert len(page["Responses"][f"{table}-streams"]) == 2
     assert page["UnprocessedKeys"][f"{table}-streams"]["Keys"] == keys[2:]
+
+
+def test_a_write_of_one_item_is_refused_for_a_transaction_and_a_read_is_not(
+    dynamodb_local: str, table: str
+) -> None:
+    """As DynamoDB does where two meet, and DynamoDB Local never does."""
+    faults = Chosen("contended")
+    client = dynamodb_client(dynamodb_local)
+    faults.into(client)
+    events = DynamoEvents(client, f"{table}-events")
+    log = DynamoLog(client, f"{table}-log", f"{table}-streams")
+    with pytest.raises(ContendedError):
+        events.append(commit(A))
+    with pytest.raises(ContendedError):
+        events.replace(commit(A), commit(A))
+    with pytest.raises(ContendedError):
+        log.mark_archived(A, 0, 1)
+    with pytest.raises(ContendedError):
+        log.delete([1])
+    # Nor does botocore try again.
+    assert faults.requests == {"PutItem": 2, "UpdateItem": 1, "DeleteItem": 1}
+    assert faults.struck == {"contended": 4}
+    calm = DynamoEvents(dynamodb_client(dynamodb_local), f"{table}-events")
+    assert list(calm.range(A, 1, 9)) == []
 
 
 def test_the_seed_decides_the_draws(dynamodb_local: str, table: str) -> None:

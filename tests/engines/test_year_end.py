@@ -92,7 +92,7 @@ def test_each_entry_is_in_one_year_and_the_books_balance(dynamodb_local: str) ->
 
     def close() -> None:
         posting_began.wait()
-        assert settled(first, ledger, "a", CloseYear(2020))
+        assert settled(first, ledger, "a", CloseYear(2020, "2021-01-01"))
         while True:
             try:
                 return workflow.run()

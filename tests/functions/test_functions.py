@@ -2,7 +2,8 @@
 
 import json
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,7 +16,7 @@ from chalicelib.functions import handlers
 from chalicelib.leftfold.kernel import LANES, Commit, RecentCommand, Snapshot
 from chalicelib.leftfold.projection.memory import MemoryRows
 from chalicelib.leftfold.relay.kinesis import CALL_BYTES, KinesisBus, calls_of, hash_key
-from chalicelib.leftfold.relay.publisher import Publisher
+from chalicelib.leftfold.relay.publisher import Published, Publisher
 from chalicelib.leftfold.relay.relay import Relay
 from chalicelib.leftfold.relay.sequencer import Sequencer
 from chalicelib.leftfold.store.bus import LaneRecord
@@ -27,7 +28,7 @@ from chalicelib.leftfold.store.memory import (
     MemoryLog,
     MemoryParking,
 )
-from chalicelib.leftfold.store.ports import Marker
+from chalicelib.leftfold.store.ports import ContendedError, Marker, StreamEntry, Unavailable
 from chalicelib.leftfold.store.readers import ends_of
 from chalicelib.leftfold.wiring import process
 from chalicelib.leftfold.wiring.services import Services
@@ -82,7 +83,7 @@ class Context:
     """Lambda's context, with time left."""
 
     def get_remaining_time_in_millis(self) -> int:
-        return 60_000
+        return 900_000
 
 
 class Site:
@@ -163,12 +164,23 @@ def metrics(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
 
 def test_the_relay_logs_and_publishes_the_images_of_inserts(site: Site) -> None:
     heavy = commit(
+        version=2,
         snapshot=Snapshot("f", {"balance": 1}),
         recent_commands=(RecentCommand(b"c" * 16, b"b" * 8, 1),),
     )
-    site.write(heavy)
-    handlers["relay"](stream_event(heavy), Context())
-    assert site.logged() == len(site.bus.records) == 1
+    site.write(commit(), heavy)
+    handlers["relay"](stream_event(commit(), heavy), Context())
+    assert site.logged() == 2
+    assert len(site.bus.records) == 1
+
+
+def test_an_image_of_version_0_is_counted_and_not_logged(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.write(commit("main/account-b"))
+    handlers["relay"](stream_event(commit(version=0), commit("main/account-b")), Context())
+    assert site.logged() == 1
+    assert [m["UnreadableCommits"] for m in metrics(capsys) if "UnreadableCommits" in m] == [1]
 
 
 def test_the_relay_passes_over_what_is_not_a_new_commit(site: Site) -> None:
@@ -274,6 +286,18 @@ def test_old_tombstones_are_purged_from_the_search_views(site: Site) -> None:
     }
 
 
+def test_a_search_view_that_cannot_be_purged_keeps_no_other_from_it(site: Site) -> None:
+    class Down(Purged):
+        def purge(self, _before: datetime) -> int:
+            raise Unavailable("search")
+
+    searched = [name for name, view in DOMAIN.views.items() if view.store == "search"]
+    site.rows[searched[0]] = Down()
+    with pytest.raises(ExceptionGroup, match="not all views could be purged"):
+        handlers["purge"](SCHEDULED, Context())
+    assert [name for name in searched if site.rows[name].before is None] == searched[:1]
+
+
 def test_a_setting_that_is_missing_is_named() -> None:
     with pytest.raises(LookupError, match="LEFTFOLD_STACK"):
         Settings({}).named("events")
@@ -347,8 +371,10 @@ def test_an_archive_whose_time_was_over_goes_on_where_it_was(site: Site) -> None
     """Or it would never come to the streams at the registry's end."""
 
     class Short(Context):
-        def __init__(self, streams: int) -> None:
-            self.left = iter([*[90_000] * streams, *[59_000] * 9])
+        """It is asked before each stream and after each of its steps."""
+
+        def __init__(self, asked: int) -> None:
+            self.left = iter([*[300_000] * asked, *[299_999] * 9])
 
         def get_remaining_time_in_millis(self) -> int:
             return next(self.left)
@@ -368,10 +394,132 @@ def test_an_archive_whose_time_was_over_goes_on_where_it_was(site: Site) -> None
     assert archived(Short(1)) == [True, False, False]
     site.log.mark_archived(streams[0], 1, 0)
     assert archived(Short(1)) == [True, True, False]
-    assert archived(Short(3)) == [True, True, True]
+    assert archived(Short(9)) == [True, True, True]
     assert site.log.streams(streams[:1])[streams[0]].archived_through == 0
-    handlers["archive"](SCHEDULED, Short(3))
+    handlers["archive"](SCHEDULED, Short(9))
     assert site.log.streams(streams[:1])[streams[0]].archived_through == 1
+
+
+def closed_long_ago(site: Site, *names: str, **parts: Any) -> list[str]:
+    """Streams with a closed epoch of one commit, which every reader has done with."""
+    streams = [f"main/account-{name}" for name in names]
+    for each in streams:
+        old = [commit(each, 1), commit(each, 2, epoch=2, epoch_start=2)]
+        site.write(*(c._replace(at="2025-01-01T00:00:00.000Z") for c in old))
+    site.services.relay.run(dict.fromkeys(streams, 2))
+    for reader in [*site.services.readers, Published()]:
+        for slot, end in ends_of(reader, site.log.head()).items():
+            site.checkpoints.move(reader.name, slot, -1, end)
+    made = {"event_table": site.events, "log_table": site.log, "archive": MemoryArchive()}
+    site.services.__dict__.update(made | parts)
+    return streams
+
+
+def are_archived(site: Site, streams: list[str]) -> list[bool]:
+    return [site.events.range(each, 1, 1)[0].archive is not None for each in streams]
+
+
+class BusyLog(MemoryLog):
+    """A log whose relay is at a stream's registry entry, so many times."""
+
+    busy: Counter[str]
+
+    def mark_archived(self, aggregate_id: str, before: int, through: int) -> bool:
+        if self.busy[aggregate_id]:
+            self.busy[aggregate_id] -= 1
+            raise ContendedError("TransactionConflictException")
+        return super().mark_archived(aggregate_id, before, through)
+
+
+def busy_log(site: Site, **times: int) -> BusyLog:
+    """The site's log, which is busy with these streams so many times."""
+    log = BusyLog()
+    log.__dict__.update(site.log.__dict__)
+    log.busy = Counter({f"main/account-{name}": number for name, number in times.items()})
+    return log
+
+
+def test_a_stream_that_was_busy_is_archived_in_the_same_run(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The relay logs its newest commit in the very moment that the registry is told."""
+    streams = closed_long_ago(site, *"abc")
+    log = busy_log(site, b=1)
+    site.services.__dict__.update(log_table=log)
+    handlers["archive"](SCHEDULED, Context())
+    assert are_archived(site, streams) == [True, True, True]
+    assert {entry.archived_through for entry in log.streams(streams).values()} == {1}
+    assert list(log.blocks(0)) == []
+    assert not any("StreamsNotArchived" in told for told in metrics(capsys))
+
+
+def test_a_stream_that_stays_busy_is_told_and_holds_up_nothing(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    streams = closed_long_ago(site, *"abc")
+    log = busy_log(site, a=9)
+    site.services.__dict__.update(log_table=log)
+    handlers["archive"](SCHEDULED, Context())
+    entries = log.streams(streams)
+    assert [entries[stream].archived_through for stream in streams] == [0, 1, 1]
+    assert list(log.blocks(0)) == []
+    (reason,) = [told["reason"] for told in metrics(capsys) if "StreamsNotArchived" in told]
+    assert reason == f"{streams[0]}: TransactionConflictException"
+
+
+def test_the_log_is_pruned_though_no_stream_could_be_read(site: Site) -> None:
+    class Unread(BusyLog):
+        def registry(self, _after: str | None = None) -> Iterator[tuple[str, StreamEntry]]:
+            raise Unavailable("the registry")
+
+    closed_long_ago(site, "a")
+    log = Unread()
+    log.__dict__.update(site.log.__dict__)
+    site.services.__dict__.update(log_table=log)
+    with pytest.raises(ExceptionGroup, match="not all could be archived"):
+        handlers["archive"](SCHEDULED, Context())
+    assert list(log.blocks(0)) == []
+
+
+def test_the_streams_are_archived_though_the_log_could_not_be_pruned(site: Site) -> None:
+    streams = closed_long_ago(site, "a")
+    site.services.archive.put("segments/000000000000.jsonl.gz", b"something else")
+    with pytest.raises(ExceptionGroup, match="not all could be archived"):
+        handlers["archive"](SCHEDULED, Context())
+    assert are_archived(site, streams) == [True]
+
+
+def test_a_stream_that_ends_the_process_each_time_holds_up_no_other(site: Site) -> None:
+    class Deadly(MemoryEvents):
+        def page(self, aggregate_id: str, first: int, last: int) -> Sequence[Commit]:
+            if aggregate_id == "main/account-b":
+                raise SystemExit("out of memory")
+            return super().page(aggregate_id, first, last)
+
+    streams = closed_long_ago(site, *"abc")
+    table = Deadly()
+    table._streams = site.events._streams
+    site.services.__dict__.update(event_table=table)
+    with pytest.raises(SystemExit):
+        handlers["archive"](SCHEDULED, Context())
+    assert are_archived(site, streams) == [True, False, False]
+    handlers["archive"](SCHEDULED, Context())
+    assert are_archived(site, streams) == [True, False, True]
+    # Another day its turn comes again.
+    site.services.__dict__.update(event_table=site.events)
+    handlers["archive"](SCHEDULED, Context())
+    assert are_archived(site, streams) == [True, True, True]
+
+
+def test_epochs_leave_time_for_the_log(site: Site) -> None:
+    class AlmostOver(Context):
+        def get_remaining_time_in_millis(self) -> int:
+            return 299_999
+
+    streams = closed_long_ago(site, "a")
+    handlers["archive"](SCHEDULED, AlmostOver())
+    assert are_archived(site, streams) == [False]
+    assert list(site.log.blocks(0)) == []
 
 
 def test_an_archive_whose_time_is_over_leaves_the_rest(site: Site) -> None:

@@ -13,7 +13,15 @@ from chalicelib.leftfold.store.ports import Marker, Unavailable
 from chalicelib.leftfold.wiring import process
 from tests.commits import commit
 from tests.functions import test_functions as functions
-from tests.functions.test_functions import READERS, SCHEDULED, Context, Site, metrics, stream_event
+from tests.functions.test_functions import (
+    READERS,
+    SCHEDULED,
+    Context,
+    Site,
+    closed_long_ago,
+    metrics,
+    stream_event,
+)
 from tests.functions.test_resources import ALARMS, TEMPLATE
 
 site = functions.site
@@ -51,6 +59,11 @@ def test_every_alarm_listens_to_what_is_measured_in_its_stack(
 ) -> None:
     handlers["sweeper"](SCHEDULED, Context())
     site.services.alarm({"main/account-a": ("main/account-b", 1)})
+    site.services.alarm_of_strays([("main/account-a", 0)])
+    closed_long_ago(site, "a")
+    key = "epochs/tenant=main/category=account/a/000001-1-1.jsonl.gz"
+    site.services.archive.put(key, b"something else")
+    handlers["archive"](SCHEDULED, Context())
     told = measured(metrics(capsys))
     assert OURS
     assert {listened_to(alarm, "test") for alarm in OURS} <= told

@@ -13,6 +13,7 @@ from chalice.utils import to_cfn_resource_name
 from chalicelib.bank.account.views import balances, bookings, totals
 from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.kernel import Email, Policy, Recorded, View
+from chalicelib.leftfold.relay.sweeper import ROUND
 from chalicelib.leftfold.wiring.settings import Settings
 from tools.bootstrap import ROOT
 from tools.resources import (
@@ -93,6 +94,27 @@ def test_a_stream_that_is_held_back_is_told_at_once() -> None:
 def test_who_fails_each_minute_or_never_runs_is_told(function: str) -> None:
     alarm = alarms("Errors")[str({"Ref": function})]
     assert alarm["TreatMissingData"] == "breaching"
+
+
+@pytest.mark.parametrize("name", ["Archive", "Purge"])
+def test_what_runs_once_a_day_is_missed_when_it_fails_once(name: str) -> None:
+    told = RESOURCES[f"{name}ErrorAlarm"]["Properties"]
+    assert (told["Namespace"], told["MetricName"]) == ("AWS/Lambda", "Errors")
+    assert told["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": name}}]
+    assert (told["Threshold"], told["EvaluationPeriods"]) == (0, 1)
+
+
+def test_a_stream_that_cannot_be_archived_is_told_at_once() -> None:
+    told = RESOURCES["StreamsNotArchivedAlarm"]["Properties"]
+    assert (told["Namespace"], told["MetricName"]) == ("Leftfold", "StreamsNotArchived")
+    assert told["Dimensions"] == [{"Name": "stack", "Value": {"Ref": "AWS::StackName"}}]
+    assert (told["Threshold"], told["EvaluationPeriods"]) == (0, 1)
+
+
+def test_a_sweep_that_takes_twice_as_long_as_it_should_is_told() -> None:
+    told = RESOURCES["SweepRoundAlarm"]["Properties"]
+    assert (told["Namespace"], told["MetricName"]) == ("Leftfold", "SweepRoundSeconds")
+    assert told["Threshold"] == 2 * ROUND.total_seconds()
 
 
 def test_who_parks_streams_is_told_at_once() -> None:

@@ -1,17 +1,23 @@
 """Rows in memory that can be found, by the part of the Query DSL that http/ speaks."""
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from itertools import pairwise
 from operator import ge, le, lt
 from typing import Any
+from unicodedata import combining, normalize
 
-from chalicelib.leftfold.kernel import Row
+from chalicelib.leftfold.kernel import Row, View
 from chalicelib.leftfold.projection.memory import MemoryRows
 from chalicelib.leftfold.projection.search import Found
 
 
 class FindableRows(MemoryRows):
-    """`SearchRows` in memory."""
+    """`SearchRows` of *view* in memory."""
+
+    def __init__(self, view: View) -> None:
+        super().__init__()
+        self._dates = {name for name, kind in view.fields.items() if kind == "date"}
 
     def find(
         self, query: dict[str, Any], sort: list[Any], after: list[Any] | None, size: int
@@ -27,15 +33,22 @@ class FindableRows(MemoryRows):
             ((name, direction),) = by.items()
             hits.sort(key=lambda row: row[name], reverse=direction == "desc")
         if after is not None:
-            hits = [row for row in hits if follows(values(row, order), after, order)]
+            hits = [row for row in hits if follows(self._place(row, order), after, order)]
         page = hits[:size]
-        assert all(follows(values(b, order), values(a, order), order) for a, b in pairwise(page))
+        places = [self._place(row, order) for row in page]
+        assert all(follows(b, a, order) for a, b in pairwise(places))
         total = sum(all(fits(row, f) for f in query["bool"]["filter"]) for row in held)
-        return Found(page, [values(row, order) for row in page], total)
+        return Found(page, places, total)
+
+    def _place(self, row: Row, order: list[Any]) -> list[Any]:
+        names = [name for by in order for name in by]
+        return [moment(row[name]) if name in self._dates else row[name] for name in names]
 
 
-def values(row: Row, order: list[Any]) -> list[Any]:
-    return [row[name] for by in order for name in by]
+def moment(day_or_time: str) -> int:
+    """Milliseconds since 1970, as OpenSearch tells a date's place."""
+    at = datetime.fromisoformat(day_or_time)
+    return round((at.replace(tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1000)
 
 
 def follows(row: list[Any], after: list[Any], order: list[Any]) -> bool:
@@ -55,10 +68,15 @@ def fits(row: Row, condition: Mapping[str, Any]) -> bool:
         case {"range": ranges}:
             return all(within(row[name], bounds) for name, bounds in ranges.items())
         case {"multi_match": {"query": words, "fields": names, "operator": "and"}}:
-            text = " ".join(row[name] or "" for name in names).lower().replace("-", " ")
-            return all(word in text.split() for word in words.lower().split())
+            text = folded(" ".join(row[name] or "" for name in names)).replace("-", " ")
+            return all(word in text.split() for word in folded(words).split())
         case other:
             raise AssertionError(other)
+
+
+def folded(text: str) -> str:
+    """Small letters without their accents."""
+    return "".join(c for c in normalize("NFD", text.casefold()) if not combining(c))
 
 
 SIDES: Mapping[str, Callable[[Any, Any], bool]] = {"gte": ge, "lte": le, "lt": lt}

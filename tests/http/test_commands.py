@@ -5,11 +5,13 @@ from urllib.parse import urljoin
 
 import pytest
 
+from chalicelib.leftfold.http.headers import IDEMPOTENCY_KEY
 from chalicelib.leftfold.kernel import Commit
 from chalicelib.leftfold.kernel.uuid7 import uuid7
 from chalicelib.leftfold.store.memory import MemoryEvents
 from chalicelib.leftfold.store.ports import Place, Unavailable
 from tests.http.conftest import Bank
+from tests.http.gateway import DOCUMENT
 from tests.http.samples import booking, czk, directed, opening
 
 
@@ -99,6 +101,25 @@ def test_a_late_retry_with_a_uuidv7_is_recognised(bank: Bank) -> None:
     again = bank.post("/accounts/a/credits", booking(), idempotency_key=key)
     assert again.json == first.json == {"accountId": "a", "version": 2}
     assert bank.written() == 152
+
+
+def test_a_late_retry_with_a_random_key_is_recognised(bank: Bank) -> None:
+    bank.open()
+    key = "3f0c8f5e-8b0b-4c58-9d6f-1f6a3f9d2b11"
+    first = bank.post("/accounts/a/credits", booking(), idempotency_key=key)
+    for _ in range(150):
+        bank.clock.forward(minutes=9)
+        bank.post("/accounts/a/credits", booking("1.00"))
+    again = bank.post("/accounts/a/credits", booking(), idempotency_key=key)
+    assert again.json == first.json == {"accountId": "a", "version": 2}
+    assert bank.post("/accounts/a/credits", booking("2.00"), idempotency_key=key).status == 422
+    assert bank.written() == 152
+
+
+def test_what_is_promised_of_a_key_is_described() -> None:
+    for said in (DOCUMENT["info"]["description"], IDEMPOTENCY_KEY.description):
+        assert "24 hours" in said
+        assert "UUIDv7" in said
 
 
 def test_an_id_that_the_server_chooses_depends_on_the_key_alone(bank: Bank) -> None:

@@ -1,14 +1,18 @@
 """Ledgers over HTTP: from the chart to the balance sheet."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import combinations
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from app import API
+from chalicelib.bank.amounts import amount, minor_of
 from chalicelib.bank.ledger.domain import (
     LARGEST_CHART,
+    LARGEST_OF_COMMODITY,
     CloseYear,
     ExtendChart,
     Ledger,
@@ -17,13 +21,16 @@ from chalicelib.bank.ledger.domain import (
     OpenYear,
     decide,
 )
+from chalicelib.bank.ledger.http.ledgers import POSTINGS_SHOWN
 from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.kernel import Refused
 from chalicelib.leftfold.projection.search import SearchRows, connect
 from tests.application import still
+from tests.clock import Clock
 from tests.http.gateway import Answer
 from tests.ledgers import Books
 
+TODAY = "2026-01-01"
 CHART = {
     "accounts": [
         {"code": "Assets:Cash", "type": "asset", "currencies": ["USD", "XYZ"], "name": "Cash"},
@@ -65,7 +72,9 @@ def books() -> Books:
     return with_chart(Books())
 
 
-@pytest.fixture(params=["memory", "opensearch"])
+@pytest.fixture(
+    params=["memory", pytest.param("opensearch", marks=pytest.mark.engine("opensearch"))]
+)
 def searched(request: pytest.FixtureRequest) -> Books:
     """Two years, with the postings where they can be found."""
     made = Books()
@@ -183,6 +192,16 @@ def test_what_cannot_be_an_entry_is_none(books: Books, entry_id: str) -> None:
     refused(books.get(f"/ledgers/a/entries/{entry_id}"), "no-such-route", 404)
 
 
+def test_a_year_is_closed_once_its_last_day_has_ended_in_utc() -> None:
+    books = Books(clock=Clock(datetime(2020, 12, 31, 23, 59, 59, tzinfo=UTC)))
+    with_chart(books)
+    problem = refused(books.post("/ledgers/a/years/2020/close"), "year-not-over")
+    assert (problem["year"], problem["today"]) == (2020, "2020-12-31")
+    books.clock.forward(seconds=1)
+    close(books, 2020)
+    assert [y["state"] for y in books.get("/ledgers/a").json["years"]] == ["closed", "open"]
+
+
 def test_an_entry_that_was_never_posted_is_missing(books: Books) -> None:
     refused(books.get("/ledgers/a/entries/2-7"), "entry-missing", 404)
 
@@ -290,6 +309,120 @@ def test_a_chart_that_grew_since_it_was_read_is_read_again(books: Books) -> None
     posted(books, entry(postings=postings))
 
 
+# --- commodities
+
+
+def trade(amount: str, date: str = "2020-05-01") -> dict[str, Any]:
+    """An entry that puts XYZ into cash."""
+    cash, other = posting("Assets:Cash", amount, "XYZ"), posting("Equity:Trade", "0", "XYZ")
+    other["amount"]["amount"] = negated(amount)
+    return {"date": date, "narration": "trade", "postings": [cash, other]}
+
+
+def grown(books: Books, digits: int) -> Answer:
+    body = {"accounts": [], "commodities": [{"code": "XYZ", "digits": digits}]}
+    return books.post("/ledgers/a/accounts", body)
+
+
+def test_a_commodity_that_gets_more_decimals_keeps_what_was_booked(books: Books) -> None:
+    before = posted(books, trade("10.125"))
+    close(books, 2020)
+    refused(grown(books, 2), "commodity-differs")
+    finer = books.post("/ledgers/a/entries", trade("0.00005", "2021-05-01"))
+    assert (finer.code, finer.pointers) == ("invalid-body", ["/postings/0/amount/amount"])
+
+    assert grown(books, 5).status == 200
+    posted(books, trade("0.00005", "2021-05-01"))
+    books.settle()
+
+    shown = books.get(f"/ledgers/a/entries/{before}").json["postings"][0]["amount"]
+    assert shown == usd("10.12500", "XYZ")
+    trial = books.get("/ledgers/a/trial-balance?asOf=2021-12-31").json
+    assert [(i["opening"], i["balance"]) for i in trial["items"]] == [
+        (usd("10.12500", "XYZ"), usd("10.12505", "XYZ")),
+        (usd("-10.12500", "XYZ"), usd("-10.12505", "XYZ")),
+    ]
+
+
+def test_an_entry_is_taken_as_it_is_meant_whichever_decimals_were_read(books: Books) -> None:
+    # The first entry leaves the ledger's state behind, with three decimals.
+    posted(books, trade("1"))
+    assert grown(books, 5).status == 200
+    entries = [posted(books, trade(amount)) for amount in ("10", "0.5", "0.00001", "10.000")]
+    shown = [books.get(f"/ledgers/a/entries/{e}").json["postings"][0]["amount"] for e in entries]
+    assert [amount["amount"] for amount in shown] == ["10.00000", "0.50000", "0.00001", "10.00000"]
+
+
+def test_an_amount_is_never_rounded_by_decimals_that_were_read_before() -> None:
+    assert amount(1, "XYZ", {"XYZ": 3}) == usd("0.00000001", "XYZ")
+    assert amount(-150_000_000, "XYZ", {"XYZ": 0}) == usd("-1.5", "XYZ")
+    assert amount(150_000_000, "XYZ", {"XYZ": 3}) == usd("1.500", "XYZ")
+    assert amount(100_000_000, "XYZ", {"XYZ": 0}) == usd("1", "XYZ")
+    assert amount(150, "USD", {}) == usd("1.50")
+
+
+@pytest.mark.parametrize("digits", [0, 3, 8])
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_an_amount_of_a_commodity_has_a_bound_that_is_told(digits: int, sign: str) -> None:
+    largest = "9999999999" + (f".{'9' * digits}" if digits else "")
+    kept = minor_of(usd(sign + largest, "XYZ"), {"XYZ": digits})
+    assert kept is not None
+    assert abs(kept) < LARGEST_OF_COMMODITY
+    bound = "10000000000" + (f".{'0' * digits}" if digits else "")
+    with pytest.raises(ValueError, match=f"^must be under {bound}$"):
+        minor_of(usd(sign + bound, "XYZ"), {"XYZ": digits})
+
+
+# --- the entries of a journal
+
+
+def entries_of(books: Books, journal: int, limit: int = 500) -> list[list[dict[str, Any]]]:
+    return books.pages(f"/ledgers/a/entries?journal={journal}&limit={limit}")
+
+
+def test_the_entries_of_all_journals_are_those_that_were_posted(books: Books) -> None:
+    made = [posted(books, entry(amount=f"{n}.00"), idempotency_key=f"e-{n}") for n in range(1, 40)]
+    made.append(reversed_(books, made[3]).json["entryId"])
+    close(books, 2020)
+    made.append(posted(books, trade("1.5", "2021-05-01")))
+
+    listed = [one for journal in range(3) for page in entries_of(books, journal, 5) for one in page]
+
+    assert sorted(one["entryId"] for one in listed) == sorted(made)
+    for one in listed:
+        assert one == books.get(f"/ledgers/a/entries/{one['entryId']}").json
+
+
+def test_a_page_of_entries_has_few_enough_postings_for_an_answer(books: Books) -> None:
+    wide = [posting("Assets:Cash", "1.00")] * 250 + [posting("Income:Pay", "-1.00")] * 250
+    for n in range(45):
+        posted(books, entry(postings=wide), idempotency_key=f"wide-{n}")
+    pages = [page for journal in range(3) for page in entries_of(books, journal)]
+    assert sum(map(len, pages)) == 45
+    assert max(map(len, pages)) == POSTINGS_SHOWN / 500
+
+
+@pytest.mark.parametrize(
+    ("query", "parameter"),
+    [
+        ("", "journal"),
+        ("journal=-1", "journal"),
+        ("journal=64", "journal"),
+        ("journal=3", "journal"),
+    ],
+)
+def test_entries_are_those_of_a_journal_that_the_ledger_has(
+    books: Books, query: str, parameter: str
+) -> None:
+    answer = books.get(f"/ledgers/a/entries?{query}")
+    assert (answer.code, answer.parameters) == ("invalid-query", [parameter])
+
+
+def test_a_ledger_that_is_not_there_has_no_entries(books: Books) -> None:
+    refused(books.get("/ledgers/b/entries?journal=0"), "ledger-missing", 404)
+    assert entries_of(books, 0) == [[]]
+
+
 # --- reversals
 
 
@@ -307,6 +440,23 @@ def test_an_entry_is_reversed_once_in_its_own_journal(books: Books) -> None:
     assert shown["reverses"] == entry_id
     assert shown["postings"] == [posting("Assets:Cash", "-70.00"), posting("Income:Pay", "70.00")]
     refused(reversed_(books, entry_id), "entry-reversed")
+
+
+def test_a_key_that_reversed_one_entry_reverses_no_other(books: Books) -> None:
+    # Of four entries, two are in one of the three journals.
+    ids = sorted(posted(books, entry(amount=f"{number}.00")) for number in range(10, 14))
+    (one, other), *_ = (
+        (a, b) for a, b in combinations(ids, 2) if a.partition("-")[0] == b.partition("-")[0]
+    )
+    body = {"date": "2020-06-01", "narration": "a mistake"}
+    urls = [f"/ledgers/a/entries/{entry_id}/reversal" for entry_id in (one, other)]
+    first = books.post(urls[0], body, idempotency_key="job-1")
+    written = books.written()
+    refused(books.post(urls[1], body, idempotency_key="job-1"), "key-reused", 422)
+    again = books.post(urls[0], body, idempotency_key="job-1")
+    assert again.json == first.json
+    assert books.written() == written
+    assert books.post(urls[1], body, idempotency_key="job-2").status == 201
 
 
 def test_an_entry_of_a_closed_year_is_reversed_in_an_open_one(books: Books) -> None:
@@ -331,6 +481,15 @@ def test_a_year_is_closed_and_its_profit_shown(books: Books) -> None:
         {"year": 2021, "state": "open", "journalsClosed": 0, "profit": []},
     ]
     refused(books.post("/ledgers/a/years/2020/close"), "year-closed")
+
+
+def test_a_key_that_closed_one_year_closes_no_other(books: Books) -> None:
+    first = books.post("/ledgers/a/years/2020/close", idempotency_key="job-2")
+    books.act()
+    refused(books.post("/ledgers/a/years/2021/close", idempotency_key="job-2"), "key-reused", 422)
+    assert books.post("/ledgers/a/years/2020/close", idempotency_key="job-2").json == first.json
+    states = [year["state"] for year in books.get("/ledgers/a").json["years"]]
+    assert states == ["closed", "open"]
 
 
 def test_a_close_that_is_under_way_is_shown_and_not_begun_again(books: Books) -> None:
@@ -553,7 +712,7 @@ def test_a_report_is_that_of_today_unless_told(two_years: Books) -> None:
 
 def test_every_route_of_a_ledger_names_it() -> None:
     of_ledgers = [route for route in API.routes if route.path.startswith("/ledgers/")]
-    assert len(of_ledgers) == 11
+    assert len(of_ledgers) == 12
     assert all("ledger-missing" in route.problems for route in of_ledgers)
 
 
@@ -571,7 +730,8 @@ COMMANDS: list[tuple[str, Any]] = [
     ("/{id}/accounts", ExtendChart((), {"USD": 3})),
     ("/{id}/accounts", ExtendChart((LedgerAccount("B" * LARGEST_CHART, "asset", ()),))),
     *(("/{id}/years", OpenYear(year)) for year in range(2019, 2025)),
-    *(("/{id}/years/{year}/close", CloseYear(year)) for year in range(2019, 2025)),
+    *(("/{id}/years/{year}/close", CloseYear(year, TODAY)) for year in range(2019, 2025)),
+    ("/{id}/years/{year}/close", CloseYear(2021, "2021-12-31")),
 ]
 
 

@@ -5,7 +5,9 @@ from urllib.parse import quote
 
 import pytest
 
+from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.store.ports import Marker
+from chalicelib.leftfold.store.readers import slot_of
 from tests.http.conftest import Bank
 from tests.http.gateway import Answer
 from tests.http.samples import booking, czk, directed, opening
@@ -103,6 +105,52 @@ def test_nobody_waits_for_an_account_that_was_never_opened(bank: Bank) -> None:
     assert bank.get("/accounts/a?minVersion=1").code == "account-missing"
     assert bank.get("/bookings?account=a&minVersion=1").code == "account-missing"
     assert bank.waited == 0
+
+
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [
+        ("/accounts/a", "account-missing"),
+        ("/accounts/a/statements", "account-missing"),
+        ("/accounts/a/statements/1", "statement-missing"),
+        ("/transfers/t", "transfer-missing"),
+        ("/transfers/t/trace", "transfer-missing"),
+        ("/ledgers/l", "ledger-missing"),
+    ],
+)
+def test_what_is_not_shown_yet_is_missing_and_the_answer_says_how_to_wait(
+    bank: Bank, url: str, code: str
+) -> None:
+    bank.open()
+    bank.post("/accounts/a/statements", {"through": "2025-12-31"})
+    order = {"source": "a", "target": "b", "amount": czk("1.00"), "valueDate": "2026-01-01"}
+    bank.post("/transfers", {"transferId": "t", **order})
+    bank.post(
+        "/ledgers", {"ledgerId": "l", "name": "L", "firstYear": 2025, "retainedEarnings": "RE"}
+    )
+    answer = bank.get(url)
+    assert (answer.status, answer.code) == (404, code)
+    assert "minVersion" in answer.json["detail"]
+    assert bank.get(f"{url}?minVersion=1").code == "view-behind"
+    bank.settle()
+    assert bank.get(f"{url}?minVersion=1").status == 200
+
+
+def test_what_is_missing_after_all_views_have_come_there_is_missing(bank: Bank) -> None:
+    bank.open()
+    bank.settle()
+    answer = bank.get("/accounts/a/statements/7?minVersion=1")
+    assert (answer.code, "detail" in answer.json) == ("statement-missing", False)
+
+
+def test_a_list_of_statements_waits_for_both_views_that_it_is_made_of(bank: Bank) -> None:
+    bank.open()
+    bank.post("/accounts/a/statements", {"through": "2025-12-31"})
+    bank.settle()
+    slot = slot_of(DOMAIN.views["balances"], "main/account-a")
+    bank.checkpoints.move("balances", slot, 1, 0)
+    answer = bank.get("/accounts/a/statements?minVersion=2")
+    assert (answer.status, answer.code) == (503, "view-behind")
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
+from app import API, app
 from chalicelib.leftfold.http.log import log
 from chalicelib.leftfold.kernel import Commit
 from chalicelib.leftfold.store.memory import MemoryEvents
 from chalicelib.leftfold.store.ports import Place, Unavailable
 from tests.http.conftest import Bank
-from tests.http.samples import booking
+from tests.http.samples import booking, czk, opening
 
 # --- paths and methods
 
@@ -46,12 +47,11 @@ def test_a_path_without_a_route_is_not_found(bank: Bank, path: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("DELETE", "/accounts/a", "GET"),
-        ("PUT", "/accounts", "GET, POST"),
+        ("DELETE", "/accounts/a", "GET, HEAD"),
+        ("PUT", "/accounts", "GET, HEAD, POST"),
         ("GET", "/accounts/a/credits", "POST"),
-        ("PATCH", "/bookings", "GET"),
-        ("HEAD", "/health", "GET"),
-        ("OPTIONS", "/totals/", "GET"),
+        ("PATCH", "/bookings", "GET, HEAD"),
+        ("OPTIONS", "/totals/", "GET, HEAD"),
     ],
 )
 def test_a_method_without_a_route_is_not_allowed(
@@ -60,6 +60,108 @@ def test_a_method_without_a_route_is_not_allowed(
     answer = bank.send(method, path)
     assert (answer.status, answer.code) == (405, "method-not-allowed")
     assert answer.headers["Allow"] == allowed
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/accounts/a", 200),
+        ("/accounts/a?minVersion=1", 200),
+        ("/accounts/nobody", 404),
+        ("/accounts/a?minVersion=x", 400),
+        ("/accounts", 200),
+        ("/bookings?account=a", 200),
+        ("/accounts/a/events", 200),
+        ("/health", 200),
+        ("/openapi.json", 200),
+        ("/nothing", 404),
+    ],
+)
+def test_a_head_is_answered_as_a_get_without_a_body(bank: Bank, path: str, status: int) -> None:
+    bank.open()
+    bank.settle()
+    got = bank.get(path, x_correlation_id="c")
+    head = bank.send("HEAD", path, headers={"X-Correlation-Id": "c"})
+    assert (head.status, head.headers, head.text) == (status, got.headers, "")
+    assert got.text != ""
+
+
+def test_a_head_tells_a_client_that_it_has_the_version(bank: Bank) -> None:
+    bank.open()
+    bank.settle()
+    head = bank.send("HEAD", "/accounts/a", headers={"If-None-Match": '"1"'})
+    assert (head.status, head.headers["ETag"], head.text) == (304, '"1"', "")
+
+
+def test_every_get_has_its_head() -> None:
+    for path, methods in app.routes.items():
+        assert ("GET" in methods) == ("HEAD" in methods), path
+
+
+def test_a_head_where_there_is_no_get_is_not_allowed(bank: Bank) -> None:
+    head = bank.send("HEAD", "/accounts/a/credits")
+    assert (head.status, head.headers["Allow"], head.text) == (405, "POST", "")
+
+
+# --- names
+
+
+def test_the_names_of_commands_never_change() -> None:
+    """Commits keep hashes of them, and ids that the server chose are made of them.
+
+    To this table one only adds. A route may move to another path: its name stays.
+    """
+    assert {route.name: route.path for route in API.routes if route.body is not None} == {
+        "open_account": "/accounts",
+        "account_credits": "/accounts/{id}/credits",
+        "account_debits": "/accounts/{id}/debits",
+        "account_bookings": "/accounts/{id}/bookings",
+        "account_freeze": "/accounts/{id}/freeze",
+        "account_unfreeze": "/accounts/{id}/unfreeze",
+        "account_close": "/accounts/{id}/close",
+        "account_statements": "/accounts/{id}/statements",
+        "open_transfer": "/transfers",
+        "transfer_cancel": "/transfers/{id}/cancel",
+        "open_ledger": "/ledgers",
+        "ledger_accounts": "/ledgers/{id}/accounts",
+        "ledger_years": "/ledgers/{id}/years",
+        "post_entry": "/ledgers/{id}/entries",
+        "reverse_entry": "/ledgers/{id}/entries/{entry}/reversal",
+        "close_year": "/ledgers/{id}/years/{year}/close",
+    }
+
+
+def test_no_two_routes_have_one_name() -> None:
+    assert len({route.name for route in API.routes}) == len(API.routes)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "made"),
+    [
+        ("/accounts", opening(), "9a900df3-9831-5b63-ac8c-f6009e763957"),
+        (
+            "/transfers",
+            {"source": "a", "target": "b", "amount": czk("1.00"), "valueDate": "2026-01-01"},
+            "422b380a-7ef3-582b-a0b1-ba731a650ab2",
+        ),
+        (
+            "/ledgers",
+            {"name": "L", "firstYear": 2025, "retainedEarnings": "RE"},
+            "a6a89e8c-233f-58b3-8bd4-8228e4b1e5ce",
+        ),
+    ],
+)
+def test_the_id_that_a_key_leads_to_never_changes(
+    bank: Bank, path: str, body: dict[str, Any], made: str
+) -> None:
+    answer = bank.post(path, body, idempotency_key="k")
+    assert made in answer.json.values()
+
+
+def test_the_hash_of_a_command_never_changes(bank: Bank) -> None:
+    bank.open()
+    bank.post("/accounts/a/credits", booking("1.00"), idempotency_key="k")
+    assert bank.stream()[-1].body_hash == "73659bb049479ccc"
 
 
 # --- failures

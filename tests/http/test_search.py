@@ -12,7 +12,10 @@ from tests.http.conftest import Bank
 from tests.http.samples import booking, czk, directed
 
 
-@pytest.fixture(scope="module", params=["memory", "opensearch"])
+@pytest.fixture(
+    scope="module",
+    params=["memory", pytest.param("opensearch", marks=pytest.mark.engine("opensearch"))],
+)
 def searched(request: pytest.FixtureRequest) -> Bank:
     """Two accounts of six bookings, and one in yen."""
     bank = Bank()

@@ -100,6 +100,22 @@ def test_what_is_not_there_has_no_statements(bank: Bank) -> None:
     assert bank.post("/accounts/nobody/statements", {"through": "2025-12-31"}).status == 404
 
 
+@pytest.mark.parametrize("through", ["2026-01-01", "2026-01-02"])
+def test_an_account_closed_by_the_end_of_its_last_statement_has_one_more_of_that_day(
+    bank: Bank, through: str
+) -> None:
+    bank.clock.forward(hours=11)  # 1 January 2026 still, and somewhere the second has begun
+    bank.open()
+    closed(bank, through)
+    assert bank.post("/accounts/a/close").status == 200
+    bank.settle()
+    shown = bank.get("/accounts/a/statements").json["items"]
+    assert [(s["number"], s["from"], s["through"]) for s in shown] == [
+        (2, through, through),
+        (1, None, through),
+    ]
+
+
 def test_closing_an_account_closes_its_last_statement(bank: Bank) -> None:
     bank.open()
     assert bank.post("/accounts/a/close").status == 200

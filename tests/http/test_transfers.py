@@ -26,7 +26,9 @@ from tests.http.conftest import Bank
 from tests.http.samples import booking, czk
 
 
-@pytest.fixture(params=["memory", "opensearch"])
+@pytest.fixture(
+    params=["memory", pytest.param("opensearch", marks=pytest.mark.engine("opensearch"))]
+)
 def searched(request: pytest.FixtureRequest, bank: Bank) -> Bank:
     """The bank, with its transfers where they can be found."""
     if request.param == "opensearch":

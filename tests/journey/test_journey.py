@@ -28,7 +28,7 @@ VIEWS = ("balances", "ranking", "bookings", "totals")
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[Local]:
+def running(may_start_engines: None) -> Iterator[Local]:  # noqa: ARG001 - marks the test
     with local(lambda _: None, stack=STACK) as started:
         yield started
 

@@ -2,8 +2,8 @@
 
 Modelled: writers that load the last version and put the next one, and may retry that
 put as long as they live; openers that put version 1 without a load, at any time; a
-relay that logs the next version it finds; archivers that copy a closed, logged epoch,
-verify the copy, put the tombstone at version 1 and then delete, in any order; a copy
+relay that logs the next version it finds; archivers that copy a closed, logged epoch, or
+a part of one, verify the copy, put the tombstone at version 1 and then delete, in any order; a copy
 that may not have landed; a crash at every step, after which another run takes up the
 rest. The last epoch is the live one: it never leaves the table, also where it ends the
 aggregate's life, so that a load finds the stream's newest version whatever is deleted.
@@ -41,7 +41,7 @@ class Writer(NamedTuple):
 
 
 class Archiver(NamedTuple):
-    """A run over the epoch of versions `first`..`last`; `read` is the tombstone's."""
+    """A run over the part of an epoch with versions `first`..`last`; `read` is the tombstone's."""
 
     phase: Literal["idle", "copied", "verified", "deleting"] = "idle"
     first: int = 0
@@ -70,10 +70,12 @@ class Archiving:
     """A size and the rules in force; the defaults are the design's.
 
     `ends` gives the last version of each epoch; the last one is live. `keeps_live` False
-    lets that go too, once it has ended the stream.
+    lets that go too, once it has ended the stream. `cuts` gives the last version of each
+    part that does not end its epoch: a part goes once its epoch is closed.
     """
 
     ends: tuple[int, ...] = (2, 4, 5)
+    cuts: tuple[int, ...] = ()
     writers: int = 2
     archivers: int = 1
     grace: bool = True
@@ -147,11 +149,12 @@ class Archiving:
                 yield from self._deletes(state, index, archiver)
 
     def _copies(self, state: State, index: int) -> Iterator[Move]:
-        """Take up a closed epoch that is the next one, or was left half deleted."""
-        for before, last in pairwise((0, *self.ends)):
+        """Take up a part of a closed epoch that is the next one, or was left half deleted."""
+        for before, last in pairwise(sorted((0, *self.ends, *self.cuts))):
             first = before + 1
-            closed = last < state.written or (
-                last == state.written == self.ends[-1] and not self.keeps_live
+            end = next(end for end in self.ends if last <= end)
+            closed = end < state.written or (
+                end == state.written == self.ends[-1] and not self.keeps_live
             )
             logged = not self.only_logged or last <= state.logged
             archiver = Archiver("copied", first, last, state.through)

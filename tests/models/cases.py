@@ -262,6 +262,13 @@ ARCHIVING = (
     Case("two archivers, deletes in any order", Archiving(archivers=2), least=20_000),
     Case("an epoch of a single commit", Archiving((1, 3, 4), archivers=2), least=4_000),
     Case("deleted oldest first", Archiving(deletes="oldest first"), least=2_500),
+    Case("epochs in parts", Archiving((3, 5, 6), (1, 2, 4)), least=18_000),
+    Case("epochs in parts, two archivers", Archiving((3, 4), (1, 2), archivers=2), least=13_000),
+    Case(
+        "the tombstone of a part put without a condition, by a slow archiver",
+        Archiving((3, 4), (1, 2), archivers=2, tombstone_condition=False),
+        archiving.HIDDEN,
+    ),
     Case("archived before it is logged", Archiving(only_logged=False), archiving.UNLOGGED),
     Case("commits deleted before the copy is verified", Archiving(verifies=False), archiving.LOST),
     Case("version 1 freed", Archiving(keeps_version_1=False), archiving.TAKEN),
@@ -372,6 +379,10 @@ DEEP = (
         Pruning(4, readers=(0, 1), pruners=2, late_view=True),
         least=100_000,
     ),
-    Case("three writers, two archivers, four epochs", Archiving((2, 4, 5, 6), 3, 2), least=300_000),
+    Case(
+        "three writers, two archivers, four epochs",
+        Archiving((2, 4, 5, 6), writers=3, archivers=2),
+        least=300_000,
+    ),
     Case("four executors, four changes of mind", Answering(4, 4), least=5_000),
 )

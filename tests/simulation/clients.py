@@ -92,10 +92,12 @@ class Client:
     def _call(self, command: Any, key: str, aggregate: Aggregate = account) -> None:
         scheduler = self.world.scheduler
         moment = int(START.timestamp() * 1000 + (scheduler.now + self.skew) * 1000)
+        drawn = self.world.random.randbytes(10)
         call = Call(
             command,
             key,
-            uuid7(moment, self.world.random.randbytes(10)),
+            # Half of the keys tell their time.
+            uuid7(moment, drawn) if drawn[0] % 2 else drawn.hex(),
             scheduler.steps,
             self._seen_elsewhere(key),
             aggregate=aggregate,

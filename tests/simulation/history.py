@@ -30,7 +30,9 @@ class Report:
 def history(seed: int, parts: Parts | None = None) -> Report:
     """Runs the history of *seed*: the same seed, the same history."""
     random = Random(seed)
-    scheduler = Scheduler(random, any_chances(random))
+    # Drawn by itself: a history without conflicts is what it was before there were any.
+    contended = Random(f"contended {seed}").choice([0.0, 0.0, 0.0, 0.05])
+    scheduler = Scheduler(random, any_chances(random, contended))
     world = World(scheduler, parts or Parts())
     calls = live(world)
     heal(world)
@@ -44,7 +46,7 @@ def history(seed: int, parts: Parts | None = None) -> Report:
     )
 
 
-def any_chances(random: Random) -> Chances:
+def any_chances(random: Random, contended: float) -> Chances:
     """Faults for one history: some kinds rare, some frequent, some absent."""
 
     def chance(highest: float) -> float:
@@ -61,6 +63,7 @@ def any_chances(random: Random) -> Chances:
         repeat=chance(0.5),
         late=chance(0.3),
         day_late=chance(0.1),
+        contended=contended,
     )
 
 

@@ -257,7 +257,10 @@ MUTANTS = {
         "found more than once", names=((loading.Loaded, "version_of", lambda *_: None),)
     ),
     "a hole in a stale read passed over": Mutant(
-        "main/account-", names=((loading, "is_dense", lambda *_, **__: True),)
+        # Before, it stops histories with an error instead.
+        "main/account-",
+        names=((loading, "is_dense", lambda *_, **__: True),),
+        first=29,
     ),
     "a server that decides after its caller has gone": Mutant(
         "refused, but found", names=((handler, "PATIENCE", timedelta(days=9)),), first=246
@@ -301,7 +304,7 @@ MUTANTS = {
         first=66,
     ),
     "a checkpoint moved before a policy acts": Mutant(
-        "transfer ", Parts(policy=RunnerThatMovesFirst)
+        "transfer ", Parts(policy=RunnerThatMovesFirst), first=13
     ),
     "an effect sent before its record": Mutant("effects: sent before", Parts(acting=SendingFirst)),
     "a policy run on replay": Mutant("replay: ", Parts(replay=replay_that_acts)),

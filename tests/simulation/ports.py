@@ -5,7 +5,7 @@ from typing import Any
 
 from chalicelib.leftfold.projection.rows import RowStore, Save
 from chalicelib.leftfold.store.memory import MemoryEvents
-from chalicelib.leftfold.store.ports import Page, Unavailable
+from chalicelib.leftfold.store.ports import Block, ContendedError, Page, Unavailable
 from tests.simulation.scheduler import Scheduler
 
 WRITES = {
@@ -21,6 +21,8 @@ WRITES = {
     "send",
     "write_note",
 }
+# Writes of one item, which DynamoDB refuses while a transaction is at it.
+SINGLE = WRITES - {"publish", "save", "send"}
 
 
 class Faulty:
@@ -47,6 +49,10 @@ class Faulty:
             scheduler.travel()
             if scheduler.strikes("fail_before"):
                 raise Unavailable(f"{name}: throttled")
+            # A block of the log is a transaction itself: it is told of conflicts otherwise.
+            is_block = bool(args) and isinstance(args[0], Block)
+            if name in SINGLE and not is_block and scheduler.strikes("contended"):
+                raise ContendedError(f"{name}: a transaction is at the item")
             answer = method(*args, **kwargs)
             if isinstance(answer, Iterator):
                 answer = iter(list(answer))

@@ -27,6 +27,7 @@ class Chances:
     zombie: float = 0.0
     fail_before: float = 0.0
     fail_after: float = 0.0
+    contended: float = 0.0
     partial: float = 0.0
     stale: float = 0.0
     drop: float = 0.0

@@ -191,7 +191,19 @@ class World:
         events, log = Faulty(self.events, self.scheduler), Faulty(self.log, self.scheduler)
         checkpoints = Faulty(self.checkpoints, self.scheduler)
         readers: list[Reader] = [*VIEWS, *POLICIES]
-        return Sweeper(events, log, self.relay(), checkpoints, self, readers, lambda: self.now)
+        return Sweeper(
+            events,
+            log,
+            self.relay(),
+            checkpoints,
+            self,
+            readers,
+            lambda: self.now,
+            self._found_strays,
+        )
+
+    def _found_strays(self, places: Sequence[tuple[str, int]]) -> None:
+        raise AssertionError(f"nobody wrote {places}")
 
     def timekeeper(self) -> Timekeeper:
         """The deadlines' code, as one invocation has it."""
@@ -249,7 +261,7 @@ class World:
     def start_sweeper(self, after: float = 0.0) -> None:
         """Invokes the sweeper."""
         if self.parts.has_sweeper:
-            self._invoke("sweeper", lambda: self.sweeper().run(10**6), after=after)
+            self._invoke("sweeper", lambda: self.sweeper().run(), after=after)
 
     def start_deadlines(self, after: float = 0.0) -> None:
         """Invokes the function that tells transfers of their deadlines."""

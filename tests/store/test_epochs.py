@@ -23,7 +23,7 @@ def commits(events: MemoryEvents) -> list[Commit]:
 
 
 def loaded(events: MemoryEvents, fingerprint: str = "fold-1") -> Loaded:
-    return load(events, account, STREAM, fingerprint=fingerprint, since=None)
+    return load(events, account, STREAM, fingerprint=fingerprint)
 
 
 def test_the_commit_that_carries_the_state_forward_begins_an_epoch() -> None:
@@ -58,15 +58,16 @@ def test_a_load_folds_the_live_epoch_alone() -> None:
 
 @pytest.mark.parametrize("statements", [1, 12, 120])
 def test_a_command_costs_the_same_however_many_statements_there_are(statements: int) -> None:
-    events = MemoryEvents()
-    bank = Bank(events)
+    events, clock = MemoryEvents(), Clock()
+    bank = Bank(events, clock=clock)
     bank.do(OPENING)
     for number in range(statements):
         for _ in range(30):
+            clock.forward(days=1)
             bank.do(credit(1))
         bank.do(CloseStatement(f"{2000 + number // 12}-{number % 12 + 1:02}-28"))
     counting = Counting(events)
-    Bank(counting).do(debit(1))
+    Bank(counting, clock=clock).do(debit(1))
     assert counting.calls == {"newest": 1, "append": 1}
     assert loaded(events).folded == 2
 

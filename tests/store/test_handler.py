@@ -1,19 +1,33 @@
 """What a command does to its stream, whatever happens on the way."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date, timedelta
+from random import Random
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from chalicelib.bank.account.domain import Account, Close, Freeze, Open
+from chalicelib.bank.account.domain import (
+    Account,
+    Close,
+    CloseStatement,
+    Freeze,
+    Open,
+    account,
+)
 from chalicelib.leftfold.commands.handler import (
     ContentionError,
     KeyReusedError,
+    Request,
     VersionMismatchError,
+    body_hash,
 )
-from chalicelib.leftfold.commands.loading import BrokenStreamError
-from chalicelib.leftfold.kernel import Commit, Refused, from_json
+from chalicelib.leftfold.commands.loading import CLOCK_SKEW, BrokenStreamError
+from chalicelib.leftfold.kernel import Commit, Refused, from_json, to_json
 from chalicelib.leftfold.kernel.uuid7 import uuid7
 from chalicelib.leftfold.store.memory import MemoryEvents
 from chalicelib.leftfold.store.ports import ContendedError, MovedOnError, Page, Place, Unavailable
@@ -28,6 +42,12 @@ OTHER = "main/account-b"
 
 def commits(events: Any) -> list[Commit]:
     return list(events.range(STREAM, 1, 10_000))
+
+
+def request(command: Any, command_id: str) -> Request:
+    """What a bank makes of the command."""
+    body = body_hash(type(command).__name__, to_json(command))
+    return Request(account, STREAM, command, command_id, body, "test", "test")
 
 
 def key_now(clock: Clock) -> str:
@@ -53,13 +73,14 @@ def test_a_command_is_one_read_and_one_write() -> None:
 
 @pytest.mark.parametrize("length", [10, 20, 21, 22, 100, 1000])
 def test_a_long_stream_costs_no_more_than_a_short_one(length: int) -> None:
-    store = MemoryEvents()
-    bank = Bank(store)
+    store, clock = MemoryEvents(), Clock()
+    bank = Bank(store, clock=clock)
     bank.do(OPENING)
     for _ in range(length - 1):
+        clock.forward(minutes=30)
         bank.do(credit(1))
     events = Counting(store)
-    assert Bank(events).do(debit(length - 1)) == length + 1
+    assert Bank(events, clock=clock).do(debit(length - 1)) == length + 1
     assert events.calls == {"newest": 1, "append": 1}
 
 
@@ -242,6 +263,145 @@ def test_the_last_64_commands_are_recognised_by_any_key() -> None:
         bank.do(credit(1))
     assert bank.do(credit(5), command_id="c") == 2
     assert len(commits(bank.events)) == 65
+
+
+# --- any key, for a day
+
+DAY = 24 * 60 * 60
+
+
+def taken_once_on_a_busy_stream(events: Any, later: int, seconds: float) -> tuple[Bank, str]:
+    """A bank whose account took a command by a random key, and then *later* others in
+    *seconds*; and that key.
+    """
+    key, bank = str(uuid4()), Bank(events)
+    bank.do(OPENING)
+    assert bank.do(credit(5), command_id=key) == 2
+    for _ in range(later):
+        bank.clock.forward(seconds=seconds / later)
+        bank.do(credit(1), command_id=key_now(bank.clock))
+    return bank, key
+
+
+@pytest.mark.parametrize("later", [63, 64, 65, 84, 85, 86, 500])
+def test_a_retry_with_a_random_key_is_recognised_for_a_day(later: int) -> None:
+    events = MemoryEvents()
+    bank, key = taken_once_on_a_busy_stream(events, later, DAY)
+    assert bank.do(credit(5), command_id=key) == 2
+    with pytest.raises(KeyReusedError):
+        bank.do(credit(6), command_id=key)
+    assert bank.handler.taken(request(credit(5), key)) == 2
+    assert len(commits(events)) == later + 2
+
+
+def test_a_random_key_is_recognised_for_a_day_on_whichever_clock_the_servers_have() -> None:
+    events = MemoryEvents()
+    bank, key = taken_once_on_a_busy_stream(events, 500, DAY)
+    bank.clock.forward(seconds=290)
+    assert bank.do(credit(5), command_id=key) == 2
+
+
+def test_the_first_second_of_the_day_is_looked_through_whole() -> None:
+    bank, key = Bank(MemoryEvents()), str(uuid4())
+    bank.do(OPENING)
+    assert bank.do(credit(5), command_id=key) == 2
+    for _ in range(200):
+        bank.do(credit(1))
+    bank.clock.forward(seconds=DAY + CLOCK_SKEW)
+    assert bank.do(credit(5), command_id=key) == 2
+
+
+def test_whether_a_command_was_taken_is_read_consistently() -> None:
+    events = StaleEvents()
+    bank = Bank(events)
+    bank.do(OPENING)
+    events.behind = 1
+    assert bank.do(credit(5), command_id="job-1") == 2
+    assert bank.handler.taken(request(credit(5), "job-1")) == 2
+    assert bank.handler.taken(request(credit(5), "job-2")) is None
+
+
+@pytest.mark.parametrize("key", ["job-1", "", str(uuid4())], ids=["text", "none", "random"])
+def test_a_key_costs_no_more_if_the_stream_took_fewer_than_64_commands_in_a_day(key: str) -> None:
+    store, clock = MemoryEvents(), Clock()
+    bank = Bank(store, clock=clock)
+    bank.do(OPENING)
+    for number in range(300):
+        clock.forward(seconds=(DAY + 400) / 63)
+        events = Counting(store)
+        Bank(events, clock=clock).do(credit(1), command_id=f"{key}{number}")
+        assert events.calls == {"newest": 1, "append": 1}
+
+
+def test_a_random_key_on_a_busy_stream_costs_a_read_for_each_64_commands_of_the_day() -> None:
+    store = MemoryEvents()
+    bank, _ = taken_once_on_a_busy_stream(store, 1000, DAY)
+    events = Counting(store)
+    Bank(events, clock=bank.clock).do(credit(1), command_id=str(uuid4()))
+    assert events.calls["newest consistent"] <= 1000 / 64
+    assert events.calls == {"newest": 1, "newest consistent": 11, "append": 1}
+
+
+def test_what_one_attempt_has_looked_through_the_next_does_not() -> None:
+    store = MemoryEvents()
+    bank, _ = taken_once_on_a_busy_stream(store, 1000, DAY)
+    rivals = Rival(times=1)
+    rivals._streams = store._streams
+    events = Counting(rivals)
+    Bank(events, clock=bank.clock).do(credit(1), command_id=str(uuid4()))
+    assert events.calls == {"newest": 1, "newest consistent": 11 + 1, "append": 2}
+
+
+def test_a_busy_stream_whose_commits_have_no_room_to_remember_is_read_in_large_pages() -> None:
+    store = MemoryEvents()
+    bank, key = taken_once_on_a_busy_stream(store, 1000, DAY)
+    for held in store._streams[STREAM].values():
+        store._streams[STREAM][held.version] = held._replace(recent_commands=None)
+    events = Counting(store)
+    assert Bank(events, clock=bank.clock).do(credit(5), command_id=key) == 2
+    assert events.calls == {"newest": 1, "newest consistent": 2}
+
+
+@pytest.mark.parametrize("hidden", [800, 500, 3, 1])
+def test_a_hole_met_while_looking_back_stops_the_command(hidden: int) -> None:
+    store = MemoryEvents()
+    bank, _ = taken_once_on_a_busy_stream(store, 1000, DAY)
+    for version in range(hidden, min(hidden + 150, 900)):
+        del store._streams[STREAM][version]
+    with pytest.raises(BrokenStreamError):
+        bank.do(credit(1), command_id=str(uuid4()))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    gaps=st.lists(st.integers(0, 2000), min_size=1, max_size=260),
+    closes=st.sets(st.integers(0, 259), max_size=3),
+    retried=st.lists(st.integers(0, 259), min_size=1, max_size=6),
+    kinds=st.integers(0, 2**32),
+)
+def test_no_retry_within_a_day_is_ever_taken_twice(
+    gaps: list[int], closes: set[int], retried: list[int], kinds: int
+) -> None:
+    random, clock, events = Random(kinds), Clock(), MemoryEvents()
+    bank, taken = Bank(events, clock=clock), []
+    bank.do(OPENING)
+    for number, gap in enumerate(gaps):
+        clock.forward(seconds=gap)
+        key = random.choice([key_now(clock), f"job-{number}"])
+        through = (date(2026, 1, 1) + timedelta(days=number)).isoformat()
+        command = CloseStatement(through) if number in closes else credit(1)
+        taken.append((clock.now, key, command, bank.do(command, command_id=key)))
+        again = random.choice(taken)
+        if clock.now - again[0] <= timedelta(seconds=DAY):
+            assert bank.do(again[2], command_id=again[1]) == again[3]
+    for number in retried:
+        at, key, command, version = taken[number % len(taken)]
+        if clock.now - at <= timedelta(seconds=DAY):
+            assert bank.do(command, command_id=key) == version
+    assert len(commits(events)) == len(gaps) + 1
+
+
+# --- a key that tells its time, for ever
 
 
 def test_a_late_retry_with_a_uuid7_is_recognised_after_500_commands() -> None:
@@ -456,3 +616,16 @@ def test_looking_back_ends_where_the_live_epoch_begins() -> None:
     assert Bank(events).do(credit(1), command_id=key) == 80
     (last,) = events.range(STREAM, 80, 80)
     assert (last.epoch, last.epoch_start) == (2, 50)
+
+
+def test_rules_that_yield_nothing_write_nothing() -> None:
+    """A generator is true, also one without an event."""
+
+    def decide(_command: Any, _state: Account) -> Iterator[Any]:
+        yield from ()
+
+    lazy = replace(account, decider=replace(account.decider, decide=decide))  # type: ignore[arg-type]
+    bank = Bank(MemoryEvents())
+    with pytest.raises(TypeError, match="neither refused nor led to an event"):
+        bank.do(OPENING, aggregate=lazy)
+    assert list(bank.events.range(STREAM, 1, 9)) == []

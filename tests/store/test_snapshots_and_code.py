@@ -38,7 +38,7 @@ for line, snapshot in told["commits"]:
     made = Snapshot(*snapshot) if snapshot else None
     assert events.append(Commit.from_line(line)._replace(snapshot=made)) is None
 account = DOMAIN.aggregates["account"]
-loaded = load(events, account, {STREAM!r}, fingerprint=told["fingerprint"], since=None)
+loaded = load(events, account, {STREAM!r}, fingerprint=told["fingerprint"])
 print(json.dumps([loaded.version, loaded.state.balance, loaded.folded]))
 """
 

@@ -118,6 +118,34 @@ def test_a_page_of_something_else_makes_the_url_suspect() -> None:
         Served(httpx.Response(200, text="<html>")).api().query("/accounts")
 
 
+def test_json_of_something_else_makes_the_url_suspect() -> None:
+    with pytest.raises(ApiError, match="is the URL right"):
+        Served(httpx.Response(200, json={"hello": 1})).api().command("/accounts", {}, "key-1")
+    with pytest.raises(ApiError, match="is the URL right"):
+        Served(httpx.Response(200, json={"hello": 1})).api().page("/accounts")
+    with pytest.raises(ApiError, match="is the URL right"):
+        Served(httpx.Response(200, json=["hello"])).api().query("/health")
+
+
+def test_what_is_no_url_of_an_api_is_told_at_once() -> None:
+    with Api("nowhere") as api, pytest.raises(ApiError, match="nowhere is not a URL of an API"):
+        api.query("/accounts")
+
+
+def test_a_body_that_cannot_be_unpacked_may_pass() -> None:
+    served = Served(httpx.DecodingError("bad gzip"), good())
+
+    assert served.api().command("/accounts", {}, "key-1").ok
+
+
+def test_a_command_may_name_the_unit_of_work_that_it_belongs_to() -> None:
+    served = Served(good())
+
+    served.api().command("/accounts", {}, "key-1", correlation="rows:1")
+
+    assert served.requests[0].headers["X-Correlation-Id"] == "rows:1"
+
+
 def test_a_command_may_say_which_version_it_follows() -> None:
     served = Served(good())
 

@@ -1,18 +1,23 @@
 """leftfold archive, over memory: what it moves, what it tells."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
+from click.testing import CliRunner
 
 from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.archive.archiver import GRACE, Moved
+from chalicelib.leftfold.archive.epochs import ArchiveConflictError, DamagedArchiveError
 from chalicelib.leftfold.projection.replay import replay, replay_live
 from chalicelib.leftfold.relay.publisher import MARK
+from chalicelib.leftfold.store.memory import MemoryLog
+from chalicelib.leftfold.store.ports import ContendedError
 from chalicelib.leftfold.wiring.services import Services
 from chalicelib.leftfold.wiring.settings import Settings
 from tests.application import still
 from tests.archive.site import A, Site
+from tools.__main__ import leftfold
 from tools.archiving import NOBODY_WRITES, archive_epochs, prune, report
 from tools.console import console
 from tools.operations import same_as_whole
@@ -81,6 +86,45 @@ def test_a_stream_that_fails_is_told_and_the_others_go_on(site: Site) -> None:
     moved, failed = archive_epochs(services_of(site), EVER, GRACE, dry=False)
     assert list(failed) == [A]
     assert moved.objects == 1
+
+
+class BusyLog(MemoryLog):
+    """A log whose relay is at the registry entry of account A."""
+
+    def mark_archived(self, aggregate_id: str, before: int, through: int) -> bool:
+        if aggregate_id == A:
+            raise ContendedError("TransactionConflictException")
+        return super().mark_archived(aggregate_id, before, through)
+
+
+def test_a_stream_that_is_busy_is_told_and_the_others_go_on(site: Site) -> None:
+    site.months(1, key="z")
+    site.settle()
+    site.clock.forward(days=2)
+    busy = BusyLog()
+    busy.__dict__.update(site.log.__dict__)
+    site.log = busy
+    moved, failed = archive_epochs(services_of(site), EVER, GRACE, dry=False)
+    assert failed == {A: "busy; run it again (TransactionConflictException)"}
+    assert moved.objects == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (DamagedArchiveError("segments/0 has changed"), "Error: segments/0 has changed\n"),
+        (ArchiveConflictError("it is being archived"), "Error: it is being archived\n"),
+    ],
+)
+def test_what_the_archive_holds_wrongly_is_told_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, says: str
+) -> None:
+    def fails(*_: object) -> NoReturn:
+        raise error
+
+    monkeypatch.setattr("tools.archiving.chosen", fails)
+    told = CliRunner().invoke(leftfold, ["archive", "--before", "2026-01-01"])
+    assert (told.exit_code, told.output) == (1, says)
 
 
 def test_the_report_has_prices_before_and_after(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,28 +1,26 @@
 """docs/asyncapi.json: valid AsyncAPI 3, and every event that is stored is as it says."""
 
 import json
-from dataclasses import dataclass, is_dataclass
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from dataclasses import dataclass, field, is_dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import IntEnum
+from typing import Any, Literal, NewType, get_args, get_origin, get_type_hints
 
 import jsonschema_rs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.bank.money import MINOR_DIGITS
+from chalicelib.bank.money import MINOR_DIGITS, Money
 from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.kernel import Codec, Commit, StoredEvent, to_json
-from tools.bootstrap import STATE
-from tools.engines.npm import NpmPackage
+from tools.engines.npm import locked
 from tools.event_model import Event, registered
 from tools.event_model_asyncapi import commit_of, document, label
 from tools.event_model_schemas import body
 
-SPECS = NpmPackage(
-    "@asyncapi/specs@6.11.1",
-    "sha512-A3WBLqAKGoJ2+6FWFtpjBlCQ1oFCcs4GxF7zsIGvNqp/klGUHjlA3aAcZ9XMMpLGE8zPeYDz2x9FmO6DSuKraQ==",
-    STATE / "engines" / "asyncapi-specs@6.11.1",
-)
+SPECS = locked("@asyncapi/specs")
 MODEL = registered()
 EVENTS = {event.kind: event for event in MODEL.events}
 DOCUMENT = document(MODEL)
@@ -160,6 +158,14 @@ def test_each_reader_receives_what_it_hears_where_it_reads() -> None:
 # --- bodies
 
 
+Known = NewType("Known", str)
+
+
+class Grade(IntEnum):
+    ONE = 1
+    TWO = 2
+
+
 @dataclass(frozen=True)
 class Line:
     text: str
@@ -174,9 +180,24 @@ class Written:
     since: str | None
     done: bool = False
     note: str | None = None
+    day: date = date(2026, 1, 1)
+    at: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+    price: Decimal = Decimal(0)
+    grade: Grade = Grade.ONE
+    tags: frozenset[str] = frozenset()
+    place: tuple[str, int] = ("", 0)
+    nowhere: tuple[()] = ()
+    seats: dict[int, Money] = field(default_factory=dict)
+    known: dict[tuple[date, Grade], Known] = field(default_factory=dict)
 
 
 WRITTEN = Written((Line("x"), Line("y", 1)), "b", {"k": 2}, None)
+
+
+st.register_type_strategy(Decimal, st.decimals(allow_nan=False, allow_infinity=False))
+st.register_type_strategy(
+    datetime, st.datetimes(timezones=st.just(UTC)).map(lambda at: at.replace(fold=0))
+)
 
 
 @settings(deadline=None)
@@ -195,6 +216,16 @@ def test_a_body_is_as_its_dataclass_says(event: Written) -> None:
         {"since": 1},
         {"note": None},
         {"other": 1},
+        {"price": 1},
+        {"price": "NaN"},
+        {"grade": 3},
+        {"tags": ["a", "a"]},
+        {"place": ["a", 1, 2]},
+        {"place": [1, "a"]},
+        {"nowhere": [1]},
+        {"seats": {"a": {"minor": 1, "currency": "CZK"}}},
+        {"seats": {"1": [1, "CZK"]}},
+        {"known": {"a": 1}},
     ],
 )
 def test_a_body_that_could_not_be_stored_is_not_valid(wrong: dict[str, Any]) -> None:

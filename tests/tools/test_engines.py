@@ -100,6 +100,7 @@ def test_a_record_survives_the_round_trip_to_kinesis_local(kinesis_local: str) -
     assert [record["Data"] for record in records] == [b"fact"]
 
 
+@pytest.mark.engine("dynamodb_local")
 def test_a_taken_port_is_named_in_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
@@ -112,6 +113,7 @@ def test_a_taken_port_is_named_in_one_line() -> None:
     )
 
 
+@pytest.mark.engine("opensearch")
 def test_a_port_that_opensearch_cannot_use_is_refused() -> None:
     with pytest.raises(EngineError, match="port 8080 cannot be used; choose one of 9201 to 9299"):
         OpenSearch(8080).start()

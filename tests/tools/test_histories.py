@@ -1,3 +1,5 @@
+from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 from uuid import UUID
 
@@ -6,15 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tools.bank_files import bank_file, credits_of
-from tools.bank_file import Direction, Line, read
+from tools.bank_file import Direction, Line, Rejected, read
 from tools.bootstrap import ROOT
 from tools.histories import (
     BATCH,
     History,
+    batches,
     booking_key,
     differing_alone,
     histories,
     idempotency_key,
+    last_month_before,
+    months,
     opening_key,
 )
 
@@ -38,7 +43,7 @@ def test_a_balance_that_does_not_follow_costs_its_line_and_not_those_after_it() 
     (found,), rejected = histories([line(2, 500, 500), line(3, 1, 700), line(4, 1, 701)], "CZK")
 
     assert [row.number for row in found.lines] == [2, 4]
-    assert rejected == [(3, "balance_after 7.00 does not follow: 5.00 becomes 5.01")]
+    assert rejected == [(3, "balance_after 7.00 does not follow: 5.00 becomes 5.01", "a")]
     assert found.stated == 701
 
 
@@ -57,8 +62,8 @@ def test_an_account_that_is_never_below_zero_needs_no_credit() -> None:
 
 def test_batches_are_cut_alike_however_many_accounts_are_imported(tmp_path: Path) -> None:
     rows = credits_of("a", 2 * BATCH + 1)
-    whole, _ = histories(read(bank_file(tmp_path, *rows, *credits_of("b", 1)), "CZK")[0], "CZK")
-    alone, _ = histories(read(bank_file(tmp_path, *rows), "CZK")[0], "CZK")
+    whole, _ = histories(read(bank_file(tmp_path, *rows, *credits_of("b", 1)), "CZK").lines, "CZK")
+    alone, _ = histories(read(bank_file(tmp_path, *rows), "CZK").lines, "CZK")
 
     def keys(history: History) -> list[str]:
         return [booking_key("a", batch, "CZK") for batch in next(history.periods()).batches()]
@@ -99,8 +104,8 @@ def test_a_key_has_the_time_of_the_value_date() -> None:
 
 
 def test_the_rules_alone_give_the_banks_balance_after_every_row_of_the_example() -> None:
-    lines, _ = read(ROOT / "examples" / "bank-transactions.csv.gz", "CZK")
-    found, rejected = histories(lines, "CZK")
+    file = read(ROOT / "examples" / "bank-transactions.csv.gz", "CZK")
+    found, rejected = histories(file.lines, "CZK")
 
     assert rejected == []
     assert len(found) == 988
@@ -132,3 +137,134 @@ def test_months_without_rows_are_closed_too() -> None:
         (0, "2020-02-29", 12, 12),
     ]
     assert told(b) == [(1, "2020-02-29", 0, 1)]
+
+
+def dated(number: int, day: str, change: int, after: int, account: str = "a") -> Line:
+    return replace(line(number, change, after, account), day=day)
+
+
+def test_a_line_behind_a_rejected_one_is_not_said_to_differ() -> None:
+    bad = Rejected(3, "amount is missing", "a")
+    rows = [line(2, 5, 5), line(4, 1, 9), line(5, 1, 11)]
+
+    (found,), rejected = histories(rows, "CZK", rejected=[bad])
+
+    assert [row.number for row in rejected] == [5]
+    assert found.held == "line 3 and 1 more must be mended first"
+
+
+@pytest.mark.parametrize(
+    ("rows", "newest_first"),
+    [
+        # The balances tell, whatever the days are.
+        ([dated(2, "2024-01-09", 50, 100), dated(3, "2024-01-08", 50, 50)], True),
+        ([dated(2, "2024-01-08", 50, 50), dated(3, "2024-01-08", 50, 100)], False),
+        ([dated(2, "2024-01-08", 50, 100), dated(3, "2024-01-08", 50, 50)], True),
+        ([dated(2, "2024-01-09", 50, 50), dated(3, "2024-01-08", 50, 100)], False),
+        # They follow both ways, and the days tell.
+        ([dated(2, "2024-01-08", 50, 50), dated(3, "2024-01-09", -50, 0)], False),
+        ([dated(2, "2024-01-09", 50, 50), dated(3, "2024-01-08", -50, 0)], True),
+        # Neither tells.
+        ([dated(2, "2024-01-08", 50, 50), dated(3, "2024-01-08", -50, 0)], False),
+        ([dated(2, "2024-01-08", 50, 50)], False),
+    ],
+)
+def test_rows_are_taken_oldest_first(rows: list[Line], newest_first: bool) -> None:  # noqa: FBT001
+    (found,), rejected = histories(rows, "CZK")
+
+    assert rejected == []
+    assert found.newest_first == newest_first
+    assert found.lines == (rows[::-1] if newest_first else rows)
+    assert found.stated == found.lines[-1].balance_after
+
+
+def test_an_account_that_does_not_tell_its_order_has_that_of_the_others() -> None:
+    rows = [
+        dated(2, "2024-01-08", 50, 50),
+        dated(3, "2024-01-08", -50, 0),
+        dated(4, "2024-01-09", 50, 100, "b"),
+        dated(5, "2024-01-08", 50, 50, "b"),
+    ]
+
+    (a, b), rejected = histories(rows, "CZK")
+
+    assert (a.newest_first, b.newest_first, rejected) == (True, True, [])
+
+
+def test_a_wrong_line_of_a_file_with_the_newest_row_first_is_told_as_such() -> None:
+    rows = [line(2, 1, 8), line(3, 1, 7), line(4, 1, 9), line(5, 5, 5)]
+
+    (found,), rejected = histories(rows, "CZK")
+
+    assert found.newest_first
+    assert [row.number for row in rejected] == [3, 4]
+
+
+def test_the_balance_before_the_first_row_is_known_from_it() -> None:
+    (found,), rejected = histories([line(2, -30, 970), line(3, 100, 1070)], "CZK")
+
+    assert (found.before, found.credit_limit, rejected) == (1000, 0, [])
+    opening, *rest = found.with_opening_balance().lines
+    assert (opening.change, opening.balance_after, opening.number) == (1000, 1000, 2)
+    assert rest == found.lines
+    assert differing_alone(found) == []
+
+
+def test_a_balance_before_the_first_row_may_need_credit() -> None:
+    (found,), _ = histories([line(2, -30, -130), line(3, 500, 370)], "CZK")
+
+    assert (found.before, found.credit_limit) == (-100, 130)
+    assert found.with_opening_balance().lines[0].change == -100
+
+
+def test_no_statement_is_closed_for_a_month_that_is_not_over() -> None:
+    rows = [dated(2, "2024-01-31", 5, 5), dated(3, "2024-02-01", 7, 12)]
+
+    (found,), _ = histories(rows, "CZK", statements=1, over="2024-01")
+
+    assert [(p.through, p.opening, p.closing, p.first, p.end) for p in found.periods()] == [
+        ("2024-01-31", 0, 5, 0, 1),
+        (None, 5, 12, 1, 2),
+    ]
+
+
+@given(st.lists(st.tuples(st.integers(1, 4), st.integers(1, 9)), min_size=1, max_size=12))
+def test_every_row_is_in_one_period_whatever_its_value_date(rows: list[tuple[int, int]]) -> None:
+    balances = list(accumulate(change for _, change in rows))
+    lines = [
+        dated(n, f"2024-{month:02}-10", change, balances[n])
+        for n, (month, change) in enumerate(rows)
+    ]
+    history = History("a", "CZK", lines, balances[-1], "2024-03")
+
+    periods = list(history.periods())
+
+    assert [row for period in periods for row in period.lines] == lines
+    assert [p.first for p in periods] == [0, *(p.end for p in periods[:-1])]
+    for p in periods:
+        assert p.closing == p.opening + sum(row.change for row in p.lines)
+    throughs = [p.through for p in periods if p.through]
+    assert throughs == sorted(set(throughs))
+
+
+def test_a_batch_of_long_texts_is_cut_by_its_bytes() -> None:
+    long = "\N{GRINNING FACE}" * 500
+    rows = [replace(line(n, 1, n), purpose=long) for n in range(1, BATCH + 1)]
+
+    cut = list(batches(rows))
+
+    assert len(cut) > 1
+    assert [row for batch in cut for row in batch] == rows
+    assert list(batches(rows)) == cut
+
+
+def test_months_end_even_with_the_last_one_of_the_calendar() -> None:
+    assert list(months("9999-11", "9999-12")) == ["9999-11", "9999-12"]
+
+
+@pytest.mark.parametrize(
+    ("day", "month"),
+    [("2024-03-01", "2024-02"), ("2024-01-31", "2023-12"), ("2024-12-31", "2024-11")],
+)
+def test_the_last_month_that_is_over_is_the_one_before(day: str, month: str) -> None:
+    assert last_month_before(day) == month

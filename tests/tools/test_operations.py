@@ -1,4 +1,4 @@
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, NoReturn
@@ -10,6 +10,7 @@ from chalicelib.leftfold.kernel import Recorded, Row, View
 from chalicelib.leftfold.projection.replay import replay
 from chalicelib.leftfold.projection.rows import Save, StoredRow
 from chalicelib.leftfold.relay.sequencer import Sequencer
+from chalicelib.leftfold.store.bus import LaneRecord
 from chalicelib.leftfold.store.ports import Marker, Unavailable
 from chalicelib.leftfold.wiring import process
 from chalicelib.leftfold.wiring.services import Services
@@ -17,7 +18,7 @@ from chalicelib.leftfold.wiring.settings import Settings
 from tests.application import still
 from tests.http.conftest import Bank
 from tests.http.samples import czk
-from tools.operations import is_live, redrive, show_status
+from tools.operations import is_live, redrive, show_round, show_status, sweep_now
 from tools.patience import LOOKS
 
 A = "main/account-a"
@@ -143,6 +144,62 @@ def test_the_status_is_not_good_while_a_stream_is_parked(bank: Bank) -> None:
     bank.parking.park("balances", A, Marker(0, 0, "it failed"))
 
     assert not show_status(services_of(bank), LATE)
+
+
+class Bell:
+    """A doorbell that keeps who was rung."""
+
+    def __init__(self) -> None:
+        self.rung: list[str] = []
+
+    def ring(self, function: str, _wanted: Mapping[str, int] = {}) -> None:
+        self.rung.append(function)
+
+
+class Shelf:
+    """A bus that keeps what was published."""
+
+    def __init__(self) -> None:
+        self.positions: list[int] = []
+
+    def publish(self, records: Sequence[LaneRecord]) -> None:
+        self.positions += [position for r in records for position, _ in r.commits or ()]
+
+
+def test_after_an_outage_an_operator_need_not_wait_for_the_round(
+    bank: Bank, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No message told the relay of these accounts, and the round may come to them in hours."""
+    for key in "abc":
+        bank.open(key)
+    bell, shelf = Bell(), Shelf()
+    services = services_of(bank, events=bank.events, doorbell=bell, bus=shelf)
+    sweep_now(services)
+    assert bank.log.head().next_position == 3
+    assert shelf.positions == [0, 1, 2]
+    assert set(bell.rung) == {reader.name for reader in services.readers}
+    assert "3 commits seen, 3 of them logged only now" in capsys.readouterr().out
+    bank.settle()
+    bank.act()
+    bell.rung.clear()
+    sweep_now(services)
+    assert bell.rung == []
+    assert "no reader is behind" in capsys.readouterr().out
+
+
+def test_where_the_sweepers_round_stands_is_shown(
+    bank: Bank, capsys: pytest.CaptureFixture[str]
+) -> None:
+    services = services_of(bank, events=bank.events, doorbell=Bell(), bus=Shelf())
+    show_round(services)
+    assert "has not run yet" in capsys.readouterr().out
+    services.sweeper.run()
+    services.sweeper.run(lambda: False)
+    bank.clock.forward(seconds=90)
+    show_round(services)
+    shown = capsys.readouterr().out
+    assert "goes on for 0:01:30: 1 of 8 segments, 1 pages; 8 pages a run" in shown
+    assert "the round before saw 8 pages" in shown
 
 
 def parked(bank: Bank) -> None:

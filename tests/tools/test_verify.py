@@ -1,7 +1,11 @@
 from collections.abc import Iterator
 
+import pytest
+
 from chalicelib.leftfold.store.memory import MemoryLog
 from chalicelib.leftfold.store.ports import Block, Head, StreamEntry
+from tests.commits import commit
+from tests.faults import Unchecked
 from tests.http.conftest import Bank
 from tools.verify import verify
 
@@ -125,3 +129,26 @@ def test_a_logged_commit_that_is_in_no_stream_is_found(bank: Bank) -> None:
     log = bank.log
 
     assert broken(Bank(), log) == {"what is logged is committed"}
+
+
+@pytest.mark.parametrize(
+    "place", [("main/account-a", 0), ("main/account-a", -5), ("main/account-", 1), ("", 1)]
+)
+def test_an_item_that_no_commit_can_be_is_found(place: tuple[str, int]) -> None:
+    events = Unchecked()
+    bank = Bank(events=events)
+    filled(bank)
+    events.put(commit(*place))
+
+    (found,) = verify(events, bank.log, lambda _: None, lambda _: None)
+
+    assert found == ("every item is a commit's", f"version {place[1]} of {place[0]!r}")
+
+
+def test_a_commit_above_a_hole_is_found(bank: Bank) -> None:
+    filled(bank)
+    bank.events.append(commit("main/account-c", 3))
+
+    (found,) = verify(bank.events, bank.log, lambda _: None, lambda _: None)
+
+    assert found == ("what is committed is logged", "main/account-c from version 1")

@@ -2,19 +2,14 @@
 
 from typing import ClassVar
 
-from tools.bootstrap import STATE
 from tools.engines.engine import Engine, Launch, free_port
-from tools.engines.npm import NODE, NpmPackage
+from tools.engines.npm import NODE, locked
 
-PACKAGE = NpmPackage(
-    "kinesis-local@0.6.2",
-    "sha512-mFlmksPMQP/A3nT22N2E8WzUbJcbEdxkCnhNCx2lHj20CW4vzuVH8zn5ByRg5LS5es8tvnx2mY1DpbZ5kw9PPQ==",
-    STATE / "engines" / "kinesis-local@0.6.2",
-)
+PACKAGE = locked("kinesis-local")
 
 
 class KinesisLocal(Engine):
-    """kinesis-local 0.6.2, in memory. It listens on all interfaces, and cannot be told otherwise."""
+    """kinesis-local, in memory. It listens on all interfaces, and cannot be told otherwise."""
 
     name = "kinesis-local"
     slug = "kinesis-local"

@@ -149,7 +149,7 @@ class StatementClosed:
     """The statement *number*, for the days after the last one's up to *through*.
 
     *since* is its first day, None from the opening on; *through* is None where the
-    account's end ended it. *minimum_payment* is due for a card that owes. The closing
+    account's end ended it: `period` tells the days. *minimum_payment* is due for a card that owes. The closing
     balance is the opening balance, plus credits, less debits.
     """
 
@@ -359,8 +359,26 @@ def minimum_payment(account: Account) -> int:
     return min(owed, max(-(-owed // MINIMUM_SHARE), floor))
 
 
+def period(statement: StatementClosed, ended: str) -> tuple[str | None, str]:
+    """The first and the last day of a statement that was closed on the day *ended*.
+
+    The account's own end may come on the last day of the statement before, or before that day
+    has begun here, as a statement may run through a day that has begun elsewhere on earth. The
+    last statement is then of that day alone: both statements have bookings of it, and no
+    period ends before it begins.
+    """
+    since, through = statement.since, statement.through or ended
+    if since is None or since <= through:
+        return since, through
+    return day_before(since), day_before(since)
+
+
 def day_after(day: str) -> str:
     return (date.fromisoformat(day) + timedelta(days=1)).isoformat()
+
+
+def day_before(day: str) -> str:
+    return (date.fromisoformat(day) - timedelta(days=1)).isoformat()
 
 
 def check_bookings(bookings: tuple[Booking, ...], account: Account) -> None:

@@ -12,6 +12,7 @@ from chalicelib.bank.account.domain import (
     StatementClosed,
     Unfrozen,
     codec,
+    period,
 )
 from chalicelib.leftfold.kernel import Recorded, Row, View
 
@@ -112,11 +113,12 @@ def statement_row(_row: Row | None, recorded: Recorded, _key: str) -> Row:
     statement before it does not have.
     """
     closed: StatementClosed = recorded.event
+    since, through = period(closed, recorded.at[:10])
     return {
         "accountId": recorded.key,
         "number": closed.number,
-        "from": closed.since,
-        "through": closed.through or recorded.at[:10],
+        "from": since,
+        "through": through,
         "kind": closed.kind,
         "currency": closed.currency,
         "openingBalance": closed.opening_balance,

@@ -2,8 +2,9 @@
 
 A ledger keeps the chart of accounts and the balances with which its oldest open year
 began; its entries are in its journals (journal.py). A year is an epoch: its end carries
-the balances forward. Amounts are integers of minor units, debits above zero; over all
-accounts they add up to zero in every commodity, so assets = liabilities + equity.
+the balances forward. Amounts are integers, debits above zero: minor units of a currency of
+ISO 4217, and 10^-8 of every other commodity. Over all accounts they add up to zero in every
+commodity, so assets = liabilities + equity.
 """
 
 from collections.abc import Iterable
@@ -24,6 +25,11 @@ MOST_BALANCES = 1_000
 LARGEST_CHART = 60_000
 MOST_OPEN_YEARS = 2
 MOST_JOURNALS, USUAL_JOURNALS = 64, 16
+# The decimals in which amounts of a declared commodity are kept, and the most that it can
+# have. They do not depend on how many it has, so those can grow and no amount changes.
+COMMODITY_DIGITS = 8
+# A posting of it is below ten thousand million, and fits a 64-bit integer.
+LARGEST_OF_COMMODITY = 10**18
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ class OpenLedger:
 @dataclass(frozen=True)
 class ExtendChart:
     """More accounts, more currencies for those that are there, and, by code and number of
-    decimals, more *commodities* beside the currencies of ISO 4217.
+    decimals, more *commodities* beside the currencies of ISO 4217, or more decimals for them.
     """
 
     accounts: tuple[LedgerAccount, ...]
@@ -63,7 +69,10 @@ class OpenYear:
 
 @dataclass(frozen=True)
 class CloseYear:
+    """*today* is the day, in UTC, on which the command is given: a year ends before it is closed."""
+
     year: int
+    today: str
 
 
 @dataclass(frozen=True)
@@ -189,12 +198,12 @@ def decide(command: Command, ledger: Ledger) -> list[Event]:
             raise Refused("ledger-missing")
         case ExtendChart(accounts, commodities), _:
             check_chart(accounts, commodities, ledger)
-            return [ChartExtended(accounts, commodities)]
+            return [ChartExtended(accounts, declared(commodities, ledger))]
         case OpenYear(year), _:
             check_next_year(year, ledger)
             return [YearOpened(year)]
-        case CloseYear(year), _:
-            check_close(year, ledger)
+        case CloseYear(year, today), _:
+            check_close(year, today, ledger)
             opened: list[Event] = [] if year + 1 in ledger.open_years else [YearOpened(year + 1)]
             return [YearClosing(year, ledger.journals), *opened]
         case Gather(year, journal, totals), _:
@@ -274,7 +283,8 @@ def closed(ledger: Ledger) -> list[Event]:
             ledger.first_year,
             ledger.retained_earnings,
             ledger.journals,
-            tuple(ledger.accounts.values()),
+            # A dict that comes from a snapshot has lost its order: the event is the same all the same.
+            tuple(account for _, account in sorted(ledger.accounts.items())),
             ledger.commodities,
             ledger.open_years[1:],
             carried,
@@ -287,8 +297,10 @@ def check_chart(
 ) -> None:
     """Refuses what contradicts the chart, and what would make it too large to carry."""
     for code, digits in commodities.items():
-        if digits_of(code, ledger) not in (None, digits):
-            raise Refused("commodity-differs", commodity=code)
+        known_digits = digits_of(code, ledger)
+        grows = code not in MINOR_DIGITS or code in ledger.commodities
+        if known_digits not in (None, digits) and not (grows and digits > known_digits):
+            raise Refused("commodity-differs", commodity=code, digits=known_digits)
     known = MINOR_DIGITS.keys() | ledger.commodities.keys() | commodities.keys()
     chart = ledger.accounts
     for account in accounts:
@@ -319,13 +331,15 @@ def check_next_year(year: int, ledger: Ledger) -> None:
         raise Refused("earlier-year-open", year=ledger.open_years[0])
 
 
-def check_close(year: int, ledger: Ledger) -> None:
-    """Only the oldest open year can be closed, and only once."""
+def check_close(year: int, today: str, ledger: Ledger) -> None:
+    """Only the oldest open year can be closed, only once, and only after its last day."""
     check_open(year, ledger)
     if year != ledger.open_years[0]:
         raise Refused("earlier-year-open", year=ledger.open_years[0])
     if ledger.closing:
         raise Refused("year-closing", year=year)
+    if today <= f"{year:04}-12-31":
+        raise Refused("year-not-over", year=year, today=today)
 
 
 def check_open(year: int, ledger: Ledger) -> None:
@@ -362,6 +376,15 @@ def digits_of(commodity: str, ledger: Ledger) -> int | None:
     What the ledger declared comes first: ISO 4217 may take up the code later.
     """
     return ledger.commodities.get(commodity, MINOR_DIGITS.get(commodity))
+
+
+def declared(commodities: dict[str, int], ledger: Ledger) -> dict[str, int]:
+    """*commodities* without the currencies of ISO 4217: their amounts are kept in minor units."""
+    return {
+        code: digits
+        for code, digits in commodities.items()
+        if code not in MINOR_DIGITS or code in ledger.commodities
+    }
 
 
 def extended(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from chalicelib.bank.account.domain import StatementClosed, account
+from chalicelib.bank.account.domain import StatementClosed, account, period
 from chalicelib.bank.money import Money
 from chalicelib.bank.transfer.domain import Completed, transfer
 from chalicelib.leftfold.kernel import Email, Policy, Recorded
@@ -23,11 +23,12 @@ def notices(recorded: Recorded) -> Iterable[Email]:
             )
         case StatementClosed(email=str(address)) as statement:
             currency = statement.currency
+            _, through = period(statement, recorded.at[:10])
             owed = shown(statement.minimum_payment, currency)
             yield Email(
                 address,
                 f"Statement {statement.number} of account {recorded.key}",
-                f"Through: {statement.through or recorded.at[:10]}\n"
+                f"Through: {through}\n"
                 f"Opening balance: {shown(statement.opening_balance, currency)}\n"
                 f"Credits: {shown(statement.credits, currency)}\n"
                 f"Debits: {shown(statement.debits, currency)}\n"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from chalicelib.leftfold.archive.epochs import DamagedArchiveError, Epochs
+from chalicelib.leftfold.archive.epochs import ArchiveConflictError, Entry, Epochs
 from chalicelib.leftfold.commands.loading import BrokenStreamError
 from chalicelib.leftfold.kernel import Archived, Commit
 from chalicelib.leftfold.kernel.commit import instant
@@ -21,9 +21,12 @@ from chalicelib.leftfold.store.ports import Archive, EventTable, Log, StreamEntr
 GRACE = timedelta(hours=24)
 # A transaction takes 4 MB, and a commit may have 400 KB.
 DELETED_AT_ONCE = 10
-READ_AT_ONCE = 500
-# Of a KB or so each, before and after they are packed: what a function can hold.
-COMMITS_AT_ONCE = 20_000
+# Bytes of lines in one part of an epoch. Python takes about eight times as many for its
+# commits, and two parts are in memory at a time. A change cuts what is restored and archived
+# again otherwise than before: Athena would then count it twice.
+PART_BYTES = 4 * 1024 * 1024
+# Bytes of items that are deleted before the tombstone moves on: a minute's work at most.
+STEP_BYTES = 8 * 1024 * 1024
 # What DynamoDB's price counts for an item besides its attributes.
 ITEM_OVERHEAD = 100
 
@@ -46,7 +49,8 @@ class Moved(NamedTuple):
 class Archiver:
     """Archives what is logged and was closed more than *grace* ago; any number may run.
 
-    No *grace* is right only where nobody writes. It holds about *at_once* commits in memory.
+    No *grace* is right only where nobody writes. An epoch of any size streams through it:
+    a part has *part_bytes* of lines, and the tombstone moves on every *step_bytes* of items.
     """
 
     table: EventTable
@@ -54,85 +58,125 @@ class Archiver:
     archive: Archive
     clock: Callable[[], datetime]
     grace: timedelta = GRACE
-    at_once: int = COMMITS_AT_ONCE
+    part_bytes: int = PART_BYTES
+    step_bytes: int = STEP_BYTES
 
     def candidates(self, after: str | None = None) -> Iterator[tuple[str, StreamEntry]]:
         """The streams, those behind *after*, that have a closed epoch, archived or not."""
         return ((id_, entry) for id_, entry in self.log.registry(after) if entry.epoch > 1)
 
-    def plan(self, aggregate_id: str, entry: StreamEntry, before: datetime) -> Moved:
-        """What `run` would move; the archive's part is not known before it is packed."""
-        first = first_of(self.table, aggregate_id)
-        return weight(list(self._closed(aggregate_id, through_of(first), entry, before)))
+    def plan(self, aggregate_id: str, entry: StreamEntry, before: datetime) -> Iterator[Moved]:
+        """What `run` would move; the archive's part is not known before it is packed.
 
-    def run(self, aggregate_id: str, entry: StreamEntry, before: datetime) -> Moved:
-        """Moves the epochs of a stream that were closed before *before*.
+        Raises `BrokenStreamError` and `Unavailable`.
+        """
+        through = through_of(first_of(self.table, aggregate_id))
+        for part in self._parts(aggregate_id, through, entry, before):
+            yield weight(part)
+
+    def run(self, aggregate_id: str, entry: StreamEntry, before: datetime) -> Iterator[Moved]:
+        """Moves the epochs of a stream that were closed before *before*, step by step.
 
         First ends what an earlier run left. Raises `DamagedArchiveError`,
-        `BrokenStreamError` and `Unavailable`: nothing is lost, and another run goes on.
+        `BrokenStreamError` and `Unavailable`: nothing is lost, and another run goes on. Ends
+        at once where another run is at work.
         """
-        moved, more = Moved(), True
-        while more:
-            step, more = self._step(aggregate_id, entry, before)
-            moved += step
-            if more:
-                entry = self.log.streams([aggregate_id])[aggregate_id]
-        return moved
-
-    def _step(self, aggregate_id: str, entry: StreamEntry, before: datetime) -> tuple[Moved, bool]:
-        """Moves as many epochs as fit a function's memory; whether there may be more."""
         first = first_of(self.table, aggregate_id)
         if first.archive is not None and first.archive.restoring:
-            return Moved(), False
+            return
         through = through_of(first)
-        if through != entry.archived_through:
-            if not self._free(first, entry.archived_through):
-                return Moved(), False
-            entry = entry._replace(archived_through=through)
+        if through != entry.archived_through and not self._free(first, entry.archived_through):
+            return
+        epochs = Epochs(self.archive)
         try:
-            closed, more = up_to(self.at_once, self._closed(aggregate_id, through, entry, before))
+            for parts, moved in self._steps(epochs, aggregate_id, through, entry, before):
+                archived, pages = epochs.add(aggregate_id, first.archive, parts)
+                held, first = first, tombstone_of(first, archived)
+                if not self.table.replace(held, first):
+                    return
+                if not self._free(first, through_of(held)):
+                    return
+                yield moved._replace(stored=moved.stored + pages)
         except BrokenStreamError:
             if first_of(self.table, aggregate_id) == first:
                 raise
             # No hole of the stream's: another archiver is at work.
-            return Moved(), False
-        if not closed:
-            return Moved(), False
-        epochs = Epochs(self.archive)
-        written = [epochs.write(commits) for commits in closed]
-        earlier = epochs.manifest(first.archive) if first.archive else ()
-        listed = [*earlier, *(epoch for epoch, _ in written)]
-        archived, listing = epochs.write_manifest(aggregate_id, listed)
-        tombstone = tombstone_of(first, archived)
-        if not (self.table.replace(first, tombstone) and self._free(tombstone, through)):
-            return Moved(), False
-        stored = sum(size for _, size in written) + listing
-        return weight(closed)._replace(stored=stored), more
 
-    def _closed(
+    def _steps(
+        self, epochs: Epochs, aggregate_id: str, through: int, entry: StreamEntry, before: datetime
+    ) -> Iterator[tuple[list[Entry], Moved]]:
+        """Archives all parts that may go, and tells those of each step."""
+        written: list[Entry] = []
+        moved = Moved()
+        for commits in self._parts(aggregate_id, through, entry, before):
+            part, stored = epochs.write(commits)
+            written.append(part)
+            moved += weight(commits)._replace(stored=stored)
+            if moved.size >= self.step_bytes:
+                yield written, moved
+                written, moved = [], Moved()
+        if written:
+            yield written, moved
+
+    def _parts(
         self, aggregate_id: str, through: int, entry: StreamEntry, before: datetime
     ) -> Iterator[list[Commit]]:
-        """The whole epochs after version *through* that may go, oldest first."""
+        """The parts after version *through* that may go, oldest first."""
+        for start, last in self._due(aggregate_id, through, entry, before):
+            part: list[Commit] = []
+            size = 0
+            for commit in self._logged(aggregate_id, max(start, through + 1), last):
+                if commit.epoch_start != start:
+                    raise BrokenStreamError(
+                        f"version {commit.version} of {aggregate_id} says that its epoch begins"
+                        f" at {commit.epoch_start}, not at {start}"
+                    )
+                part.append(commit)
+                size += len(commit.to_line().encode())
+                if size >= self.part_bytes:
+                    yield part
+                    part, size = [], 0
+            if part:
+                yield part
+
+    def _due(
+        self, aggregate_id: str, through: int, entry: StreamEntry, before: datetime
+    ) -> list[tuple[int, int]]:
+        """First and last version of each epoch after version *through* that may go, oldest
+        first.
+
+        From the live epoch back: each commit says where its epoch begins.
+        """
         until = instant(min(before, self.clock() - self.grace))
-        epoch: list[Commit] = []
-        for commit in self._logged(aggregate_id, through + 1, entry.next - 1):
-            if epoch and commit.epoch != epoch[0].epoch:
-                if commit.at >= until:
-                    return
-                yield epoch
-                epoch = []
-            if commit.epoch >= entry.epoch:
-                return
-            epoch.append(commit)
+        due: list[tuple[int, int]] = []
+        (newest,) = self._logged(aggregate_id, entry.next - 1, entry.next - 1)
+        following = newest.epoch_start
+        while following > through + 1:
+            last, begins = self._logged(aggregate_id, following - 1, following)
+            if not 0 < last.epoch_start < following:
+                raise BrokenStreamError(
+                    f"version {last.version} of {aggregate_id} says that its epoch begins at"
+                    f" {last.epoch_start}"
+                )
+            due.append((last.epoch_start, last.version))
+            # Nothing goes before all that is older has gone.
+            if begins.at >= until:
+                due.clear()
+            following = last.epoch_start
+        return due[::-1]
 
     def _logged(self, aggregate_id: str, first: int, last: int) -> Iterator[Commit]:
-        for start in range(first, last + 1, READ_AT_ONCE):
-            end = min(last, start + READ_AT_ONCE - 1)
-            commits = self.table.range(aggregate_id, start, end)
-            versions = [commit.version for commit in commits if commit.archive is None]
-            if versions != list(range(start, end + 1)):
-                raise BrokenStreamError(f"{aggregate_id} has a hole after version {start - 1}")
-            yield from commits
+        """The commits *first*..*last*, page by page. Raises `BrokenStreamError`."""
+        following = first
+        while following <= last:
+            page = self.table.page(aggregate_id, following, last)
+            for commit in page:
+                if commit.version != following or commit.archive is not None:
+                    break
+                yield commit
+                following += 1
+            if not page or following <= page[-1].version:
+                raise BrokenStreamError(f"{aggregate_id} has a hole after version {following - 1}")
 
     def _free(self, tombstone: Commit, freed: int) -> bool:
         """Deletes what the tombstone covers beyond version *freed*, then says so in the
@@ -158,7 +202,8 @@ class Restore:
         """Brings back *epoch* and all later archived ones; the number of commits.
 
         Killed at any point it can be run again. Raises LookupError if nothing is archived
-        from that epoch on, and `DamagedArchiveError` before anything is changed.
+        from that epoch on, `DamagedArchiveError` before anything is changed, and
+        `ArchiveConflictError` if another run is at work.
         """
         epochs = Epochs(self.archive)
         held = first_of(self.table, aggregate_id)
@@ -167,37 +212,41 @@ class Restore:
             if self._mark(aggregate_id, 0):
                 return 0
             raise LookupError(f"nothing of {aggregate_id} is archived")
-        listed = epochs.manifest(held.archive)
-        returning = [e for e in listed if e.epoch >= epoch]
-        if not returning:
+        parts = list(epochs.parts(aggregate_id, held.archive, lambda part: part.epoch >= epoch))
+        if not parts:
             if self._mark(aggregate_id, held.archive.through):
                 return 0
             raise LookupError(f"no epoch of {aggregate_id} from {epoch} on is archived")
-        commits = [commit for e in returning for commit in epochs.commits(e)]
-        first = commits[0].version
+        for part in parts:
+            epochs.check(aggregate_id, part)
+        first = parts[0].first
+        # Version 1 comes back last, over the tombstone.
+        after = (
+            epochs.commits(aggregate_id, parts[0])[0]
+            if first == 1
+            else tombstone_of(held, epochs.below(aggregate_id, held.archive, first))
+        )
         restoring = held._replace(archive=held.archive._replace(restoring=first))
         # From here on no archiver deletes: its condition is the tombstone that it read.
         if restoring != held and not self.table.replace(held, restoring):
-            raise DamagedArchiveError(f"{aggregate_id} is being archived; try again")
-        kept = listed[: len(listed) - len(returning)]
-        for commit in commits[first == 1 :]:
-            self._put_back(restoring, commit)
-        after = commits[0]
-        if kept:
-            archived, _ = epochs.write_manifest(aggregate_id, kept)
-            after = tombstone_of(held, archived)
+            raise ArchiveConflictError(f"{aggregate_id} is being archived; try again")
+        for part in parts:
+            for commit in epochs.commits(aggregate_id, part):
+                self._put_back(restoring, commit)
         if not self.table.replace(restoring, after):
-            raise DamagedArchiveError(f"{aggregate_id} was restored by another; try again")
+            raise ArchiveConflictError(f"{aggregate_id} was restored by another; try again")
         self._mark(aggregate_id, through_of(after))
-        return len(commits)
+        return parts[-1].last - first + 1
 
     def _put_back(self, tombstone: Commit, commit: Commit) -> None:
+        if commit.version == tombstone.version:
+            return
         found = self.table.append(commit)
         # What else is at an archived key was put there by nobody whom the stream knows.
         if found is not None and found.to_line() != commit.to_line():
             self.table.delete(tombstone, [commit.version])
             if self.table.append(commit) is not None:
-                raise DamagedArchiveError(f"{commit.aggregate_id} has moved; try again")
+                raise ArchiveConflictError(f"{commit.aggregate_id} has moved; try again")
 
     def _mark(self, aggregate_id: str, through: int) -> bool:
         """Whether the registry said otherwise, and says so now."""
@@ -222,19 +271,7 @@ def tombstone_of(first: Commit, archived: Archived) -> Commit:
     return first._replace(events=(), snapshot=None, recent_commands=None, archive=archived)
 
 
-def up_to(commits: int, epochs: Iterator[list[Commit]]) -> tuple[list[list[Commit]], bool]:
-    """The first of *epochs*, of about so many commits; whether there may be more."""
-    taken: list[list[Commit]] = []
-    held = 0
-    for epoch in epochs:
-        taken.append(epoch)
-        held += len(epoch)
-        if held >= commits:
-            return taken, True
-    return taken, False
-
-
-def weight(epochs: Sequence[Sequence[Commit]]) -> Moved:
-    """What epochs take in the table."""
-    sizes = [item_size(item_of(commit)) + ITEM_OVERHEAD for e in epochs for commit in e]
-    return Moved(len(epochs), len(sizes), sum(sizes))
+def weight(commits: Sequence[Commit]) -> Moved:
+    """What a part takes in the table."""
+    sizes = [item_size(item_of(commit)) + ITEM_OVERHEAD for commit in commits]
+    return Moved(1, len(sizes), sum(sizes))

@@ -1,16 +1,24 @@
 """Closed epochs as objects of the archive, and the manifests that list them.
 
-An epoch is one object: gzipped JSON lines, a commit a line, under a path that Athena reads
-as partitions. A manifest lists all archived epochs of a stream up to a version. Both are
-functions of the stream alone, and are never changed.
+A *part* is an object with consecutive commits of one epoch: gzipped JSON lines, a commit a
+line, under a path that Athena reads as partitions. Most epochs have one part; a large epoch
+has several, so that nobody ever has to hold the whole of it.
+
+A *manifest* lists all archived parts of a stream up to a version. It is a tree of small
+pages: as soon as `PAGE` entries of one level stand at the end of the list, they become a page
+of their own, and one entry of the next level stands for them. So an epoch more writes a page
+or two, however many there are. An entry has the hash of its object: the hash of the first
+page, which the tombstone holds, proves all pages and all parts.
+
+Parts and pages are never changed.
 """
 
 import gzip
 import hashlib
 import json
 import zlib
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from threading import Lock
 from typing import Any, NamedTuple
 
 from chalicelib.leftfold.kernel import AggregateId, Archived, Commit
@@ -18,79 +26,172 @@ from chalicelib.leftfold.kernel.commit import canonical
 from chalicelib.leftfold.store.blocks import pack, unpack
 from chalicelib.leftfold.store.ports import Archive
 
-CACHED = 32
+PAGE = 8
+# Bytes of objects, before they were packed, whose contents are kept: Python takes about
+# eight times as many.
+KEPT = 8 * 1024 * 1024
 
 
 class DamagedArchiveError(Exception):
     """An object is not there, or is not what it was when it was written."""
 
 
-class Epoch(NamedTuple):
-    """The object at *key* holds versions *first*..*last*; *hash* is its SHA-256 in hex."""
+class ArchiveConflictError(Exception):
+    """Another run archives or restores the same stream. Nothing is lost: try again."""
 
+
+class Entry(NamedTuple):
+    """What a page of a manifest lists.
+
+    At *level* 0 it is a part: the versions *first*..*last* of *epoch*. Above that it is a
+    page of entries of the level below, and *epoch* is the last one that it leads to. *hash*
+    is the object's SHA-256 in hex.
+    """
+
+    level: int
     epoch: int
     first: int
     last: int
-    key: str
     hash: str
 
 
 class Epochs:
-    """Reads and writes the objects of epochs; what is read is checked by its hash."""
+    """Reads and writes parts and manifests; all that is read is checked by its hash."""
 
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
-        self._cache: OrderedDict[str, Any] = OrderedDict()
+        self._kept: dict[tuple[str, str], tuple[Any, int]] = {}
+        # Policies read side by side.
+        self._lock = Lock()
 
-    def write(self, commits: Sequence[Commit]) -> tuple[Epoch, int]:
-        """Archives a whole epoch, and reads it back; also tells the object's size in bytes.
+    def write(self, commits: Sequence[Commit]) -> tuple[Entry, int]:
+        """Archives a part, and reads it back; also tells the object's size in bytes.
 
         Raises `DamagedArchiveError` if something else is at its key.
         """
         first, last = commits[0], commits[-1]
-        name = f"{first.epoch:06}-{first.version}-{last.version}.jsonl.gz"
-        key = f"{folder(first.aggregate_id)}/{name}"
+        part = Entry(0, first.epoch, first.version, last.version, "")
+        key = part_key(first.aggregate_id, part)
         self._archive.put(key, pack(commits))
         held = self._archive.get(key)
         # By content: another release of zlib may have packed the same lines otherwise.
         if held is None or lines_of(held) != [commit.to_line() for commit in commits]:
             raise DamagedArchiveError(f"{key} is not what was written")
-        return Epoch(first.epoch, first.version, last.version, key, sha256(held)), len(held)
+        return part._replace(hash=sha256(held)), len(held)
 
-    def write_manifest(self, aggregate_id: str, epochs: Sequence[Epoch]) -> tuple[Archived, int]:
-        """Archives the list of *epochs*, which reach from version 1 on, and reads it back;
-        also tells the object's size in bytes.
+    def add(
+        self, aggregate_id: str, archived: Archived | None, parts: Iterable[Entry]
+    ) -> tuple[Archived, int]:
+        """Archives the manifest that lists *parts* after those that *archived* leads to;
+        also tells the size of its new pages in bytes.
+
+        Raises `DamagedArchiveError`.
         """
-        through = epochs[-1].last
-        key = f"manifests/{aggregate_id}/{through}.json"
-        data = canonical([epoch._asdict() for epoch in epochs]).encode()
+        entries = [*self._first_page(archived)] if archived else []
+        pages = 0
+        for part in parts:
+            entries.append(part)
+            while len(entries) >= PAGE and entries[-PAGE].level == entries[-1].level:
+                page, size = self._write_page(aggregate_id, entries[-PAGE:])
+                entries[-PAGE:] = [page]
+                pages += size
+        first, size = self._write_page(aggregate_id, entries)
+        return Archived(first.last, page_key(aggregate_id, first), first.hash), pages + size
+
+    def below(self, aggregate_id: str, archived: Archived, version: int) -> Archived:
+        """Archives the manifest that lists only what is below *version*, which begins a part.
+
+        Raises `DamagedArchiveError`.
+        """
+        kept = [*self._below(aggregate_id, self._first_page(archived), version)]
+        first, _ = self._write_page(aggregate_id, kept)
+        return Archived(first.last, page_key(aggregate_id, first), first.hash)
+
+    def parts(
+        self, aggregate_id: str, archived: Archived, wanted: Callable[[Entry], bool]
+    ) -> Iterator[Entry]:
+        """The parts that are *wanted*, ascending. A page is read if its entry is wanted.
+
+        Raises `DamagedArchiveError`.
+        """
+        return self._wanted(aggregate_id, self._first_page(archived), wanted)
+
+    def check(self, aggregate_id: str, part: Entry) -> None:
+        """Raises `DamagedArchiveError` if the part is not what was written."""
+        verified(self._archive, part_key(aggregate_id, part), part.hash)
+
+    def commits(self, aggregate_id: str, part: Entry) -> Sequence[Commit]:
+        """The commits of a part, ascending. Raises `DamagedArchiveError`."""
+
+        def parsed(data: bytes) -> tuple[Any, int]:
+            # A gzip file ends with the size of what it holds (RFC 1952).
+            return unpack(data), int.from_bytes(data[-4:], "little")
+
+        commits: Sequence[Commit] = self._read(part_key(aggregate_id, part), part.hash, parsed)
+        return commits
+
+    def _wanted(
+        self, aggregate_id: str, entries: Sequence[Entry], wanted: Callable[[Entry], bool]
+    ) -> Iterator[Entry]:
+        for entry in filter(wanted, entries):
+            if entry.level:
+                page = self._page(page_key(aggregate_id, entry), entry.hash)
+                yield from self._wanted(aggregate_id, page, wanted)
+            else:
+                yield entry
+
+    def _below(self, aggregate_id: str, entries: Sequence[Entry], version: int) -> Iterator[Entry]:
+        for entry in entries:
+            if entry.last < version:
+                yield entry
+            elif entry.first < version:
+                page = self._page(page_key(aggregate_id, entry), entry.hash)
+                yield from self._below(aggregate_id, page, version)
+
+    def _write_page(self, aggregate_id: str, entries: Sequence[Entry]) -> tuple[Entry, int]:
+        """Archives a page and reads it back; its entry, and its size in bytes.
+
+        Its hash is in its key: pages that differ never meet.
+        """
+        data = canonical(entries).encode()
+        newest = entries[-1]
+        page = newest._replace(level=newest.level + 1, first=entries[0].first, hash=sha256(data))
+        key = page_key(aggregate_id, page)
         self._archive.put(key, data)
         if self._archive.get(key) != data:
             raise DamagedArchiveError(f"{key} is not what was written")
-        return Archived(through, key, sha256(data)), len(data)
+        return page, len(data)
 
-    def manifest(self, archived: Archived) -> Sequence[Epoch]:
-        """The epochs that a tombstone leads to, ascending."""
+    def _first_page(self, archived: Archived) -> Sequence[Entry]:
+        return self._page(archived.key, archived.hash)
 
-        def parsed(data: bytes) -> list[Epoch]:
-            return [Epoch(**held) for held in json.loads(data)]
+    def _page(self, key: str, expected: str) -> Sequence[Entry]:
+        def parsed(data: bytes) -> tuple[Any, int]:
+            return [Entry(*held) for held in json.loads(data)], len(data)
 
-        epochs: Sequence[Epoch] = self._cached(archived.key, archived.hash, parsed)
-        return epochs
+        entries: Sequence[Entry] = self._read(key, expected, parsed)
+        return entries
 
-    def commits(self, epoch: Epoch) -> Sequence[Commit]:
-        """The commits of an epoch, ascending."""
-        commits: Sequence[Commit] = self._cached(epoch.key, epoch.hash, unpack)
-        return commits
+    def _read(self, key: str, expected: str, parse: Callable[[bytes], tuple[Any, int]]) -> Any:
+        """What *parse* makes of an object, kept while it is among the last `KEPT` bytes."""
+        with self._lock:
+            found = self._kept.pop((key, expected), None)
+        held = found or parse(verified(self._archive, key, expected))
+        with self._lock:
+            self._kept[key, expected] = held
+            while len(self._kept) > 1 and sum(size for _, size in self._kept.values()) > KEPT:
+                del self._kept[next(iter(self._kept))]
+        return held[0]
 
-    def _cached(self, key: str, expected: str, parse: Callable[[bytes], Any]) -> Any:
-        name = f"{key} {expected}"
-        if name not in self._cache:
-            self._cache[name] = parse(verified(self._archive, key, expected))
-            if len(self._cache) > CACHED:
-                self._cache.popitem(last=False)
-        self._cache.move_to_end(name)
-        return self._cache[name]
+
+def part_key(aggregate_id: str, part: Entry) -> str:
+    """Where a part is."""
+    return f"{folder(aggregate_id)}/{part.epoch:06}-{part.first}-{part.last}.jsonl.gz"
+
+
+def page_key(aggregate_id: str, page: Entry) -> str:
+    """Where a page of a manifest is."""
+    return f"manifests/{aggregate_id}/{page.first}-{page.last}-{page.hash[:16]}.json"
 
 
 def folder(aggregate_id: str) -> str:
@@ -110,7 +211,8 @@ def verified(archive: Archive, key: str, expected: str) -> bytes:
 def lines_of(packed: bytes) -> list[str]:
     """The lines of a packed object. Raises `DamagedArchiveError`."""
     try:
-        return gzip.decompress(packed).decode().splitlines()
+        # Not `splitlines`: a text may hold what Unicode takes for the end of a line.
+        return gzip.decompress(packed).decode().split("\n")
     except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise DamagedArchiveError(f"an object cannot be read: {error}") from error
 

@@ -59,11 +59,13 @@ class ArchivedEvents:
         """What the archive has of *first*..*last*, then what of *held* is not archived."""
         if tombstone is None or tombstone.archive is None:
             return [commit for commit in held if commit.archive is None]
+        id_ = tombstone.aggregate_id
         archived = [
             commit
-            for epoch in self._epochs.manifest(tombstone.archive)
-            if epoch.first <= last and first <= epoch.last
-            for commit in self._epochs.commits(epoch)
+            for part in self._epochs.parts(
+                id_, tombstone.archive, lambda held: held.first <= last and first <= held.last
+            )
+            for commit in self._epochs.commits(id_, part)
             if first <= commit.version <= last
         ]
         return archived + [c for c in held if c.version > tombstone.archive.through]
@@ -86,19 +88,20 @@ class ArchivedEvents:
             judged = tombstone
 
     def _page(self, held: Page, tombstone: Commit | None, limit: int | None, below: int) -> Page:
-        """A page that lies in the table or, from the archived versions on, in one epoch."""
+        """A page that lies in the table or, from the archived versions on, in one part."""
         if tombstone is None or tombstone.archive is None:
             return held
         through = tombstone.archive.through
         kept = [commit for commit in held.commits if commit.version > through]
         if kept:
             return Page(kept, more=True)
-        last = min(below - 1, through)
-        for epoch in self._epochs.manifest(tombstone.archive):
-            if epoch.first <= last <= epoch.last:
-                commits = [c for c in self._epochs.commits(epoch) if c.version <= last]
-                taken = commits[::-1][:limit]
-                return Page(taken, more=taken[-1].version > 1)
+        id_, last = tombstone.aggregate_id, min(below - 1, through)
+        for part in self._epochs.parts(
+            id_, tombstone.archive, lambda held: held.first <= last <= held.last
+        ):
+            commits = [c for c in self._epochs.commits(id_, part) if c.version <= last]
+            taken = commits[::-1][:limit]
+            return Page(taken, more=taken[-1].version > 1)
         return Page([], more=False)
 
     def scan(

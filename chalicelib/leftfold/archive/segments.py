@@ -70,12 +70,15 @@ class SegmentedLog:
         pruned: (the position that follows, commits with their positions).
 
         What is pruned after this call comes whole: an epoch that was live at the call is.
+        Raises `DamagedArchiveError` if a segment is missing between others.
         """
         return self._live(list(self._table.segments()))
 
     def _live(self, segments: Sequence[Segment]) -> Iterator[tuple[int, Sequence[Placed]]]:
         following = 0
         for segment in segments:
+            if segment.first_position != following:
+                raise DamagedArchiveError(f"no segment holds position {following}")
             data = verified(self._archive, segment.live_key, segment.live_hash)
             following = segment.next_position
             yield following, unpack_live(data)

@@ -11,15 +11,15 @@ from chalicelib.leftfold.commands.loading import (
     RECENT_COMMANDS,
     SNAPSHOT_EVERY,
     Loaded,
-    earliest_attempt,
     load,
+    look_back_to,
+    looked_back,
 )
 from chalicelib.leftfold.kernel import (
     Aggregate,
     Commit,
     Refused,
     Snapshot,
-    to_json,
 )
 from chalicelib.leftfold.kernel.commit import canonical, instant
 from chalicelib.leftfold.store.ports import ContendedError, EventStore, Place
@@ -111,7 +111,7 @@ class CommandHandler:
                     if isinstance(refusal, Refused):
                         refusal.version = loaded.version
                     raise
-                loaded = self._load(request, consistent=True)
+                loaded = self._load(request, consistent=True, checked=loaded.version)
                 continue
             commit = self._commit(request, loaded, new_events)
             with suppress(ContendedError):
@@ -121,7 +121,7 @@ class CommandHandler:
                 if holder.command_id == request.command_id:
                     return accepted(holder.version, holder.body_hash, request)
             self.pause(attempt)
-            loaded = self._load(request, consistent=True)
+            loaded = self._load(request, consistent=True, checked=loaded.version)
         raise ContentionError(request.aggregate_id)
 
     def taken(self, request: Request) -> int | None:
@@ -140,20 +140,25 @@ class CommandHandler:
             aggregate,
             aggregate_id,
             fingerprint=fingerprint,
-            since=None,
             consistent=True,
         )
         return loaded.state, loaded.version
 
-    def _load(self, request: Request, *, consistent: bool) -> Loaded:
-        return load(
+    def _load(self, request: Request, *, consistent: bool, checked: int = 0) -> Loaded:
+        """The stream, with all commands after version *checked* among which an earlier attempt
+        of the request may be.
+        """
+        loaded = load(
             self.events,
             request.aggregate,
             request.aggregate_id,
             fingerprint=self.fingerprints[request.aggregate.category],
-            since=earliest_attempt(request.command_id) if request.may_repeat else None,
             consistent=consistent,
         )
+        if not request.may_repeat:
+            return loaded
+        since = look_back_to(request.command_id, self.clock())
+        return looked_back(self.events, request.aggregate_id, loaded, since=since, checked=checked)
 
     def _commit(self, request: Request, loaded: Loaded, new_events: list[Any]) -> Commit:
         aggregate, version = request.aggregate, loaded.version + 1
@@ -177,7 +182,7 @@ class CommandHandler:
 
     def _snapshot(self, aggregate: Aggregate, loaded: Loaded, new_events: list[Any]) -> Snapshot:
         state = aggregate.decider.fold(new_events, loaded.state)
-        return Snapshot(self.fingerprints[aggregate.category], to_json(state))
+        return Snapshot(self.fingerprints[aggregate.category], aggregate.to_snapshot(state))
 
 
 def decide(request: Request, loaded: Loaded) -> list[Any]:
@@ -187,7 +192,8 @@ def decide(request: Request, loaded: Loaded) -> list[Any]:
     """
     if request.expected is not None and loaded.version not in request.expected:
         raise VersionMismatchError(loaded.version)
-    new_events: list[Any] = request.aggregate.decider.decide(request.command, loaded.state)
+    # A list, also of rules that yield: whether a generator has events does not show.
+    new_events = list(request.aggregate.decider.decide(request.command, loaded.state))
     if not new_events:
         raise TypeError(f"{request.command!r} was neither refused nor led to an event")
     return new_events
@@ -200,6 +206,10 @@ def accepted(version: int, body_hash: str, request: Request) -> int:
     return version
 
 
-def body_hash(route: str, body: Any) -> str:
-    """8 bytes, in hex, that stand for a command's route and JSON body."""
-    return hashlib.sha256(f"{route} {canonical(body)}".encode()).hexdigest()[:16]
+def body_hash(name: str, body: Any, parts: Mapping[str, Any] | None = None) -> str:
+    """8 bytes, in hex, that stand for all that a command asks of its stream.
+
+    *name* says what kind of command it is, and never changes: commits keep the hash. *parts*
+    are what its path names beside the stream, such as the year to close. *body* is JSON.
+    """
+    return hashlib.sha256(canonical([name, parts or {}, body]).encode()).hexdigest()[:16]

@@ -2,23 +2,30 @@
 
 The usual load is one descending Query of K + 1 commits. It stops at the newest snapshot
 that the running fold made, or at the start of the live epoch.
+
+One of any K + 1 commits remembers the 64 commands before it, so one page tells the last 65
+commands at least. Only a retry that may be of an older command looks further back. It reads
+one more page below the oldest command that it knows of: a commit whose command a later commit
+remembers is not read.
 """
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
-from chalicelib.leftfold.kernel import Aggregate, Commit, RecentCommand, from_json
+from chalicelib.leftfold.kernel import Aggregate, Commit, RecentCommand
 from chalicelib.leftfold.store.ports import EventStore
 
 # A snapshot is due once a load has folded K commits; about the optimum sqrt(80 s/e)
 # for a state of s = 2 KB and commits of e = 350 bytes.
 SNAPSHOT_EVERY = 20
 RECENT_COMMANDS = 64
+# How long, in seconds, a command is recognised whose id tells no time: a day.
+WINDOW = 24 * 60 * 60
 # How far, in seconds, a client's clock and ours may be apart.
 CLOCK_SKEW = 300
 
@@ -60,34 +67,57 @@ def load(
     aggregate_id: str,
     *,
     fingerprint: str,
-    since: int | None,
     consistent: bool = False,
 ) -> Loaded:
-    """The state of a stream, and its commands back to *since*, in seconds since 1970.
+    """The state of a stream, and the newest of its commands: the last 65 at least.
 
-    Eventually consistent while one page is enough. A hole, or a second page, means
-    reading again consistently: two pages may come from different replicas, and a hole
-    below the head would pass the append's condition.
+    Eventually consistent while one page is enough for the state. A hole, or a second page,
+    means reading again consistently: two pages may come from different replicas, and a
+    hole below the head would pass the append's condition.
     """
     page = events.newest(aggregate_id, limit=SNAPSHOT_EVERY + 1, consistent=consistent)
     commits = list(page.commits)
     while not is_dense(commits, more=page.more) or (
-        page.more and not reaches(commits, fingerprint, since)
+        page.more and base_of(commits, fingerprint) is None
     ):
         if not consistent:
-            return load(
-                events,
-                aggregate,
-                aggregate_id,
-                fingerprint=fingerprint,
-                since=since,
-                consistent=True,
-            )
+            return load(events, aggregate, aggregate_id, fingerprint=fingerprint, consistent=True)
         if not page.more:
             raise BrokenStreamError(f"{aggregate_id} has a hole")
         page = events.newest(aggregate_id, below=commits[-1].version, consistent=True)
         commits += page.commits
     return loaded_from(commits, aggregate, fingerprint, consistent=consistent)
+
+
+def looked_back(
+    events: EventStore, aggregate_id: str, loaded: Loaded, *, since: int, checked: int = 0
+) -> Loaded:
+    """*loaded* with its commands back to *since*, in seconds since 1970.
+
+    Those of versions up to *checked* may be left out: an earlier load had them. A page is as
+    small as the first one, because one of its commits remembers 64 commands more. Where none
+    did, as in the archive, the next page is as large as it may be.
+    """
+    known = list(loaded.commands)
+    limit: int | None = SNAPSHOT_EVERY + 1
+    while (oldest := loaded.version - len(known) + 1) > checked + 1 and known[-1].at >= since:
+        page = events.newest(aggregate_id, limit=limit, below=oldest, consistent=True).commits
+        if not page and oldest <= loaded.epoch_start:
+            break
+        if not page or page[0].version != oldest - 1 or not is_dense(page, more=True):
+            raise BrokenStreamError(f"{aggregate_id} has a hole below version {oldest}")
+        remembered = known_commands(page)
+        known += remembered
+        limit = SNAPSHOT_EVERY + 1 if len(remembered) > len(page) else None
+    return replace(loaded, commands=known)
+
+
+def look_back_to(command_id: str, now: datetime) -> int:
+    """From when on an earlier attempt of a command can have been taken, by our clocks, in
+    seconds since 1970. An id that tells no time is looked for through `WINDOW`.
+    """
+    earliest = earliest_attempt(command_id)
+    return int(now.timestamp()) - WINDOW - CLOCK_SKEW if earliest is None else earliest
 
 
 def earliest_attempt(command_id: str) -> int | None:
@@ -107,16 +137,6 @@ def is_dense(commits: Sequence[Commit], *, more: bool) -> bool:
         return True
     ends_well = more or commits[-1].version <= commits[0].epoch_start
     return ends_well and all(a.version == b.version + 1 for a, b in pairwise(commits))
-
-
-def reaches(commits: Sequence[Commit], fingerprint: str, since: int | None) -> bool:
-    """Whether *commits* suffice: for the state, and for commands taken after *since*."""
-    if not commits:
-        return True
-    if base_of(commits, fingerprint) is None:
-        return False
-    known = known_commands(commits)
-    return since is None or known[-1].at < since or len(known) == commits[0].version
 
 
 def base_of(commits: Sequence[Commit], fingerprint: str) -> int | None:
@@ -155,7 +175,7 @@ def loaded_from(
     state, unfolded = decider.initial, base + 1
     snapshot = commits[base].snapshot
     if snapshot is not None and snapshot.fingerprint == fingerprint:
-        state, unfolded = from_json(type(decider.initial), snapshot.state), base
+        state, unfolded = aggregate.from_snapshot(snapshot.state), base
     newest = commits[0]
     return Loaded(
         version=newest.version,

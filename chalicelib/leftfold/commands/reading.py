@@ -33,7 +33,6 @@ class States:
             aggregate,
             aggregate_id,
             fingerprint=self._fingerprints[aggregate.category],
-            since=None,
             consistent=consistent,
         )
         self._kept.pop(aggregate_id, None)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from chalicelib.leftfold.functions.sources import time_left
 from chalicelib.leftfold.kernel import Commit
 from chalicelib.leftfold.metrics import emit
 from chalicelib.leftfold.projection.lag import lag
@@ -11,8 +12,9 @@ from chalicelib.leftfold.store.readers import Reader
 from chalicelib.leftfold.wiring.process import services
 from chalicelib.leftfold.wiring.services import Services
 
-# The items that one sweep looks at: about 2 MB, 250 read units.
-SWEEP_BUDGET = 5_000
+# Milliseconds of the sweeper's minute that are kept for its last page, and to wake and
+# measure all readers.
+TIME_TO_WAKE = 20_000
 
 
 def relay(event: Any) -> None:
@@ -27,14 +29,14 @@ def relay(event: Any) -> None:
     emit("CommitsLogged", logged)
 
 
-def sweeper(_event: Any) -> None:
+def sweeper(event: Any) -> None:
     """Logs what no record told of, wakes every reader that is behind, and measures them."""
     held = services()
     try:
-        sweep = held.sweeper.run(SWEEP_BUDGET)
+        sweep = held.sweeper.run(lambda: time_left(event) > TIME_TO_WAKE)
         emit("SweptCommits", sweep.logged, seen=sweep.seen, woken=sweep.woken)
-        if sweep.round_took is not None:
-            emit("SweepRoundSeconds", sweep.round_took, unit="Seconds")
+        # Also of a round that has not ended: one that never ends must be seen.
+        emit("SweepRoundSeconds", sweep.round_took, unit="Seconds")
     finally:
         measure(held)
 

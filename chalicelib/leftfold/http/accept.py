@@ -36,7 +36,7 @@ def accept(route: Route, request: Request, services: Services, correlation_id: s
         key=key,
         path=path,
         command_id=request.headers.get(IDEMPOTENCY_KEY.name) or services.new_id(),
-        body_hash=body_hash(f"{route.method} {route.path}", given),
+        body_hash=body_hash(route.name, given, path),
         correlation_id=correlation_id,
     )
 

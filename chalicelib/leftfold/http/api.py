@@ -73,7 +73,7 @@ def blueprint(api: Api) -> Blueprint:
         served.route(path, methods=list(methods), name=name, content_types=[])(view)
 
     def serve(route: Route) -> None:
-        add(route.path, (route.method,), route.name, lambda: route)
+        add(route.path, route.methods, route.name, lambda: route)
 
     for each in api.routes:
         serve(each)

@@ -70,7 +70,7 @@ def opening_route(
 
     def answer(call: Call) -> Answer:
         id_field = f"{aggregate.category}_id"
-        key = call.body.get(id_field) or derived_id(f"POST {path}", call)
+        key = call.body.get(id_field) or derived_id(call)
         command = takes.command({**call.body, **adds(call)})
         return execute(call, aggregate, key, command, opens=True)
 
@@ -180,14 +180,17 @@ def refuse_future_key(call: Call) -> None:
         raise Problem("invalid-header", errors=[{"header": IDEMPOTENCY_KEY.name, "detail": detail}])
 
 
-def derived_id(route: str, call: Call) -> str:
-    """The id of what a command opens without naming it: the same for every retry."""
+def derived_id(call: Call) -> str:
+    """The id of what a command opens without naming it: the same for every retry.
+
+    It rests on the route's name, which never changes, and not on its path, which may.
+    """
     client_key = call.headers.get(IDEMPOTENCY_KEY.name)
     if client_key is None:
         detail = "is required where the server chooses the id"
         errors = [{"header": IDEMPOTENCY_KEY.name, "detail": detail}]
         raise Problem("key-required", errors=errors)
-    return str(uuid5(_NAMESPACE, f"{_TENANT} {route} {client_key}"))
+    return str(uuid5(_NAMESPACE, f"{_TENANT} {call.route.name} {client_key}"))
 
 
 def location(route: Route, key: str) -> str:

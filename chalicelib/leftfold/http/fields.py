@@ -14,7 +14,7 @@ _LINE = rf"^[^{_UNPRINTABLE}]*[^\s{_UNPRINTABLE}][^{_UNPRINTABLE}]*$"
 _EMAIL = r"^[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+$"
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DIGITS = re.compile(r"[0-9]{1,16}")
-_LARGEST_VERSION = 10**15
+LARGEST_VERSION = 10**15
 
 KEY = re.compile(r"^[A-Za-z0-9-]{1,64}$")
 
@@ -92,13 +92,17 @@ def day(**options: Any) -> fields.String:
 
 
 def real_day(value: str) -> None:
-    """Refuses what `date.fromisoformat` alone would take, such as 19930103."""
-    try:
-        fits = _DAY.fullmatch(value) is not None and date.fromisoformat(value)
-    except ValueError:
-        fits = False
-    if not fits:
+    """Refuses what is no day."""
+    if not is_day(value):
         raise ValidationError('must be a day of the calendar like "1993-01-03"')
+
+
+def is_day(value: str) -> bool:
+    """Whether *value* is a day as we write it: `date.fromisoformat` also takes 19930103."""
+    try:
+        return _DAY.fullmatch(value) is not None and bool(date.fromisoformat(value))
+    except ValueError:
+        return False
 
 
 class Whole(fields.Integer):
@@ -130,7 +134,11 @@ class WholeNumber(fields.Integer):
 
 def min_version() -> Whole:
     """The version that a view must have reached."""
-    return Whole(1, _LARGEST_VERSION)
+    waits = (
+        "A version of the aggregate, such as a command answered: the answer waits, up to five "
+        "seconds, until it shows that version. Without it, what was just made may be missing."
+    )
+    return Whole(1, LARGEST_VERSION, metadata={"description": waits})
 
 
 class Pages(Strict):

@@ -53,8 +53,9 @@ CORRELATION_ID = Header(
 IDEMPOTENCY_KEY = Header(
     "Idempotency-Key",
     r"^[!-~]{1,128}$",
-    "Names the command, a UUIDv7 at best: a retry with the same key and body takes "
-    "effect once and is answered the same.",
+    "Names the command, a UUIDv7 at best: a retry with the same key, path and body takes "
+    "effect once and is answered the same. Any key is recognised for at least 24 hours, a "
+    "UUIDv7 for ever.",
 )
 IF_MATCH = Header(
     "If-Match",

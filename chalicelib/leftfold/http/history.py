@@ -6,8 +6,8 @@ from typing import Any
 
 from marshmallow import fields
 
-from chalicelib.leftfold.http.cursors import cursor, place
-from chalicelib.leftfold.http.fields import Pages, Shown
+from chalicelib.leftfold.http.cursors import cursor, place, whole
+from chalicelib.leftfold.http.fields import LARGEST_VERSION, Pages, Shown
 from chalicelib.leftfold.http.problems import Problem
 from chalicelib.leftfold.http.routes import Answer, Call, Route
 from chalicelib.leftfold.kernel import Aggregate, Codec, Commit, StoredEvent
@@ -18,6 +18,10 @@ COMMITS_AT_ONCE = 25
 
 Json = dict[str, Any]
 BodyJson = Callable[[Json], Json]
+
+
+# The place of a page: a version of the stream, and an event of its commit.
+PLACE = (whole(1, LARGEST_VERSION), whole(0, LARGEST_VERSION))
 
 
 class EventShown(Shown):
@@ -49,7 +53,7 @@ def history_route(aggregate: Aggregate, path: str, summary: str, shown: BodyJson
 
     def answer(call: Call) -> Answer:
         stream = aggregate.stream(call.key)
-        version, index = place(stream, call.query.get("cursor")) or (1, 0)
+        version, index = place(call, *PLACE) or (1, 0)
         limit = call.query["limit"]
         commits = commits_from(call.services.events, stream, version)
         events = (
@@ -65,7 +69,7 @@ def history_route(aggregate: Aggregate, path: str, summary: str, shown: BodyJson
         return Answer(
             {
                 "items": page[:limit],
-                "next": cursor(stream, [ahead[0]["version"], ahead[0]["index"]]) if ahead else None,
+                "next": cursor(call, [ahead[0]["version"], ahead[0]["index"]]) if ahead else None,
             }
         )
 

@@ -24,6 +24,20 @@ OF_EVERY_BODY = (
     "invalid-body",
 )
 
+PROMISES = """Every GET answers HEAD as well: with the same status and headers, and without a body.
+
+What a GET shows comes from views, which follow the commands a moment later. A command answers
+with the version that it made. A GET with `minVersion` of that version waits, up to five seconds,
+until its view shows the version. A GET without it may answer 404 for an aggregate that was just
+opened.
+
+A command is taken once, however often it is sent, by its `Idempotency-Key` within the aggregate
+of its path. Any key is recognised for at least 24 hours, and while fewer than 64 commands came
+after it. A UUIDv7 is recognised for ever, and is looked for in the time since it was made alone:
+on an aggregate with more than 64 commands a day, other keys make commands slower. A key that was
+used for another command, another resource within the aggregate, or another body is refused with
+422 `key-reused`, and nothing is done."""
+
 RESPONSE_HEADERS: dict[str, Json] = {
     "ETag": {
         "description": "The aggregate's version, for If-Match and If-None-Match",
@@ -80,7 +94,7 @@ def document(api: Api) -> Json:
         title="Leftfold",
         version="1",
         openapi_version="3.1.0",
-        info={"description": api.description},
+        info={"description": f"{api.description}\n\n{PROMISES}"},
         # Relative to this document, because only the client knows where it found it.
         servers=[{"url": "."}],
         plugins=[marshmallow],

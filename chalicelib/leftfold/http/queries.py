@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from marshmallow import Schema
 
-from chalicelib.leftfold.http.cursors import cursor, place
+from chalicelib.leftfold.http.cursors import cursor, place, sorted_by
 from chalicelib.leftfold.http.headers import IF_NONE_MATCH, etag, is_known
 from chalicelib.leftfold.http.problems import Problem
 from chalicelib.leftfold.http.routes import Answer, Call
@@ -31,6 +31,17 @@ def wait_until_fresh(call: Call, view: str, aggregate: Aggregate, key: str) -> N
     call.services.freshness.wait(call.services.views[view], stream, version)
 
 
+def not_shown(call: Call, code: str) -> Problem:
+    """The problem *code* of what a view does not show: it may not show it yet."""
+    if "min_version" in call.query:
+        return Problem(code)
+    return Problem(
+        code,
+        "Nothing of this id is shown. What a command has just made is shown a moment later: ask "
+        "with minVersion, the version that the command answered, to wait until it is.",
+    )
+
+
 def document(
     call: Call,
     view: str,
@@ -46,7 +57,7 @@ def document(
     stream = aggregate.stream(call.key)
     stored = call.services.rows(view).load([stream]).get(stream)
     if stored is None or stored.row is None:
-        raise Problem(f"{aggregate.category}-missing")
+        raise not_shown(call, f"{aggregate.category}-missing")
     version = stored.row["version"]
     headers = {"ETag": etag(version)}
     if is_known(call.headers.get(IF_NONE_MATCH.name), version):
@@ -68,7 +79,7 @@ def found(
     """
     query = {"bool": {"filter": filters}}
     limit = call.query["limit"]
-    after = place([view, query, sort], call.query.get("cursor"))
+    after = place(call, *sorted_by(call.services.views[view], sort))
     # One more than asked for tells whether there is a next page.
     rows = cast("SearchRows", call.services.rows(view))
     hits = rows.find(query, sort, after, limit + 1)
@@ -76,7 +87,7 @@ def found(
     return Answer(
         {
             "items": shown.dump(hits.rows[:limit], many=True),
-            "next": cursor([view, query, sort], hits.sorts[limit - 1]) if more else None,
+            "next": cursor(call, hits.sorts[limit - 1]) if more else None,
             "total": hits.total,
         }
     )

@@ -36,7 +36,7 @@ def respond(route: Route, request: Request, kinds: Mapping[str, Kind]) -> Respon
             told["error"] = trace(error)
         answer = answer_of(problem, kinds[problem.code])
     write(
-        method=route.method,
+        method=request.method,
         route=route.path,
         status=answer.status,
         milliseconds=round((time.perf_counter() - started) * 1000, 1),
@@ -44,7 +44,11 @@ def respond(route: Route, request: Request, kinds: Mapping[str, Kind]) -> Respon
         command=fingerprint(request.headers.get(IDEMPOTENCY_KEY.name)),
         **told,
     )
-    return response_of(answer, {CORRELATION_ID.name: correlation_id})
+    response = response_of(answer, {CORRELATION_ID.name: correlation_id})
+    if request.method == "HEAD":
+        # The status and the headers that a GET has, also those of a problem (RFC 9110, 9.3.2).
+        response.body = ""
+    return response
 
 
 def answer_of(problem: Problem, kind: Kind) -> Answer:

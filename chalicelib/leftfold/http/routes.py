@@ -43,8 +43,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Route:
-    """One method on one path: all that serves it, and all that documents it.
+    """One method on one path, and HEAD where that is GET: all that serves it, and all that documents it.
 
+    *name* never changes, though the path may: what tells a retry from another command, and
+    the ids that the server chooses, are hashes of it. tests/http/test_routes.py has the table.
     *answer* serves it and may raise `Problem` or what `failures` knows; *problems* are
     the codes of its own. *returns* shows the answer's body, *status* and *gives* its
     status and headers. *aggregate* says what the path's {id} names, *parts* what its other
@@ -65,6 +67,11 @@ class Route:
     body: Schema | None = None
     heeds: tuple[Header, ...] = ()
     problems: tuple[str, ...] = ()
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """What the route serves: whoever has a GET has a HEAD, which is answered without a body."""
+        return ("GET", "HEAD") if self.method == "GET" else (self.method,)
 
     @property
     def has_optional_body(self) -> bool:

@@ -20,7 +20,8 @@ PATHS = ("/", "/{proxy+}")
 def unserved(routes: Iterable[Route], request: Request) -> Route:
     """A route that says what is wrong with *request*."""
     path = "/" + (request.uri_params or {}).get("proxy", "").rstrip("/")
-    allowed = sorted({route.method for route in routes if leads(route.path, path)})
+    here = (route.methods for route in routes if leads(route.path, path))
+    allowed = sorted({method for methods in here for method in methods})
 
     def answer(_call: Call) -> NoReturn:
         if allowed:

@@ -6,7 +6,7 @@ of streams.
 """
 
 from chalicelib.leftfold.kernel.aggregate import Aggregate, AggregateId
-from chalicelib.leftfold.kernel.codec import Codec, from_json, to_json
+from chalicelib.leftfold.kernel.codec import Codec
 from chalicelib.leftfold.kernel.commit import (
     LANES,
     Archived,
@@ -18,6 +18,7 @@ from chalicelib.leftfold.kernel.commit import (
 )
 from chalicelib.leftfold.kernel.context import Context, Domain
 from chalicelib.leftfold.kernel.decider import Decider, Refused, ToFact
+from chalicelib.leftfold.kernel.forms import from_json, to_json
 from chalicelib.leftfold.kernel.policy import Deadline, Email, Policy, Reaction
 from chalicelib.leftfold.kernel.view import Recorded, Row, View
 

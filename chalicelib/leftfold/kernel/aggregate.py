@@ -1,11 +1,16 @@
 """A category of streams: its name, its rules and its storage format."""
 
+import json
+import re
+import types
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Union, get_origin, get_type_hints
 
 from chalicelib.leftfold.kernel.codec import Codec
+from chalicelib.leftfold.kernel.commit import canonical
 from chalicelib.leftfold.kernel.decider import Decider
+from chalicelib.leftfold.kernel.forms import Form, form_of, name_of
 
 
 @dataclass(frozen=True)
@@ -14,6 +19,10 @@ class Aggregate:
     snapshot's fingerprint covers. *carries* are the events that carry the state forward:
     each holds the whole of it, so a commit with one begins an epoch, and a fold can begin
     there. An event that ends the aggregate's life is such a one, too.
+
+    The state is of the class of the decider's initial one. Raises TypeError for a state that
+    would not come back from a snapshot as it was (`forms`), and ValueError for a category
+    that no aggregate id can have.
     """
 
     category: str
@@ -21,6 +30,24 @@ class Aggregate:
     codec: Codec[Any]
     module: str
     carries: tuple[type, ...] = ()
+    _state: Form = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.category or set("-/") & set(self.category):
+            raise ValueError(f"a category has neither hyphen nor slash: {self.category!r}")
+        try:
+            state = _form_of_state(self.decider)
+        except TypeError as error:
+            raise TypeError(f"the state of {self.category!r}: {error}") from error
+        object.__setattr__(self, "_state", state)
+
+    def to_snapshot(self, state: Any) -> Any:
+        """The state as JSON values. Raises TypeError for one that is not of its fields' types."""
+        return self._state.write(state)
+
+    def from_snapshot(self, held: Any) -> Any:
+        """The state that `to_snapshot` made *held* of."""
+        return self._state.read(held)
 
     def begins_epoch(self, events: Iterable[Any]) -> bool:
         """Whether a commit of these events begins an epoch."""
@@ -29,6 +56,16 @@ class Aggregate:
     def stream(self, key: str, tenant: str = "main") -> str:
         """The aggregate id, `<tenant>/<category>-<key>`."""
         return str(AggregateId(tenant, self.category, key))
+
+
+# The whole form of an aggregate id, as a regular expression of JSON Schema has it.
+AGGREGATE_ID = "[^/]+/[^/-]+-[A-Za-z0-9-]{1,64}"
+_aggregate_id = re.compile(AGGREGATE_ID)
+
+
+def is_aggregate_id(text: str) -> bool:
+    """Whether a stream can have this id: then `AggregateId.parse` has an inverse."""
+    return _aggregate_id.fullmatch(text) is not None
 
 
 class AggregateId(NamedTuple):
@@ -47,3 +84,23 @@ class AggregateId(NamedTuple):
         tenant, _, rest = aggregate_id.partition("/")
         category, _, key = rest.partition("-")
         return cls(tenant, category, key)
+
+
+def _form_of_state(decider: Decider[Any, Any, Any]) -> Form:
+    """The form of the decider's state, tried on the initial one."""
+    kind = type(decider.initial)
+    form = form_of(kind)
+    try:
+        returned = get_type_hints(decider.evolve).get("return")
+    except (NameError, TypeError):
+        # Not every callable tells what it returns: then the snapshot's writer finds out.
+        returned = None
+    several = get_origin(returned) in (Union, types.UnionType)
+    if several or (isinstance(returned, type) and returned not in (kind, Any)):
+        raise TypeError(
+            f"evolve returns {name_of(returned)}, and the initial state is {name_of(kind)}: "
+            "use one dataclass, with a Literal that tells the cases apart"
+        )
+    if form.read(json.loads(canonical(form.write(decider.initial)))) != decider.initial:
+        raise TypeError(f"{name_of(kind)} does not come back equal: does it compare its fields?")
+    return form

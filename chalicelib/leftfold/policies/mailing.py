@@ -6,6 +6,7 @@ from botocore.exceptions import ClientError
 
 from chalicelib.leftfold.kernel import Email
 from chalicelib.leftfold.store.dynamo import translated
+from chalicelib.leftfold.store.memory import OwnLock
 from chalicelib.leftfold.store.ports import Unavailable
 
 if TYPE_CHECKING:
@@ -83,7 +84,9 @@ class MemoryMailer:
 
     def __init__(self) -> None:
         self.sent: list[Email] = []
+        self._lock = OwnLock()
 
     def send(self, email: Email) -> str:
-        self.sent.append(email)
-        return f"sent: {len(self.sent)}"
+        with self._lock:
+            self.sent.append(email)
+            return f"sent: {len(self.sent)}"

@@ -34,6 +34,28 @@ TYPES: Mapping[str, Any] = {
     "date": {"type": "date"},
 }
 
+# How texts and what is searched for in them become words: `cafe` finds "café", in either of
+# Unicode's spellings. Named "default", it is the analyzer of every text field. The filter
+# knows letters with their accents, and not the accents that follow a letter as characters of
+# their own: these go before.
+ANALYSIS: Mapping[str, Any] = {
+    "char_filter": {
+        "no_combining_accents": {
+            "type": "pattern_replace",
+            "pattern": r"\p{InCombiningDiacriticalMarks}",
+            "replacement": "",
+        }
+    },
+    "analyzer": {
+        "default": {
+            "type": "custom",
+            "char_filter": ["no_combining_accents"],
+            "tokenizer": "standard",
+            "filter": ["lowercase", "asciifolding"],
+        }
+    },
+}
+
 Json = dict[str, Any]
 
 
@@ -42,6 +64,7 @@ def index_of(view: View, alias: str) -> Json:
     properties = {name: TYPES[kind] for name, kind in view.fields.items()}
     return {
         "aliases": {alias: {}},
+        "settings": {"analysis": ANALYSIS},
         "mappings": {"dynamic": "strict", "properties": BOOKKEEPING | properties},
     }
 

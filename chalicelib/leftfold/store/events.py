@@ -10,10 +10,12 @@ from botocore.exceptions import ClientError
 from chalicelib.leftfold.kernel import Archived, Commit, RecentCommand, Snapshot
 from chalicelib.leftfold.kernel.commit import canonical, events_from_json
 from chalicelib.leftfold.metrics import emit
+from chalicelib.leftfold.store.checks import check_append, check_commit, check_delete, check_replace
 from chalicelib.leftfold.store.dynamo import limited, transact, translated
 from chalicelib.leftfold.store.ports import (
     CommitTooLargeError,
     ContendedError,
+    MalformedCommitError,
     MovedOnError,
     Page,
     Place,
@@ -46,6 +48,7 @@ class DynamoEvents:
         self._table = table
 
     def append(self, commit: Commit, unless: Place | None = None) -> Commit | None:
+        check_append(commit, unless)
         put: Any = {
             "TableName": self._table,
             "Item": fitting_item(commit),
@@ -119,19 +122,19 @@ class DynamoEvents:
             more="LastEvaluatedKey" in page,
         )
 
+    def page(self, aggregate_id: str, first: int, last: int) -> Sequence[Commit]:
+        # DynamoDB refuses to look between a bound and a lower one.
+        if first > last:
+            return []
+        with translated():
+            page = self._client.query(**self._between(aggregate_id, first, last))
+        return [commit for item in page["Items"] if (commit := readable(item))]
+
     def range(self, aggregate_id: str, first: int, last: int) -> Sequence[Commit]:
-        pages = self._client.get_paginator("query").paginate(
-            TableName=self._table,
-            KeyConditionExpression=(
-                "aggregateId = :id AND sequenceNumber BETWEEN :first AND :last"
-            ),
-            ExpressionAttributeValues={
-                ":id": {"S": aggregate_id},
-                ":first": {"N": str(first)},
-                ":last": {"N": str(last)},
-            },
-            ConsistentRead=True,
-        )
+        if first > last:
+            return []
+        read = self._client.get_paginator("query")
+        pages = read.paginate(**self._between(aggregate_id, first, last))
         with translated():
             items = [item for page in pages for item in page["Items"]]
         return [commit for item in items if (commit := readable(item))]
@@ -154,7 +157,23 @@ class DynamoEvents:
             (item["aggregateId"]["S"], int(item["sequenceNumber"]["N"])) for item in page["Items"]
         ], (canonical(last) if last else None)
 
+    def _between(self, aggregate_id: str, first: int, last: int) -> Any:
+        """The arguments of a consistent query for the commits *first*..*last*."""
+        return {
+            "TableName": self._table,
+            "KeyConditionExpression": (
+                "aggregateId = :id AND sequenceNumber BETWEEN :first AND :last"
+            ),
+            "ExpressionAttributeValues": {
+                ":id": {"S": aggregate_id},
+                ":first": {"N": str(first)},
+                ":last": {"N": str(last)},
+            },
+            "ConsistentRead": True,
+        }
+
     def replace(self, held: Commit, by: Commit) -> bool:
+        check_replace(held, by)
         try:
             with translated():
                 self._client.put_item(
@@ -167,6 +186,7 @@ class DynamoEvents:
         return True
 
     def delete(self, tombstone: Commit, versions: Collection[int]) -> bool:
+        check_delete(tombstone, versions)
         check = {
             "TableName": self._table,
             "Key": key_of(tombstone.aggregate_id, tombstone.version),
@@ -240,12 +260,14 @@ def item_of(commit: Commit) -> Item:
 
 
 def readable(item: Item) -> Commit | None:
-    """The commit; None, and a metric, for an item that is none."""
+    """The commit; None, and a metric, for an item that is none, or none that we write."""
     try:
-        return commit_from_item(item)
-    except UnreadableCommitError as error:
+        commit = commit_from_item(item)
+        check_commit(commit)
+    except (UnreadableCommitError, MalformedCommitError) as error:
         emit("UnreadableCommits", 1, reason=str(error))
         return None
+    return commit
 
 
 def commit_from_item(item: Item) -> Commit:

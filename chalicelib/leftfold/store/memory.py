@@ -1,15 +1,19 @@
 """The ports over dicts: real adapters for simulations and tests, not mocks.
 
-Each call is atomic and takes effect at once; faults come from a wrapper around them.
+Each call is atomic, also among threads, and takes effect at once; faults come from a
+wrapper around them.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import accumulate
+from threading import Lock
 from typing import Any
 
 from chalicelib.leftfold.kernel import Commit
-from chalicelib.leftfold.store.events import commit_from_item, fitting_item
+from chalicelib.leftfold.store.checks import check_append, check_delete, check_replace
+from chalicelib.leftfold.store.events import commit_from_item, fitting_item, item_of, item_size
 from chalicelib.leftfold.store.ports import (
     CLAIM,
     Block,
@@ -24,22 +28,44 @@ from chalicelib.leftfold.store.ports import (
     StreamEntry,
 )
 
+# Of one answer, as DynamoDB has it.
+PAGE_BYTES = 1024 * 1024
+
+
+class OwnLock:
+    """A lock of one adapter: a deep copy of the adapter gets another."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def __deepcopy__(self, _: object) -> "OwnLock":
+        return OwnLock()
+
 
 class MemoryEvents:
     """`EventStore` in memory; it keeps items, so encoding and limits are the real ones."""
 
     def __init__(self) -> None:
         self._streams: dict[str, dict[int, Commit]] = {}
+        self._lock = OwnLock()
 
     def append(self, commit: Commit, unless: Place | None = None) -> Commit | None:
+        check_append(commit, unless)
         written = commit_from_item(fitting_item(commit))
-        stream = self._streams.setdefault(commit.aggregate_id, {})
-        if held := stream.get(commit.version):
-            return held
-        if unless and unless.version in self._streams.get(unless.aggregate_id, {}):
-            raise MovedOnError(unless)
-        stream[commit.version] = written
-        return None
+        with self._lock:
+            stream = self._streams.setdefault(commit.aggregate_id, {})
+            if held := stream.get(commit.version):
+                return held
+            if unless and unless.version in self._streams.get(unless.aggregate_id, {}):
+                raise MovedOnError(unless)
+            stream[commit.version] = written
+            return None
 
     def newest(
         self,
@@ -49,43 +75,56 @@ class MemoryEvents:
         below: int | None = None,
         consistent: bool = False,  # noqa: ARG002 - memory has one replica
     ) -> Page:
-        stream = self._streams.get(aggregate_id, {})
-        versions = sorted((v for v in stream if below is None or v < below), reverse=True)
-        taken = versions[:limit]
-        return Page([stream[v] for v in taken], more=len(taken) < len(versions))
+        with self._lock:
+            stream = self._streams.get(aggregate_id, {})
+            versions = sorted((v for v in stream if below is None or v < below), reverse=True)
+            taken = versions[:limit]
+            return Page([stream[v] for v in taken], more=len(taken) < len(versions))
 
     def range(self, aggregate_id: str, first: int, last: int) -> Sequence[Commit]:
-        stream = self._streams.get(aggregate_id, {})
-        return [stream[v] for v in sorted(stream) if first <= v <= last]
+        with self._lock:
+            stream = self._streams.get(aggregate_id, {})
+            return [stream[v] for v in sorted(stream) if first <= v <= last]
+
+    def page(self, aggregate_id: str, first: int, last: int) -> Sequence[Commit]:
+        found = self.range(aggregate_id, first, last)
+        sizes = accumulate(item_size(item_of(commit)) for commit in found)
+        fitting = sum(size <= PAGE_BYTES for size in sizes)
+        return found[: max(1, fitting)]
 
     def scan(
         self, segment: int, segments: int, after: str | None, limit: int
     ) -> tuple[Sequence[tuple[str, int]], str | None]:
-        keys = sorted(
-            (aggregate_id, version)
-            for index, aggregate_id in enumerate(sorted(self._streams))
-            if index % segments == segment
-            for version in self._streams[aggregate_id]
-        )
-        start = 0 if after is None else int(after)
-        page = keys[start : start + limit]
-        end = start + len(page)
-        return page, str(end) if end < len(keys) else None
+        with self._lock:
+            keys = sorted(
+                (aggregate_id, version)
+                for index, aggregate_id in enumerate(sorted(self._streams))
+                if index % segments == segment
+                for version in self._streams[aggregate_id]
+            )
+            start = 0 if after is None else int(after)
+            page = keys[start : start + limit]
+            end = start + len(page)
+            return page, str(end) if end < len(keys) else None
 
     def replace(self, held: Commit, by: Commit) -> bool:
-        stream = self._streams.get(held.aggregate_id, {})
-        if not is_still(stream.get(held.version), held):
-            return False
-        stream[held.version] = commit_from_item(fitting_item(by))
-        return True
+        check_replace(held, by)
+        with self._lock:
+            stream = self._streams.get(held.aggregate_id, {})
+            if not is_still(stream.get(held.version), held):
+                return False
+            stream[held.version] = commit_from_item(fitting_item(by))
+            return True
 
     def delete(self, tombstone: Commit, versions: Collection[int]) -> bool:
-        stream = self._streams.get(tombstone.aggregate_id, {})
-        if not is_still(stream.get(tombstone.version), tombstone):
-            return False
-        for version in versions:
-            stream.pop(version, None)
-        return True
+        check_delete(tombstone, versions)
+        with self._lock:
+            stream = self._streams.get(tombstone.aggregate_id, {})
+            if not is_still(stream.get(tombstone.version), tombstone):
+                return False
+            for version in versions:
+                stream.pop(version, None)
+            return True
 
 
 def is_still(found: Commit | None, held: Commit) -> bool:
@@ -120,12 +159,15 @@ class MemoryLog:
         self._blocks: list[Block] = []
         self._streams: dict[str, StreamEntry] = {}
         self._segments: dict[int, Segment] = {}
+        self._lock = OwnLock()
 
     def head(self) -> Head:
-        return self._head
+        with self._lock:
+            return self._head
 
     def streams(self, aggregate_ids: Collection[str]) -> dict[str, StreamEntry]:
-        return {id_: self._streams[id_] for id_ in aggregate_ids if id_ in self._streams}
+        with self._lock:
+            return {id_: self._streams[id_] for id_ in aggregate_ids if id_ in self._streams}
 
     def append(
         self,
@@ -134,43 +176,52 @@ class MemoryLog:
         next_head: Head,
         streams: Mapping[str, tuple[StreamEntry, StreamEntry]],
     ) -> bool:
-        held = {id_: self._streams.get(id_, StreamEntry()) for id_ in streams}
-        if head != self._head or any(
-            held[id_].next != before.next for id_, (before, _) in streams.items()
-        ):
-            return False
-        self._head = next_head
-        self._blocks.append(block)
-        for id_, (_, after) in streams.items():
-            self._streams[id_] = after._replace(archived_through=held[id_].archived_through)
-        return True
+        with self._lock:
+            held = {id_: self._streams.get(id_, StreamEntry()) for id_ in streams}
+            if head != self._head or any(
+                held[id_].next != before.next for id_, (before, _) in streams.items()
+            ):
+                return False
+            self._head = next_head
+            self._blocks.append(block)
+            for id_, (_, after) in streams.items():
+                self._streams[id_] = after._replace(archived_through=held[id_].archived_through)
+            return True
 
     def blocks(self, position: int, limit: int | None = None) -> Iterator[Block]:
-        found = [b for b in self._blocks if b.next_position > position]
+        with self._lock:
+            found = [b for b in self._blocks if b.next_position > position]
         yield from found[:limit]
 
     def registry(self, after: str | None = None) -> Iterator[tuple[str, StreamEntry]]:
-        yield from [held for held in sorted(self._streams.items()) if held[0] > (after or "")]
+        with self._lock:
+            found = [held for held in sorted(self._streams.items()) if held[0] > (after or "")]
+        yield from found
 
     def mark_archived(self, aggregate_id: str, before: int, through: int) -> bool:
-        entry = self._streams.get(aggregate_id)
-        if entry is None or entry.archived_through != before:
-            return False
-        self._streams[aggregate_id] = entry._replace(archived_through=through)
-        return True
+        with self._lock:
+            entry = self._streams.get(aggregate_id)
+            if entry is None or entry.archived_through != before:
+                return False
+            self._streams[aggregate_id] = entry._replace(archived_through=through)
+            return True
 
     def delete(self, first_positions: Collection[int]) -> None:
-        gone = set(first_positions)
-        self._blocks = [block for block in self._blocks if block.first_position not in gone]
+        with self._lock:
+            gone = set(first_positions)
+            self._blocks = [block for block in self._blocks if block.first_position not in gone]
 
     def add_segment(self, segment: Segment) -> bool:
-        if segment.first_position in self._segments:
-            return False
-        self._segments[segment.first_position] = segment
-        return True
+        with self._lock:
+            if segment.first_position in self._segments:
+                return False
+            self._segments[segment.first_position] = segment
+            return True
 
     def segments(self) -> Iterator[Segment]:
-        yield from [segment for _, segment in sorted(self._segments.items())]
+        with self._lock:
+            found = [segment for _, segment in sorted(self._segments.items())]
+        yield from found
 
     def segment_with(self, position: int) -> Segment | None:
         holding = (s for s in self.segments() if s.first_position <= position < s.next_position)
@@ -183,21 +234,26 @@ class MemoryCheckpoints:
     def __init__(self) -> None:
         self._positions: dict[tuple[str, int], int] = {}
         self._notes: dict[str, str] = {}
+        self._lock = OwnLock()
 
     def read(self, reader: str, slots: Collection[int]) -> dict[int, int]:
-        return {slot: self._positions.get((reader, slot), -1) for slot in slots}
+        with self._lock:
+            return {slot: self._positions.get((reader, slot), -1) for slot in slots}
 
     def move(self, reader: str, slot: int, old: int, new: int) -> bool:
-        if self._positions.get((reader, slot), -1) != old:
-            return False
-        self._positions[reader, slot] = new
-        return True
+        with self._lock:
+            if self._positions.get((reader, slot), -1) != old:
+                return False
+            self._positions[reader, slot] = new
+            return True
 
     def note(self, reader: str) -> str | None:
-        return self._notes.get(reader)
+        with self._lock:
+            return self._notes.get(reader)
 
     def write_note(self, reader: str, text: str) -> None:
-        self._notes[reader] = text
+        with self._lock:
+            self._notes[reader] = text
 
 
 class MemoryParking:
@@ -205,37 +261,44 @@ class MemoryParking:
 
     def __init__(self) -> None:
         self._markers: dict[tuple[str, str], Marker] = {}
+        self._lock = OwnLock()
 
     def find(self, view: str, aggregate_ids: Collection[str]) -> dict[str, Marker]:
-        return {
-            aggregate_id: self._markers[view, aggregate_id]
-            for aggregate_id in aggregate_ids
-            if (view, aggregate_id) in self._markers
-        }
+        with self._lock:
+            return {
+                aggregate_id: self._markers[view, aggregate_id]
+                for aggregate_id in aggregate_ids
+                if (view, aggregate_id) in self._markers
+            }
 
     def park(self, view: str, aggregate_id: str, marker: Marker) -> bool:
-        if (view, aggregate_id) in self._markers:
-            return False
-        self._markers[view, aggregate_id] = marker
-        return True
+        with self._lock:
+            if (view, aggregate_id) in self._markers:
+                return False
+            self._markers[view, aggregate_id] = marker
+            return True
 
     def extend(self, view: str, aggregate_id: str, last: int) -> bool:
-        held = self._markers.get((view, aggregate_id))
-        if held is None:
-            return False
-        reached = held._replace(last=max(held.last, last))
-        self._markers[view, aggregate_id] = reached
-        return True
+        with self._lock:
+            held = self._markers.get((view, aggregate_id))
+            if held is None:
+                return False
+            reached = held._replace(last=max(held.last, last))
+            self._markers[view, aggregate_id] = reached
+            return True
 
     def release(self, view: str, aggregate_id: str, last: int) -> bool:
-        held = self._markers.get((view, aggregate_id))
-        if held is None or held.last != last:
-            return False
-        del self._markers[view, aggregate_id]
-        return True
+        with self._lock:
+            held = self._markers.get((view, aggregate_id))
+            if held is None or held.last != last:
+                return False
+            del self._markers[view, aggregate_id]
+            return True
 
     def all(self, view: str | None = None) -> Iterator[tuple[str, str, Marker]]:
-        for (parking_view, aggregate_id), marker in list(self._markers.items()):
+        with self._lock:
+            found = list(self._markers.items())
+        for (parking_view, aggregate_id), marker in found:
             if view in (None, parking_view):
                 yield parking_view, aggregate_id, marker
 
@@ -256,15 +319,18 @@ class MemoryEffects:
     def __init__(self, now: Callable[[], datetime]) -> None:
         self.held: dict[EffectPlace, HeldEffect] = {}
         self._now = now
+        self._lock = OwnLock()
 
     def plan(self, place: EffectPlace, effect: Mapping[str, Any], owner: str) -> Planned:
-        now = self._now()
-        held = self.held.setdefault(place, HeldEffect(effect, owner, now + CLAIM))
-        mine = held.answer is None and (held.owner == owner or held.until < now)
-        if mine:
-            held.owner, held.until = owner, now + CLAIM
-        return Planned(held.effect, held.answer, mine=mine)
+        with self._lock:
+            now = self._now()
+            held = self.held.setdefault(place, HeldEffect(effect, owner, now + CLAIM))
+            mine = held.answer is None and (held.owner == owner or held.until < now)
+            if mine:
+                held.owner, held.until = owner, now + CLAIM
+            return Planned(held.effect, held.answer, mine=mine)
 
     def finish(self, place: EffectPlace, answer: str) -> None:
-        held = self.held[place]
-        held.answer = held.answer or answer
+        with self._lock:
+            held = self.held[place]
+            held.answer = held.answer or answer

@@ -33,6 +33,10 @@ class CommitTooLargeError(Exception):
     """A commit over DynamoDB's 400 KB for one item; nothing was sent."""
 
 
+class MalformedCommitError(ValueError):
+    """A write that nobody may ask for; nothing was sent (`checks`)."""
+
+
 class Place(NamedTuple):
     """A version of a stream, whether or not it is there yet."""
 
@@ -57,7 +61,13 @@ class EventStore(Protocol):
         item would be too large, its snapshot is left out; raises `CommitTooLargeError` if
         it still is. With *unless*, a place in another stream, it is a transaction, which
         also asks that nothing is there; raises `MovedOnError` if something is, and
-        `ContendedError` if another call on these items is under way.
+        `ContendedError` if another call on these items is under way. Raises
+        `MalformedCommitError` for a commit that no stream can have.
+
+        One conditional write sees one item, so a hole below the version is not looked for.
+        Who appends has read the version before: the command handler, whose load stops at a
+        hole, and `Restore`, which puts back what was there. A commit above a hole is held
+        back from the log, with an alarm, and `leftfold verify` names it.
         """
 
     def newest(
@@ -85,13 +95,22 @@ class EventStore(Protocol):
 class EventTable(EventStore, Protocol):
     """The events table as the archiver sees it: the one place where commits can leave it."""
 
+    def page(self, aggregate_id: str, first: int, last: int) -> Sequence[Commit]:
+        """The beginning of the commits *first*..*last* that exist: those that fit one answer
+        of about a megabyte, ascending, read consistently. It is empty only if none exists.
+        """
+
     def replace(self, held: Commit, by: Commit) -> bool:
-        """Puts *by* for version 1 if that still is as *held* was read; False if it is not."""
+        """Puts *by* for version 1 if that still is as *held* was read; False if it is not.
+
+        Raises `MalformedCommitError` if *by* is not version 1 of the stream by the same command.
+        """
 
     def delete(self, tombstone: Commit, versions: Collection[int]) -> bool:
         """Deletes up to 99 *versions* if version 1 still is *tombstone*, or nothing.
 
         A version that is not there is no mistake; False means that the tombstone is another.
+        Raises `MalformedCommitError` for more than 99, or one that the tombstone does not archive.
         """
 
 

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from chalicelib.leftfold.projection.runner import Work
     from chalicelib.leftfold.relay.relay import Relay
     from chalicelib.leftfold.relay.sweeper import Sweeper
+    from chalicelib.leftfold.store.bus import Bus
 
 # Made by `leftfold package`; a plain `chalice package` does without, at the price of
 # longer loads, because nothing then says that a snapshot was made by this very fold.
@@ -70,6 +71,7 @@ class Parts(TypedDict, total=False):
     effects: Effects
     mailer: "Mailer"
     doorbell: Doorbell
+    bus: "Bus"
     rows: "Callable[[str], RowStore]"
     search_rows: "Callable[[str], Any]"
     views: Mapping[str, View]
@@ -131,16 +133,20 @@ class Services(Adapters):
         return States(self.events, self.fingerprints)
 
     @cached_property
-    def relay(self) -> "Relay":
+    def bus(self) -> "Bus":
         from chalicelib.leftfold.relay.kinesis import KinesisBus
+
+        return KinesisBus(client("kinesis"), self.settings.named("bus"), self.pause)
+
+    @cached_property
+    def relay(self) -> "Relay":
         from chalicelib.leftfold.relay.publisher import Publisher
         from chalicelib.leftfold.relay.relay import Relay
         from chalicelib.leftfold.relay.sequencer import Sequencer
 
-        bus = KinesisBus(client("kinesis"), self.settings.named("bus"), self.pause)
         return Relay(
             Sequencer(self.events, self.log, self.pause, self.alarm),
-            Publisher(self.log, bus, self.checkpoints),
+            Publisher(self.log, self.bus, self.checkpoints),
             lambda error: metrics.emit("PublishesFailed", 1, reason=str(error)),
         )
 
@@ -156,6 +162,7 @@ class Services(Adapters):
             self.doorbell,
             self.readers,
             self.clock,
+            self.alarm_of_strays,
         )
 
     def archiver(self, grace: timedelta) -> "Archiver":
@@ -245,6 +252,10 @@ class Services(Adapters):
     def alarm(self, held_back: Mapping[str, tuple[str, int]]) -> None:
         """Tells people of streams that wait for a cause that is not there."""
         metrics.emit("StreamsHeldBack", len(held_back), streams=sorted(held_back)[:20])
+
+    def alarm_of_strays(self, places: Sequence[tuple[str, int]]) -> None:
+        """Tells people of items in the events table that no commit can be."""
+        metrics.emit("UnreadableCommits", len(places), reason=f"no commit's keys: {places[:20]}")
 
 
 def side_by_side(act: Callable[[A], B], items: Iterable[A]) -> list[B]:

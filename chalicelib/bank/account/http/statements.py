@@ -13,11 +13,20 @@ from chalicelib.bank.account.http.bookings import BookingShown
 from chalicelib.bank.account.views import booking_key, booking_row, statement_id
 from chalicelib.bank.fields import MoneyField, currency_field
 from chalicelib.leftfold.http.commands import Takes, command_routes
-from chalicelib.leftfold.http.cursors import cursor, place
-from chalicelib.leftfold.http.fields import Pages, Shown, Strict, Whole, day, key, min_version
+from chalicelib.leftfold.http.cursors import cursor, place, whole
+from chalicelib.leftfold.http.fields import (
+    LARGEST_VERSION,
+    Pages,
+    Shown,
+    Strict,
+    Whole,
+    day,
+    key,
+    min_version,
+)
 from chalicelib.leftfold.http.history import commits_from
 from chalicelib.leftfold.http.problems import Problem
-from chalicelib.leftfold.http.queries import FRESHNESS, wait_until_fresh
+from chalicelib.leftfold.http.queries import FRESHNESS, not_shown, wait_until_fresh
 from chalicelib.leftfold.http.routes import Answer, Call, Route
 from chalicelib.leftfold.kernel import Commit, Recorded, Row
 
@@ -93,17 +102,19 @@ def show(call: Call) -> Answer:
     rows = call.services.rows("statements").load([wanted, before])
     statement, former = rows[wanted].row, rows[before].row
     if statement is None:
-        raise Problem("statement-missing")
+        raise not_shown(call, "statement-missing")
     first = 1 if former is None else former["version"] + 1
-    start, index = place(wanted, call.query.get("cursor")) or (first, 0)
+    last = statement["version"] - 1
+    here = place(call, whole(first, last), whole(0, LARGEST_VERSION))
+    start, index = here or (first, 0)
     limit = call.query["limit"]
-    commits = commits_from(call.services.events, stream, start, statement["version"] - 1)
+    commits = commits_from(call.services.events, stream, start, last)
     booked = (
         row for row in bookings_of(commits) if (row["version"], row["index"]) >= (start, index)
     )
     page = list(islice(booked, limit + 1))
     ahead = page[limit:]
-    following = cursor(wanted, [ahead[0]["version"], ahead[0]["index"]]) if ahead else None
+    following = cursor(call, [ahead[0]["version"], ahead[0]["index"]]) if ahead else None
     return Answer(
         StatementDocument().dump({**statement, "bookings": page[:limit], "next": following})
     )
@@ -122,12 +133,15 @@ def bookings_of(commits: Iterator[Commit]) -> Iterator[Row]:
 
 def list_statements(call: Call) -> Answer:
     """Statements by number, downwards: numbers have no hole."""
-    wait_until_fresh(call, "statements", account, call.key)
+    for view in ("balances", "statements"):
+        wait_until_fresh(call, view, account, call.key)
     stream = account.stream(call.key)
     held = call.services.rows("balances").load([stream])[stream].row
     if held is None:
-        raise Problem("account-missing")
-    (newest,) = place(stream, call.query.get("cursor")) or (held["statements"],)
+        raise not_shown(call, "account-missing")
+    (begun,) = place(call, whole(1, _LARGEST_NUMBER)) or (held["statements"],)
+    # The balance document may be read from a replica that is behind the cursor's.
+    newest = min(begun, held["statements"])
     numbers = range(newest, max(newest - call.query["limit"], 0), -1)
     ids = [statement_id(stream, number) for number in numbers]
     rows = call.services.rows("statements").load(ids)
@@ -137,7 +151,7 @@ def list_statements(call: Call) -> Answer:
     return Answer(
         {
             "items": StatementShown().dump(found, many=True),
-            "next": cursor(stream, [left]) if left else None,
+            "next": cursor(call, [left]) if left else None,
             "total": held["statements"],
         }
     )

@@ -47,9 +47,12 @@ from chalicelib.leftfold.http.commands import (
     perform,
     request_of,
 )
+from chalicelib.leftfold.http.cursors import cursor, place, whole
 from chalicelib.leftfold.http.fields import (
+    LARGEST_VERSION,
     Fullmatch,
     NoFields,
+    Pages,
     Shown,
     Strict,
     Whole,
@@ -60,6 +63,7 @@ from chalicelib.leftfold.http.fields import (
     text,
 )
 from chalicelib.leftfold.http.headers import IDEMPOTENCY_KEY, IF_NONE_MATCH
+from chalicelib.leftfold.http.history import commits_from
 from chalicelib.leftfold.http.problems import Problem
 from chalicelib.leftfold.http.queries import FRESHNESS, document
 from chalicelib.leftfold.http.routes import Answer, Call, Route
@@ -69,6 +73,8 @@ TYPES = ("asset", "liability", "equity", "income", "expense")
 STATES = ("open", "closing", "closed")
 YEARS = (1000, 9998)
 MOST_POSTINGS = 500
+# A page of entries ends after so many postings, of 250 bytes each: an answer has 6 MB at most.
+POSTINGS_SHOWN = 5_000
 MOST_ACCOUNTS = 500
 MOST_COMMODITIES = 200
 
@@ -252,6 +258,19 @@ class EntryPath(Strict):
     entry = entry_field(required=True)
 
 
+class EntryList(Shown):
+    """A page of a journal's entries, in the order in which they were posted."""
+
+    items = fields.List(fields.Nested(EntryShown), required=True)
+    next = fields.String(required=True, allow_none=True)
+
+
+class EntriesQuery(Pages):
+    """Which journal: they are numbered from 0."""
+
+    journal = Whole(0, domain.MOST_JOURNALS - 1, required=True)
+
+
 class LedgerQuery(Strict):
     """What a ledger can be asked for."""
 
@@ -382,24 +401,58 @@ def show_entry(call: Call) -> Answer:
     """An entry, from its journal."""
     number, version, entry, at = entry_of(call)
     commodities = commodities_of(call, {posting.currency for posting in entry.postings})
-    return Answer(
-        {
-            "ledgerId": call.key,
-            "entryId": entry_id(number, version),
-            "postedAt": at,
-            "date": entry.date,
-            "narration": entry.narration,
-            "payee": entry.payee,
-            "reverses": None if entry.reverses is None else entry_id(number, entry.reverses),
-            "postings": [
-                {
-                    "account": posting.account,
-                    "amount": amount(posting.amount, posting.currency, commodities),
-                }
-                for posting in entry.postings
-            ],
-        }
+    return Answer(entry_shown(call.key, (number, version), entry, at, commodities))
+
+
+def entry_shown(
+    key: str, where: tuple[int, int], entry: EntryPosted, at: str, commodities: Mapping[str, int]
+) -> Row:
+    """An entry of the ledger *key*; *where* are its journal and its version there."""
+    number, version = where
+    return {
+        "ledgerId": key,
+        "entryId": entry_id(number, version),
+        "postedAt": at,
+        "date": entry.date,
+        "narration": entry.narration,
+        "payee": entry.payee,
+        "reverses": None if entry.reverses is None else entry_id(number, entry.reverses),
+        "postings": [
+            {
+                "account": posting.account,
+                "amount": amount(posting.amount, posting.currency, commodities),
+            }
+            for posting in entry.postings
+        ],
+    }
+
+
+def list_entries(call: Call) -> Answer:
+    """A page of a journal's entries, from its stream, so that it lacks none."""
+    number, limit = call.query["journal"], call.query["limit"]
+    state = call.services.states.newest(ledger, ledger.stream(call.key)).state
+    if state.status == "missing":
+        raise Problem("ledger-missing")
+    if number >= state.journals:
+        detail = f"must be under {state.journals}, the number of the ledger's journals"
+        raise Problem("invalid-query", errors=[{"parameter": "journal", "detail": detail}])
+    stream = journal.stream(journal_key(call.key, number))
+    (first,) = place(call, whole(1, LARGEST_VERSION)) or (1,)
+    commits = commits_from(call.services.events, stream, first)
+    entries = (
+        (commit.version, event, commit.at)
+        for commit in commits
+        if isinstance(event := journal.codec.decode(commit.events[0]), EntryPosted)
     )
+    page: list[Row] = []
+    room, following = POSTINGS_SHOWN, None
+    for version, entry, at in entries:
+        if len(page) == limit or room <= 0:
+            following = cursor(call, [version])
+            break
+        page.append(entry_shown(call.key, (number, version), entry, at, state.commodities))
+        room -= len(entry.postings)
+    return Answer({"items": page, "next": following})
 
 
 def commodities_of(call: Call, currencies: set[str]) -> Mapping[str, int]:
@@ -413,7 +466,8 @@ def commodities_of(call: Call, currencies: set[str]) -> Mapping[str, int]:
 
 def close_year(call: Call) -> Answer:
     """Begins the close; the ledger tells when it is done."""
-    return execute(call, ledger, call.key, CloseYear(call.path["year"]))
+    today = call.services.clock().date().isoformat()
+    return execute(call, ledger, call.key, CloseYear(call.path["year"], today))
 
 
 def ledger_shown(row: Row) -> Row:
@@ -453,6 +507,7 @@ of_every_entry = tuple(code for code in OF_EVERY_COMMAND if code != "version-mis
 
 
 def entry_route(
+    name: str,
     path: str,
     summary: str,
     body: Schema,
@@ -463,7 +518,7 @@ def entry_route(
     return Route(
         "POST",
         path,
-        answer.__name__,
+        name,
         summary,
         answer,
         EntryTaken(),
@@ -510,6 +565,7 @@ routes: tuple[Route, ...] = (
         },
     ),
     entry_route(
+        "post_entry",
         "/ledgers/{id}/entries",
         "Post a balanced entry",
         EntryBody(),
@@ -517,6 +573,7 @@ routes: tuple[Route, ...] = (
         ("unknown-commodity", "unbalanced-entry"),
     ),
     entry_route(
+        "reverse_entry",
         "/ledgers/{id}/entries/{entry}/reversal",
         "Reverse an entry, in an open year",
         ReversalBody(),
@@ -542,6 +599,7 @@ routes: tuple[Route, ...] = (
             "year-not-open",
             "year-closed",
             "year-closing",
+            "year-not-over",
             "earlier-year-open",
         ),
     ),
@@ -557,6 +615,17 @@ routes: tuple[Route, ...] = (
         query=LedgerQuery(),
         heeds=(IF_NONE_MATCH,),
         problems=(*missing, *FRESHNESS),
+    ),
+    Route(
+        "GET",
+        "/ledgers/{id}/entries",
+        "list_entries",
+        "All entries of one of a ledger's journals",
+        list_entries,
+        EntryList(),
+        aggregate=ledger,
+        query=EntriesQuery(),
+        problems=(*missing, "bad-cursor", "unavailable"),
     ),
     Route(
         "GET",

@@ -16,6 +16,7 @@ problems = {
     "year-not-open": Kind(409, "The year is not open"),
     "year-closing": Kind(409, "The year is being closed"),
     "year-closed": Kind(409, "The year is closed"),
+    "year-not-over": Kind(409, "The year's last day, in UTC, has not ended"),
     "earlier-year-open": Kind(409, "An earlier year must be closed before"),
     "unknown-account": Kind(409, "The ledger has no such account"),
     "currency-not-kept": Kind(409, "The account is not kept in this currency or commodity"),

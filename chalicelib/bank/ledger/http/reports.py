@@ -16,8 +16,18 @@ from chalicelib.bank.ledger.domain import MOST_OPEN_YEARS, OF_A_YEAR, Ledger, le
 from chalicelib.bank.ledger.http.ledgers import YEARS, account_field, entry_field
 from chalicelib.bank.ledger.journal import journal, journal_key
 from chalicelib.bank.ledger.views import day_key, month_key, opening_key
-from chalicelib.leftfold.http.cursors import cursor, place
-from chalicelib.leftfold.http.fields import Pages, Shown, Strict, Whole, day, key, min_version
+from chalicelib.bank.money import LARGEST_AMOUNT
+from chalicelib.leftfold.http.cursors import cursor, place, sorted_by, whole
+from chalicelib.leftfold.http.fields import (
+    Pages,
+    Shown,
+    Strict,
+    Whole,
+    day,
+    is_day,
+    key,
+    min_version,
+)
 from chalicelib.leftfold.http.problems import Problem
 from chalicelib.leftfold.http.queries import FRESHNESS, wait_until_fresh
 from chalicelib.leftfold.http.routes import Answer, Call, Route
@@ -32,6 +42,8 @@ MONTHS = range(1, 13)
 # Characters of balances in a cursor, which has to fit a URL: those of some 50 commodities.
 # An account in more has the postings of a page's last day read again, this many at once.
 MOST_CARRIED, READ_AT_ONCE = 1_000, 500
+# No balance is larger in minor units: 10 to the 15 postings of the largest amount.
+LARGEST_SUM = 10**15 * LARGEST_AMOUNT
 
 
 class Fresh(Strict):
@@ -254,7 +266,8 @@ def account_sheet(call: Call) -> Answer:
     ]
     condition = {"bool": {"filter": filters}}
     sort = [{name: "asc"} for name in ("date", "postedAt", "journal", "version", "index")]
-    after = place([condition, sort], query.get("cursor"))
+    by = sorted_by(call.services.views[POSTINGS], sort)
+    after = place(call, *by, lambda ends: is_end(ends, query["from_"], query["to"]))
     rows = cast("SearchRows", call.services.rows(POSTINGS))
     running = dict(opening)
     if after is not None:
@@ -282,7 +295,7 @@ def account_sheet(call: Call) -> Answer:
     if len(hits.rows) > limit:
         small = len(canonical(running)) <= MOST_CARRIED
         ends = running if small else hits.rows[limit - 1]["date"]
-        following = cursor([condition, sort], [*hits.sorts[limit - 1], ends])
+        following = cursor(call, [*hits.sorts[limit - 1], ends])
     return Answer(
         {
             "opening": amounts(opening, commodities),
@@ -291,6 +304,13 @@ def account_sheet(call: Call) -> Answer:
             "total": hits.total,
         }
     )
+
+
+def is_end(ends: Any, first: str, last: str) -> bool:
+    """Whether a page can end with *ends*: balances by currency, or a day that was asked for."""
+    if isinstance(ends, str):
+        return is_day(ends) and first <= ends <= last
+    return isinstance(ends, dict) and all(map(whole(-LARGEST_SUM, LARGEST_SUM), ends.values()))
 
 
 def add_until(

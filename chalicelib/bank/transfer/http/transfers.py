@@ -25,8 +25,14 @@ from chalicelib.leftfold.http.fields import (
 )
 from chalicelib.leftfold.http.headers import IF_NONE_MATCH
 from chalicelib.leftfold.http.history import event_json
-from chalicelib.leftfold.http.problems import Problem
-from chalicelib.leftfold.http.queries import FRESHNESS, document, found, sorting, wait_until_fresh
+from chalicelib.leftfold.http.queries import (
+    FRESHNESS,
+    document,
+    found,
+    not_shown,
+    sorting,
+    wait_until_fresh,
+)
 from chalicelib.leftfold.http.routes import Answer, Call, Route
 from chalicelib.leftfold.kernel import AggregateId, Commit
 from chalicelib.leftfold.kernel.commit import instant
@@ -229,7 +235,7 @@ def trace(call: Call) -> Answer:
     query = {"bool": {"filter": [{"term": {"transferId": call.key}}]}}
     places = rows.find(query, [{"position": "asc"}], None, LONGEST_TRACE).rows
     if not places:
-        raise Problem("transfer-missing")
+        raise not_shown(call, "transfer-missing")
     commits = [
         commit_json(commit, place["position"])
         for place in places

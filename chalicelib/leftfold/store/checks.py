@@ -1,0 +1,114 @@
+"""What the event store never takes: one check for every adapter, before anything is sent.
+
+It looks at the call alone and costs no read, so it cannot see a hole below a version:
+that is the business of who appends (docs/architecture.md, "Data").
+"""
+
+import re
+from collections.abc import Collection, Iterator
+from datetime import datetime
+
+from chalicelib.leftfold.kernel import Archived, Commit, RecentCommand
+from chalicelib.leftfold.kernel.aggregate import is_aggregate_id
+from chalicelib.leftfold.store.ports import MalformedCommitError, Place
+
+# A transaction takes 100 items, and the tombstone is one of them.
+MOST_DELETED = 99
+
+_BODY_HASH = re.compile("[0-9a-f]{16}")
+_AT = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{3}Z")
+
+
+def check_append(commit: Commit, unless: Place | None) -> None:
+    """Raises `MalformedCommitError` for a commit, or a place, that no stream can have."""
+    check_commit(commit)
+    if commit.archive is not None:
+        raise MalformedCommitError(f"{place_of(commit)}: only `replace` makes a tombstone")
+    if unless is not None and not is_place(*unless):
+        raise MalformedCommitError(f"{unless}: no commit can be there, so it is always free")
+    if unless == place_of(commit):
+        raise MalformedCommitError(f"{unless} is the commit's own place, which is asked anyway")
+
+
+def check_replace(held: Commit, by: Commit) -> None:
+    """Raises `MalformedCommitError` if *by* is not version 1 of the same stream and command."""
+    check_commit(by)
+    same = (held.aggregate_id, held.version, held.command_id)
+    if by.version != 1 or (by.aggregate_id, by.version, by.command_id) != same:
+        raise MalformedCommitError(
+            f"{place_of(by)} by {by.command_id!r} is put for {place_of(held)} by"
+            f" {held.command_id!r}: only version 1 is replaced, and keeps its identity"
+        )
+
+
+def check_delete(tombstone: Commit, versions: Collection[int]) -> None:
+    """Raises `MalformedCommitError` for versions that are not archived, or too many."""
+    through = tombstone.archive.through if tombstone.archive else 0
+    live = sorted(version for version in versions if not 2 <= version <= through)
+    if live or len(versions) > MOST_DELETED:
+        raise MalformedCommitError(
+            f"{place_of(tombstone)} archives versions to {through}: of {len(versions)} to delete,"
+            f" {live[:5]} are not among 2..{through}; at most {MOST_DELETED} go at once"
+        )
+
+
+def check_commit(commit: Commit) -> None:
+    """Raises `MalformedCommitError` for what would break a reader, now or later."""
+    for fault in _faults(commit):
+        raise MalformedCommitError(f"{place_of(commit)}: {fault}")
+
+
+def is_place(aggregate_id: str, version: int) -> bool:
+    """Whether a commit can be there."""
+    return version >= 1 and is_aggregate_id(aggregate_id)
+
+
+def place_of(commit: Commit) -> Place:
+    """Where the commit is."""
+    return Place(commit.aggregate_id, commit.version)
+
+
+def _faults(commit: Commit) -> Iterator[str]:
+    version, epoch, start = commit.version, commit.epoch, commit.epoch_start
+    if version < 1:
+        yield "versions begin at 1"
+    if not is_aggregate_id(commit.aggregate_id):
+        yield "an aggregate id is <tenant>/<category>-<key>, the key [A-Za-z0-9-]{1,64}"
+    if not 1 <= epoch <= start <= version or (epoch == 1) != (start == 1):
+        yield f"epoch {epoch} cannot begin with version {start}"
+    if not commit.command_id or not _BODY_HASH.fullmatch(commit.body_hash):
+        yield "a command has an id, and a hash of its body: 16 hexadecimal digits"
+    if not _is_instant(commit.at):
+        yield f"{commit.at!r} is not an instant since 1970 in UTC, with milliseconds"
+    if not all(_can_be_a_cause(commit, Place(*cause)) for cause in commit.deps):
+        yield f"it cannot depend on each of {commit.deps}"
+    if not all(event.name and event.version >= 1 for event in commit.events):
+        yield "an event has a name, and a version from 1 on"
+    recent = commit.recent_commands or ()
+    if len(recent) >= max(version, 1) or not all(map(_is_remembered, recent)):
+        yield "it remembers commands that cannot have come before it"
+    if commit.archive and not _is_tombstone(commit, commit.archive):
+        yield f"it is no tombstone: {commit.archive}"
+
+
+def _can_be_a_cause(commit: Commit, cause: Place) -> bool:
+    """What is not there before the commit would hold its stream back for ever."""
+    own = cause.aggregate_id == commit.aggregate_id
+    return is_place(*cause) and not (own and cause.version >= commit.version)
+
+
+def _is_tombstone(commit: Commit, archive: Archived) -> bool:
+    return commit.version == 1 and not commit.events and 0 <= archive.restoring <= archive.through
+
+
+def _is_instant(at: str) -> bool:
+    if not _AT.fullmatch(at):
+        return False
+    try:
+        return datetime.fromisoformat(at).timestamp() >= 0
+    except ValueError:
+        return False
+
+
+def _is_remembered(recent: RecentCommand) -> bool:
+    return len(recent.command) == 16 and len(recent.body) == 8 and 0 <= recent.at < 2**32

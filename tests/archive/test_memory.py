@@ -1,0 +1,26 @@
+"""An epoch of any size fits a function's memory."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tools.bootstrap import ROOT
+
+MB = 1024 * 1024
+
+
+def test_an_epoch_of_sixty_thousand_commits_takes_half_of_a_functions_memory(
+    tmp_path: Path,
+) -> None:
+    """A function has 512 MB."""
+    run = subprocess.run(
+        [sys.executable, "-m", "tests.archive.large", str(tmp_path), "60000"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    )
+    told = json.loads(run.stdout)
+    assert told["size"] > 60_000 * 1_400
+    assert told["objects"] > 10
+    assert max(told["memory"].values()) < 256 * MB, told

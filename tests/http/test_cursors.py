@@ -1,0 +1,170 @@
+"""Cursors: a page goes on where the last one ended, and nothing else passes for such a place."""
+
+import base64
+import json
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from app import API
+from chalicelib.domain import DOMAIN
+from chalicelib.leftfold.http.cursors import seal
+from chalicelib.leftfold.projection.search import SearchRows, connect
+from tests.application import still
+from tests.http.samples import booking, czk
+from tests.http.test_ledgers import entry, with_chart
+from tests.ledgers import Books
+
+# By the name of its route: a list of several pages, and what its cursors are sealed with.
+LISTS: dict[str, tuple[str, list[Any]]] = {
+    "rank_accounts": ("/accounts?", ["", {}, {"sort": "-balance"}]),
+    "search_bookings": ("/bookings?sort=amount&", ["", {}, {"sort": "amount"}]),
+    "search_transfers": ("/transfers?", ["", {}, {"sort": "-requestedAt"}]),
+    "list_account_events": ("/accounts/a/events?", ["a", {}, {}]),
+    "list_statements": ("/accounts/a/statements?", ["a", {}, {}]),
+    "show_statement": ("/accounts/a/statements/2?", ["a", {"number": 2}, {}]),
+    "list_entries": ("/ledgers/a/entries?journal=0&", ["a", {}, {"journal": 0}]),
+    "show_account_sheet": (
+        "/ledgers/a/postings?account=Assets%3ACash&from=2020-01-01&to=2020-12-31&",
+        ["a", {}, {"account": "Assets:Cash", "from_": "2020-01-01", "to": "2020-12-31"}],
+    ),
+}
+# Entries whose keys lead to the first of three journals.
+KEYS_OF_JOURNAL_0 = (3, 6, 8)
+JUNK: list[Any] = [
+    None,
+    True,
+    0,
+    -1,
+    1.5,
+    2**63,
+    -(2**63) - 1,
+    2**62,
+    10**40,
+    "",
+    "x",
+    "x" * 1000,
+    "2020-02-30",
+    "2019-12-31",
+    "0001-01-01",
+    [],
+    ["x"],
+    {},
+    {"USD": "1"},
+    {"USD": None},
+    {"USD": 10**60},
+    {"USD": True},
+]
+
+
+@pytest.fixture(
+    scope="module",
+    params=["memory", pytest.param("opensearch", marks=pytest.mark.engine("opensearch"))],
+)
+def listed(request: pytest.FixtureRequest) -> Books:
+    """Something of everything that comes in pages."""
+    books = Books()
+    if request.param == "opensearch":
+        client = connect(request.getfixturevalue("opensearch"))
+        for view in ("ranking", "bookings", "transfers", "traces", "postings"):
+            name = f"http-{uuid4()}-{view}"
+            books.rows[view] = SearchRows(client, name, DOMAIN.views[view], books.clock, still)
+    with_chart(books)
+    for number in KEYS_OF_JOURNAL_0:
+        body, key = entry(amount=f"{number}.00"), f"entry-{number}"
+        made = books.post("/ledgers/a/entries", body, idempotency_key=key)
+        assert made.json["entryId"].startswith("0-")
+    for key in ("a", "b", "c"):
+        books.open(key)
+    for through in ("2025-10-31", "2025-11-30", "2025-12-31"):
+        for amount in ("1.00", "2.00", "3.00"):
+            books.post("/accounts/a/credits", booking(amount))
+        books.post("/accounts/a/statements", {"through": through})
+    for key in ("t1", "t2", "t3"):
+        order = {"source": "a", "target": "b", "amount": czk("1.00"), "valueDate": "2026-01-01"}
+        assert books.post("/transfers", {"transferId": key, **order}).status == 202
+    books.act()
+    return books
+
+
+def text(sealed: Any) -> str:
+    return base64.urlsafe_b64encode(json.dumps(sealed).encode()).decode().rstrip("=")
+
+
+def opened(cursor: str) -> tuple[str, list[Any]]:
+    """The seal and the place of a cursor."""
+    given, after = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    return given, after
+
+
+def first(listed: Books, name: str) -> str:
+    """The cursor of a list's first page."""
+    answer = listed.get(f"{LISTS[name][0]}limit=1")
+    assert answer.status == 200, answer.text
+    cursor: str = answer.json["next"]
+    return cursor
+
+
+def test_every_list_is_looked_at() -> None:
+    assert {route.name for route in API.routes if "cursor" in route.query.fields} == set(LISTS)
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_seal_is_of_route_path_conditions_and_place(listed: Books, name: str) -> None:
+    given, after = opened(first(listed, name))
+    assert given == seal([name, *LISTS[name][1]], after)
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_place_that_its_seal_is_not_of_is_refused(listed: Books, name: str) -> None:
+    given, after = opened(first(listed, name))
+    for changed in replaced(after, [1, 2, 3, "x", "zz", {"USD": 1}]):
+        if changed != after:
+            answer = listed.get(f"{LISTS[name][0]}cursor={text([given, changed])}")
+            assert (answer.status, answer.code) == (400, "bad-cursor"), changed
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_cursor_of_one_list_is_refused_by_every_other(listed: Books, name: str) -> None:
+    cursor = first(listed, name)
+    for other, (url, _) in LISTS.items():
+        answer = listed.get(f"{url}cursor={cursor}")
+        assert answer.status == (200 if other == name else 400), other
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_place_made_by_hand_is_answered_or_refused_whatever_it_holds(
+    listed: Books, name: str
+) -> None:
+    url, query = LISTS[name]
+    _, after = opened(first(listed, name))
+    for made in [*JUNK, after[:-1], [*after, "x"], *replaced(after, JUNK)]:
+        answer = listed.get(f"{url}cursor={text([seal([name, *query], made), made])}")
+        assert answer.status == 200 or answer.code == "bad-cursor", made
+        if not alike(made, after):
+            assert answer.status == 400, made
+
+
+def replaced(after: list[Any], by: list[Any]) -> list[list[Any]]:
+    """*after* with each of its members replaced by each of *by*."""
+    return [
+        [*after[:index], junk, *after[index + 1 :]] for index in range(len(after)) for junk in by
+    ]
+
+
+def alike(made: Any, after: list[Any]) -> bool:
+    """Whether two places are of the same types. A sheet's page may end with a day, too."""
+    return isinstance(made, list) and [
+        dict if type(a) is str and type(b) is dict else type(a)
+        for a, b in zip(made, after, strict=False)
+    ] == [type(b) for b in after]
+
+
+def test_a_statement_shows_no_booking_of_another(listed: Books) -> None:
+    url, query = LISTS["show_statement"]
+    _, (version, _index) = opened(first(listed, "show_statement"))
+    for other in (1, 2, version + 3, 10**14):
+        made = [other, 0]
+        sealed = text([seal(["show_statement", *query], made), made])
+        assert listed.get(f"{url}cursor={sealed}").code == "bad-cursor"

@@ -1,0 +1,119 @@
+"""How the suite itself runs: which tests need an engine, which share a process, and that none is skipped."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.more import seed_of, steps_of
+
+TESTS = """
+import pytest
+
+@pytest.fixture
+def engine_behind_a_fixture(dynamodb_local): ...
+
+@pytest.fixture(params=["memory", pytest.param("real", marks=pytest.mark.engine("opensearch"))])
+def store(request): return request.param
+
+@pytest.fixture(scope="module")
+def costly(): ...
+
+def test_pure(): ...
+def test_behind(engine_behind_a_fixture): ...
+def test_store(store): ...
+def test_shares(costly): ...
+"""
+PLUGIN = ("-p", "tests.conftest", "-p", "no:cacheprovider", "-p", "no:schemathesis", "-q")
+
+
+@pytest.fixture
+def suite(pytester: pytest.Pytester) -> pytest.Pytester:
+    pytester.makeini("[pytest]\nmarkers = engine(*names): needs them")
+    return pytester
+
+
+def collected(suite: pytest.Pytester, *options: str) -> set[str]:
+    suite.makepyfile(test_it=TESTS)
+    lines = suite.inline_run(*PLUGIN, "--collect-only", *options)
+    items = [item for call in lines.getcalls("pytest_itemcollected") for item in [call.item]]
+    gone = [item for call in lines.getcalls("pytest_deselected") for item in call.items]
+    return {item.name for item in items if item not in gone}
+
+
+def test_a_test_needs_an_engine_if_a_fixture_of_its_fixtures_does(suite: pytest.Pytester) -> None:
+    assert collected(suite, "-m", "engine") == {"test_behind", "test_store[real]"}
+
+
+def test_all_others_are_left_to_a_run_without_engines(suite: pytest.Pytester) -> None:
+    assert collected(suite, "-m", "not engine") == {
+        "test_pure",
+        "test_store[memory]",
+        "test_shares",
+    }
+
+
+def test_an_engine_that_no_mark_tells_of_is_not_started(suite: pytest.Pytester) -> None:
+    suite.makepyfile("def test_it(request): request.getfixturevalue('dynamodb_local')")
+    done = suite.runpytest_inprocess(*PLUGIN, "-m", "not engine")
+    done.assert_outcomes(failed=1)
+    done.stdout.fnmatch_lines("*this test starts an engine and is not marked so*")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import pytest\n@pytest.mark.skip\ndef test_it(): ...",
+        "import pytest\ndef test_it(): pytest.skip('later')",
+        "import pytest\npytest.skip('later', allow_module_level=True)",
+        "import pytest\npytest.importorskip('no_such_module')",
+    ],
+)
+def test_a_skipped_test_fails_the_run(suite: pytest.Pytester, code: str) -> None:
+    suite.makepyfile(code)
+    done = suite.runpytest_inprocess(*PLUGIN)
+    assert done.ret != pytest.ExitCode.OK
+    assert done.parseoutcomes().keys() & {"failed", "error", "errors"}
+
+
+def test_tests_that_share_an_engine_or_a_modules_fixture_share_a_process(
+    suite: pytest.Pytester,
+) -> None:
+    suite.makepyfile(test_it=TESTS)
+    done = suite.inline_run(*PLUGIN, "--collect-only")
+    items = [call.item for call in done.getcalls("pytest_itemcollected")]
+    groups = {
+        item.name: mark.args[0] if (mark := item.get_closest_marker("xdist_group")) else None
+        for item in items
+    }
+    assert groups == {
+        "test_pure": None,
+        "test_behind": None,
+        "test_store[memory]": None,
+        "test_store[real]": "opensearch",
+        "test_shares": "test_it.py",
+    }
+
+
+def test_each_commit_has_seeds_of_its_own() -> None:
+    seeds = {seed_of(f"{n:040x}"[::-1]) for n in range(1000)}
+    assert len(seeds) == 1000
+    assert all(10**6 <= seed < 10**9 for seed in seeds)
+    assert seed_of("5106d8e0000000000") == seed_of("5106d8e0000000000")
+
+
+def test_the_last_of_the_larger_steps_is_pytest() -> None:
+    *longer, last = steps_of(7)
+    assert last.module == "pytest"
+    assert "--hypothesis-seed=7" in last.arguments
+    assert all("7" in step.arguments for step in longer if step.module != "tests.models")
+    assert sum(step.minutes for step in [*longer, last]) <= 30
+
+
+def test_every_target_is_listed_and_aligned() -> None:
+    root = Path(__file__).parents[1]
+    text = (root / "Makefile").read_text()
+    phony = text.partition(".PHONY:")[2].partition("\n")[0].split()
+    described = [
+        line.partition(":")[0] for line in text.splitlines() if ": " in line and "##" in line
+    ]
+    assert set(phony) - set(described) == {"tools", "engines"}

@@ -1,0 +1,256 @@
+"""Mutation testing plants each fault it names, and tells what became of it."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from tools.bootstrap import ROOT
+from tools.mutation import forks
+from tools.mutation.__main__ import CODE, KNOWN
+from tools.mutation.forks import Job
+from tools.mutation.mutants import Mutant, modules, mutants_of, mutated
+from tools.mutation.outcomes import (
+    ENDLESS,
+    KILLED,
+    SURVIVED,
+    Equivalent,
+    Outcome,
+    Results,
+    Share,
+    equivalents,
+    share,
+)
+from tools.mutation.planting import NotPlantedError, replace_code
+
+PATH = "shop/rules.py"
+SOURCE = dedent(
+    '''
+    """A module."""
+
+    from typing import TYPE_CHECKING
+
+    if TYPE_CHECKING:
+        from os import PathLike
+
+    LIMIT: int = 10
+
+
+    def may_pay(balance: int, amount: int = 1) -> bool:
+        """Whether it may."""
+        if amount > LIMIT:
+            raise ValueError("more than the limit")
+        return balance - amount >= 0 and amount > 0
+    '''
+)
+
+
+def becomes(source: str) -> list[str]:
+    return [mutant.becomes for mutant in mutants_of(PATH, source)]
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        ("a < b", ["a <= b", "a >= b"]),
+        ("a == b", ["a != b"]),
+        ("a in b", ["a not in b"]),
+        ("a and b", ["a or b", "b", "a"]),
+        ("not a", ["a"]),
+        ("a + b", ["a - b"]),
+        ("x += a", ["x -= a", "pass"]),
+        ("x = 7", ["x = None", "x = 8", "x = 6"]),
+        ("x = True", ["x = None", "x = False"]),
+        ("f('code')", ["pass", "f('code~')"]),
+        ("f('a text for people')", ["pass"]),
+        ("f(a, b)", ["pass", "f(b, a)"]),
+        ("f(a, key=b)", ["pass", "f(a)"]),
+        ("x = min(a, b)", ["x = None", "x = max(a, b)", "x = min(b, a)"]),
+        ("x.a = b", ["x.a = None", "pass"]),
+        ("x = a[b:c]", ["x = None", "x = a[:c]", "x = a[b:]"]),
+        ("x = (a, b)", ["x = None", "x = (b,)", "x = (a,)"]),
+        ("x = {'a': b}", ["x = None", "x = {}", "x = {'a~': b}"]),
+        ("x = [a for a in b if c]", ["x = None", "x = [a for a in b]"]),
+        ("del x[a]", ["pass"]),
+        (
+            "f('attribute_not_exists(v) AND n = :n')",
+            [
+                "pass",
+                "f('attribute_exists(v) AND n = :n')",
+                "f('attribute_not_exists(v) AND n <> :n')",
+                "f('attribute_not_exists(v) OR n = :n')",
+            ],
+        ),
+    ],
+)
+def test_each_kind_of_fault_is_made(statement: str, expected: list[str]) -> None:
+    assert becomes(statement) == expected
+
+
+def test_a_guard_loses_its_condition_and_itself() -> None:
+    assert "pass" in becomes("def f(a):\n    if a < 1:\n        raise ValueError\n")
+    guarded = "match a:\n    case b if c:\n        d\n    case _:\n        e\n"
+    assert "case b" in becomes(guarded)
+
+
+def test_what_decides_nothing_is_left_alone() -> None:
+    assert becomes('"""Says what."""\n') == []
+    assert becomes("if TYPE_CHECKING:\n    import os\n") == []
+    assert becomes("def f(a: tuple[int, str]) -> dict[str, 'b']: ...\n") == []
+    assert becomes("__all__ = ['a', 'b']\n") == []
+    assert becomes("Key = tuple[str, int]\n") == ["Key = None"]
+
+
+def test_a_mutant_is_known_by_its_text_wherever_its_lines_are() -> None:
+    moved = SOURCE.replace("LIMIT: int = 10", "# why\n\n\nLIMIT: int = 10")
+    assert [m.key for m in mutants_of(PATH, moved)] == [m.key for m in mutants_of(PATH, SOURCE)]
+    keys = [m.key for m in mutants_of(PATH, SOURCE + "\n\ndef twice():\n    return [1, 1]\n")]
+    assert len(set(keys)) == len(keys)
+
+
+def test_every_mutant_differs_from_the_source_and_can_be_compiled() -> None:
+    sources = {PATH: SOURCE, **modules(ROOT, (f"{CODE[0]}/metrics.py",))}
+    for path, source in sources.items():
+        original = compile(source, path, "exec")
+        for mutant in mutants_of(path, source):
+            assert compile(mutated(mutant, source), path, "exec") != original, mutant
+
+
+def mutant_of(text: str) -> Mutant:
+    return next(m for m in mutants_of(PATH, SOURCE) if m.becomes == text)
+
+
+def test_a_function_that_lives_already_takes_the_faults_code() -> None:
+    space: dict[str, object] = {}
+    exec(compile(SOURCE, PATH, "exec"), space)  # noqa: S102 - a module in a variable
+    may_pay = space["may_pay"]
+    assert callable(may_pay)
+    tree = mutated(mutant_of("return balance - amount > 0 and amount > 0"), SOURCE)
+    assert may_pay(5, 5)
+    replace_code([may_pay], PATH, SOURCE, tree)  # type: ignore[list-item]
+    assert not may_pay(5, 5)
+
+
+def test_what_only_an_import_runs_cannot_be_put_into_a_function() -> None:
+    with pytest.raises(NotPlantedError):
+        replace_code([], PATH, SOURCE, mutated(mutant_of("LIMIT: int = 11"), SOURCE))
+
+
+def boom() -> str:
+    raise ValueError("boom")
+
+
+def hang() -> str:
+    while True:
+        time.sleep(1)
+
+
+def test_a_process_that_hangs_or_breaks_is_ended_and_the_others_go_on() -> None:
+    jobs = [Job("hang", hang, 0.5), Job("boom", boom, 60), Job("works", lambda: "ž" * 10**5, 60)]
+    done = {one.job.name: one for one in forks.run(jobs, workers=2)}
+    assert done["works"].told == "ž" * 10**5
+    assert (done["hang"].told, done["hang"].why) == ("", "its time was over")
+    assert "boom" in done["boom"].why
+
+
+def test_a_share_has_wilsons_interval() -> None:
+    low, high = Share(95, 100).interval
+    assert (round(low, 1), round(high, 1)) == (88.8, 97.8)
+    assert Share(0, 0).interval == (0.0, 100.0)
+
+
+def test_what_is_known_to_be_equivalent_is_not_counted() -> None:
+    killed, lives, known = mutants_of(PATH, SOURCE)[:3]
+    outcomes = [Outcome(killed, KILLED), Outcome(lives, SURVIVED), Outcome(known, SURVIVED)]
+    same = Equivalent("rules.py", known.function, known.was, known.becomes, "why")
+    assert share(outcomes, [same]) == (1, 2)
+
+
+def test_an_outcome_counts_until_what_decided_it_has_changed(tmp_path: Path) -> None:
+    killed, endless, lives = mutants_of(PATH, SOURCE)[:3]
+    digests = {"tests/test_a.py": "a", "*": "all"}
+    kept = tmp_path / "kept" / "results.jsonl"
+    results = Results(kept)
+    for outcome in (
+        Outcome(killed, KILLED, "tests/test_a.py::test_x", 3),
+        Outcome(endless, ENDLESS, "its time was over", 3),
+        Outcome(lives, SURVIVED, "", 3),
+    ):
+        results.keep(outcome, "module", digests)
+    again = Results(kept)
+    assert again.find(killed, "module", {**digests, "*": "other"}) is not None
+    assert again.find(lives, "module", digests) == Outcome(lives, SURVIVED, "", 3)
+    assert again.find(lives, "module", {**digests, "*": "other"}) is None
+    assert again.find(killed, "other", digests) is None
+    assert again.find(killed, "module", {"tests/test_a.py": "b", "*": "all"}) is None
+
+
+def test_every_mutant_that_is_known_to_be_equivalent_can_still_be_made() -> None:
+    mutants = [m for path, text in modules(ROOT, CODE).items() for m in mutants_of(path, text)]
+    for known in equivalents(KNOWN):
+        assert any(map(known.names, mutants)), known
+        assert known.why
+
+
+def test_a_hunt_kills_what_a_test_misses_and_tells_what_lives(tmp_path: Path) -> None:
+    """The whole way, in a small tree: a fault in a function, one in what an import runs, one
+    that hangs, and one that no test sees.
+    """
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "tests").mkdir()
+    rules = SOURCE + dedent(
+        """
+
+        def count_down(n: int) -> int:
+            while n > 0:
+                n -= 1
+            return n
+        """
+    )
+    (tmp_path / "shop" / "rules.py").write_text(rules)
+    (tmp_path / "tests" / "test_rules.py").write_text(
+        dedent(
+            """
+            from shop.rules import LIMIT, count_down, may_pay
+
+            def test_limit(): assert LIMIT == 10
+            def test_pays(): assert may_pay(5, 5) and not may_pay(5, 6)
+            def test_counts(): assert count_down(2) == 0
+            """
+        )
+    )
+    script = dedent(
+        f"""
+        import sys
+        from pathlib import Path
+        import pytest
+        from tools.mutation.hunting import Hunter, Plan, options
+        from tools.mutation.mutants import modules, mutants_of
+        from tools.mutation.reaching import digests
+
+        root = Path({str(tmp_path)!r})
+        sys.path.insert(0, str(root))
+        sources = modules(root, ("shop",))
+        mutants = [m for path, text in sources.items() for m in mutants_of(path, text)]
+        plan = Plan(root, ("shop",), mutants, sources, root / ".kept" / "reach.json",
+                    digests(root, sources, ()))
+        found = []
+        hunter = Hunter(plan, print, found.append)
+        code = pytest.main(options(["--rootdir", str(root), str(root / "tests")]), plugins=[hunter])
+        assert code == 0, code
+        for outcome in found:
+            print(outcome.became, outcome.mutant.becomes.replace(chr(10), " "))
+        """
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    told = set(run.stdout.splitlines())
+    assert "killed LIMIT: int = 11" in told
+    assert "killed return balance - amount > 0 and amount > 0" in told
+    assert "survived return balance - amount >= 0 and amount >= 0" in told
+    assert "endless n += 1" in told

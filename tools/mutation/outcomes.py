@@ -1,0 +1,120 @@
+"""What became of each mutant, kept so that a run goes on where the last one ended."""
+
+import json
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import sqrt
+from pathlib import Path
+from typing import NamedTuple
+
+from tools.mutation.mutants import Mutant
+
+KILLED, ENDLESS, SURVIVED, UNREACHED = "killed", "endless", "survived", "unreached"
+
+
+class Outcome(NamedTuple):
+    """What became of a mutant; *by* is the test that killed it, or what happened."""
+
+    mutant: Mutant
+    became: str
+    by: str = ""
+    tests: int = 0
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether a test missed what the fault took away."""
+        return self.became in {KILLED, ENDLESS}
+
+
+@dataclass(frozen=True)
+class Equivalent:
+    """A mutant that no test can kill. *file* is the end of its path."""
+
+    file: str
+    function: str
+    was: str
+    becomes: str
+    why: str
+
+    def names(self, mutant: Mutant) -> bool:
+        """Whether a mutant is this one."""
+        return f"/{mutant.path}".endswith(f"/{self.file}") and (
+            mutant.function,
+            mutant.was,
+            mutant.becomes,
+        ) == (self.function, self.was, self.becomes)
+
+
+def equivalents(path: Path) -> list[Equivalent]:
+    """Those that are known."""
+    held = tomllib.loads(path.read_text()) if path.exists() else {}
+    return [Equivalent(**each) for each in held.get("equivalent", [])]
+
+
+class Share(NamedTuple):
+    """How many of some mutants were killed, with the bounds of a 95 % interval (Wilson's)."""
+
+    killed: int
+    of: int
+
+    @property
+    def percent(self) -> float:
+        """Killed of a hundred; of none, all."""
+        return 100 * self.killed / self.of if self.of else 100.0
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """In percent."""
+        if not self.of:
+            return 0.0, 100.0
+        z, n, p = 1.96, self.of, self.killed / self.of
+        middle = (p + z * z / (2 * n)) / (1 + z * z / n)
+        half = z / (1 + z * z / n) * sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+        return 100 * (middle - half), 100 * (middle + half)
+
+
+def share(outcomes: Iterable[Outcome], known: Sequence[Equivalent]) -> Share:
+    """The share of those killed among all that are not known to be equivalent."""
+    counted = [o for o in outcomes if o.is_dead or not any(k.names(o.mutant) for k in known)]
+    return Share(sum(o.is_dead for o in counted), len(counted))
+
+
+class Results:
+    """The outcomes of earlier runs, one in a line. Each counts while the sources that decided
+    it are the same: its own module and the test that killed it, or, if it lives, all tests.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._held: dict[str, dict[str, str | int]] = {}
+        if path.exists():
+            for line in path.read_text().splitlines():
+                held = json.loads(line)
+                self._held[held["key"]] = held
+
+    def find(self, mutant: Mutant, digest: str, digests: dict[str, str]) -> Outcome | None:
+        """What is known of a mutant."""
+        held = self._held.get(mutant.key)
+        if held is None or held["module"] != digest:
+            return None
+        decided = digests.get(str(held["file"])) if held["file"] else digests["*"]
+        if held["tests"] != decided:
+            return None
+        return Outcome(mutant, str(held["became"]), str(held["by"]), int(held["ran"]))
+
+    def keep(self, outcome: Outcome, digest: str, digests: dict[str, str]) -> None:
+        """Writes one down."""
+        file = outcome.by.partition("::")[0] if outcome.is_dead and "::" in outcome.by else ""
+        held = {
+            "key": outcome.mutant.key,
+            "module": digest,
+            "file": file,
+            "tests": digests[file or "*"],
+            "became": outcome.became,
+            "by": outcome.by,
+            "ran": outcome.tests,
+        }
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a") as lines:
+            lines.write(json.dumps(held) + "\n")
