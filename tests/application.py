@@ -34,9 +34,9 @@ FINGERPRINTS = dict.fromkeys(DOMAIN.aggregates, "fold-1")
 
 
 class Silent:
-    """A doorbell that nobody hears."""
+    """A waker that nobody hears."""
 
-    def ring(self, function: str, _wanted: Mapping[str, int] = {}) -> None:
+    def wake(self, function: str, _wanted: Mapping[str, int] = {}) -> None:
         pass
 
 

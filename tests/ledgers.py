@@ -2,7 +2,7 @@
 
 from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.policies.mailing import NoMailer
-from chalicelib.leftfold.policies.work import Acting
+from chalicelib.leftfold.policies.work import PolicyWork
 from chalicelib.leftfold.projection.partitioned import PartitionedRunner
 from chalicelib.leftfold.store.memory import MemoryEffects
 from chalicelib.leftfold.wiring import process
@@ -28,5 +28,5 @@ class Books(Bank):
         """The runner of a policy: one stream after another."""
         handler = process.services().handler
         effects = MemoryEffects(self.clock)
-        work = Acting(DOMAIN.policies[policy], handler, effects, NoMailer(), "test", still, map)
+        work = PolicyWork(DOMAIN.policies[policy], handler, effects, NoMailer(), "test", still, map)
         return PartitionedRunner(work, self.log, self.checkpoints, self.parking, still)

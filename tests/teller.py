@@ -6,9 +6,9 @@ from itertools import count
 from typing import Any
 
 from chalicelib.bank.account.domain import Book, Booking, Open, account
-from chalicelib.leftfold.commands.handler import CommandHandler, Request, body_hash
+from chalicelib.leftfold.commands.handler import CommandHandler, CommandRequest, body_hash
 from chalicelib.leftfold.kernel import Aggregate, to_json
-from chalicelib.leftfold.store.ports import EventStore, Place
+from chalicelib.leftfold.store.ports import EventStore, StreamVersion
 from tests.clock import Clock
 
 OPENING = Open("Ada", "CZK", "current")
@@ -24,7 +24,7 @@ def debit(amount: int) -> Book:
 
 
 @dataclass
-class Bank:
+class Teller:
     """Accounts in *events*, changed by commands with ids of their own unless given."""
 
     events: EventStore
@@ -41,12 +41,12 @@ class Bank:
         expected: set[int] | None = None,
         deps: tuple[tuple[str, int], ...] = (),
         may_repeat: bool = True,
-        unless: Place | None = None,
+        unless: StreamVersion | None = None,
         aggregate: Aggregate = account,
     ) -> int:
         """Executes *command* on an account, or on another aggregate; the version it made."""
         return self.handler.execute(
-            Request(
+            CommandRequest(
                 aggregate=aggregate,
                 aggregate_id=aggregate.stream(key),
                 command=command,

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from chalicelib.domain import DOMAIN
-from chalicelib.leftfold.commands.handler import CommandHandler, Request, body_hash
+from chalicelib.leftfold.commands.handler import CommandHandler, CommandRequest, body_hash
 from chalicelib.leftfold.kernel import AggregateId, Commit, Policy, Reaction, Recorded, to_json
 from chalicelib.leftfold.kernel.uuid7 import uuid7
 from chalicelib.leftfold.store.ports import EventStore
@@ -51,7 +51,7 @@ class Workflow:
         """Executes the step's command; a second time it has no effect."""
         reaction = step.reaction
         self.handler.execute(
-            Request(
+            CommandRequest(
                 aggregate=reaction.aggregate,
                 aggregate_id=reaction.aggregate.stream(reaction.key),
                 command=reaction.command,

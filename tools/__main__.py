@@ -12,12 +12,12 @@ from tools import domain, event_model_files, resources
 from tools.bootstrap import ROOT
 from tools.cloud import Cloud, DeployError
 from tools.console import INTERRUPTED, console, errors
-from tools.current import STACK, STAGE, Current, NoDeploymentError, remember
 from tools.dependencies import PackagingError
 from tools.deploy import deploy
 from tools.domain_package import DomainError
 from tools.engines import EngineError
 from tools.event_model import registered
+from tools.last_deployment import STACK, STAGE, Current, NoDeploymentError, remember
 from tools.new_context import NewContextError, new_context
 from tools.operations import COMMANDS
 from tools.package import package

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import httpx
 
-ATTEMPTS = 8
+REQUEST_ATTEMPTS = 8
 LONGEST_WAIT = 30.0
 # Above what API Gateway allows itself.
 TIMEOUT = httpx.Timeout(35, connect=5)
@@ -100,7 +100,7 @@ class Api:
         """The answer; an answer that is good has one of these *members*."""
         failure = ""
         wait = 0.0
-        for attempt in range(ATTEMPTS):
+        for attempt in range(REQUEST_ATTEMPTS):
             self._pause(wait)
             wait = random.uniform(0, min(5, 0.1 * 2**attempt))
             try:
@@ -118,7 +118,7 @@ class Api:
                 failure = answered.reason
                 wait = max(wait, _retry_after(answer))
         raise ApiError(
-            f"{self.url} gave no answer in {ATTEMPTS} attempts ({failure});"
+            f"{self.url} gave no answer in {REQUEST_ATTEMPTS} attempts ({failure});"
             " when it is well again, run this again: nothing is booked twice"
         )
 

@@ -7,14 +7,14 @@ import click
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from chalicelib.leftfold.archive.archiver import GRACE, ITEM_OVERHEAD, Moved, Restore
+from chalicelib.leftfold.archive.archiver import GRACE, ITEM_OVERHEAD, Restore, Volume
 from chalicelib.leftfold.archive.epochs import DamagedArchiveError
 from chalicelib.leftfold.commands.loading import BrokenStreamError
 from chalicelib.leftfold.store.events import item_size
 from chalicelib.leftfold.store.ports import Unavailable
 from chalicelib.leftfold.wiring.services import Services
-from tools.choice import chosen, endpoint_option, stack_option
 from tools.console import bar, console, errors
+from tools.options import chosen, endpoint_option, stack_option
 
 # List prices of us-east-1, in dollars for a GB and month: Standard tables, S3 Standard.
 TABLE_PRICE, ARCHIVE_PRICE = 0.25, 0.023
@@ -76,17 +76,17 @@ def archive(
     return not failed
 
 
-def weigh(services: Services) -> Moved:
+def weigh(services: Services) -> Volume:
     """Every item of the events table, by a scan: half a read unit for each 4 KB."""
     pages = services.dynamodb.get_paginator("scan").paginate(
         TableName=services.settings.named("events")
     )
     with errors.status("weighing the events table"):
         sizes = [item_size(item) + ITEM_OVERHEAD for page in pages for item in page["Items"]]
-    return Moved(items=len(sizes), size=sum(sizes))
+    return Volume(items=len(sizes), size=sum(sizes))
 
 
-def told(held: Moved) -> str:
+def told(held: Volume) -> str:
     """Items, bytes and price in words."""
     monthly = price(held.size, TABLE_PRICE)
     return f"{held.items:,} items of {held.size:,} bytes, ${monthly} a month"
@@ -94,14 +94,14 @@ def told(held: Moved) -> str:
 
 def archive_epochs(
     services: Services, before: datetime, grace: timedelta, *, dry: bool
-) -> tuple[Moved, dict[str, str]]:
+) -> tuple[Volume, dict[str, str]]:
     """What was moved, or would be if *dry*, and the streams that failed, with reasons.
 
     A stream that is busy, as when the relay is at its entry in the registry, fails alone.
     """
     archiver = services.archiver(grace)
     candidates = list(archiver.candidates())
-    moved, failed = Moved(), dict[str, str]()
+    moved, failed = Volume(), dict[str, str]()
     move = archiver.plan if dry else archiver.run
     with bar("archiving streams", len(candidates)) as progress:
         (task,) = progress.task_ids
@@ -117,13 +117,13 @@ def archive_epochs(
     return moved, failed
 
 
-def prune(services: Services, before: datetime, *, dry: bool) -> Moved:
+def prune(services: Services, before: datetime, *, dry: bool) -> Volume:
     """What was moved of the log, or would be if *dry*."""
     pruner = services.pruner
-    return sum((pruner.plan if dry else pruner.run)(before), Moved())
+    return sum((pruner.plan if dry else pruner.run)(before), Volume())
 
 
-def report(rows: dict[str, Moved], *, dry: bool) -> Table:
+def report(rows: dict[str, Volume], *, dry: bool) -> Table:
     """Items, bytes and the monthly price of their storage, before and after."""
     title = "would be moved to the archive" if dry else "moved to the archive"
     table = Table(

@@ -9,8 +9,8 @@ from tools.bench import bench_command
 from tools.book import is_book
 from tools.book_import import Choices, import_book
 from tools.console import INTERRUPTED, errors
-from tools.current import recall
 from tools.import_file import Selection, import_file
+from tools.last_deployment import recall
 from tools.run import BANK_FILE, CURRENCY, run
 
 currency_option = click.option("--currency", default=CURRENCY, help="ISO 4217.")

@@ -25,7 +25,7 @@ from rich.text import Text
 
 from chalicelib.bank.account.domain import Book, Booking, Open, account
 from chalicelib.bank.account.views import balances
-from chalicelib.leftfold.commands.handler import CommandHandler, Request, body_hash
+from chalicelib.leftfold.commands.handler import CommandHandler, CommandRequest, body_hash
 from chalicelib.leftfold.commands.loading import SNAPSHOT_EVERY
 from chalicelib.leftfold.kernel import AggregateId, Commit, Recorded, Row, StoredEvent
 from chalicelib.leftfold.projection.replay import replay
@@ -41,8 +41,8 @@ from chalicelib.leftfold.store.memory import MemoryLog
 from chalicelib.leftfold.store.ports import Block, Head, StreamEntry
 from tools.cold import Cold, cold_starts
 from tools.console import bar, console
-from tools.current import STAGE
 from tools.engines import DynamoDBLocal
+from tools.last_deployment import STAGE
 from tools.package import package
 from tools.tables import create_tables, dynamodb_client
 
@@ -123,12 +123,12 @@ def bench_handler(client: "DynamoDBClient", rounds: int, tick: Callable[[], None
     return Result("command", left, right, 1.5, "Query and PutItem")
 
 
-def request(number: int) -> Request:
+def request(number: int) -> CommandRequest:
     """The opening of an account, or its next credit."""
     command: Open | Book = Open("Ada", "CZK", "current")
     if number:
         command = Book((Booking("credit", 100, "CZK", "2026-01-01", purpose="rent"),))
-    return Request(
+    return CommandRequest(
         aggregate=account,
         aggregate_id="main/account-a",
         command=command,

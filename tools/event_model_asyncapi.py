@@ -27,7 +27,7 @@ BUS_SAYS = (
 )
 LOG_SAYS = (
     "Blocks of gzipped JSON lines in a DynamoDB table, one line a commit, at dense positions"
-    " from 0. Followers are rung when it grows, and read on from where they were."
+    " from 0. Followers are woken when it grows, and read on from where they were."
 )
 
 

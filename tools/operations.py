@@ -26,9 +26,9 @@ from chalicelib.leftfold.store.ports import Unavailable
 from chalicelib.leftfold.store.readers import ends_of
 from chalicelib.leftfold.wiring.services import Services
 from tools.archiving import COMMANDS as ARCHIVING
-from tools.choice import chosen, endpoint_option, stack_option
 from tools.console import bar, console, errors
-from tools.patience import Pause, remaining
+from tools.options import chosen, endpoint_option, stack_option
+from tools.polling import Pause, remaining
 from tools.verify import verify
 
 SHOWN = 20
@@ -171,7 +171,7 @@ def is_live(made: Replayed, view: View, services: Services, pause: Pause = time.
 
     def behind() -> dict[int, int]:
         reached = services.checkpoints.read(view.name, ends)
-        return {slot: position for slot, position in reached.items() if position < ends[slot]}
+        return {key: position for key, position in reached.items() if position < ends[key]}
 
     with errors.status("waiting for the view"):
         if remaining(behind, pause):
@@ -242,15 +242,20 @@ def parked_command(stack: str | None, endpoint_url: str | None) -> None:
 
     Exits with 1 if there are any.
     """
-    markers = list(chosen(stack, endpoint_url).parking.all())
-    if not markers:
+    parked_streams = list(chosen(stack, endpoint_url).parking.all())
+    if not parked_streams:
         console.print("nothing is parked")
         return
     table = Table(box=SIMPLE_HEAD)
     for name in ("reader", "stream", "positions", "reason"):
         table.add_column(name, overflow="fold")
-    for reader, stream, marker in markers:
-        table.add_row(reader, stream, f"{marker.first} to {marker.last}", Text(marker.reason))
+    for reader, stream, parked_stream in parked_streams:
+        table.add_row(
+            reader,
+            stream,
+            f"{parked_stream.first} to {parked_stream.last}",
+            Text(parked_stream.reason),
+        )
     console.print(table)
     sys.exit(1)
 

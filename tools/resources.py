@@ -25,8 +25,8 @@ BASE = Path("infra/base.json")
 TEMPLATE = Path("infra/resources.json")
 CONFIG = Path(".chalice/config.json")
 
-# Rings: who misses one is rung by the sweeper, so none is kept for long or repeated.
-RUNG: Json = {"MaximumEventAgeInSeconds": 60, "MaximumRetryAttempts": 0}
+# Wakes: who misses one is woken by the sweeper, so none is kept for long or repeated.
+WAKE_UP: Json = {"MaximumEventAgeInSeconds": 60, "MaximumRetryAttempts": 0}
 INSERTS: Json = {"Filters": [{"Pattern": '{"eventName": ["INSERT"]}'}]}
 KEEP_LOGS_DAYS = 30
 
@@ -72,7 +72,7 @@ class Function:
     called: str = ""
     search: bool = False
     variables: Mapping[str, Any] | None = None
-    rung: bool = False
+    woken: bool = False
     source: tuple[str, Json] | None = None
     chalice: Mapping[str, Any] | None = None
 
@@ -121,7 +121,7 @@ LOGGING = allow(
 KEEPING_PLACE = tables(WRITE, "checkpoints", "parked")
 
 
-def ringing(*names: str) -> Json:
+def waking(*names: str) -> Json:
     """To wake the functions *names*."""
     return allow(
         ("lambda:InvokeFunction",), *(arn("lambda", f"function:{NAMED(name)}") for name in names)
@@ -189,7 +189,7 @@ def other_functions(
                 ),
                 search("Get", "Post"),
                 READING_ARCHIVE,
-                ringing("relay", *views, *policies),
+                waking("relay", *views, *policies),
             ),
             called="api",
             search=True,
@@ -198,12 +198,12 @@ def other_functions(
         Function(
             "relay",
             (told_of("events"), *RELAYING),
-            rung=True,
+            woken=True,
             source=stream_of("EventsTable"),
         ),
-        Function("sweeper", (*RELAYING, ringing(*views, *policies))),
+        Function("sweeper", (*RELAYING, waking(*views, *policies))),
         Function("purge", (search("Post"),), search=True),
-        Function("log_grew", (told_of("log"), ringing(*followers)), source=stream_of("LogTable")),
+        Function("log_grew", (told_of("log"), waking(*followers)), source=stream_of("LogTable")),
         Function(
             "deadlines",
             (tables(COMMAND, "events"), READING_ARCHIVE, search("Get", "Post")),
@@ -263,7 +263,7 @@ def view_function(view: View) -> Function:
             search("Get", "Head", "Post", "Put") if searches else tables(WRITE, view.name),
         ),
         search=searches,
-        rung=True,
+        woken=True,
         source=("Kinesis", {"Stream": {"Fn::Sub": "${BusStream.Arn}"}}) if from_bus else None,
     )
 
@@ -289,7 +289,7 @@ def policy_function(policy: Policy) -> Function:
             ),
         ),
         variables={"LEFTFOLD_MAIL_FROM": {"Ref": "MailFrom"}} if mails else None,
-        rung=True,
+        woken=True,
     )
 
 
@@ -336,8 +336,8 @@ def function_resources(function: Function) -> Json:
         variables["LEFTFOLD_SEARCH_SCHEME"] = {"Ref": "SearchScheme"}
     variables |= function.variables or {}
     properties: Json = {"FunctionName": {"Fn::Sub": function.full_name}}
-    if function.rung:
-        properties["EventInvokeConfig"] = RUNG
+    if function.woken:
+        properties["EventInvokeConfig"] = WAKE_UP
     properties["Environment"] = {"Variables": variables}
     if function.source:
         kind, source = function.source
@@ -365,7 +365,7 @@ def alarm(  # noqa: PLR0913 - an alarm has so many parts
     above: int = 0,
     minutes: int = 5,
 ) -> Json:
-    """An alarm that rings once a metric was *above* in each of so many *minutes*."""
+    """An alarm that goes off once a metric was *above* in each of so many *minutes*."""
     topic = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopic"}], {"Ref": "AWS::NoValue"}]}
     return {
         "Type": "AWS::CloudWatch::Alarm",
@@ -386,7 +386,7 @@ def alarm(  # noqa: PLR0913 - an alarm has so many parts
 
 
 def error_alarm(function: Function, says: str, minutes: int = 5) -> Json:
-    """An alarm that rings once a function failed in each of so many minutes."""
+    """An alarm that goes off once a function failed in each of so many minutes."""
     of_function = {"FunctionName": {"Ref": function.logical_id}}
     return alarm(
         says, "Errors", of_function, namespace="AWS/Lambda", statistic="Sum", minutes=minutes

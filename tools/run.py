@@ -13,13 +13,13 @@ from tools.archiving import NOBODY_WRITES, archive
 from tools.bootstrap import ROOT
 from tools.cloud import Cloud
 from tools.console import console, errors
-from tools.current import STACK, STAGE, Current, forget, remember
 from tools.deploy import Deployed, deploy
+from tools.deployment_services import reach
 from tools.engines import Engine, EngineError, MiniStack, OpenSearch, Progress
 from tools.import_file import Selection, import_file
+from tools.last_deployment import STACK, STAGE, Current, forget, remember
 from tools.package import package
-from tools.reach import reach
-from tools.wake import wake
+from tools.warm_up import wake
 
 BANK_FILE = ROOT / "examples" / "bank-transactions.csv.gz"
 CURRENCY = "CZK"

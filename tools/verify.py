@@ -9,7 +9,7 @@ from chalicelib.leftfold.kernel import LANES, Commit, lane_of
 from chalicelib.leftfold.store.blocks import hash_of
 from chalicelib.leftfold.store.checks import is_place
 from chalicelib.leftfold.store.ports import Block, EventStore, Head, Log, StreamEntry
-from tools.patience import Pause, remaining
+from tools.polling import Pause, remaining
 
 SEGMENTS = 8
 PAGE = 1_000

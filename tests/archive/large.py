@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
-from chalicelib.leftfold.archive.archiver import Archiver, Moved, Restore
+from chalicelib.leftfold.archive.archiver import Archiver, Restore, Volume
 from chalicelib.leftfold.archive.events import ArchivedEvents
 from chalicelib.leftfold.kernel import Commit, StoredEvent
 from chalicelib.leftfold.store.memory import PAGE_BYTES, MemoryEvents, MemoryLog, is_still
@@ -135,7 +135,7 @@ def main(folder: Path, commits: int) -> None:
     log._streams[STREAM] = entry
     memory = {"at first": used()}
     now = datetime(2030, 1, 1, tzinfo=UTC)
-    moved = sum(Archiver(table, log, archive, lambda: now).run(STREAM, entry, now), Moved())
+    moved = sum(Archiver(table, log, archive, lambda: now).run(STREAM, entry, now), Volume())
     assert moved.items == commits
     assert sum(table.there[2:]) == 1
     memory["archived"] = used()

@@ -8,7 +8,7 @@ from typing import Any
 
 from chalicelib.bank.account.domain import Book, Booking, Close, CloseStatement, account
 from chalicelib.domain import DOMAIN
-from chalicelib.leftfold.archive.archiver import Archiver, Moved, Restore
+from chalicelib.leftfold.archive.archiver import Archiver, Restore, Volume
 from chalicelib.leftfold.archive.events import ArchivedEvents
 from chalicelib.leftfold.archive.pruner import Pruner
 from chalicelib.leftfold.archive.segments import SegmentedLog
@@ -22,7 +22,7 @@ from chalicelib.leftfold.store.memory import (
 )
 from chalicelib.leftfold.store.readers import Reader, ends_of
 from tests.clock import Clock
-from tests.teller import OPENING, Bank
+from tests.teller import OPENING, Teller
 
 A, B = account.stream("a"), account.stream("b")
 EVERY = 10**9
@@ -71,7 +71,7 @@ class MortalPort:
 
 
 @dataclass
-class Site:
+class Stage:
     """Tables, archive and log in memory; accounts with statements."""
 
     clock: Clock = field(default_factory=Clock)
@@ -91,9 +91,9 @@ class Site:
         return SegmentedLog(self.log, self.archive)
 
     @property
-    def bank(self) -> Bank:
+    def bank(self) -> Teller:
         """Accounts."""
-        return Bank(self.events, clock=self.clock)
+        return Teller(self.events, clock=self.clock)
 
     def do(self, command: Any, key: str = "a", **how: Any) -> int:
         """A command, a minute after the last one."""
@@ -123,10 +123,10 @@ class Site:
             alive(self.table), alive(self.log), alive(self.archive), self.clock, **rules
         )
 
-    def archive_all(self, process: Mortal | None = None, **rules: Any) -> Moved:
+    def archive_all(self, process: Mortal | None = None, **rules: Any) -> Volume:
         """Archives all that may go."""
         archiver = self.archiver(process, **rules)
-        moved = Moved()
+        moved = Volume()
         for stream, entry in archiver.candidates():
             moved = sum(archiver.run(stream, entry, self.clock()), moved)
         return moved
@@ -180,7 +180,7 @@ def credit(amount: int) -> Book:
     return Book((Booking("credit", amount, "CZK", "2026-01-01"),))
 
 
-def ended(site: Site, key: str = "b") -> None:
+def ended(site: Stage, key: str = "b") -> None:
     """An account that was opened and closed."""
     site.do(OPENING, key)
     site.do(Close(), key)

@@ -18,7 +18,7 @@ from chalicelib.leftfold.kernel import Refused
 from chalicelib.leftfold.kernel.uuid7 import uuid7
 from chalicelib.leftfold.store.events import ITEM_LIMIT
 from chalicelib.leftfold.store.memory import MemoryArchive, MemoryEvents
-from tests.archive.site import EVERY, A, B, KilledError, Mortal, Site, credit, ended
+from tests.archive.site import EVERY, A, B, KilledError, Mortal, Stage, credit, ended
 from tests.commits import commit
 from tests.teller import OPENING
 
@@ -27,8 +27,8 @@ NOBODY = timedelta(0)
 IN_PARTS: dict[str, Any] = {"part_bytes": 700, "step_bytes": 1}
 
 
-def told(months: int = 3) -> Site:
-    site = Site()
+def told(months: int = 3) -> Stage:
+    site = Stage()
     site.months(months)
     ended(site)
     site.settle()
@@ -36,7 +36,7 @@ def told(months: int = 3) -> Site:
     return site
 
 
-def loads(site: Site, stream: str = A) -> object:
+def loads(site: Stage, stream: str = A) -> object:
     """The state, the version and the epoch that a command would decide on."""
     held = load(site.events, account, stream, fingerprint="fold-1")
     return held.state, held.version, held.epoch, held.epoch_start
@@ -104,7 +104,7 @@ def test_later_epochs_join_those_that_are_archived() -> None:
 @pytest.mark.parametrize("hours", [0, 23])
 def test_an_epoch_that_was_closed_less_than_a_day_ago_stays(hours: int) -> None:
     """A writer that loaded before the close may still be alive, and put at a freed key."""
-    site = Site()
+    site = Stage()
     site.do(OPENING)
     site.do(CloseStatement("2026-01-31"))
     site.settle()
@@ -118,7 +118,7 @@ def test_an_epoch_that_was_closed_less_than_a_day_ago_stays(hours: int) -> None:
 
 
 def test_where_nobody_writes_nothing_needs_to_wait() -> None:
-    site = Site()
+    site = Stage()
     site.do(OPENING)
     site.do(credit(1))
     site.do(CloseStatement("2026-01-31"))
@@ -145,7 +145,7 @@ def test_what_is_not_logged_stays() -> None:
 
 
 def test_a_second_opening_meets_the_tombstone() -> None:
-    site = Site()
+    site = Stage()
     site.do(OPENING, command_id="opening")
     site.do(credit(1))
     site.do(CloseStatement("2026-01-31"))
@@ -159,7 +159,7 @@ def test_a_second_opening_meets_the_tombstone() -> None:
 
 
 def test_a_repeated_command_is_recognised_where_it_is_archived() -> None:
-    site = Site()
+    site = Stage()
     site.do(OPENING)
     key = uuid7(site.clock.milliseconds, bytes(10))
     version = site.do(credit(5), command_id=key)
@@ -176,7 +176,7 @@ def test_a_repeated_command_is_recognised_where_it_is_archived() -> None:
 
 
 def test_a_random_key_is_recognised_for_a_day_though_its_commit_is_archived() -> None:
-    site = Site()
+    site = Stage()
     site.do(OPENING)
     version = site.do(credit(5), command_id="job-1")
     for month in range(1, 4):
@@ -249,7 +249,7 @@ def kill_points(run: object) -> int:
     return process.done
 
 
-def check(site: Site, before: dict[str, list[str]], state: object) -> None:
+def check(site: Stage, before: dict[str, list[str]], state: object) -> None:
     """Every commit is there exactly once, in its place, and a load finds the same."""
     for stream, lines in before.items():
         assert site.history(stream) == lines
@@ -293,7 +293,7 @@ def test_killed_again_and_again_it_comes_to_an_end() -> None:
 
 @pytest.mark.parametrize("epoch", [1, 2, 3])
 def test_restored_at_any_call_again_it_loses_nothing_and_repeats_nothing(epoch: int) -> None:
-    def archived() -> Site:
+    def archived() -> Stage:
         site = told()
         site.archive_all()
         return site
@@ -360,7 +360,7 @@ def test_who_reads_while_epochs_are_brought_back_sees_all_of_them(epoch: int, pa
             assert page.more == (len(read) < version)
 
 
-def going_on(site: Site, epoch: int, paused: int) -> Mortal:
+def going_on(site: Stage, epoch: int, paused: int) -> Mortal:
     """A process in which, after a call, somebody ends the restore that was begun."""
     process = Mortal()
     original = process.survive
@@ -375,7 +375,7 @@ def going_on(site: Site, epoch: int, paused: int) -> Mortal:
     return process
 
 
-def interrupt(process: Mortal, paused: int, site: Site, other: str) -> None:
+def interrupt(process: Mortal, paused: int, site: Stage, other: str) -> None:
     """Lets another process run between two calls of *process*."""
     original = process.survive
 
@@ -469,7 +469,7 @@ def test_an_archiver_leaves_a_stream_alone_that_is_being_restored() -> None:
 
 
 def test_an_epoch_that_fills_a_memory_is_archived_in_parts() -> None:
-    site = Site()
+    site = Stage()
     site.months(2, bookings=9)
     site.settle()
     site.clock.forward(days=2)
@@ -504,7 +504,7 @@ def test_an_epoch_begins_where_its_commits_say_or_nothing_of_it_goes() -> None:
 @pytest.mark.parametrize("text", ["\u2028", "\u2029", "\x85", "\x0b\x0c\x1c\r\n"])
 def test_a_text_may_hold_what_unicode_takes_for_the_end_of_a_line(text: str) -> None:
     """JSON leaves some of them as they are; one line of an object is still one commit."""
-    site = Site()
+    site = Stage()
     site.do(OPENING)
     site.do(Book((Booking("credit", 5, "CZK", "2026-01-01", purpose=f"a{text}b"),)))
     site.do(CloseStatement("2026-01-31"))
@@ -562,9 +562,9 @@ def test_nothing_goes_before_all_that_is_older_has_gone() -> None:
 # --- manifests
 
 
-def archived_monthly(months: int) -> tuple[Site, list[str]]:
+def archived_monthly(months: int) -> tuple[Stage, list[str]]:
     """An account whose statement is closed and archived every month; its history."""
-    site = Site()
+    site = Stage()
     site.do(OPENING)
     for month in range(months):
         site.do(credit(1))

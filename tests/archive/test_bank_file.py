@@ -24,7 +24,7 @@ from chalicelib.bank.account.views import (
 )
 from chalicelib.leftfold.projection.replay import replay, replay_live
 from chalicelib.leftfold.projection.rows import StoredRow
-from tests.archive.site import Site
+from tests.archive.site import Stage
 from tools.bank_file import read
 from tools.bootstrap import ROOT
 from tools.histories import History, Period, histories
@@ -38,7 +38,7 @@ class Books:
     """The file, or a *share* of its accounts, in a bank over memory, month after month."""
 
     share: float
-    site: Site = field(default_factory=Site)
+    site: Stage = field(default_factory=Stage)
     found: list[History] = field(default_factory=list)
     statements: dict[str, list[Period]] = field(default_factory=dict)
 
@@ -76,7 +76,7 @@ def before(books: Books) -> Rows:
     return rows_of(books.site)
 
 
-def rows_of(site: Site) -> Rows:
+def rows_of(site: Stage) -> Rows:
     """What the log makes of each view of accounts."""
     views = (balances, ranking, bookings, statements, totals)
     return {view.name: replay(view, site.whole, lambda _: None).rows for view in views}

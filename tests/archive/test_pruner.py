@@ -22,7 +22,7 @@ from chalicelib.leftfold.projection.fold import Folding
 from chalicelib.leftfold.projection.replay import NotFromLiveError, replay, replay_live
 from chalicelib.leftfold.store.blocks import hash_of
 from chalicelib.leftfold.store.ports import Block
-from tests.archive.site import A, B, KilledError, Mortal, Site, credit, ended
+from tests.archive.site import A, B, KilledError, Mortal, Stage, credit, ended
 from tests.archive.test_archiver import kill_points
 from tests.teller import OPENING
 
@@ -30,9 +30,9 @@ LIVE = [view for view in DOMAIN.views.values() if view.from_carried]
 WHOLE_ONLY = [view for view in DOMAIN.views.values() if not view.from_carried]
 
 
-def told() -> Site:
+def told() -> Stage:
     """A log of five blocks, which all views have read, and of one that is young."""
-    site = Site()
+    site = Stage()
     site.months(3)
     site.settle()
     ended(site)
@@ -48,7 +48,7 @@ def told() -> Site:
     return site
 
 
-def whole(site: Site) -> list[tuple[int, str]]:
+def whole(site: Stage) -> list[tuple[int, str]]:
     """The log as all its readers see it."""
     return [(block.first_position, block.hash) for block in site.whole.blocks(0)]
 
@@ -103,7 +103,7 @@ def test_a_log_that_seems_to_end_because_it_is_pruned_is_read_on() -> None:
 
 def test_a_block_with_one_young_commit_stays() -> None:
     """It holds what somebody may still want to see in the table: its age is the youngest's."""
-    site = Site()
+    site = Stage()
     site.do(OPENING)
     site.settle()
     site.clock.forward(days=2)
@@ -194,7 +194,7 @@ def test_two_pruners_at_any_moment_of_each_other_end_as_one() -> None:
         def survive(
             process: Mortal = process,
             original: object = original,
-            site: Site = site,
+            site: Stage = site,
             paused: int = paused,
         ) -> None:
             original()  # type: ignore[operator]

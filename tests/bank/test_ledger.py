@@ -48,7 +48,7 @@ from chalicelib.bank.ledger.journal import (
 from chalicelib.bank.ledger.policies import close_journals, gather_year
 from chalicelib.bank.money import MINOR_DIGITS
 from chalicelib.domain import DOMAIN
-from chalicelib.leftfold.commands.handler import CommandHandler, Request
+from chalicelib.leftfold.commands.handler import CommandHandler, CommandRequest
 from chalicelib.leftfold.commands.loading import load
 from chalicelib.leftfold.kernel import Recorded, Refused, from_json, to_json
 from chalicelib.leftfold.kernel.commit import canonical
@@ -355,7 +355,7 @@ class Books:
 
     def do(self, category: str, key: str, command: Any) -> None:
         self.workflow.handler.execute(
-            Request(
+            CommandRequest(
                 DOMAIN.aggregates[category],
                 DOMAIN.aggregates[category].stream(key),
                 command,

@@ -22,8 +22,8 @@ from chalicelib.bank.transfer.domain import (
     RecordRefunded,
     RefuseCredit,
     RefuseDebit,
-    Request,
     Requested,
+    RequestTransfer,
     SourceDebited,
     SourceDebitedLate,
     SourceRefunded,
@@ -59,15 +59,15 @@ ENDS: dict[str, tuple[Any, ...]] = {
 
 
 def test_a_transfer_is_requested_once() -> None:
-    given().when(Request(order, DEADLINE)).then(requested)
-    given(requested).when(Request(order, DEADLINE)).then_refused("transfer-exists")
-    given(requested, Cancelled(order)).when(Request(order, DEADLINE)).then_refused(
+    given().when(RequestTransfer(order, DEADLINE)).then(requested)
+    given(requested).when(RequestTransfer(order, DEADLINE)).then_refused("transfer-exists")
+    given(requested, Cancelled(order)).when(RequestTransfer(order, DEADLINE)).then_refused(
         "transfer-exists"
     )
 
 
 def test_an_account_transfers_nothing_to_itself() -> None:
-    given().when(Request(replace(order, target="a"), DEADLINE)).then_refused("same-account")
+    given().when(RequestTransfer(replace(order, target="a"), DEADLINE)).then_refused("same-account")
 
 
 def test_a_transfer_is_debited_then_credited_and_completed() -> None:

@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from chalicelib.leftfold.kernel import LANES
-from chalicelib.leftfold.store.checkpoints import FEW_MARKERS, DynamoCheckpoints, DynamoParking
+from chalicelib.leftfold.store.checkpoints import FEW_PARKED, DynamoCheckpoints, DynamoParking
 from chalicelib.leftfold.store.memory import MemoryCheckpoints, MemoryParking
-from chalicelib.leftfold.store.ports import Checkpoints, Marker, Parking
+from chalicelib.leftfold.store.ports import Checkpoints, ParkedStream, Parking
 from tools.tables import create_tables, dynamodb_client
 
 A, B, C = "main/account-a", "main/account-b", "main/account-c"
@@ -71,26 +71,26 @@ def test_a_note_is_kept_beside_the_positions(checkpoints: Checkpoints) -> None:
 
 def test_a_parked_stream_is_found_in_its_view(parking: Parking) -> None:
     assert parking.find("view", [A, B]) == {}
-    assert parking.park("view", A, Marker(3, 5, "because"))
-    assert parking.find("view", [A, B]) == {A: Marker(3, 5, "because")}
+    assert parking.park("view", A, ParkedStream(3, 5, "because"))
+    assert parking.find("view", [A, B]) == {A: ParkedStream(3, 5, "because")}
     assert parking.find("view", [B]) == {}
     assert parking.find("other", [A]) == {}
 
 
 def test_a_stream_is_parked_once(parking: Parking) -> None:
-    marker = Marker(3, 5, "because")
-    assert parking.park("view", A, marker)
-    assert not parking.park("view", A, marker)
-    assert not parking.park("view", A, Marker(1, 9, "other"))
-    assert parking.find("view", [A]) == {A: marker}
+    parked_stream = ParkedStream(3, 5, "because")
+    assert parking.park("view", A, parked_stream)
+    assert not parking.park("view", A, parked_stream)
+    assert not parking.park("view", A, ParkedStream(1, 9, "other"))
+    assert parking.find("view", [A]) == {A: parked_stream}
 
 
 def test_extending_only_raises_the_last_position(parking: Parking) -> None:
-    parking.park("view", A, Marker(3, 5, "because"))
+    parking.park("view", A, ParkedStream(3, 5, "because"))
     assert parking.extend("view", A, 9)
     assert parking.extend("view", A, 7)
     assert parking.extend("view", A, 9)
-    assert parking.find("view", [A]) == {A: Marker(3, 9, "because")}
+    assert parking.find("view", [A]) == {A: ParkedStream(3, 9, "because")}
 
 
 def test_a_stream_that_is_not_parked_is_not_extended(parking: Parking) -> None:
@@ -101,28 +101,28 @@ def test_a_stream_that_is_not_parked_is_not_extended(parking: Parking) -> None:
 def test_a_marker_is_released_only_at_the_position_that_was_read(
     parking: Parking,
 ) -> None:
-    parking.park("view", A, Marker(3, 5, "because"))
+    parking.park("view", A, ParkedStream(3, 5, "because"))
     parking.extend("view", A, 6)
     assert not parking.release("view", A, 5)
-    assert parking.find("view", [A]) == {A: Marker(3, 6, "because")}
+    assert parking.find("view", [A]) == {A: ParkedStream(3, 6, "because")}
     assert parking.release("view", A, 6)
     assert not parking.release("view", A, 6)
     assert parking.find("view", [A]) == {}
 
 
 def test_everything_parked_can_be_listed(parking: Parking) -> None:
-    parking.park("view", A, Marker(1, 1, "x"))
-    parking.park("view", B, Marker(2, 2, "y"))
-    parking.park("other", A, Marker(3, 3, "z"))
-    of_view = [("view", A, Marker(1, 1, "x")), ("view", B, Marker(2, 2, "y"))]
+    parking.park("view", A, ParkedStream(1, 1, "x"))
+    parking.park("view", B, ParkedStream(2, 2, "y"))
+    parking.park("other", A, ParkedStream(3, 3, "z"))
+    of_view = [("view", A, ParkedStream(1, 1, "x")), ("view", B, ParkedStream(2, 2, "y"))]
     assert sorted(parking.all("view")) == of_view
-    assert sorted(parking.all()) == [("other", A, Marker(3, 3, "z")), *of_view]
+    assert sorted(parking.all()) == [("other", A, ParkedStream(3, 3, "z")), *of_view]
 
 
 def test_a_stream_is_found_among_very_many(parking: Parking) -> None:
-    streams = [f"main/account-{n:03}" for n in range(FEW_MARKERS + 20)]
+    streams = [f"main/account-{n:03}" for n in range(FEW_PARKED + 20)]
     for stream in streams:
-        parking.park("view", stream, Marker(1, 1, "x"))
+        parking.park("view", stream, ParkedStream(1, 1, "x"))
     assert set(parking.find("view", [streams[-1], C])) == {streams[-1]}
     assert set(parking.find("view", [*streams, C])) == set(streams)
     assert len(list(parking.all("view"))) == len(streams)

@@ -6,11 +6,11 @@ import pytest
 
 from chalicelib.leftfold.store.effects import DynamoEffects
 from chalicelib.leftfold.store.memory import MemoryEffects
-from chalicelib.leftfold.store.ports import CLAIM, EffectPlace, Effects, Planned
+from chalicelib.leftfold.store.ports import CLAIM, EffectKey, Effects, Planned
 from tests.clock import Clock
 from tools.tables import create_tables, dynamodb_client
 
-PLACE = EffectPlace("notify", 7, 0)
+PLACE = EffectKey("notify", 7, 0)
 EFFECT = {"to": "ada@example.com", "subject": "Žofie", "text": "a\nb"}
 
 
@@ -43,8 +43,8 @@ def test_each_place_has_an_effect_of_its_own(effects: Effects) -> None:
         PLACE._replace(position=70),
         PLACE._replace(policy="x"),
     ]
-    for n, place in enumerate(places):
-        assert effects.plan(place, {"n": n}, "one").effect == {"n": n}
+    for n, key in enumerate(places):
+        assert effects.plan(key, {"n": n}, "one").effect == {"n": n}
 
 
 def test_while_one_sends_no_other_does(effects: Effects, clock: Clock) -> None:

@@ -22,8 +22,8 @@ from chalicelib.leftfold.store.ports import (
     EventStore,
     EventTable,
     MalformedCommitError,
-    MovedOnError,
-    Place,
+    StreamAdvancedError,
+    StreamVersion,
 )
 from tests.commits import commit
 from tools.tables import create_tables, dynamodb_client
@@ -152,7 +152,7 @@ def test_a_commit_is_written_while_a_place_elsewhere_is_free(
 ) -> None:
     other = f"{stream}-other"
     written = commit(stream, 1)
-    assert events.append(written, Place(other, 1)) is None
+    assert events.append(written, StreamVersion(other, 1)) is None
     assert list(events.range(stream, 1, 1)) == [written]
 
 
@@ -161,10 +161,10 @@ def test_nothing_is_written_once_a_place_elsewhere_is_taken(
 ) -> None:
     other = f"{stream}-other"
     events.append(commit(other, 1))
-    with pytest.raises(MovedOnError):
-        events.append(commit(stream, 1), Place(other, 1))
+    with pytest.raises(StreamAdvancedError):
+        events.append(commit(stream, 1), StreamVersion(other, 1))
     assert list(events.range(stream, 1, 1)) == []
-    assert events.append(commit(stream, 1), Place(other, 2)) is None
+    assert events.append(commit(stream, 1), StreamVersion(other, 2)) is None
 
 
 def test_who_holds_the_version_is_told_before_who_has_moved_on(
@@ -172,10 +172,10 @@ def test_who_holds_the_version_is_told_before_who_has_moved_on(
 ) -> None:
     other = f"{stream}-other"
     first = commit(stream, 1, command_id="first")
-    assert events.append(first, Place(other, 1)) is None
+    assert events.append(first, StreamVersion(other, 1)) is None
     events.append(commit(other, 1))
     # A repeated attempt whose answer was lost: it has succeeded.
-    assert events.append(first, Place(other, 1)) == first
+    assert events.append(first, StreamVersion(other, 1)) == first
 
 
 def test_of_two_that_exclude_each_other_one_is_written(events: EventStore, stream: str) -> None:
@@ -188,11 +188,12 @@ def test_of_two_that_exclude_each_other_one_is_written(events: EventStore, strea
         while True:
             try:
                 return (
-                    events.append(commit(f"{mine}-{round_}"), Place(f"{other}-{round_}", 1)) is None
+                    events.append(commit(f"{mine}-{round_}"), StreamVersion(f"{other}-{round_}", 1))
+                    is None
                 )
             except ContendedError:
                 continue
-            except MovedOnError:
+            except StreamAdvancedError:
                 return False
 
     rounds = range(40)
@@ -324,9 +325,12 @@ def everything(events: EventStore) -> list[tuple[str, int]]:
 
 
 @pytest.mark.parametrize(
-    "unless", [Place("main/account-b", 0), Place("", 1), Place("main/account-c", 1)]
+    "unless",
+    [StreamVersion("main/account-b", 0), StreamVersion("", 1), StreamVersion("main/account-c", 1)],
 )
-def test_a_condition_that_says_nothing_is_refused(events: EventStore, unless: Place) -> None:
+def test_a_condition_that_says_nothing_is_refused(
+    events: EventStore, unless: StreamVersion
+) -> None:
     """Nothing is ever there; or it is the commit's own place, which is asked anyway."""
     with pytest.raises(MalformedCommitError):
         events.append(commit("main/account-c", 1), unless)

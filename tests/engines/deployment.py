@@ -18,12 +18,12 @@ from chalicelib.leftfold.relay.publisher import Publisher
 from chalicelib.leftfold.relay.relay import Relay
 from chalicelib.leftfold.relay.sequencer import Sequencer
 from chalicelib.leftfold.store.bus import Bus
-from chalicelib.leftfold.store.ports import Doorbell
+from chalicelib.leftfold.store.ports import Waker
 from chalicelib.leftfold.wiring.services import Services
 from chalicelib.leftfold.wiring.settings import Settings
 from tests.clock import Clock
 from tests.engines.faults import Faults
-from tests.teller import Bank
+from tests.teller import Teller
 from tools.tables import create_tables, dynamodb_client
 
 if TYPE_CHECKING:
@@ -121,9 +121,9 @@ class Deployment:
             },
         )
 
-    def relaying(self, role: str | None, bus: Bus, doorbell: Doorbell) -> Services:
+    def relaying(self, role: str | None, bus: Bus, waker: Waker) -> Services:
         """The services of a relay, or of a sweeper, on this *bus*."""
-        services = self.services(role, doorbell=doorbell)
+        services = self.services(role, waker=waker)
         services.__dict__["relay"] = Relay(
             Sequencer(services.events, services.log, services.pause, services.alarm),
             Publisher(services.log, bus, services.checkpoints),
@@ -131,10 +131,10 @@ class Deployment:
         )
         return services
 
-    def bank(self, fingerprint: str) -> Bank:
+    def bank(self, fingerprint: str) -> Teller:
         """The command handler of one function of the API."""
         services = self.services("writer")
-        return Bank(services.events, fingerprint, WallClock(), services.pause)
+        return Teller(services.events, fingerprint, WallClock(), services.pause)
 
     def calm_down(self) -> None:
         """No more faults from now on; late effects have taken place."""

@@ -29,7 +29,7 @@ BETWEEN_SWEEPS = 0.1
 
 
 class Functions:
-    """Relays, sweepers, views and policies as *plan* has them; bus and doorbell at once.
+    """Relays, sweepers, views and policies as *plan* has them; bus and waker at once.
 
     *failed* counts invocations that ended in an error: what they were given is lost.
     """
@@ -82,8 +82,8 @@ class Functions:
         if self._plan.transport:
             self._deliver(LaneRecord.from_bytes(record.to_bytes()) for record in records)
 
-    def ring(self, function: str, _wanted: Mapping[str, int] = {}) -> None:
-        """The doorbell: a ring is lost as easily as a record."""
+    def wake(self, function: str, _wanted: Mapping[str, int] = {}) -> None:
+        """The waker: a wake is lost as easily as a record."""
         self._lanes[function].put([None])
 
     def _deliver(self, records: Iterable[LaneRecord]) -> None:
@@ -105,7 +105,7 @@ class Functions:
     def _told_of_blocks(self, records: list[dict[str, Any]]) -> None:
         if records:
             for follower in self._deployment.services().followers:
-                self.ring(follower)
+                self.wake(follower)
 
     def _follow_shards(self, shards: Shards) -> None:
         for records in shards.records(self.ended):

@@ -137,8 +137,8 @@ def heal(report: Report, deployment: Deployment) -> None:
 
 def sweep(deployment: Deployment) -> int:
     """Whole rounds, until one finds nothing to log and nobody behind; the commits logged."""
-    rings: list[str] = []
-    sweeper = deployment.relaying(None, NoBus(), Bell(rings)).sweeper
+    wakes: list[str] = []
+    sweeper = deployment.relaying(None, NoBus(), Bell(wakes)).sweeper
     services = deployment.services()
     logged = 0
     is_quiet = False
@@ -150,8 +150,8 @@ def sweep(deployment: Deployment) -> int:
             is_round = done.is_round
             logged += done.logged
             is_quiet = is_quiet and not (done.logged or done.woken)
-            while rings:
-                catch_up(services.reader(rings.pop()))
+            while wakes:
+                catch_up(services.reader(wakes.pop()))
     return logged
 
 
@@ -163,11 +163,11 @@ class NoBus:
 
 
 class Bell:
-    """A doorbell that notes who was rung."""
+    """A waker that notes who was woken."""
 
-    def __init__(self, rings: list[str]) -> None:
-        self._rings = rings
+    def __init__(self, wakes: list[str]) -> None:
+        self._wakes = wakes
 
-    def ring(self, function: str, _wanted: Mapping[str, int] = {}) -> None:
+    def wake(self, function: str, _wanted: Mapping[str, int] = {}) -> None:
         """Notes *function*."""
-        self._rings.append(function)
+        self._wakes.append(function)

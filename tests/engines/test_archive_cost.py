@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from chalicelib.bank.account.domain import CloseStatement, account
-from chalicelib.leftfold.archive.archiver import Archiver, Moved, Restore
+from chalicelib.leftfold.archive.archiver import Archiver, Restore, Volume
 from chalicelib.leftfold.archive.events import ArchivedEvents
 from chalicelib.leftfold.kernel.uuid7 import uuid7
 from chalicelib.leftfold.relay.sequencer import Sequencer
@@ -16,7 +16,7 @@ from chalicelib.leftfold.store.log import DynamoLog
 from chalicelib.leftfold.store.memory import MemoryArchive, MemoryEvents
 from tests.clock import Clock
 from tests.engines.meter import Meter
-from tests.teller import OPENING, Bank, credit
+from tests.teller import OPENING, Teller, credit
 from tools.tables import create_tables, dynamodb_client
 
 EVERY = 10**9
@@ -47,7 +47,7 @@ class Old:
         The number of commits.
         """
         made = MemoryEvents()
-        bank = Bank(made, clock=self.clock)
+        bank = Teller(made, clock=self.clock)
         bank.do(OPENING, key)
         for day in range(days):
             self.clock.forward(days=1)
@@ -64,7 +64,7 @@ class Old:
         self.clock.forward(days=1)
         self.meter.reset()
         key_id = uuid7(self.clock.milliseconds, bytes(10))
-        Bank(self.events, clock=self.clock).do(credit(1), key, command_id=key_id)
+        Teller(self.events, clock=self.clock).do(credit(1), key, command_id=key_id)
         return dict(self.meter.calls), sum(self.meter.units.values())
 
 
@@ -88,7 +88,7 @@ def test_ten_years_cost_a_load_nothing_before_and_after_they_are_archived(old: O
     old.clock.forward(days=2)
     archiver = Archiver(old.table, old.log, old.archive, old.clock)
     (candidate,) = archiver.candidates()
-    moved = sum(archiver.run(*candidate, old.clock()), Moved())
+    moved = sum(archiver.run(*candidate, old.clock()), Volume())
     assert moved.items > 3_700
     assert moved.objects == 121
     assert moved.stored < moved.size / 5

@@ -16,7 +16,7 @@ from chalicelib.leftfold.store.memory import MemoryArchive
 from chalicelib.leftfold.store.ports import Unavailable
 from tests.clock import Clock
 from tests.engines.faults import Faults
-from tests.teller import OPENING, Bank, credit
+from tests.teller import OPENING, Teller, credit
 from tools.tables import create_tables, dynamodb_client
 
 STREAM = account.stream("a")
@@ -34,7 +34,7 @@ def test_archived_and_restored_under_faults_a_stream_is_whole(
     stack = create_tables(calm)
     clock, archive = Clock(), MemoryArchive()
     table = DynamoEvents(calm, f"{stack}-events")
-    bank = Bank(table, clock=clock)
+    bank = Teller(table, clock=clock)
     bank.do(OPENING)
     for month in range(1, 5):
         for _ in range(12):

@@ -19,14 +19,14 @@ from chalicelib.leftfold.kernel import Refused
 from chalicelib.leftfold.kernel.uuid7 import uuid7
 from chalicelib.leftfold.store.ports import Unavailable
 from tests.engines.deployment import Deployment
-from tests.teller import OPENING, Bank, credit, debit
+from tests.teller import OPENING, Teller, credit, debit
 
 STREAM = account.stream("a")
 WRITERS, BOOKINGS, STATEMENTS = 4, 30, 20
 SEED = 7
 
 
-def settled(bank: Bank, command: Any, random: Random) -> int | None:
+def settled(bank: Teller, command: Any, random: Random) -> int | None:
     """The version that a command made, asked for until it is known; None if refused."""
     command_id = uuid7(time_ns() // 1_000_000, random.randbytes(10))
     while True:

@@ -22,7 +22,7 @@ from tests.clock import Clock
 from tests.engines.deployment import Deployment, WallClock
 from tests.engines.meter import Meter, begun
 from tests.engines.shards import Shards
-from tests.teller import OPENING, Bank, credit
+from tests.teller import OPENING, Teller, credit
 from tools.tables import dynamodb_client
 
 BATCH = 50
@@ -57,13 +57,13 @@ class Metered:
         """The services of a function that has just been started."""
         return self.deployment.relaying(None, self.shards.bus, self)
 
-    def ring(self, function: str, _wanted: Mapping[str, int] = {}) -> None:
+    def wake(self, function: str, _wanted: Mapping[str, int] = {}) -> None:
         """Nobody is there."""
 
     def do(self, command: object, key: str = "a") -> int:
         """Executes a command with a UUIDv7 key."""
         services = self.services()
-        bank = Bank(services.events, "fold-1", WallClock(), services.pause)
+        bank = Teller(services.events, "fold-1", WallClock(), services.pause)
         command_id = uuid7(time_ns() // 1_000_000, token_bytes(10))
         return bank.do(command, key, command_id=command_id)
 
@@ -132,7 +132,7 @@ def lived(metered: Metered, earlier: int, every: timedelta) -> Clock:
     copied. The clock after the last one.
     """
     made, clock = MemoryEvents(), Clock()
-    bank = Bank(made, clock=clock)
+    bank = Teller(made, clock=clock)
     bank.do(OPENING)
     for _ in range(earlier):
         clock.forward(seconds=every.total_seconds())
@@ -150,7 +150,7 @@ def booked_by_a_random_key(
     """The calls, and the units read, of one booking whose key is a UUIDv4."""
     services = metered.services()
     metered.meter.reset()
-    bank = Bank(services.events, "fold-1", clock, services.pause)
+    bank = Teller(services.events, "fold-1", clock, services.pause)
     bank.do(Book((BOOKING,)), command_id=str(uuid4()))
     return dict(metered.meter.calls), metered.meter.units["Query", "events"]
 

@@ -12,7 +12,7 @@ from chalicelib.leftfold.projection import documents
 from chalicelib.leftfold.projection.fold import PoisonError
 from chalicelib.leftfold.store.events import DynamoEvents
 from chalicelib.leftfold.store.log import DynamoLog
-from chalicelib.leftfold.store.ports import Place, Unavailable
+from chalicelib.leftfold.store.ports import StreamVersion, Unavailable
 from tests.engines.plan import Plan
 from tests.engines.run import run
 
@@ -27,7 +27,7 @@ def no_own_attempt_recognised(patch: pytest.MonkeyPatch) -> None:
     append = DynamoEvents.append
 
     def anonymous(
-        events: DynamoEvents, commit: Commit, unless: Place | None = None
+        events: DynamoEvents, commit: Commit, unless: StreamVersion | None = None
     ) -> Commit | None:
         holder = append(events, commit, unless)
         return holder and holder._replace(command_id="someone else's")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chalicelib.bank.account.domain import Freeze, account
-from chalicelib.bank.transfer.domain import Cancel, Order, Request, transfer
+from chalicelib.bank.transfer.domain import Cancel, Order, RequestTransfer, transfer
 from chalicelib.leftfold.kernel import Aggregate
 from chalicelib.leftfold.kernel.uuid7 import uuid7
 from chalicelib.leftfold.policies.mailing import MemoryMailer
@@ -19,7 +19,7 @@ from tests.engines.deployment import Deployment, WallClock
 from tests.engines.left import scanned
 from tests.engines.meter import Meter
 from tests.engines.run import Bell, NoBus
-from tests.teller import OPENING, Bank, credit
+from tests.teller import OPENING, Teller, credit
 from tools.tables import dynamodb_client
 
 # As a customer asks for it.
@@ -51,7 +51,7 @@ class Metered:
         self.do(OPENING, "a")
         self.do(OPENING, "b")
         self.do(credit(100_000), "a")
-        self.do(Request(ORDER, "2099-01-01T00:00:00.000Z"), "t", transfer)
+        self.do(RequestTransfer(ORDER, "2099-01-01T00:00:00.000Z"), "t", transfer)
         self.meter = Meter(self.services().dynamodb, dynamodb_client(self.url))
 
     def services(self, **parts: Any) -> Services:
@@ -60,12 +60,12 @@ class Metered:
     def do(self, command: object, key: str, aggregate: Aggregate = account) -> None:
         """Executes a command with a UUIDv7 key."""
         services = self.services()
-        bank = Bank(services.events, "fold-1", WallClock(), services.pause)
+        bank = Teller(services.events, "fold-1", WallClock(), services.pause)
         command_id = uuid7(time_ns() // 1_000_000, token_bytes(10))
         bank.do(command, key, command_id=command_id, aggregate=aggregate)
 
     def run(self, policy: str, **parts: Any) -> None:
-        """Rings the policy once all is logged, and counts what it does."""
+        """Wakes the policy once all is logged, and counts what it does."""
         services = self.deployment.relaying(None, NoBus(), Bell([]))
         services.relay.run(wanted_of(scanned(services.events)))
         self.meter.reset()

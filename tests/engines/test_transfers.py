@@ -10,7 +10,7 @@ from random import Random
 from threading import Event
 
 from chalicelib.bank.account.domain import Freeze, Open, Unfreeze
-from chalicelib.bank.transfer.domain import Cancel, Command, Order, Request, transfer
+from chalicelib.bank.transfer.domain import Cancel, Command, Order, RequestTransfer, transfer
 from chalicelib.leftfold.commands.handler import ContentionError
 from chalicelib.leftfold.kernel import Commit, Refused
 from chalicelib.leftfold.projection.fold import PoisonError
@@ -84,7 +84,7 @@ def test_money_moves_once_or_comes_back(dynamodb_local: str) -> None:
     def ask(number: int) -> None:
         source, target = random.sample(ACCOUNTS, 2)
         order = Order(source, target, random.randint(1, 90), "CZK", "2026-01-01")
-        commands: list[Command] = [Request(order, "2099-01-01T00:00:00.000Z")]
+        commands: list[Command] = [RequestTransfer(order, "2099-01-01T00:00:00.000Z")]
         commands += [Cancel()] * (number % 5 == 0)
         for place, command in enumerate(commands):
             do = partial(deployment.bank("f").do, aggregate=transfer)

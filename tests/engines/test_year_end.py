@@ -17,7 +17,7 @@ from chalicelib.bank.ledger.domain import (
 from chalicelib.bank.ledger.journal import Journal, PostEntry, Posting, journal, journal_key
 from chalicelib.bank.ledger.policies import close_journals, gather_year
 from chalicelib.domain import DOMAIN
-from chalicelib.leftfold.commands.handler import CommandHandler, ContentionError, Request
+from chalicelib.leftfold.commands.handler import CommandHandler, CommandRequest, ContentionError
 from chalicelib.leftfold.commands.reading import States
 from chalicelib.leftfold.kernel import Aggregate, Refused
 from chalicelib.leftfold.kernel.uuid7 import uuid7
@@ -41,7 +41,7 @@ def handler_of(deployment: Deployment, role: str | None) -> CommandHandler:
 def settled(handler: CommandHandler, aggregate: Aggregate, key: str, command: object) -> bool:
     """Whether a command was taken, which is asked for until it is known."""
     command_id = uuid7(time_ns() // 1_000_000, Random(repr((key, command))).randbytes(10))
-    request = Request(
+    request = CommandRequest(
         aggregate, aggregate.stream(key), command, command_id, "00" * 8, "test", "test"
     )
     while True:

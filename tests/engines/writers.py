@@ -12,7 +12,7 @@ from chalicelib.leftfold.kernel import Refused
 from chalicelib.leftfold.kernel.uuid7 import uuid7
 from chalicelib.leftfold.store.ports import Unavailable
 from tests.simulation.clients import Call
-from tests.teller import Bank, credit, debit
+from tests.teller import Teller, credit, debit
 
 # Shares of the commands: on one of the few busy accounts, with a cause elsewhere, debits.
 BUSY, CAUSED, DEBITS = 0.1, 0.1, 0.3
@@ -26,7 +26,7 @@ class Writer:
     open and were repeated.
     """
 
-    bank: Bank
+    bank: Teller
     random: Random
     own: list[str]
     keys: list[str]

@@ -28,7 +28,7 @@ from chalicelib.leftfold.store.memory import (
     MemoryLog,
     MemoryParking,
 )
-from chalicelib.leftfold.store.ports import ContendedError, Marker, StreamEntry, Unavailable
+from chalicelib.leftfold.store.ports import ContendedError, ParkedStream, StreamEntry, Unavailable
 from chalicelib.leftfold.store.readers import ends_of
 from chalicelib.leftfold.wiring import process
 from chalicelib.leftfold.wiring.services import Services
@@ -60,13 +60,13 @@ class Bus:
 
 
 class Door:
-    """A doorbell that keeps who was rung."""
+    """A waker that keeps who was woken."""
 
     def __init__(self) -> None:
-        self.rung: list[str] = []
+        self.woken: list[str] = []
 
-    def ring(self, function: str, _wanted: Mapping[str, int] = {}) -> None:
-        self.rung.append(function)
+    def wake(self, function: str, _wanted: Mapping[str, int] = {}) -> None:
+        self.woken.append(function)
 
 
 class Purged(MemoryRows):
@@ -86,7 +86,7 @@ class Context:
         return 900_000
 
 
-class Site:
+class Functions:
     """The services in memory, and the events that AWS would send."""
 
     def __init__(self) -> None:
@@ -102,7 +102,7 @@ class Site:
             log=self.log,
             checkpoints=self.checkpoints,
             parking=self.parking,
-            doorbell=self.door,
+            waker=self.door,
             rows=self.rows.__getitem__,
             search_rows=self.rows.__getitem__,
             clock=lambda: datetime(2026, 1, 1, 0, 1, tzinfo=UTC),
@@ -122,8 +122,8 @@ class Site:
 
 
 @pytest.fixture
-def site() -> Iterator[Site]:
-    made = Site()
+def site() -> Iterator[Functions]:
+    made = Functions()
     before = process._services
     process.use(made.services)
     yield made
@@ -162,7 +162,7 @@ def metrics(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-def test_the_relay_logs_and_publishes_the_images_of_inserts(site: Site) -> None:
+def test_the_relay_logs_and_publishes_the_images_of_inserts(site: Functions) -> None:
     heavy = commit(
         version=2,
         snapshot=Snapshot("f", {"balance": 1}),
@@ -175,7 +175,7 @@ def test_the_relay_logs_and_publishes_the_images_of_inserts(site: Site) -> None:
 
 
 def test_an_image_of_version_0_is_counted_and_not_logged(
-    site: Site, capsys: pytest.CaptureFixture[str]
+    site: Functions, capsys: pytest.CaptureFixture[str]
 ) -> None:
     site.write(commit("main/account-b"))
     handlers["relay"](stream_event(commit(version=0), commit("main/account-b")), Context())
@@ -183,7 +183,7 @@ def test_an_image_of_version_0_is_counted_and_not_logged(
     assert [m["UnreadableCommits"] for m in metrics(capsys) if "UnreadableCommits" in m] == [1]
 
 
-def test_the_relay_passes_over_what_is_not_a_new_commit(site: Site) -> None:
+def test_the_relay_passes_over_what_is_not_a_new_commit(site: Functions) -> None:
     site.write(commit())
     handlers["relay"](stream_event(commit(), name="REMOVE"), Context())
     handlers["relay"](stream_event(commit(), name="MODIFY"), Context())
@@ -191,7 +191,7 @@ def test_the_relay_passes_over_what_is_not_a_new_commit(site: Site) -> None:
 
 
 def test_an_image_that_is_no_commit_is_counted_and_holds_up_nobody_else(
-    site: Site, capsys: pytest.CaptureFixture[str]
+    site: Functions, capsys: pytest.CaptureFixture[str]
 ) -> None:
     site.write(commit("main/account-b"))
     event = stream_event(commit(), commit("main/account-b"))
@@ -201,20 +201,20 @@ def test_an_image_that_is_no_commit_is_counted_and_holds_up_nobody_else(
     assert [m["UnreadableCommits"] for m in metrics(capsys) if "UnreadableCommits" in m] == [1]
 
 
-def test_a_ring_makes_the_relay_log_what_it_asks_for(site: Site) -> None:
+def test_a_ring_makes_the_relay_log_what_it_asks_for(site: Functions) -> None:
     site.write(commit(), commit(version=2))
     handlers["relay"]({"Records": [], "wanted": {"main/account-a": 2}}, Context())
     assert site.logged() == 2
 
 
-def test_a_ring_makes_the_relay_publish_what_is_left(site: Site) -> None:
+def test_a_ring_makes_the_relay_publish_what_is_left(site: Functions) -> None:
     site.write(commit())
     list(site.services.relay.sequencer.sequence({"main/account-a": 1}))
     handlers["relay"]({"Records": []}, Context())
     assert len(site.bus.records) == 1
 
 
-def test_a_view_folds_what_the_bus_brings(site: Site) -> None:
+def test_a_view_folds_what_the_bus_brings(site: Functions) -> None:
     site.write(commit(), commit(version=2))
     handlers["relay"](stream_event(commit(), commit(version=2)), Context())
     handlers["balances"](bus_event(*(r.to_bytes() for r in site.bus.records)), Context())
@@ -223,7 +223,7 @@ def test_a_view_folds_what_the_bus_brings(site: Site) -> None:
     assert (row["balance"], row["version"]) == (1, 2)
 
 
-def test_a_ring_makes_a_view_take_what_it_lacks_from_the_log(site: Site) -> None:
+def test_a_ring_makes_a_view_take_what_it_lacks_from_the_log(site: Functions) -> None:
     site.write(commit())
     handlers["relay"](stream_event(commit()), Context())
     handlers["balances"]({"Records": []}, Context())
@@ -231,7 +231,7 @@ def test_a_ring_makes_a_view_take_what_it_lacks_from_the_log(site: Site) -> None
 
 
 def test_a_record_that_cannot_be_read_is_passed_over_and_counted(
-    site: Site, capsys: pytest.CaptureFixture[str]
+    site: Functions, capsys: pytest.CaptureFixture[str]
 ) -> None:
     site.write(commit(), commit(version=2))
     handlers["relay"](stream_event(commit()), Context())
@@ -245,15 +245,15 @@ def test_a_record_that_cannot_be_read_is_passed_over_and_counted(
     assert [m["BrokenRecords"] for m in metrics(capsys)] == [1, 1]
 
 
-def test_the_growing_log_wakes_all_that_follow_it_and_nobody_else(site: Site) -> None:
+def test_the_growing_log_wakes_all_that_follow_it_and_nobody_else(site: Functions) -> None:
     handlers["log_grew"]({"Records": []}, Context())
     fed = [name for name, view in DOMAIN.views.items() if view.fed == "log"]
-    assert site.door.rung == [*fed, *DOMAIN.policies]
+    assert site.door.woken == [*fed, *DOMAIN.policies]
     assert "totals" in fed
     assert "balances" not in fed
 
 
-def test_an_ordered_view_follows_the_log(site: Site) -> None:
+def test_an_ordered_view_follows_the_log(site: Functions) -> None:
     site.write(commit(), commit("main/account-b", 1))
     handlers["relay"](stream_event(commit(), commit("main/account-b", 1)), Context())
     handlers["totals"]({}, Context())
@@ -263,10 +263,10 @@ def test_an_ordered_view_follows_the_log(site: Site) -> None:
 
 
 def test_the_sweeper_tells_how_far_each_reader_is_behind_and_what_is_parked(
-    site: Site, capsys: pytest.CaptureFixture[str]
+    site: Functions, capsys: pytest.CaptureFixture[str]
 ) -> None:
     site.write(commit(at="2026-01-01T00:00:00.000Z"))
-    site.parking.park("ranking", "main/account-z", Marker(0, 0, "why"))
+    site.parking.park("ranking", "main/account-z", ParkedStream(0, 0, "why"))
     handlers["sweeper"](SCHEDULED, Context())
     told = metrics(capsys)
     assert {m["SweptCommits"] for m in told if "SweptCommits" in m} == {1}
@@ -275,10 +275,10 @@ def test_the_sweeper_tells_how_far_each_reader_is_behind_and_what_is_parked(
     } == dict.fromkeys(READERS, 1)
     assert {m["OldestWaits"] for m in told if "OldestWaits" in m} == {60.0}
     assert {m["view"]: m["StreamsParked"] for m in told if "StreamsParked" in m}["ranking"] == 1
-    assert set(site.door.rung) == set(READERS)
+    assert set(site.door.woken) == set(READERS)
 
 
-def test_old_tombstones_are_purged_from_the_search_views(site: Site) -> None:
+def test_old_tombstones_are_purged_from_the_search_views(site: Functions) -> None:
     handlers["purge"](SCHEDULED, Context())
     week_ago = site.services.clock() - timedelta(days=7)
     assert {name for name, rows in site.rows.items() if rows.before == week_ago} == {
@@ -286,7 +286,7 @@ def test_old_tombstones_are_purged_from_the_search_views(site: Site) -> None:
     }
 
 
-def test_a_search_view_that_cannot_be_purged_keeps_no_other_from_it(site: Site) -> None:
+def test_a_search_view_that_cannot_be_purged_keeps_no_other_from_it(site: Functions) -> None:
     class Down(Purged):
         def purge(self, _before: datetime) -> int:
             raise Unavailable("search")
@@ -340,7 +340,7 @@ def test_a_call_takes_500_records_and_5_mb() -> None:
 
 
 def test_what_was_closed_long_ago_leaves_the_tables(
-    site: Site, capsys: pytest.CaptureFixture[str]
+    site: Functions, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stream, damaged = "main/account-a", "main/account-b"
     for each in (stream, damaged):
@@ -353,8 +353,8 @@ def test_what_was_closed_long_ago_leaves_the_tables(
     parts = {"event_table": site.events, "log_table": site.log, "archive": stores}
     site.services.__dict__.update(parts)
     for reader in site.services.readers:
-        for slot, end in ends_of(reader, site.log.head()).items():
-            site.checkpoints.move(reader.name, slot, -1, end)
+        for key, end in ends_of(reader, site.log.head()).items():
+            site.checkpoints.move(reader.name, key, -1, end)
 
     handlers["archive"](SCHEDULED, Context())
 
@@ -367,7 +367,7 @@ def test_what_was_closed_long_ago_leaves_the_tables(
     assert [m["BlocksArchived"] for m in told if "BlocksArchived" in m] == [1]
 
 
-def test_an_archive_whose_time_was_over_goes_on_where_it_was(site: Site) -> None:
+def test_an_archive_whose_time_was_over_goes_on_where_it_was(site: Functions) -> None:
     """Or it would never come to the streams at the registry's end."""
 
     class Short(Context):
@@ -400,7 +400,7 @@ def test_an_archive_whose_time_was_over_goes_on_where_it_was(site: Site) -> None
     assert site.log.streams(streams[:1])[streams[0]].archived_through == 1
 
 
-def closed_long_ago(site: Site, *names: str, **parts: Any) -> list[str]:
+def closed_long_ago(site: Functions, *names: str, **parts: Any) -> list[str]:
     """Streams with a closed epoch of one commit, which every reader has done with."""
     streams = [f"main/account-{name}" for name in names]
     for each in streams:
@@ -408,14 +408,14 @@ def closed_long_ago(site: Site, *names: str, **parts: Any) -> list[str]:
         site.write(*(c._replace(at="2025-01-01T00:00:00.000Z") for c in old))
     site.services.relay.run(dict.fromkeys(streams, 2))
     for reader in [*site.services.readers, Published()]:
-        for slot, end in ends_of(reader, site.log.head()).items():
-            site.checkpoints.move(reader.name, slot, -1, end)
+        for key, end in ends_of(reader, site.log.head()).items():
+            site.checkpoints.move(reader.name, key, -1, end)
     made = {"event_table": site.events, "log_table": site.log, "archive": MemoryArchive()}
     site.services.__dict__.update(made | parts)
     return streams
 
 
-def are_archived(site: Site, streams: list[str]) -> list[bool]:
+def are_archived(site: Functions, streams: list[str]) -> list[bool]:
     return [site.events.range(each, 1, 1)[0].archive is not None for each in streams]
 
 
@@ -431,7 +431,7 @@ class BusyLog(MemoryLog):
         return super().mark_archived(aggregate_id, before, through)
 
 
-def busy_log(site: Site, **times: int) -> BusyLog:
+def busy_log(site: Functions, **times: int) -> BusyLog:
     """The site's log, which is busy with these streams so many times."""
     log = BusyLog()
     log.__dict__.update(site.log.__dict__)
@@ -440,7 +440,7 @@ def busy_log(site: Site, **times: int) -> BusyLog:
 
 
 def test_a_stream_that_was_busy_is_archived_in_the_same_run(
-    site: Site, capsys: pytest.CaptureFixture[str]
+    site: Functions, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The relay logs its newest commit in the very moment that the registry is told."""
     streams = closed_long_ago(site, *"abc")
@@ -454,7 +454,7 @@ def test_a_stream_that_was_busy_is_archived_in_the_same_run(
 
 
 def test_a_stream_that_stays_busy_is_told_and_holds_up_nothing(
-    site: Site, capsys: pytest.CaptureFixture[str]
+    site: Functions, capsys: pytest.CaptureFixture[str]
 ) -> None:
     streams = closed_long_ago(site, *"abc")
     log = busy_log(site, a=9)
@@ -467,7 +467,7 @@ def test_a_stream_that_stays_busy_is_told_and_holds_up_nothing(
     assert reason == f"{streams[0]}: TransactionConflictException"
 
 
-def test_the_log_is_pruned_though_no_stream_could_be_read(site: Site) -> None:
+def test_the_log_is_pruned_though_no_stream_could_be_read(site: Functions) -> None:
     class Unread(BusyLog):
         def registry(self, _after: str | None = None) -> Iterator[tuple[str, StreamEntry]]:
             raise Unavailable("the registry")
@@ -481,7 +481,7 @@ def test_the_log_is_pruned_though_no_stream_could_be_read(site: Site) -> None:
     assert list(log.blocks(0)) == []
 
 
-def test_the_streams_are_archived_though_the_log_could_not_be_pruned(site: Site) -> None:
+def test_the_streams_are_archived_though_the_log_could_not_be_pruned(site: Functions) -> None:
     streams = closed_long_ago(site, "a")
     site.services.archive.put("segments/000000000000.jsonl.gz", b"something else")
     with pytest.raises(ExceptionGroup, match="not all could be archived"):
@@ -489,7 +489,7 @@ def test_the_streams_are_archived_though_the_log_could_not_be_pruned(site: Site)
     assert are_archived(site, streams) == [True]
 
 
-def test_a_stream_that_ends_the_process_each_time_holds_up_no_other(site: Site) -> None:
+def test_a_stream_that_ends_the_process_each_time_holds_up_no_other(site: Functions) -> None:
     class Deadly(MemoryEvents):
         def page(self, aggregate_id: str, first: int, last: int) -> Sequence[Commit]:
             if aggregate_id == "main/account-b":
@@ -511,7 +511,7 @@ def test_a_stream_that_ends_the_process_each_time_holds_up_no_other(site: Site) 
     assert are_archived(site, streams) == [True, True, True]
 
 
-def test_epochs_leave_time_for_the_log(site: Site) -> None:
+def test_epochs_leave_time_for_the_log(site: Functions) -> None:
     class AlmostOver(Context):
         def get_remaining_time_in_millis(self) -> int:
             return 299_999
@@ -522,7 +522,7 @@ def test_epochs_leave_time_for_the_log(site: Site) -> None:
     assert list(site.log.blocks(0)) == []
 
 
-def test_an_archive_whose_time_is_over_leaves_the_rest(site: Site) -> None:
+def test_an_archive_whose_time_is_over_leaves_the_rest(site: Functions) -> None:
     class Late(Context):
         def get_remaining_time_in_millis(self) -> int:
             return 59_000

@@ -9,7 +9,7 @@ from moto import mock_aws
 from chalicelib.functions import handlers
 from chalicelib.leftfold.metrics import NAMESPACE
 from chalicelib.leftfold.store.memory import MemoryCheckpoints, MemoryEvents, MemoryParking
-from chalicelib.leftfold.store.ports import Marker, Unavailable
+from chalicelib.leftfold.store.ports import ParkedStream, Unavailable
 from chalicelib.leftfold.wiring import process
 from tests.commits import commit
 from tests.functions import test_functions as functions
@@ -17,7 +17,7 @@ from tests.functions.test_functions import (
     READERS,
     SCHEDULED,
     Context,
-    Site,
+    Functions,
     closed_long_ago,
     metrics,
     stream_event,
@@ -55,7 +55,7 @@ def listened_to(alarm: dict[str, Any], stack: str) -> Measured:
 
 
 def test_every_alarm_listens_to_what_is_measured_in_its_stack(
-    site: Site, capsys: pytest.CaptureFixture[str]
+    site: Functions, capsys: pytest.CaptureFixture[str]
 ) -> None:
     handlers["sweeper"](SCHEDULED, Context())
     site.services.alarm({"main/account-a": ("main/account-b", 1)})
@@ -71,7 +71,7 @@ def test_every_alarm_listens_to_what_is_measured_in_its_stack(
 
 
 def test_metrics_are_of_the_stack_that_the_environment_names(
-    site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    site: Functions, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process, "_services", None)
     monkeypatch.setenv("LEFTFOLD_STACK", "leftfold-9")
@@ -130,7 +130,7 @@ class NoRanking(MemoryCheckpoints):
 
 
 class NoParking(MemoryParking):
-    """Markers that cannot be listed."""
+    """ParkedStream that cannot be listed."""
 
     def all(self, _view: str | None = None) -> Any:
         raise Unavailable("all")
@@ -141,7 +141,7 @@ def by_view(told: list[dict[str, Any]], metric: str) -> dict[str, float]:
 
 
 def test_a_sweep_that_fails_is_raised_and_the_views_are_measured(
-    site: Site, capsys: pytest.CaptureFixture[str]
+    site: Functions, capsys: pytest.CaptureFixture[str]
 ) -> None:
     site.services.events = NoScan()
     with pytest.raises(Unavailable, match="scan"):
@@ -153,9 +153,9 @@ def test_a_sweep_that_fails_is_raised_and_the_views_are_measured(
 
 
 def test_a_view_that_cannot_be_measured_hides_no_other(
-    site: Site, capsys: pytest.CaptureFixture[str]
+    site: Functions, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    site.parking.park("ranking", "main/account-z", Marker(0, 0, "why"))
+    site.parking.park("ranking", "main/account-z", ParkedStream(0, 0, "why"))
     site.services.checkpoints = NoRanking()
     with pytest.raises(ExceptionGroup) as raised:
         handlers["sweeper"](SCHEDULED, Context())
@@ -166,7 +166,7 @@ def test_a_view_that_cannot_be_measured_hides_no_other(
 
 
 def test_lag_is_told_when_what_is_parked_cannot_be(
-    site: Site, capsys: pytest.CaptureFixture[str]
+    site: Functions, capsys: pytest.CaptureFixture[str]
 ) -> None:
     site.services.parking = NoParking()
     with pytest.raises(ExceptionGroup):

@@ -6,19 +6,19 @@ from typing import Any
 import pytest
 
 from chalicelib.bank.account.domain import Close, CloseStatement, Open
-from chalicelib.bank.transfer.domain import Order, Request, transfer
+from chalicelib.bank.transfer.domain import Order, RequestTransfer, transfer
 from chalicelib.domain import DOMAIN
 from chalicelib.functions import handlers
 from chalicelib.leftfold.kernel import Email
 from chalicelib.leftfold.policies import deadlines as timekeeping
-from chalicelib.leftfold.store.ports import Marker
+from chalicelib.leftfold.store.ports import ParkedStream
 from chalicelib.leftfold.wiring import process
 from tests.functions.test_functions import SCHEDULED, Context, metrics
 from tests.http.conftest import Bank
-from tests.teller import Bank as Writer
+from tests.teller import Teller as Writer
 from tests.teller import credit
 
-RING: dict[str, Any] = {"Records": [], "wanted": {}}
+WAKE_UP: dict[str, Any] = {"Records": [], "wanted": {}}
 ORDER = Order("a", "b", 700, "CZK", "2026-01-31", "rent", "ada@example.com")
 
 
@@ -31,7 +31,7 @@ def bank() -> Iterator[Bank]:
     writer.do(Open("Ada", "CZK", "current"), "a")
     writer.do(Open("Bo", "CZK", "credit-card", 5000, "bo@example.com"), "b")
     writer.do(credit(1000), "a")
-    writer.do(Request(ORDER, "2026-01-01T00:10:00.000Z"), "t", aggregate=transfer)
+    writer.do(RequestTransfer(ORDER, "2026-01-01T00:10:00.000Z"), "t", aggregate=transfer)
     yield made
     process._services = before
 
@@ -45,9 +45,9 @@ def names(bank: Bank, stream: str) -> list[str]:
 
 
 def run(bank: Bank, policy: str) -> None:
-    """A ring, as the growing log or the sweeper sends it."""
+    """A wake, as the growing log or the sweeper sends it."""
     bank.settle()
-    handlers[policy](RING, Context())
+    handlers[policy](WAKE_UP, Context())
 
 
 def test_every_policy_has_a_function_of_its_name() -> None:
@@ -112,7 +112,7 @@ def test_a_transfer_that_has_not_moved_on_in_time_expires(
 def test_a_transfer_that_has_moved_on_is_left_alone(bank: Bank) -> None:
     bank.clock.forward(minutes=11)
     bank.settle()
-    handlers["debit_source"](RING, Context())
+    handlers["debit_source"](WAKE_UP, Context())
     # The view has not heard of it, and tells of the stage before.
     handlers["deadlines"](SCHEDULED, Context())
     assert names(bank, "main/transfer-t")[-1] == "source-debited"
@@ -120,7 +120,7 @@ def test_a_transfer_that_has_moved_on_is_left_alone(bank: Bank) -> None:
 
 def test_one_that_cannot_be_told_keeps_no_other_from_it(bank: Bank) -> None:
     later = "2026-01-01T00:10:01.000Z"
-    writer(bank).do(Request(ORDER, later), "u", aggregate=transfer)
+    writer(bank).do(RequestTransfer(ORDER, later), "u", aggregate=transfer)
     bank.clock.forward(minutes=11)
     bank.settle()
     events: Any = bank.events
@@ -156,13 +156,15 @@ def test_rows_that_stay_overdue_keep_nobody_from_being_told(
 ) -> None:
     monkeypatch.setattr(timekeeping, "OVERDUE_AT_ONCE", 2)
     for key in ("u", "v", "w"):
-        writer(bank).do(Request(ORDER, "2026-01-01T00:10:00.000Z"), key, aggregate=transfer)
+        writer(bank).do(RequestTransfer(ORDER, "2026-01-01T00:10:00.000Z"), key, aggregate=transfer)
     bank.settle()
     for key in ("t", "u", "v", "w"):
-        bank.parking.park("transfers", f"main/transfer-{key}", Marker(10**6, 10**6, "because"))
+        bank.parking.park(
+            "transfers", f"main/transfer-{key}", ParkedStream(10**6, 10**6, "because")
+        )
     assert overdue(bank, 11, capsys) == 4
     # They have expired, and the view does not hear of it.
-    writer(bank).do(Request(ORDER, "2026-01-01T00:12:00.000Z"), "x", aggregate=transfer)
+    writer(bank).do(RequestTransfer(ORDER, "2026-01-01T00:12:00.000Z"), "x", aggregate=transfer)
     bank.clock.forward(minutes=2)
     bank.settle()
     handlers["deadlines"](SCHEDULED, Short())

@@ -1,4 +1,4 @@
-"""What the template says of functions: rings are not repeated, and failures are told."""
+"""What the template says of functions: wakes are not repeated, and failures are told."""
 
 import json
 import shutil
@@ -72,11 +72,11 @@ def test_a_ring_is_not_repeated_and_not_kept_long(function: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["relay", *DOMAIN.views, *DOMAIN.policies])
-def test_a_function_has_the_name_that_the_doorbell_rings(name: str) -> None:
+def test_a_function_has_the_name_that_the_doorbell_wakes(name: str) -> None:
     called = RESOURCES[to_cfn_resource_name(name)]["Properties"]["FunctionName"]
-    rung = Settings({"LEFTFOLD_STACK": "leftfold"}).named(name)
-    assert called["Fn::Sub"].replace("${AWS::StackName}", "leftfold") == rung
-    assert "_" not in rung
+    woken = Settings({"LEFTFOLD_STACK": "leftfold"}).named(name)
+    assert called["Fn::Sub"].replace("${AWS::StackName}", "leftfold") == woken
+    assert "_" not in woken
 
 
 @pytest.mark.parametrize("reader", [*DOMAIN.views, *DOMAIN.policies])
@@ -86,7 +86,7 @@ def test_who_stays_behind_for_five_minutes_is_told(reader: str) -> None:
 
 
 def test_a_stream_that_is_held_back_is_told_at_once() -> None:
-    (alarm,) = alarms("StreamsHeldBack").values()
+    (alarm,) = alarms("StreamsBlocked").values()
     assert alarm["EvaluationPeriods"] == 1
 
 
@@ -231,7 +231,7 @@ def reads(function: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("function", "rung"),
+    ("function", "woken"),
     [
         ("api_handler", ["relay", *DOMAIN.views, *DOMAIN.policies]),
         ("sweeper", [*DOMAIN.views, *DOMAIN.policies]),
@@ -243,7 +243,7 @@ def reads(function: str) -> set[str]:
     ],
 )
 def test_a_function_rings_whom_it_has_work_for_and_nobody_else(
-    function: str, rung: list[str]
+    function: str, woken: list[str]
 ) -> None:
     called = [
         resource["Fn::Sub"].rpartition(":function:")[2]
@@ -253,7 +253,7 @@ def test_a_function_rings_whom_it_has_work_for_and_nobody_else(
     ]
     assert called == [
         RESOURCES[to_cfn_resource_name(name)]["Properties"]["FunctionName"]["Fn::Sub"]
-        for name in rung
+        for name in woken
     ]
 
 

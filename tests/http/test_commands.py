@@ -9,7 +9,7 @@ from chalicelib.leftfold.http.headers import IDEMPOTENCY_KEY
 from chalicelib.leftfold.kernel import Commit
 from chalicelib.leftfold.kernel.uuid7 import uuid7
 from chalicelib.leftfold.store.memory import MemoryEvents
-from chalicelib.leftfold.store.ports import Place, Unavailable
+from chalicelib.leftfold.store.ports import StreamVersion, Unavailable
 from tests.http.conftest import Bank
 from tests.http.gateway import DOCUMENT
 from tests.http.samples import booking, czk, directed, opening
@@ -144,7 +144,7 @@ class AnswerLost(MemoryEvents):
 
     lost = False
 
-    def append(self, commit: Commit, unless: Place | None = None) -> Commit | None:
+    def append(self, commit: Commit, unless: StreamVersion | None = None) -> Commit | None:
         holder = super().append(commit, unless)
         if self.lost:
             self.lost = False

@@ -6,8 +6,8 @@ from urllib.parse import quote
 import pytest
 
 from chalicelib.domain import DOMAIN
-from chalicelib.leftfold.store.ports import Marker
-from chalicelib.leftfold.store.readers import slot_of
+from chalicelib.leftfold.store.ports import ParkedStream
+from chalicelib.leftfold.store.readers import checkpoint_key
 from tests.http.conftest import Bank
 from tests.http.gateway import Answer
 from tests.http.samples import booking, czk, directed, opening
@@ -95,7 +95,7 @@ def test_a_view_that_stays_behind_is_waited_for_and_given_up(bank: Bank, url: st
 
 def test_a_parked_stream_is_told_at_once(bank: Bank) -> None:
     bank.open()
-    bank.parking.park("balances", "main/account-a", Marker(0, 0, "no row for it"))
+    bank.parking.park("balances", "main/account-a", ParkedStream(0, 0, "no row for it"))
     answer = bank.get("/accounts/a?minVersion=1")
     assert (answer.status, answer.code) == (503, "view-parked")
     assert bank.waited == 0
@@ -147,7 +147,7 @@ def test_a_list_of_statements_waits_for_both_views_that_it_is_made_of(bank: Bank
     bank.open()
     bank.post("/accounts/a/statements", {"through": "2025-12-31"})
     bank.settle()
-    slot = slot_of(DOMAIN.views["balances"], "main/account-a")
+    slot = checkpoint_key(DOMAIN.views["balances"], "main/account-a")
     bank.checkpoints.move("balances", slot, 1, 0)
     answer = bank.get("/accounts/a/statements?minVersion=2")
     assert (answer.status, answer.code) == (503, "view-behind")

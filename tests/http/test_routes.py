@@ -11,7 +11,7 @@ from app import API, app
 from chalicelib.leftfold.http.log import log
 from chalicelib.leftfold.kernel import Commit
 from chalicelib.leftfold.store.memory import MemoryEvents
-from chalicelib.leftfold.store.ports import Place, Unavailable
+from chalicelib.leftfold.store.ports import StreamVersion, Unavailable
 from tests.http.conftest import Bank
 from tests.http.samples import booking, czk, opening
 
@@ -208,7 +208,7 @@ def test_what_nobody_foresaw_is_logged_and_not_told(
 
 def test_commands_that_are_always_overtaken_give_up(bank: Bank) -> None:
     class Overtaken(MemoryEvents):
-        def append(self, commit: Commit, unless: Place | None = None) -> Commit | None:
+        def append(self, commit: Commit, unless: StreamVersion | None = None) -> Commit | None:
             held = self.range(commit.aggregate_id, commit.version - 1, commit.version)
             return held[-1] if commit.version > 1 else super().append(commit, unless)
 

@@ -16,7 +16,7 @@ from chalicelib.bank.transfer.domain import (
     Transfer,
     decide,
 )
-from chalicelib.bank.transfer.domain import Request as Ask
+from chalicelib.bank.transfer.domain import RequestTransfer as Ask
 from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.kernel import Refused
 from chalicelib.leftfold.projection.search import SearchRows, connect

@@ -22,9 +22,9 @@ from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.kernel.uuid7 import uuid7
 from tools.__main__ import leftfold
 from tools.api import Api
-from tools.current import Current
+from tools.deployment_services import reach
+from tools.last_deployment import Current
 from tools.latency import Percentiles, percentiles
-from tools.reach import reach
 from tools.run import Local
 
 CURRENCY = "CZK"

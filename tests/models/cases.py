@@ -42,7 +42,7 @@ def verdict(result: Result) -> str:
 
 
 ONE_CAUSE = {(1, 1): ((0, 1),)}
-ROWS_FIRST: tuple[rows.Read, ...] = ("rows", "marker", "checkpoint")
+ROWS_FIRST: tuple[rows.Read, ...] = ("rows", "parked_stream", "checkpoint")
 SHORT = ((0, 1), (0, 0), (0,))
 TINY = ((0, 1), (0,))
 THREE = (Commit(0), Commit(1), Commit(0))
@@ -53,7 +53,7 @@ TRIPLE = (Commit(0), Commit(0), Commit(0))
 
 
 def _parking(
-    reads: tuple[rows.Read, ...] = ("checkpoint", "rows", "marker"),
+    reads: tuple[rows.Read, ...] = ("checkpoint", "rows", "parked_stream"),
     save: rows.Save = "loaded",
     raises: rows.Raises = "if parked",
     **rules: bool,
@@ -178,7 +178,7 @@ ROWS = (
     ),
     Case("parking and redriving, the design's rules", _parking(), least=50_000),
     Case(
-        "the marker raised without a condition, which puts it back",
+        "the parked_stream raised without a condition, which puts it back",
         _parking(raises="upsert"),
         least=50_000,
     ),
@@ -198,22 +198,26 @@ ROWS = (
     ),
     Case("rows deleted without a tombstone", Rows(DELETED, tombstones=False), rows.BEHIND),
     Case(
-        "rows and marker read before the checkpoint, a stream is parked",
+        "rows and parked_stream read before the checkpoint, a stream is parked",
         _parking(ROWS_FIRST),
         rows.FOLD,
     ),
     Case(
-        "the marker read before the checkpoint",
-        _parking(("marker", "checkpoint", "rows")),
+        "the parked_stream read before the checkpoint",
+        _parking(("parked_stream", "checkpoint", "rows")),
         rows.FOLD,
     ),
-    Case("stale reads of the marker", _parking(stale_marker=True), rows.FOLD),
+    Case("stale reads of the parked_stream", _parking(stale_marker=True), rows.FOLD),
     Case(
         "the checkpoint moved before the stream is parked", _parking(parks_first=False), rows.BEHIND
     ),
-    Case("a raise of a marker that has gone is ignored", _parking(raises="ignore"), rows.BEHIND),
     Case(
-        "a redrive without a condition on the marker",
+        "a raise of a parked_stream that has gone is ignored",
+        _parking(raises="ignore"),
+        rows.BEHIND,
+    ),
+    Case(
+        "a redrive without a condition on the parked_stream",
         _parking(redrive_condition=False),
         rows.BEHIND,
     ),

@@ -1,6 +1,6 @@
 """From the log to one partitioned view: publisher, bus, reader and sweeper of a lane.
 
-Modelled: blocks are appended at any time and ring a doorbell that may be lost; relays
+Modelled: blocks are appended at any time and ring a waker that may be lost; relays
 publish from the published-through mark to the end of the log, record by record, and
 crash anywhere; the bus delivers a record again and again and in any order, and may
 lose any record, the last one included; readers drop what was seen, notice a gap by
@@ -63,7 +63,7 @@ class State(NamedTuple):
 
     logged: int = 0
     mark: int = 0
-    doorbell: bool = False
+    waker: bool = False
     bus: frozenset[int] = frozenset()
     checkpoint: int = -1
     rows: tuple[int, ...] = ()
@@ -121,10 +121,10 @@ class Publishing:
 
     def _steps(self, state: State) -> Iterator[Move]:
         if state.logged < len(self.blocks):
-            appended = state._replace(logged=state.logged + 1, doorbell=True)
+            appended = state._replace(logged=state.logged + 1, waker=True)
             yield f"block {state.logged} is appended", appended
-        if state.doorbell:
-            yield "the doorbell is lost", state._replace(doorbell=False)
+        if state.waker:
+            yield "the waker is lost", state._replace(waker=False)
         for number in state.bus:
             lost = state._replace(bus=state.bus - {number})
             yield f"record {number} is lost", lost
@@ -139,7 +139,7 @@ class Publishing:
         match relay:
             case Relay("idle"):
                 behind = self.sweeps_relays and state.mark < state.logged
-                if state.doorbell or behind:
+                if state.waker or behind:
                     yield "a relay wakes", _relay(state, index, Relay("awake"))
             case Relay("awake"):
                 yield from self._starts(state, index)
@@ -229,9 +229,9 @@ class Publishing:
 
 
 def _done(state: State, index: int, until: int) -> State:
-    """Advance the mark, never backwards; a run to the end answers the doorbell."""
-    doorbell = state.doorbell and until < state.logged
-    advanced = state._replace(mark=max(state.mark, until), doorbell=doorbell)
+    """Advance the mark, never backwards; a run to the end answers the waker."""
+    waker = state.waker and until < state.logged
+    advanced = state._replace(mark=max(state.mark, until), waker=waker)
     return _relay(advanced, index, ASLEEP)
 
 

@@ -1,12 +1,12 @@
 """How a partitioned view saves rows, deletes them, parks a stream and redrives it.
 
 Modelled: functions that take a batch up to any position of one lane, call by call: read
-the checkpoint, the rows and the marker, save each row on condition of what was
-loaded, park or raise the marker, move the checkpoint by compare-and-set; a crash
+the checkpoint, the rows and the parked stream, save each row on condition of what was
+loaded, park or raise the parked stream, move the checkpoint by compare-and-set; a crash
 between any two calls; deleted rows that stay as tombstones; an event that fails in
 some attempts and not in others; a redrive that folds the parked stream from the log
-and removes the marker on condition that it has not moved. Options: stale reads of
-rows or of the marker, the calls in other orders.
+and removes the parked stream on condition that it has not moved. Options: stale reads of
+rows or of the parked stream, the calls in other orders.
 
 Abstracted: a row's content is the list of positions folded into it, so a commit that
 is lost, doubled or swapped shows; delivery is reduced to "up to a position", since
@@ -48,8 +48,8 @@ class Row(NamedTuple):
     content: tuple[int, ...] = ()
 
 
-class Marker(NamedTuple):
-    """A parked stream: the commit that failed, and the last one held back."""
+class ParkedStream(NamedTuple):
+    """A parked stream: the commit that failed, and the last one blocked."""
 
     first: int = -1
     last: int = -1
@@ -63,14 +63,14 @@ class Function(NamedTuple):
     fails: bool = False
     checkpoint: int = -1
     loaded: tuple[Row, ...] = ()
-    marker: Marker = Marker()
+    parked_stream: ParkedStream = ParkedStream()
 
 
 class Redrive(NamedTuple):
     """One redrive: how far it is in its calls, and what it has read."""
 
     call: int = 0
-    marker: Marker = Marker()
+    parked_stream: ParkedStream = ParkedStream()
     loaded: tuple[Row, ...] = ()
 
 
@@ -82,14 +82,14 @@ class State(NamedTuple):
     redrives: tuple[Redrive, ...]
     checkpoint: int = -1
     reached: int = -1
-    marker: Marker = Marker()
+    parked_stream: ParkedStream = ParkedStream()
 
 
 IDLE = Function()
 REST = Redrive()
-UNPARKED = Marker()
+UNPARKED = ParkedStream()
 Move = tuple[str, State]
-Read = Literal["checkpoint", "rows", "marker"]
+Read = Literal["checkpoint", "rows", "parked_stream"]
 Save = Literal["loaded", "lower"]
 Raises = Literal["if parked", "upsert", "ignore"]
 
@@ -106,7 +106,7 @@ class Rows:
     poison: int = -1
     functions: int = 2
     redrives: int = 0
-    reads: tuple[Read, ...] = ("checkpoint", "rows", "marker")
+    reads: tuple[Read, ...] = ("checkpoint", "rows", "parked_stream")
     stale_rows: bool = False
     stale_marker: bool = False
     save: Save = "loaded"
@@ -147,7 +147,7 @@ class Rows:
         numbers = self._rows_of(self._parkable)
         reads = [f"read {number}" for number in numbers]
         saves = [f"save {number}" for number in numbers]
-        return ("read marker", *reads, *saves, "unpark")
+        return ("read parked_stream", *reads, *saves, "unpark")
 
     @property
     def _parkable(self) -> int:
@@ -191,10 +191,10 @@ class Rows:
             read = following._replace(checkpoint=position)
             label = f"a function reads checkpoint {position}"
             yield label, read if position < following.target else IDLE
-        elif what == "marker":
-            for marker in {state.marker, *([UNPARKED] * self.stale_marker)}:
-                label = f"a function reads marker {tuple(marker)}"
-                yield label, following._replace(marker=marker)
+        elif what == "parked_stream":
+            for parked_stream in {state.parked_stream, *([UNPARKED] * self.stale_marker)}:
+                label = f"a function reads parked_stream {tuple(parked_stream)}"
+                yield label, following._replace(parked_stream=parked_stream)
         else:
             for row in self._shown(state, int(what)):
                 read = following._replace(loaded=(*following.loaded, row))
@@ -204,7 +204,7 @@ class Rows:
         """After the last read, the attempt may meet the event that fails."""
         yield function
         all_read = self.calls[function.call] == "save 0"
-        if all_read and self.poison >= 0 and function.marker == UNPARKED:
+        if all_read and self.poison >= 0 and function.parked_stream == UNPARKED:
             failing = function._replace(fails=True)
             if self._fails(failing):
                 yield failing
@@ -248,7 +248,7 @@ class Rows:
     def _end(self, number: int, function: Function) -> int:
         """Say up to where a function folds a row: a parked stream not at all."""
         if self.poison >= 0 and self.streams[number] == self._parkable:
-            if function.marker != UNPARKED:
+            if function.parked_stream != UNPARKED:
                 return -1
             if self._fails(function):
                 return self.poison - 1
@@ -269,26 +269,26 @@ class Rows:
     def _parks(self, state: State, index: int, following: Function) -> Move:
         last = self._last(following)
         after = self._done(following)
-        if following.marker != UNPARKED and last >= 0:
+        if following.parked_stream != UNPARKED and last >= 0:
             return self._raises(state, index, last, after)
-        if following.marker == UNPARKED and self._fails(following):
-            if state.marker != UNPARKED:
+        if following.parked_stream == UNPARKED and self._fails(following):
+            if state.parked_stream != UNPARKED:
                 return "the stream is parked already", _function(state, index, IDLE)
-            parked = state._replace(marker=Marker(self.poison, last))
+            parked = state._replace(parked_stream=ParkedStream(self.poison, last))
             label = f"a function parks the stream at {self.poison}..{last}"
             return label, _function(parked, index, after)
         return "there is nothing to park", _function(state, index, after)
 
     def _raises(self, state: State, index: int, last: int, after: Function) -> Move:
-        marker = state.marker
-        if marker != UNPARKED:
-            marker = marker._replace(last=max(marker.last, last))
+        parked_stream = state.parked_stream
+        if parked_stream != UNPARKED:
+            parked_stream = parked_stream._replace(last=max(parked_stream.last, last))
         elif self.raises == "upsert":
-            marker = Marker(last, last)
+            parked_stream = ParkedStream(last, last)
         elif self.raises == "if parked":
-            return "the marker has gone", _function(state, index, IDLE)
-        raised = state._replace(marker=marker)
-        return f"a function raises the marker to {last}", _function(raised, index, after)
+            return "the parked_stream has gone", _function(state, index, IDLE)
+        raised = state._replace(parked_stream=parked_stream)
+        return f"a function raises the parked_stream to {last}", _function(raised, index, after)
 
     def _advances(self, state: State, index: int, following: Function) -> Move:
         expected, target = following.checkpoint, following.target
@@ -305,10 +305,10 @@ class Rows:
     def _repair(self, state: State, index: int, redrive: Redrive) -> Iterator[Move]:
         following = redrive._replace(call=redrive.call + 1)
         match self.repairs[redrive.call].split():
-            case ["read", "marker"]:
-                if state.marker != UNPARKED:
-                    read = following._replace(marker=state.marker)
-                    label = f"a redrive reads marker {tuple(state.marker)}"
+            case ["read", "parked_stream"]:
+                if state.parked_stream != UNPARKED:
+                    read = following._replace(parked_stream=state.parked_stream)
+                    label = f"a redrive reads parked_stream {tuple(state.parked_stream)}"
                     yield label, _redrive(state, index, read)
             case ["read", number]:
                 row = state.rows[int(number)]
@@ -322,7 +322,7 @@ class Rows:
 
     def _restores(self, state: State, index: int, number: int, following: Redrive) -> Move:
         loaded = following.loaded[self._rows_of(self._parkable).index(number)]
-        new = self._fold(number, loaded, -1, following.marker.last)
+        new = self._fold(number, loaded, -1, following.parked_stream.last)
         if new == loaded:
             label = f"a redrive finds row {number} up to date"
             return label, _redrive(state, index, following)
@@ -333,10 +333,10 @@ class Rows:
         return label, _redrive(stored, index, following)
 
     def _unparks(self, state: State, index: int, redrive: Redrive) -> Move:
-        if self.redrive_condition and state.marker != redrive.marker:
-            return "the marker has moved", _redrive(state, index, REST)
-        unparked = state._replace(marker=UNPARKED)
-        return "a redrive removes the marker", _redrive(unparked, index, REST)
+        if self.redrive_condition and state.parked_stream != redrive.parked_stream:
+            return "the parked_stream has moved", _redrive(state, index, REST)
+        unparked = state._replace(parked_stream=UNPARKED)
+        return "a redrive removes the parked_stream", _redrive(unparked, index, REST)
 
     def _broken(self, state: State) -> str | None:
         if state.checkpoint < state.reached and not self.checkpoint_may_go_back:
@@ -354,14 +354,14 @@ class Rows:
         if not self.tombstones and not due.content:
             return bool(row.content)
         held = self.poison >= 0 and self.streams[number] == self._parkable
-        covered = state.marker.last if held else -1
+        covered = state.parked_stream.last if held else -1
         return max(row.position, covered) < due.position
 
     def _complete(self, state: State) -> bool:
         end = len(self.log) - 1
         return (
             state.checkpoint == end
-            and state.marker == UNPARKED
+            and state.parked_stream == UNPARKED
             and all(
                 row.content == self._fold(number, Row(), -1, end).content
                 for number, row in enumerate(state.rows)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chalicelib.bank.account.domain import Open, account
-from chalicelib.leftfold.commands.handler import CommandHandler, Request
+from chalicelib.leftfold.commands.handler import CommandHandler, CommandRequest
 from chalicelib.leftfold.kernel import (
     Aggregate,
     Codec,
@@ -18,7 +18,7 @@ from chalicelib.leftfold.kernel import (
     Refused,
 )
 from chalicelib.leftfold.policies.mailing import MemoryMailer
-from chalicelib.leftfold.policies.work import Acting
+from chalicelib.leftfold.policies.work import PolicyWork
 from chalicelib.leftfold.projection.partitioned import PartitionedRunner
 from chalicelib.leftfold.relay.sequencer import Sequencer
 from chalicelib.leftfold.store.memory import (
@@ -29,8 +29,8 @@ from chalicelib.leftfold.store.memory import (
     MemoryParking,
 )
 from tests.clock import Clock
-from tests.projection.site import NEVER, Interruption
-from tests.teller import Bank, credit, debit
+from tests.projection.runners import NEVER, Interruption
+from tests.teller import Teller, credit, debit
 
 FINGERPRINTS = {"account": "fold-1", "errand": "fold-1"}
 
@@ -143,7 +143,7 @@ class Office:
 
     def __post_init__(self) -> None:
         self.effects = MemoryEffects(self.clock)
-        self.bank = Bank(self.events, clock=self.clock)
+        self.bank = Teller(self.events, clock=self.clock)
         self.bank.do(Open("Ada", "CZK", "current"))
         self.bank.do(credit(100))
 
@@ -151,7 +151,7 @@ class Office:
         """A function that runs the policy."""
         self.owners += 1
         around = interruption.around
-        acting = Acting(
+        acting = PolicyWork(
             policy,
             CommandHandler(around(self.events), FINGERPRINTS, self.clock, pause),
             around(self.effects),
@@ -181,7 +181,9 @@ class Office:
         handler = CommandHandler(self.events, FINGERPRINTS, self.clock, pause)
         name = f"command-{number}"
         stream = errand.stream(key)
-        handler.execute(Request(errand, stream, command, name, "00" * 8, "ada", f"corr-{number}"))
+        handler.execute(
+            CommandRequest(errand, stream, command, name, "00" * 8, "ada", f"corr-{number}")
+        )
 
     def commits(self, stream: str) -> list[Commit]:
         return list(self.events.range(stream, 1, 10_000))

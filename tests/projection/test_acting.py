@@ -14,11 +14,11 @@ from chalicelib.bank.account.domain import Freeze, Unfreeze, account
 from chalicelib.leftfold.kernel import Email, Policy, Reaction, Refused
 from chalicelib.leftfold.policies.mailing import SendingStoppedError
 from chalicelib.leftfold.projection.fold import PoisonError
-from chalicelib.leftfold.projection.runner import ATTEMPTS, OvertakenError
+from chalicelib.leftfold.projection.runner import PASS_ATTEMPTS, OvertakenError
 from chalicelib.leftfold.store.ports import CLAIM, Unavailable
 from tests.faults import Lossy
 from tests.projection.errands import Ask, Drop, Office, RecordDone, errand, run_errand, runs, tells
-from tests.projection.site import CrashError, Interruption, crash
+from tests.projection.runners import CrashError, Interruption, crash
 from tests.teller import credit, debit
 
 E = "main/errand-e"
@@ -195,7 +195,7 @@ def test_the_account_may_change_its_mind_meanwhile(
 
 
 def parked(office: Office) -> list[tuple[str, str]]:
-    return [(stream, marker.reason) for _, stream, marker in office.parking.all()]
+    return [(stream, parked_stream.reason) for _, stream, parked_stream in office.parking.all()]
 
 
 def unforeseen(recorded: Any) -> Any:
@@ -302,7 +302,7 @@ def run_on(office: Office, events: Any, policy: Policy = runs) -> None:
     replace(runner, work=acting).catch_up(2)
 
 
-@pytest.mark.parametrize("calls", [1, ATTEMPTS - 1])
+@pytest.mark.parametrize("calls", [1, PASS_ATTEMPTS - 1])
 def test_a_technical_failure_is_tried_again(office: Office, calls: int) -> None:
     office.do(Ask("a", 4))
     run_on(office, Down(office, calls))
@@ -313,7 +313,7 @@ def test_a_technical_failure_that_lasts_parks_the_process_until_it_is_redriven(
     office: Office,
 ) -> None:
     office.do(Ask("a", 4))
-    run_on(office, Down(office, ATTEMPTS))
+    run_on(office, Down(office, PASS_ATTEMPTS))
     assert parked(office) == [(E, "Unavailable: throttled")]
     office.runner(runs).redrive(E)
     assert office.history() == ["asked", "done"]

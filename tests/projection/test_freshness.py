@@ -12,9 +12,9 @@ from chalicelib.leftfold.projection.freshness import (
     NotYetError,
     ViewParkedError,
 )
-from chalicelib.leftfold.store.ports import Marker
+from chalicelib.leftfold.store.ports import ParkedStream
 from tests.builders import Added, stream
-from tests.projection.site import Site, caught_up
+from tests.projection.runners import Runners, caught_up
 from tests.projection.views import buggy, parity, piles
 
 A, B = stream("a"), stream("b")
@@ -22,14 +22,14 @@ A, B = stream("a"), stream("b")
 
 @dataclass
 class Waiting:
-    """A clock that moves only while someone sleeps, and a bell that notes its rings.
+    """A clock that moves only while someone sleeps, and a bell that notes its wakes.
 
     *happening* is what happens at a time, in seconds.
     """
 
-    site: Site = field(default_factory=Site)
+    site: Runners = field(default_factory=Runners)
     now: float = 0.0
-    rings: list[str] = field(default_factory=list)
+    wakes: list[str] = field(default_factory=list)
     wanted: list[Mapping[str, int]] = field(default_factory=list)
     happening: dict[float, Callable[[], object]] = field(default_factory=dict)
 
@@ -39,8 +39,8 @@ class Waiting:
         for due in [time for time in self.happening if time <= self.now]:
             self.happening.pop(due)()
 
-    def ring(self, function: str, wanted: Mapping[str, int] = {}, /) -> None:
-        self.rings.append(function)
+    def wake(self, function: str, wanted: Mapping[str, int] = {}, /) -> None:
+        self.wakes.append(function)
         self.wanted.append(wanted)
 
     def wait(self, view: View, aggregate_id: str, version: int) -> float:
@@ -60,7 +60,7 @@ def test_a_view_that_shows_the_version_is_fresh_at_once() -> None:
     waiting = Waiting()
     waiting.site.partitioned(piles).handle(waiting.site.story.block((A, [Added(1)])))
     assert waiting.wait(piles, A, 1) == 0
-    assert waiting.rings == []
+    assert waiting.wakes == []
 
 
 def test_every_view_shows_version_0_of_what_does_not_exist() -> None:
@@ -73,7 +73,7 @@ def test_the_wait_ends_soon_after_the_view_has_the_version() -> None:
     records = story.block((A, [Added(1)]))
     waiting.happening[0.3] = lambda: waiting.site.partitioned(piles).handle(records)
     assert 0.3 <= waiting.wait(piles, A, 1) < 0.5
-    assert waiting.rings == []
+    assert waiting.wakes == []
 
 
 def test_after_a_moment_the_relay_is_rung_and_then_the_view() -> None:
@@ -82,7 +82,7 @@ def test_after_a_moment_the_relay_is_rung_and_then_the_view() -> None:
     waiting.happening[2.0] = lambda: story.block((A, [Added(1)]))
     waiting.happening[3.0] = lambda: caught_up(waiting.site.partitioned(piles))
     assert 3.0 <= waiting.wait(piles, A, 1) < 3.3
-    assert waiting.rings == ["relay", "piles"]
+    assert waiting.wakes == ["relay", "piles"]
 
 
 def test_the_relay_is_told_which_version_is_waited_for() -> None:
@@ -90,7 +90,7 @@ def test_the_relay_is_told_which_version_is_waited_for() -> None:
     waiting.happening[1.0] = lambda: waiting.site.story.block((A, [Added(1)]))
     waiting.happening[2.0] = lambda: caught_up(waiting.site.partitioned(piles))
     waiting.wait(piles, A, 1)
-    assert list(zip(waiting.rings, waiting.wanted, strict=True)) == [
+    assert list(zip(waiting.wakes, waiting.wanted, strict=True)) == [
         ("relay", {A: 1}),
         ("piles", {}),
     ]
@@ -101,7 +101,7 @@ def test_the_wait_ends_after_five_seconds() -> None:
     with pytest.raises(NotYetError):
         waiting.wait(piles, A, 1)
     assert waiting.now == pytest.approx(5.0)
-    assert waiting.rings == ["relay"]
+    assert waiting.wakes == ["relay"]
 
 
 def test_a_busy_stream_does_not_keep_its_readers_waiting() -> None:
@@ -116,10 +116,10 @@ def test_a_busy_stream_does_not_keep_its_readers_waiting() -> None:
 
 def test_a_parked_stream_is_told_at_once_even_before_its_commit_is_logged() -> None:
     waiting = Waiting()
-    waiting.site.parking.park("piles", A, Marker(0, 0, "because"))
+    waiting.site.parking.park("piles", A, ParkedStream(0, 0, "because"))
     with pytest.raises(ViewParkedError) as caught:
         waiting.wait(piles, A, 5)
-    assert caught.value.marker == Marker(0, 0, "because")
+    assert caught.value.parked_stream == ParkedStream(0, 0, "because")
     assert waiting.now == 0
 
 
@@ -137,7 +137,7 @@ def test_a_version_from_before_what_is_parked_is_waited_for() -> None:
     waiting = Waiting()
     story = waiting.site.story
     records = [*story.block((A, [Added(1)])), *story.block((A, [Added(13)]))]
-    waiting.site.parking.park("piles", A, Marker(1, 1, "because"))
+    waiting.site.parking.park("piles", A, ParkedStream(1, 1, "because"))
     waiting.happening[1.0] = lambda: waiting.site.partitioned(piles).handle(records)
     assert 1.0 <= waiting.wait(piles, A, 1) < 1.3
 
@@ -164,4 +164,4 @@ def test_an_ordered_view_is_waited_for_by_its_one_checkpoint() -> None:
     waiting.site.story.block((A, [Added(1)]), (B, [Added(2)]))
     waiting.happening[1.0] = lambda: caught_up(waiting.site.ordered(parity))
     assert 1.0 <= waiting.wait(parity, B, 1) < 1.3
-    assert waiting.rings == ["parity"]
+    assert waiting.wakes == ["parity"]

@@ -16,9 +16,9 @@ from chalicelib.leftfold.projection.ordered import OrderedRunner, ViewStoppedErr
 from chalicelib.leftfold.projection.rows import RowRejectedError, Save
 from chalicelib.leftfold.projection.runner import Slice
 from chalicelib.leftfold.store.ports import Unavailable
-from chalicelib.leftfold.store.readers import SLOT
+from chalicelib.leftfold.store.readers import WHOLE_LOG
 from tests.builders import Added, stream
-from tests.projection.site import CrashError, Interruption, Site, caught_up, crash
+from tests.projection.runners import CrashError, Interruption, Runners, caught_up, crash
 from tests.projection.stories import histories, told
 from tests.projection.test_partitioned import HISTORY, interruptions
 from tests.projection.views import buggy, parity
@@ -31,11 +31,11 @@ def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "SLICE_EVENTS", 4)
 
 
-def checkpoint(site: Site) -> int:
-    return site.checkpoints.read("parity", [SLOT])[SLOT]
+def checkpoint(site: Runners) -> int:
+    return site.checkpoints.read("parity", [WHOLE_LOG])[WHOLE_LOG]
 
 
-def turns(site: Site, key: str) -> list[str]:
+def turns(site: Runners, key: str) -> list[str]:
     row = site.row(key).row
     assert row is not None
     held: list[str] = row["turns"]
@@ -43,7 +43,7 @@ def turns(site: Site, key: str) -> list[str]:
 
 
 def test_rows_follow_the_order_of_the_log() -> None:
-    site = Site(told(HISTORY))
+    site = Runners(told(HISTORY))
     caught_up(site.ordered(parity))
     assert turns(site, "all")[:5] == [f"{A}@1", f"{B}@1", f"{A}@2", f"{C}@1", f"{A}@3"]
     assert checkpoint(site) == 10
@@ -51,7 +51,7 @@ def test_rows_follow_the_order_of_the_log() -> None:
 
 
 def test_a_run_takes_as_many_blocks_as_it_was_given_and_says_whether_more_remain() -> None:
-    site = Site(told(HISTORY))
+    site = Runners(told(HISTORY))
     assert site.ordered(parity).catch_up(1)
     assert checkpoint(site) == 2
     assert site.ordered(parity).catch_up(2)
@@ -60,7 +60,7 @@ def test_a_run_takes_as_many_blocks_as_it_was_given_and_says_whether_more_remain
 
 
 def test_a_log_that_does_not_show_what_its_head_counts_is_never_passed_over() -> None:
-    site = Site(told(HISTORY))
+    site = Runners(told(HISTORY))
     del site.story.log._blocks[1]
     with pytest.raises(Unavailable):
         caught_up(site.ordered(parity))
@@ -68,13 +68,13 @@ def test_a_log_that_does_not_show_what_its_head_counts_is_never_passed_over() ->
 
 
 def test_a_slice_that_does_not_follow_the_checkpoint_is_not_taken() -> None:
-    site = Site()
+    site = Runners()
     assert not site.ordered(parity)._take_slice(Slice(1, 5, []))
     assert checkpoint(site) == -1
 
 
 def test_a_poison_stops_the_view_just_before_it() -> None:
-    site = Site(told(HISTORY))
+    site = Runners(told(HISTORY))
     for _ in range(2):
         with pytest.raises(ViewStoppedError) as caught:
             caught_up(site.ordered(buggy(parity)))
@@ -91,7 +91,7 @@ def test_a_poison_stops_the_view_just_before_it() -> None:
 
 
 def test_after_the_fix_a_stopped_view_goes_on() -> None:
-    site = Site(told(HISTORY))
+    site = Runners(told(HISTORY))
     with pytest.raises(ViewStoppedError):
         caught_up(site.ordered(buggy(parity)))
     caught_up(site.ordered(parity))
@@ -103,7 +103,7 @@ def test_a_row_that_the_store_will_not_take_stops_the_view_just_before_it() -> N
         made = parity.fold(row, recorded, key) or {}
         return {**made, "x": 10**6 * "x"} if f"{A}@4" in made["turns"] else made
 
-    site = Site(told(HISTORY))
+    site = Runners(told(HISTORY))
     picky = parity.__class__(**{**vars(parity), "fold": heavy})
     with pytest.raises(ViewStoppedError) as caught:
         caught_up(site.ordered(picky))
@@ -123,7 +123,7 @@ def test_a_row_that_no_store_takes_stops_the_view_also_where_the_next_commit_men
         return {**made, "x": 10**6 * "x"} if is_heavy else made
 
     monkeypatch.setattr(runner, "SLICE_EVENTS", size)
-    site = Site(told(HISTORY))
+    site = Runners(told(HISTORY))
     picky = replace(parity, fold=heavy)
     with pytest.raises(ViewStoppedError) as caught:
         caught_up(site.ordered(picky))
@@ -135,7 +135,7 @@ def test_a_row_that_no_store_takes_stops_the_view_also_where_the_next_commit_men
 
 def test_an_ordered_view_cannot_be_kept_where_a_row_may_be_refused_alone() -> None:
     with pytest.raises(ValueError, match="parity is ordered"):
-        Site().ordered(replace(parity, store="search"))
+        Runners().ordered(replace(parity, store="search"))
 
 
 class Refusing(MemoryRows):
@@ -146,7 +146,7 @@ class Refusing(MemoryRows):
 
 
 def test_a_store_that_breaks_its_promise_is_told_and_nothing_moves() -> None:
-    site = Site(told(HISTORY), rows=Refusing())
+    site = Runners(told(HISTORY), rows=Refusing())
     with pytest.raises(RowRejectedError, match="why not"):
         caught_up(site.ordered(parity))
     assert checkpoint(site) == -1
@@ -156,7 +156,7 @@ def test_a_store_that_breaks_its_promise_is_told_and_nothing_moves() -> None:
 def test_any_pieces_of_any_history_end_in_the_rows_of_a_replay(
     history: list[list[tuple[str, list[Added]]]], data: st.DataObject
 ) -> None:
-    site = Site(told(history))
+    site = Runners(told(history))
     while site.ordered(parity).catch_up(data.draw(st.integers(1, 3))):
         pass
     assert site.differences(parity) == []
@@ -166,7 +166,7 @@ def test_after_a_crash_at_any_call_the_next_run_brings_the_rows_of_a_replay() ->
     story = told(HISTORY)
     crashes = 0
     for interruption in interruptions(crash):
-        site = Site(story)
+        site = Runners(story)
         try:
             caught_up(site.ordered(parity, interruption))
         except CrashError:
@@ -183,7 +183,7 @@ def test_whatever_another_function_does_between_two_calls_the_rows_are_right(
 ) -> None:
     story = told(HISTORY)
     for at in count(1):
-        site = Site(story)
+        site = Runners(story)
         act = lambda: site.ordered(parity).catch_up(blocks)  # noqa: B023, E731
         interruption = Interruption(at, act)
         while site.ordered(parity, interruption).catch_up(mine):
@@ -199,7 +199,7 @@ def test_whatever_another_function_leaves_undone_the_rows_are_right() -> None:
     died = 0
     for at in range(1, 20):
         for death in range(1, 20):
-            site = Site(story)
+            site = Runners(story)
             dying = site.ordered(parity, Interruption(death, crash))
 
             def other(dying: OrderedRunner = dying) -> None:
@@ -216,9 +216,9 @@ def test_whatever_another_function_leaves_undone_the_rows_are_right() -> None:
 def test_a_poison_met_by_two_functions_at_once_leaves_the_same_rows() -> None:
     story = told(HISTORY)
     for at in range(1, 40):
-        site = Site(story)
+        site = Runners(story)
 
-        def other(site: Site = site) -> None:
+        def other(site: Runners = site) -> None:
             with pytest.raises(ViewStoppedError):
                 caught_up(site.ordered(buggy(parity)))
 

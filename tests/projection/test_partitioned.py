@@ -14,12 +14,12 @@ from chalicelib.leftfold.projection import runner
 from chalicelib.leftfold.projection.memory import MemoryRows
 from chalicelib.leftfold.projection.partitioned import PartitionedRunner
 from chalicelib.leftfold.projection.rows import RowRejectedError
-from chalicelib.leftfold.projection.runner import ATTEMPTS, Projecting, Slice
+from chalicelib.leftfold.projection.runner import PASS_ATTEMPTS, Slice, ViewWork
 from chalicelib.leftfold.store.bus import LaneRecord
-from chalicelib.leftfold.store.ports import Marker, Unavailable
+from chalicelib.leftfold.store.ports import ParkedStream, Unavailable
 from tests.builders import Added, LogBuilder, Removed, stream
 from tests.faults import Counting
-from tests.projection.site import CrashError, Interruption, Site, caught_up, crash
+from tests.projection.runners import CrashError, Interruption, Runners, caught_up, crash
 from tests.projection.stories import Block, deliveries, histories, told
 from tests.projection.views import additions, buggy, piles
 
@@ -38,7 +38,7 @@ def interruptions(act: Callable[[], object]) -> list[Interruption]:
     return [Interruption(at, act, after=after) for at in range(1, 100) for after in (False, True)]
 
 
-def amounts(site: Site, key: str) -> list[int]:
+def amounts(site: Runners, key: str) -> list[int]:
     row = site.row(key).row
     assert row is not None
     held: list[int] = row["amounts"]
@@ -50,7 +50,7 @@ def test_streams_used_here_are_in_lanes_of_their_own() -> None:
 
 
 def test_records_become_rows() -> None:
-    site = Site()
+    site = Runners()
     site.partitioned(piles).handle(site.story.block(*HISTORY[0]))
     assert amounts(site, A) == [1, 3]
     assert amounts(site, B) == [2]
@@ -58,7 +58,7 @@ def test_records_become_rows() -> None:
 
 
 def test_a_record_that_comes_again_changes_nothing() -> None:
-    site = Site()
+    site = Runners()
     records = site.story.block(*HISTORY[0])
     for _ in range(3):
         site.partitioned(piles).handle(records)
@@ -66,11 +66,11 @@ def test_a_record_that_comes_again_changes_nothing() -> None:
 
 
 def test_a_record_that_was_seen_costs_one_read_of_its_checkpoint() -> None:
-    site = Site()
+    site = Runners()
     records = site.story.block(*HISTORY[0])
     site.partitioned(piles).handle([*records, *site.story.block(*HISTORY[1])])
     rows, log, parking = map(Counting, (site.rows, site.story.log, site.parking))
-    fed = replace(site.partitioned(piles), work=Projecting(piles, rows), log=log, parking=parking)
+    fed = replace(site.partitioned(piles), work=ViewWork(piles, rows), log=log, parking=parking)
     fed.handle(records)
     assert not rows.calls
     assert not log.calls
@@ -80,13 +80,13 @@ def test_a_record_that_was_seen_costs_one_read_of_its_checkpoint() -> None:
 
 
 def test_a_slice_that_does_not_follow_a_lanes_checkpoint_is_not_taken() -> None:
-    site = Site()
+    site = Runners()
     assert not site.partitioned(piles)._take_slice(Slice(1, 5, []), {0: 9})
     assert site.checkpoints.read("piles", [0]) == {0: -1}
 
 
 def test_a_record_before_which_one_is_missing_is_healed_from_the_log() -> None:
-    site = Site(told(HISTORY))
+    site = Runners(told(HISTORY))
     site.partitioned(piles).handle([r for r in site.story.records if r.lane == lane_of(A)][-1:])
     assert amounts(site, A) == [1, 3, 5, 6, 13, 9, 11]
     # Nobody asked for the other lanes.
@@ -94,14 +94,14 @@ def test_a_record_before_which_one_is_missing_is_healed_from_the_log() -> None:
 
 
 def test_a_record_without_commits_is_taken_from_the_log() -> None:
-    site = Site()
+    site = Runners()
     records = [r._replace(commits=None) for r in site.story.block(*HISTORY[0])]
     site.partitioned(piles).handle(records)
     assert site.differences(piles) == []
 
 
 def test_records_out_of_order_in_a_batch_need_no_log() -> None:
-    site = Site(told(HISTORY))
+    site = Runners(told(HISTORY))
     log = Counting(site.story.log)
     fed = replace(site.partitioned(piles), log=log)
     fed.handle(site.story.records[::-1])
@@ -110,12 +110,12 @@ def test_records_out_of_order_in_a_batch_need_no_log() -> None:
 
 
 def test_a_batch_of_many_lanes_costs_one_read_of_each_kind_and_one_save() -> None:
-    site = Site()
+    site = Runners()
     records = site.story.block(*((stream(str(n)), [Added(n)]) for n in range(60)))
     rows, parking, checkpoints = map(Counting, (site.rows, site.parking, site.checkpoints))
     fed = replace(
         site.partitioned(piles),
-        work=Projecting(piles, rows),
+        work=ViewWork(piles, rows),
         parking=parking,
         checkpoints=checkpoints,
     )
@@ -142,7 +142,7 @@ def test_rows_become_visible_before_the_checkpoint_moves_even_after_a_crash() ->
     crashes = 0
     for interruption in interruptions(crash):
         rows = QueriedRows()
-        site = Site(story, rows)
+        site = Runners(story, rows)
         try:
             site.partitioned(piles, interruption).handle(story.records)
         except CrashError:
@@ -155,7 +155,7 @@ def test_rows_become_visible_before_the_checkpoint_moves_even_after_a_crash() ->
 
 
 def test_catching_up_needs_no_record() -> None:
-    site = Site(told(HISTORY))
+    site = Runners(told(HISTORY))
     caught_up(site.partitioned(piles))
     assert site.differences(piles) == []
     reached = site.checkpoints.read("piles", range(64))
@@ -166,7 +166,7 @@ def test_catching_up_goes_on_where_it_stopped_also_for_a_lane_long_idle(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(runner, "SLICE_EVENTS", 2)
-    site = Site()
+    site = Runners()
     for n in range(20):
         site.story.block((B, [Added(n)]))
     site.story.block((A, [Added(1)]))
@@ -179,7 +179,7 @@ def test_catching_up_goes_on_where_it_stopped_also_for_a_lane_long_idle(
 
 
 def test_a_view_with_nothing_to_do_reads_no_block() -> None:
-    site = Site(told(HISTORY))
+    site = Runners(told(HISTORY))
     caught_up(site.partitioned(piles))
     log = Counting(site.story.log)
     fed = replace(site.partitioned(piles), log=log)
@@ -188,7 +188,7 @@ def test_a_view_with_nothing_to_do_reads_no_block() -> None:
 
 
 def test_a_log_that_does_not_show_what_its_head_counts_is_never_passed_over() -> None:
-    site = Site(told(HISTORY))
+    site = Runners(told(HISTORY))
     del site.story.log._blocks[1]
     with pytest.raises(Unavailable):
         caught_up(site.partitioned(piles))
@@ -196,14 +196,14 @@ def test_a_log_that_does_not_show_what_its_head_counts_is_never_passed_over() ->
 
 
 def test_endless_contention_is_unavailable_and_moves_nothing() -> None:
-    site = Site()
+    site = Runners()
     records = site.story.block((A, [Added(1)]))
     pauses: list[int] = []
     fed = replace(site.partitioned(piles), pause=pauses.append)
     fed.checkpoints.move = lambda *_: False  # type: ignore[method-assign]
     with pytest.raises(Unavailable):
         fed.handle(records)
-    assert pauses == list(range(1, ATTEMPTS + 1))
+    assert pauses == list(range(1, PASS_ATTEMPTS + 1))
 
 
 @BOTH
@@ -211,7 +211,7 @@ def test_endless_contention_is_unavailable_and_moves_nothing() -> None:
 def test_whatever_is_delivered_the_rows_end_as_a_replay_makes_them(
     view: View, data: st.DataObject
 ) -> None:
-    site = Site(told(data.draw(histories)))
+    site = Runners(told(data.draw(histories)))
     for batch in data.draw(deliveries(site.story.records)):
         site.partitioned(view).handle(batch)
     caught_up(site.partitioned(view))
@@ -221,7 +221,7 @@ def test_whatever_is_delivered_the_rows_end_as_a_replay_makes_them(
 @BOTH
 @for_all(st.data())
 def test_what_was_handled_is_shown_at_once(view: View, data: st.DataObject) -> None:
-    site = Site(told(data.draw(histories)))
+    site = Runners(told(data.draw(histories)))
     batch = data.draw(st.lists(st.sampled_from(site.story.records), min_size=1))
     site.partitioned(view).handle(batch)
     reached = site.checkpoints.read(view.name, {r.lane for r in batch})
@@ -236,7 +236,7 @@ def test_after_a_crash_at_any_call_the_same_records_bring_the_rows_of_a_replay(
     story = told(HISTORY)
     crashes = 0
     for interruption in interruptions(crash):
-        site = Site(story)
+        site = Runners(story)
         records = story.records
         try:
             site.partitioned(view, interruption).handle(records[:4])
@@ -259,7 +259,7 @@ def test_whatever_another_function_does_between_two_calls_the_rows_are_right(
         others = [r for n in shares for r in _of_block(story, n)]
 
         for at in count(1):
-            site = Site(story)
+            site = Runners(story)
             act = lambda: site.partitioned(view).handle(others)  # noqa: B023, E731
             interruption = Interruption(at, act)
             site.partitioned(view, interruption).handle(_of_block(story, 0))
@@ -279,7 +279,7 @@ def test_whatever_another_function_leaves_undone_the_rows_are_right(view: View) 
     died = 0
     for at in range(1, 12):
         for death in range(1, 12):
-            site = Site(story)
+            site = Runners(story)
             dying = site.partitioned(view, Interruption(death, crash))
 
             def other(dying: PartitionedRunner = dying) -> None:
@@ -300,22 +300,22 @@ def _of_block(story: LogBuilder, number: int) -> list[LaneRecord]:
 
 
 def test_a_poison_parks_its_stream_and_nothing_else() -> None:
-    site = Site(told(HISTORY))
+    site = Runners(told(HISTORY))
     site.partitioned(buggy(piles)).handle(site.story.records)
     assert amounts(site, A) == [1, 3, 5, 6]
     assert amounts(site, B) == [10]
     assert amounts(site, C) == [4, 8]
-    assert list(site.parking.all()) == [("piles", A, Marker(6, 10, "UnluckyError: 13"))]
+    assert list(site.parking.all()) == [("piles", A, ParkedStream(6, 10, "UnluckyError: 13"))]
     assert not site.partitioned(buggy(piles)).catch_up(9)
 
 
 def test_later_commits_of_a_parked_stream_wait_and_are_counted() -> None:
-    site = Site(told(HISTORY[:3]))
+    site = Runners(told(HISTORY[:3]))
     site.partitioned(buggy(piles)).handle(site.story.records)
     later = site.story.block((A, [Added(9)]), (B, [Added(1)]))
     # The fix is deployed, but the stream stays parked until it is redriven.
     site.partitioned(piles).handle(later)
-    assert site.parking.find("piles", [A]) == {A: Marker(6, 8, "UnluckyError: 13")}
+    assert site.parking.find("piles", [A]) == {A: ParkedStream(6, 8, "UnluckyError: 13")}
     assert amounts(site, A) == [1, 3, 5, 6]
     assert amounts(site, B) == [1]
 
@@ -326,7 +326,7 @@ def test_a_row_that_the_store_will_not_take_parks_its_stream_and_nothing_else() 
         return {**made, "x": 10**6 * "x"} if made and 13 in made["amounts"] else made
 
     picky = replace(piles, fold=heavy)
-    site = Site()
+    site = Runners()
     site.story.block(*HISTORY[2], *HISTORY[0])
     site.partitioned(picky).handle(site.story.records)
     (parked,) = site.parking.all()
@@ -339,7 +339,7 @@ def test_a_row_that_the_store_will_not_take_parks_its_stream_and_nothing_else() 
 
 
 def test_very_many_rows_that_the_store_will_not_take_are_parked_in_one_go() -> None:
-    site = Site()
+    site = Runners()
     huge = replace(piles, fold=lambda *_: {"x": 10**6 * "x"})
     records = site.story.block(*((stream(str(n)), [Added(n)]) for n in range(40)))
     site.partitioned(huge).handle(records)

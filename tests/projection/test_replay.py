@@ -9,7 +9,7 @@ from chalicelib.leftfold.projection.replay import Difference, compare, replay
 from chalicelib.leftfold.projection.rows import Save, StoredRow
 from chalicelib.leftfold.store.ports import Unavailable
 from tests.builders import Added, Removed, stream
-from tests.projection.site import Site, caught_up
+from tests.projection.runners import Runners, caught_up
 from tests.projection.stories import told
 from tests.projection.test_partitioned import HISTORY
 from tests.projection.views import buggy, parity, piles
@@ -73,7 +73,7 @@ def test_rows_that_differ_by_content_or_position_or_are_missing_are_told() -> No
 
 
 def test_a_row_that_someone_changed_by_hand_shows() -> None:
-    site = Site(told(HISTORY))
+    site = Runners(told(HISTORY))
     caught_up(site.partitioned(piles))
     assert site.differences(piles) == []
     held = site.row(B)
@@ -82,7 +82,7 @@ def test_a_row_that_someone_changed_by_hand_shows() -> None:
 
 
 def test_a_view_that_is_up_to_date_has_no_lag() -> None:
-    site = Site(told(HISTORY))
+    site = Runners(told(HISTORY))
     caught_up(site.partitioned(piles))
     caught_up(site.ordered(parity))
     for view in (piles, parity):
@@ -91,7 +91,7 @@ def test_a_view_that_is_up_to_date_has_no_lag() -> None:
 
 
 def test_the_lag_counts_from_the_oldest_commit_that_is_not_done_with() -> None:
-    site = Site(told(HISTORY))
+    site = Runners(told(HISTORY))
     site.ordered(parity).catch_up(1)
     site.partitioned(piles).handle(site.story.records[:2])
     ahead = site.story.log, site.checkpoints, lambda: at(60)
@@ -101,7 +101,7 @@ def test_the_lag_counts_from_the_oldest_commit_that_is_not_done_with() -> None:
 
 
 def test_a_view_that_never_ran_is_behind_by_the_whole_log() -> None:
-    site = Site(told([[(A, [Added(1)]), (A, [Removed()])]]))
+    site = Runners(told([[(A, [Added(1)]), (A, [Removed()])]]))
     whole = Lag(2, timedelta(seconds=5))
     assert lag(piles, site.story.log, site.checkpoints, lambda: at(5)) == whole
     assert lag(parity, site.story.log, site.checkpoints, lambda: at(5)) == whole

@@ -5,14 +5,14 @@ import pytest
 from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.projection.replay import replay_live
 from chalicelib.leftfold.store.ports import Unavailable
-from tests.archive.site import Site, credit
+from tests.archive.site import Stage, credit
 
 
 def test_a_log_that_does_not_show_its_newest_commit_is_refused() -> None:
     """The head says how far the log goes. Rows that end one commit before it would be compared
     with live rows, and called different, or take their place and lose that commit.
     """
-    site = Site()
+    site = Stage()
     site.months(1)
     site.settle()
     site.do(credit(7))

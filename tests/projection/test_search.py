@@ -299,7 +299,7 @@ def test_rows_refused_for_load_are_sent_again_and_no_others(
 def test_a_cluster_that_stays_busy_is_unavailable(
     client: OpenSearch, name: str, clock: Clock, pauses: Pauses
 ) -> None:
-    faulty: Any = Client(client, *(["busy"] * search.ATTEMPTS))
+    faulty: Any = Client(client, *(["busy"] * search.BULK_ATTEMPTS))
     with pytest.raises(Unavailable):
         SearchRows(faulty, name, VIEW, clock, pauses).save([Save(A, {}, 1, NEVER)])
 

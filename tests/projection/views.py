@@ -29,7 +29,7 @@ def pile_row(row: Row | None, recorded: Recorded, _key: str) -> Row | None:
 def addition_key(recorded: Recorded) -> Iterable[str]:
     """One row an addition."""
     if isinstance(recorded.event, Added):
-        yield f"{recorded.aggregate_id}/{recorded.version}/{recorded.place}"
+        yield f"{recorded.aggregate_id}/{recorded.version}/{recorded.event_index}"
 
 
 def addition_row(row: Row | None, recorded: Recorded, _key: str) -> Row:

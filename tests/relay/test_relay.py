@@ -16,7 +16,7 @@ from chalicelib.leftfold.relay import sweeper as sweeping
 from chalicelib.leftfold.relay.plan import PLAN_EVENTS
 from chalicelib.leftfold.relay.publisher import MARK, Publisher
 from chalicelib.leftfold.relay.relay import Relay, wanted_of
-from chalicelib.leftfold.relay.sequencer import ATTEMPTS, Sequencer
+from chalicelib.leftfold.relay.sequencer import APPEND_ATTEMPTS, Sequencer
 from chalicelib.leftfold.relay.sweeper import ROUND, SEGMENTS, Note, Sweeper
 from chalicelib.leftfold.store.blocks import cut, hash_of, pack, seal, unpack
 from chalicelib.leftfold.store.bus import RECORD_LIMIT, LaneRecord
@@ -36,7 +36,7 @@ class MemoryBus:
         self.records += [LaneRecord.from_bytes(record.to_bytes()) for record in records]
 
 
-class World:
+class Tables:
     """A store with a log, a bus and any number of relays."""
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class World:
         self.checkpoints = MemoryCheckpoints()
         self.alarms: list[dict[str, tuple[str, int]]] = []
         self.strays: list[tuple[str, int]] = []
-        self.rung: list[str] = []
+        self.woken: list[str] = []
         self.unpublished: list[Unavailable] = []
 
     def relay(self, **ports: object) -> Relay:
@@ -57,11 +57,11 @@ class World:
             self.unpublished.append,
         )
 
-    def alarm(self, held_back: Mapping[str, tuple[str, int]]) -> None:
-        self.alarms.append(dict(held_back))
+    def alarm(self, blocked: Mapping[str, tuple[str, int]]) -> None:
+        self.alarms.append(dict(blocked))
 
-    def ring(self, function: str, _wanted: Mapping[str, int] = {}) -> None:
-        self.rung.append(function)
+    def wake(self, function: str, _wanted: Mapping[str, int] = {}) -> None:
+        self.woken.append(function)
 
     def write(self, *commits: Commit) -> list[Commit]:
         for each in commits:
@@ -84,7 +84,7 @@ def stream(name: str, length: int) -> list[Commit]:
 
 
 def test_hinted_commits_are_logged_in_the_order_of_their_streams() -> None:
-    world = World()
+    world = Tables()
     a, b = world.write(*stream("a", 3)), world.write(*stream("b", 2))
     world.relay().run(wanted_of((c.aggregate_id, c.version) for c in a + b))
     assert sorted(world.logged()) == sorted((c.aggregate_id, c.version) for c in a + b)
@@ -92,7 +92,7 @@ def test_hinted_commits_are_logged_in_the_order_of_their_streams() -> None:
 
 
 def test_images_that_came_with_the_hints_are_not_read_again() -> None:
-    world = World()
+    world = Tables()
     commits = world.write(*stream("a", 1), *stream("b", 1))
     events = Counting(world.events)
     world.relay(events=events).run(wanted_of((c.aggregate_id, c.version) for c in commits), commits)
@@ -101,21 +101,21 @@ def test_images_that_came_with_the_hints_are_not_read_again() -> None:
 
 
 def test_a_hint_pulls_the_earlier_commits_that_nobody_told_of() -> None:
-    world = World()
+    world = Tables()
     commits = world.write(*stream("a", 5))
     world.relay().run({"main/account-a": 5}, commits[4:])
     assert world.logged() == [("main/account-a", v) for v in range(1, 6)]
 
 
 def test_a_stream_longer_than_a_plan_is_logged_whole() -> None:
-    world = World()
+    world = Tables()
     world.write(*stream("a", PLAN_EVENTS + 300))
     assert world.relay().run({"main/account-a": PLAN_EVENTS + 300}) == PLAN_EVENTS + 300
     assert world.logged() == [("main/account-a", v) for v in range(1, PLAN_EVENTS + 301)]
 
 
 def test_a_hint_for_what_is_not_there_is_harmless_and_alarms_nobody() -> None:
-    world = World()
+    world = Tables()
     world.write(*stream("a", 1))
     world.relay().run({"main/account-a": 9, "main/account-z": 1})
     assert world.logged() == [("main/account-a", 1)]
@@ -123,7 +123,7 @@ def test_a_hint_for_what_is_not_there_is_harmless_and_alarms_nobody() -> None:
 
 
 def test_a_hint_for_a_version_that_no_stream_can_have_costs_nothing() -> None:
-    world = World()
+    world = Tables()
     world.write(*stream("a", 1))
     world.relay().run({"main/account-a": 10**18})
     assert world.logged() == [("main/account-a", 1)]
@@ -131,7 +131,7 @@ def test_a_hint_for_a_version_that_no_stream_can_have_costs_nothing() -> None:
 
 
 def test_a_hint_for_what_is_logged_changes_nothing() -> None:
-    world = World()
+    world = Tables()
     commits = world.write(*stream("a", 3))
     world.relay().run({"main/account-a": 3})
     log = Counting(world.log)
@@ -141,7 +141,7 @@ def test_a_hint_for_what_is_logged_changes_nothing() -> None:
 
 
 def test_a_cause_that_nobody_told_of_is_logged_before_its_effect() -> None:
-    world = World()
+    world = Tables()
     world.write(*stream("a", 3))
     world.write(commit("main/account-b", 1, deps=(("main/account-a", 2),)))
     world.relay().run({"main/account-b": 1})
@@ -153,7 +153,7 @@ def test_a_cause_that_nobody_told_of_is_logged_before_its_effect() -> None:
 
 
 def test_causes_are_followed_however_deep() -> None:
-    world = World()
+    world = Tables()
     depth = 3_000
     world.write(commit("main/account-0", 1))
     for n in range(1, depth):
@@ -163,7 +163,7 @@ def test_causes_are_followed_however_deep() -> None:
 
 
 def test_a_commit_that_is_lost_from_its_stream_holds_back_the_later_ones_and_alarms() -> None:
-    world = World()
+    world = Tables()
     world.write(commit(), commit(version=3), *stream("b", 1))
     world.relay().run({"main/account-a": 3, "main/account-b": 1})
     assert world.logged() == [("main/account-a", 1), ("main/account-b", 1)]
@@ -171,7 +171,7 @@ def test_a_commit_that_is_lost_from_its_stream_holds_back_the_later_ones_and_ala
 
 
 def test_a_missing_cause_holds_back_its_own_stream_alone_and_alarms() -> None:
-    world = World()
+    world = Tables()
     world.write(
         commit("main/account-a", 1),
         commit("main/account-a", 2, deps=(("main/account-x", 1),)),
@@ -191,7 +191,7 @@ def test_a_missing_cause_holds_back_its_own_stream_alone_and_alarms() -> None:
 
 
 def test_causes_in_a_circle_hold_back_their_streams_and_nothing_else() -> None:
-    world = World()
+    world = Tables()
     world.write(
         commit("main/account-a", 1, deps=(("main/account-b", 1),)),
         commit("main/account-b", 1, deps=(("main/account-a", 1),)),
@@ -203,7 +203,7 @@ def test_causes_in_a_circle_hold_back_their_streams_and_nothing_else() -> None:
 
 
 def test_streams_that_wait_for_each_other_in_turn_are_logged_in_turn() -> None:
-    world = World()
+    world = Tables()
     world.write(
         commit("main/account-a", 1),
         commit("main/account-b", 1, deps=(("main/account-a", 1),)),
@@ -217,7 +217,7 @@ def test_streams_that_wait_for_each_other_in_turn_are_logged_in_turn() -> None:
 @pytest.mark.parametrize("kind", ["before", "after"])
 @pytest.mark.parametrize("number", range(1, 9))
 def test_a_relay_that_loses_any_one_call_logs_all_once(kind: str, number: int) -> None:
-    world = World()
+    world = Tables()
     world.write(*stream("a", 200), *stream("b", 3))
     log = Lossy(world.log, **{kind: frozenset({number})})
     wanted = {"main/account-a": 200, "main/account-b": 3}
@@ -230,7 +230,7 @@ def test_a_relay_that_loses_any_one_call_logs_all_once(kind: str, number: int) -
 
 
 def test_a_relay_that_never_wins_gives_up_and_says_so() -> None:
-    world = World()
+    world = Tables()
     world.write(*stream("a", 1))
 
     class Busy(MemoryLog):
@@ -242,7 +242,7 @@ def test_a_relay_that_never_wins_gives_up_and_says_so() -> None:
 
     with pytest.raises(Unavailable):
         world.relay(log=Busy()).run({"main/account-a": 1})
-    assert Busy.tries == ATTEMPTS
+    assert Busy.tries == APPEND_ATTEMPTS
 
 
 # --- blocks
@@ -295,7 +295,7 @@ def test_a_changed_commit_breaks_the_chain() -> None:
 
 
 def test_each_block_is_published_lane_by_lane_with_the_place_before_it() -> None:
-    world = World()
+    world = Tables()
     world.write(*stream("a", 2), *stream("b", 2))
     for version in (1, 2):
         world.relay().run({"main/account-a": version, "main/account-b": version})
@@ -306,7 +306,7 @@ def test_each_block_is_published_lane_by_lane_with_the_place_before_it() -> None
 
 
 def test_what_a_relay_did_not_publish_the_next_one_does() -> None:
-    world = World()
+    world = Tables()
     world.write(*stream("a", 3))
     world.relay(bus=Lossy(world.bus, before=frozenset({1}))).run({"main/account-a": 2})
     assert world.bus.records == []
@@ -323,7 +323,7 @@ def test_a_record_over_256_kb_carries_positions_only() -> None:
 
 
 def test_the_log_goes_on_while_the_bus_takes_nothing() -> None:
-    world = World()
+    world = Tables()
     down = Lossy(world.bus, before=frozenset(range(1000)))
     relay = world.relay(bus=down)
     for version in (1, 2, 3):
@@ -336,7 +336,7 @@ def test_the_log_goes_on_while_the_bus_takes_nothing() -> None:
 
 
 def test_a_block_that_is_seen_before_an_earlier_one_is_not_published_over_it() -> None:
-    world = World()
+    world = Tables()
     world.write(*stream("a", 3))
     for version in (1, 2, 3):
         world.relay(bus=MemoryBus()).run({"main/account-a": version})
@@ -359,7 +359,7 @@ def test_a_block_that_is_seen_before_an_earlier_one_is_not_published_over_it() -
 def test_the_sweeper_logs_what_no_record_told_of_and_wakes_who_is_behind() -> None:
     from chalicelib.domain import DOMAIN
 
-    world = World()
+    world = Tables()
     for n in range(40):
         world.write(*stream(str(n), 3))
     sweeper = Sweeper(
@@ -377,11 +377,11 @@ def test_the_sweeper_logs_what_no_record_told_of_and_wakes_who_is_behind() -> No
         runs += 1
     assert runs == SEGMENTS
     assert len(set(world.logged())) == len(world.logged()) == 120
-    assert set(world.rung) == set(DOMAIN.views)
+    assert set(world.woken) == set(DOMAIN.views)
     assert sweeper.run().logged == 0
 
 
-def every_minute(world: World) -> Sweeper:
+def every_minute(world: Tables) -> Sweeper:
     """A sweeper whose runs are a minute apart."""
     moments = count()
     return Sweeper(
@@ -397,7 +397,7 @@ def every_minute(world: World) -> Sweeper:
 
 
 def test_a_round_tells_how_long_it_goes_on_and_when_it_ends() -> None:
-    world = World()
+    world = Tables()
     world.write(*stream("a", 3))
     sweeper = every_minute(world)
     told = [sweeper.run(lambda: False) for _ in range(SEGMENTS + 1)]
@@ -407,7 +407,7 @@ def test_a_round_tells_how_long_it_goes_on_and_when_it_ends() -> None:
 
 @pytest.mark.parametrize("lost", range(1, 2 * SEGMENTS + 6))
 def test_a_sweeper_that_dies_at_any_call_is_followed_by_one_that_goes_on(lost: int) -> None:
-    world = World()
+    world = Tables()
     for n in range(SEGMENTS):
         world.write(commit(f"main/account-{n}"))
     sweeper = every_minute(world)
@@ -421,7 +421,7 @@ def test_a_sweeper_that_dies_at_any_call_is_followed_by_one_that_goes_on(lost: i
 
 
 def test_a_small_table_is_seen_whole_in_every_run() -> None:
-    world = World()
+    world = Tables()
     world.write(*stream("a", 3))
     sweeper = every_minute(world)
     assert [sweeper.run().is_round for _ in range(3)] == [True] * 3
@@ -448,7 +448,7 @@ def test_a_round_ends_in_time_however_much_a_table_has_grown(
 ) -> None:
     monkeypatch.setattr(sweeping, "PAGE", 1)
     monkeypatch.setattr(sweeping, "RUNS", 10)
-    world = World()
+    world = Tables()
     for n in range(100):
         world.write(*stream(str(n), 4))
     sweeper = every_minute(world)
@@ -462,7 +462,7 @@ def test_a_round_ends_in_time_however_much_a_table_has_grown(
 
 def test_a_whole_sweep_at_once_leaves_the_round_where_it_is() -> None:
     """An operator does not wait for the round, and does not disturb it."""
-    world = World()
+    world = Tables()
     for n in range(40):
         world.write(*stream(str(n), 3))
     sweeper = every_minute(world)
@@ -477,7 +477,7 @@ def test_a_whole_sweep_at_once_leaves_the_round_where_it_is() -> None:
 
 
 def test_the_sweeper_alarms_of_items_that_no_commit_can_be_and_logs_all_others() -> None:
-    world = World()
+    world = Tables()
     world.events = events = Unchecked()
     strays = [("main/account-a", -5), ("main/account-b", 0), ("main/account-", 1), ("", 2)]
     for place in strays:
@@ -500,7 +500,7 @@ def test_the_sweeper_alarms_of_items_that_no_commit_can_be_and_logs_all_others()
 
 def test_a_commit_above_a_hole_is_never_logged_and_the_sweeper_alarms() -> None:
     """The port cannot see the hole without a read: this is where it shows."""
-    world = World()
+    world = Tables()
     world.write(commit(version=3))
     sweeper = Sweeper(
         world.events,

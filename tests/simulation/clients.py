@@ -15,7 +15,7 @@ from chalicelib.bank.account.domain import (
     Unfreeze,
     account,
 )
-from chalicelib.bank.transfer.domain import Cancel, Order, Request, transfer
+from chalicelib.bank.transfer.domain import Cancel, Order, RequestTransfer, transfer
 from chalicelib.leftfold.commands.handler import ContentionError
 from chalicelib.leftfold.commands.loading import BrokenStreamError
 from chalicelib.leftfold.kernel import Aggregate, Refused
@@ -25,7 +25,7 @@ from chalicelib.leftfold.store.ports import Unavailable
 from tests.simulation.world import SKEW, START, World
 
 # A client waits longer than any attempt of the server goes on deciding.
-PATIENCE = 30.0
+ANSWER_WITHIN = 30.0
 TRIES = 4
 
 Outcome = Literal["acknowledged", "refused", "unknown"]
@@ -84,7 +84,9 @@ class Client:
         self.world.transfers += 1
         key = f"t{self.world.transfers}"
         patience = timedelta(seconds=random.choice([1, 30, 600]))
-        self._call(Request(any_order(random), instant(self.world.now + patience)), key, transfer)
+        self._call(
+            RequestTransfer(any_order(random), instant(self.world.now + patience)), key, transfer
+        )
         if random.random() < 0.3:
             scheduler.sleep(random.choice([0.0, 0.5, 1.0, 2.0, 5.0]))
             self._call(Cancel(), key, transfer)
@@ -144,7 +146,7 @@ class Client:
                 answers.append(("unknown", 0))
 
         world.scheduler.spawn("api", serve)
-        deadline = world.scheduler.now + PATIENCE
+        deadline = world.scheduler.now + ANSWER_WITHIN
         while not answers and world.scheduler.now < deadline:
             world.scheduler.sleep(0.5)
         if not answers or world.scheduler.strikes("fail_after"):

@@ -26,11 +26,11 @@ from tests.simulation.clients import Call
 from tests.simulation.world import VIEWS
 
 
-class Site(Protocol):
+class Subject(Protocol):
     """What is left of a history, on any storage.
 
     *saved* has, by view and key, each (position, row) written, in order; *moved* each
-    position that a reader's slot was moved to.
+    position that a reader's key was moved to.
     """
 
     @property
@@ -49,7 +49,7 @@ class Site(Protocol):
     def moved(self) -> Mapping[tuple[str, int], Sequence[int]]: ...
 
 
-def violations(world: Site, calls: Sequence[Call]) -> list[str]:
+def violations(world: Subject, calls: Sequence[Call]) -> list[str]:
     """Every law that the history broke, in words; none for a good one."""
     commits = [c for block in world.log.blocks(0) for c in block.commits]
     streams: dict[str, list[Commit]] = defaultdict(list)
@@ -70,7 +70,7 @@ def violations(world: Site, calls: Sequence[Call]) -> list[str]:
     ]
 
 
-def chain_is_broken(world: Site) -> Iterator[str]:
+def chain_is_broken(world: Subject) -> Iterator[str]:
     """I1: blocks dense, chained, and the head at their end."""
     position, previous = 0, ""
     lanes = [-1] * LANES
@@ -92,7 +92,7 @@ def chain_is_broken(world: Site) -> Iterator[str]:
         yield "I1: the head is not at the end"
 
 
-def streams_are_broken(world: Site, streams: dict[str, list[Commit]]) -> Iterator[str]:
+def streams_are_broken(world: Subject, streams: dict[str, list[Commit]]) -> Iterator[str]:
     """I2, I3, I4: each stream in the log contiguous, ascending, and as committed."""
     for aggregate_id, logged in streams.items():
         if [c.version for c in logged] != list(range(1, len(logged) + 1)):
@@ -112,7 +112,7 @@ def causes_are_late(commits: Sequence[Commit]) -> Iterator[str]:
         logged.add((commit.aggregate_id, commit.version))
 
 
-def registry_differs(world: Site, commits: Sequence[Commit]) -> Iterator[str]:
+def registry_differs(world: Subject, commits: Sequence[Commit]) -> Iterator[str]:
     """I6: the registry is the fold of the log."""
     folded = {
         c.aggregate_id: StreamEntry(c.version + 1, position, c.epoch)
@@ -122,7 +122,7 @@ def registry_differs(world: Site, commits: Sequence[Commit]) -> Iterator[str]:
         yield "I6: the registry is not the fold of the log"
 
 
-def something_is_missing(world: Site, commits: Sequence[Commit]) -> Iterator[str]:
+def something_is_missing(world: Subject, commits: Sequence[Commit]) -> Iterator[str]:
     """I8: every commit is logged, streams are dense, and every reader has come to the end."""
     logged = {(c.aggregate_id, c.version) for c in commits}
     places, _ = world.events.scan(0, 1, None, 10**9)
@@ -135,13 +135,13 @@ def something_is_missing(world: Site, commits: Sequence[Commit]) -> Iterator[str
     for view in VIEWS:
         ends = ends_of(view, head)
         done = world.checkpoints.read(view.name, list(ends))
-        if any(done[slot] < end for slot, end in ends.items()):
+        if any(done[key] < end for key, end in ends.items()):
             yield f"I8: {view.name} has not come to the end"
     if parked := list(world.parking.all()):
         yield f"I8: still parked: {parked[:3]}"
 
 
-def rules_are_broken(world: Site) -> Iterator[str]:
+def rules_are_broken(world: Subject) -> Iterator[str]:
     """No stream has events that its own rules would not have led to."""
     decider, codec = account.decider, account.codec
     for aggregate_id, _ in world.log.registry():
@@ -163,7 +163,7 @@ def is_refund(event: Any) -> bool:
     return isinstance(event, Credited) and event.operation == "transfer-back"
 
 
-def epochs_are_wrong(world: Site) -> Iterator[str]:
+def epochs_are_wrong(world: Subject) -> Iterator[str]:
     """An epoch begins where the state is carried forward, and nowhere else; a fold of it
     alone is the whole state.
     """
@@ -181,7 +181,7 @@ def epochs_are_wrong(world: Site) -> Iterator[str]:
                 yield f"{aggregate_id} {commit.version} is in no right epoch"
 
 
-def clients_were_told_wrong(world: Site, calls: Sequence[Call]) -> Iterator[str]:
+def clients_were_told_wrong(world: Subject, calls: Sequence[Call]) -> Iterator[str]:
     """Acknowledged: once, where it was said. Refused: nowhere. Unknown: at most once."""
     found: dict[str, list[tuple[str, int]]] = defaultdict(list)
     for place in world.events.scan(0, 1, None, 10**9)[0]:
@@ -217,7 +217,7 @@ def real_time_is_turned(calls: Sequence[Call]) -> Iterator[str]:
             latest = max(latest, call.asked)
 
 
-def rows_differ(world: Site) -> Iterator[str]:
+def rows_differ(world: Subject) -> Iterator[str]:
     """I7, and live order is replay order: every view equals its replay, byte for byte."""
     for view in VIEWS:
         try:
@@ -229,7 +229,7 @@ def rows_differ(world: Site) -> Iterator[str]:
             yield f"I7: {view.name}: {difference}"
 
 
-def rows_were_wrong_on_the_way(world: Site) -> Iterator[str]:
+def rows_were_wrong_on_the_way(world: Subject) -> Iterator[str]:
     """Every row ever saved was the fold of a beginning of the log, and none went back."""
     for view in VIEWS:
         right = {key: set[str]() for key in world.saved.get(view.name, {})}
@@ -251,8 +251,8 @@ def rows_were_wrong_on_the_way(world: Site) -> Iterator[str]:
                 yield f"I7: {view.name} {key} went back: {positions}"
 
 
-def checkpoints_went_back(world: Site) -> Iterator[str]:
+def checkpoints_went_back(world: Subject) -> Iterator[str]:
     """What a query was told to be there stays there."""
-    for (reader, slot), positions in world.moved.items():
+    for (reader, key), positions in world.moved.items():
         if any(b < a for a, b in pairwise(positions)):
-            yield f"I7: the checkpoint of {reader} {slot} went back: {positions}"
+            yield f"I7: the checkpoint of {reader} {key} went back: {positions}"

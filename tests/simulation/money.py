@@ -10,7 +10,7 @@ from chalicelib.bank.transfer.domain import Completed, Order, Requested, Transfe
 from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.kernel import AggregateId, Commit, Email
 from chalicelib.leftfold.projection.fold import category_of
-from chalicelib.leftfold.store.ports import EffectPlace
+from chalicelib.leftfold.store.ports import EffectKey
 from chalicelib.leftfold.store.readers import ends_of
 from tests.simulation.world import POLICIES, VIEWS, World
 
@@ -140,12 +140,12 @@ ANSWERS = {
 
 def effects_are_wrong(world: World, commits: Sequence[Commit]) -> Iterator[str]:
     """Each e-mail is in the ledger once, done, and was there before it was sent."""
-    due: dict[EffectPlace, str] = {}
+    due: dict[EffectKey, str] = {}
     for position, commit in enumerate(commits):
         codec = DOMAIN.aggregates[category_of(commit.aggregate_id)].codec
         for event in map(codec.decode, commit.events):
             if address := address_of(event):
-                due[EffectPlace("notify", position, 0)] = address
+                due[EffectKey("notify", position, 0)] = address
     held = {place: effect.effect["to"] for place, effect in world.effects.held.items()}
     if held != due:
         yield f"effects: {held} are recorded, {due} are due"

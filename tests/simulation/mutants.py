@@ -10,15 +10,15 @@ from typing import Any
 from uuid import uuid4
 
 from chalicelib.leftfold.commands import handler, loading
-from chalicelib.leftfold.commands.handler import CommandHandler, Request
+from chalicelib.leftfold.commands.handler import CommandHandler, CommandRequest
 from chalicelib.leftfold.kernel import Commit, Email, View
-from chalicelib.leftfold.policies.work import Acting, Cause
+from chalicelib.leftfold.policies.work import Cause, PolicyWork
 from chalicelib.leftfold.projection import partitioned
 from chalicelib.leftfold.projection.fold import Folding
 from chalicelib.leftfold.projection.memory import MemoryRows
 from chalicelib.leftfold.projection.partitioned import PartitionedRunner, Span
 from chalicelib.leftfold.projection.rows import Save
-from chalicelib.leftfold.projection.runner import Projecting
+from chalicelib.leftfold.projection.runner import ViewWork
 from chalicelib.leftfold.relay import sequencer
 from chalicelib.leftfold.relay.plan import Planner
 from chalicelib.leftfold.relay.sequencer import Sequencer, entries_after
@@ -30,7 +30,7 @@ from chalicelib.leftfold.store.memory import (
     MemoryLog,
     MemoryParking,
 )
-from chalicelib.leftfold.store.ports import Block, Head, Marker, Place, StreamEntry
+from chalicelib.leftfold.store.ports import Block, Head, ParkedStream, StreamEntry, StreamVersion
 from tests.simulation.world import POLICIES, Parts, World, replayed
 
 Moves = Mapping[str, tuple[StreamEntry, StreamEntry]]
@@ -134,18 +134,18 @@ class RowsSavedOverLowerOnes(MemoryRows):
 
 
 class CheckpointsWithoutCondition(MemoryCheckpoints):
-    def move(self, reader: str, slot: int, old: int, new: int) -> bool:
-        return super().move(reader, slot, self._positions.get((reader, slot), -1), new) or bool(old)
+    def move(self, reader: str, key: int, old: int, new: int) -> bool:
+        return super().move(reader, key, self._positions.get((reader, key), -1), new) or bool(old)
 
 
 class ParkingWithoutCondition(MemoryParking):
     def release(self, view: str, aggregate_id: str, last: int) -> bool:  # noqa: ARG002
-        marker = self.find(view, [aggregate_id]).get(aggregate_id)
-        return marker is not None and super().release(view, aggregate_id, marker.last)
+        parked_stream = self.find(view, [aggregate_id]).get(aggregate_id)
+        return parked_stream is not None and super().release(view, aggregate_id, parked_stream.last)
 
 
 class ParkingThatHoldsNobody(MemoryParking):
-    def find(self, view: str, aggregate_ids: Collection[str]) -> dict[str, Marker]:  # noqa: ARG002
+    def find(self, view: str, aggregate_ids: Collection[str]) -> dict[str, ParkedStream]:  # noqa: ARG002
         return {}
 
 
@@ -181,7 +181,7 @@ class RunnerThatReadsRowsFirst(PartitionedRunner):
         work: Any = self.work
         early = work.rows.load(Folding(work.view, sorted(commits, key=itemgetter(0))).keys)
         rows: Any = Early(work.rows, "load", early, rest="late")
-        PartitionedRunner.handle(replace(self, work=Projecting(work.view, rows)), records)
+        PartitionedRunner.handle(replace(self, work=ViewWork(work.view, rows)), records)
 
 
 class RunnerThatReadsMarkersFirst(PartitionedRunner):
@@ -199,7 +199,7 @@ def spans_whatever_is_missing(
 
 
 def append_over_anything(
-    events: MemoryEvents, commit: Commit, _unless: Place | None = None
+    events: MemoryEvents, commit: Commit, _unless: StreamVersion | None = None
 ) -> None:
     events._streams.setdefault(commit.aggregate_id, {})[commit.version] = commit
 
@@ -208,29 +208,34 @@ def any_command_id(_cause: Cause, _policy: str, _purpose: str) -> str:
     return str(uuid4())
 
 
-class ActingOnAnyState(Acting):
+class ActingOnAnyState(PolicyWork):
     """It asks whether a step is awaited, and takes it whatever becomes of the process."""
 
-    def _taken(self, cause: Cause, request: Request) -> int | None:
+    def _taken(self, cause: Cause, request: CommandRequest) -> int | None:
         handler = self.handler
         unconditional: Any = SimpleNamespace(
             state=handler.state,
             taken=handler.taken,
             execute=lambda request: handler.execute(replace(request, unless=None)),
         )
-        return Acting._taken(replace(self, handler=unconditional), cause, request)
+        return PolicyWork._taken(replace(self, handler=unconditional), cause, request)
 
 
-class RefusingOnAnyState(Acting):
+class RefusingOnAnyState(PolicyWork):
     """It records a refusal, whatever has become of the account that refused."""
 
     def _record(
-        self, cause: Cause, answer: Any, purpose: str, at: Place, unless: Place | None = None
+        self,
+        cause: Cause,
+        answer: Any,
+        purpose: str,
+        at: StreamVersion,
+        unless: StreamVersion | None = None,
     ) -> None:
         super()._record(cause, answer, purpose, at, unless and None)
 
 
-class SendingFirst(Acting):
+class SendingFirst(PolicyWork):
     """It sends an e-mail, and records it then."""
 
     def _send(self, cause: Cause, email: Email) -> None:
@@ -263,7 +268,7 @@ MUTANTS = {
         first=29,
     ),
     "a server that decides after its caller has gone": Mutant(
-        "refused, but found", names=((handler, "PATIENCE", timedelta(days=9)),), first=246
+        "refused, but found", names=((handler, "DECIDE_WITHIN", timedelta(days=9)),), first=246
     ),
     "no condition on the registry": Mutant("I2/I3", Parts(log=LogWithoutRegistryCondition)),
     "no condition on the head": Mutant("I1", Parts(log=LogWithoutHeadCondition)),
@@ -277,7 +282,7 @@ MUTANTS = {
     "rows read before the checkpoint, and saved over lower ones": Mutant(
         "I7", Parts(rows=RowsSavedOverLowerOnes, partitioned=RunnerThatReadsRowsFirst)
     ),
-    "markers read before the checkpoint": Mutant(
+    "parked_streams read before the checkpoint": Mutant(
         "I7", Parts(partitioned=RunnerThatReadsMarkersFirst), first=26
     ),
     "a checkpoint without its condition": Mutant(
@@ -287,7 +292,7 @@ MUTANTS = {
         "I7", Parts(partitioned=RunnerThatMovesFirst)
     ),
     "a parked stream that goes on": Mutant("I7", Parts(parking=ParkingThatHoldsNobody)),
-    "redrive without the marker's condition": Mutant(
+    "redrive without the parked_stream's condition": Mutant(
         "I7", Parts(parking=ParkingWithoutCondition), first=19
     ),
     "no command id": Mutant("transfer ", names=((Cause, "command_id", any_command_id),)),

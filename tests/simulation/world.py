@@ -26,13 +26,13 @@ from chalicelib.leftfold.kernel import (
 from chalicelib.leftfold.kernel.commit import instant
 from chalicelib.leftfold.policies.deadlines import Timekeeper
 from chalicelib.leftfold.policies.mailing import MemoryMailer
-from chalicelib.leftfold.policies.work import Acting, Cause
+from chalicelib.leftfold.policies.work import Cause, PolicyWork
 from chalicelib.leftfold.projection.fold import PoisonError, category_of
 from chalicelib.leftfold.projection.memory import MemoryRows
 from chalicelib.leftfold.projection.ordered import OrderedRunner, ViewStoppedError
 from chalicelib.leftfold.projection.partitioned import PartitionedRunner
 from chalicelib.leftfold.projection.replay import replay
-from chalicelib.leftfold.projection.runner import Projecting
+from chalicelib.leftfold.projection.runner import ViewWork
 from chalicelib.leftfold.relay.publisher import Publisher
 from chalicelib.leftfold.relay.relay import Relay, wanted_of
 from chalicelib.leftfold.relay.sequencer import Sequencer
@@ -47,7 +47,7 @@ from chalicelib.leftfold.store.memory import (
 from chalicelib.leftfold.store.ports import Unavailable
 from tests.simulation.ports import Faulty, PartialRows, ReplicatedEvents
 from tests.simulation.scheduler import DAY, MINUTE, Scheduler
-from tests.teller import Bank
+from tests.teller import Teller
 
 if TYPE_CHECKING:
     from chalicelib.leftfold.store.readers import Reader
@@ -78,11 +78,11 @@ class Parts:
     rows: Callable[[], MemoryRows] = MemoryRows
     checkpoints: Callable[[], MemoryCheckpoints] = MemoryCheckpoints
     parking: Callable[[], MemoryParking] = MemoryParking
-    bank: type[Bank] = Bank
+    bank: type[Teller] = Teller
     sequencer: type[Sequencer] = Sequencer
     publisher: type[Publisher] = Publisher
     partitioned: type[PartitionedRunner] = PartitionedRunner
-    acting: type[Acting] = Acting
+    acting: type[PolicyWork] = PolicyWork
     policy: type[PartitionedRunner] = PartitionedRunner
     replay: Callable[["World", View], None] = replayed
     has_sweeper: bool = True
@@ -126,7 +126,7 @@ class World:
 
     # --- what the functions are made of
 
-    def bank(self, fingerprint: str) -> Bank:
+    def bank(self, fingerprint: str) -> Teller:
         """The API's command handler, as one invocation has it."""
         skew = timedelta(seconds=self.random.uniform(-SKEW, SKEW))
         bank = self.parts.bank(Faulty(self.events, self.scheduler, self._after_commit), fingerprint)
@@ -179,7 +179,7 @@ class World:
             return OrderedRunner(self.views[view], rows, log, checkpoints, self.pause)
         parking = Faulty(self.parking, self.scheduler, self._after_park)
         return self.parts.partitioned(
-            Projecting(self.views[view], rows),
+            ViewWork(self.views[view], rows),
             log,
             checkpoints,
             parking,
@@ -279,8 +279,8 @@ class World:
             redrive = lambda: self.runner(view).redrive(aggregate_id)  # noqa: E731
             self._invoke("redrive", redrive, after=after)
 
-    def ring(self, function: str, _wanted: Mapping[str, int] = {}) -> None:
-        """The doorbell: a ring may be lost, or be heard twice."""
+    def wake(self, function: str, _wanted: Mapping[str, int] = {}) -> None:
+        """The waker: a wake may be lost, or be heard twice."""
         if not self.scheduler.strikes("drop"):
             for _ in range(2 if self.scheduler.strikes("repeat") else 1):
                 self._invoke(function, lambda: self._follow(function))
@@ -366,12 +366,12 @@ class World:
     def _after_block(self, name: str, _args: tuple[Any, ...], answer: Any) -> None:
         if name == "append" and answer is True:
             for follower in FOLLOWERS:
-                self.ring(follower)
+                self.wake(follower)
 
     def _after_move(self, name: str, args: tuple[Any, ...], answer: Any) -> None:
         if name == "move" and answer:
-            reader, slot, _, new = args
-            self.moved.setdefault((reader, slot), []).append(new)
+            reader, key, _, new = args
+            self.moved.setdefault((reader, key), []).append(new)
             if reader in self.policies:
                 self._look_at_passed(*args)
 

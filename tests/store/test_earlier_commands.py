@@ -3,13 +3,13 @@
 from typing import Any
 
 from chalicelib.bank.account.domain import account
-from chalicelib.leftfold.commands.handler import Request, body_hash
+from chalicelib.leftfold.commands.handler import CommandRequest, body_hash
 from chalicelib.leftfold.commands.loading import CLOCK_SKEW
 from chalicelib.leftfold.kernel import to_json
 from chalicelib.leftfold.kernel.uuid7 import uuid7
 from chalicelib.leftfold.store.memory import MemoryEvents
 from chalicelib.leftfold.store.ports import Page
-from tests.teller import OPENING, Bank, credit
+from tests.teller import OPENING, Teller, credit
 
 
 class Behind(MemoryEvents):
@@ -25,10 +25,10 @@ def test_a_policy_that_looks_for_its_earlier_command_reads_consistently() -> Non
     would let it pass over a step whose command was taken: the money would be moved back,
     though it has arrived.
     """
-    bank = Bank(Behind())
+    bank = Teller(Behind())
     bank.do(OPENING)
     version = bank.do(credit(5), command_id="step")
-    asked = Request(
+    asked = CommandRequest(
         aggregate=account,
         aggregate_id=account.stream("a"),
         command=credit(5),
@@ -45,7 +45,7 @@ def test_a_command_of_the_very_second_that_a_load_reaches_back_to_is_found() -> 
     can have had. Commands of that same second may lie on both sides of what it knows, so it
     must know a command from before that second; else the retry would book twice.
     """
-    bank = Bank(MemoryEvents())
+    bank = Teller(MemoryEvents())
     bank.do(OPENING)
     bank.clock.forward(seconds=3600)
     key = uuid7(bank.clock.milliseconds + CLOCK_SKEW * 1000, b"0123456789")

@@ -12,7 +12,7 @@ from chalicelib.leftfold.kernel.uuid7 import uuid7
 from chalicelib.leftfold.store.memory import MemoryEvents
 from tests.clock import Clock
 from tests.faults import Counting
-from tests.teller import OPENING, Bank, credit, debit
+from tests.teller import OPENING, Teller, credit, debit
 
 STREAM = "main/account-a"
 JANUARY, FEBRUARY = CloseStatement("2026-01-31"), CloseStatement("2026-02-28")
@@ -28,7 +28,7 @@ def loaded(events: MemoryEvents, fingerprint: str = "fold-1") -> Loaded:
 
 def test_the_commit_that_carries_the_state_forward_begins_an_epoch() -> None:
     events = MemoryEvents()
-    bank = Bank(events)
+    bank = Teller(events)
     for command in (OPENING, credit(5), JANUARY, credit(7), FEBRUARY, debit(1)):
         bank.do(command)
     assert [(c.epoch, c.epoch_start) for c in commits(events)] == [
@@ -47,7 +47,7 @@ def test_the_commit_that_carries_the_state_forward_begins_an_epoch() -> None:
 
 def test_a_load_folds_the_live_epoch_alone() -> None:
     events = MemoryEvents()
-    bank = Bank(events)
+    bank = Teller(events)
     for command in (OPENING, *[credit(1)] * 15, JANUARY, debit(3)):
         bank.do(command)
     held = loaded(events)
@@ -59,7 +59,7 @@ def test_a_load_folds_the_live_epoch_alone() -> None:
 @pytest.mark.parametrize("statements", [1, 12, 120])
 def test_a_command_costs_the_same_however_many_statements_there_are(statements: int) -> None:
     events, clock = MemoryEvents(), Clock()
-    bank = Bank(events, clock=clock)
+    bank = Teller(events, clock=clock)
     bank.do(OPENING)
     for number in range(statements):
         for _ in range(30):
@@ -67,14 +67,14 @@ def test_a_command_costs_the_same_however_many_statements_there_are(statements: 
             bank.do(credit(1))
         bank.do(CloseStatement(f"{2000 + number // 12}-{number % 12 + 1:02}-28"))
     counting = Counting(events)
-    Bank(counting, clock=clock).do(debit(1))
+    Teller(counting, clock=clock).do(debit(1))
     assert counting.calls == {"newest": 1, "append": 1}
     assert loaded(events).folded == 2
 
 
 def test_a_snapshot_is_never_needed_where_an_epoch_begins() -> None:
     events = MemoryEvents()
-    bank = Bank(events)
+    bank = Teller(events)
     bank.do(OPENING)
     for _ in range(20):
         bank.do(credit(1))
@@ -87,7 +87,7 @@ def test_a_snapshot_is_never_needed_where_an_epoch_begins() -> None:
 
 def test_a_command_is_recognised_across_an_epoch() -> None:
     events = MemoryEvents()
-    bank = Bank(events)
+    bank = Teller(events)
     bank.do(OPENING)
     assert bank.do(credit(5), command_id="once") == 2
     bank.do(JANUARY)
@@ -99,7 +99,7 @@ def test_a_command_is_recognised_across_an_epoch() -> None:
 
 def test_a_uuid7_is_recognised_however_much_came_after_it() -> None:
     events, clock = MemoryEvents(), Clock()
-    bank = Bank(events, clock=clock)
+    bank = Teller(events, clock=clock)
     bank.do(OPENING)
     key = uuid7(clock.milliseconds, uuid4().bytes)
     assert bank.do(credit(5), command_id=key) == 2
@@ -113,14 +113,14 @@ def test_a_uuid7_is_recognised_however_much_came_after_it() -> None:
 
 def test_a_statement_is_closed_once_by_one_command() -> None:
     events = MemoryEvents()
-    bank = Bank(events)
+    bank = Teller(events)
     bank.do(OPENING)
     assert bank.do(JANUARY, command_id="close") == bank.do(JANUARY, command_id="close") == 2
 
 
 def test_an_account_that_ends_keeps_one_commit_live() -> None:
     events = MemoryEvents()
-    bank = Bank(events)
+    bank = Teller(events)
     for command in (OPENING, credit(5), debit(5), Close()):
         bank.do(command)
     last = commits(events)[-1]

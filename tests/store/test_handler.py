@@ -20,9 +20,9 @@ from chalicelib.bank.account.domain import (
     account,
 )
 from chalicelib.leftfold.commands.handler import (
+    CommandRequest,
     ContentionError,
     KeyReusedError,
-    Request,
     VersionMismatchError,
     body_hash,
 )
@@ -30,11 +30,17 @@ from chalicelib.leftfold.commands.loading import CLOCK_SKEW, BrokenStreamError
 from chalicelib.leftfold.kernel import Commit, Refused, from_json, to_json
 from chalicelib.leftfold.kernel.uuid7 import uuid7
 from chalicelib.leftfold.store.memory import MemoryEvents
-from chalicelib.leftfold.store.ports import ContendedError, MovedOnError, Page, Place, Unavailable
+from chalicelib.leftfold.store.ports import (
+    ContendedError,
+    Page,
+    StreamAdvancedError,
+    StreamVersion,
+    Unavailable,
+)
 from tests.clock import Clock
 from tests.commits import commit
 from tests.faults import Counting, Lossy
-from tests.teller import OPENING, Bank, credit, debit
+from tests.teller import OPENING, Teller, credit, debit
 
 STREAM = "main/account-a"
 OTHER = "main/account-b"
@@ -44,10 +50,10 @@ def commits(events: Any) -> list[Commit]:
     return list(events.range(STREAM, 1, 10_000))
 
 
-def request(command: Any, command_id: str) -> Request:
+def request(command: Any, command_id: str) -> CommandRequest:
     """What a bank makes of the command."""
     body = body_hash(type(command).__name__, to_json(command))
-    return Request(account, STREAM, command, command_id, body, "test", "test")
+    return CommandRequest(account, STREAM, command, command_id, body, "test", "test")
 
 
 def key_now(clock: Clock) -> str:
@@ -59,28 +65,28 @@ def key_now(clock: Clock) -> str:
 
 def test_opening_is_one_write() -> None:
     events = Counting(MemoryEvents())
-    assert Bank(events).do(OPENING) == 1
+    assert Teller(events).do(OPENING) == 1
     assert events.calls == {"append": 1}
 
 
 def test_a_command_is_one_read_and_one_write() -> None:
     store = MemoryEvents()
-    Bank(store).do(OPENING)
+    Teller(store).do(OPENING)
     events = Counting(store)
-    assert Bank(events).do(credit(5)) == 2
+    assert Teller(events).do(credit(5)) == 2
     assert events.calls == {"newest": 1, "append": 1}
 
 
 @pytest.mark.parametrize("length", [10, 20, 21, 22, 100, 1000])
 def test_a_long_stream_costs_no_more_than_a_short_one(length: int) -> None:
     store, clock = MemoryEvents(), Clock()
-    bank = Bank(store, clock=clock)
+    bank = Teller(store, clock=clock)
     bank.do(OPENING)
     for _ in range(length - 1):
         clock.forward(minutes=30)
         bank.do(credit(1))
     events = Counting(store)
-    assert Bank(events, clock=clock).do(debit(length - 1)) == length + 1
+    assert Teller(events, clock=clock).do(debit(length - 1)) == length + 1
     assert events.calls == {"newest": 1, "append": 1}
 
 
@@ -89,15 +95,15 @@ def test_a_long_stream_costs_no_more_than_a_short_one(length: int) -> None:
 
 def test_a_refusal_writes_nothing_and_is_told_only_after_a_consistent_read() -> None:
     store = MemoryEvents()
-    Bank(store).do(OPENING)
+    Teller(store).do(OPENING)
     events = Counting(store)
     with pytest.raises(Refused, match="insufficient-funds"):
-        Bank(events).do(debit(1))
+        Teller(events).do(debit(1))
     assert events.calls == {"newest": 1, "newest consistent": 1}
 
 
 def test_an_account_is_opened_once() -> None:
-    bank = Bank(MemoryEvents())
+    bank = Teller(MemoryEvents())
     bank.do(OPENING)
     with pytest.raises(Refused, match="account-exists"):
         bank.do(OPENING)
@@ -106,7 +112,7 @@ def test_an_account_is_opened_once() -> None:
 
 def test_a_command_to_nobody_is_refused() -> None:
     with pytest.raises(Refused, match="account-missing"):
-        Bank(MemoryEvents()).do(credit(1))
+        Teller(MemoryEvents()).do(credit(1))
 
 
 class StaleEvents(MemoryEvents):
@@ -125,7 +131,7 @@ class StaleEvents(MemoryEvents):
 
 def test_a_stale_read_never_turns_a_command_down() -> None:
     events = StaleEvents()
-    bank = Bank(events)
+    bank = Teller(events)
     bank.do(OPENING)
     bank.do(credit(5))
     events.behind = 1
@@ -136,7 +142,7 @@ def test_a_stale_read_never_turns_a_command_down() -> None:
 
 def test_a_hole_in_an_eventually_consistent_read_is_read_again() -> None:
     events = StaleEvents()
-    bank = Bank(events)
+    bank = Teller(events)
     bank.do(OPENING)
     bank.do(credit(5))
     bank.do(credit(5))
@@ -147,7 +153,7 @@ def test_a_hole_in_an_eventually_consistent_read_is_read_again() -> None:
 @pytest.mark.parametrize("hidden", [1, 2])
 def test_a_hole_in_a_consistent_read_stops_the_command(hidden: int) -> None:
     events = MemoryEvents()
-    bank = Bank(events)
+    bank = Teller(events)
     bank.do(OPENING)
     bank.do(credit(5))
     bank.do(credit(5))
@@ -160,7 +166,7 @@ def test_a_hole_in_a_consistent_read_stops_the_command(hidden: int) -> None:
 
 
 def test_an_expected_version_is_kept_to() -> None:
-    bank = Bank(MemoryEvents())
+    bank = Teller(MemoryEvents())
     bank.do(OPENING)
     assert bank.do(credit(1), expected={1}) == 2
     with pytest.raises(VersionMismatchError) as caught:
@@ -170,7 +176,7 @@ def test_an_expected_version_is_kept_to() -> None:
 
 
 def test_a_retry_gets_its_first_answer_even_if_the_version_has_moved() -> None:
-    bank = Bank(MemoryEvents())
+    bank = Teller(MemoryEvents())
     bank.do(OPENING)
     assert bank.do(credit(1), command_id="c", expected={1}) == 2
     bank.do(credit(1))
@@ -181,21 +187,21 @@ def test_a_retry_gets_its_first_answer_even_if_the_version_has_moved() -> None:
 
 
 def test_a_command_is_taken_while_another_stream_has_not_moved() -> None:
-    bank = Bank(MemoryEvents())
+    bank = Teller(MemoryEvents())
     bank.do(OPENING)
     bank.do(OPENING, "b")
-    assert bank.do(credit(1), unless=Place(OTHER, 2)) == 2
-    with pytest.raises(MovedOnError):
-        bank.do(credit(1), unless=Place(OTHER, 1))
+    assert bank.do(credit(1), unless=StreamVersion(OTHER, 2)) == 2
+    with pytest.raises(StreamAdvancedError):
+        bank.do(credit(1), unless=StreamVersion(OTHER, 1))
     assert len(commits(bank.events)) == 2
 
 
 def test_a_command_that_was_taken_before_is_found_though_the_other_stream_has_moved() -> None:
-    bank = Bank(MemoryEvents())
+    bank = Teller(MemoryEvents())
     bank.do(OPENING)
-    assert bank.do(credit(1), command_id="c", unless=Place(OTHER, 1)) == 2
+    assert bank.do(credit(1), command_id="c", unless=StreamVersion(OTHER, 1)) == 2
     bank.do(OPENING, "b")
-    assert bank.do(credit(1), command_id="c", unless=Place(OTHER, 1)) == 2
+    assert bank.do(credit(1), command_id="c", unless=StreamVersion(OTHER, 1)) == 2
     assert len(commits(bank.events)) == 2
 
 
@@ -204,7 +210,7 @@ class Contended(MemoryEvents):
 
     times = 2
 
-    def append(self, commit: Commit, unless: Place | None = None) -> Commit | None:
+    def append(self, commit: Commit, unless: StreamVersion | None = None) -> Commit | None:
         if commit.version > 1 and self.times:
             self.times -= 1
             raise ContendedError
@@ -213,7 +219,7 @@ class Contended(MemoryEvents):
 
 def test_a_transaction_in_the_way_is_waited_for() -> None:
     waited: list[int] = []
-    bank = Bank(Contended(), pause=waited.append)
+    bank = Teller(Contended(), pause=waited.append)
     bank.do(OPENING)
     assert bank.do(credit(1)) == 2
     assert waited == [1, 2]
@@ -226,17 +232,17 @@ def test_a_transaction_in_the_way_is_waited_for() -> None:
 def test_a_lost_answer_and_a_retry_leave_one_commit(command: Any) -> None:
     store = MemoryEvents()
     if not isinstance(command, Open):
-        Bank(store).do(OPENING)
+        Teller(store).do(OPENING)
     before = len(commits(store))
     calls = 1 if isinstance(command, Open) else 2
     with pytest.raises(Unavailable):
-        Bank(Lossy(store, after=frozenset({calls}))).do(command, command_id="c")
-    assert Bank(store).do(command, command_id="c") == before + 1
+        Teller(Lossy(store, after=frozenset({calls}))).do(command, command_id="c")
+    assert Teller(store).do(command, command_id="c") == before + 1
     assert len(commits(store)) == before + 1
 
 
 def test_a_refused_command_that_had_succeeded_answers_as_it_did() -> None:
-    bank = Bank(MemoryEvents())
+    bank = Teller(MemoryEvents())
     bank.do(OPENING)
     assert bank.do(Close(), command_id="c") == 2
     assert bank.do(Close(), command_id="c") == 2
@@ -245,7 +251,7 @@ def test_a_refused_command_that_had_succeeded_answers_as_it_did() -> None:
 
 
 def test_a_key_with_another_body_is_refused() -> None:
-    bank = Bank(MemoryEvents())
+    bank = Teller(MemoryEvents())
     bank.do(OPENING, command_id="o")
     bank.do(credit(5), command_id="c")
     with pytest.raises(KeyReusedError):
@@ -256,7 +262,7 @@ def test_a_key_with_another_body_is_refused() -> None:
 
 
 def test_the_last_64_commands_are_recognised_by_any_key() -> None:
-    bank = Bank(MemoryEvents())
+    bank = Teller(MemoryEvents())
     bank.do(OPENING)
     bank.do(credit(5), command_id="c")
     for _ in range(63):
@@ -270,11 +276,11 @@ def test_the_last_64_commands_are_recognised_by_any_key() -> None:
 DAY = 24 * 60 * 60
 
 
-def taken_once_on_a_busy_stream(events: Any, later: int, seconds: float) -> tuple[Bank, str]:
+def taken_once_on_a_busy_stream(events: Any, later: int, seconds: float) -> tuple[Teller, str]:
     """A bank whose account took a command by a random key, and then *later* others in
     *seconds*; and that key.
     """
-    key, bank = str(uuid4()), Bank(events)
+    key, bank = str(uuid4()), Teller(events)
     bank.do(OPENING)
     assert bank.do(credit(5), command_id=key) == 2
     for _ in range(later):
@@ -302,7 +308,7 @@ def test_a_random_key_is_recognised_for_a_day_on_whichever_clock_the_servers_hav
 
 
 def test_the_first_second_of_the_day_is_looked_through_whole() -> None:
-    bank, key = Bank(MemoryEvents()), str(uuid4())
+    bank, key = Teller(MemoryEvents()), str(uuid4())
     bank.do(OPENING)
     assert bank.do(credit(5), command_id=key) == 2
     for _ in range(200):
@@ -313,7 +319,7 @@ def test_the_first_second_of_the_day_is_looked_through_whole() -> None:
 
 def test_whether_a_command_was_taken_is_read_consistently() -> None:
     events = StaleEvents()
-    bank = Bank(events)
+    bank = Teller(events)
     bank.do(OPENING)
     events.behind = 1
     assert bank.do(credit(5), command_id="job-1") == 2
@@ -324,12 +330,12 @@ def test_whether_a_command_was_taken_is_read_consistently() -> None:
 @pytest.mark.parametrize("key", ["job-1", "", str(uuid4())], ids=["text", "none", "random"])
 def test_a_key_costs_no_more_if_the_stream_took_fewer_than_64_commands_in_a_day(key: str) -> None:
     store, clock = MemoryEvents(), Clock()
-    bank = Bank(store, clock=clock)
+    bank = Teller(store, clock=clock)
     bank.do(OPENING)
     for number in range(300):
         clock.forward(seconds=(DAY + 400) / 63)
         events = Counting(store)
-        Bank(events, clock=clock).do(credit(1), command_id=f"{key}{number}")
+        Teller(events, clock=clock).do(credit(1), command_id=f"{key}{number}")
         assert events.calls == {"newest": 1, "append": 1}
 
 
@@ -337,7 +343,7 @@ def test_a_random_key_on_a_busy_stream_costs_a_read_for_each_64_commands_of_the_
     store = MemoryEvents()
     bank, _ = taken_once_on_a_busy_stream(store, 1000, DAY)
     events = Counting(store)
-    Bank(events, clock=bank.clock).do(credit(1), command_id=str(uuid4()))
+    Teller(events, clock=bank.clock).do(credit(1), command_id=str(uuid4()))
     assert events.calls["newest consistent"] <= 1000 / 64
     assert events.calls == {"newest": 1, "newest consistent": 11, "append": 1}
 
@@ -348,7 +354,7 @@ def test_what_one_attempt_has_looked_through_the_next_does_not() -> None:
     rivals = Rival(times=1)
     rivals._streams = store._streams
     events = Counting(rivals)
-    Bank(events, clock=bank.clock).do(credit(1), command_id=str(uuid4()))
+    Teller(events, clock=bank.clock).do(credit(1), command_id=str(uuid4()))
     assert events.calls == {"newest": 1, "newest consistent": 11 + 1, "append": 2}
 
 
@@ -358,7 +364,7 @@ def test_a_busy_stream_whose_commits_have_no_room_to_remember_is_read_in_large_p
     for held in store._streams[STREAM].values():
         store._streams[STREAM][held.version] = held._replace(recent_commands=None)
     events = Counting(store)
-    assert Bank(events, clock=bank.clock).do(credit(5), command_id=key) == 2
+    assert Teller(events, clock=bank.clock).do(credit(5), command_id=key) == 2
     assert events.calls == {"newest": 1, "newest consistent": 2}
 
 
@@ -383,7 +389,7 @@ def test_no_retry_within_a_day_is_ever_taken_twice(
     gaps: list[int], closes: set[int], retried: list[int], kinds: int
 ) -> None:
     random, clock, events = Random(kinds), Clock(), MemoryEvents()
-    bank, taken = Bank(events, clock=clock), []
+    bank, taken = Teller(events, clock=clock), []
     bank.do(OPENING)
     for number, gap in enumerate(gaps):
         clock.forward(seconds=gap)
@@ -405,7 +411,7 @@ def test_no_retry_within_a_day_is_ever_taken_twice(
 
 
 def test_a_late_retry_with_a_uuid7_is_recognised_after_500_commands() -> None:
-    bank = Bank(MemoryEvents())
+    bank = Teller(MemoryEvents())
     bank.do(OPENING)
     key = key_now(bank.clock)
     assert bank.do(credit(5), command_id=key) == 2
@@ -420,7 +426,7 @@ def test_a_late_retry_with_a_uuid7_is_recognised_after_500_commands() -> None:
 def test_a_late_retry_is_recognised_when_clocks_differ_by_under_five_minutes(
     skew: int,
 ) -> None:
-    bank = Bank(MemoryEvents())
+    bank = Teller(MemoryEvents())
     bank.do(OPENING)
     for _ in range(100):
         bank.do(credit(1))
@@ -434,19 +440,19 @@ def test_a_late_retry_is_recognised_when_clocks_differ_by_under_five_minutes(
 
 def test_a_uuid7_of_a_quiet_stream_costs_no_more() -> None:
     store, clock = MemoryEvents(), Clock()
-    bank = Bank(store, clock=clock)
+    bank = Teller(store, clock=clock)
     bank.do(OPENING)
     for _ in range(200):
         clock.forward(minutes=1)
         bank.do(credit(1), command_id=key_now(clock))
     events = Counting(store)
-    Bank(events, clock=clock).do(credit(1), command_id=key_now(clock))
+    Teller(events, clock=clock).do(credit(1), command_id=key_now(clock))
     assert events.calls == {"newest": 1, "append": 1}
 
 
 @pytest.mark.parametrize("milliseconds", [0, 2**48 - 1])
 def test_a_uuid7_of_any_time_is_taken(milliseconds: int) -> None:
-    bank = Bank(MemoryEvents())
+    bank = Teller(MemoryEvents())
     bank.do(OPENING)
     key = uuid7(milliseconds, b"0123456789")
     assert bank.do(credit(1), command_id=key) == 2
@@ -463,7 +469,7 @@ class Rival(MemoryEvents):
         super().__init__()
         self.times = times
 
-    def append(self, commit: Commit, unless: Place | None = None) -> Commit | None:
+    def append(self, commit: Commit, unless: StreamVersion | None = None) -> Commit | None:
         if commit.actor == "test" and commit.version > 1 and self.times:
             self.times -= 1
             rival = commit._replace(command_id=f"rival-{self.times}", actor="rival")
@@ -473,7 +479,7 @@ class Rival(MemoryEvents):
 
 def test_a_lost_race_is_decided_again_on_the_new_state() -> None:
     events = Rival(times=1)
-    bank = Bank(events)
+    bank = Teller(events)
     bank.do(OPENING)
     # The rival takes the same 5 first; ours then comes on top.
     assert bank.do(credit(5)) == 3
@@ -482,7 +488,7 @@ def test_a_lost_race_is_decided_again_on_the_new_state() -> None:
 
 def test_a_lost_race_can_end_in_a_refusal() -> None:
     events = Rival(times=0)
-    bank = Bank(events)
+    bank = Teller(events)
     bank.do(OPENING)
     bank.do(credit(5))
     events.times = 1
@@ -494,7 +500,7 @@ def test_a_lost_race_can_end_in_a_refusal() -> None:
 def test_losing_every_attempt_says_so_and_writes_nothing() -> None:
     waits: list[int] = []
     events = Rival(times=10**6)
-    bank = Bank(events, pause=waits.append)
+    bank = Teller(events, pause=waits.append)
     bank.do(OPENING)
     with pytest.raises(ContentionError):
         bank.do(credit(1))
@@ -511,7 +517,7 @@ def snapshots(events: Any) -> list[int]:
 
 
 def test_a_commit_after_twenty_folded_ones_carries_the_state_after_it() -> None:
-    bank = Bank(MemoryEvents())
+    bank = Teller(MemoryEvents())
     bank.do(OPENING)
     for _ in range(99):
         bank.do(credit(1))
@@ -524,7 +530,7 @@ def test_a_commit_after_twenty_folded_ones_carries_the_state_after_it() -> None:
 
 def test_a_snapshot_of_another_fold_is_passed_over_at_once() -> None:
     events = MemoryEvents()
-    bank = Bank(events, fingerprint="old")
+    bank = Teller(events, fingerprint="old")
     bank.do(OPENING)
     for _ in range(30):
         bank.do(credit(1))
@@ -534,7 +540,7 @@ def test_a_snapshot_of_another_fold_is_passed_over_at_once() -> None:
     events._streams[STREAM][poisoned.version] = poisoned._replace(
         snapshot=poisoned.snapshot._replace(state={"status": "open", "balance": 10**9})
     )
-    new = Bank(events, fingerprint="new")
+    new = Teller(events, fingerprint="new")
     with pytest.raises(Refused) as caught:
         new.do(debit(31))
     assert caught.value.facts["available"].minor == 30
@@ -544,7 +550,7 @@ def test_a_snapshot_of_another_fold_is_passed_over_at_once() -> None:
 
 def test_a_snapshot_of_the_same_fold_is_used() -> None:
     events = MemoryEvents()
-    bank = Bank(events)
+    bank = Teller(events)
     bank.do(OPENING)
     for _ in range(30):
         bank.do(credit(1))
@@ -563,7 +569,7 @@ def test_a_snapshot_of_the_same_fold_is_used() -> None:
 def busy(length: int) -> MemoryEvents:
     """A stream of *length* commits, ten in a second, by keys that are UUIDv7."""
     store, clock = MemoryEvents(), Clock()
-    bank = Bank(store, clock=clock)
+    bank = Teller(store, clock=clock)
     bank.do(OPENING)
     for _ in range(length - 1):
         clock.forward(seconds=0.1)
@@ -576,20 +582,20 @@ def test_a_uuid7_on_a_stream_whose_commands_are_all_known_costs_no_more(length: 
     clock = Clock()
     clock.forward(seconds=length / 10)
     events = Counting(busy(length))
-    Bank(events, clock=clock).do(credit(1), command_id=key_now(clock))
+    Teller(events, clock=clock).do(credit(1), command_id=key_now(clock))
     assert events.calls == {"newest": 1, "append": 1}
 
 
 def test_a_uuid7_on_a_stream_with_64_commits_in_five_minutes_costs_no_more() -> None:
     store, clock = MemoryEvents(), Clock()
-    bank = Bank(store, clock=clock)
+    bank = Teller(store, clock=clock)
     bank.do(OPENING)
     for _ in range(200):
         clock.forward(seconds=300 / 64)
         bank.do(credit(1), command_id=key_now(clock))
     events = Counting(store)
     clock.forward(seconds=5)
-    Bank(events, clock=clock).do(credit(1), command_id=key_now(clock))
+    Teller(events, clock=clock).do(credit(1), command_id=key_now(clock))
     assert events.calls == {"newest": 1, "append": 1}
 
 
@@ -598,7 +604,7 @@ def test_an_id_made_for_the_request_looks_for_no_earlier_attempt() -> None:
     clock = Clock()
     clock.forward(seconds=100)
     events = Counting(store)
-    bank = Bank(events, clock=clock)
+    bank = Teller(events, clock=clock)
     bank.do(credit(1), command_id=key_now(clock), may_repeat=False)
     assert events.calls == {"newest": 1, "append": 1}
 
@@ -613,7 +619,7 @@ def test_looking_back_ends_where_the_live_epoch_begins() -> None:
             )
         )
     key = uuid7(Clock().milliseconds - 3 * 3_600_000, b"0123456789")
-    assert Bank(events).do(credit(1), command_id=key) == 80
+    assert Teller(events).do(credit(1), command_id=key) == 80
     (last,) = events.range(STREAM, 80, 80)
     assert (last.epoch, last.epoch_start) == (2, 50)
 
@@ -625,7 +631,7 @@ def test_rules_that_yield_nothing_write_nothing() -> None:
         yield from ()
 
     lazy = replace(account, decider=replace(account.decider, decide=decide))  # type: ignore[arg-type]
-    bank = Bank(MemoryEvents())
+    bank = Teller(MemoryEvents())
     with pytest.raises(TypeError, match="neither refused nor led to an event"):
         bank.do(OPENING, aggregate=lazy)
     assert list(bank.events.range(STREAM, 1, 9)) == []

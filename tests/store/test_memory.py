@@ -21,7 +21,7 @@ from chalicelib.leftfold.store.memory import (
     MemoryLog,
     MemoryParking,
 )
-from chalicelib.leftfold.store.ports import EffectPlace, Head, Marker, Segment, StreamEntry
+from chalicelib.leftfold.store.ports import EffectKey, Head, ParkedStream, Segment, StreamEntry
 from tests.commits import commit
 
 ROUNDS = 2_000
@@ -77,7 +77,7 @@ def archived() -> MemoryLog:
 
 
 def park(held: MemoryParking, side: int) -> bool:
-    return held.park("view", A, Marker(side, side, ""))
+    return held.park("view", A, ParkedStream(side, side, ""))
 
 
 def parked() -> MemoryParking:
@@ -95,7 +95,7 @@ def effects() -> MemoryEffects:
 
 
 def plan(held: MemoryEffects, side: int) -> bool:
-    return held.plan(EffectPlace("p", 1, 0), {"side": side}, f"owner-{side}").mine
+    return held.plan(EffectKey("p", 1, 0), {"side": side}, f"owner-{side}").mine
 
 
 def save(rows: MemoryRows, side: int) -> bool:

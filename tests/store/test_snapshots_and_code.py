@@ -11,7 +11,7 @@ import pytest
 
 from chalicelib.leftfold.kernel import Commit
 from chalicelib.leftfold.store.memory import MemoryEvents
-from tests.teller import OPENING, Bank, credit
+from tests.teller import OPENING, Teller, credit
 from tools.bootstrap import ROOT
 from tools.fingerprints import fingerprints
 
@@ -54,7 +54,7 @@ def code(tmp_path: Path) -> Path:
 @pytest.fixture
 def stream() -> list[Commit]:
     """An account with a snapshot that this code made, and that says more than the events."""
-    bank = Bank(MemoryEvents(), fingerprint=fingerprints(ROOT)["account"])
+    bank = Teller(MemoryEvents(), fingerprint=fingerprints(ROOT)["account"])
     bank.do(OPENING)
     for _ in range(CREDITS):
         bank.do(credit(1))

@@ -3,7 +3,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from tools.api import ATTEMPTS, LONGEST_WAIT, Api, ApiError
+from tools.api import LONGEST_WAIT, REQUEST_ATTEMPTS, Api, ApiError
 
 PROBLEM = {"code": "unavailable", "title": "The storage did not answer"}
 Answers = list[httpx.Response | Exception]
@@ -80,7 +80,7 @@ def test_attempts_end() -> None:
     with pytest.raises(ApiError, match=r"gave no answer in 8 attempts \(refused\)"):
         served.api().query("/health")
 
-    assert len(served.requests) == ATTEMPTS
+    assert len(served.requests) == REQUEST_ATTEMPTS
 
 
 @pytest.mark.parametrize(

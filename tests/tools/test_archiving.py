@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from chalicelib.domain import DOMAIN
-from chalicelib.leftfold.archive.archiver import GRACE, Moved
+from chalicelib.leftfold.archive.archiver import GRACE, Volume
 from chalicelib.leftfold.archive.epochs import ArchiveConflictError, DamagedArchiveError
 from chalicelib.leftfold.projection.replay import replay, replay_live
 from chalicelib.leftfold.relay.publisher import MARK
@@ -16,7 +16,7 @@ from chalicelib.leftfold.store.ports import ContendedError
 from chalicelib.leftfold.wiring.services import Services
 from chalicelib.leftfold.wiring.settings import Settings
 from tests.application import still
-from tests.archive.site import A, Site
+from tests.archive.site import A, Stage
 from tools.__main__ import leftfold
 from tools.archiving import NOBODY_WRITES, archive_epochs, prune, report
 from tools.console import console
@@ -27,8 +27,8 @@ EVER = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-def site() -> Site:
-    made = Site()
+def site() -> Stage:
+    made = Stage()
     made.months(3)
     made.settle()
     made.read_by_all()
@@ -37,7 +37,7 @@ def site() -> Site:
     return made
 
 
-def services_of(site: Site, **parts: Any) -> Services:
+def services_of(site: Stage, **parts: Any) -> Services:
     return Services(
         Settings({}),
         DOMAIN,
@@ -51,7 +51,7 @@ def services_of(site: Site, **parts: Any) -> Services:
     )
 
 
-def test_a_dry_run_tells_and_moves_nothing(site: Site) -> None:
+def test_a_dry_run_tells_and_moves_nothing(site: Stage) -> None:
     services = services_of(site)
     planned, failed = archive_epochs(services, EVER, GRACE, dry=True)
     assert (planned.items, planned.objects, planned.stored, failed) == (12, 3, 0, {})
@@ -60,7 +60,7 @@ def test_a_dry_run_tells_and_moves_nothing(site: Site) -> None:
     assert len(list(site.log.blocks(0))) == 1
 
 
-def test_a_run_moves_what_the_dry_run_told(site: Site) -> None:
+def test_a_run_moves_what_the_dry_run_told(site: Stage) -> None:
     services = services_of(site)
     planned, _ = archive_epochs(services, EVER, GRACE, dry=True)
     moved, _ = archive_epochs(services, EVER, GRACE, dry=False)
@@ -70,7 +70,7 @@ def test_a_run_moves_what_the_dry_run_told(site: Site) -> None:
     assert list(verify(services.events, services.log, lambda _: None, lambda _: None)) == []
 
 
-def test_idle_does_not_wait_a_day(site: Site) -> None:
+def test_idle_does_not_wait_a_day(site: Stage) -> None:
     site.clock.now -= timedelta(days=40)
     assert archive_epochs(services_of(site), EVER, GRACE, dry=True)[0].items < 12
     site.clock.forward(days=39)
@@ -78,7 +78,7 @@ def test_idle_does_not_wait_a_day(site: Site) -> None:
     assert moved.items == 12
 
 
-def test_a_stream_that_fails_is_told_and_the_others_go_on(site: Site) -> None:
+def test_a_stream_that_fails_is_told_and_the_others_go_on(site: Stage) -> None:
     site.months(1, key="z")
     site.settle()
     site.clock.forward(days=2)
@@ -97,7 +97,7 @@ class BusyLog(MemoryLog):
         return super().mark_archived(aggregate_id, before, through)
 
 
-def test_a_stream_that_is_busy_is_told_and_the_others_go_on(site: Site) -> None:
+def test_a_stream_that_is_busy_is_told_and_the_others_go_on(site: Stage) -> None:
     site.months(1, key="z")
     site.settle()
     site.clock.forward(days=2)
@@ -128,7 +128,7 @@ def test_what_the_archive_holds_wrongly_is_told_in_one_line(
 
 
 def test_the_report_has_prices_before_and_after(capsys: pytest.CaptureFixture[str]) -> None:
-    console.print(report({"closed epochs": Moved(3, 1_000, 10**9, 10**8)}, dry=False))
+    console.print(report({"closed epochs": Volume(3, 1_000, 10**9, 10**8)}, dry=False))
     shown = " ".join(capsys.readouterr().out.split())
     assert "0.250000" in shown
     assert "0.002300" in shown
@@ -136,7 +136,7 @@ def test_the_report_has_prices_before_and_after(capsys: pytest.CaptureFixture[st
 
 
 def test_live_epochs_are_compared_with_the_whole_log(
-    site: Site, capsys: pytest.CaptureFixture[str]
+    site: Stage, capsys: pytest.CaptureFixture[str]
 ) -> None:
     services = services_of(site)
     made = replay_live(DOMAIN.views["balances"], site.whole, lambda _: None)

@@ -7,9 +7,9 @@ import pytest
 from click.testing import CliRunner
 
 from tests.tools.bank_files import bank_file
-from tools import current
+from tools import last_deployment
 from tools.__main__ import leftfold
-from tools.current import Current, forget, recall, remember
+from tools.last_deployment import Current, forget, recall, remember
 
 
 @pytest.mark.parametrize("command", sorted(leftfold.commands))
@@ -69,7 +69,7 @@ def test_a_port_that_is_taken_is_told_at_once() -> None:
 def test_without_a_deployment_the_cure_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(current, "WHERE", tmp_path / "none.json")
+    monkeypatch.setattr(last_deployment, "WHERE", tmp_path / "none.json")
 
     done = CliRunner().invoke(leftfold, ["status"])
 
@@ -85,5 +85,5 @@ def test_the_newest_deployment_is_remembered_until_it_is_forgotten(tmp_path: Pat
     assert recall(where) == deployed
 
     forget(where)
-    with pytest.raises(current.NoDeploymentError):
+    with pytest.raises(last_deployment.NoDeploymentError):
         recall(where)

@@ -7,7 +7,7 @@ import pytest
 from tests.http.conftest import Bank
 from tests.tools.bank_files import bank_file, credits_of
 from tests.tools.wire import api_to
-from tools.api import ATTEMPTS, Api, ApiError
+from tools.api import REQUEST_ATTEMPTS, Api, ApiError
 from tools.bank_file import read
 from tools.checking import Totals, check, totals, wait_for_views, wrong_histories, wrong_statements
 from tools.histories import BATCH, histories
@@ -80,7 +80,7 @@ def test_a_gateway_that_is_overloaded_is_asked_again(bank: Bank, tmp_path: Path)
 
 
 def test_an_api_that_stays_away_is_given_up(bank: Bank, tmp_path: Path) -> None:
-    with pytest.raises(ApiError, match=f"gave no answer in {ATTEMPTS} attempts"):
+    with pytest.raises(ApiError, match=f"gave no answer in {REQUEST_ATTEMPTS} attempts"):
         imported(api_to(bank, refuses=lambda _: True), bank_file(tmp_path, *ROWS))
 
 

@@ -11,7 +11,7 @@ from chalicelib.leftfold.projection.replay import replay
 from chalicelib.leftfold.projection.rows import Save, StoredRow
 from chalicelib.leftfold.relay.sequencer import Sequencer
 from chalicelib.leftfold.store.bus import LaneRecord
-from chalicelib.leftfold.store.ports import Marker, Unavailable
+from chalicelib.leftfold.store.ports import ParkedStream, Unavailable
 from chalicelib.leftfold.wiring import process
 from chalicelib.leftfold.wiring.services import Services
 from chalicelib.leftfold.wiring.settings import Settings
@@ -19,7 +19,7 @@ from tests.application import still
 from tests.http.conftest import Bank
 from tests.http.samples import czk
 from tools.operations import is_live, redrive, show_round, show_status, sweep_now
-from tools.patience import LOOKS
+from tools.polling import LOOKS
 
 A = "main/account-a"
 LATE = timedelta(seconds=300)
@@ -141,19 +141,19 @@ def test_the_status_is_good_while_no_commit_waits_for_too_long(bank: Bank) -> No
 def test_the_status_is_not_good_while_a_stream_is_parked(bank: Bank) -> None:
     bank.open("a")
     bank.settle()
-    bank.parking.park("balances", A, Marker(0, 0, "it failed"))
+    bank.parking.park("balances", A, ParkedStream(0, 0, "it failed"))
 
     assert not show_status(services_of(bank), LATE)
 
 
 class Bell:
-    """A doorbell that keeps who was rung."""
+    """A waker that keeps who was woken."""
 
     def __init__(self) -> None:
-        self.rung: list[str] = []
+        self.woken: list[str] = []
 
-    def ring(self, function: str, _wanted: Mapping[str, int] = {}) -> None:
-        self.rung.append(function)
+    def wake(self, function: str, _wanted: Mapping[str, int] = {}) -> None:
+        self.woken.append(function)
 
 
 class Shelf:
@@ -173,24 +173,24 @@ def test_after_an_outage_an_operator_need_not_wait_for_the_round(
     for key in "abc":
         bank.open(key)
     bell, shelf = Bell(), Shelf()
-    services = services_of(bank, events=bank.events, doorbell=bell, bus=shelf)
+    services = services_of(bank, events=bank.events, waker=bell, bus=shelf)
     sweep_now(services)
     assert bank.log.head().next_position == 3
     assert shelf.positions == [0, 1, 2]
-    assert set(bell.rung) == {reader.name for reader in services.readers}
+    assert set(bell.woken) == {reader.name for reader in services.readers}
     assert "3 commits seen, 3 of them logged only now" in capsys.readouterr().out
     bank.settle()
     bank.act()
-    bell.rung.clear()
+    bell.woken.clear()
     sweep_now(services)
-    assert bell.rung == []
+    assert bell.woken == []
     assert "no reader is behind" in capsys.readouterr().out
 
 
 def test_where_the_sweepers_round_stands_is_shown(
     bank: Bank, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    services = services_of(bank, events=bank.events, doorbell=Bell(), bus=Shelf())
+    services = services_of(bank, events=bank.events, waker=Bell(), bus=Shelf())
     show_round(services)
     assert "has not run yet" in capsys.readouterr().out
     services.sweeper.run()
@@ -207,7 +207,7 @@ def parked(bank: Bank) -> None:
     bank.open("a")
     log_only(bank)
     for view in ("balances", "ranking"):
-        bank.parking.park(view, A, Marker(0, 0, "it failed"))
+        bank.parking.park(view, A, ParkedStream(0, 0, "it failed"))
 
 
 def test_parked_streams_go_on(bank: Bank) -> None:
@@ -274,7 +274,7 @@ def test_a_process_that_is_parked_in_a_policy_goes_on(bank: Bank) -> None:
     wanted = {"source": "a", "target": "b", "amount": czk("1.00"), "valueDate": "2026-01-31"}
     assert bank.post("/transfers", {**wanted, "transferId": "t"}).status == 202
     log_only(bank)
-    bank.parking.park("debit_source", "main/transfer-t", Marker(1, 1, "it failed"))
+    bank.parking.park("debit_source", "main/transfer-t", ParkedStream(1, 1, "it failed"))
     bank.act()
     assert bank.get("/transfers/t").json["state"] == "requested"
 

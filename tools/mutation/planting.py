@@ -18,7 +18,7 @@ from types import CodeType, FunctionType, ModuleType
 
 # It stays while all else is forgotten.
 TOOL = __name__.rpartition(".")[0]
-Place = tuple[str, int, int]
+StreamVersion = tuple[str, int, int]
 Functions = dict[str, list[FunctionType]]
 
 
@@ -45,9 +45,9 @@ def codes_of(code: CodeType) -> Iterator[CodeType]:
             yield from codes_of(constant)
 
 
-def by_place(code: CodeType) -> dict[Place, CodeType]:
+def by_place(code: CodeType) -> dict[StreamVersion, CodeType]:
     """The code objects of a module by qualified name, first line, and number there."""
-    found: dict[Place, CodeType] = {}
+    found: dict[StreamVersion, CodeType] = {}
     for each in codes_of(code):
         number = sum(key[:2] == (each.co_qualname, each.co_firstlineno) for key in found)
         found[each.co_qualname, each.co_firstlineno, number] = each

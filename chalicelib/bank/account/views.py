@@ -75,7 +75,7 @@ def opened(row: Row | None) -> Row:
 def booking_key(recorded: Recorded) -> Iterable[str]:
     """One document a booking, in the order of its stream."""
     if isinstance(recorded.event, Credited | Debited):
-        yield f"{recorded.aggregate_id}/{recorded.version:010}/{recorded.place:03}"
+        yield f"{recorded.aggregate_id}/{recorded.version:010}/{recorded.event_index:03}"
 
 
 def booking_row(_row: Row | None, recorded: Recorded, _key: str) -> Row:
@@ -84,7 +84,7 @@ def booking_row(_row: Row | None, recorded: Recorded, _key: str) -> Row:
     return {
         "accountId": recorded.key,
         "version": recorded.version,
-        "index": recorded.place,
+        "index": recorded.event_index,
         "bookedAt": recorded.at,
         "direction": "credit" if isinstance(booked, Credited) else "debit",
         "amount": booked.amount,

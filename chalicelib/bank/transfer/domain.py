@@ -34,7 +34,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Request:
+class RequestTransfer:
     """Asks for a transfer; it expires if no money has left the source by *deadline*."""
 
     order: Order
@@ -171,7 +171,7 @@ class Expired:
 
 
 Command = (
-    Request
+    RequestTransfer
     | RecordDebited
     | RefuseDebit
     | RecordCredited
@@ -234,11 +234,11 @@ class Transfer:
 def decide(command: Command, transfer: Transfer) -> list[Event]:
     order = transfer.order
     match command, transfer:
-        case Request(Order(source, target)), Transfer("missing") if source == target:
+        case RequestTransfer(Order(source, target)), Transfer("missing") if source == target:
             raise Refused("same-account")
-        case Request(requested, deadline), Transfer("missing"):
+        case RequestTransfer(requested, deadline), Transfer("missing"):
             return [Requested(requested, deadline)]
-        case Request(), _:
+        case RequestTransfer(), _:
             raise Refused("transfer-exists")
         case _, Transfer("missing"):
             raise Refused("transfer-missing")

@@ -24,7 +24,7 @@ from chalicelib.bank.transfer.domain import (
 from chalicelib.leftfold.kernel import Recorded, Row, View
 
 # How long a step may take once the money has left the source.
-PATIENCE = timedelta(minutes=5)
+STEP_MAY_TAKE = timedelta(minutes=5)
 
 # What has happened, by its event.
 STEPS: dict[type[Event], str] = {
@@ -130,7 +130,7 @@ def change(recorded: Recorded) -> Row:
 
 def later(recorded: Recorded) -> str:
     """When the step that follows *recorded* is overdue, as an instant in ISO 8601."""
-    due = datetime.fromisoformat(recorded.at) + PATIENCE
+    due = datetime.fromisoformat(recorded.at) + STEP_MAY_TAKE
     return due.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

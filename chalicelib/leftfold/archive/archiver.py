@@ -31,7 +31,7 @@ STEP_BYTES = 8 * 1024 * 1024
 ITEM_OVERHEAD = 100
 
 
-class Moved(NamedTuple):
+class Volume(NamedTuple):
     """What left a table, or would: *items* of *size* bytes in all, which became *objects*
     of *stored* bytes.
     """
@@ -41,8 +41,8 @@ class Moved(NamedTuple):
     size: int = 0
     stored: int = 0
 
-    def __add__(self, other: "Moved") -> "Moved":  # type: ignore[override]
-        return Moved(*(mine + its for mine, its in zip(self, other, strict=True)))
+    def __add__(self, other: "Volume") -> "Volume":  # type: ignore[override]
+        return Volume(*(mine + its for mine, its in zip(self, other, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Archiver:
         """The streams, those behind *after*, that have a closed epoch, archived or not."""
         return ((id_, entry) for id_, entry in self.log.registry(after) if entry.epoch > 1)
 
-    def plan(self, aggregate_id: str, entry: StreamEntry, before: datetime) -> Iterator[Moved]:
+    def plan(self, aggregate_id: str, entry: StreamEntry, before: datetime) -> Iterator[Volume]:
         """What `run` would move; the archive's part is not known before it is packed.
 
         Raises `BrokenStreamError` and `Unavailable`.
@@ -74,7 +74,7 @@ class Archiver:
         for part in self._parts(aggregate_id, through, entry, before):
             yield weight(part)
 
-    def run(self, aggregate_id: str, entry: StreamEntry, before: datetime) -> Iterator[Moved]:
+    def run(self, aggregate_id: str, entry: StreamEntry, before: datetime) -> Iterator[Volume]:
         """Moves the epochs of a stream that were closed before *before*, step by step.
 
         First ends what an earlier run left. Raises `DamagedArchiveError`,
@@ -104,17 +104,17 @@ class Archiver:
 
     def _steps(
         self, epochs: Epochs, aggregate_id: str, through: int, entry: StreamEntry, before: datetime
-    ) -> Iterator[tuple[list[Entry], Moved]]:
+    ) -> Iterator[tuple[list[Entry], Volume]]:
         """Archives all parts that may go, and tells those of each step."""
         written: list[Entry] = []
-        moved = Moved()
+        moved = Volume()
         for commits in self._parts(aggregate_id, through, entry, before):
             part, stored = epochs.write(commits)
             written.append(part)
             moved += weight(commits)._replace(stored=stored)
             if moved.size >= self.step_bytes:
                 yield written, moved
-                written, moved = [], Moved()
+                written, moved = [], Volume()
         if written:
             yield written, moved
 
@@ -271,7 +271,7 @@ def tombstone_of(first: Commit, archived: Archived) -> Commit:
     return first._replace(events=(), snapshot=None, recent_commands=None, archive=archived)
 
 
-def weight(commits: Sequence[Commit]) -> Moved:
+def weight(commits: Sequence[Commit]) -> Volume:
     """What a part takes in the table."""
     sizes = [item_size(item_of(commit)) + ITEM_OVERHEAD for commit in commits]
-    return Moved(1, len(sizes), sum(sizes))
+    return Volume(1, len(sizes), sum(sizes))

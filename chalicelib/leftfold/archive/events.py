@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from chalicelib.leftfold.archive.epochs import Epochs
 from chalicelib.leftfold.kernel import Commit
-from chalicelib.leftfold.store.ports import Archive, EventTable, Page, Place
+from chalicelib.leftfold.store.ports import Archive, EventTable, Page, StreamVersion
 
 
 class ArchivedEvents:
@@ -18,7 +18,7 @@ class ArchivedEvents:
         self._table = table
         self._epochs = Epochs(archive)
 
-    def append(self, commit: Commit, unless: Place | None = None) -> Commit | None:
+    def append(self, commit: Commit, unless: StreamVersion | None = None) -> Commit | None:
         return self._table.append(commit, unless)
 
     def newest(

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
-from chalicelib.leftfold.archive.archiver import Moved
+from chalicelib.leftfold.archive.archiver import Volume
 from chalicelib.leftfold.archive.epochs import DamagedArchiveError, sha256
 from chalicelib.leftfold.archive.segments import (
-    Placed,
+    LoggedCommit,
     pack_blocks,
     pack_live,
     unpack_blocks,
@@ -40,7 +40,7 @@ class Pruner:
     readers: Collection[Reader]
     clock: Callable[[], datetime]
 
-    def plan(self, before: datetime) -> Iterator[Moved]:
+    def plan(self, before: datetime) -> Iterator[Volume]:
         """What `run` would move; the archive's part is not known before it is packed."""
         floor = self._floor(self.table.head())
         following = self._pruned()
@@ -48,7 +48,7 @@ class Pruner:
             following = blocks[-1].next_position
             yield weight(blocks)
 
-    def run(self, before: datetime) -> Iterator[Moved]:
+    def run(self, before: datetime) -> Iterator[Volume]:
         """Moves the blocks whose commits are all older than *before*, segment by segment.
 
         First ends what an earlier run left. Raises `DamagedArchiveError` and `Unavailable`:
@@ -121,7 +121,7 @@ class Pruner:
         segment = Segment(first, following, key, sha256(held), live_key, sha256(kept))
         return blocks, segment, len(held) + len(kept)
 
-    def _live(self, blocks: Sequence[Block]) -> list[Placed]:
+    def _live(self, blocks: Sequence[Block]) -> list[LoggedCommit]:
         registry = self.table.streams({c.aggregate_id for b in blocks for c in b.commits})
         return [
             (position, commit)
@@ -152,12 +152,12 @@ def is_chained(blocks: Sequence[Block], first: str) -> bool:
     )
 
 
-def weight(blocks: Sequence[Block]) -> Moved:
+def weight(blocks: Sequence[Block]) -> Volume:
     """What blocks take in the table."""
     sizes = [len(pack(block.commits)) + BLOCK_OVERHEAD for block in blocks]
-    return Moved(1, len(sizes), sum(sizes))
+    return Volume(1, len(sizes), sum(sizes))
 
 
-def line(placed: Placed) -> tuple[int, str]:
+def line(placed: LoggedCommit) -> tuple[int, str]:
     """A commit and its position, to be compared."""
     return placed[0], placed[1].to_line()

@@ -17,7 +17,7 @@ from chalicelib.leftfold.kernel.commit import canonical
 from chalicelib.leftfold.store.blocks import hash_of
 from chalicelib.leftfold.store.ports import Archive, Block, Head, Log, Segment, StreamEntry
 
-Placed = tuple[int, Commit]
+LoggedCommit = tuple[int, Commit]
 
 
 class SegmentedLog:
@@ -65,7 +65,7 @@ class SegmentedLog:
     def blocks(self, position: int, limit: int | None = None) -> Iterator[Block]:
         return islice(self._whole(max(position, 0), limit), limit)
 
-    def live(self) -> Iterator[tuple[int, Sequence[Placed]]]:
+    def live(self) -> Iterator[tuple[int, Sequence[LoggedCommit]]]:
         """The log from its beginning, without what was not live any more when it was
         pruned: (the position that follows, commits with their positions).
 
@@ -74,7 +74,7 @@ class SegmentedLog:
         """
         return self._live(list(self._table.segments()))
 
-    def _live(self, segments: Sequence[Segment]) -> Iterator[tuple[int, Sequence[Placed]]]:
+    def _live(self, segments: Sequence[Segment]) -> Iterator[tuple[int, Sequence[LoggedCommit]]]:
         following = 0
         for segment in segments:
             if segment.first_position != following:
@@ -150,7 +150,7 @@ def block_from_json(held: dict[str, Any]) -> Block:
     )
 
 
-def pack_live(commits: Sequence[Placed]) -> bytes:
+def pack_live(commits: Sequence[LoggedCommit]) -> bytes:
     """Gzipped JSON lines, one for each commit and its position."""
     return packed(
         canonical({"position": position, "commit": json.loads(commit.to_line())})
@@ -158,7 +158,7 @@ def pack_live(commits: Sequence[Placed]) -> bytes:
     )
 
 
-def unpack_live(data: bytes) -> list[Placed]:
+def unpack_live(data: bytes) -> list[LoggedCommit]:
     """The inverse of `pack_live`."""
     lines = map(json.loads, lines_of(data))
     return [(line["position"], Commit.from_json(line["commit"])) for line in lines]

@@ -22,16 +22,16 @@ from chalicelib.leftfold.kernel import (
     Snapshot,
 )
 from chalicelib.leftfold.kernel.commit import canonical, instant
-from chalicelib.leftfold.store.ports import ContendedError, EventStore, Place
+from chalicelib.leftfold.store.ports import ContendedError, EventStore, StreamVersion
 
-ATTEMPTS = 12
+COMMAND_ATTEMPTS = 12
 # Less than any caller waits. Nothing is decided on what was read later than that: the
 # caller may have asked again and been refused, and a late success would belie it.
-PATIENCE = timedelta(seconds=20)
+DECIDE_WITHIN = timedelta(seconds=20)
 
 
 @dataclass(frozen=True)
-class Request:
+class CommandRequest:
     """A command to one aggregate.
 
     *command_id* names it over all its attempts; *body_hash* tells a retry from another
@@ -53,7 +53,7 @@ class Request:
     opens: bool = False
     may_repeat: bool = True
     deps: tuple[tuple[str, int], ...] = ()
-    unless: Place | None = None
+    unless: StreamVersion | None = None
 
 
 class VersionMismatchError(Exception):
@@ -85,11 +85,11 @@ class CommandHandler:
     clock: Callable[[], datetime]
     pause: Callable[[int], None]
 
-    def execute(self, request: Request) -> int:
+    def execute(self, request: CommandRequest) -> int:
         """The version that the command made, now or in an earlier attempt.
 
         Raises `Refused`, `VersionMismatchError`, `KeyReusedError`, `ContentionError`,
-        `MovedOnError` and `CommitTooLargeError`: then this call wrote nothing. Raises
+        `StreamAdvancedError` and `CommitTooLargeError`: then this call wrote nothing. Raises
         `Unavailable` if the outcome is unknown: a retry with the same command id tells it.
         """
         started = self.clock()
@@ -97,8 +97,8 @@ class CommandHandler:
             loaded = Loaded(0, request.aggregate.decider.initial)
         else:
             loaded = self._load(request, consistent=False)
-        for attempt in range(1, ATTEMPTS + 1):
-            if self.clock() - started > PATIENCE:
+        for attempt in range(1, COMMAND_ATTEMPTS + 1):
+            if self.clock() - started > DECIDE_WITHIN:
                 break
             earlier = loaded.version_of(request.command_id)
             if earlier is not None:
@@ -124,7 +124,7 @@ class CommandHandler:
             loaded = self._load(request, consistent=True, checked=loaded.version)
         raise ContentionError(request.aggregate_id)
 
-    def taken(self, request: Request) -> int | None:
+    def taken(self, request: CommandRequest) -> int | None:
         """The version that the command made in an earlier attempt; None if there is none.
 
         Read consistently. Raises `KeyReusedError` and `Unavailable`.
@@ -144,7 +144,7 @@ class CommandHandler:
         )
         return loaded.state, loaded.version
 
-    def _load(self, request: Request, *, consistent: bool, checked: int = 0) -> Loaded:
+    def _load(self, request: CommandRequest, *, consistent: bool, checked: int = 0) -> Loaded:
         """The stream, with all commands after version *checked* among which an earlier attempt
         of the request may be.
         """
@@ -160,7 +160,7 @@ class CommandHandler:
         since = look_back_to(request.command_id, self.clock())
         return looked_back(self.events, request.aggregate_id, loaded, since=since, checked=checked)
 
-    def _commit(self, request: Request, loaded: Loaded, new_events: list[Any]) -> Commit:
+    def _commit(self, request: CommandRequest, loaded: Loaded, new_events: list[Any]) -> Commit:
         aggregate, version = request.aggregate, loaded.version + 1
         begins = aggregate.begins_epoch(new_events)
         due = loaded.folded >= SNAPSHOT_EVERY and not begins
@@ -185,7 +185,7 @@ class CommandHandler:
         return Snapshot(self.fingerprints[aggregate.category], aggregate.to_snapshot(state))
 
 
-def decide(request: Request, loaded: Loaded) -> list[Any]:
+def decide(request: CommandRequest, loaded: Loaded) -> list[Any]:
     """The events that the command leads to; at least one.
 
     Raises `VersionMismatchError` or the rules' `Refused`.
@@ -199,7 +199,7 @@ def decide(request: Request, loaded: Loaded) -> list[Any]:
     return new_events
 
 
-def accepted(version: int, body_hash: str, request: Request) -> int:
+def accepted(version: int, body_hash: str, request: CommandRequest) -> int:
     """The first attempt's answer, if *body_hash* shows that it was this command's."""
     if body_hash != request.body_hash:
         raise KeyReusedError(request.command_id)

@@ -20,7 +20,7 @@ Handler = Callable[[Any, Any], None]
 def log_grew(_event: Any) -> None:
     """Wakes all that follow the log: the one reader of the log table's stream."""
     for follower in services().followers:
-        services().doorbell.ring(follower)
+        services().waker.wake(follower)
 
 
 def fed_by_bus(view: str) -> Callable[[Any], None]:
@@ -61,7 +61,7 @@ def project(view: str, event: Any) -> None:
 
 def follow(reader: str, context: Any) -> None:
     """Takes what the log has beyond a view or a policy, until nothing is left, time is
-    short or others do it: the sweeper rings again.
+    short or others do it: the sweeper wakes again.
     """
     runner = services().reader(reader)
     try:

@@ -1,4 +1,4 @@
-"""The relay's functions: woken by the events table's stream, or by a ring; the sweeper."""
+"""The relay's functions: woken by the events table's stream, or by a wake; the sweeper."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from chalicelib.leftfold.kernel import Commit
 from chalicelib.leftfold.metrics import emit
 from chalicelib.leftfold.projection.lag import lag
 from chalicelib.leftfold.relay.relay import wanted_of
-from chalicelib.leftfold.store.events import place_of, readable
+from chalicelib.leftfold.store.events import commit_key, readable
 from chalicelib.leftfold.store.readers import Reader
 from chalicelib.leftfold.wiring.process import services
 from chalicelib.leftfold.wiring.services import Services
@@ -18,11 +18,11 @@ TIME_TO_WAKE = 20_000
 
 
 def relay(event: Any) -> None:
-    """Logs the commits that the records tell of, or those that a ring asks for."""
+    """Logs the commits that the records tell of, or those that a wake asks for."""
     held = services()
     told = event.to_dict()
     images = [r["dynamodb"] for r in told["Records"] if r["eventName"] == "INSERT"]
-    places = [place_of(image["Keys"]) for image in images]
+    places = [commit_key(image["Keys"]) for image in images]
     wanted = wanted_of([*places, *told.get("wanted", {}).items()])
     commits = [commit for image in images if (commit := commit_told(image))]
     logged = held.relay.run(wanted, commits)

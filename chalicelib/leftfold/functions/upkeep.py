@@ -8,7 +8,7 @@ from chalicelib.leftfold.archive.epochs import DamagedArchiveError
 from chalicelib.leftfold.commands.loading import BrokenStreamError
 from chalicelib.leftfold.functions.sources import time_left
 from chalicelib.leftfold.metrics import emit
-from chalicelib.leftfold.projection.rows import KEEP_TOMBSTONES
+from chalicelib.leftfold.projection.rows import KEEP_DELETED
 from chalicelib.leftfold.store.ports import StreamEntry, Unavailable
 from chalicelib.leftfold.wiring.process import services
 from chalicelib.leftfold.wiring.services import Services
@@ -29,12 +29,12 @@ def purge(_event: Any) -> None:
     A view that fails keeps no other from being purged; it is raised at the end.
     """
     held = services()
-    before = held.clock() - KEEP_TOMBSTONES
+    before = held.clock() - KEEP_DELETED
     errors: list[Exception] = []
     for view in held.views.values():
         if view.store == "search":
             try:
-                emit("TombstonesPurged", held.search_rows(view.name).purge(before), view=view.name)
+                emit("DeletedRowsPurged", held.search_rows(view.name).purge(before), view=view.name)
             except Exception as error:  # noqa: BLE001 - raised below
                 errors.append(error)
     if errors:

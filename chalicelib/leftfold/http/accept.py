@@ -80,7 +80,7 @@ def loaded_body(schema: Schema, given: Any) -> Any:
     try:
         return schema.load(given)
     except ValidationError as error:
-        errors = [{"pointer": at, "detail": detail} for at, detail in places(error.messages)]
+        errors = [{"pointer": at, "detail": detail} for at, detail in pointers(error.messages)]
         raise Problem("invalid-body", errors=errors) from error
 
 
@@ -106,12 +106,12 @@ def wrong_parameters(messages: Mapping[str, list[str]]) -> Problem:
     return Problem("invalid-query", errors=errors)
 
 
-def places(messages: Any, at: str = "") -> Iterator[tuple[str, str]]:
+def pointers(messages: Any, at: str = "") -> Iterator[tuple[str, str]]:
     """(JSON pointer, detail) of everything that marshmallow has to say."""
     if isinstance(messages, dict):
         for name, held in messages.items():
             # "_schema" is marshmallow's word for the object as a whole.
-            yield from places(held, at if name == "_schema" else f"{at}/{escaped(name)}")
+            yield from pointers(held, at if name == "_schema" else f"{at}/{escaped(name)}")
     else:
         for detail in messages:
             yield at, detail

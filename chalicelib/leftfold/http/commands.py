@@ -6,7 +6,7 @@ from uuid import UUID, uuid5
 
 from marshmallow import Schema
 
-from chalicelib.leftfold.commands.handler import Request, VersionMismatchError
+from chalicelib.leftfold.commands.handler import CommandRequest, VersionMismatchError
 from chalicelib.leftfold.commands.loading import earliest_attempt
 from chalicelib.leftfold.http.headers import (
     IDEMPOTENCY_KEY,
@@ -144,9 +144,9 @@ def execute(
 
 def request_of(
     call: Call, aggregate: Aggregate, key: str, command: Any, **conditions: Any
-) -> Request:
-    """The command as the handler takes it; *conditions* are further fields of `Request`."""
-    return Request(
+) -> CommandRequest:
+    """The command as the handler takes it; *conditions* are further fields of `CommandRequest`."""
+    return CommandRequest(
         aggregate=aggregate,
         aggregate_id=aggregate.stream(key, _TENANT),
         command=command,
@@ -159,7 +159,7 @@ def request_of(
     )
 
 
-def perform(call: Call, request: Request) -> int:
+def perform(call: Call, request: CommandRequest) -> int:
     """The version that the command made, now or when it came first."""
     refuse_future_key(call)
     try:

@@ -28,7 +28,7 @@ def cursor(call: Call, after: list[Any]) -> str:
     return base64.urlsafe_b64encode(sealed.encode()).decode().rstrip("=")
 
 
-def place(call: Call, *parts: Fits) -> list[Any] | None:
+def after_of(call: Call, *parts: Fits) -> list[Any] | None:
     """The place that the call's cursor stands for; None without a cursor.
 
     A place is a list, and each of *parts* says what one member of it may be. Raises `Problem`

@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import fields
 
-from chalicelib.leftfold.http.cursors import cursor, place, whole
+from chalicelib.leftfold.http.cursors import after_of, cursor, whole
 from chalicelib.leftfold.http.fields import LARGEST_VERSION, Pages, Shown
 from chalicelib.leftfold.http.problems import Problem
 from chalicelib.leftfold.http.routes import Answer, Call, Route
@@ -53,7 +53,7 @@ def history_route(aggregate: Aggregate, path: str, summary: str, shown: BodyJson
 
     def answer(call: Call) -> Answer:
         stream = aggregate.stream(call.key)
-        version, index = place(call, *PLACE) or (1, 0)
+        version, index = after_of(call, *PLACE) or (1, 0)
         limit = call.query["limit"]
         commits = commits_from(call.services.events, stream, version)
         events = (

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from marshmallow import Schema
 
-from chalicelib.leftfold.http.cursors import cursor, place, sorted_by
+from chalicelib.leftfold.http.cursors import after_of, cursor, sorted_by
 from chalicelib.leftfold.http.headers import IF_NONE_MATCH, etag, is_known
 from chalicelib.leftfold.http.problems import Problem
 from chalicelib.leftfold.http.routes import Answer, Call
@@ -79,7 +79,7 @@ def found(
     """
     query = {"bool": {"filter": filters}}
     limit = call.query["limit"]
-    after = place(call, *sorted_by(call.services.views[view], sort))
+    after = after_of(call, *sorted_by(call.services.views[view], sort))
     # One more than asked for tells whether there is a next page.
     rows = cast("SearchRows", call.services.rows(view))
     hits = rows.find(query, sort, after, limit + 1)

@@ -56,7 +56,7 @@ class Policy:
 
     @property
     def fed(self) -> Literal["log"]:
-        """A policy follows the log, woken by rings."""
+        """A policy follows the log, woken by wakes."""
         return "log"
 
 

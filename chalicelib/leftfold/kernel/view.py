@@ -13,12 +13,12 @@ Row = dict[str, Any]
 class Recorded(NamedTuple):
     """An event where it stands: in its stream, in the log, and in its commit.
 
-    *place* counts the events of its commit from 0.
+    *event_index* counts the events of its commit from 0.
     """
 
     aggregate_id: str
     version: int
-    place: int
+    event_index: int
     at: str
     position: int
     event: Any
@@ -41,7 +41,7 @@ class View:
     documents, for a search store may refuse one row of many: docs/adr/0007). *accumulates* is
     False where a row never needs its former content, as with one document per event.
     *fed* says what brings the commits of a partitioned view: the "bus", whose shards serve
-    four readers, or, woken by rings, the "log", from which every ordered view reads.
+    four readers, or, woken by wakes, the "log", from which every ordered view reads.
     *from_carried* says that a row can be made from its stream's live epoch alone, because
     the carry-forward events hold all that it shows: `replay --live` needs no more.
     *store* says which kind of row store keeps the rows; a search store needs the type

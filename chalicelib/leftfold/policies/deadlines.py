@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from chalicelib.leftfold.commands.handler import CommandHandler, Request, body_hash
+from chalicelib.leftfold.commands.handler import CommandHandler, CommandRequest, body_hash
 from chalicelib.leftfold.kernel import Deadline, Refused, Row
 from chalicelib.leftfold.kernel.commit import instant
 from chalicelib.leftfold.kernel.uuid7 import uuid7
@@ -59,14 +59,14 @@ class Timekeeper:
             raise ExceptionGroup("not all could be told of their deadlines", errors)
         return sent
 
-    def _request(self, deadline: Deadline, row: Row) -> Request:
+    def _request(self, deadline: Deadline, row: Row) -> CommandRequest:
         stream = deadline.aggregate.stream(deadline.key(row))
         # What a deadline leads to belongs to what led to the wait.
         last = self.handler.events.newest(stream, limit=1, consistent=True).commits[0]
         return request_of(deadline, row, last.correlation_id)
 
 
-def request_of(deadline: Deadline, row: Row, correlation_id: str) -> Request:
+def request_of(deadline: Deadline, row: Row, correlation_id: str) -> CommandRequest:
     """The command that tells an aggregate of the deadline in its row."""
     stream = deadline.aggregate.stream(deadline.key(row))
     command = deadline.command(row)
@@ -75,7 +75,7 @@ def request_of(deadline: Deadline, row: Row, correlation_id: str) -> Request:
     ).digest()
     moment = datetime.fromisoformat(row["deadline"])
     command_id = uuid7(int(moment.timestamp() * 1000), entropy)
-    return Request(
+    return CommandRequest(
         aggregate=deadline.aggregate,
         aggregate_id=stream,
         command=command,

@@ -9,7 +9,12 @@ from typing import Any, Literal, NamedTuple
 
 from botocore.exceptions import ClientError
 
-from chalicelib.leftfold.commands.handler import CommandHandler, ContentionError, Request, body_hash
+from chalicelib.leftfold.commands.handler import (
+    CommandHandler,
+    CommandRequest,
+    ContentionError,
+    body_hash,
+)
 from chalicelib.leftfold.kernel import (
     Aggregate,
     AggregateId,
@@ -24,15 +29,21 @@ from chalicelib.leftfold.kernel import (
 from chalicelib.leftfold.kernel.uuid7 import uuid7
 from chalicelib.leftfold.policies.mailing import Mailer, SendingStoppedError
 from chalicelib.leftfold.projection.fold import PoisonError, category_of, poison, recorded_of
-from chalicelib.leftfold.projection.runner import ATTEMPTS, Outcome, OvertakenError, Pause
-from chalicelib.leftfold.store.ports import EffectPlace, Effects, MovedOnError, Place, Unavailable
+from chalicelib.leftfold.projection.runner import PASS_ATTEMPTS, Outcome, OvertakenError, Pause
+from chalicelib.leftfold.store.ports import (
+    EffectKey,
+    Effects,
+    StreamAdvancedError,
+    StreamVersion,
+    Unavailable,
+)
 
 # Each is some calls to DynamoDB; a pass should not take long, for another may be at it.
 SIZE = 100
 
 # How long others of the pass wait for a step that AWS keeps waiting. Lambda ends the function
 # after a minute, and if it did so each time before the process is parked, no other went on.
-PATIENCE = timedelta(seconds=20)
+ACT_WITHIN = timedelta(seconds=20)
 
 # Errors of what was asked; any other that AWS refuses with is about who asks.
 OF_THE_STEP = {"TransactionCanceledException", "ValidationException"}
@@ -66,7 +77,7 @@ class Cause(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Acting:
+class PolicyWork:
     """`Work` of a policy. *owner* names this invocation in the ledger of effects.
 
     A step that is awaited has one answer, whoever takes it (docs/adr/0010). Its process is
@@ -139,16 +150,16 @@ class Acting:
         """Takes a step, again if need be; what stays in its way is a poison of its process."""
         failure: Exception = OvertakenError(commit.aggregate_id)
         began = self.handler.clock()
-        for attempt in range(1, ATTEMPTS + 1):
+        for attempt in range(1, PASS_ATTEMPTS + 1):
             try:
                 return step()
             except OvertakenError:
                 raise
-            except (AnswerRefusedError, MovedOnError) as error:
+            except (AnswerRefusedError, StreamAdvancedError) as error:
                 failure = error
             except (ContentionError, Unavailable) as error:
                 failure = error
-                if self.handler.clock() - began > PATIENCE:
+                if self.handler.clock() - began > ACT_WITHIN:
                     break
             except Exception as error:
                 if isinstance(error, ClientError) and not is_of_the_step(error):
@@ -171,16 +182,18 @@ class Acting:
             self._record_refusal(cause, reaction, target, refusal)
             return
         if version is not None and reaction.accepted is not None:
-            self._record(cause, reaction.accepted(version), "accepted", Place(target, version))
+            self._record(
+                cause, reaction.accepted(version), "accepted", StreamVersion(target, version)
+            )
 
-    def _taken(self, cause: Cause, request: Request) -> int | None:
+    def _taken(self, cause: Cause, request: CommandRequest) -> int | None:
         """The version that the command made; None if it was not, and will not be, taken."""
         if self.policy.awaits is None:
             return self.handler.execute(request)
         state, version = self.handler.state(self._heard(cause.commit), cause.commit.aggregate_id)
         if not self.policy.awaits(state, cause.recorded.event):
             return self.handler.taken(request)
-        unless = Place(cause.commit.aggregate_id, version + 1)
+        unless = StreamVersion(cause.commit.aggregate_id, version + 1)
         return self.handler.execute(on_condition(request, unless))
 
     def _record_refusal(
@@ -189,16 +202,21 @@ class Acting:
         if reaction.refused is None or refusal.version is None or self.policy.awaits is None:
             raise refusal
         answer = reaction.refused(refusal.code, to_json(refusal.facts))
-        at = Place(target, refusal.version)
+        at = StreamVersion(target, refusal.version)
         try:
-            self._record(cause, answer, "refused", at, Place(target, refusal.version + 1))
+            self._record(cause, answer, "refused", at, StreamVersion(target, refusal.version + 1))
         except Refused as error:
             raise AnswerRefusedError(f"{type(answer).__name__}: {error.code}") from error
 
     def _record(
-        self, cause: Cause, answer: Any, purpose: str, at: Place, unless: Place | None = None
+        self,
+        cause: Cause,
+        answer: Any,
+        purpose: str,
+        at: StreamVersion,
+        unless: StreamVersion | None = None,
     ) -> None:
-        """Records an answer, which was given at the place *at*, in the process."""
+        """Records an answer, which was given at the key *at*, in the process."""
         stream = cause.commit.aggregate_id
         request = self._request(cause, self._heard(cause.commit), stream, answer, purpose)
         request = replace(request, deps=(at,) if at.version else ())
@@ -206,12 +224,12 @@ class Acting:
 
     def _request(
         self, cause: Cause, aggregate: Aggregate, stream: str, command: Any, purpose: str
-    ) -> Request:
+    ) -> CommandRequest:
         """A command with an id of its step. The id stands for the body as well: code that
         has changed since an earlier attempt may word the command otherwise.
         """
         command_id = cause.command_id(self.name, purpose)
-        return Request(
+        return CommandRequest(
             aggregate=aggregate,
             aggregate_id=stream,
             command=command,
@@ -224,13 +242,13 @@ class Acting:
 
     def _send(self, cause: Cause, email: Email) -> None:
         """Decides an effect, or finds it decided; sends it, and records the answer."""
-        place = EffectPlace(self.name, cause.recorded.position, cause.number)
-        planned = self.effects.plan(place, email._asdict(), self.owner)
+        key = EffectKey(self.name, cause.recorded.position, cause.number)
+        planned = self.effects.plan(key, email._asdict(), self.owner)
         if planned.answer is not None:
             return
         if not planned.mine:
-            raise OvertakenError(f"another sends {place}")
-        self.effects.finish(place, self.mailer.send(Email(**planned.effect)))
+            raise OvertakenError(f"another sends {key}")
+        self.effects.finish(key, self.mailer.send(Email(**planned.effect)))
 
     def _process(self, aggregate_id: str) -> Aggregate | None:
         category = category_of(aggregate_id)
@@ -253,7 +271,7 @@ def tenant_of(cause: Cause) -> str:
     return AggregateId.parse(cause.commit.aggregate_id).tenant
 
 
-def on_condition(request: Request, unless: Place | None) -> Request:
+def on_condition(request: CommandRequest, unless: StreamVersion | None) -> CommandRequest:
     """The request, if nothing is at *unless*. In its own stream the append asks that itself."""
     if unless is None or unless.aggregate_id == request.aggregate_id:
         return request

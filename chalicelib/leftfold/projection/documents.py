@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.leftfold.projection.rows import KEEP_TOMBSTONES, NEVER, Save, StoredRow, texts
+from chalicelib.leftfold.projection.rows import KEEP_DELETED, NEVER, Save, StoredRow, texts
 from chalicelib.leftfold.store.dynamo import batch_get, translated
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class DynamoRows:
     def _item(self, save: Save, text: str | None) -> Item:
         item: Item = {"key": {"S": save.key}, "position": {"N": str(save.position)}}
         if text is None:
-            purge_at = int((self._now() + KEEP_TOMBSTONES).timestamp())
+            purge_at = int((self._now() + KEEP_DELETED).timestamp())
             return item | {"deleted": {"BOOL": True}, "purgeAt": {"N": str(purge_at)}}
         return item | {"row": {"S": text}}
 

@@ -177,7 +177,7 @@ def recorded_of(codec: Codec[Any], position: int, commit: Commit) -> Iterator[Re
 
 
 def poison(aggregate_id: str, position: int, error: Exception) -> PoisonError:
-    """The failure as people will read it, cut to what a marker can hold."""
+    """The failure as people will read it, cut to what a parked stream can hold."""
     reason = f"{type(error).__name__}: {error}"
     return PoisonError(aggregate_id, position, reason[:REASON_LENGTH])
 

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from chalicelib.leftfold.kernel import View
 from chalicelib.leftfold.store.ports import (
     Checkpoints,
-    Doorbell,
     Log,
-    Marker,
+    ParkedStream,
     Parking,
     StreamEntry,
+    Waker,
 )
-from chalicelib.leftfold.store.readers import slot_of
+from chalicelib.leftfold.store.readers import checkpoint_key
 
-# Seconds. A doorbell rung by the write itself usually answers within a moment.
+# Seconds. A waker woken by the write itself usually answers within a moment.
 MOMENT = 0.5
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.2
 
@@ -22,11 +22,11 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.2
 class ViewParkedError(Exception):
     """The view failed on the aggregate's stream, which waits for people."""
 
-    def __init__(self, view: str, aggregate_id: str, marker: Marker) -> None:
-        super().__init__(f"{aggregate_id} is parked in {view}: {marker.reason}")
+    def __init__(self, view: str, aggregate_id: str, parked_stream: ParkedStream) -> None:
+        super().__init__(f"{aggregate_id} is parked in {view}: {parked_stream.reason}")
         self.view = view
         self.aggregate_id = aggregate_id
-        self.marker = marker
+        self.parked_stream = parked_stream
 
 
 class NotYetError(Exception):
@@ -43,19 +43,19 @@ class Freshness:
     log: Log
     checkpoints: Checkpoints
     parking: Parking
-    doorbell: Doorbell
+    waker: Waker
     now: Callable[[], float]
     sleep: Callable[[float], None]
 
     def wait(self, view: View, aggregate_id: str, version: int, seconds: float = 5.0) -> None:
         """Returns once *view* shows *version* of the aggregate.
 
-        Rings the relay if the version is not logged within a moment, and the view's
+        Wakes the relay if the version is not logged within a moment, and the view's
         function if that is what stays behind. Raises `ViewParkedError` at once if the
         version is among the parked ones, and `NotYetError` after *seconds*.
         """
         began = self.now()
-        rung: set[str] = set()
+        woken: set[str] = set()
         target: int | None = None
         pause = FIRST_PAUSE
         while True:
@@ -69,9 +69,9 @@ class Freshness:
             if waited >= seconds:
                 raise NotYetError(view.name, aggregate_id, version)
             late = "relay" if target is None else view.name
-            if waited >= MOMENT and late not in rung:
-                self.doorbell.ring(late, {aggregate_id: version} if target is None else {})
-                rung.add(late)
+            if waited >= MOMENT and late not in woken:
+                self.waker.wake(late, {aggregate_id: version} if target is None else {})
+                woken.add(late)
             self.sleep(min(pause, seconds - waited))
             pause = min(2 * pause, LONGEST_PAUSE)
 
@@ -81,16 +81,16 @@ class Freshness:
         return entry.position if entry.next > version else None
 
     def _shows(self, view: View, aggregate_id: str, version: int, position: int | None) -> bool:
-        slot = slot_of(view, aggregate_id)
-        reached = self.checkpoints.read(view.name, [slot])[slot]
+        key = checkpoint_key(view, aggregate_id)
+        reached = self.checkpoints.read(view.name, [key])[key]
         # Read after the checkpoint: what that has passed is in the rows or parked.
         if view.order == "partitioned":
-            for marker in self.parking.find(view.name, [aggregate_id]).values():
-                if position is None or version >= self._first_parked(marker):
-                    raise ViewParkedError(view.name, aggregate_id, marker)
+            for parked_stream in self.parking.find(view.name, [aggregate_id]).values():
+                if position is None or version >= self._first_parked(parked_stream):
+                    raise ViewParkedError(view.name, aggregate_id, parked_stream)
         return position is not None and position <= reached
 
-    def _first_parked(self, marker: Marker) -> int:
+    def _first_parked(self, parked_stream: ParkedStream) -> int:
         """The version at which the parked stream stands."""
-        block = next(self.log.blocks(marker.first, 1))
-        return block.commits[marker.first - block.first_position].version
+        block = next(self.log.blocks(parked_stream.first, 1))
+        return block.commits[parked_stream.first - block.first_position].version

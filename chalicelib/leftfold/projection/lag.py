@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from chalicelib.leftfold.store.ports import Checkpoints, Log, Unavailable
-from chalicelib.leftfold.store.readers import Reader, ends_of, slot_of
+from chalicelib.leftfold.store.readers import Reader, checkpoint_key, ends_of
 
 
 class Lag(NamedTuple):
@@ -22,13 +22,13 @@ def lag(reader: Reader, log: Log, checkpoints: Checkpoints, now: Callable[[], da
     head = log.head()
     ends = ends_of(reader, head)
     reached = checkpoints.read(reader.name, ends)
-    behind = {slot: position for slot, position in reached.items() if position < ends[slot]}
+    behind = {key: position for key, position in reached.items() if position < ends[key]}
     if not behind:
         return Lag(0, timedelta())
     for block in log.blocks(min(behind.values()) + 1):
         for position, commit in enumerate(block.commits, block.first_position):
-            slot = slot_of(reader, commit.aggregate_id)
-            if slot in behind and position > behind[slot]:
+            key = checkpoint_key(reader, commit.aggregate_id)
+            if key in behind and position > behind[key]:
                 age = now() - datetime.fromisoformat(commit.at)
                 return Lag(head.next_position - position, age)
     raise Unavailable("the log does not show the positions that its head counts")

@@ -8,7 +8,7 @@ from chalicelib.leftfold.projection.fold import PoisonError, hears
 from chalicelib.leftfold.projection.rows import RowRejectedError, RowStore
 from chalicelib.leftfold.projection.runner import Pause, Slice, persistently, project, slices
 from chalicelib.leftfold.store.ports import Checkpoints, Log
-from chalicelib.leftfold.store.readers import SLOT
+from chalicelib.leftfold.store.readers import WHOLE_LOG
 
 
 class ViewStoppedError(Exception):
@@ -90,7 +90,7 @@ class OrderedRunner:
         raise ViewStoppedError(self.view.name, poison.aggregate_id, poison.position, poison.reason)
 
     def _checkpoint(self) -> int:
-        return self.checkpoints.read(self.view.name, [SLOT])[SLOT]
+        return self.checkpoints.read(self.view.name, [WHOLE_LOG])[WHOLE_LOG]
 
     def _move(self, old: int, new: int) -> bool:
-        return self.checkpoints.move(self.view.name, SLOT, old, new)
+        return self.checkpoints.move(self.view.name, WHOLE_LOG, old, new)

@@ -1,12 +1,12 @@
 """Partitioned readers, views and policies: in the order of each stream.
 
 They take commits from records of lanes, and what no record brought from the log; or,
-woken by rings, all of them from the log.
+woken by wakes, all of them from the log.
 
-The order of one pass makes it safe. Checkpoints are read, then markers, then the work is
+The order of one pass makes it safe. Checkpoints are read, then parked streams, then the work is
 done: rows are loaded, saved and made visible, or commands sent and their answers recorded.
-Then markers are written, then checkpoints moved. Whatever a checkpoint has passed is thus
-done or under a marker, wherever a pass may die.
+Then parked streams are written, then checkpoints moved. Whatever a checkpoint has passed is thus
+done or under a parked stream, wherever a pass may die.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,17 +18,17 @@ from chalicelib.leftfold.kernel import Commit
 from chalicelib.leftfold.projection.redrive import Redrive
 from chalicelib.leftfold.projection.runner import Pause, Slice, Work, persistently, slices
 from chalicelib.leftfold.store.bus import LaneRecord
-from chalicelib.leftfold.store.ports import Checkpoints, Log, Marker, Parking
-from chalicelib.leftfold.store.readers import ends_of, slot_of
+from chalicelib.leftfold.store.ports import Checkpoints, Log, ParkedStream, Parking
+from chalicelib.leftfold.store.readers import checkpoint_key, ends_of
 
 # Blocks that healing takes from the log before it looks where to go on.
 HEALED_AT_ONCE = 64
 
 
 class Span(NamedTuple):
-    """All commits of a slot that follow its *checkpoint*, up to position *end*."""
+    """All commits of a key that follow its *checkpoint*, up to position *end*."""
 
-    slot: int
+    key: int
     checkpoint: int
     end: int
     commits: Sequence[tuple[int, Commit]]
@@ -54,7 +54,7 @@ class PartitionedRunner:
             pass
 
     def catch_up(self, blocks: int) -> bool:
-        """Brings the slots that are behind forward, by up to *blocks* of the log.
+        """Brings the keys that are behind forward, by up to *blocks* of the log.
 
         Returns whether more remains. Raises `Unavailable`.
         """
@@ -75,22 +75,22 @@ class PartitionedRunner:
         return gaps if self._settle(spans) else None
 
     def _advance(self, targets: Mapping[int, int], blocks: int) -> bool:
-        """One forward pass over the log for all slots that are before their targets."""
+        """One forward pass over the log for all keys that are before their targets."""
         return persistently(self.pause, self.work.name, lambda: self._take_blocks(targets, blocks))
 
     def _take_blocks(self, targets: Mapping[int, int], blocks: int) -> bool | None:
-        """Whether some slot still is before its target; None if others interfered."""
+        """Whether some key still is before its target; None if others interfered."""
         behind = self._behind(targets)
         if not behind:
             return False
-        ends = {slot: targets[slot] for slot in behind}
+        ends = {key: targets[key] for key in behind}
         first, last = min(behind.values()) + 1, max(ends.values())
         settled = False
         for slice_ in slices(
             self.log.blocks(first, blocks),
             first,
             last,
-            lambda commit: slot_of(self.work, commit.aggregate_id) in ends,
+            lambda commit: checkpoint_key(self.work, commit.aggregate_id) in ends,
             self.work.size,
         ):
             settled = self._take_slice(slice_, ends)
@@ -99,11 +99,9 @@ class PartitionedRunner:
         return bool(self._behind(ends)) if settled else None
 
     def _behind(self, targets: Mapping[int, int]) -> dict[int, int]:
-        """The checkpoints of the slots that are before their targets."""
+        """The checkpoints of the keys that are before their targets."""
         checkpoints = self.checkpoints.read(self.work.name, targets)
-        return {
-            slot: position for slot, position in checkpoints.items() if position < targets[slot]
-        }
+        return {key: position for key, position in checkpoints.items() if position < targets[key]}
 
     def _take_slice(self, slice_: Slice, targets: Mapping[int, int]) -> bool:
         """False if the slice does not follow a checkpoint, or others interfered."""
@@ -115,22 +113,22 @@ class PartitionedRunner:
     def _spans(
         self, slice_: Slice, behind: Mapping[int, int], targets: Mapping[int, int]
     ) -> list[Span]:
-        """What *slice_* adds to each slot that is behind, up to its target."""
-        commits: dict[int, list[tuple[int, Commit]]] = {slot: [] for slot in behind}
+        """What *slice_* adds to each key that is behind, up to its target."""
+        commits: dict[int, list[tuple[int, Commit]]] = {key: [] for key in behind}
         for position, commit in slice_.commits:
-            slot = slot_of(self.work, commit.aggregate_id)
-            if slot in behind and behind[slot] < position <= targets[slot]:
-                commits[slot].append((position, commit))
+            key = checkpoint_key(self.work, commit.aggregate_id)
+            if key in behind and behind[key] < position <= targets[key]:
+                commits[key].append((position, commit))
         return [
-            Span(slot, checkpoint, min(slice_.last, targets[slot]), commits[slot])
-            for slot, checkpoint in behind.items()
+            Span(key, checkpoint, min(slice_.last, targets[key]), commits[key])
+            for key, checkpoint in behind.items()
             if checkpoint < slice_.last
         ]
 
     def _settle(self, spans: Sequence[Span]) -> bool:
         """Does the work of *spans* or parks it, then moves their checkpoints.
 
-        False if others changed a row, a marker or a checkpoint meanwhile, or if a
+        False if others changed a row, a parked stream or a checkpoint meanwhile, or if a
         stream had to be parked on the way: look again from the checkpoint.
         """
         commits = sorted(
@@ -142,32 +140,30 @@ class PartitionedRunner:
         parked = self.parking.find(self.work.name, last) if last else {}
         outcome = self.work.take([c for c in commits if c[1].aggregate_id not in parked])
         for stream, reason in outcome.rejected.items():
-            self._park(stream, Marker(first[stream], last[stream], reason))
+            self._park(stream, ParkedStream(first[stream], last[stream], reason))
         if not outcome.done:
             return False
         failed = {
-            stream: Marker(poison.position, last[stream], poison.reason)
+            stream: ParkedStream(poison.position, last[stream], poison.reason)
             for stream, poison in outcome.poisons.items()
         }
-        marked = [self._park(stream, marker) for stream, marker in failed.items()]
+        marked = [self._park(stream, parked_stream) for stream, parked_stream in failed.items()]
         marked += [
             self.parking.extend(self.work.name, stream, last[stream])
-            for stream, marker in parked.items()
-            if last[stream] > marker.last
+            for stream, parked_stream in parked.items()
+            if last[stream] > parked_stream.last
         ]
         return all(marked) and self._move(spans)
 
-    def _park(self, stream: str, marker: Marker) -> bool:
+    def _park(self, stream: str, parked_stream: ParkedStream) -> bool:
         """False if the stream was parked and unparked by others at the same time."""
-        return self.parking.park(self.work.name, stream, marker) or self.parking.extend(
-            self.work.name, stream, marker.last
+        return self.parking.park(self.work.name, stream, parked_stream) or self.parking.extend(
+            self.work.name, stream, parked_stream.last
         )
 
     def _move(self, spans: Sequence[Span]) -> bool:
         name = self.work.name
-        moved = [
-            self.checkpoints.move(name, span.slot, span.checkpoint, span.end) for span in spans
-        ]
+        moved = [self.checkpoints.move(name, span.key, span.checkpoint, span.end) for span in spans]
         return all(moved)
 
 

@@ -1,4 +1,4 @@
-"""Unparking: a parked stream is taken from the log, then its marker is removed."""
+"""Unparking: a parked stream is taken from the log, then its parked stream is removed."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Commits = Sequence[tuple[int, Commit]]
 class Redrive:
     """Lets parked streams of one reader go on; any number may run at once.
 
-    While a marker stands, runners leave the stream alone, and a marker that has grown is
+    While a parked stream stands, runners leave the stream alone, and a parked stream that has grown is
     not removed: each commit is taken here, or by a runner afterwards.
     """
 
@@ -31,11 +31,11 @@ class Redrive:
         `Unavailable`: what could be taken then is, and it stays parked.
         """
         name, done = self.work.name, -1
-        while marker := self.parking.find(name, [aggregate_id]).get(aggregate_id):
-            first = max(marker.first, done + 1)
-            for commits in self._waiting(aggregate_id, first, marker.last):
+        while parked_stream := self.parking.find(name, [aggregate_id]).get(aggregate_id):
+            first = max(parked_stream.first, done + 1)
+            for commits in self._waiting(aggregate_id, first, parked_stream.last):
                 self._take(commits)
-            done = marker.last
+            done = parked_stream.last
             self.parking.release(name, aggregate_id, done)
 
     def _waiting(self, aggregate_id: str, first: int, last: int) -> Iterator[Commits]:

@@ -14,7 +14,7 @@ KEY_BYTES = 512
 ROW_BYTES = 399 * 1024
 
 # How long a tombstone stays: longer than any message can be late.
-KEEP_TOMBSTONES = timedelta(days=7)
+KEEP_DELETED = timedelta(days=7)
 
 
 class StoredRow(NamedTuple):

@@ -10,7 +10,7 @@ from chalicelib.leftfold.projection.rows import RowRejectedError, RowStore, Save
 from chalicelib.leftfold.store.ports import Block, Unavailable
 from chalicelib.leftfold.store.readers import Reader
 
-ATTEMPTS = 8
+PASS_ATTEMPTS = 8
 # About what one batch of rows should cost: a megabyte or two, a second or two.
 SLICE_EVENTS = 2_000
 
@@ -78,7 +78,7 @@ class Outcome(NamedTuple):
 class Work(Reader, Protocol):
     """What a partitioned reader does about commits: rows for a view, commands for a policy.
 
-    Its name is the reader's, under which its checkpoints and markers are kept.
+    Its name is the reader's, under which its checkpoints and parked streams are kept.
     """
 
     @property
@@ -93,7 +93,7 @@ class Work(Reader, Protocol):
 
 
 @dataclass(frozen=True)
-class Projecting:
+class ViewWork:
     """`Work` of a view."""
 
     view: View
@@ -141,12 +141,12 @@ def project(view: View, rows: RowStore, commits: Iterable[tuple[int, Commit]]) -
 
 
 def persistently(pause: Pause, what: str, once: Callable[[], T | None]) -> T:
-    """What *once* returns when it is not None; it is called up to `ATTEMPTS` times.
+    """What *once* returns when it is not None; it is called up to `PASS_ATTEMPTS` times.
 
     None means that others were faster. After the last attempt raises `OvertakenError`.
     """
-    for attempt in range(1, ATTEMPTS + 1):
+    for attempt in range(1, PASS_ATTEMPTS + 1):
         if (result := once()) is not None:
             return result
         pause(attempt)
-    raise OvertakenError(f"{what}: others were faster {ATTEMPTS} times")
+    raise OvertakenError(f"{what}: others were faster {PASS_ATTEMPTS} times")

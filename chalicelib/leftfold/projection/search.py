@@ -33,7 +33,7 @@ from chalicelib.leftfold.store.ports import Unavailable
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
-ATTEMPTS = 6
+BULK_ATTEMPTS = 6
 LOADED_AT_ONCE = 1_000
 SCANNED_AT_ONCE = 1_000
 
@@ -92,7 +92,7 @@ class SearchRows:
         accumulates = {save.key: save.loaded is not None for save in saves}
         conflicts: set[str] = set()
         rejected: dict[str, str] = {}
-        for attempt in range(1, ATTEMPTS + 1):
+        for attempt in range(1, BULK_ATTEMPTS + 1):
             refused: dict[str, str] = {}
             for key, result in self._results(waiting):
                 match verdict(result, accumulates=accumulates[key]):

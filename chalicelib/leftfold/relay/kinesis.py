@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 # Quotas of PutRecords: 500 records and 5 MB in one call (Kinesis developer guide).
 CALL_RECORDS, CALL_BYTES = 500, 5_000_000
-ATTEMPTS = 8
+PUT_ATTEMPTS = 8
 
 
 class KinesisBus:
@@ -30,7 +30,7 @@ class KinesisBus:
             self._put(entries)
 
     def _put(self, entries: list[dict[str, Any]]) -> None:
-        for attempt in range(1, ATTEMPTS + 1):
+        for attempt in range(1, PUT_ATTEMPTS + 1):
             try:
                 answer = self._client.put_records(
                     StreamName=self._stream, Records=cast("Any", entries)

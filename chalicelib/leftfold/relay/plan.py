@@ -14,7 +14,7 @@ from chalicelib.leftfold.store.ports import Block, StreamEntry
 PULL = 50
 PLAN_EVENTS = 4_000
 
-Place = tuple[str, int]
+CommitKey = tuple[str, int]
 
 
 @dataclass
@@ -22,15 +22,15 @@ class Planner:
     """Plans over commits that are known and those that *pull* brings.
 
     *registry* has an entry for each stream seen so far; *lookup* adds what is missing.
-    *pull*(aggregate id, first, last) reads committed items. *held_back* collects the
+    *pull*(aggregate id, first, last) reads committed items. *blocked* collects the
     streams whose next commit waits for a cause that is not there.
     """
 
     registry: MutableMapping[str, StreamEntry]
     lookup: Callable[[Collection[str]], Mapping[str, StreamEntry]]
-    known: MutableMapping[Place, Commit]
+    known: MutableMapping[CommitKey, Commit]
     pull: Callable[[str, int, int], Sequence[Commit]]
-    held_back: dict[str, Place] = field(default_factory=dict)
+    blocked: dict[str, CommitKey] = field(default_factory=dict)
 
     def plan(self, wanted: Mapping[str, int]) -> list[Commit]:
         """The commits up to the *wanted* versions that can be logged now, in order."""
@@ -50,9 +50,9 @@ class Planner:
         for commit in block.commits:
             del self.known[commit.aggregate_id, commit.version]
 
-    def _follow(self, target: Place, planned: list[Commit]) -> None:
+    def _follow(self, target: CommitKey, planned: list[Commit]) -> None:
         """Plans one stream up to a version, iteratively: causes can be many and deep."""
-        path: list[Place] = [target]
+        path: list[CommitKey] = [target]
         while path and self._events < PLAN_EVENTS:
             aggregate_id, last = path[-1]
             version = self._next[aggregate_id]
@@ -63,7 +63,7 @@ class Planner:
             if commit is None:
                 later = any(id_ == aggregate_id and v > version for id_, v in self.known)
                 # With later ones there, it is lost or unreadable; else the hint was wrong.
-                self._hold_back(path if later else path[:-1], (aggregate_id, version))
+                self._mark_blocked(path if later else path[:-1], (aggregate_id, version))
                 return
             cause = self._unmet(commit)
             if cause is None:
@@ -71,7 +71,7 @@ class Planner:
                 self._events += len(commit.events)
                 self._next[aggregate_id] = version + 1
             elif cause in path:
-                self._hold_back(path, cause)
+                self._mark_blocked(path, cause)
                 return
             else:
                 path.append(cause)
@@ -83,7 +83,7 @@ class Planner:
                 self.known[aggregate_id, commit.version] = commit
         return self.known.get((aggregate_id, version))
 
-    def _unmet(self, commit: Commit) -> Place | None:
+    def _unmet(self, commit: Commit) -> CommitKey | None:
         self._enter([aggregate_id for aggregate_id, _ in commit.deps])
         for aggregate_id, version in commit.deps:
             if self._next[aggregate_id] <= version:
@@ -98,7 +98,7 @@ class Planner:
         for id_ in aggregate_ids:
             self._next.setdefault(id_, self.registry[id_].next)
 
-    def _hold_back(self, path: Sequence[Place], missing: Place) -> None:
+    def _mark_blocked(self, path: Sequence[CommitKey], missing: CommitKey) -> None:
         """What led to the missing commit waits for it."""
         for aggregate_id, _ in path:
-            self.held_back[aggregate_id] = missing
+            self.blocked[aggregate_id] = missing

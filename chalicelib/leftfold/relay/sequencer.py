@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from chalicelib.leftfold.kernel import Commit
-from chalicelib.leftfold.relay.plan import Place, Planner
+from chalicelib.leftfold.relay.plan import CommitKey, Planner
 from chalicelib.leftfold.store.blocks import cut, seal
 from chalicelib.leftfold.store.ports import Block, EventStore, Head, Log, StreamEntry, Unavailable
 
-ATTEMPTS = 20
+APPEND_ATTEMPTS = 20
 
 
 @dataclass
@@ -31,7 +31,7 @@ class Sequencer:
     events: EventStore
     log: Log
     pause: Callable[[int], None]
-    alarm: Callable[[Mapping[str, Place]], None]
+    alarm: Callable[[Mapping[str, CommitKey]], None]
     memory: Memory = field(default_factory=Memory)
 
     def sequence(
@@ -68,7 +68,7 @@ class Sequencer:
             yield block
 
     def _take_planned(
-        self, wanted: Mapping[str, int], images: Mapping[Place, Commit]
+        self, wanted: Mapping[str, int], images: Mapping[CommitKey, Commit]
     ) -> Iterator[Block]:
         """Logs what head, registry and events table say is to be logged."""
         planner = Planner({}, self.log.streams, dict(images), self.events.range)
@@ -83,14 +83,14 @@ class Sequencer:
                 yield block
                 continue
             lost, beaten = lost + 1, beaten + 1
-            if lost == ATTEMPTS:
-                raise Unavailable(f"{ATTEMPTS} transactions in a row were lost")
+            if lost == APPEND_ATTEMPTS:
+                raise Unavailable(f"{APPEND_ATTEMPTS} transactions in a row were lost")
             self.pause(lost)
             head = None
             planner.registry.clear()
         self.memory.head = None if beaten else head
-        if planner.held_back:
-            self.alarm(planner.held_back)
+        if planner.blocked:
+            self.alarm(planner.blocked)
 
     def _append(
         self, block: Block, head: Head, next_head: Head, registry: Mapping[str, StreamEntry]
@@ -105,7 +105,7 @@ class Sequencer:
 
 
 def told_whole(
-    wanted: Mapping[str, int], images: Mapping[Place, Commit]
+    wanted: Mapping[str, int], images: Mapping[CommitKey, Commit]
 ) -> Sequence[Commit] | None:
     """The images in order, if they are all that is wanted: consecutive and without causes.
 

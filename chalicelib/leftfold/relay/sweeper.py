@@ -10,11 +10,11 @@ from chalicelib.leftfold.relay.relay import Relay, wanted_of
 from chalicelib.leftfold.store.checks import is_place
 from chalicelib.leftfold.store.ports import (
     Checkpoints,
-    Doorbell,
     EventStore,
     Head,
     Log,
     StreamEntry,
+    Waker,
 )
 from chalicelib.leftfold.store.readers import Reader, ends_of
 
@@ -77,7 +77,7 @@ class Sweeper:
     log: Log
     relay: Relay
     checkpoints: Checkpoints
-    doorbell: Doorbell
+    waker: Waker
     readers: Collection[Reader]
     clock: Callable[[], datetime]
     alarm: Callable[[Sequence[tuple[str, int]]], None]
@@ -120,11 +120,11 @@ class Sweeper:
                 return
 
     def wake(self) -> tuple[str, ...]:
-        """Rings every reader that is behind the log; their names."""
+        """Wakes every reader that is behind the log; their names."""
         head = self.log.head()
         behind = tuple(r.name for r in self.readers if self._is_behind(r, head))
         for name in behind:
-            self.doorbell.ring(name)
+            self.waker.wake(name)
         return behind
 
     def noted(self) -> Note | None:
@@ -153,4 +153,4 @@ class Sweeper:
     def _is_behind(self, reader: Reader, head: Head) -> bool:
         ends = ends_of(reader, head)
         done = self.checkpoints.read(reader.name, ends)
-        return any(done[slot] < end for slot, end in ends.items())
+        return any(done[key] < end for key, end in ends.items())

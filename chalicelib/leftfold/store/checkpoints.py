@@ -1,6 +1,6 @@
 """Checkpoints and parked streams on DynamoDB.
 
-Checkpoints table: key reader / slot; a reader's note is beside its slots, at slot -1.
+Checkpoints table: key reader / key; a reader's note is beside its keys, at key -1.
 Parked table: key view / aggregateId.
 """
 
@@ -8,14 +8,14 @@ from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from chalicelib.leftfold.store.dynamo import batch_get, translated
-from chalicelib.leftfold.store.ports import Marker
+from chalicelib.leftfold.store.ports import ParkedStream
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-NOTE_SLOT = -1
+NOTE_KEY = -1
 # Up to so many parked streams, reading all of them costs less than asking for each.
-FEW_MARKERS = 100
+FEW_PARKED = 100
 
 Item = dict[str, Any]
 
@@ -27,14 +27,14 @@ class DynamoCheckpoints:
         self._client = client
         self._table = table
 
-    def read(self, reader: str, slots: Collection[int]) -> dict[int, int]:
-        positions = dict.fromkeys(slots, -1)
-        keys = [slot_key(reader, slot) for slot in positions]
-        for item in batch_get(self._client, self._table, keys):
+    def read(self, reader: str, keys: Collection[int]) -> dict[int, int]:
+        positions = dict.fromkeys(keys, -1)
+        wanted = [checkpoint_item_key(reader, key) for key in positions]
+        for item in batch_get(self._client, self._table, wanted):
             positions[int(item["slot"]["N"])] = int(item["position"]["N"])
         return positions
 
-    def move(self, reader: str, slot: int, old: int, new: int) -> bool:
+    def move(self, reader: str, key: int, old: int, new: int) -> bool:
         values = {":new": {"N": str(new)}}
         if old == -1:
             condition = "attribute_not_exists(#position)"
@@ -45,7 +45,7 @@ class DynamoCheckpoints:
             with translated():
                 self._client.update_item(
                     TableName=self._table,
-                    Key=slot_key(reader, slot),
+                    Key=checkpoint_item_key(reader, key),
                     UpdateExpression="SET #position = :new",
                     ConditionExpression=condition,
                     ExpressionAttributeNames={"#position": "position"},
@@ -59,13 +59,13 @@ class DynamoCheckpoints:
         with translated():
             answer = self._client.get_item(
                 TableName=self._table,
-                Key=slot_key(reader, NOTE_SLOT),
+                Key=checkpoint_item_key(reader, NOTE_KEY),
                 ConsistentRead=True,
             )
         return answer["Item"]["note"]["S"] if "Item" in answer else None
 
     def write_note(self, reader: str, text: str) -> None:
-        item: Item = slot_key(reader, NOTE_SLOT) | {"note": {"S": text}}
+        item: Item = checkpoint_item_key(reader, NOTE_KEY) | {"note": {"S": text}}
         with translated():
             self._client.put_item(TableName=self._table, Item=item)
 
@@ -77,30 +77,30 @@ class DynamoParking:
         self._client = client
         self._table = table
 
-    def find(self, view: str, aggregate_ids: Collection[str]) -> dict[str, Marker]:
+    def find(self, view: str, aggregate_ids: Collection[str]) -> dict[str, ParkedStream]:
         with translated():
             page = self._client.query(
                 TableName=self._table,
                 **of_view(view),
                 ConsistentRead=True,
-                Limit=FEW_MARKERS,
+                Limit=FEW_PARKED,
             )
         items = page["Items"]
         if "LastEvaluatedKey" in page:
-            keys = [marker_key(view, aggregate_id) for aggregate_id in aggregate_ids]
+            keys = [parked_key(view, aggregate_id) for aggregate_id in aggregate_ids]
             items = list(batch_get(self._client, self._table, keys))
         wanted = set(aggregate_ids)
         return {
-            aggregate_id: marker_of(item)
+            aggregate_id: parked_of(item)
             for item in items
             if (aggregate_id := item["aggregateId"]["S"]) in wanted
         }
 
-    def park(self, view: str, aggregate_id: str, marker: Marker) -> bool:
-        item: Item = marker_key(view, aggregate_id) | {
-            "first": {"N": str(marker.first)},
-            "last": {"N": str(marker.last)},
-            "reason": {"S": marker.reason},
+    def park(self, view: str, aggregate_id: str, parked_stream: ParkedStream) -> bool:
+        item: Item = parked_key(view, aggregate_id) | {
+            "first": {"N": str(parked_stream.first)},
+            "last": {"N": str(parked_stream.last)},
+            "reason": {"S": parked_stream.reason},
         }
         try:
             with translated():
@@ -118,7 +118,7 @@ class DynamoParking:
             with translated():
                 self._client.update_item(
                     TableName=self._table,
-                    Key=marker_key(view, aggregate_id),
+                    Key=parked_key(view, aggregate_id),
                     UpdateExpression="SET #last = :last",
                     ConditionExpression="#last < :last",
                     ExpressionAttributeNames={"#last": "last"},
@@ -126,7 +126,7 @@ class DynamoParking:
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 )
         except self._client.exceptions.ConditionalCheckFailedException as error:
-            # With an item there is a marker, which reaches at least as far already.
+            # With an item there is a parked stream, which reaches at least as far already.
             return "Item" in cast("Any", error.response)
         return True
 
@@ -135,7 +135,7 @@ class DynamoParking:
             with translated():
                 self._client.delete_item(
                     TableName=self._table,
-                    Key=marker_key(view, aggregate_id),
+                    Key=parked_key(view, aggregate_id),
                     ConditionExpression="#last = :last",
                     ExpressionAttributeNames={"#last": "last"},
                     ExpressionAttributeValues={":last": {"N": str(last)}},
@@ -144,7 +144,7 @@ class DynamoParking:
             return False
         return True
 
-    def all(self, view: str | None = None) -> Iterator[tuple[str, str, Marker]]:
+    def all(self, view: str | None = None) -> Iterator[tuple[str, str, ParkedStream]]:
         read = self._client.get_paginator("scan" if view is None else "query")
         chosen = {} if view is None else of_view(view)
         pages = cast("Any", read).paginate(TableName=self._table, ConsistentRead=True, **chosen)
@@ -154,22 +154,22 @@ class DynamoParking:
                     yield (
                         item["view"]["S"],
                         item["aggregateId"]["S"],
-                        marker_of(item),
+                        parked_of(item),
                     )
 
 
-def slot_key(reader: str, slot: int) -> Item:
+def checkpoint_item_key(reader: str, key: int) -> Item:
     """The key of a checkpoint."""
-    return {"reader": {"S": reader}, "slot": {"N": str(slot)}}
+    return {"reader": {"S": reader}, "slot": {"N": str(key)}}
 
 
-def marker_key(view: str, aggregate_id: str) -> Item:
-    """The key of a marker."""
+def parked_key(view: str, aggregate_id: str) -> Item:
+    """The key of a parked stream."""
     return {"view": {"S": view}, "aggregateId": {"S": aggregate_id}}
 
 
 def of_view(view: str) -> Item:
-    """The arguments of a query for all markers of *view*."""
+    """The arguments of a query for all parked streams of *view*."""
     return {
         "KeyConditionExpression": "#view = :view",
         "ExpressionAttributeNames": {"#view": "view"},
@@ -177,6 +177,6 @@ def of_view(view: str) -> Item:
     }
 
 
-def marker_of(item: Item) -> Marker:
-    """The marker that an item holds."""
-    return Marker(int(item["first"]["N"]), int(item["last"]["N"]), item["reason"]["S"])
+def parked_of(item: Item) -> ParkedStream:
+    """The parked stream that an item holds."""
+    return ParkedStream(int(item["first"]["N"]), int(item["last"]["N"]), item["reason"]["S"])

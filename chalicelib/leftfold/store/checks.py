@@ -10,7 +10,7 @@ from datetime import datetime
 
 from chalicelib.leftfold.kernel import Archived, Commit, RecentCommand
 from chalicelib.leftfold.kernel.aggregate import is_aggregate_id
-from chalicelib.leftfold.store.ports import MalformedCommitError, Place
+from chalicelib.leftfold.store.ports import MalformedCommitError, StreamVersion
 
 # A transaction takes 100 items, and the tombstone is one of them.
 MOST_DELETED = 99
@@ -19,14 +19,14 @@ _BODY_HASH = re.compile("[0-9a-f]{16}")
 _AT = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{3}Z")
 
 
-def check_append(commit: Commit, unless: Place | None) -> None:
+def check_append(commit: Commit, unless: StreamVersion | None) -> None:
     """Raises `MalformedCommitError` for a commit, or a place, that no stream can have."""
     check_commit(commit)
     if commit.archive is not None:
-        raise MalformedCommitError(f"{place_of(commit)}: only `replace` makes a tombstone")
+        raise MalformedCommitError(f"{commit_key(commit)}: only `replace` makes a tombstone")
     if unless is not None and not is_place(*unless):
         raise MalformedCommitError(f"{unless}: no commit can be there, so it is always free")
-    if unless == place_of(commit):
+    if unless == commit_key(commit):
         raise MalformedCommitError(f"{unless} is the commit's own place, which is asked anyway")
 
 
@@ -36,7 +36,7 @@ def check_replace(held: Commit, by: Commit) -> None:
     same = (held.aggregate_id, held.version, held.command_id)
     if by.version != 1 or (by.aggregate_id, by.version, by.command_id) != same:
         raise MalformedCommitError(
-            f"{place_of(by)} by {by.command_id!r} is put for {place_of(held)} by"
+            f"{commit_key(by)} by {by.command_id!r} is put for {commit_key(held)} by"
             f" {held.command_id!r}: only version 1 is replaced, and keeps its identity"
         )
 
@@ -47,7 +47,7 @@ def check_delete(tombstone: Commit, versions: Collection[int]) -> None:
     live = sorted(version for version in versions if not 2 <= version <= through)
     if live or len(versions) > MOST_DELETED:
         raise MalformedCommitError(
-            f"{place_of(tombstone)} archives versions to {through}: of {len(versions)} to delete,"
+            f"{commit_key(tombstone)} archives versions to {through}: of {len(versions)} to delete,"
             f" {live[:5]} are not among 2..{through}; at most {MOST_DELETED} go at once"
         )
 
@@ -55,7 +55,7 @@ def check_delete(tombstone: Commit, versions: Collection[int]) -> None:
 def check_commit(commit: Commit) -> None:
     """Raises `MalformedCommitError` for what would break a reader, now or later."""
     for fault in _faults(commit):
-        raise MalformedCommitError(f"{place_of(commit)}: {fault}")
+        raise MalformedCommitError(f"{commit_key(commit)}: {fault}")
 
 
 def is_place(aggregate_id: str, version: int) -> bool:
@@ -63,9 +63,9 @@ def is_place(aggregate_id: str, version: int) -> bool:
     return version >= 1 and is_aggregate_id(aggregate_id)
 
 
-def place_of(commit: Commit) -> Place:
+def commit_key(commit: Commit) -> StreamVersion:
     """Where the commit is."""
-    return Place(commit.aggregate_id, commit.version)
+    return StreamVersion(commit.aggregate_id, commit.version)
 
 
 def _faults(commit: Commit) -> Iterator[str]:
@@ -80,7 +80,7 @@ def _faults(commit: Commit) -> Iterator[str]:
         yield "a command has an id, and a hash of its body: 16 hexadecimal digits"
     if not _is_instant(commit.at):
         yield f"{commit.at!r} is not an instant since 1970 in UTC, with milliseconds"
-    if not all(_can_be_a_cause(commit, Place(*cause)) for cause in commit.deps):
+    if not all(_can_be_a_cause(commit, StreamVersion(*cause)) for cause in commit.deps):
         yield f"it cannot depend on each of {commit.deps}"
     if not all(event.name and event.version >= 1 for event in commit.events):
         yield "an event has a name, and a version from 1 on"
@@ -91,7 +91,7 @@ def _faults(commit: Commit) -> Iterator[str]:
         yield f"it is no tombstone: {commit.archive}"
 
 
-def _can_be_a_cause(commit: Commit, cause: Place) -> bool:
+def _can_be_a_cause(commit: Commit, cause: StreamVersion) -> bool:
     """What is not there before the commit would hold its stream back for ever."""
     own = cause.aggregate_id == commit.aggregate_id
     return is_place(*cause) and not (own and cause.version >= commit.version)

@@ -1,4 +1,4 @@
-"""The ledger of effects on DynamoDB: key policy / place; `effect` is canonical JSON."""
+"""The ledger of effects on DynamoDB: key policy / key; `effect` is canonical JSON."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from chalicelib.leftfold.kernel.commit import canonical, instant
 from chalicelib.leftfold.store.dynamo import translated
-from chalicelib.leftfold.store.ports import CLAIM, EffectPlace, Planned
+from chalicelib.leftfold.store.ports import CLAIM, EffectKey, Planned
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -23,13 +23,13 @@ class DynamoEffects:
         self._table = table
         self._now = now
 
-    def plan(self, place: EffectPlace, effect: Mapping[str, Any], owner: str) -> Planned:
+    def plan(self, key: EffectKey, effect: Mapping[str, Any], owner: str) -> Planned:
         now = self._now()
         try:
             with translated():
                 answer = self._client.update_item(
                     TableName=self._table,
-                    Key=key_of(place),
+                    Key=key_of(key),
                     UpdateExpression=(
                         "SET effect = if_not_exists(effect, :effect), claimedBy = :owner,"
                         " claimedUntil = :until, plannedAt = if_not_exists(plannedAt, :now)"
@@ -51,11 +51,11 @@ class DynamoEffects:
             return planned_of(cast("Any", error.response)["Item"], mine=False)
         return planned_of(answer["Attributes"], mine=True)
 
-    def finish(self, place: EffectPlace, answer: str) -> None:
+    def finish(self, key: EffectKey, answer: str) -> None:
         with translated():
             self._client.update_item(
                 TableName=self._table,
-                Key=key_of(place),
+                Key=key_of(key),
                 UpdateExpression=(
                     "SET answer = if_not_exists(answer, :answer),"
                     " doneAt = if_not_exists(doneAt, :now)"
@@ -67,10 +67,10 @@ class DynamoEffects:
             )
 
 
-def key_of(place: EffectPlace) -> Item:
+def key_of(key: EffectKey) -> Item:
     """The key of an effect; places sort by position."""
-    held = f"{place.position:015}/{place.number:03}"
-    return {"policy": {"S": place.policy}, "place": {"S": held}}
+    held = f"{key.position:015}/{key.number:03}"
+    return {"policy": {"S": key.policy}, "place": {"S": held}}
 
 
 def planned_of(item: Item, *, mine: bool) -> Planned:

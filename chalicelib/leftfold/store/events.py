@@ -16,9 +16,9 @@ from chalicelib.leftfold.store.ports import (
     CommitTooLargeError,
     ContendedError,
     MalformedCommitError,
-    MovedOnError,
     Page,
-    Place,
+    StreamAdvancedError,
+    StreamVersion,
 )
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class DynamoEvents:
         self._client = client
         self._table = table
 
-    def append(self, commit: Commit, unless: Place | None = None) -> Commit | None:
+    def append(self, commit: Commit, unless: StreamVersion | None = None) -> Commit | None:
         check_append(commit, unless)
         put: Any = {
             "TableName": self._table,
@@ -66,7 +66,7 @@ class DynamoEvents:
             return commit_from_item(cast("Any", error.response)["Item"])
         return None
 
-    def _transact(self, put: Any, unless: Place) -> Commit | None:
+    def _transact(self, put: Any, unless: StreamVersion) -> Commit | None:
         told = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
         check: Any = {
             "TableName": self._table,
@@ -88,7 +88,7 @@ class DynamoEvents:
             if own["Code"] == CONDITION_FAILED:
                 return commit_from_item(own["Item"])
             if other["Code"] == CONDITION_FAILED:
-                raise MovedOnError(unless) from error
+                raise StreamAdvancedError(unless) from error
             codes = {own["Code"], other["Code"]} - {"None"}
             if codes <= CONTENTION:
                 raise ContendedError(str(codes)) from error
@@ -278,10 +278,10 @@ def commit_from_item(item: Item) -> Commit:
     try:
         return _commit_from_item(item)
     except (KeyError, TypeError, ValueError, struct.error) as error:
-        raise UnreadableCommitError(f"{place_of(item)}: {error!r}") from error
+        raise UnreadableCommitError(f"{commit_key(item)}: {error!r}") from error
 
 
-def place_of(item: Item) -> tuple[str, int]:
+def commit_key(item: Item) -> tuple[str, int]:
     """Stream and version, from the key of an item or of a stream record."""
     return item["aggregateId"]["S"], int(item["sequenceNumber"]["N"])
 

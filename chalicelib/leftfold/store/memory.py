@@ -17,15 +17,15 @@ from chalicelib.leftfold.store.events import commit_from_item, fitting_item, ite
 from chalicelib.leftfold.store.ports import (
     CLAIM,
     Block,
-    EffectPlace,
+    EffectKey,
     Head,
-    Marker,
-    MovedOnError,
     Page,
-    Place,
+    ParkedStream,
     Planned,
     Segment,
+    StreamAdvancedError,
     StreamEntry,
+    StreamVersion,
 )
 
 # Of one answer, as DynamoDB has it.
@@ -55,7 +55,7 @@ class MemoryEvents:
         self._streams: dict[str, dict[int, Commit]] = {}
         self._lock = OwnLock()
 
-    def append(self, commit: Commit, unless: Place | None = None) -> Commit | None:
+    def append(self, commit: Commit, unless: StreamVersion | None = None) -> Commit | None:
         check_append(commit, unless)
         written = commit_from_item(fitting_item(commit))
         with self._lock:
@@ -63,7 +63,7 @@ class MemoryEvents:
             if held := stream.get(commit.version):
                 return held
             if unless and unless.version in self._streams.get(unless.aggregate_id, {}):
-                raise MovedOnError(unless)
+                raise StreamAdvancedError(unless)
             stream[commit.version] = written
             return None
 
@@ -236,15 +236,15 @@ class MemoryCheckpoints:
         self._notes: dict[str, str] = {}
         self._lock = OwnLock()
 
-    def read(self, reader: str, slots: Collection[int]) -> dict[int, int]:
+    def read(self, reader: str, keys: Collection[int]) -> dict[int, int]:
         with self._lock:
-            return {slot: self._positions.get((reader, slot), -1) for slot in slots}
+            return {key: self._positions.get((reader, key), -1) for key in keys}
 
-    def move(self, reader: str, slot: int, old: int, new: int) -> bool:
+    def move(self, reader: str, key: int, old: int, new: int) -> bool:
         with self._lock:
-            if self._positions.get((reader, slot), -1) != old:
+            if self._positions.get((reader, key), -1) != old:
                 return False
-            self._positions[reader, slot] = new
+            self._positions[reader, key] = new
             return True
 
     def note(self, reader: str) -> str | None:
@@ -260,47 +260,47 @@ class MemoryParking:
     """`Parking` in memory."""
 
     def __init__(self) -> None:
-        self._markers: dict[tuple[str, str], Marker] = {}
+        self._parked: dict[tuple[str, str], ParkedStream] = {}
         self._lock = OwnLock()
 
-    def find(self, view: str, aggregate_ids: Collection[str]) -> dict[str, Marker]:
+    def find(self, view: str, aggregate_ids: Collection[str]) -> dict[str, ParkedStream]:
         with self._lock:
             return {
-                aggregate_id: self._markers[view, aggregate_id]
+                aggregate_id: self._parked[view, aggregate_id]
                 for aggregate_id in aggregate_ids
-                if (view, aggregate_id) in self._markers
+                if (view, aggregate_id) in self._parked
             }
 
-    def park(self, view: str, aggregate_id: str, marker: Marker) -> bool:
+    def park(self, view: str, aggregate_id: str, parked_stream: ParkedStream) -> bool:
         with self._lock:
-            if (view, aggregate_id) in self._markers:
+            if (view, aggregate_id) in self._parked:
                 return False
-            self._markers[view, aggregate_id] = marker
+            self._parked[view, aggregate_id] = parked_stream
             return True
 
     def extend(self, view: str, aggregate_id: str, last: int) -> bool:
         with self._lock:
-            held = self._markers.get((view, aggregate_id))
+            held = self._parked.get((view, aggregate_id))
             if held is None:
                 return False
             reached = held._replace(last=max(held.last, last))
-            self._markers[view, aggregate_id] = reached
+            self._parked[view, aggregate_id] = reached
             return True
 
     def release(self, view: str, aggregate_id: str, last: int) -> bool:
         with self._lock:
-            held = self._markers.get((view, aggregate_id))
+            held = self._parked.get((view, aggregate_id))
             if held is None or held.last != last:
                 return False
-            del self._markers[view, aggregate_id]
+            del self._parked[view, aggregate_id]
             return True
 
-    def all(self, view: str | None = None) -> Iterator[tuple[str, str, Marker]]:
+    def all(self, view: str | None = None) -> Iterator[tuple[str, str, ParkedStream]]:
         with self._lock:
-            found = list(self._markers.items())
-        for (parking_view, aggregate_id), marker in found:
+            found = list(self._parked.items())
+        for (parking_view, aggregate_id), parked_stream in found:
             if view in (None, parking_view):
-                yield parking_view, aggregate_id, marker
+                yield parking_view, aggregate_id, parked_stream
 
 
 @dataclass
@@ -317,20 +317,20 @@ class MemoryEffects:
     """`Effects` in memory; *now* gives the time of a claim."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
-        self.held: dict[EffectPlace, HeldEffect] = {}
+        self.held: dict[EffectKey, HeldEffect] = {}
         self._now = now
         self._lock = OwnLock()
 
-    def plan(self, place: EffectPlace, effect: Mapping[str, Any], owner: str) -> Planned:
+    def plan(self, key: EffectKey, effect: Mapping[str, Any], owner: str) -> Planned:
         with self._lock:
             now = self._now()
-            held = self.held.setdefault(place, HeldEffect(effect, owner, now + CLAIM))
+            held = self.held.setdefault(key, HeldEffect(effect, owner, now + CLAIM))
             mine = held.answer is None and (held.owner == owner or held.until < now)
             if mine:
                 held.owner, held.until = owner, now + CLAIM
             return Planned(held.effect, held.answer, mine=mine)
 
-    def finish(self, place: EffectPlace, answer: str) -> None:
+    def finish(self, key: EffectKey, answer: str) -> None:
         with self._lock:
-            held = self.held[place]
+            held = self.held[key]
             held.answer = held.answer or answer

@@ -22,11 +22,11 @@ class ContendedError(Unavailable):
     """A transaction on the same item was in the way: nothing was written."""
 
 
-class MovedOnError(Exception):
+class StreamAdvancedError(Exception):
     """The other stream that a commit depends on has gone further; nothing was written."""
 
-    def __init__(self, place: "Place") -> None:
-        super().__init__("{}: version {} is there already".format(*place))
+    def __init__(self, key: "StreamVersion") -> None:
+        super().__init__("{}: version {} is there already".format(*key))
 
 
 class CommitTooLargeError(Exception):
@@ -37,7 +37,7 @@ class MalformedCommitError(ValueError):
     """A write that nobody may ask for; nothing was sent (`checks`)."""
 
 
-class Place(NamedTuple):
+class StreamVersion(NamedTuple):
     """A version of a stream, whether or not it is there yet."""
 
     aggregate_id: str
@@ -54,13 +54,13 @@ class Page(NamedTuple):
 class EventStore(Protocol):
     """The streams: one item a commit."""
 
-    def append(self, commit: Commit, unless: Place | None = None) -> Commit | None:
+    def append(self, commit: Commit, unless: StreamVersion | None = None) -> Commit | None:
         """Writes *commit* if its version is free, in one call.
 
         Returns None when it was written, else the commit that holds the version. If the
         item would be too large, its snapshot is left out; raises `CommitTooLargeError` if
-        it still is. With *unless*, a place in another stream, it is a transaction, which
-        also asks that nothing is there; raises `MovedOnError` if something is, and
+        it still is. With *unless*, a key in another stream, it is a transaction, which
+        also asks that nothing is there; raises `StreamAdvancedError` if something is, and
         `ContendedError` if another call on these items is under way. Raises
         `MalformedCommitError` for a commit that no stream can have.
 
@@ -93,7 +93,7 @@ class EventStore(Protocol):
 
 
 class EventTable(EventStore, Protocol):
-    """The events table as the archiver sees it: the one place where commits can leave it."""
+    """The events table as the archiver sees it: the one key where commits can leave it."""
 
     def page(self, aggregate_id: str, first: int, last: int) -> Sequence[Commit]:
         """The beginning of the commits *first*..*last* that exist: those that fit one answer
@@ -222,14 +222,14 @@ class Log(Protocol):
 class Checkpoints(Protocol):
     """How far each reader has come: the position of the last commit it has done with."""
 
-    def read(self, reader: str, slots: Collection[int]) -> dict[int, int]:
-        """Each slot's position, read consistently; -1 where there is none.
+    def read(self, reader: str, keys: Collection[int]) -> dict[int, int]:
+        """Each key's position, read consistently; -1 where there is none.
 
-        A partitioned view has a slot for each lane; anything else uses slot 0.
+        A partitioned view has a key for each lane; anything else uses key 0.
         """
 
-    def move(self, reader: str, slot: int, old: int, new: int) -> bool:
-        """Sets the slot to *new* if it still is *old*; False if it is not."""
+    def move(self, reader: str, key: int, old: int, new: int) -> bool:
+        """Sets the key to *new* if it still is *old*; False if it is not."""
 
     def note(self, reader: str) -> str | None:
         """A text that the reader left for its next run, where a position says too little."""
@@ -238,7 +238,7 @@ class Checkpoints(Protocol):
         """Leaves *text*; the last writer wins, so it may only save work."""
 
 
-class Marker(NamedTuple):
+class ParkedStream(NamedTuple):
     """A parked stream: commits from position *first* to *last* wait; *reason* says why."""
 
     first: int
@@ -247,25 +247,25 @@ class Marker(NamedTuple):
 
 
 class Parking(Protocol):
-    """Streams on which a view or a policy failed: one marker for each (reader, stream)."""
+    """Streams on which a view or a policy failed: one parked stream for each (reader, stream)."""
 
-    def find(self, view: str, aggregate_ids: Collection[str]) -> dict[str, Marker]:
-        """The markers of those streams that are parked, read consistently."""
+    def find(self, view: str, aggregate_ids: Collection[str]) -> dict[str, ParkedStream]:
+        """The parked streams of those streams that are parked, read consistently."""
 
-    def park(self, view: str, aggregate_id: str, marker: Marker) -> bool:
+    def park(self, view: str, aggregate_id: str, parked_stream: ParkedStream) -> bool:
         """Parks the stream; False if it is parked already."""
 
     def extend(self, view: str, aggregate_id: str, last: int) -> bool:
-        """Raises the marker's *last* to at least *last*; False if there is no marker."""
+        """Raises the parked stream's *last* to at least *last*; False if there is no parked stream."""
 
     def release(self, view: str, aggregate_id: str, last: int) -> bool:
-        """Removes the marker if its *last* still is *last*; False if it is not."""
+        """Removes the parked stream if its *last* still is *last*; False if it is not."""
 
-    def all(self, view: str | None = None) -> Iterator[tuple[str, str, Marker]]:
-        """(view, aggregate id, marker) of everything parked, or of one view."""
+    def all(self, view: str | None = None) -> Iterator[tuple[str, str, ParkedStream]]:
+        """(view, aggregate id, parked stream) of everything parked, or of one view."""
 
 
-class EffectPlace(NamedTuple):
+class EffectKey(NamedTuple):
     """What decided an effect: a policy, at a position of the log, and the number of it there."""
 
     policy: str
@@ -287,20 +287,20 @@ class Planned(NamedTuple):
 class Effects(Protocol):
     """The ledger of effects outside the system: decided once, then done with an answer."""
 
-    def plan(self, place: EffectPlace, effect: Mapping[str, Any], owner: str) -> Planned:
-        """Records *effect*, unless one is recorded at *place*, and claims it for *owner*.
+    def plan(self, key: EffectKey, effect: Mapping[str, Any], owner: str) -> Planned:
+        """Records *effect*, unless one is recorded at *key*, and claims it for *owner*.
 
         A claim ends after `CLAIM`; an owner may claim again what is its own.
         """
 
-    def finish(self, place: EffectPlace, answer: str) -> None:
+    def finish(self, key: EffectKey, answer: str) -> None:
         """Records the *answer*; the first one stays."""
 
 
-class Doorbell(Protocol):
-    """Wakes functions; a ring may be lost, and nothing depends on one."""
+class Waker(Protocol):
+    """Wakes functions; a wake may be lost, and nothing depends on one."""
 
-    def ring(self, function: str, wanted: Mapping[str, int] = {}, /) -> None:
+    def wake(self, function: str, wanted: Mapping[str, int] = {}, /) -> None:
         """Asks *function* ("relay", or a reader's name) to look for work, without waiting.
 
         *wanted* tells the relay the versions of streams that someone waits for.

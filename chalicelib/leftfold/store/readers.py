@@ -1,4 +1,4 @@
-"""Which checkpoints a reader has: a slot for each lane of the bus, or one for the whole log.
+"""Which checkpoints a reader has: a key for each lane of the bus, or one for the whole log.
 
 Who reads from the log has one, because a block touches most lanes: to move a checkpoint
 for each of them would cost more writes than the block itself.
@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 from chalicelib.leftfold.kernel import lane_of
 from chalicelib.leftfold.store.ports import Head
 
-SLOT = 0
+WHOLE_LOG = 0
 
 
 class Reader(Protocol):
@@ -17,7 +17,7 @@ class Reader(Protocol):
 
     @property
     def name(self) -> str:
-        """Its function's, and that of its checkpoints and markers."""
+        """Its function's, and that of its checkpoints and parked streams."""
 
     @property
     def fed(self) -> Literal["bus", "log"]:
@@ -25,12 +25,12 @@ class Reader(Protocol):
 
 
 def ends_of(reader: Reader, head: Head) -> dict[int, int]:
-    """The position that each of the reader's slots has to reach."""
+    """The position that each of the reader's keys has to reach."""
     if reader.fed == "log":
-        return {SLOT: head.next_position - 1}
+        return {WHOLE_LOG: head.next_position - 1}
     return dict(enumerate(head.lanes))
 
 
-def slot_of(reader: Reader, aggregate_id: str) -> int:
-    """The slot of the reader that counts the stream's commits."""
-    return SLOT if reader.fed == "log" else lane_of(aggregate_id)
+def checkpoint_key(reader: Reader, aggregate_id: str) -> int:
+    """The key of the reader that counts the stream's commits."""
+    return WHOLE_LOG if reader.fed == "log" else lane_of(aggregate_id)

@@ -13,12 +13,12 @@ from chalicelib.leftfold.kernel.uuid7 import uuid7
 from chalicelib.leftfold.store.ports import (
     Archive,
     Checkpoints,
-    Doorbell,
     Effects,
     EventStore,
     EventTable,
     Log,
     Parking,
+    Waker,
 )
 from chalicelib.leftfold.wiring.clients import client
 from chalicelib.leftfold.wiring.settings import Settings
@@ -102,10 +102,10 @@ class Adapters:
         return SesMailer(client("ses"), sender) if sender else NoMailer()
 
     @cached_property
-    def doorbell(self) -> Doorbell:
-        from chalicelib.leftfold.relay.doorbell import LambdaDoorbell
+    def waker(self) -> Waker:
+        from chalicelib.leftfold.relay.waker import LambdaWaker
 
-        return LambdaDoorbell(client("lambda"), self.settings.named)
+        return LambdaWaker(client("lambda"), self.settings.named)
 
     @cached_property
     def rows(self) -> "Callable[[str], RowStore]":

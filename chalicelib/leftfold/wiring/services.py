@@ -17,12 +17,12 @@ from chalicelib.leftfold.kernel import Domain, Policy, Row, View
 from chalicelib.leftfold.store.ports import (
     Archive,
     Checkpoints,
-    Doorbell,
     Effects,
     EventStore,
     EventTable,
     Log,
     Parking,
+    Waker,
 )
 from chalicelib.leftfold.store.readers import Reader
 from chalicelib.leftfold.wiring.adapters import Adapters
@@ -70,7 +70,7 @@ class Parts(TypedDict, total=False):
     parking: Parking
     effects: Effects
     mailer: "Mailer"
-    doorbell: Doorbell
+    waker: Waker
     bus: "Bus"
     rows: "Callable[[str], RowStore]"
     search_rows: "Callable[[str], Any]"
@@ -110,7 +110,7 @@ class Services(Adapters):
 
     @property
     def followers(self) -> Sequence[str]:
-        """Those of them that nobody brings the commits: they follow the log when rung."""
+        """Those of them that nobody brings the commits: they follow the log when woken."""
         fed = [view.name for view in self.views.values() if view.fed == "log"]
         return [*fed, *self.policies]
 
@@ -159,7 +159,7 @@ class Services(Adapters):
             self.log,
             self.relay,
             self.checkpoints,
-            self.doorbell,
+            self.waker,
             self.readers,
             self.clock,
             self.alarm_of_strays,
@@ -187,7 +187,7 @@ class Services(Adapters):
             self.log,
             self.checkpoints,
             self.parking,
-            self.doorbell,
+            self.waker,
             time.monotonic,
             time.sleep,
         )
@@ -201,9 +201,9 @@ class Services(Adapters):
 
     def partitioned(self, view: str) -> "PartitionedRunner":
         """The runner of a partitioned view."""
-        from chalicelib.leftfold.projection.runner import Projecting
+        from chalicelib.leftfold.projection.runner import ViewWork
 
-        return self._lanes(Projecting(self.views[view], self.rows(view)))
+        return self._lanes(ViewWork(self.views[view], self.rows(view)))
 
     def ordered(self, view: str) -> "OrderedRunner":
         """The runner of an ordered view."""
@@ -215,10 +215,10 @@ class Services(Adapters):
 
     def policy(self, policy: str) -> "PartitionedRunner":
         """The runner of a policy."""
-        from chalicelib.leftfold.policies.work import Acting
+        from chalicelib.leftfold.policies.work import PolicyWork
 
         return self._lanes(
-            Acting(
+            PolicyWork(
                 self.policies[policy],
                 self.handler,
                 self.effects,
@@ -249,9 +249,9 @@ class Services(Adapters):
 
         return health(self)
 
-    def alarm(self, held_back: Mapping[str, tuple[str, int]]) -> None:
+    def alarm(self, blocked: Mapping[str, tuple[str, int]]) -> None:
         """Tells people of streams that wait for a cause that is not there."""
-        metrics.emit("StreamsHeldBack", len(held_back), streams=sorted(held_back)[:20])
+        metrics.emit("StreamsBlocked", len(blocked), streams=sorted(blocked)[:20])
 
     def alarm_of_strays(self, places: Sequence[tuple[str, int]]) -> None:
         """Tells people of items in the events table that no commit can be."""

@@ -13,7 +13,7 @@ from chalicelib.bank.account.http.bookings import BookingShown
 from chalicelib.bank.account.views import booking_key, booking_row, statement_id
 from chalicelib.bank.fields import MoneyField, currency_field
 from chalicelib.leftfold.http.commands import Takes, command_routes
-from chalicelib.leftfold.http.cursors import cursor, place, whole
+from chalicelib.leftfold.http.cursors import after_of, cursor, whole
 from chalicelib.leftfold.http.fields import (
     LARGEST_VERSION,
     Pages,
@@ -105,7 +105,7 @@ def show(call: Call) -> Answer:
         raise not_shown(call, "statement-missing")
     first = 1 if former is None else former["version"] + 1
     last = statement["version"] - 1
-    here = place(call, whole(first, last), whole(0, LARGEST_VERSION))
+    here = after_of(call, whole(first, last), whole(0, LARGEST_VERSION))
     start, index = here or (first, 0)
     limit = call.query["limit"]
     commits = commits_from(call.services.events, stream, start, last)
@@ -139,7 +139,7 @@ def list_statements(call: Call) -> Answer:
     held = call.services.rows("balances").load([stream])[stream].row
     if held is None:
         raise not_shown(call, "account-missing")
-    (begun,) = place(call, whole(1, _LARGEST_NUMBER)) or (held["statements"],)
+    (begun,) = after_of(call, whole(1, _LARGEST_NUMBER)) or (held["statements"],)
     # The balance document may be read from a replica that is behind the cursor's.
     newest = min(begun, held["statements"])
     numbers = range(newest, max(newest - call.query["limit"], 0), -1)

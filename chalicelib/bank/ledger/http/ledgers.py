@@ -47,7 +47,7 @@ from chalicelib.leftfold.http.commands import (
     perform,
     request_of,
 )
-from chalicelib.leftfold.http.cursors import cursor, place, whole
+from chalicelib.leftfold.http.cursors import after_of, cursor, whole
 from chalicelib.leftfold.http.fields import (
     LARGEST_VERSION,
     Fullmatch,
@@ -437,7 +437,7 @@ def list_entries(call: Call) -> Answer:
         detail = f"must be under {state.journals}, the number of the ledger's journals"
         raise Problem("invalid-query", errors=[{"parameter": "journal", "detail": detail}])
     stream = journal.stream(journal_key(call.key, number))
-    (first,) = place(call, whole(1, LARGEST_VERSION)) or (1,)
+    (first,) = after_of(call, whole(1, LARGEST_VERSION)) or (1,)
     commits = commits_from(call.services.events, stream, first)
     entries = (
         (commit.version, event, commit.at)

@@ -17,7 +17,7 @@ from chalicelib.bank.ledger.http.ledgers import YEARS, account_field, entry_fiel
 from chalicelib.bank.ledger.journal import journal, journal_key
 from chalicelib.bank.ledger.views import day_key, month_key, opening_key
 from chalicelib.bank.money import LARGEST_AMOUNT
-from chalicelib.leftfold.http.cursors import cursor, place, sorted_by, whole
+from chalicelib.leftfold.http.cursors import after_of, cursor, sorted_by, whole
 from chalicelib.leftfold.http.fields import (
     Pages,
     Shown,
@@ -160,7 +160,7 @@ class AccountSheet(Shown):
     total = fields.Integer(required=True)
 
 
-class Moved(NamedTuple):
+class Movement(NamedTuple):
     """A ledger's year up to a day: the balances it began with on *since*, and the debits and
     credits by account and currency from then on.
     """
@@ -239,7 +239,7 @@ def income_statement(call: Call) -> Answer:
     """What the year's own entries earned, whether it is closed or not."""
     state, year = reported(call, TRIAL), call.query["year"]
     moves = moved_in(call, [month_key(call_stream(call), f"{year:04}-{m:02}") for m in MONTHS])
-    earned = of_types(state, Moved("", {}, moves).balances, *OF_A_YEAR)
+    earned = of_types(state, Movement("", {}, moves).balances, *OF_A_YEAR)
     return Answer(
         {
             "ledgerId": call.key,
@@ -267,7 +267,7 @@ def account_sheet(call: Call) -> Answer:
     condition = {"bool": {"filter": filters}}
     sort = [{name: "asc"} for name in ("date", "postedAt", "journal", "version", "index")]
     by = sorted_by(call.services.views[POSTINGS], sort)
-    after = place(call, *by, lambda ends: is_end(ends, query["from_"], query["to"]))
+    after = after_of(call, *by, lambda ends: is_end(ends, query["from_"], query["to"]))
     rows = cast("SearchRows", call.services.rows(POSTINGS))
     running = dict(opening)
     if after is not None:
@@ -369,7 +369,7 @@ def balances_before(call: Call, state: Ledger, day: str) -> Balances:
     return moved_until(call, state, year, before.isoformat()).balances
 
 
-def moved_until(call: Call, state: Ledger, year: int, last: str) -> Moved:
+def moved_until(call: Call, state: Ledger, year: int, last: str) -> Movement:
     """From the newest opening balances that *year* can begin with, through the day *last*.
 
     A year that is not closed has none after it: then the year before it counts, too. No
@@ -387,7 +387,7 @@ def moved_until(call: Call, state: Ledger, year: int, last: str) -> Moved:
     return moved_since(call, state.first_year, last, {})
 
 
-def moved_since(call: Call, began: int, last: str, opening: Balances) -> Moved:
+def moved_since(call: Call, began: int, last: str, opening: Balances) -> Movement:
     """The moves of whole months, and of the days of the last one."""
     stream, end = call_stream(call), date.fromisoformat(last)
     months = [
@@ -401,7 +401,7 @@ def moved_since(call: Call, began: int, last: str, opening: Balances) -> Moved:
         for number in range(1, end.day + 1)
         if began <= end.year
     ]
-    return Moved(f"{began:04}-01-01", opening, moved_in(call, [*months, *days]))
+    return Movement(f"{began:04}-01-01", opening, moved_in(call, [*months, *days]))
 
 
 def moved_in(call: Call, keys: list[str]) -> dict[str, dict[str, tuple[int, int]]]:

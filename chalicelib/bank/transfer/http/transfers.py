@@ -9,7 +9,7 @@ from marshmallow import fields, pre_dump, validate
 from chalicelib.bank.account.domain import account
 from chalicelib.bank.events import body_json
 from chalicelib.bank.fields import MoneyField
-from chalicelib.bank.transfer.domain import Cancel, Order, Request, transfer
+from chalicelib.bank.transfer.domain import Cancel, Order, RequestTransfer, transfer
 from chalicelib.bank.transfer.views import STATE_AFTER, STATES, STEPS
 from chalicelib.leftfold.http.commands import Takes, command_routes, opening_route
 from chalicelib.leftfold.http.fields import (
@@ -176,7 +176,7 @@ class TransfersQuery(Pages):
     sort = fields.String(validate=validate.OneOf(SORTS), load_default="-requestedAt")
 
 
-def request(body: Mapping[str, Any]) -> Request:
+def request(body: Mapping[str, Any]) -> RequestTransfer:
     """The request, from the loaded body and its deadline."""
     order = Order(
         body["source"],
@@ -187,7 +187,7 @@ def request(body: Mapping[str, Any]) -> Request:
         body.get("purpose"),
         body.get("notify"),
     )
-    return Request(order, body["deadline"])
+    return RequestTransfer(order, body["deadline"])
 
 
 def deadline(call: Call) -> Mapping[str, Any]:
@@ -268,7 +268,7 @@ routes: tuple[Route, ...] = (
         transfer,
         "/transfers",
         Takes(
-            "Request a transfer, whose steps follow",
+            "RequestTransfer a transfer, whose steps follow",
             TransferBody(),
             request,
             ("transfer-exists", "same-account"),

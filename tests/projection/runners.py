@@ -11,7 +11,7 @@ from chalicelib.leftfold.projection.ordered import OrderedRunner
 from chalicelib.leftfold.projection.partitioned import PartitionedRunner
 from chalicelib.leftfold.projection.replay import Difference, compare, replay
 from chalicelib.leftfold.projection.rows import StoredRow
-from chalicelib.leftfold.projection.runner import Projecting
+from chalicelib.leftfold.projection.runner import ViewWork
 from chalicelib.leftfold.store.memory import MemoryCheckpoints, MemoryParking
 from tests.builders import LogBuilder
 
@@ -66,8 +66,8 @@ NEVER = Interruption(0, crash)
 
 
 @dataclass
-class Site:
-    """One view's rows, checkpoints and markers, beside a log."""
+class Runners:
+    """One view's rows, checkpoints and parked streams, beside a log."""
 
     story: LogBuilder = field(default_factory=LogBuilder)
     rows: MemoryRows = field(default_factory=MemoryRows)
@@ -77,7 +77,7 @@ class Site:
     def partitioned(self, view: View, interruption: Interruption = NEVER) -> PartitionedRunner:
         around = interruption.around
         return PartitionedRunner(
-            Projecting(view, around(self.rows)),
+            ViewWork(view, around(self.rows)),
             around(self.story.log),
             around(self.checkpoints),
             around(self.parking),

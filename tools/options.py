@@ -3,8 +3,8 @@
 import click
 
 from chalicelib.leftfold.wiring.services import Services
-from tools.current import Current, recall
-from tools.reach import reach
+from tools.deployment_services import reach
+from tools.last_deployment import Current, recall
 
 stack_option = click.option("--stack", help="The stack; without it, the newest deployment.")
 endpoint_option = click.option(

@@ -1,4 +1,4 @@
-"""Rings: what they carry, who answers them, and that none leads to another."""
+"""Wakes: what they carry, who answers them, and that none leads to another."""
 
 import gzip
 import json
@@ -14,16 +14,16 @@ from chalicelib.functions import handlers
 from chalicelib.leftfold.functions.readers import SLICE
 from chalicelib.leftfold.kernel import lane_of
 from chalicelib.leftfold.projection.ordered import ViewStoppedError
-from chalicelib.leftfold.relay.doorbell import LambdaDoorbell
+from chalicelib.leftfold.relay.waker import LambdaWaker
 from chalicelib.leftfold.store.bus import LaneRecord
 from tests.builders import Added, LogBuilder, stream
 from tests.commits import commit
 from tests.functions import test_functions as functions
-from tests.functions.test_functions import Context, Site, bus_event, metrics
+from tests.functions.test_functions import Context, Functions, bus_event, metrics
 
 site = functions.site
 
-RING: dict[str, Any] = {"Records": []}
+WAKE_UP: dict[str, Any] = {"Records": []}
 A = "main/account-a"
 
 
@@ -34,14 +34,14 @@ class Late(Context):
         return 19_000
 
 
-def logged(site: Site, blocks: int) -> None:
+def logged(site: Functions, blocks: int) -> None:
     """A log of *blocks* blocks, each with a commit that no view listens to."""
     story = LogBuilder(site.log)
     for n in range(blocks):
         story.block((stream("a"), [Added(n)]))
 
 
-# --- a ring and what it carries
+# --- a wake and what it carries
 
 
 class Invoked:
@@ -56,9 +56,9 @@ class Invoked:
 
 def test_a_ring_is_an_invocation_without_records_that_says_what_is_wanted() -> None:
     client: Any = Invoked()
-    door = LambdaDoorbell(client, lambda function: f"stack-{function}")
-    door.ring("relay", {A: 7})
-    door.ring("totals")
+    door = LambdaWaker(client, lambda function: f"stack-{function}")
+    door.wake("relay", {A: 7})
+    door.wake("totals")
     assert [(c["FunctionName"], c["InvocationType"]) for c in client.calls] == [
         ("stack-relay", "Event"),
         ("stack-totals", "Event"),
@@ -76,8 +76,8 @@ def test_a_ring_that_fails_is_counted_and_nothing_else(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     with mock_aws():
         client = boto3.client("lambda", region_name="eu-central-1")
-        LambdaDoorbell(client, lambda function: function).ring("nobody")
-    assert [m["RingsLost"] for m in metrics(capsys)] == [1]
+        LambdaWaker(client, lambda function: function).wake("nobody")
+    assert [m["WakeUpsLost"] for m in metrics(capsys)] == [1]
 
 
 # --- catching up
@@ -87,15 +87,15 @@ def test_a_ring_that_fails_is_counted_and_nothing_else(
     ("view", "function"), [(name, handlers[name]) for name in ("balances", "totals")]
 )
 def test_a_view_that_runs_out_of_time_returns_and_rings_nobody(
-    site: Site, view: str, function: Any
+    site: Functions, view: str, function: Any
 ) -> None:
     logged(site, 3 * SLICE)
-    function(RING, Late())
-    assert site.door.rung == []
+    function(WAKE_UP, Late())
+    assert site.door.woken == []
     reached = set(site.checkpoints.read(view, range(64)).values())
     assert reached == {-1, SLICE - 1}
     for _ in range(2):
-        function(RING, Late())
+        function(WAKE_UP, Late())
     assert max(site.checkpoints.read(view, range(64)).values()) == 3 * SLICE - 1
 
 
@@ -103,20 +103,20 @@ def test_a_view_that_runs_out_of_time_returns_and_rings_nobody(
     ("view", "function"), [(name, handlers[name]) for name in ("balances", "totals")]
 )
 def test_a_view_that_finds_others_faster_leaves_the_work_to_them(
-    site: Site, capsys: pytest.CaptureFixture[str], view: str, function: Any
+    site: Functions, capsys: pytest.CaptureFixture[str], view: str, function: Any
 ) -> None:
     logged(site, 1)
     site.checkpoints.move = lambda *_: False  # type: ignore[method-assign]
-    function(RING, Context())
+    function(WAKE_UP, Context())
     assert [(m["CatchUpsLeft"], m["view"]) for m in metrics(capsys)] == [(1, view)]
 
 
-def test_an_ordered_view_that_stops_fails_loudly(site: Site) -> None:
+def test_an_ordered_view_that_stops_fails_loudly(site: Functions) -> None:
     site.write(commit())
     site.services.relay.run({A: 1})
     site.services.views = {"totals": DOMAIN.views["totals"].__class__(**BROKEN)}
     with pytest.raises(ViewStoppedError):
-        handlers["totals"](RING, Context())
+        handlers["totals"](WAKE_UP, Context())
 
 
 def broken(*_: object) -> Any:
@@ -177,7 +177,7 @@ def test_deflate_that_is_corrupt_is_told_as_such() -> None:
 
 @pytest.mark.parametrize("data", UNREADABLE.values(), ids=UNREADABLE)
 def test_a_record_that_no_relay_sent_is_passed_over_and_counted(
-    site: Site, capsys: pytest.CaptureFixture[str], data: bytes
+    site: Functions, capsys: pytest.CaptureFixture[str], data: bytes
 ) -> None:
     site.write(commit())
     site.services.relay.run({A: 1})
@@ -188,14 +188,14 @@ def test_a_record_that_no_relay_sent_is_passed_over_and_counted(
     assert [m["BrokenRecords"] for m in metrics(capsys)] == [1, 1]
 
 
-def test_an_event_without_data_is_passed_over(site: Site) -> None:
+def test_an_event_without_data_is_passed_over(site: Functions) -> None:
     handlers["balances"](
         {"Records": [{}, {"kinesis": None}, {"kinesis": {"data": None}}]}, Context()
     )
-    assert site.door.rung == []
+    assert site.door.woken == []
 
 
-def test_a_record_that_carries_positions_only_is_a_good_one(site: Site) -> None:
+def test_a_record_that_carries_positions_only_is_a_good_one(site: Functions) -> None:
     site.write(commit())
     site.services.relay.run({A: 1})
     (good,) = site.bus.records

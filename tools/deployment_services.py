@@ -5,13 +5,13 @@ from functools import partial
 from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.archive.s3 import S3Archive
 from chalicelib.leftfold.policies.mailing import NoMailer, SesMailer
-from chalicelib.leftfold.relay.doorbell import LambdaDoorbell
 from chalicelib.leftfold.relay.kinesis import KinesisBus
+from chalicelib.leftfold.relay.waker import LambdaWaker
 from chalicelib.leftfold.wiring.services import Services
 from chalicelib.leftfold.wiring.settings import Settings
 from tools.cloud import Cloud
-from tools.current import Current
 from tools.deploy import find
+from tools.last_deployment import Current
 
 
 def reach(current: Current) -> Services:
@@ -33,7 +33,7 @@ def reach(current: Current) -> Services:
         DOMAIN,
         dynamodb=cloud.client("dynamodb"),
         archive=S3Archive(partial(cloud.client, "s3"), settings.archive),
-        doorbell=LambdaDoorbell(cloud.client("lambda"), settings.named),
+        waker=LambdaWaker(cloud.client("lambda"), settings.named),
         mailer=SesMailer(cloud.client("ses"), sender) if sender else NoMailer(),
     )
     services.bus = KinesisBus(cloud.client("kinesis"), settings.named("bus"), services.pause)

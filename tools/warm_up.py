@@ -13,7 +13,7 @@ from tools.deploy import Deployed
 from tools.engines import Progress
 from tools.importing import WORKERS
 
-# Asks a function to look for work, as the doorbell does.
+# Asks a function to look for work, as the waker does.
 NOTHING_NEW = b'{"Records": []}'
 
 

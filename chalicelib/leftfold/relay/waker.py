@@ -1,4 +1,4 @@
-"""The doorbell on Lambda: an asynchronous invocation with no record in it."""
+"""The waker on Lambda: an asynchronous invocation with no record in it."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
 
-class LambdaDoorbell:
-    """`Doorbell` on Lambda. *named* gives a function's full name."""
+class LambdaWaker:
+    """`Waker` on Lambda. *named* gives a function's full name."""
 
     def __init__(self, client: "LambdaClient", named: Callable[[str], str]) -> None:
         self._client = client
         self._named = named
 
-    def ring(self, function: str, wanted: Mapping[str, int] = {}, /) -> None:
+    def wake(self, function: str, wanted: Mapping[str, int] = {}, /) -> None:
         try:
             self._client.invoke(
                 FunctionName=self._named(function),
@@ -27,5 +27,5 @@ class LambdaDoorbell:
                 Payload=json.dumps({"Records": [], "wanted": dict(wanted)}).encode(),
             )
         except (BotoCoreError, ClientError) as error:
-            # Nothing depends on a ring: the sweeper comes by.
-            emit("RingsLost", 1, function=function, reason=str(error))
+            # Nothing depends on a wake: the sweeper comes by.
+            emit("WakeUpsLost", 1, function=function, reason=str(error))
