@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 
-from chalicelib.bank.amounts import amount
 from chalicelib.bank.ledger import domain
 from chalicelib.bank.ledger import journal as journals
+from chalicelib.bank.ledger.amounts import amount
 from chalicelib.bank.ledger.balances import Balances, changes_of, plus, sums
 from chalicelib.bank.ledger.domain import (
     LARGEST_CHART,

@@ -31,6 +31,7 @@ LIKELY: dict[str, st.SearchStrategy[Any]] = {
     "retained_earnings": st.just("9-retained"),
     "reverses": st.none() | st.integers(1, 5),
     "through": DAYS,
+    "today": st.sampled_from(["2024-12-31", "2030-01-01"]),
     "value_date": DAYS,
     "year": YEARS,
 }

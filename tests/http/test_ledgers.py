@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from app import API
-from chalicelib.bank.amounts import amount, minor_of
+from chalicelib.bank.ledger.amounts import amount, minor_of
 from chalicelib.bank.ledger.domain import (
     LARGEST_CHART,
     LARGEST_OF_COMMODITY,
@@ -21,7 +21,7 @@ from chalicelib.bank.ledger.domain import (
     OpenYear,
     decide,
 )
-from chalicelib.bank.ledger.http.ledgers import POSTINGS_SHOWN
+from chalicelib.bank.ledger.http.entries import POSTINGS_SHOWN
 from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.kernel import Refused
 from chalicelib.leftfold.projection.search import SearchRows, connect

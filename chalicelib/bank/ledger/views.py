@@ -14,7 +14,7 @@ from chalicelib.bank.ledger.domain import (
     YearClosing,
     YearOpened,
 )
-from chalicelib.bank.ledger.journal import EntryPosted, Posting, ledger_and_number
+from chalicelib.bank.ledger.journal import EntryId, EntryPosted, Posting, ledger_and_number
 from chalicelib.leftfold.kernel import AggregateId, Recorded, Row, View
 
 
@@ -158,10 +158,10 @@ def posting_row(_row: Row | None, recorded: Recorded, key: str) -> Row:
     index = int(key.rpartition("/")[2])
     posting: Posting = entry.postings[index]
     ledger, number = ledger_and_number(recorded.key)
-    reverses = None if entry.reverses is None else entry_id(number, entry.reverses)
+    reverses = None if entry.reverses is None else str(EntryId(number, entry.reverses))
     return {
         "ledgerId": ledger,
-        "entryId": entry_id(number, recorded.version),
+        "entryId": str(EntryId(number, recorded.version)),
         "journal": number,
         "version": recorded.version,
         "index": index,
@@ -174,11 +174,6 @@ def posting_row(_row: Row | None, recorded: Recorded, key: str) -> Row:
         "payee": entry.payee,
         "reverses": reverses,
     }
-
-
-def entry_id(journal: int, version: int) -> str:
-    """How an entry is named within its ledger."""
-    return f"{journal}-{version}"
 
 
 ledgers = View(

@@ -14,7 +14,7 @@ from chalicelib.bank.account.domain import (
     Unfreeze,
     account,
 )
-from chalicelib.bank.fields import MoneyField, currency_field
+from chalicelib.bank.http.fields import MoneyField, currency_field
 from chalicelib.leftfold.http.commands import Takes, command_routes, opening_route
 from chalicelib.leftfold.http.fields import (
     NoFields,

@@ -7,7 +7,7 @@ from marshmallow import ValidationError, fields, validate, validates_schema
 
 from chalicelib.bank.account.domain import account
 from chalicelib.bank.account.http.accounts import DIRECTIONS, FilteredByAccount
-from chalicelib.bank.fields import MoneyField, currency_field
+from chalicelib.bank.http.fields import MoneyField, currency_field
 from chalicelib.bank.money import Money
 from chalicelib.leftfold.http.fields import Fullmatch, Shown, day, key, text
 from chalicelib.leftfold.http.queries import FRESHNESS, found, sorting, wait_until_fresh

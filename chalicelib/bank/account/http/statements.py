@@ -11,7 +11,7 @@ from chalicelib.bank.account.domain import CloseStatement, account
 from chalicelib.bank.account.http.accounts import KINDS, AccountChanged
 from chalicelib.bank.account.http.bookings import BookingShown
 from chalicelib.bank.account.views import booking_key, booking_row, statement_id
-from chalicelib.bank.fields import MoneyField, currency_field
+from chalicelib.bank.http.fields import MoneyField, currency_field
 from chalicelib.leftfold.http.commands import Takes, command_routes
 from chalicelib.leftfold.http.cursors import after_of, cursor, whole
 from chalicelib.leftfold.http.fields import (

@@ -6,7 +6,7 @@ from typing import Any
 from marshmallow import ValidationError, fields, validates_schema
 
 from chalicelib.bank.account.domain import account
-from chalicelib.bank.fields import CURRENCIES, MoneyField, currency_field
+from chalicelib.bank.http.fields import CURRENCIES, MoneyField, currency_field
 from chalicelib.leftfold.http.fields import Shown, Strict, key, min_version
 from chalicelib.leftfold.http.queries import FRESHNESS, wait_until_fresh
 from chalicelib.leftfold.http.routes import Answer, Call, Route

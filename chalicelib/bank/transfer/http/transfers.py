@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 from marshmallow import fields, pre_dump, validate
 
 from chalicelib.bank.account.domain import account
-from chalicelib.bank.events import body_json
-from chalicelib.bank.fields import MoneyField
+from chalicelib.bank.http.event_bodies import body_json
+from chalicelib.bank.http.fields import MoneyField
 from chalicelib.bank.transfer.domain import Cancel, Order, RequestTransfer, transfer
 from chalicelib.bank.transfer.views import STATE_AFTER, STATES, STEPS
 from chalicelib.leftfold.http.commands import Takes, command_routes, opening_route

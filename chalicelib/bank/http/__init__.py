@@ -1,0 +1,1 @@
+"""What the HTTP of several contexts of the bank shares."""
