@@ -26,7 +26,9 @@ CHART = (
 
 
 def request(command: Any, command_id: str = "c", stream: str = STREAM) -> CommandRequest:
-    return CommandRequest(ledger, stream, command, command_id, body_hash(command_id, {}), "ada", "corr")
+    return CommandRequest(
+        ledger, stream, command, command_id, body_hash(command_id, {}), "ada", "corr"
+    )
 
 
 @pytest.fixture
