@@ -56,7 +56,7 @@ class Book:
 
 @dataclass(frozen=True)
 class TransferSide:
-    """What a transfer asks of one of its two accounts; *counterparty* is the other account."""
+    """The booking that a transfer asks of one of its two accounts; *counterparty* is the other."""
 
     transfer: str
     amount: int

@@ -1,1 +1,1 @@
-"""What the HTTP of several contexts of the bank shares."""
+"""Fields and bodies that several contexts of the bank share over HTTP."""

@@ -46,12 +46,12 @@ def amounts(by_currency: Mapping[str, int], commodities: Mapping[str, int]) -> l
 
 
 def digits_of(currency: str, commodities: Mapping[str, int]) -> int | None:
-    """How many decimals a currency has; *commodities* are those that the ledger declared."""
+    """The number of decimals of a currency or of one of *commodities*; None if it is neither."""
     return commodities.get(currency, MINOR_DIGITS.get(currency))
 
 
 def kept_digits_of(currency: str, commodities: Mapping[str, int]) -> int:
-    """In how many decimals amounts are stored: a currency's own, or those of any commodity."""
+    """The number of decimals with which amounts of a currency or a commodity are stored."""
     if currency in commodities:
         return COMMODITY_DIGITS
     return MINOR_DIGITS.get(currency, COMMODITY_DIGITS)

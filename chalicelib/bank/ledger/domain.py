@@ -373,7 +373,7 @@ def currencies_of(account: LedgerAccount, ledger: Ledger) -> tuple[str, ...]:
 
 
 def digits_of(commodity: str, ledger: Ledger) -> int | None:
-    """How many decimals a commodity has; None if the ledger does not know it.
+    """The number of decimals of a commodity; None if the ledger does not know it.
 
     The ledger's own number comes first, because ISO 4217 may add the code later.
     """

@@ -1,4 +1,4 @@
-"""What can be done with a ledger, by HTTP or without it: post, reverse, report.
+"""Posting to a ledger, and reading it: the same for HTTP and for callers without it.
 
 A journal does not know the chart and a ledger does not know its entries, so no rule of one
 stream can check an entry wholly. This service reads the ledger, checks the entry against it,
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 TRIAL_BALANCE, POSTINGS = "trial_balance", "postings"
 # The order of an account's postings in its sheet.
 SHEET_ORDER = [{name: "asc"} for name in ("date", "postedAt", "journal", "version", "index")]
-# How many postings one search reads where a page's opening balances are computed again.
+# Postings that one search reads where the balances before a page are computed again.
 READ_AT_ONCE = 500
 
 
@@ -244,7 +244,7 @@ class Ledgers:
         return Movement(f"{began:04}-01-01", opening, moves)
 
     def moved_in(self, stream: str, year: int) -> Movement:
-        """What the entries of *year* alone have moved."""
+        """The debits and credits of *year* alone, without opening balances."""
         return Movement(f"{year:04}-01-01", {}, moves_of(self._moved(months_of(stream, year))))
 
     def balances_before(self, stream: str, state: Ledger, day: str) -> Balances:

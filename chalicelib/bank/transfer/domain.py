@@ -12,7 +12,7 @@ from typing import Literal
 from chalicelib.leftfold.kernel import Aggregate, Codec, Decider, Refused
 from chalicelib.leftfold.kernel.commit import instant
 
-# How long the debit of the source may take after the request.
+# The longest time from the request to the debit of the source.
 UNTIL_DEBITED = timedelta(minutes=5)
 
 # The ends of a transfer after which the money is where it was.

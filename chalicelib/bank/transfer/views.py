@@ -24,7 +24,7 @@ from chalicelib.bank.transfer.domain import (
 from chalicelib.leftfold.kernel import Recorded, Row, View
 from chalicelib.leftfold.kernel.commit import instant
 
-# How long a step may take once the money has left the source.
+# The longest time for a step once the money has left the source.
 STEP_MAY_TAKE = timedelta(minutes=5)
 
 # The name of a step by its event.

@@ -121,7 +121,7 @@ class AccountList(Shown):
 
 
 class AccountQuery(Strict):
-    """What the balance document can be asked for."""
+    """The parameters of the balance document."""
 
     min_version = min_version()
 

@@ -115,7 +115,7 @@ class LedgerDocument(Shown):
 
 
 class LedgerQuery(Strict):
-    """What a ledger can be asked for."""
+    """The parameters of a ledger's document."""
 
     min_version = min_version()
 

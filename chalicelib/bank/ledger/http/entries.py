@@ -66,7 +66,7 @@ class EntryBody(Strict):
 
 
 class ReversalBody(Strict):
-    """When and why an entry is reversed; its date is in an open year."""
+    """The date of a reversal, in an open year, and its reason."""
 
     date = day(required=True)
     narration = text(500, required=True)

@@ -11,7 +11,7 @@ from chalicelib.leftfold.http.routes import Call
 
 
 class Fresh(Strict):
-    """What a report must have seen: the ledger's version, or one entry."""
+    """The version of the ledger, and the entry, that a report must include."""
 
     min_version = min_version()
     min_entry = entry_field()

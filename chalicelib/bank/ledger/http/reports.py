@@ -65,7 +65,7 @@ class Line(Shown):
 
 
 class IncomeStatement(Shown):
-    """What a year earned and spent; *profit* is income less expenses."""
+    """The income and the expenses of a year; *profit* is income less expenses."""
 
     ledger_id = key(required=True)
     year = fields.Integer(required=True)
@@ -135,7 +135,7 @@ def balance_sheet(call: Call) -> Answer:
 
 
 def income_statement(call: Call) -> Answer:
-    """What the year's own entries earned, whether it is closed or not."""
+    """The earnings of the year's own entries, whether it is closed or not."""
     state, year = reported(call, TRIAL_BALANCE), call.query["year"]
     moved = ledgers_of(call.services).moved_in(ledger.stream(call.key), year)
     earnings = balance_sheet_of(state, moved.balances).earnings

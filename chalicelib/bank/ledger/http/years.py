@@ -31,8 +31,8 @@ class YearPath(Strict):
 
 
 class YearShown(Shown):
-    """A year; *journalsClosed* counts the journals that have closed it, and *profit* is what
-    it earned, once it is closed.
+    """A year; *journalsClosed* counts the journals that have closed it. *profit* is income less
+    expenses, once the year is closed.
     """
 
     year = fields.Integer(required=True)

@@ -117,7 +117,7 @@ class TransferList(Shown):
 
 
 class TransferQuery(Strict):
-    """What a transfer can be asked for."""
+    """The parameters of a transfer's document and of its trace."""
 
     min_version = min_version()
 
