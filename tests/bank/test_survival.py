@@ -110,7 +110,7 @@ def test_state_and_events_survive_their_storage_at_every_point_of_every_history(
     """
     met: set[type] = set()
 
-    @settings(max_examples=150, deadline=None, derandomize=True)
+    @settings(max_examples=100, deadline=None, derandomize=True)
     @given(st.data())
     def live(data: st.DataObject) -> None:
         state = aggregate.decider.initial
