@@ -1,4 +1,4 @@
-"""MONEY at the edge: {"amount": "700.00", "currency": "CZK"}; minor units inside."""
+"""Fields for MONEY, {"amount": "700.00", "currency": "CZK"}; minor units inside."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,10 +10,11 @@ from chalicelib.bank.money import LARGEST_AMOUNT, LARGEST_BALANCE, MINOR_DIGITS,
 from chalicelib.leftfold.http.fields import ComponentField
 
 CURRENCIES = sorted(MINOR_DIGITS)
-# Digits, minor units included.
+# Counts of digits, those of minor units included.
 LONGEST_AMOUNT = len(str(LARGEST_AMOUNT - 1))
 LONGEST_BALANCE = len(str(LARGEST_BALANCE))
-# By the least amount that a field takes; None: it takes none, and shows any.
+# The component of OpenAPI by the least amount that a field takes. A field with None only
+# shows amounts.
 COMPONENTS = {None: "Money", 0: "MoneyNotNegative", 1: "MoneyAboveZero"}
 
 
@@ -36,7 +37,7 @@ class MoneyBody(Schema):
 class MoneyField(ComponentField):
     """Dumps minor units as MONEY; loads MONEY of at least *least* minor units.
 
-    The currency of what is dumped stands beside it, under "currency".
+    A value is dumped with the currency that its object has under "currency".
     """
 
     def __init__(self, *, least: int | None = None, **options: Any) -> None:
@@ -83,7 +84,7 @@ MONEY_BODY = MoneyBody()
 def money_schema(digits: int, least: int | None) -> dict[str, Any]:
     """MONEY in the currencies that have *digits* decimals."""
     sign, longest = ("-?", LONGEST_BALANCE) if least is None else ("", LONGEST_AMOUNT)
-    currencies = sorted(code for code, held in MINOR_DIGITS.items() if held == digits)
+    currencies = sorted(code for code, known in MINOR_DIGITS.items() if known == digits)
     part = rf"(\.[0-9]{{1,{digits}}})?" if digits else ""
     amount: dict[str, Any] = {
         "type": "string",
