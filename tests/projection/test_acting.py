@@ -8,14 +8,13 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from botocore.exceptions import ClientError
 
 from chalicelib.bank.account.domain import Freeze, Unfreeze, account
 from chalicelib.leftfold.kernel import Email, Policy, Reaction, Refused
 from chalicelib.leftfold.policies.mailing import SendingStoppedError
 from chalicelib.leftfold.projection.fold import PoisonError
 from chalicelib.leftfold.projection.runner import PASS_ATTEMPTS, OvertakenError
-from chalicelib.leftfold.store.ports import CLAIM, Unavailable
+from chalicelib.leftfold.store.ports import CLAIM, CallRefusedError, Unavailable
 from tests.faults import Lossy
 from tests.projection.errands import Ask, Drop, Office, RecordDone, errand, run_errand, runs, tells
 from tests.projection.runners import CrashError, Interruption, crash
@@ -252,7 +251,7 @@ class Refusing:
 
     def append(self, commit: Any, unless: Any = None) -> Any:
         if commit.aggregate_id == self.stream:
-            raise ClientError({"Error": {"Code": self.code, "Message": "no"}}, "PutItem")
+            raise CallRefusedError(self.code, "no")
         return self.office.events.append(commit, unless)
 
     def __getattr__(self, name: str) -> Any:
@@ -272,7 +271,7 @@ def test_what_aws_will_not_take_of_one_process_keeps_no_other_waiting(
 
 def test_a_policy_that_may_not_write_stops_and_parks_nobody(office: Office) -> None:
     office.do(Ask("a", 4))
-    with pytest.raises(ClientError):
+    with pytest.raises(CallRefusedError):
         run_on(office, Refusing(office, E, "AccessDeniedException"))
     assert parked(office) == []
     office.run(runs)

@@ -5,14 +5,13 @@ import struct
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from botocore.exceptions import ClientError
-
 from chalicelib.leftfold.kernel import Archived, Commit, RecentCommand, Snapshot
 from chalicelib.leftfold.kernel.commit import canonical, events_from_json
 from chalicelib.leftfold.metrics import emit
 from chalicelib.leftfold.store.checks import check_append, check_commit, check_delete, check_replace
 from chalicelib.leftfold.store.dynamo import limited, transact, translated
 from chalicelib.leftfold.store.ports import (
+    CallRefusedError,
     CommitTooLargeError,
     ContendedError,
     MalformedCommitError,
@@ -59,10 +58,7 @@ class DynamoEvents:
         try:
             with translated():
                 self._client.put_item(**put, ReturnValuesOnConditionCheckFailure="ALL_OLD")
-        except ClientError as error:
-            code = error.response["Error"]["Code"]
-            if code != "ConditionalCheckFailedException":
-                raise
+        except self._client.exceptions.ConditionalCheckFailedException as error:
             return commit_from_item(cast("Any", error.response)["Item"])
         return None
 
@@ -92,7 +88,7 @@ class DynamoEvents:
             codes = {own["Code"], other["Code"]} - {"None"}
             if codes <= CONTENTION:
                 raise ContendedError(str(codes)) from error
-            raise
+            raise CallRefusedError("TransactionCanceledException", str(error)) from error
         return None
 
     def newest(

@@ -1,7 +1,9 @@
-"""What the machinery asks of its storage: small protocols, each with a contract suite.
+"""The ports of the engine to its storage: small protocols, each with a contract suite.
 
-Every adapter raises `Unavailable` when the storage refused for load, failed or did not
-answer in time. After a write that means: the effect is unknown.
+Every adapter raises `Unavailable` if the storage is throttled, fails or does not answer in
+time. After a write nobody knows then whether it took effect. An adapter raises
+`CallRefusedError` if the storage refuses the call for good. No error of botocore or
+opensearchpy passes a port.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -20,6 +22,17 @@ class Unavailable(Exception):  # noqa: N818 - it says what the storage is
 
 class ContendedError(Unavailable):
     """A transaction on the same item was in the way: nothing was written."""
+
+
+class CallRefusedError(Exception):
+    """A service refused a call for a lasting reason, such as a missing permission or table.
+
+    The same call would be refused again. *code* is the service's name of the error.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class StreamAdvancedError(Exception):
