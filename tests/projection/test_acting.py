@@ -394,8 +394,8 @@ def done(office: Office) -> Office:
 def test_an_effect_is_recorded_sent_and_done(office: Office) -> None:
     done(office).run(tells)
     assert office.mailer.sent == [Email("ada@example.com", "Done", "at version 3")]
-    ((place, held),) = office.effects.held.items()
-    assert (place.policy, place.number, held.answer) == ("tells", 0, "sent: 1")
+    ((key, stored),) = office.effects.stored.items()
+    assert (key.policy, key.number, stored.answer) == ("tells", 0, "sent: 1")
 
 
 def test_an_effect_that_is_done_is_not_sent_again(office: Office) -> None:
@@ -414,12 +414,12 @@ def test_an_effect_is_sent_twice_only_by_one_who_dies_before_its_record(
     with suppress(CrashError):
         done(office).run(tells, death)
     sent_before = len(office.mailer.sent)
-    recorded = [held.answer for held in office.effects.held.values()]
+    recorded = [stored.answer for stored in office.effects.stored.values()]
     office.clock.forward(seconds=CLAIM.total_seconds() + 1)
     office.run(tells)
     unrecorded = recorded == [None] and sent_before == 1
     assert len(office.mailer.sent) == (2 if unrecorded else 1)
-    assert len(office.effects.held) == 1
+    assert len(office.effects.stored) == 1
 
 
 @at_any_call

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 class S3Archive:
-    """`Archive` in one bucket; *connect* makes the client when it is first needed, for most
-    functions never come to the archive.
+    """`Archive` in one bucket. *connect* makes the client when it is first needed, because most
+    functions never use the archive.
     """
 
     def __init__(self, connect: Callable[[], "S3Client"], bucket: str) -> None:

@@ -55,16 +55,16 @@ def translated() -> Iterator[None]:
 
 
 def limited(limit: int | None) -> Any:
-    """The argument `Limit`, if there is one."""
+    """The argument `Limit` of a query; nothing if there is no limit."""
     return {} if limit is None else {"Limit": limit}
 
 
 def batch_get(
     client: "DynamoDBClient", table: str, keys: Sequence[dict[str, Any]]
 ) -> Iterator[dict[str, Any]]:
-    """The items that exist of *keys*, read consistently, in no order.
+    """The items that exist under *keys*, read consistently, in no order.
 
-    Raises `Unavailable` when DynamoDB keeps leaving keys unprocessed.
+    Raises `Unavailable` if DynamoDB leaves keys unprocessed in each of `BATCH_TRIES` attempts.
     """
     waiting = list(keys)
     for _ in range(BATCH_TRIES):
@@ -83,7 +83,7 @@ def batch_get(
 
 
 def transact(client: "DynamoDBClient", writes: Sequence[dict[str, Any]]) -> bool:
-    """Writes all or nothing; False if a condition failed, or another was at the same items."""
+    """Writes all or nothing. False if a condition failed, or if another call changed the items."""
     try:
         with translated():
             client.transact_write_items(TransactItems=cast("Any", writes))
