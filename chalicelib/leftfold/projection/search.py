@@ -28,7 +28,8 @@ from chalicelib.leftfold.projection.rows import (
     StoredRow,
     texts,
 )
-from chalicelib.leftfold.store.ports import Unavailable
+from chalicelib.leftfold.store import dynamo
+from chalicelib.leftfold.store.ports import CallRefusedError, Unavailable
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -206,14 +207,12 @@ class SearchRows:
 
     def _create_index(self) -> None:
         """Makes index and alias in one step, or the alias of an index that is there."""
-        from opensearchpy.exceptions import RequestError
-
         body = index_of(self._view, self._alias)
         try:
             with translated():
                 self._client.indices.create(index=f"{self._alias}-rows", body=body)
-        except RequestError as error:
-            if error.error != "resource_already_exists_exception":
+        except CallRefusedError as error:
+            if error.code != "resource_already_exists_exception":
                 raise
             # Someone else just made both, or the alias was taken away.
             with suppress(MissingIndexError), translated():
@@ -230,11 +229,15 @@ class MissingIndexError(Exception):
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Tells failures apart; a time-out or a server's fault becomes `Unavailable`."""
+    """Turns opensearchpy's errors into those of the ports, and a missing index into its own.
+
+    A request is signed with credentials of AWS, so botocore's errors can come as well.
+    """
     from opensearchpy import exceptions
 
     try:
-        yield
+        with dynamo.translated():
+            yield
     except exceptions.ConnectionError as error:
         raise Unavailable(str(error)) from error
     except exceptions.TransportError as error:
@@ -245,7 +248,7 @@ def translated() -> Iterator[None]:
                 raise BusyError(str(error)) from error
             case int(status) if status >= 500:
                 raise Unavailable(str(error)) from error
-        raise
+        raise CallRefusedError(error.error, str(error)) from error
 
 
 def found_row(hit: Json) -> Row:
