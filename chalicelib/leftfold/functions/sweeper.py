@@ -1,4 +1,4 @@
-"""The function `sweeper`, which finds each minute what no message has announced."""
+"""The function `sweeper`, which repairs each minute the loss of any message."""
 
 from typing import Any
 
@@ -11,9 +11,7 @@ from chalicelib.leftfold.wiring.services import Services
 
 
 def sweeper(event: Any) -> None:
-    """Logs commits that no record has announced, wakes the readers that are behind, and
-    measures all readers.
-    """
+    """Logs commits whose stream record was lost, wakes readers that are behind, measures all."""
     current = services()
     try:
         sweep = current.sweeper.run(lambda: time_left(event.context) > FOR_THE_READERS)

@@ -52,7 +52,7 @@ def respond(route: Route, request: Request, kinds: Mapping[str, Kind]) -> Respon
 
 
 def answer_of(problem: Problem, kind: Kind) -> Answer:
-    """The answer that tells a client of *problem*."""
+    """The answer to a request that has failed with *problem*."""
     return Answer(body_of(problem, kind), headers_of(problem, kind), kind.status)
 
 

@@ -17,8 +17,8 @@ class Call:
     """A request that has been checked against its route, with its parts loaded.
 
     *key* is the path's {id}, *path* its other parts. *command_id* is the client's
-    Idempotency-Key or a new id. *body_hash* tells a retry from another command that reuses
-    the *command_id*.
+    Idempotency-Key or a new id. *body_hash* distinguishes a retry from another command with
+    the same *command_id*.
     """
 
     route: "Route"

@@ -39,7 +39,7 @@ def unserved(routes: Iterable[Route], request: Request) -> Route:
 
 
 def leads(template: str, path: str) -> bool:
-    """Whether *path* matches a route's path, whose {parts} match anything."""
+    """Whether *path* matches a route's path, in which a {part} matches any text."""
     parts, given = template.split("/"), path.split("/")
     return len(parts) == len(given) and all(
         part[:1] == "{" or part == text for part, text in zip(parts, given, strict=True)

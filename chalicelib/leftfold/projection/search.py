@@ -139,7 +139,7 @@ class SearchRows:
         )
 
     def purge(self, before: datetime) -> int:
-        """Removes what is stored of rows deleted *before* that time; returns how many."""
+        """Removes the documents of rows that were deleted *before* that time; returns how many."""
         old = {"range": {"deletedAt": {"lt": instant(before)}}}
         query = {"bool": {"filter": [{"term": {"deleted": True}}, old]}}
         with suppress(MissingIndexError), translated():
