@@ -20,7 +20,7 @@ _JSON = "application/json"
 
 
 def accept(route: Route, request: Request, services: Services, correlation_id: str) -> Call:
-    """The call that *request* makes on *route*. Raises `Problem` if the request is wrong."""
+    """The call that *request* is; raises `Problem` if it does not fit *route*."""
     for header in (CORRELATION_ID, *route.heeds):
         header.read(request.headers)
     key = path_key(route.aggregate, request.uri_params)

@@ -23,7 +23,7 @@ from chalicelib.leftfold.store.ports import Unavailable
 # older request would open a second aggregate.
 _NAMESPACE = UUID("6f2f0a3e-54f0-5d0f-9b5c-0f2b8a0c6f11")
 _TENANT = "main"
-# Every request has this actor: requests are not authenticated yet.
+# Until requests are authenticated.
 _ACTOR = "anonymous"
 
 HEEDED = (IDEMPOTENCY_KEY, IF_MATCH)

@@ -68,7 +68,7 @@ class Timekeeper:
 
 
 def request_of(deadline: Deadline, row: Row, correlation_id: str) -> CommandRequest:
-    """The command for the deadline in an aggregate's row."""
+    """The command that tells an aggregate of the deadline in its row."""
     stream = deadline.aggregate.stream(deadline.key(row))
     command = deadline.command(row)
     entropy = hashlib.sha256(

@@ -204,7 +204,7 @@ class SearchRows:
         return list(zip(batch, results, strict=True))
 
     def _create_index(self) -> None:
-        """Creates the index with its alias in one step, or the alias of an existing index."""
+        """Makes index and alias in one step, or the alias of an index that is there."""
         from opensearchpy.exceptions import RequestError
 
         body = index_of(self._view, self._alias)
@@ -229,7 +229,7 @@ class MissingIndexError(Exception):
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Translates errors: those of time-outs and of the server become `Unavailable`."""
+    """Tells failures apart; a time-out or a server's fault becomes `Unavailable`."""
     from opensearchpy import exceptions
 
     try:
