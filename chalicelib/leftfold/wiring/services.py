@@ -70,8 +70,8 @@ class Services(Adapters):
     @property
     def followers(self) -> Sequence[str]:
         """The names of the readers that follow the log; Kinesis feeds the others."""
-        fed = [view.name for view in self.views.values() if view.fed == "log"]
-        return [*fed, *self.policies]
+        views = [view.name for view in self.views.values() if view.fed == "log"]
+        return [*views, *self.policies]
 
     @cached_property
     def fingerprints(self) -> Mapping[str, str]:
