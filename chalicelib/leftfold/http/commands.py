@@ -19,8 +19,8 @@ from chalicelib.leftfold.http.routes import Answer, Call, Route
 from chalicelib.leftfold.kernel import Aggregate
 from chalicelib.leftfold.store.ports import Unavailable
 
-# Never change this name space: an id that the server chooses is a UUID in it, so a retry of an
-# older request would open a second aggregate.
+# Never change this name space. The ids that the server chooses are UUIDs in it, so under another
+# one a retry of an older request would open a second aggregate.
 _NAMESPACE = UUID("6f2f0a3e-54f0-5d0f-9b5c-0f2b8a0c6f11")
 _TENANT = "main"
 # Until requests are authenticated.
@@ -40,7 +40,7 @@ OF_EVERY_COMMAND = (
 class Takes(NamedTuple):
     """One command of a context: its body, how the command is made, and its refusals' codes.
 
-    *check* raises `Problem` for a call that the aggregate's rules cannot judge.
+    *check* may refuse a call by a `Problem` before its command is made.
     """
 
     summary: str
@@ -51,7 +51,7 @@ class Takes(NamedTuple):
 
 
 def nothing(_call: Call) -> Mapping[str, Any]:
-    """The server adds no member to most bodies."""
+    """Adds no member: most commands are made of the body alone."""
     return {}
 
 

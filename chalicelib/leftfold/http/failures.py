@@ -17,9 +17,7 @@ FORESEEN: dict[type[Exception], Callable[[Any], Problem]] = {
     Problem: lambda problem: problem,
     VersionMismatchError: lambda e: Problem("version-mismatch", version=e.version),
     KeyReusedError: lambda _: Problem("key-reused"),
-    ContentionError: lambda _: Problem(
-        "contention", "Send the command again with the same Idempotency-Key."
-    ),
+    ContentionError: lambda _: Problem("contention", "Send the command again."),
     CommitTooLargeError: lambda _: Problem(
         "commit-too-large", "Send fewer changes in one command."
     ),

@@ -65,7 +65,7 @@ def problem_schema(codes: Iterable[str]) -> Json:
     """The schema of a problem whose code is one of *codes*."""
     return {
         "type": "object",
-        "description": "A problem as in RFC 9457. The meaning of a `code` never changes. Other members are facts.",
+        "description": "A problem (RFC 9457). The meaning of a `code` never changes; other members are facts.",
         "required": ["type", "title", "status", "code"],
         "properties": {
             "type": {"type": "string", "format": "uri-reference"},
