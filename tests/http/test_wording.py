@@ -10,7 +10,7 @@ from marshmallow import Schema, fields, validate
 
 from app import API
 from chalicelib.leftfold.http.accept import loaded_body, loaded_query
-from chalicelib.leftfold.http.fields import ComponentField
+from chalicelib.leftfold.http.fields import ComponentField, Strict
 from chalicelib.leftfold.http.problems import Problem
 from chalicelib.leftfold.http.routes import Route
 
@@ -113,3 +113,28 @@ def test_no_word_of_marshmallow_reaches_a_client(route: Route) -> None:
     assert read, "every route refuses something, at least a parameter that it does not know"
     assert sorted(text for text in read if MARSHMALLOW.fullmatch(text)) == []
     assert sorted(text for text in read if not OURS.fullmatch(text)) == []
+
+
+class Sample(Strict):
+    line = fields.String(validate=validate.Length(1, 3))
+    parts = fields.List(fields.Integer(validate=validate.Range(2)), validate=validate.Length(max=2))
+    colour = fields.String(validate=validate.OneOf(("red", "blue")))
+    own = fields.Integer(
+        error_messages={"invalid": "is odd"}, validate=validate.Range(1, error="is small")
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ({"line": "long"}, "must have at least 1 and at most 3 characters"),
+        ({"parts": [2, 2, 2]}, "must have at most 2 items"),
+        ({"parts": [1]}, "must be at least 2"),
+        ({"parts": ["x"]}, "must be a whole number"),
+        ({"colour": "green"}, "must be one of: red, blue"),
+        ({"own": "x"}, "is odd"),
+        ({"own": 0}, "is small"),
+    ],
+)
+def test_a_sentence_names_the_bound_unless_the_author_has_another(body: Any, sentence: str) -> None:
+    assert details(loaded_body, Sample(), body) == [sentence]
