@@ -7,24 +7,24 @@ from functools import partial
 from chalicelib.leftfold.wiring.services import Services
 
 # The name of a stream, a reader and a row that never exist.
-ABSENT = "main/health-check"
+NOBODY = "main/health-check"
 
 
 def health(services: Services) -> dict[str, bool | str]:
     """Each dependency of the API by name: True, or the error that it has answered with."""
     checks: dict[str, Callable[[], object]] = {
-        "events": partial(services.events.newest, ABSENT, limit=1),
+        "events": partial(services.events.newest, NOBODY, limit=1),
         "log": services.log.head,
-        "streams": partial(services.log.streams, [ABSENT]),
-        "checkpoints": partial(services.checkpoints.read, ABSENT, [0]),
-        "parked": partial(services.parking.find, ABSENT, [ABSENT]),
+        "streams": partial(services.log.streams, [NOBODY]),
+        "checkpoints": partial(services.checkpoints.read, NOBODY, [0]),
+        "parked": partial(services.parking.find, NOBODY, [NOBODY]),
     }
     for name, view in services.domain.views.items():
         if view.store == "documents":
-            checks[name] = partial(services.rows(name).load, [ABSENT])
+            checks[name] = partial(services.rows(name).load, [NOBODY])
         else:
             # All search views are on one cluster, so one of them is enough.
-            checks.setdefault("search", partial(services.search_rows(name).load, [ABSENT]))
+            checks.setdefault("search", partial(services.search_rows(name).load, [NOBODY]))
     # In parallel, because each check may take the whole time-out of its client.
     with ThreadPoolExecutor(len(checks)) as pool:
         return dict(zip(checks, pool.map(answers, checks.values()), strict=True))
