@@ -108,7 +108,7 @@ class SearchRows:
         if rejected:
             raise RowRejectedError(rejected)
         if waiting:
-            raise Unavailable(f"OpenSearch refused {len(waiting)} rows of {self._alias}")
+            raise Unavailable(f"{self._alias} refused {len(waiting)} rows")
         return conflicts
 
     def flush(self) -> None:
@@ -172,7 +172,7 @@ class SearchRows:
         declared = self._view.fields.keys()
         texts(saves)
         undeclared = {
-            save.key: f"the view does not declare the fields {sorted(unknown)}"
+            save.key: f"the view declares no {sorted(unknown)}"
             for save in saves
             if (unknown := (save.row or {}).keys() - declared)
         }
