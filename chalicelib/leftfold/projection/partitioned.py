@@ -28,7 +28,7 @@ from chalicelib.leftfold.store.ports import Checkpoints, Log, ParkedStream, Park
 from chalicelib.leftfold.store.readers import checkpoint_key, ends_of
 
 # Blocks of the log in one pass that fills the gaps between lane records.
-FILLED_AT_ONCE = 64
+HEALED_AT_ONCE = 64
 
 
 class Span(NamedTuple):
@@ -56,7 +56,7 @@ class PartitionedRunner:
         Raises `Unavailable`. Nothing is lost then, and the same records may be handled again.
         """
         gaps = persistently(self.pause, self.work.name, lambda: self._take_records(records))
-        while gaps and self._advance(gaps, FILLED_AT_ONCE):
+        while gaps and self._advance(gaps, HEALED_AT_ONCE):
             pass
 
     def catch_up(self, blocks: int) -> bool:
