@@ -31,7 +31,7 @@ def unserved(routes: Iterable[Route], request: Request) -> Route:
         request.method,
         request.path,
         "unserved",
-        "Answer a request that no route serves",
+        "What no route serves",
         answer,
         Schema(),
         query=Schema(unknown=EXCLUDE),
