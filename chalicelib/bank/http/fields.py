@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from marshmallow import RAISE, Schema, ValidationError, fields, validate
+from marshmallow import ValidationError, fields, validate
 from marshmallow.utils import get_value
 
 from chalicelib.bank.money import LARGEST_AMOUNT, LARGEST_BALANCE, MINOR_DIGITS, Money
-from chalicelib.leftfold.http.fields import ComponentField
+from chalicelib.leftfold.http.fields import ComponentField, Strict
 
 CURRENCIES = sorted(MINOR_DIGITS)
 # Counts of digits, those of minor units included.
@@ -24,11 +24,8 @@ def currency_field(**options: Any) -> fields.String:
     return fields.String(validate=known, **options)
 
 
-class MoneyBody(Schema):
+class MoneyBody(Strict):
     """The two members of MONEY, as text; an amount that is a JSON number is refused."""
-
-    class Meta:  # noqa: D106 - marshmallow's way to set options
-        unknown = RAISE
 
     amount = fields.String(required=True)
     currency = currency_field(required=True)
