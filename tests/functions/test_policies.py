@@ -79,6 +79,7 @@ def test_a_statement_is_told_to_who_gave_an_address(bank: Bank) -> None:
     run(bank, "notify")
     assert bank.mailer.sent == [
         Email(
+            "statement",
             "bo@example.com",
             "Statement 1 of account b",
             "Through: 2026-01-31\nOpening balance: 0.00 CZK\nCredits: 0.00 CZK\n"

@@ -286,7 +286,7 @@ def test_the_app_has_a_function_for_each_view_and_policy() -> None:
 
 
 def mail(_recorded: Recorded) -> Iterable[Email]:
-    return [Email("ada@example.com", "", "")]
+    return [Email("n", "ada@example.com", "", "")]
 
 
 def made(views: Mapping[str, View], policies: Mapping[str, Policy], *others: str) -> dict[str, Any]:

@@ -25,6 +25,7 @@ def debit(recorded: Recorded) -> Iterable[Reaction]:
     if isinstance(recorded.event, Requested):
         order = recorded.event.order
         yield Reaction(
+            "debit",
             account,
             order.source,
             TransferOut(
@@ -45,6 +46,7 @@ def credit(recorded: Recorded) -> Iterable[Reaction]:
     if isinstance(recorded.event, SourceDebited):
         order = recorded.event.order
         yield Reaction(
+            "credit",
             account,
             order.target,
             TransferIn(
@@ -65,6 +67,7 @@ def refund(recorded: Recorded) -> Iterable[Reaction]:
     if isinstance(recorded.event, CreditRefused | SourceDebitedLate):
         order = recorded.event.order
         yield Reaction(
+            "refund",
             account,
             order.source,
             TransferBack(

@@ -266,11 +266,15 @@ class Parking(Protocol):
 
 
 class EffectKey(NamedTuple):
-    """What decided an effect: a policy, at a position of the log, and the number of it there."""
+    """The step that decided an effect: a policy, the event that it reacted to, and the name of
+    the reaction. Positions of the log are not in it, because a copy of the log has others.
+    """
 
     policy: str
-    position: int
-    number: int
+    aggregate_id: str
+    version: int
+    event_index: int
+    name: str
 
 
 class Planned(NamedTuple):
