@@ -140,6 +140,8 @@ def test_what_a_deadline_leads_to_is_correlated_with_the_transfer(bank: Bank) ->
     asked, expired = bank.events.range("main/transfer-t", 1, 99)
     assert expired.events[0].name == "transfer-expired"
     assert expired.correlation_id == asked.correlation_id
+    assert expired.traceparent == asked.traceparent
+    assert (expired.actor, expired.authority) == ("deadline:next_step", "deadline:next_step")
 
 
 class Short(Context):

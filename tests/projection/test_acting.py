@@ -13,8 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.bank.account.domain import Freeze, Open, Unfreeze, account
-from chalicelib.leftfold.kernel import Email, Policy, Reaction, Refused
+from chalicelib.leftfold.kernel import (
+    Email,
+    Policy,
+    Reaction,
+    Recorded,
+    Refused,
+    UnknownFormatError,
+)
 from chalicelib.leftfold.policies.mailing import SendingStoppedError
+from chalicelib.leftfold.policies.work import Cause
 from chalicelib.leftfold.projection.fold import PoisonError
 from chalicelib.leftfold.projection.runner import PASS_ATTEMPTS, OvertakenError
 from chalicelib.leftfold.store.memory import MemoryLog
@@ -60,6 +68,52 @@ def test_a_command_id_tells_when_its_cause_was(office: Office) -> None:
     moments = {UUID(c.command_id).int >> 80 for c in (debited, done)}
     assert moments == {office.clock.milliseconds - 3 * 86_400_000}
     assert debited.command_id != done.command_id
+
+
+def test_a_policy_acts_as_itself_and_in_the_trace_of_its_cause(office: Office) -> None:
+    office.do(Ask("a", 40))
+    office.run(runs)
+    asked, done = office.commits(E)
+    debited = office.commits(account.stream("a"))[-1]
+    assert asked.authority == "none"
+    assert {debited.authority, done.authority} == {"policy:runs"}
+    assert {debited.traceparent, done.traceparent} == {asked.traceparent}
+
+
+def test_a_step_of_a_copy_is_the_step_of_its_root(office: Office) -> None:
+    office.do(Ask("a", 40))
+    original = office.commits(E)[0]
+    copy = original._replace(
+        aggregate_id="main/errand-copy", version=9, root=(E, 1), source=("main/errand-x", 3)
+    )
+    ids = {
+        Cause(Recorded("", 0, 0, "", 0, None), c, "debit").command_id("runs", "command")
+        for c in (original, copy)
+    }
+    assert len(ids) == 1
+
+
+class Newer:
+    """An events table in which a newer engine has written to the account."""
+
+    def __init__(self, office: Office) -> None:
+        self.office = office
+
+    def newest(self, aggregate_id: str, **options: Any) -> Any:
+        if aggregate_id == account.stream("a"):
+            raise UnknownFormatError("format 2")
+        return self.office.events.newest(aggregate_id, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.office.events, name)
+
+
+def test_what_a_newer_engine_wrote_stops_the_policy_and_parks_nobody(office: Office) -> None:
+    office.do(Ask("a", 40))
+    with pytest.raises(UnknownFormatError):
+        run_on(office, Newer(office))
+    assert parked(office) == []
+    assert office.history() == ["asked"]
 
 
 def test_a_refusal_is_an_answer(office: Office) -> None:

@@ -21,7 +21,7 @@ from chalicelib.leftfold.kernel import (
     Refused,
     Snapshot,
 )
-from chalicelib.leftfold.kernel.commit import canonical, instant
+from chalicelib.leftfold.kernel.commit import canonical, instant, traceparent_of
 from chalicelib.leftfold.store.ports import ContendedError, EventStore, StreamVersion
 
 COMMAND_ATTEMPTS = 12
@@ -38,7 +38,8 @@ class CommandRequest:
     command that reuses the id. *expected* are the versions that `If-Match` allows.
     *opens* says that the command begins a stream: its first attempt needs no load.
     *may_repeat* is False if the id was made for this very request: then there is no
-    earlier attempt to look for. *unless* is a place in another stream that the decision
+    earlier attempt to look for. *authority* is the right by which *actor* acts; *traceparent* is the W3C
+    header that came with the request, None if none did. *unless* is a place in another stream that the decision
     rests on: the command is taken only while nothing is there.
     """
 
@@ -54,6 +55,8 @@ class CommandRequest:
     may_repeat: bool = True
     deps: tuple[tuple[str, int], ...] = ()
     unless: StreamVersion | None = None
+    authority: str = "none"
+    traceparent: str | None = None
 
 
 class VersionMismatchError(Exception):
@@ -172,7 +175,9 @@ class CommandHandler:
             body_hash=request.body_hash,
             at=instant(self.clock()),
             actor=request.actor,
+            authority=request.authority,
             correlation_id=request.correlation_id,
+            traceparent=request.traceparent or traceparent_of(request.command_id),
             deps=request.deps,
             epoch=loaded.epoch + (begins and version > 1),
             epoch_start=version if begins else loaded.epoch_start,

@@ -30,6 +30,7 @@ class Call:
     command_id: str
     body_hash: str
     correlation_id: str
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from chalicelib.leftfold.kernel import (
     Reaction,
     Recorded,
     Refused,
+    UnknownFormatError,
     to_json,
 )
 from chalicelib.leftfold.kernel.commit import canonical
@@ -79,10 +80,12 @@ class Cause(NamedTuple):
     name: str
 
     def key(self, policy: str) -> EffectKey:
-        """The step, named for ever: the key of its effect, and what its command's id is made of."""
-        commit = self.commit
-        index = self.recorded.event_index
-        return EffectKey(policy, commit.aggregate_id, commit.version, index, self.name)
+        """The step, named for ever: the key of its effect, and what its command's id is made of.
+
+        It names the root of a copy, so that a copy leads to no second command or effect.
+        """
+        stream, version = self.commit.root or (self.commit.aggregate_id, self.commit.version)
+        return EffectKey(policy, stream, version, self.recorded.event_index, self.name)
 
     def command_id(self, policy: str, purpose: str) -> str:
         """The same one whenever, and by whomever, the step is taken.
@@ -128,8 +131,9 @@ class PolicyWork:
     def take(self, commits: Commits) -> Outcome:
         """Takes each stream's steps in order, up to one that fails.
 
-        Raises `OvertakenError` if another is at work on one of the effects, and
-        `SendingStoppedError` if none can be sent now.
+        Raises `OvertakenError` if another is at work on one of the effects,
+        `SendingStoppedError` if none can be sent now, and `UnknownFormatError` if a newer
+        engine wrote what a step stands on.
         """
         streams: dict[str, list[tuple[int, Commit]]] = {}
         for position, commit in commits:
@@ -171,7 +175,8 @@ class PolicyWork:
         for attempt in range(1, PASS_ATTEMPTS + 1):
             try:
                 return step()
-            except OvertakenError:
+            except (OvertakenError, UnknownFormatError):
+                # Neither is a fault of the process: another is at it, or must be.
                 raise
             except (AnswerRefusedError, StreamAdvancedError) as error:
                 failure = error
@@ -273,7 +278,10 @@ class PolicyWork:
             command_id=command_id,
             body_hash=body_hash(f"policy {self.name}", command_id, {"kind": kind}),
             actor=f"policy:{self.name}",
+            # A policy acts as itself, whoever asked for what it reacts to.
+            authority=f"policy:{self.name}",
             correlation_id=cause.commit.correlation_id,
+            traceparent=cause.commit.traceparent,
             deps=((cause.commit.aggregate_id, cause.commit.version),),
         )
 
