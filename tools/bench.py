@@ -156,7 +156,7 @@ def bench_relay(client: "DynamoDBClient", rounds: int, tick: Callable[[], None])
     stacks = [create_tables(client) for _ in range(2)]
     logs = [DynamoLog(client, f"{stack}-log", f"{stack}-streams") for stack in stacks]
     events = DynamoEvents(client, f"{stacks[0]}-events")
-    checkpoints = DynamoCheckpoints(client, f"{stacks[0]}-checkpoints")
+    checkpoints = DynamoCheckpoints(client, f"{stacks[0]}-policy-checkpoints")
     relay = Relay(
         Sequencer(events, logs[0], nothing, nothing),
         Publisher(logs[0], NoBus(), checkpoints),

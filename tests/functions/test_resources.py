@@ -145,13 +145,13 @@ def test_only_a_view_that_the_bus_feeds_reads_the_bus(view: str) -> None:
 
 
 def test_a_function_writes_its_own_tables_alone() -> None:
-    truth = {"log", "streams", "checkpoints"}
+    truth = {"log", "streams", "policy-checkpoints"}
     documents = {
         name: {name.replace("_", "-")}
         for name, view in DOMAIN.views.items()
         if view.store == "documents"
     }
-    progress = {"checkpoints", "parked"}
+    of_view, of_policy = ({f"{kind}-checkpoints", f"{kind}-parked"} for kind in ("view", "policy"))
     assert {function: written(function) for function in FUNCTIONS} == {
         "api_handler": {"events"},
         "relay": truth,
@@ -160,9 +160,9 @@ def test_a_function_writes_its_own_tables_alone() -> None:
         "log_grew": set(),
         "archive": truth | {"events"},
         "deadlines": {"events"},
-        **{name: progress | documents.get(name, set()) for name in DOMAIN.views},
-        **{name: progress | {"events"} for name in DOMAIN.policies},
-        "notify": progress | {"events", "effects"},
+        **{name: of_view | documents.get(name, set()) for name in DOMAIN.views},
+        **{name: of_policy | {"events"} for name in DOMAIN.policies},
+        "notify": of_policy | {"events", "effects"},
     }
 
 

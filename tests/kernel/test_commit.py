@@ -36,27 +36,26 @@ JSON = st.recursive(
 VERSIONS = st.integers(1, 10**9)
 ORIGINS = st.tuples(st.text(), VERSIONS)
 BODIES = st.dictionaries(st.text(), JSON, max_size=3)
-COMMITS = st.fixed_dictionaries(
-    {
-        "aggregate_id": st.text(),
-        "version": VERSIONS,
-        "events": st.lists(
-            st.tuples(st.text(), VERSIONS, BODIES).map(lambda event: StoredEvent(*event)),
-            max_size=3,
-        ).map(tuple),
-        "command_id": st.text(),
-        "body_hash": st.text(),
-        "at": st.text(),
-        "actor": st.text(),
-        "authority": st.text(),
-        "correlation_id": st.text(),
-        "traceparent": st.text(),
-        "tags": st.lists(st.text(), max_size=3).map(tuple),
-        "deps": st.lists(ORIGINS, max_size=3).map(tuple),
-        "epoch": VERSIONS,
-        "epoch_start": VERSIONS,
-    }
-).map(lambda facts: Commit(**facts))
+FACTS: dict[str, st.SearchStrategy[Any]] = {
+    "aggregate_id": st.text(),
+    "version": VERSIONS,
+    "events": st.lists(
+        st.tuples(st.text(), VERSIONS, BODIES).map(lambda event: StoredEvent(*event)),
+        max_size=3,
+    ).map(tuple),
+    "command_id": st.text(),
+    "body_hash": st.text(),
+    "at": st.text(),
+    "actor": st.text(),
+    "authority": st.text(),
+    "correlation_id": st.text(),
+    "traceparent": st.text(),
+    "tags": st.lists(st.text(), max_size=3).map(tuple),
+    "deps": st.lists(ORIGINS, max_size=3).map(tuple),
+    "epoch": VERSIONS,
+    "epoch_start": VERSIONS,
+}
+COMMITS = st.fixed_dictionaries(FACTS).map(lambda facts: Commit(**facts))
 COPIES = st.tuples(COMMITS, ORIGINS, ORIGINS).map(
     lambda drawn: drawn[0]._replace(root=drawn[1], source=drawn[2])
 )

@@ -1,4 +1,4 @@
-"""The ledger of effects on DynamoDB: key policy / key; `effect` is canonical JSON."""
+"""The ledger of effects on DynamoDB: key policy / step; `effect` is canonical JSON."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -73,7 +73,7 @@ def key_of(key: EffectKey) -> Item:
     Neither numbers nor names of reactions have a "#", so two keys are never the same text.
     """
     step = f"{key.aggregate_id}#{key.version:015}#{key.event_index:05}#{key.name}"
-    return {"policy": {"S": key.policy}, "place": {"S": step}}
+    return {"policy": {"S": key.policy}, "step": {"S": step}}
 
 
 def planned_of(item: Item, *, mine: bool) -> Planned:
