@@ -262,7 +262,8 @@ def test_a_function_rings_whom_it_has_work_for_and_nobody_else(
 
 def test_what_nothing_can_rebuild_stays_when_the_stack_goes() -> None:
     kept = {name for name, made in RESOURCES.items() if "DeletionPolicy" in made}
-    assert kept == {"EventsTable", "LogTable", "StreamsTable", "EffectsTable", "ArchiveBucket"}
+    tables = ("Events", "Log", "Streams", "Effects", "PolicyCheckpoints", "PolicyParked")
+    assert kept == {*(f"{name}Table" for name in tables), "ArchiveBucket"}
     assert {RESOURCES[name]["DeletionPolicy"] for name in kept} == {"RetainExceptOnCreate"}
     assert {RESOURCES[name]["UpdateReplacePolicy"] for name in kept} == {"Retain"}
 
