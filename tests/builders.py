@@ -8,6 +8,7 @@ from chalicelib.leftfold.store.blocks import lane_records, seal
 from chalicelib.leftfold.store.bus import LaneRecord
 from chalicelib.leftfold.store.memory import MemoryLog
 from chalicelib.leftfold.store.ports import Block, Head, StreamEntry
+from tests.commits import TRACEPARENT
 
 
 @dataclass(frozen=True)
@@ -76,5 +77,7 @@ class LogBuilder:
             body_hash="00" * 8,
             at="2026-01-01T00:00:00.000Z",
             actor="test",
+            authority="test",
             correlation_id="test",
+            traceparent=TRACEPARENT,
         )

@@ -2,6 +2,9 @@
 
 from chalicelib.leftfold.kernel import Commit, StoredEvent
 
+# The example of W3C Trace Context.
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
 
 def commit(
     aggregate_id: str = "main/account-a",
@@ -31,6 +34,7 @@ def commit(
         body_hash="00" * 8,
         at=at,
         actor="test",
+        authority="test",
         correlation_id="test",
-        **facts,  # type: ignore[arg-type]
+        **{"traceparent": TRACEPARENT, **facts},  # type: ignore[arg-type]
     )

@@ -74,8 +74,8 @@ class Workflow:
             for place, stored in enumerate(commit.events):
                 event = heard.codec.decode(stored)
                 recorded = Recorded(*where, place, commit.at, 0, event)
-                for index, reaction in enumerate(policy.react(recorded)):
+                for reaction in policy.reactions(recorded):
                     assert isinstance(reaction, Reaction)
-                    told = repr((policy.name, where, place, index)).encode()
+                    told = repr((policy.name, where, place, reaction.name)).encode()
                     command_id = uuid7(milliseconds, hashlib.sha256(told).digest())
                     yield Step(command_id, where, reaction)

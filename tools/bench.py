@@ -28,6 +28,7 @@ from chalicelib.bank.account.views import balances
 from chalicelib.leftfold.commands.handler import CommandHandler, CommandRequest, body_hash
 from chalicelib.leftfold.commands.loading import SNAPSHOT_EVERY
 from chalicelib.leftfold.kernel import AggregateId, Commit, Recorded, Row, StoredEvent
+from chalicelib.leftfold.kernel.commit import traceparent_of
 from chalicelib.leftfold.projection.replay import replay
 from chalicelib.leftfold.relay.publisher import Publisher
 from chalicelib.leftfold.relay.relay import Relay, wanted_of
@@ -155,7 +156,7 @@ def bench_relay(client: "DynamoDBClient", rounds: int, tick: Callable[[], None])
     stacks = [create_tables(client) for _ in range(2)]
     logs = [DynamoLog(client, f"{stack}-log", f"{stack}-streams") for stack in stacks]
     events = DynamoEvents(client, f"{stacks[0]}-events")
-    checkpoints = DynamoCheckpoints(client, f"{stacks[0]}-checkpoints")
+    checkpoints = DynamoCheckpoints(client, f"{stacks[0]}-policy-checkpoints")
     relay = Relay(
         Sequencer(events, logs[0], nothing, nothing),
         Publisher(logs[0], NoBus(), checkpoints),
@@ -195,7 +196,9 @@ def credit(aggregate_id: str, version: int) -> Commit:
         body_hash="0123456789abcdef",
         at=AT,
         actor="bench",
+        authority="bench",
         correlation_id="01980000-0000-7000-8000-000000000000",
+        traceparent=traceparent_of(f"{aggregate_id} {version}"),
     )
 
 

@@ -10,7 +10,7 @@ import builtins
 import inspect
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cache
 from types import FunctionType, ModuleType
 from typing import Any, get_args
@@ -21,6 +21,7 @@ from tools.domain_package import domain_package
 CONTEXTS = f"{domain_package()}."
 # Where a `Reaction` holds what its answers become.
 ANSWERS = ("accepted", "refused")
+REACTION = [member.name for member in fields(Reaction)]
 
 # Expressions, as text, whose class is known.
 Known = Mapping[str, type]
@@ -192,7 +193,7 @@ class _Walk(ast.NodeVisitor):
             self.visit(node.func)
         reaction = self._value(node.func) is Reaction
         for place, argument in enumerate(node.args):
-            self._argument(argument, answer=reaction and place >= 3)
+            self._argument(argument, answer=reaction and REACTION[place] in ANSWERS)
         for keyword in node.keywords:
             self._argument(keyword.value, answer=reaction and keyword.arg in ANSWERS)
 

@@ -12,6 +12,7 @@ from typing import Any, Literal, NewType, Union, get_args, get_origin, get_type_
 from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.kernel import AggregateId
 from chalicelib.leftfold.kernel.aggregate import AGGREGATE_ID
+from chalicelib.leftfold.kernel.commit import FORMAT, TRACEPARENT
 
 Json = dict[str, Any]
 SCALARS: dict[Any, Json] = {
@@ -142,7 +143,14 @@ def envelope() -> Json:
     version = {"type": "integer", "minimum": 1}
     stream = {"type": "string", "pattern": f"^{AGGREGATE_ID}$"}
     text = {"type": "string"}
+    origin = {"type": "array", "items": [stream, version], "minItems": 2, "maxItems": 2}
+    copied: Json = {
+        "root": {**origin, "description": "Of a copy: the first commit that it descends from."},
+        "source": {**origin, "description": "Of a copy: the commit that it was copied from."},
+    }
     properties: Json = {
+        "format": {"const": FORMAT, "description": "The version of this format."},
+        "kind": {"enum": ["commit", "copy"]},
         "aggregateId": {
             **stream,
             "description": "The stream: <tenant>/<category>-<key>.",
@@ -158,7 +166,19 @@ def envelope() -> Json:
         "bodyHash": text,
         "at": {**text, "format": "date-time"},
         "actor": text,
+        "authority": {**text, "description": "The right by which the actor acted."},
         "correlationId": text,
+        "traceparent": {
+            **text,
+            "pattern": f"^{TRACEPARENT}$",
+            "description": "The W3C Trace Context of the request.",
+        },
+        "tags": {
+            "type": "array",
+            "items": text,
+            "description": "Several streams can be asked for by a tag.",
+            "examples": [["customer:17"]],
+        },
         "deps": {
             "type": "array",
             "description": "What the decision read from other streams: stream and version.",
@@ -169,7 +189,7 @@ def envelope() -> Json:
     }
     return {
         "type": "object",
-        "properties": properties,
+        "properties": properties | copied,
         "required": list(properties),
         "additionalProperties": False,
     }

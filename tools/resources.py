@@ -118,7 +118,11 @@ LOGGING = allow(
     ("logs:CreateLogStream", "logs:PutLogEvents"),
     arn("logs", "log-group:/aws/lambda/${AWS::StackName}-*"),
 )
-KEEPING_PLACE = tables(WRITE, "checkpoints", "parked")
+
+
+def keeping_progress(kind: str) -> Json:
+    """To keep the checkpoints and parked streams of a "view" or a "policy"."""
+    return tables(WRITE, f"{kind}-checkpoints", f"{kind}-parked")
 
 
 def waking(*names: str) -> Json:
@@ -165,8 +169,11 @@ def stream_of(table_id: str) -> tuple[str, Json]:
 
 
 RELAYING = (
-    tables(("dynamodb:Query", "dynamodb:Scan"), "events", "parked"),
-    tables((*READ, "dynamodb:PutItem", "dynamodb:UpdateItem"), "log", "streams", "checkpoints"),
+    tables(("dynamodb:Query", "dynamodb:Scan"), "events", "view-parked", "policy-parked"),
+    tables(READ, "view-checkpoints"),
+    tables(
+        (*READ, "dynamodb:PutItem", "dynamodb:UpdateItem"), "log", "streams", "policy-checkpoints"
+    ),
     bus(["kinesis:PutRecords"]),
     READING_ARCHIVE,
 )
@@ -185,7 +192,7 @@ def other_functions(
                 tables(COMMAND, "events"),
                 tables(
                     (*READ, "dynamodb:Scan"),
-                    *("streams", "checkpoints", "parked", *documents, "log"),
+                    *("streams", "view-checkpoints", "view-parked", *documents, "log"),
                 ),
                 search("Get", "Post"),
                 READING_ARCHIVE,
@@ -240,7 +247,8 @@ def other_functions(
                     ),
                     "log",
                 ),
-                tables((*READ, "dynamodb:PutItem"), "checkpoints"),
+                tables(READ, "view-checkpoints"),
+                tables((*READ, "dynamodb:PutItem"), "policy-checkpoints"),
                 objects("s3:GetObject", "s3:PutObject"),
             ),
             # As long as Lambda lets a function run: it does what it can, and the rest tomorrow.
@@ -259,7 +267,7 @@ def view_function(view: View) -> Function:
         (
             *([bus(BUS), allow(("kinesis:ListStreams",), "*")] if from_bus else []),
             *READING_LOG,
-            KEEPING_PLACE,
+            keeping_progress("view"),
             search("Get", "Head", "Post", "Put") if searches else tables(WRITE, view.name),
         ),
         search=searches,
@@ -278,7 +286,7 @@ def policy_function(policy: Policy) -> Function:
         (
             tables(ANSWER, "events"),
             *READING_LOG,
-            KEEPING_PLACE,
+            keeping_progress("policy"),
             *(
                 [
                     tables(("dynamodb:UpdateItem",), "effects"),

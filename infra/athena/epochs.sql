@@ -1,6 +1,8 @@
 -- Archived commits of all streams, a row each. Replace ARCHIVE by the bucket; then load the
 -- partitions with: MSCK REPAIR TABLE leftfold_epochs
 CREATE EXTERNAL TABLE leftfold_epochs (
+  format int,
+  kind string,
   aggregateid string,
   sequencenumber bigint,
   events array<struct<name:string,version:int,body:string>>,
@@ -8,7 +10,12 @@ CREATE EXTERNAL TABLE leftfold_epochs (
   bodyhash string,
   at string,
   actor string,
+  authority string,
   correlationid string,
+  traceparent string,
+  tags array<string>,
+  root array<string>,
+  source array<string>,
   deps array<array<string>>,
   epoch bigint,
   epochstart bigint

@@ -21,9 +21,9 @@ from chalicelib.leftfold.store.ports import Page, StreamEntry
 from tests.commits import commit
 
 STREAM = "main/account-large"
-# Of bookings that make a line of 1.4 KB.
+# Of bookings that make a line of 1.6 KB.
 BOOKINGS = 5
-LINE = 1_400
+LINE = 1_600
 
 
 class MadeEvents(MemoryEvents):

@@ -24,7 +24,7 @@ from tests.teller import OPENING
 
 NOBODY = timedelta(0)
 # Two or three commits are a part, and the tombstone moves on with each.
-IN_PARTS: dict[str, Any] = {"part_bytes": 700, "step_bytes": 1}
+IN_PARTS: dict[str, Any] = {"part_bytes": 1_000, "step_bytes": 1}
 
 
 def told(months: int = 3) -> Stage:

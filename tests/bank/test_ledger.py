@@ -326,7 +326,7 @@ def test_a_journal_is_named_after_its_ledger() -> None:
 def test_the_policies_close_each_journal_and_gather_it() -> None:
     def reactions(policy: Any, stream: str, event: Any) -> list[tuple[str, str, Any]]:
         recorded = Recorded(stream, 1, 0, "2026-01-01T00:00:00.000Z", 0, event)
-        return [(r.aggregate.category, r.key, r.command) for r in policy.react(recorded)]
+        return [(r.aggregate.category, r.key, r.command) for r in policy.reactions(recorded)]
 
     assert reactions(close_journals, "main/ledger-a", YearClosing(2020, 2)) == [
         ("journal", "a-0", CloseJournalYear(2020)),

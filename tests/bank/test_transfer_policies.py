@@ -40,7 +40,7 @@ def reactions(event: Any) -> dict[str, Reaction]:
         name: reaction
         for name, policy in DOMAIN.policies.items()
         if "transfer" in {heard.category for heard in policy.hears}
-        for reaction in policy.react(recorded)
+        for reaction in policy.reactions(recorded)
         if isinstance(reaction, Reaction)
     }
 

@@ -5,7 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from chalicelib.leftfold.kernel import LANES
-from chalicelib.leftfold.store.checkpoints import FEW_PARKED, DynamoCheckpoints, DynamoParking
+from chalicelib.leftfold.store.checkpoints import (
+    FEW_PARKED,
+    DividedCheckpoints,
+    DividedParking,
+    DynamoCheckpoints,
+    DynamoParking,
+)
 from chalicelib.leftfold.store.memory import MemoryCheckpoints, MemoryParking
 from chalicelib.leftfold.store.ports import Checkpoints, ParkedStream, Parking
 from tools.tables import create_tables, dynamodb_client
@@ -14,23 +20,35 @@ A, B, C = "main/account-a", "main/account-b", "main/account-c"
 
 
 @pytest.fixture(
-    params=["memory", pytest.param("dynamodb", marks=pytest.mark.engine("dynamodb_local"))]
+    params=[
+        "memory",
+        "divided",
+        pytest.param("dynamodb", marks=pytest.mark.engine("dynamodb_local")),
+    ]
 )
 def checkpoints(request: pytest.FixtureRequest) -> Checkpoints:
     if request.param == "memory":
         return MemoryCheckpoints()
+    if request.param == "divided":
+        return DividedCheckpoints(["view"], MemoryCheckpoints(), MemoryCheckpoints())
     client = dynamodb_client(request.getfixturevalue("dynamodb_local"))
-    return DynamoCheckpoints(client, f"{create_tables(client)}-checkpoints")
+    return DynamoCheckpoints(client, f"{create_tables(client)}-view-checkpoints")
 
 
 @pytest.fixture(
-    params=["memory", pytest.param("dynamodb", marks=pytest.mark.engine("dynamodb_local"))]
+    params=[
+        "memory",
+        "divided",
+        pytest.param("dynamodb", marks=pytest.mark.engine("dynamodb_local")),
+    ]
 )
 def parking(request: pytest.FixtureRequest) -> Parking:
     if request.param == "memory":
         return MemoryParking()
+    if request.param == "divided":
+        return DividedParking(["view"], MemoryParking(), MemoryParking())
     client = dynamodb_client(request.getfixturevalue("dynamodb_local"))
-    return DynamoParking(client, f"{create_tables(client)}-parked")
+    return DynamoParking(client, f"{create_tables(client)}-view-parked")
 
 
 def test_a_reader_begins_before_position_0(checkpoints: Checkpoints) -> None:
@@ -126,3 +144,27 @@ def test_a_stream_is_found_among_very_many(parking: Parking) -> None:
     assert set(parking.find("view", [streams[-1], C])) == {streams[-1]}
     assert set(parking.find("view", [*streams, C])) == set(streams)
     assert len(list(parking.all("view"))) == len(streams)
+
+
+def test_only_what_views_have_done_stands_in_their_store() -> None:
+    of_views, of_others = MemoryCheckpoints(), MemoryCheckpoints()
+    checkpoints = DividedCheckpoints({"balances"}, of_views, of_others)
+    assert checkpoints.move("balances", 0, -1, 7)
+    assert checkpoints.move("notify", 0, -1, 8)
+    assert checkpoints.move("bus", 0, -1, 9)
+    checkpoints.write_note("sweeper", "s")
+    assert [of_views.read(name, [0])[0] for name in ("balances", "notify", "bus")] == [7, -1, -1]
+    assert [of_others.read(name, [0])[0] for name in ("balances", "notify", "bus")] == [-1, 8, 9]
+    assert (of_views.note("sweeper"), of_others.note("sweeper")) == (None, "s")
+
+
+def test_parked_streams_of_views_stand_apart_and_are_listed_together() -> None:
+    of_views, of_policies = MemoryParking(), MemoryParking()
+    parking = DividedParking({"balances"}, of_views, of_policies)
+    waiting = ParkedStream(1, 2, "r")
+    assert parking.park("balances", A, waiting)
+    assert parking.park("notify", B, waiting)
+    assert list(of_views.all()) == [("balances", A, waiting)]
+    assert list(of_policies.all()) == [("notify", B, waiting)]
+    assert list(parking.all()) == [("balances", A, waiting), ("notify", B, waiting)]
+    assert list(parking.all("notify")) == [("notify", B, waiting)]

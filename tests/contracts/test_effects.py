@@ -10,7 +10,7 @@ from chalicelib.leftfold.store.ports import CLAIM, EffectKey, Effects, Planned
 from tests.clock import Clock
 from tools.tables import create_tables, dynamodb_client
 
-PLACE = EffectKey("notify", 7, 0)
+PLACE = EffectKey("notify", "main/transfer-t", 7, 0, "done")
 EFFECT = {"to": "ada@example.com", "subject": "Žofie", "text": "a\nb"}
 
 
@@ -39,8 +39,10 @@ def test_an_effect_is_decided_once(effects: Effects, clock: Clock) -> None:
 def test_each_place_has_an_effect_of_its_own(effects: Effects) -> None:
     places = [
         PLACE,
-        PLACE._replace(number=1),
-        PLACE._replace(position=70),
+        PLACE._replace(name="do"),
+        PLACE._replace(event_index=1),
+        PLACE._replace(version=70),
+        PLACE._replace(aggregate_id="main/transfer-t7"),
         PLACE._replace(policy="x"),
     ]
     for n, key in enumerate(places):

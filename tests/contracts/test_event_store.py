@@ -55,6 +55,9 @@ def test_a_commit_comes_back_as_it_was_written(events: EventStore, stream: str) 
         stream,
         3,
         deps=(("main/account-b", 7),),
+        tags=("customer:17", "order:A-1"),
+        root=("main/account-c", 1),
+        source=("main/account-d", 2),
         epoch=2,
         epoch_start=2,
         snapshot=Snapshot("f", {"balance": 10**18, "owner": "Žofie"}),
@@ -220,9 +223,7 @@ def test_a_commit_over_400_kb_is_refused_before_it_is_sent(events: EventStore, s
     huge = commit(stream, 1)
     events_too_large = (StoredEvent("account-opened", 1, {"owner": "x" * ITEM_LIMIT}),)
     with pytest.raises(CommitTooLargeError):
-        events.append(
-            type(huge)(stream, 1, events_too_large, "c", "00" * 8, huge.at, "test", "test")
-        )
+        events.append(huge._replace(events=events_too_large))
     assert list(events.range(stream, 1, 1)) == []
 
 
@@ -303,6 +304,17 @@ WRONG: dict[str, dict[str, Any]] = {
         "recent_commands": (RecentCommand(b"c" * 16, b"b" * 8, 1),) * 2
     },
     "half a command": {"recent_commands": (RecentCommand(b"c", b"b" * 8, 1),)},
+    "a format that this engine does not write": {"format": 2},
+    "nobody who acted": {"actor": ""},
+    "no authority": {"authority": ""},
+    "no trace": {"traceparent": ""},
+    "a trace of zeros": {"traceparent": f"00-{'0' * 32}-b7ad6b7169203331-01"},
+    "a tag without a key": {"tags": ("customer",)},
+    "a tag twice": {"tags": ("customer:17", "customer:17")},
+    "a root without a source": {"root": ("main/account-b", 1)},
+    "a source without a root": {"source": ("main/account-b", 1)},
+    "a root of version 0": {"root": ("main/account-b", 0), "source": ("main/account-b", 1)},
+    "a source in no stream": {"root": ("main/account-b", 1), "source": ("", 1)},
     "a tombstone": {"events": (), "archive": Archived(2, "k", "h")},
 }
 

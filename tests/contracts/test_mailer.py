@@ -43,14 +43,14 @@ def mailer(request: pytest.FixtureRequest) -> Mailer:
 
 
 def test_what_is_sent_is_answered(mailer: Mailer) -> None:
-    assert mailer.send(Email("ada@example.com", "Žofie", "a\nb")).startswith("sent: ")
+    assert mailer.send(Email("n", "ada@example.com", "Žofie", "a\nb")).startswith("sent: ")
 
 
 def test_a_message_arrives_as_it_was_written(ministack: str) -> None:
     client = ses_client(endpoint_url=ministack)
     client.verify_email_identity(EmailAddress=SENDER)
     subject = f"Převod {uuid4()}"
-    SesMailer(client, SENDER).send(Email("ada@example.com", subject, "a\nč"))
+    SesMailer(client, SENDER).send(Email("n", "ada@example.com", subject, "a\nč"))
     with urlopen(f"{ministack}/_ministack/ses/messages") as answer:  # noqa: S310 - our own
         held = json.load(answer)
     sent = [message for account in held["messages"].values() for message in account]
@@ -64,7 +64,7 @@ def answered(code: str, status: int = 400, message: str = "because") -> str:
     client = ses_client()
     with Stubber(client) as stub:
         stub.add_client_error("send_email", code, message, http_status_code=status)
-        return SesMailer(client, SENDER).send(Email("ada@example.com", "s", "t"))
+        return SesMailer(client, SENDER).send(Email("n", "ada@example.com", "s", "t"))
 
 
 @pytest.mark.parametrize("code", ["MessageRejected", "InvalidParameterValue", "ValidationError"])
@@ -117,4 +117,6 @@ def test_no_client_asks_twice_on_its_own_for_what_would_then_be_sent_twice(
 
 
 def test_without_a_sender_nothing_is_sent() -> None:
-    assert NoMailer().send(Email("ada@example.com", "s", "t")) == "not sent: no sender configured"
+    assert (
+        NoMailer().send(Email("n", "ada@example.com", "s", "t")) == "not sent: no sender configured"
+    )

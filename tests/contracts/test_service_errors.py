@@ -155,8 +155,8 @@ def tombstone() -> Any:
 
 BLOCK, NEXT = seal(Head(), [commit(A)])
 SEGMENT = Segment(0, 1, "key", "hash", "liveKey", "liveHash")
-KEY = EffectKey("policy", 0, 0)
-MAIL = Email("ada@example.com", "Hello", "Good day.")
+KEY = EffectKey("policy", A, 1, 0, "hello")
+MAIL = Email("hello", "ada@example.com", "Hello", "Good day.")
 
 
 def more(**key: Mapping[str, str]) -> Answer:

@@ -185,8 +185,8 @@ def test_a_relay_that_has_just_started_reads_head_registry_and_mark(metered: Met
         ("GetItem", "log"): 1,
         ("TransactWriteItems", "streams"): 1,
         ("TransactWriteItems", "log"): 1,
-        ("BatchGetItem", "checkpoints"): 1,
-        ("UpdateItem", "checkpoints"): 1,
+        ("BatchGetItem", "policy-checkpoints"): 1,
+        ("UpdateItem", "policy-checkpoints"): 1,
         ("PutRecords", "bus"): 1,
     }
     assert metered.meter.units["BatchGetItem", "streams"] == BATCH
@@ -200,7 +200,7 @@ def test_a_warm_relay_writes_and_reads_nothing(metered: Metered) -> None:
     assert metered.counted() == {
         ("TransactWriteItems", "streams"): 1,
         ("TransactWriteItems", "log"): 1,
-        ("UpdateItem", "checkpoints"): 1,
+        ("UpdateItem", "policy-checkpoints"): 1,
         ("PutRecords", "bus"): 1,
     }
 
@@ -215,7 +215,7 @@ def test_the_relay_writes_two_and_a_quarter_units_a_commit(metered: Metered) -> 
     # The head, and a block that is its packed commits and some 300 bytes more.
     block = begun(len(pack(commits)) + 1024)
     assert units["TransactWriteItems", "log"] <= 2 * (1 + block)
-    assert units["UpdateItem", "checkpoints"] == 1
+    assert units["UpdateItem", "policy-checkpoints"] == 1
     assert 2.1 < sum(units.values()) / BATCH <= 2.3
 
 

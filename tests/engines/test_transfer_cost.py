@@ -32,9 +32,9 @@ STEP = {("Query", "events"): 3, ("TransactWriteItems", "events"): 1, ("PutItem",
 PASS = {
     ("GetItem", "log"): 1,
     ("Query", "log"): 1,
-    ("BatchGetItem", "checkpoints"): 3,
-    ("Query", "parked"): 1,
-    ("UpdateItem", "checkpoints"): 1,
+    ("BatchGetItem", "policy-checkpoints"): 3,
+    ("Query", "policy-parked"): 1,
+    ("UpdateItem", "policy-checkpoints"): 1,
 }
 
 
@@ -144,4 +144,4 @@ def test_a_step_that_was_taken_is_found_and_writes_nothing(metered: Metered) -> 
 def test_a_pass_over_what_is_not_for_the_policy_reads_no_stream(metered: Metered) -> None:
     metered.run("refund_source")
     assert metered.meter.calls == PASS
-    assert metered.units("log", "checkpoints", "parked") == (3.0, 1)
+    assert metered.units("log", "policy-checkpoints", "policy-parked") == (3.0, 1)

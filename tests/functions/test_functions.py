@@ -13,7 +13,7 @@ from moto import mock_aws
 
 from chalicelib.domain import DOMAIN
 from chalicelib.functions import handlers
-from chalicelib.leftfold.kernel import LANES, Commit, RecentCommand, Snapshot
+from chalicelib.leftfold.kernel import LANES, Commit, RecentCommand, Snapshot, UnknownFormatError
 from chalicelib.leftfold.projection.memory import MemoryRows
 from chalicelib.leftfold.relay.kinesis import CALL_BYTES, KinesisBus, calls_of, hash_key
 from chalicelib.leftfold.relay.publisher import Published, Publisher
@@ -199,6 +199,17 @@ def test_an_image_that_is_no_commit_is_counted_and_holds_up_nobody_else(
     handlers["relay"](event, Context())
     assert site.logged() == 1
     assert [m["UnreadableCommits"] for m in metrics(capsys) if "UnreadableCommits" in m] == [1]
+
+
+def test_an_image_that_a_newer_engine_wrote_stops_the_relay_before_it_writes(
+    site: Functions,
+) -> None:
+    site.write(commit("main/account-b"))
+    event = stream_event(commit(), commit("main/account-b"))
+    event["Records"][0]["dynamodb"]["NewImage"]["format"] = {"N": "2"}
+    with pytest.raises(UnknownFormatError, match="is of format 2"):
+        handlers["relay"](event, Context())
+    assert site.logged() == 0
 
 
 def test_a_ring_makes_the_relay_log_what_it_asks_for(site: Functions) -> None:

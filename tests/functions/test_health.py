@@ -24,8 +24,8 @@ ASKED = {
     "events": ("events", "newest"),
     "log": ("log", "head"),
     "streams": ("log", "streams"),
-    "checkpoints": ("checkpoints", "read"),
-    "parked": ("parking", "find"),
+    "view-checkpoints": ("checkpoints", "read"),
+    "view-parked": ("parking", "find"),
     "search": ("search", "load"),
     **{name: (name, "load") for name in DOCUMENTS},
 }

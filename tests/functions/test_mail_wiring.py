@@ -10,7 +10,7 @@ from chalicelib.leftfold.policies.mailing import NoMailer, SesMailer
 from chalicelib.leftfold.wiring.services import Services
 from chalicelib.leftfold.wiring.settings import Settings
 
-EMAIL = Email("ada@example.com", "s", "t")
+EMAIL = Email("n", "ada@example.com", "s", "t")
 
 
 def services(**variables: str) -> Services:

@@ -79,6 +79,7 @@ def test_a_statement_is_told_to_who_gave_an_address(bank: Bank) -> None:
     run(bank, "notify")
     assert bank.mailer.sent == [
         Email(
+            "statement",
             "bo@example.com",
             "Statement 1 of account b",
             "Through: 2026-01-31\nOpening balance: 0.00 CZK\nCredits: 0.00 CZK\n"
@@ -139,6 +140,8 @@ def test_what_a_deadline_leads_to_is_correlated_with_the_transfer(bank: Bank) ->
     asked, expired = bank.events.range("main/transfer-t", 1, 99)
     assert expired.events[0].name == "transfer-expired"
     assert expired.correlation_id == asked.correlation_id
+    assert expired.traceparent == asked.traceparent
+    assert (expired.actor, expired.authority) == ("deadline:next_step", "deadline:next_step")
 
 
 class Short(Context):

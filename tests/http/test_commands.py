@@ -7,6 +7,7 @@ import pytest
 
 from chalicelib.leftfold.http.headers import IDEMPOTENCY_KEY
 from chalicelib.leftfold.kernel import Commit
+from chalicelib.leftfold.kernel.commit import is_traceparent
 from chalicelib.leftfold.kernel.uuid7 import uuid7
 from chalicelib.leftfold.store.memory import MemoryEvents
 from chalicelib.leftfold.store.ports import StreamVersion, Unavailable
@@ -235,6 +236,34 @@ def test_the_correlation_id_is_echoed_and_kept(bank: Bank) -> None:
 def test_a_correlation_id_is_made_if_none_came(bank: Bank) -> None:
     made = {bank.get("/accounts/a").headers["X-Correlation-Id"] for _ in range(2)}
     assert len(made) == 2
+
+
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+def test_the_trace_of_a_request_is_kept_in_its_commit(bank: Bank) -> None:
+    bank.post("/accounts", opening(accountId="a"), traceparent=TRACEPARENT)
+    first = bank.stream()[0]
+    assert first.traceparent == TRACEPARENT
+    assert (first.actor, first.authority) == ("anonymous", "none")
+
+
+def test_a_trace_is_made_if_none_came_one_for_each_command(bank: Bank) -> None:
+    bank.open()
+    bank.post("/accounts/a/freeze")
+    made = [commit.traceparent for commit in bank.stream()]
+    assert all(map(is_traceparent, made))
+    assert len(set(made)) == 2
+
+
+@pytest.mark.parametrize(
+    "wrong", ["", "x", TRACEPARENT.upper(), f"00-{'0' * 32}-b7ad6b7169203331-01", TRACEPARENT + "-"]
+)
+def test_a_malformed_traceparent_is_refused_and_nothing_is_written(bank: Bank, wrong: str) -> None:
+    answer = bank.post("/accounts", opening(accountId="a"), traceparent=wrong)
+    assert (answer.status, answer.code) == (400, "invalid-header")
+    assert answer.json["errors"][0]["header"] == "traceparent"
+    assert bank.stream() == []
 
 
 @pytest.mark.parametrize("tags", ['"2"', '"9", "2"', '"9","2","x,y"', "*"])

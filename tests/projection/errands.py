@@ -111,14 +111,19 @@ def run_errand(recorded: Recorded) -> Iterable[Reaction]:
     match recorded.event:
         case Asked(key, amount):
             yield Reaction(
-                account, key, debit(amount), RecordDone, lambda code, _facts: RecordTurned(code)
+                "debit",
+                account,
+                key,
+                debit(amount),
+                RecordDone,
+                lambda code, _facts: RecordTurned(code),
             )
 
 
 def tell(recorded: Recorded) -> Iterable[Email]:
     """A word to Ada when it is done."""
     if isinstance(recorded.event, Done):
-        yield Email("ada@example.com", "Done", f"at version {recorded.event.version}")
+        yield Email("done", "ada@example.com", "Done", f"at version {recorded.event.version}")
 
 
 def is_asked(state: Errand, _event: Any) -> bool:

@@ -8,13 +8,24 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from chalicelib.bank.account.domain import Freeze, Unfreeze, account
-from chalicelib.leftfold.kernel import Email, Policy, Reaction, Refused
+from chalicelib.bank.account.domain import Freeze, Open, Unfreeze, account
+from chalicelib.leftfold.kernel import (
+    Email,
+    Policy,
+    Reaction,
+    Recorded,
+    Refused,
+    UnknownFormatError,
+)
 from chalicelib.leftfold.policies.mailing import SendingStoppedError
+from chalicelib.leftfold.policies.work import Cause
 from chalicelib.leftfold.projection.fold import PoisonError
 from chalicelib.leftfold.projection.runner import PASS_ATTEMPTS, OvertakenError
-from chalicelib.leftfold.store.ports import CLAIM, CallRefusedError, Unavailable
+from chalicelib.leftfold.store.memory import MemoryLog
+from chalicelib.leftfold.store.ports import CLAIM, CallRefusedError, EffectKey, Unavailable
 from tests.faults import Lossy
 from tests.projection.errands import Ask, Drop, Office, RecordDone, errand, run_errand, runs, tells
 from tests.projection.runners import CrashError, Interruption, crash
@@ -56,6 +67,52 @@ def test_a_command_id_tells_when_its_cause_was(office: Office) -> None:
     moments = {UUID(c.command_id).int >> 80 for c in (debited, done)}
     assert moments == {office.clock.milliseconds - 3 * 86_400_000}
     assert debited.command_id != done.command_id
+
+
+def test_a_policy_acts_as_itself_and_in_the_trace_of_its_cause(office: Office) -> None:
+    office.do(Ask("a", 40))
+    office.run(runs)
+    asked, done = office.commits(E)
+    debited = office.commits(account.stream("a"))[-1]
+    assert asked.authority == "none"
+    assert {debited.authority, done.authority} == {"policy:runs"}
+    assert {debited.traceparent, done.traceparent} == {asked.traceparent}
+
+
+def test_a_step_of_a_copy_is_the_step_of_its_root(office: Office) -> None:
+    office.do(Ask("a", 40))
+    original = office.commits(E)[0]
+    copy = original._replace(
+        aggregate_id="main/errand-copy", version=9, root=(E, 1), source=("main/errand-x", 3)
+    )
+    ids = {
+        Cause(Recorded("", 0, 0, "", 0, None), c, "debit").command_id("runs", "command")
+        for c in (original, copy)
+    }
+    assert len(ids) == 1
+
+
+class Newer:
+    """An events table in which a newer engine has written to the account."""
+
+    def __init__(self, office: Office) -> None:
+        self.office = office
+
+    def newest(self, aggregate_id: str, **options: Any) -> Any:
+        if aggregate_id == account.stream("a"):
+            raise UnknownFormatError("format 2")
+        return self.office.events.newest(aggregate_id, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.office.events, name)
+
+
+def test_what_a_newer_engine_wrote_stops_the_policy_and_parks_nobody(office: Office) -> None:
+    office.do(Ask("a", 40))
+    with pytest.raises(UnknownFormatError):
+        run_on(office, Newer(office))
+    assert parked(office) == []
+    assert office.history() == ["asked"]
 
 
 def test_a_refusal_is_an_answer(office: Office) -> None:
@@ -393,9 +450,9 @@ def done(office: Office) -> Office:
 
 def test_an_effect_is_recorded_sent_and_done(office: Office) -> None:
     done(office).run(tells)
-    assert office.mailer.sent == [Email("ada@example.com", "Done", "at version 3")]
+    assert office.mailer.sent == [Email("done", "ada@example.com", "Done", "at version 3")]
     ((key, stored),) = office.effects.stored.items()
-    assert (key.policy, key.number, stored.answer) == ("tells", 0, "sent: 1")
+    assert (key, stored.answer) == (EffectKey("tells", E, 2, 0, "done"), "sent: 1")
 
 
 def test_an_effect_that_is_done_is_not_sent_again(office: Office) -> None:
@@ -447,9 +504,201 @@ def test_what_was_decided_is_sent_though_the_policy_would_decide_otherwise(
     replace(runner, work=replace(runner.work, mailer=Busy())).catch_up(9)  # type: ignore[type-var]
     assert parked(office) == [(E, "Unavailable: throttled")]
     office.clock.forward(days=1)
-    changed = replace(tells, react=lambda _: [Email("bob@example.com", "", "")])
+    changed = replace(tells, react=lambda _: [Email("done", "ada@example.com", "", "")])
     office.runner(changed).redrive(E)
-    assert [email.to for email in office.mailer.sent if email.subject] == ["ada@example.com"]
+    assert [email.subject for email in office.mailer.sent] == ["Done"]
+
+
+# --- names of reactions
+
+
+def debits_of(*steps: tuple[str, int]) -> Policy:
+    """A policy that leads to debits under these names, in this order, and awaits nothing."""
+
+    def react(recorded: Any) -> Any:
+        if type(recorded.event).__name__ == "Asked":
+            for name, amount in steps:
+                yield Reaction(name, account, "a", debit(amount))
+
+    return replace(runs, react=react, awaits=None)
+
+
+def debited(office: Office) -> list[int]:
+    """The amounts that left the account."""
+    commits = office.commits(account.stream("a"))
+    bodies = [e.body for c in commits for e in c.events if e.name == "account-debited"]
+    return [body["amount"] for body in bodies]
+
+
+def run_again(office: Office, policy: Policy) -> None:
+    """Runs the policy on the whole log, as after checkpoints were lost."""
+    office.checkpoints._positions.clear()
+    office.run(policy)
+
+
+def test_reactions_in_another_order_are_the_same_reactions(office: Office) -> None:
+    office.do(Ask("a", 1))
+    office.run(debits_of(("first", 1), ("second", 2)))
+    run_again(office, debits_of(("second", 2), ("first", 1)))
+    assert debited(office) == [1, 2]
+    assert parked(office) == []
+
+
+def test_a_reaction_that_is_added_before_another_takes_not_its_answer(office: Office) -> None:
+    office.do(Ask("a", 1))
+    office.run(debits_of(("first", 1)))
+    run_again(office, debits_of(("zeroth", 7), ("first", 1)))
+    assert debited(office) == [1, 7]
+
+
+def test_a_reaction_that_is_left_out_leaves_the_answers_of_the_others(office: Office) -> None:
+    office.do(Ask("a", 1))
+    office.run(debits_of(("first", 1), ("second", 2)))
+    run_again(office, debits_of(("second", 2)))
+    assert debited(office) == [1, 2]
+
+
+def test_emails_in_another_order_are_the_same_emails(office: Office) -> None:
+    ada = Email("ada", "ada@example.com", "Done", "")
+    bob = Email("bob", "bob@example.com", "Done", "")
+
+    def mails(*emails: Email) -> Policy:
+        return replace(tells, react=lambda r: emails if type(r.event).__name__ == "Done" else ())
+
+    done(office).run(mails(ada))
+    run_again(office, mails(bob, ada))
+    assert office.mailer.sent == [ada, bob]
+
+
+@given(st.permutations(["a", "b", "c"]), st.sets(st.sampled_from(["a", "b", "c"])))
+def test_each_name_is_taken_once_whatever_the_order_and_whatever_was_left_out(
+    order: list[str], left_out: set[str]
+) -> None:
+    amounts = {"a": 1, "b": 2, "c": 3}
+    office = Office()
+    office.do(Ask("a", 1))
+    office.run(debits_of(*((n, amounts[n]) for n in order if n not in left_out)))
+    run_again(office, debits_of(*amounts.items()))
+    assert sorted(debited(office)) == [1, 2, 3]
+
+
+def test_a_step_is_the_same_in_a_log_in_which_its_event_is_elsewhere(office: Office) -> None:
+    office.do(Ask("a", 40))
+    office.run(debits_of(("debit", 40)))
+    office.bank.do(Open("Bob", "CZK", "current"), "0")
+    office.log = MemoryLog()
+    run_again(office, debits_of(("debit", 40)))
+    first, *_ = office.log.blocks(0)
+    assert first.commits[0].aggregate_id == account.stream("0")
+    assert debited(office) == [40]
+
+
+@pytest.mark.parametrize("name", ["", "A", "a b", "a#b", "-a", "a--b", "é", "a" * 65])
+def test_a_malformed_name_of_a_reaction_parks_its_process(office: Office, name: str) -> None:
+    office.do(Ask("a", 1))
+    office.run(debits_of((name, 1)))
+    ((stream, reason),) = parked(office)
+    assert stream == E
+    assert reason.startswith(f"ReactionNameError: runs names a reaction {name!r}:")
+    assert debited(office) == []
+
+
+def test_two_reactions_of_one_name_park_their_process_and_neither_is_taken(
+    office: Office,
+) -> None:
+    office.do(Ask("a", 1))
+    office.run(debits_of(("debit", 1), ("debit", 2)))
+    reason = (
+        "ReactionNameError: runs names two reactions to one event 'debit':"
+        " give each a name of its own"
+    )
+    assert parked(office) == [(E, reason)]
+    assert debited(office) == []
+
+
+def test_a_command_of_another_kind_does_not_take_the_answer_under_its_name(
+    office: Office,
+) -> None:
+    office.do(Ask("a", 1))
+    office.run(debits_of(("step", 1)))
+
+    def freezes_instead(recorded: Any) -> Any:
+        if type(recorded.event).__name__ == "Asked":
+            yield Reaction("step", account, "a", Freeze())
+
+    run_again(office, replace(runs, react=freezes_instead, awaits=None))
+    ((stream, reason),) = parked(office)
+    assert stream == E
+    assert reason.startswith("StepChangedError: the command ")
+    assert reason.endswith(
+        f"in {account.stream('a')} was recorded as another kind than Freeze:"
+        " give the new command's reaction a name of its own"
+    )
+
+
+def test_a_command_that_was_answered_is_not_sent_to_another_target(office: Office) -> None:
+    office.bank.do(Open("Bob", "CZK", "current"), "b")
+    office.bank.do(credit(100), "b")
+    office.do(Ask("a", 40))
+    office.run(runs)
+
+    def elsewhere(recorded: Any) -> Any:
+        for reaction in run_errand(recorded):
+            yield replace(reaction, key="b")
+
+    run_again(office, replace(runs, react=elsewhere))
+    names = [e.name for c in office.commits(account.stream("b")) for e in c.events]
+    assert "account-debited" not in names
+    assert office.history() == ["asked", "done"]
+    assert parked(office) == []
+
+
+@pytest.mark.parametrize("sent", [True, False])
+def test_an_effect_to_another_recipient_under_a_recorded_name_is_refused(
+    office: Office, *, sent: bool
+) -> None:
+    class Busy:
+        def send(self, _email: Email) -> str:
+            raise Unavailable("throttled")
+
+    done(office).relay()
+    runner = office.runner(tells)
+    if not sent:
+        runner = replace(runner, work=replace(runner.work, mailer=Busy()))  # type: ignore[type-var]
+    runner.catch_up(9)
+    office.clock.forward(days=1)
+    before = list(office.mailer.sent)
+
+    def bob(recorded: Any) -> Any:
+        if type(recorded.event).__name__ == "Done":
+            yield Email("done", "bob@example.com", "Done", "")
+
+    changed = office.runner(replace(tells, react=bob))
+    if sent:
+        run_again(office, replace(tells, react=bob))
+    else:
+        with pytest.raises(PoisonError):
+            changed.redrive(E)
+    assert office.mailer.sent == before
+    ((key, found),) = office.effects.stored.items()
+    assert found.effect["to"] == "ada@example.com"
+    if sent:
+        reason = (
+            f"StepChangedError: the effect {key} was decided as email to 'ada@example.com', and"
+            " is now email to 'bob@example.com': give the new effect a name of its own"
+        )
+        assert parked(office) == [(E, reason)]
+
+
+def test_an_effect_of_another_kind_under_a_recorded_name_is_refused(office: Office) -> None:
+    done(office)
+    letter = {"kind": "letter", "to": "ada@example.com"}
+    office.effects.plan(EffectKey("tells", E, 2, 0, "done"), letter, "owner-0")
+    office.clock.forward(days=1)
+    office.run(tells)
+    ((stream, reason),) = parked(office)
+    assert (stream, office.mailer.sent) == (E, [])
+    assert "was decided as letter to 'ada@example.com', and is now email to" in reason
 
 
 def test_when_no_email_is_sent_the_policy_waits_and_parks_nobody(office: Office) -> None:
@@ -471,7 +720,7 @@ def test_when_no_email_is_sent_the_policy_waits_and_parks_nobody(office: Office)
 def test_commands_to_the_process_itself_need_no_condition(office: Office) -> None:
     def itself(recorded: Any) -> Any:
         if type(recorded.event).__name__ == "Asked":
-            yield Reaction(errand, recorded.key, RecordDone(0))
+            yield Reaction("done", errand, recorded.key, RecordDone(0))
 
     office.do(Ask("a", 4))
     office.run(replace(runs, react=itself))

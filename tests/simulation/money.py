@@ -8,7 +8,8 @@ from typing import Any
 from chalicelib.bank.account.domain import Credited, Debited, StatementClosed, account
 from chalicelib.bank.transfer.domain import Completed, Order, Requested, Transfer, transfer
 from chalicelib.domain import DOMAIN
-from chalicelib.leftfold.kernel import AggregateId, Commit, Email
+from chalicelib.leftfold.kernel import AggregateId, Commit
+from chalicelib.leftfold.policies.work import email_of
 from chalicelib.leftfold.projection.fold import category_of
 from chalicelib.leftfold.store.ports import EffectKey
 from chalicelib.leftfold.store.readers import ends_of
@@ -138,14 +139,19 @@ ANSWERS = {
 }
 
 
+# The name of the reaction that tells of an event.
+NOTICES = {Completed: "completed", StatementClosed: "statement"}
+
+
 def effects_are_wrong(world: World, commits: Sequence[Commit]) -> Iterator[str]:
     """Each e-mail is in the ledger once, done, and was there before it was sent."""
     due: dict[EffectKey, str] = {}
-    for position, commit in enumerate(commits):
+    for commit in commits:
         codec = DOMAIN.aggregates[category_of(commit.aggregate_id)].codec
-        for event in map(codec.decode, commit.events):
+        for index, event in enumerate(map(codec.decode, commit.events)):
             if address := address_of(event):
-                due[EffectKey("notify", position, 0)] = address
+                stream, name = commit.aggregate_id, NOTICES[type(event)]
+                due[EffectKey("notify", stream, commit.version, index, name)] = address
     recorded = {key: effect.effect["to"] for key, effect in world.effects.stored.items()}
     if recorded != due:
         yield f"effects: {recorded} are recorded, {due} are due"
@@ -154,7 +160,7 @@ def effects_are_wrong(world: World, commits: Sequence[Commit]) -> Iterator[str]:
     if world.unplanned:
         yield f"effects: sent before their record: {world.unplanned}"
     sent = Counter(world.mailer.sent)
-    texts = Counter(Email(**effect.effect) for effect in world.effects.stored.values())
+    texts = Counter(email_of(key, effect.effect) for key, effect in world.effects.stored.items())
     if set(sent) != set(texts) or any(sent[email] < n for email, n in texts.items()):
         yield f"effects: {sent} were sent, {texts} are recorded"
     faults = world.scheduler.faults

@@ -13,6 +13,7 @@ from chalicelib.bank.notices.policies import notify
 from chalicelib.bank.transfer.deadlines import next_step
 from chalicelib.bank.transfer.policies import credit_target, debit_source, refund_source
 from chalicelib.bank.transfer.views import transfers
+from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.commands.handler import ContentionError
 from chalicelib.leftfold.kernel import (
     Commit,
@@ -26,8 +27,8 @@ from chalicelib.leftfold.kernel import (
 from chalicelib.leftfold.kernel.commit import instant
 from chalicelib.leftfold.policies.deadlines import Timekeeper
 from chalicelib.leftfold.policies.mailing import MemoryMailer
-from chalicelib.leftfold.policies.work import Cause, PolicyWork
-from chalicelib.leftfold.projection.fold import PoisonError, category_of
+from chalicelib.leftfold.policies.work import Cause, PolicyWork, effect_of
+from chalicelib.leftfold.projection.fold import PoisonError, category_of, recorded_of
 from chalicelib.leftfold.projection.memory import MemoryRows
 from chalicelib.leftfold.projection.ordered import OrderedRunner, ViewStoppedError
 from chalicelib.leftfold.projection.partitioned import PartitionedRunner
@@ -384,15 +385,20 @@ class World:
                 passed = old < position <= new
                 if not passed or category_of(commit.aggregate_id) not in heard:
                     continue
-                taken, recorded = (
-                    Cause(Recorded("", 0, 0, "", position, None), commit, 0).command_id(
-                        policy, what
-                    )
-                    for what in ("command", "accepted")
-                )
                 parked = self.parking.find(policy, [commit.aggregate_id])
-                if taken in known and recorded not in known and not parked:
-                    self.unanswered.append(f"{policy} {commit.aggregate_id} {commit.version}")
+                for cause in self._causes(policy, position, commit):
+                    taken, answered = (
+                        cause.command_id(policy, what) for what in ("command", "accepted")
+                    )
+                    if taken in known and answered not in known and not parked:
+                        self.unanswered.append(f"{policy} {commit.aggregate_id} {commit.version}")
+
+    def _causes(self, policy: str, position: int, commit: Commit) -> Iterator[Cause]:
+        """What the policy reacts to in the commit, by the name of each reaction."""
+        codec = DOMAIN.aggregates[category_of(commit.aggregate_id)].codec
+        for recorded in recorded_of(codec, position, commit):
+            for reaction in DOMAIN.policies[policy].reactions(recorded):
+                yield Cause(recorded, commit, reaction.name)
 
     def _after_park(self, name: str, args: tuple[Any, ...], answer: Any) -> None:
         """People mend what parked a stream, after a while, and redrive it."""
@@ -404,7 +410,7 @@ class World:
                 self.start_redrive(view, aggregate_id, mended + self.random.uniform(0, 2))
 
     def _after_send(self, _name: str, args: tuple[Any, ...], _answer: Any) -> None:
-        if args[0]._asdict() not in [stored.effect for stored in self.effects.stored.values()]:
+        if effect_of(args[0]) not in [stored.effect for stored in self.effects.stored.values()]:
             self.unplanned.append(args[0])
 
     def _mend(self, view: str, aggregate_id: str) -> None:

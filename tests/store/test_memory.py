@@ -95,7 +95,9 @@ def effects() -> MemoryEffects:
 
 
 def plan(held: MemoryEffects, side: int) -> bool:
-    return held.plan(EffectKey("p", 1, 0), {"side": side}, f"owner-{side}").mine
+    return held.plan(
+        EffectKey("p", "main/errand-e", 1, 0, "n"), {"side": side}, f"owner-{side}"
+    ).mine
 
 
 def save(rows: MemoryRows, side: int) -> bool:
@@ -103,7 +105,7 @@ def save(rows: MemoryRows, side: int) -> bool:
 
 
 def send(mailer: MemoryMailer, _side: int) -> bool:
-    return mailer.send(Email("a@example.org", "s", "t")) == "sent: 1"
+    return mailer.send(Email("n", "a@example.org", "s", "t")) == "sent: 1"
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from chalicelib.bank.money import MINOR_DIGITS, Money
 from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.kernel import Codec, Commit, StoredEvent, to_json
+from tests.commits import TRACEPARENT
 from tools.engines.npm import locked
 from tools.event_model import Event, registered
 from tools.event_model_asyncapi import commit_of, document, label
@@ -66,7 +67,9 @@ def commit(category: str, *events: StoredEvent) -> dict[str, Any]:
         body_hash="h",
         at="2026-01-31T12:00:00.000Z",
         actor="a",
+        authority="a",
         correlation_id="r",
+        traceparent=TRACEPARENT,
         deps=(("main/account-b", 1),),
     )
     held: dict[str, Any] = json.loads(made.to_line())

@@ -161,7 +161,7 @@ def test_a_policy_does_nothing_that_the_model_does_not_name(data: st.DataObject)
     event = EVENTS[kind]
     known = {command.name for command in step.sends}
 
-    for effect in policy.react(recorded_of(event.category, data.draw(events(kind)))):
+    for effect in policy.reactions(recorded_of(event.category, data.draw(events(kind)))):
         assert event in step.hears
         match effect:
             case Email():

@@ -18,7 +18,9 @@ def close_each_journal(recorded: Recorded) -> Iterable[Reaction]:
     if isinstance(recorded.event, YearClosing):
         year, journals = recorded.event.year, recorded.event.journals
         for number in range(journals):
-            yield Reaction(journal, journal_key(recorded.key, number), CloseJournalYear(year))
+            name = f"close-journal-{number}"
+            key = journal_key(recorded.key, number)
+            yield Reaction(name, journal, key, CloseJournalYear(year))
 
 
 def gather_journal(recorded: Recorded) -> Iterable[Reaction]:
@@ -26,7 +28,7 @@ def gather_journal(recorded: Recorded) -> Iterable[Reaction]:
     if isinstance(recorded.event, JournalYearClosed):
         key, number = ledger_and_number(recorded.key)
         gather = Gather(recorded.event.year, number, recorded.event.totals)
-        yield Reaction(ledger, key, gather)
+        yield Reaction("gather", ledger, key, gather)
 
 
 # Neither command is ever refused. No other command closes a journal's year or gathers its

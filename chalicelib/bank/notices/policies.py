@@ -14,6 +14,7 @@ def notices(recorded: Recorded) -> Iterable[Email]:
         case Completed(order) if order.notify:
             amount = shown(order.amount, order.currency)
             yield Email(
+                "completed",
                 order.notify,
                 f"Transfer of {amount} completed",
                 f"{amount} went from account {order.source} to account {order.target}.\n"
@@ -26,6 +27,7 @@ def notices(recorded: Recorded) -> Iterable[Email]:
             _, through = period(statement, recorded.at[:10])
             owed = shown(statement.minimum_payment, currency)
             yield Email(
+                "statement",
                 address,
                 f"Statement {statement.number} of account {recorded.key}",
                 f"Through: {through}\n"

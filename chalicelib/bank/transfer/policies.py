@@ -26,6 +26,7 @@ def debit(recorded: Recorded) -> Iterable[Reaction]:
     if isinstance(recorded.event, Requested):
         order = recorded.event.order
         yield Reaction(
+            "debit",
             account,
             order.source,
             TransferOut(*side(recorded.key, order, order.target)),
@@ -39,6 +40,7 @@ def credit(recorded: Recorded) -> Iterable[Reaction]:
     if isinstance(recorded.event, SourceDebited):
         order = recorded.event.order
         yield Reaction(
+            "credit",
             account,
             order.target,
             TransferIn(*side(recorded.key, order, order.source)),
@@ -52,6 +54,7 @@ def refund(recorded: Recorded) -> Iterable[Reaction]:
     if isinstance(recorded.event, CreditRefused | SourceDebitedLate):
         order = recorded.event.order
         yield Reaction(
+            "refund",
             account,
             order.source,
             TransferBack(*side(recorded.key, order, order.target)),

@@ -21,7 +21,7 @@ from chalicelib.leftfold.kernel import (
     Refused,
     Snapshot,
 )
-from chalicelib.leftfold.kernel.commit import canonical, instant
+from chalicelib.leftfold.kernel.commit import canonical, instant, traceparent_of
 from chalicelib.leftfold.store.ports import ContendedError, EventStore, StreamVersion
 
 COMMAND_ATTEMPTS = 12
@@ -39,8 +39,10 @@ class CommandRequest:
 
     *opens* says that the command begins a stream: its first attempt needs no load.
     *may_repeat* is False if the id was made for this request, so that no earlier attempt can
-    exist. *unless* is the key of a commit in another stream. The command is taken only if
-    that commit does not exist, because the decision was made without it.
+    exist. *authority* is the right by which *actor* acts. *traceparent* is the W3C header that
+    came with the request, None if none did. *unless* is the key of a commit in another stream.
+    The command is taken only if that commit does not exist, because the decision was made
+    without it.
     """
 
     aggregate: Aggregate
@@ -55,6 +57,8 @@ class CommandRequest:
     may_repeat: bool = True
     deps: tuple[tuple[str, int], ...] = ()
     unless: StreamVersion | None = None
+    authority: str = "none"
+    traceparent: str | None = None
 
 
 class VersionMismatchError(Exception):
@@ -173,7 +177,9 @@ class CommandHandler:
             body_hash=request.body_hash,
             at=instant(self.clock()),
             actor=request.actor,
+            authority=request.authority,
             correlation_id=request.correlation_id,
+            traceparent=request.traceparent or traceparent_of(request.command_id),
             deps=request.deps,
             epoch=loaded.epoch + (begins and version > 1),
             epoch_start=version if begins else loaded.epoch_start,

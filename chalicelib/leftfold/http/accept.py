@@ -10,7 +10,7 @@ from marshmallow import Schema, ValidationError
 from chalicelib.leftfold.commands.handler import body_hash
 from chalicelib.leftfold.http.body import escaped, parse
 from chalicelib.leftfold.http.fields import KEY
-from chalicelib.leftfold.http.headers import CORRELATION_ID, IDEMPOTENCY_KEY
+from chalicelib.leftfold.http.headers import CORRELATION_ID, IDEMPOTENCY_KEY, TRACEPARENT
 from chalicelib.leftfold.http.problems import Problem
 from chalicelib.leftfold.http.routes import Call, Route
 from chalicelib.leftfold.kernel import Aggregate
@@ -21,7 +21,7 @@ _JSON = "application/json"
 
 def accept(route: Route, request: Request, services: Services, correlation_id: str) -> Call:
     """The call that *request* is; raises `Problem` if it does not fit *route*."""
-    for header in (CORRELATION_ID, *route.heeds):
+    for header in (CORRELATION_ID, TRACEPARENT, *route.heeds):
         header.read(request.headers)
     key = path_key(route.aggregate, request.uri_params)
     path = path_parts(route.parts, request.uri_params)
@@ -38,6 +38,7 @@ def accept(route: Route, request: Request, services: Services, correlation_id: s
         command_id=request.headers.get(IDEMPOTENCY_KEY.name) or services.new_id(),
         body_hash=body_hash(route.name, given, path),
         correlation_id=correlation_id,
+        traceparent=request.headers.get(TRACEPARENT.name),
     )
 
 

@@ -24,7 +24,7 @@ from chalicelib.leftfold.store.ports import Unavailable
 _NAMESPACE = UUID("6f2f0a3e-54f0-5d0f-9b5c-0f2b8a0c6f11")
 _TENANT = "main"
 # Until requests are authenticated.
-_ACTOR = "anonymous"
+_ACTOR, _AUTHORITY = "anonymous", "none"
 
 HEEDED = (IDEMPOTENCY_KEY, IF_MATCH)
 GIVEN = ("ETag", "Location")
@@ -154,7 +154,9 @@ def request_of(
         command_id=call.command_id,
         body_hash=call.body_hash,
         actor=_ACTOR,
+        authority=_AUTHORITY,
         correlation_id=call.correlation_id,
+        traceparent=call.traceparent,
         may_repeat=IDEMPOTENCY_KEY.name in call.headers,
         **conditions,
     )

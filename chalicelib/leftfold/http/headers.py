@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chalicelib.leftfold.http.problems import Problem
+from chalicelib.leftfold.kernel import commit as kernel
 
 ANY = "*"
 
@@ -49,6 +50,11 @@ CORRELATION_ID = Header(
     "X-Correlation-Id",
     r"^[A-Za-z0-9._:-]{1,128}$",
     "Names the client's unit of work in commits and logs. The server makes one if it is missing.",
+)
+TRACEPARENT = Header(
+    "traceparent",
+    f"^{kernel.TRACEPARENT}$",
+    "The W3C Trace Context of the request, kept in commits; made if it is not given.",
 )
 IDEMPOTENCY_KEY = Header(
     "Idempotency-Key",

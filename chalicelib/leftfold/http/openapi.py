@@ -10,7 +10,7 @@ from marshmallow.fields import Field
 
 from chalicelib.leftfold.http.api import Api
 from chalicelib.leftfold.http.fields import KEY, ComponentField
-from chalicelib.leftfold.http.headers import CORRELATION_ID
+from chalicelib.leftfold.http.headers import CORRELATION_ID, TRACEPARENT
 from chalicelib.leftfold.http.problems import MEDIA_TYPE, Kind
 from chalicelib.leftfold.http.routes import Route
 
@@ -151,7 +151,7 @@ def parameters(route: Route) -> Iterator[Json]:
         }
     yield {"in": "path", "schema": route.parts}
     yield {"in": "query", "schema": route.query}
-    for header in (CORRELATION_ID, *route.heeds):
+    for header in (CORRELATION_ID, TRACEPARENT, *route.heeds):
         yield {
             "in": "header",
             "name": header.name,

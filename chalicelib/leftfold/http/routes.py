@@ -31,6 +31,7 @@ class Call:
     command_id: str
     body_hash: str
     correlation_id: str
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from chalicelib.leftfold.kernel.commit import (
     RecentCommand,
     Snapshot,
     StoredEvent,
+    UnknownFormatError,
     lane_of,
 )
 from chalicelib.leftfold.kernel.context import Context, Domain
@@ -43,6 +44,7 @@ __all__ = [
     "Snapshot",
     "StoredEvent",
     "ToFact",
+    "UnknownFormatError",
     "View",
     "from_json",
     "lane_of",

@@ -1,11 +1,30 @@
 """A commit: the events of one command, and what identifies and orders them."""
 
+import hashlib
 import json
+import re
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 from zlib import crc32
 
 LANES = 64
+# The newest format of a commit that this engine reads, and the one that it writes
+# (docs/adr/0015).
+FORMAT = 1
+
+# W3C Trace Context: version, trace id, parent id, flags; neither id is all zeros.
+TRACEPARENT = r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+_traceparent = re.compile(TRACEPARENT)
+# What a tag is of, and its key: `customer:17`.
+_tag = re.compile("[a-z][a-z0-9-]{0,63}:[A-Za-z0-9-]{1,64}")
+
+Kind = Literal["commit", "copy", "tombstone"]
+
+
+class UnknownFormatError(Exception):
+    """A commit of a format, of a kind or with members that this engine does not know: a newer
+    engine wrote it. What stands on it must wait for that engine; nothing was written.
+    """
 
 
 def lane_of(aggregate_id: str) -> int:
@@ -53,11 +72,15 @@ class Archived(NamedTuple):
 class Commit(NamedTuple):
     """1..n events that one command produced: one item, one version of its stream.
 
-    *at* is UTC in ISO 8601 with milliseconds. *deps* is what the decision read from
+    *at* is UTC in ISO 8601 with milliseconds. *actor* is who acted, *authority* the right by
+    which they did. *traceparent* is the W3C header of the request that led to the commit, also
+    through policies. *tags* are of the form `customer:17`. *deps* is what the decision read from
     other streams, as (aggregate id, version). *recent_commands* are those of the
     commits just before this one, newest first; *snapshot* is the state after it.
     *archive* is there in a tombstone only: version 1 of a stream whose beginning is
-    archived keeps its identity, and no events.
+    archived keeps its identity, and no events. *root* and *source* are there in a copy only,
+    as (aggregate id, version): the first commit that it descends from, and the one that it was
+    copied from. *format* is that of the line: a commit that was read is written as it was.
     """
 
     aggregate_id: str
@@ -67,18 +90,35 @@ class Commit(NamedTuple):
     body_hash: str
     at: str
     actor: str
+    authority: str
     correlation_id: str
+    traceparent: str
+    tags: tuple[str, ...] = ()
     deps: tuple[tuple[str, int], ...] = ()
     epoch: int = 1
     epoch_start: int = 1
     snapshot: Snapshot | None = None
     recent_commands: tuple[RecentCommand, ...] | None = None
     archive: Archived | None = None
+    root: tuple[str, int] | None = None
+    source: tuple[str, int] | None = None
+    format: int = FORMAT
+
+    @property
+    def kind(self) -> Kind:
+        """What tells commits, copies and tombstones apart where they are stored."""
+        if self.archive is not None:
+            return "tombstone"
+        return "commit" if self.root is None else "copy"
 
     def to_line(self) -> str:
         """The commit as the log keeps it: canonical JSON, without its snapshot."""
+        copied = {"root": self.root, "source": self.source}
         return canonical(
             {
+                **{name: commit for name, commit in copied.items() if commit is not None},
+                "format": self.format,
+                "kind": self.kind,
                 "aggregateId": self.aggregate_id,
                 "sequenceNumber": self.version,
                 "events": [event._asdict() for event in self.events],
@@ -86,7 +126,10 @@ class Commit(NamedTuple):
                 "bodyHash": self.body_hash,
                 "at": self.at,
                 "actor": self.actor,
+                "authority": self.authority,
                 "correlationId": self.correlation_id,
+                "traceparent": self.traceparent,
+                "tags": self.tags,
                 "deps": self.deps,
                 "epoch": self.epoch,
                 "epochStart": self.epoch_start,
@@ -95,12 +138,21 @@ class Commit(NamedTuple):
 
     @classmethod
     def from_line(cls, line: str | bytes) -> "Commit":
-        """The inverse of `to_line`."""
+        """The inverse of `to_line`. Raises `UnknownFormatError`."""
         return cls.from_json(json.loads(line))
 
     @classmethod
     def from_json(cls, held: dict[str, Any]) -> "Commit":
-        """A commit from the parsed JSON of its line."""
+        """A commit from the parsed JSON of its line. Raises `UnknownFormatError`.
+
+        A member that this engine does not know is never dropped: the line that is made of the
+        commit again must have the hash that was taken of it.
+        """
+        if held.get("format") != FORMAT or not held.keys() <= MEMBERS:
+            raise unknown_line(held)
+        root, source = held.get("root"), held.get("source")
+        if held["kind"] != ("commit" if root is None else "copy"):
+            raise unknown_line(held)
         return cls(
             aggregate_id=held["aggregateId"],
             version=held["sequenceNumber"],
@@ -109,16 +161,85 @@ class Commit(NamedTuple):
             body_hash=held["bodyHash"],
             at=held["at"],
             actor=held["actor"],
+            authority=held["authority"],
             correlation_id=held["correlationId"],
+            traceparent=held["traceparent"],
+            tags=tuple(held["tags"]),
             deps=tuple(map(tuple, held["deps"])),
             epoch=held["epoch"],
             epoch_start=held["epochStart"],
+            root=None if root is None else (root[0], root[1]),
+            source=None if source is None else (source[0], source[1]),
         )
 
 
+# The members of a line of format 1. `root` and `source` are there in copies only.
+MEMBERS = frozenset(
+    [
+        "format",
+        "kind",
+        "aggregateId",
+        "sequenceNumber",
+        "events",
+        "commandId",
+        "bodyHash",
+        "at",
+        "actor",
+        "authority",
+        "correlationId",
+        "traceparent",
+        "tags",
+        "deps",
+        "epoch",
+        "epochStart",
+        "root",
+        "source",
+    ]
+)
+
+
+def unknown_line(held: dict[str, Any]) -> UnknownFormatError:
+    """The error of a line that this engine cannot read whole."""
+    return UnknownFormatError(
+        f"version {held.get('sequenceNumber')} of {held.get('aggregateId')} is of format"
+        f" {held.get('format')!r} and kind {held.get('kind')!r}, with the unknown members"
+        f" {sorted(held.keys() - MEMBERS)}: this engine reads format {FORMAT}, so a newer one is"
+        " needed"
+    )
+
+
 def events_from_json(events: list[dict[str, Any]]) -> tuple[StoredEvent, ...]:
-    """Stored events from the JSON list that a commit keeps of them."""
-    return tuple([StoredEvent(e["name"], e["version"], e["body"]) for e in events])
+    """Stored events from the JSON list that a commit keeps of them.
+
+    Raises `UnknownFormatError` for an event that has more members.
+    """
+    stored = tuple([StoredEvent(e["name"], e["version"], e["body"]) for e in events])
+    for event in events:
+        if len(event) > len(StoredEvent._fields):
+            raise UnknownFormatError(
+                f"an event has the members {sorted(event)}: this engine knows"
+                f" {list(StoredEvent._fields)}, so a newer one is needed"
+            )
+    return stored
+
+
+def is_traceparent(text: str) -> bool:
+    """Whether this is the `traceparent` of a trace, by W3C Trace Context."""
+    return _traceparent.fullmatch(text) is not None
+
+
+def traceparent_of(command_id: str) -> str:
+    """The traceparent of a command whose request came without one.
+
+    It is made of the id, so that a retry belongs to the same trace.
+    """
+    digest = hashlib.sha256(f"traceparent {command_id}".encode()).hexdigest()
+    return f"00-{digest[:32]}-{digest[32:48]}-00"
+
+
+def is_tag(text: str) -> bool:
+    """Whether a commit can have this tag."""
+    return _tag.fullmatch(text) is not None
 
 
 def canonical(value: Any) -> str:

@@ -1,5 +1,6 @@
 """A policy: a pure function from an event to commands and effects; one workflow step."""
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -7,10 +8,22 @@ from typing import Any, Literal, NamedTuple
 from chalicelib.leftfold.kernel.aggregate import Aggregate
 from chalicelib.leftfold.kernel.view import Recorded, Row, View
 
+# Names are in the ids of commands and in the keys of effects.
+_NAME = re.compile("[a-z0-9]+(?:-[a-z0-9]+)*")
+_LONGEST_NAME = 64
+
+
+class ReactionNameError(ValueError):
+    """A policy gave a reaction a name that is malformed, or that another reaction has."""
+
 
 @dataclass(frozen=True)
 class Reaction:
     """A command to the aggregate *key* that an event leads to.
+
+    *name* tells the reaction from the others that the same event leads to. The command's id
+    is made of it, so a name is never changed and never given to another reaction. It is words
+    of lower-case letters and digits with hyphens between them, 64 characters at most.
 
     Its answer goes back to the process, the aggregate whose event it was: *accepted* makes
     a command to it from the version that the command made, *refused* one from the code
@@ -19,6 +32,7 @@ class Reaction:
     that says what it *awaits*.
     """
 
+    name: str
     aggregate: Aggregate
     key: str
     command: Any
@@ -27,8 +41,12 @@ class Reaction:
 
 
 class Email(NamedTuple):
-    """An effect outside the system: a plain-text message to one address."""
+    """An effect outside the system: a plain-text message to one address.
 
+    *name* is that of a reaction: the key of the effect is made of it.
+    """
+
+    name: str
     to: str
     subject: str
     text: str
@@ -38,15 +56,16 @@ class Email(NamedTuple):
 class Policy:
     """One workflow step: what it does about the events of *hears*, from the log's first one.
 
-    *name* is in the id of each command and the place of each effect: under another one
-    they are others, so it is never changed. *react* names the
-    commands and effects that an event leads to, always the same ones in the same order; it
-    depends on the event alone. *awaits* says, from the state of the process and the event,
-    whether the step is still to be taken: False, for ever, once an answer is recorded or
-    the process was ended otherwise. A step has one answer, however many functions take it
-    at the same time (docs/adr/0010). Without *awaits* each command is sent whatever becomes
-    of the process, and taken once, which costs a quarter; but no refusal can be recorded
-    then.
+    *name* is in the id of each command and in the key of each effect: under another one
+    they are others, so it is never changed. *react* yields the
+    commands and effects that an event leads to, each under a name of its own. It depends on
+    the event alone. A later version of *react* may put them in another order, add some and
+    leave some out; it never gives a name to another command or effect. *awaits* says, from
+    the state of the process and the event, whether the step is still to be taken: False, for
+    ever, once an answer is recorded or the process was ended otherwise. A step has one
+    answer, however many functions take it at the same time (docs/adr/0010). Without *awaits*
+    each command is sent whatever becomes of the process, and taken once, which costs a
+    quarter; but no refusal can be recorded then.
     """
 
     name: str
@@ -58,6 +77,25 @@ class Policy:
     def fed(self) -> Literal["log"]:
         """A policy follows the log, woken by wakes."""
         return "log"
+
+    def reactions(self, recorded: Recorded) -> list[Reaction | Email]:
+        """All that the event leads to. Raises `ReactionNameError`, and what *react* raises."""
+        found = list(self.react(recorded))
+        names: set[str] = set()
+        for reaction in found:
+            name = reaction.name
+            if len(name) > _LONGEST_NAME or not _NAME.fullmatch(name):
+                raise ReactionNameError(
+                    f"{self.name} names a reaction {name!r}: a name is words of a-z and 0-9 with"
+                    f" hyphens between them, {_LONGEST_NAME} characters at most"
+                )
+            if name in names:
+                raise ReactionNameError(
+                    f"{self.name} names two reactions to one event {name!r}: give each a name"
+                    " of its own"
+                )
+            names.add(name)
+        return found
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from chalicelib.leftfold.commands.handler import CommandHandler, CommandRequest, body_hash
-from chalicelib.leftfold.kernel import Deadline, Refused, Row
+from chalicelib.leftfold.kernel import Commit, Deadline, Refused, Row
 from chalicelib.leftfold.kernel.commit import instant
 from chalicelib.leftfold.kernel.uuid7 import uuid7
 
@@ -64,11 +64,14 @@ class Timekeeper:
         stream = deadline.aggregate.stream(deadline.key(row))
         # The command belongs to the same unit of work as the commit that has waited.
         last = self.handler.events.newest(stream, limit=1, consistent=True).commits[0]
-        return request_of(deadline, row, last.correlation_id)
+        return request_of(deadline, row, last)
 
 
-def request_of(deadline: Deadline, row: Row, correlation_id: str) -> CommandRequest:
-    """The command that tells an aggregate of the deadline in its row."""
+def request_of(deadline: Deadline, row: Row, last: Commit) -> CommandRequest:
+    """The command that tells an aggregate of the deadline in its row.
+
+    *last* is the aggregate's newest commit, to whose unit of work and trace the command belongs.
+    """
     stream = deadline.aggregate.stream(deadline.key(row))
     command = deadline.command(row)
     entropy = hashlib.sha256(
@@ -83,7 +86,9 @@ def request_of(deadline: Deadline, row: Row, correlation_id: str) -> CommandRequ
         command_id=command_id,
         body_hash=body_hash(f"deadline {deadline.name}", command_id),
         actor=f"deadline:{deadline.name}",
-        correlation_id=correlation_id,
+        authority=f"deadline:{deadline.name}",
+        correlation_id=last.correlation_id,
+        traceparent=last.traceparent,
     )
 
 

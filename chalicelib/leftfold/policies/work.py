@@ -1,7 +1,7 @@
 """What a policy does about commits: commands with one answer each, effects decided once."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -11,6 +11,7 @@ from chalicelib.leftfold.commands.handler import (
     CommandHandler,
     CommandRequest,
     ContentionError,
+    KeyReusedError,
     body_hash,
 )
 from chalicelib.leftfold.kernel import (
@@ -22,8 +23,10 @@ from chalicelib.leftfold.kernel import (
     Reaction,
     Recorded,
     Refused,
+    UnknownFormatError,
     to_json,
 )
+from chalicelib.leftfold.kernel.commit import canonical
 from chalicelib.leftfold.kernel.uuid7 import uuid7
 from chalicelib.leftfold.policies.mailing import Mailer, SendingStoppedError
 from chalicelib.leftfold.projection.fold import PoisonError, category_of, poison, recorded_of
@@ -58,21 +61,39 @@ class AnswerRefusedError(Exception):
     """A process did not take the answer of its step: something has moved it meanwhile."""
 
 
+class StepChangedError(Exception):
+    """A step was recorded as a command of another kind, or as an effect of another kind or to
+    another recipient: today's policy has given its name to something else.
+    """
+
+
 class Cause(NamedTuple):
-    """What leads to a command or an effect: an event, its commit, and the number of the
-    command or effect among all that the commit leads to.
+    """What leads to a command or an effect: an event, its commit, and the name of the reaction.
+
+    No position of the log is in it, and no count of reactions: another log may have the same
+    commit elsewhere, and a later version of the policy may yield its reactions otherwise.
     """
 
     recorded: Recorded
     commit: Commit
-    number: int
+    name: str
+
+    def key(self, policy: str) -> EffectKey:
+        """The step, named for ever: the key of its effect, and what its command's id is made of.
+
+        It names the root of a copy, so that a copy leads to no second command or effect.
+        """
+        stream, version = self.commit.root or (self.commit.aggregate_id, self.commit.version)
+        return EffectKey(policy, stream, version, self.recorded.event_index, self.name)
 
     def command_id(self, policy: str, purpose: str) -> str:
-        """The same one whenever, and by whomever, the step is taken."""
-        name = f"{policy} {self.recorded.position} {self.number} {purpose}"
-        moment = datetime.fromisoformat(self.commit.at)
-        entropy = hashlib.sha256(name.encode()).digest()
-        return uuid7(int(moment.timestamp() * 1000), entropy)
+        """The same one whenever, and by whomever, the step is taken.
+
+        *purpose* tells the command from the answers to it. The time is that of the cause.
+        """
+        entropy = hashlib.sha256(canonical([*self.key(policy), purpose]).encode()).digest()
+        at = datetime.fromisoformat(self.commit.at)
+        return uuid7(int(at.timestamp() * 1000), entropy)
 
 
 @dataclass(frozen=True)
@@ -109,8 +130,9 @@ class PolicyWork:
     def take(self, commits: Commits) -> Outcome:
         """Takes each stream's steps in order, up to one that fails.
 
-        Raises `OvertakenError` if another is at work on one of the effects, and
-        `SendingStoppedError` if none can be sent now.
+        Raises `OvertakenError` if another is at work on one of the effects,
+        `SendingStoppedError` if none can be sent now, and `UnknownFormatError` if a newer
+        engine wrote what a step stands on.
         """
         streams: dict[str, list[tuple[int, Commit]]] = {}
         for position, commit in commits:
@@ -134,12 +156,12 @@ class PolicyWork:
             led_to = [
                 (recorded, reaction)
                 for recorded in recorded_of(self._heard(commit).codec, position, commit)
-                for reaction in self.policy.react(recorded)
+                for reaction in self.policy.reactions(recorded)
             ]
         except Exception as error:
             raise poison(commit.aggregate_id, position, error) from error
-        for number, (recorded, reaction) in enumerate(led_to):
-            cause = Cause(recorded, commit, number)
+        for recorded, reaction in led_to:
+            cause = Cause(recorded, commit, reaction.name)
             if isinstance(reaction, Email):
                 yield partial(self._send, cause, reaction)
             else:
@@ -152,7 +174,8 @@ class PolicyWork:
         for attempt in range(1, PASS_ATTEMPTS + 1):
             try:
                 return step()
-            except OvertakenError:
+            except (OvertakenError, UnknownFormatError):
+                # Neither is a fault of the process: another is at it, or must be.
                 raise
             except (AnswerRefusedError, StreamAdvancedError) as error:
                 failure = error
@@ -188,12 +211,26 @@ class PolicyWork:
     def _taken(self, cause: Cause, request: CommandRequest) -> int | None:
         """The version that the command made; None if it was not, and will not be, taken."""
         if self.policy.awaits is None:
-            return self.handler.execute(request)
+            return self._execute(request)
         state, version = self.handler.state(self._heard(cause.commit), cause.commit.aggregate_id)
         if not self.policy.awaits(state, cause.recorded.event):
-            return self.handler.taken(request)
+            return self._found(request)
         unless = StreamVersion(cause.commit.aggregate_id, version + 1)
-        return self.handler.execute(on_condition(request, unless))
+        return self._execute(on_condition(request, unless))
+
+    def _execute(self, request: CommandRequest) -> int:
+        """The version that the command made. Raises `StepChangedError`, and the handler's."""
+        try:
+            return self.handler.execute(request)
+        except KeyReusedError as error:
+            raise step_changed(request) from error
+
+    def _found(self, request: CommandRequest) -> int | None:
+        """The version that an earlier attempt made. Raises `StepChangedError`."""
+        try:
+            return self.handler.taken(request)
+        except KeyReusedError as error:
+            raise step_changed(request) from error
 
     def _record_refusal(
         self, cause: Cause, reaction: Reaction, target: str, refusal: Refused
@@ -219,35 +256,54 @@ class PolicyWork:
         stream = cause.commit.aggregate_id
         request = self._request(cause, self._heard(cause.commit), stream, answer, purpose)
         request = replace(request, deps=(at,) if at.version else ())
-        self.handler.execute(on_condition(request, unless))
+        self._execute(on_condition(request, unless))
 
     def _request(
         self, cause: Cause, aggregate: Aggregate, stream: str, command: Any, purpose: str
     ) -> CommandRequest:
-        """A command with an id of its step. The id stands for the body as well: code that
-        has changed since an earlier attempt may word the command otherwise.
+        """A command with an id of its step.
+
+        The hash of its body is made of the id and of the command's kind, the name of its class.
+        Code that has changed since an earlier attempt may word the command otherwise, but an
+        attempt that sent another kind of command is no earlier attempt. The target needs no
+        comparison, because the id is looked for in the target alone.
         """
         command_id = cause.command_id(self.name, purpose)
+        kind = type(command).__name__
         return CommandRequest(
             aggregate=aggregate,
             aggregate_id=stream,
             command=command,
             command_id=command_id,
-            body_hash=body_hash(f"policy {self.name}", command_id),
+            body_hash=body_hash(f"policy {self.name}", command_id, {"kind": kind}),
             actor=f"policy:{self.name}",
+            # A policy acts as itself, whoever asked for what it reacts to.
+            authority=f"policy:{self.name}",
             correlation_id=cause.commit.correlation_id,
+            traceparent=cause.commit.traceparent,
             deps=((cause.commit.aggregate_id, cause.commit.version),),
         )
 
     def _send(self, cause: Cause, email: Email) -> None:
-        """Decides an effect, or finds it decided; sends it, and records the answer."""
-        key = EffectKey(self.name, cause.recorded.position, cause.number)
-        planned = self.effects.plan(key, email._asdict(), self.owner)
+        """Decides an effect, or finds it decided; sends it, and records the answer.
+
+        An effect that was decided earlier is sent in the words of then. Its kind and its
+        recipient must be today's: raises `StepChangedError` if they are not.
+        """
+        key = cause.key(self.name)
+        effect = effect_of(email)
+        planned = self.effects.plan(key, effect, self.owner)
+        decided = (planned.effect["kind"], planned.effect["to"])
+        if decided != (effect["kind"], effect["to"]):
+            raise StepChangedError(
+                f"the effect {key} was decided as {decided[0]} to {decided[1]!r}, and is now"
+                f" {effect['kind']} to {effect['to']!r}: give the new effect a name of its own"
+            )
         if planned.answer is not None:
             return
         if not planned.mine:
             raise OvertakenError(f"another sends {key}")
-        self.effects.finish(key, self.mailer.send(Email(**planned.effect)))
+        self.effects.finish(key, self.mailer.send(email_of(key, planned.effect)))
 
     def _process(self, aggregate_id: str) -> Aggregate | None:
         category = category_of(aggregate_id)
@@ -263,6 +319,24 @@ class PolicyWork:
 def is_of_the_step(error: CallRefusedError) -> bool:
     """Whether AWS would take another step, of another process."""
     return error.code in OF_THE_STEP
+
+
+def step_changed(request: CommandRequest) -> StepChangedError:
+    """The error of a command whose id an earlier command of another kind has."""
+    return StepChangedError(
+        f"the command {request.command_id} in {request.aggregate_id} was recorded as another kind"
+        f" than {type(request.command).__name__}: give the new command's reaction a name of its own"
+    )
+
+
+def effect_of(email: Email) -> dict[str, Any]:
+    """An e-mail as the ledger keeps it; its name is in the key."""
+    return {"kind": "email", "to": email.to, "subject": email.subject, "text": email.text}
+
+
+def email_of(key: EffectKey, effect: Mapping[str, Any]) -> Email:
+    """The e-mail that the ledger keeps at *key*."""
+    return Email(key.name, effect["to"], effect["subject"], effect["text"])
 
 
 def tenant_of(cause: Cause) -> str:

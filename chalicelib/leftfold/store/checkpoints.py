@@ -1,14 +1,20 @@
-"""Checkpoints and parked streams on DynamoDB.
+"""Checkpoints and parked streams on DynamoDB, those of views apart from those of policies.
 
-Checkpoints table: key reader / key; a reader's note is beside its keys, at key -1.
-Parked table: key view / aggregateId.
+A policy's progress is truth: it says which commands and e-mails are behind it, and nothing
+else does. A view's progress can be made again by a replay. So each has tables of its own. The
+relay's checkpoint and the notes of sweeper and archiver are about the truth, and stand with
+those of policies.
+
+Tables of checkpoints: key reader / checkpointKey; a reader's note is beside its keys, at -1.
+Tables of parked streams: key reader / aggregateId.
 """
 
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from chalicelib.leftfold.store.dynamo import batch_get, translated
-from chalicelib.leftfold.store.ports import ParkedStream
+from chalicelib.leftfold.store.ports import Checkpoints, ParkedStream, Parking
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -31,7 +37,7 @@ class DynamoCheckpoints:
         positions = dict.fromkeys(keys, -1)
         wanted = [checkpoint_item_key(reader, key) for key in positions]
         for item in batch_get(self._client, self._table, wanted):
-            positions[int(item["slot"]["N"])] = int(item["position"]["N"])
+            positions[int(item["checkpointKey"]["N"])] = int(item["position"]["N"])
         return positions
 
     def move(self, reader: str, key: int, old: int, new: int) -> bool:
@@ -152,27 +158,82 @@ class DynamoParking:
             for page in pages:
                 for item in page["Items"]:
                     yield (
-                        item["view"]["S"],
+                        item["reader"]["S"],
                         item["aggregateId"]["S"],
                         parked_of(item),
                     )
 
 
+@dataclass(frozen=True)
+class DividedCheckpoints:
+    """`Checkpoints` in two stores: that of the *views*, by name, and that of all others."""
+
+    views: Collection[str]
+    of_views: Checkpoints
+    of_others: Checkpoints
+
+    def read(self, reader: str, keys: Collection[int]) -> dict[int, int]:
+        return self._of(reader).read(reader, keys)
+
+    def move(self, reader: str, key: int, old: int, new: int) -> bool:
+        return self._of(reader).move(reader, key, old, new)
+
+    def note(self, reader: str) -> str | None:
+        return self._of(reader).note(reader)
+
+    def write_note(self, reader: str, text: str) -> None:
+        self._of(reader).write_note(reader, text)
+
+    def _of(self, reader: str) -> Checkpoints:
+        return self.of_views if reader in self.views else self.of_others
+
+
+@dataclass(frozen=True)
+class DividedParking:
+    """`Parking` in two stores: that of the *views*, by name, and that of the policies."""
+
+    views: Collection[str]
+    of_views: Parking
+    of_policies: Parking
+
+    def find(self, view: str, aggregate_ids: Collection[str]) -> dict[str, ParkedStream]:
+        return self._of(view).find(view, aggregate_ids)
+
+    def park(self, view: str, aggregate_id: str, parked_stream: ParkedStream) -> bool:
+        return self._of(view).park(view, aggregate_id, parked_stream)
+
+    def extend(self, view: str, aggregate_id: str, last: int) -> bool:
+        return self._of(view).extend(view, aggregate_id, last)
+
+    def release(self, view: str, aggregate_id: str, last: int) -> bool:
+        return self._of(view).release(view, aggregate_id, last)
+
+    def all(self, view: str | None = None) -> Iterator[tuple[str, str, ParkedStream]]:
+        if view is not None:
+            yield from self._of(view).all(view)
+            return
+        yield from self.of_views.all()
+        yield from self.of_policies.all()
+
+    def _of(self, reader: str) -> Parking:
+        return self.of_views if reader in self.views else self.of_policies
+
+
 def checkpoint_item_key(reader: str, key: int) -> Item:
     """The key of a checkpoint."""
-    return {"reader": {"S": reader}, "slot": {"N": str(key)}}
+    return {"reader": {"S": reader}, "checkpointKey": {"N": str(key)}}
 
 
 def parked_key(view: str, aggregate_id: str) -> Item:
     """The key of a parked stream."""
-    return {"view": {"S": view}, "aggregateId": {"S": aggregate_id}}
+    return {"reader": {"S": view}, "aggregateId": {"S": aggregate_id}}
 
 
 def of_view(view: str) -> Item:
     """The arguments of a query for all parked streams of *view*."""
     return {
-        "KeyConditionExpression": "#view = :view",
-        "ExpressionAttributeNames": {"#view": "view"},
+        "KeyConditionExpression": "#reader = :view",
+        "ExpressionAttributeNames": {"#reader": "reader"},
         "ExpressionAttributeValues": {":view": {"S": view}},
     }
 

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from chalicelib.leftfold.kernel import Archived, Commit, RecentCommand
 from chalicelib.leftfold.kernel.aggregate import is_aggregate_id
+from chalicelib.leftfold.kernel.commit import FORMAT, is_tag, is_traceparent
 from chalicelib.leftfold.store.ports import MalformedCommitError, StreamVersion
 
 # A transaction takes 100 items, and the tombstone is one of them.
@@ -86,6 +87,7 @@ def _faults(commit: Commit) -> Iterator[str]:
         yield "a command has an id, and a hash of its body: 16 hexadecimal digits"
     if not _is_instant(commit.at):
         yield f"{commit.at!r} is not a time since 1970 in UTC with milliseconds"
+    yield from _faults_of_origin(commit)
     if not all(_can_be_a_cause(commit, StreamVersion(*cause)) for cause in commit.deps):
         yield f"it cannot depend on each of {commit.deps}"
     if not all(event.name and event.version >= 1 for event in commit.events):
@@ -95,6 +97,21 @@ def _faults(commit: Commit) -> Iterator[str]:
         yield "its recent commands are malformed, or more than the commits before it"
     if commit.archive and not _is_tombstone(commit, commit.archive):
         yield f"{commit.archive} does not make it a tombstone: it has events, or is not version 1"
+
+
+def _faults_of_origin(commit: Commit) -> Iterator[str]:
+    """What is wrong with what the commit says of where it comes from."""
+    if commit.format != FORMAT:
+        yield f"this engine writes format {FORMAT}, not {commit.format}"
+    if not commit.actor or not commit.authority:
+        yield "a commit says who acted, and by which authority"
+    if not is_traceparent(commit.traceparent):
+        yield f"{commit.traceparent!r} is no W3C traceparent"
+    if len(set(commit.tags)) < len(commit.tags) or not all(map(is_tag, commit.tags)):
+        yield f"{commit.tags} are not different tags of the form customer:17"
+    origins = (commit.root, commit.source)
+    if any(origins) and not all(origin and is_commit_key(*origin) for origin in origins):
+        yield f"a copy has a root and a source, not {origins}"
 
 
 def _can_be_a_cause(commit: Commit, cause: StreamVersion) -> bool:

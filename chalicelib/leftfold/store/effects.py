@@ -1,4 +1,4 @@
-"""The ledger of effects on DynamoDB: key policy / key; `effect` is canonical JSON."""
+"""The ledger of effects on DynamoDB: key policy / step; `effect` is canonical JSON."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -68,9 +68,12 @@ class DynamoEffects:
 
 
 def key_of(key: EffectKey) -> Item:
-    """The key of an effect; places sort by position."""
-    held = f"{key.position:015}/{key.number:03}"
-    return {"policy": {"S": key.policy}, "place": {"S": held}}
+    """The key of an effect; those of one stream sort by version.
+
+    Neither numbers nor names of reactions have a "#", so two keys are never the same text.
+    """
+    step = f"{key.aggregate_id}#{key.version:015}#{key.event_index:05}#{key.name}"
+    return {"policy": {"S": key.policy}, "step": {"S": step}}
 
 
 def planned_of(item: Item, *, mine: bool) -> Planned:

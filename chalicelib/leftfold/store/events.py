@@ -5,8 +5,8 @@ import struct
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from chalicelib.leftfold.kernel import Archived, Commit, RecentCommand, Snapshot
-from chalicelib.leftfold.kernel.commit import canonical, events_from_json
+from chalicelib.leftfold.kernel import Archived, Commit, RecentCommand, Snapshot, UnknownFormatError
+from chalicelib.leftfold.kernel.commit import FORMAT, canonical, events_from_json
 from chalicelib.leftfold.metrics import emit
 from chalicelib.leftfold.store.checks import check_append, check_commit, check_delete, check_replace
 from chalicelib.leftfold.store.dynamo import limited, transact, translated
@@ -33,6 +33,33 @@ CONDITION_FAILED = "ConditionalCheckFailed"
 CONTENTION = {"TransactionConflict", "ProvisionedThroughputExceeded", "ThrottlingError"}
 
 Item = dict[str, Any]
+
+KINDS = ("commit", "copy", "tombstone")
+ATTRIBUTES = frozenset(
+    [
+        "aggregateId",
+        "sequenceNumber",
+        "format",
+        "kind",
+        "commandId",
+        "bodyHash",
+        "at",
+        "epoch",
+        "epochStart",
+        "actor",
+        "authority",
+        "correlationId",
+        "traceparent",
+        "events",
+        "archive",
+        "tags",
+        "deps",
+        "root",
+        "source",
+        "snapshot",
+        "recentCommands",
+    ]
+)
 
 
 class UnreadableCommitError(Exception):
@@ -237,20 +264,29 @@ def item_of(commit: Commit) -> Item:
     item: Item = {
         "aggregateId": {"S": commit.aggregate_id},
         "sequenceNumber": {"N": str(commit.version)},
+        "format": {"N": str(commit.format)},
+        "kind": {"S": commit.kind},
         "commandId": {"S": commit.command_id},
         "bodyHash": {"S": commit.body_hash},
         "at": {"S": commit.at},
         "epoch": {"N": str(commit.epoch)},
         "epochStart": {"N": str(commit.epoch_start)},
         "actor": {"S": commit.actor},
+        "authority": {"S": commit.authority},
         "correlationId": {"S": commit.correlation_id},
+        "traceparent": {"S": commit.traceparent},
     }
     if commit.archive is None:
         item["events"] = {"S": canonical([event._asdict() for event in commit.events])}
     else:
         item["archive"] = {"S": canonical(commit.archive._asdict())}
-    if commit.deps:
-        item["deps"] = {"S": canonical(commit.deps)}
+    facts = {
+        "tags": commit.tags,
+        "deps": commit.deps,
+        "root": commit.root,
+        "source": commit.source,
+    }
+    item |= {name: {"S": canonical(fact)} for name, fact in facts.items() if fact}
     if commit.snapshot is not None:
         item["snapshot"] = {"S": canonical(commit.snapshot._asdict())}
     if commit.recent_commands is not None:
@@ -261,7 +297,10 @@ def item_of(commit: Commit) -> Item:
 
 
 def readable(item: Item) -> Commit | None:
-    """The commit of *item*. None, and a metric, if no Leftfold can have written the item."""
+    """The commit of *item*. None, and a metric, if no Leftfold can have written the item.
+
+    Raises `UnknownFormatError`: to leave out a newer engine's commit would lose it.
+    """
     try:
         commit = commit_from_item(item)
         check_commit(commit)
@@ -274,12 +313,27 @@ def readable(item: Item) -> Commit | None:
 def commit_from_item(item: Item) -> Commit:
     """The inverse of `item_of`. It reads the image of a stream record as well.
 
-    Raises `UnreadableCommitError`.
+    Raises `UnknownFormatError` for a newer engine's commit, and `UnreadableCommitError`.
     """
     try:
+        check_known(item)
         return _commit_from_item(item)
     except (KeyError, TypeError, ValueError, struct.error) as error:
         raise UnreadableCommitError(f"{commit_key(item)}: {error!r}") from error
+
+
+def check_known(item: Item) -> None:
+    """Raises `UnknownFormatError` for an item that a newer engine wrote, and `ValueError` for
+    one with attributes that no item of its format has.
+    """
+    format_, kind = int(item["format"]["N"]), item["kind"]["S"]
+    if format_ > FORMAT or kind not in KINDS:
+        raise UnknownFormatError(
+            f"{commit_key(item)} is of format {format_} and kind {kind!r}: this engine reads"
+            f" format {FORMAT} and the kinds {', '.join(KINDS)}, so a newer one is needed"
+        )
+    if format_ < 1 or not item.keys() <= ATTRIBUTES:
+        raise ValueError(f"format {format_} has no {sorted(item.keys() - ATTRIBUTES)}")
 
 
 def commit_key(item: Item) -> tuple[str, int]:
@@ -290,9 +344,12 @@ def commit_key(item: Item) -> tuple[str, int]:
 def _commit_from_item(item: Item) -> Commit:
     snapshot = item.get("snapshot")
     recent = item.get("recentCommands")
-    deps = json.loads(item["deps"]["S"]) if "deps" in item else ()
+    deps, tags, root, source = (
+        json.loads(item[name]["S"]) if name in item else ()
+        for name in ("deps", "tags", "root", "source")
+    )
     archive = Archived(**json.loads(item["archive"]["S"])) if "archive" in item else None
-    return Commit(
+    commit = Commit(
         aggregate_id=item["aggregateId"]["S"],
         version=int(item["sequenceNumber"]["N"]),
         events=() if archive else events_from_json(json.loads(item["events"]["S"])),
@@ -300,14 +357,23 @@ def _commit_from_item(item: Item) -> Commit:
         body_hash=item["bodyHash"]["S"],
         at=item["at"]["S"],
         actor=item["actor"]["S"],
+        authority=item["authority"]["S"],
         correlation_id=item["correlationId"]["S"],
+        traceparent=item["traceparent"]["S"],
+        tags=tuple(tags),
         deps=tuple((stream, version) for stream, version in deps),
         epoch=int(item["epoch"]["N"]),
         epoch_start=int(item["epochStart"]["N"]),
         snapshot=Snapshot(**json.loads(snapshot["S"])) if snapshot else None,
         recent_commands=unpacked(recent["B"]) if recent else None,
         archive=archive,
+        root=(root[0], root[1]) if root else None,
+        source=(source[0], source[1]) if source else None,
+        format=int(item["format"]["N"]),
     )
+    if commit.kind != item["kind"]["S"]:
+        raise ValueError(f"it says that it is a {item['kind']['S']}, and is a {commit.kind}")
+    return commit
 
 
 def unpacked(packed: bytes) -> tuple[RecentCommand, ...]:

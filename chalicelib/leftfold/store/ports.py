@@ -285,11 +285,15 @@ class Parking(Protocol):
 
 
 class EffectKey(NamedTuple):
-    """The key of an effect: the policy, the position of the event's commit, the reaction's number."""
+    """The key of an effect: the policy, the event that it reacted to, and the name of the
+    reaction. A position of the log is not part of it, because a copy of the log has others.
+    """
 
     policy: str
-    position: int
-    number: int
+    aggregate_id: str
+    version: int
+    event_index: int
+    name: str
 
 
 class Planned(NamedTuple):

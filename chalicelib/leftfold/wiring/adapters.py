@@ -79,15 +79,25 @@ class Adapters:
 
     @cached_property
     def checkpoints(self) -> Checkpoints:
-        from chalicelib.leftfold.store.checkpoints import DynamoCheckpoints
+        from chalicelib.leftfold.store.checkpoints import DividedCheckpoints, DynamoCheckpoints
 
-        return DynamoCheckpoints(self.dynamodb, self.settings.named("checkpoints"))
+        named = self.settings.named
+        return DividedCheckpoints(
+            self.domain.views,
+            DynamoCheckpoints(self.dynamodb, named("view-checkpoints")),
+            DynamoCheckpoints(self.dynamodb, named("policy-checkpoints")),
+        )
 
     @cached_property
     def parking(self) -> Parking:
-        from chalicelib.leftfold.store.checkpoints import DynamoParking
+        from chalicelib.leftfold.store.checkpoints import DividedParking, DynamoParking
 
-        return DynamoParking(self.dynamodb, self.settings.named("parked"))
+        named = self.settings.named
+        return DividedParking(
+            self.domain.views,
+            DynamoParking(self.dynamodb, named("view-parked")),
+            DynamoParking(self.dynamodb, named("policy-parked")),
+        )
 
     @cached_property
     def effects(self) -> Effects:
