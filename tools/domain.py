@@ -6,7 +6,7 @@ Whoever replaces the bank lists commands of their own here, or none.
 import click
 
 from tools.api import ApiError
-from tools.bank_commands import COMMANDS as BANK
+from tools.bank.commands import COMMANDS as BANK
 from tools.files import FileError
 
 COMMANDS: tuple[click.Command, ...] = BANK

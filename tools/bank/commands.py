@@ -5,13 +5,13 @@ from pathlib import Path
 
 import click
 
-from tools.bench import bench_command
-from tools.book import is_book
-from tools.book_import import Choices, import_book
+from tools.bank.bench import bench_command
+from tools.bank.book import is_book
+from tools.bank.book_import import Choices, import_book
+from tools.bank.import_file import Selection, import_file
+from tools.bank.run import BANK_FILE, CURRENCY, run
 from tools.console import INTERRUPTED, errors
-from tools.import_file import Selection, import_file
 from tools.last_deployment import recall
-from tools.run import BANK_FILE, CURRENCY, run
 
 currency_option = click.option("--currency", default=CURRENCY, help="ISO 4217.")
 

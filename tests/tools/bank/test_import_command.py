@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.http.conftest import Bank
-from tests.tools.bank_files import HEADER, bank_file
-from tests.tools.served import served
+from tests.tools.bank.bank_files import HEADER, bank_file
+from tests.tools.bank.served import served
 from tools.__main__ import leftfold
 from tools.console import WIDE, console_on
 

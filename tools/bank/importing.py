@@ -11,15 +11,15 @@ from typing import NamedTuple
 
 from chalicelib.bank.money import Money
 from tools.api import Answered, Api, ApiError
-from tools.bank_file import Line, Note, Rejected
-from tools.continuing import (
+from tools.bank.bank_file import Line, Note, Rejected
+from tools.bank.continuing import (
     DiffersError,
     Found,
     earlier_bookings,
     found_account,
     reworded,
 )
-from tools.histories import (
+from tools.bank.histories import (
     History,
     Period,
     batches,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from chalicelib.bank.money import LARGEST_AMOUNT, Money
 from tools.api import Api
-from tools.bank_file import BankFile, Note, read
-from tools.checking import (
+from tools.bank.bank_file import BankFile, Note, read
+from tools.bank.checking import (
     Totals,
     check,
     stated,
@@ -18,12 +18,12 @@ from tools.checking import (
     wrong_histories,
     wrong_statements,
 )
+from tools.bank.histories import History, differing_alone, histories, last_month_before
+from tools.bank.importing import Imported, import_all
+from tools.bank.latency import Sampler, percentiles
+from tools.bank.terminal import accounts_table, amount, rejected_table
 from tools.console import bar, console, errors
 from tools.files import FileError
-from tools.histories import History, differing_alone, histories, last_month_before
-from tools.importing import Imported, import_all
-from tools.latency import Sampler, percentiles
-from tools.terminal import accounts_table, amount, rejected_table
 
 # Batches that are sent one at a time.
 FOLLOWED = 25

@@ -5,8 +5,8 @@ import pytest
 from marshmallow import validate
 
 from chalicelib.bank.account.http.accounts import BookingBody
-from tests.tools.bank_files import HEADER, bank_file
-from tools.bank_file import LONGEST, Line, read
+from tests.tools.bank.bank_files import HEADER, bank_file
+from tools.bank.bank_file import LONGEST, Line, read
 from tools.bootstrap import ROOT
 from tools.files import FileError
 

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from chalicelib.bank.money import Money
 from tools.api import Api, ApiError
-from tools.bank_file import Line
-from tools.histories import OPENING_BALANCE, History, mark_of, texts_of
+from tools.bank.bank_file import Line
+from tools.bank.histories import OPENING_BALANCE, History, mark_of, texts_of
 
 PAGE = 500
 DIRECTIONS = {"account-credited": "credit", "account-debited": "debit"}

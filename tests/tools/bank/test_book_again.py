@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from tests.clock import Clock
 from tests.ledgers import Books
-from tests.tools.served import served
-from tests.tools.wire import api_to
+from tests.tools.bank.served import served
+from tests.tools.bank.wire import api_to
 from tools.__main__ import leftfold
 from tools.api import Api
-from tools.book import Book, BookEntry, read_book
-from tools.book_held import HeldEntry, held_of
-from tools.book_import import BookImport, Choices, ImportedYear, import_through
+from tools.bank.book import Book, BookEntry, read_book
+from tools.bank.book_import import BookImport, Choices, ImportedYear, import_through
+from tools.bank.book_posted import HeldEntry, held_of
 from tools.files import FileError
 
 HEAD = """

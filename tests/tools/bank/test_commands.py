@@ -6,7 +6,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from tests.tools.bank_files import bank_file
+from tests.tools.bank.bank_files import bank_file
 from tools import last_deployment
 from tools.__main__ import leftfold
 from tools.last_deployment import Current, forget, recall, remember

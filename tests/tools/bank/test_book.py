@@ -8,11 +8,11 @@ import pytest
 from click.testing import CliRunner
 
 from tests.ledgers import Books
-from tests.tools.wire import Loses, api_to
+from tests.tools.bank.wire import Loses, api_to
 from tools.__main__ import leftfold
 from tools.api import ApiError
-from tools.book import Book, BookAccount, is_book, read_book
-from tools.book_import import BookImport, Choices, Difference, ImportedYear
+from tools.bank.book import Book, BookAccount, is_book, read_book
+from tools.bank.book_import import BookImport, Choices, Difference, ImportedYear
 from tools.bootstrap import ROOT
 from tools.files import FileError
 

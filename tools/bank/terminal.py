@@ -8,12 +8,12 @@ from rich.table import Table
 from rich.text import Text
 
 from chalicelib.bank.money import Money
-from tools.bank_file import Rejected
-from tools.book import amount_text
-from tools.checking import Checked
+from tools.bank.bank_file import Rejected
+from tools.bank.book import amount_text
+from tools.bank.checking import Checked
 
 if TYPE_CHECKING:
-    from tools.book_import import Difference, ImportedYear
+    from tools.bank.book_import import Difference, ImportedYear
 
 # Accounts shown at each end of a long table, and rejected lines shown at all.
 SHOWN_AT_ENDS = 6

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tools.api import Api, ApiError
-from tools.book import Book, BookEntry, said_by
-from tools.histories import idempotency_key
+from tools.bank.book import Book, BookEntry, said_by
+from tools.bank.histories import idempotency_key
 
 # Entries in one answer.
 PAGE = 500

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from chalicelib.bank.ledger.balances import Balances, plus, sums
 from chalicelib.bank.ledger.domain import COMMODITY_DIGITS, LARGEST_OF_COMMODITY
 from chalicelib.bank.money import LARGEST_AMOUNT, MINOR_DIGITS, decimal
+from tools.bank.histories import idempotency_key
 from tools.files import FileError, read_text
-from tools.histories import idempotency_key
 from tools.texts import fitted
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from chalicelib.bank.money import Money
 from tools.api import Api
-from tools.importing import WORKERS, Imported, see_later
+from tools.bank.importing import WORKERS, Imported, see_later
 
 PAGE = 500
 

@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.tools.bank_files import bank_file, credits_of
-from tools.bank_file import Direction, Line, Rejected, read
-from tools.bootstrap import ROOT
-from tools.histories import (
+from tests.tools.bank.bank_files import bank_file, credits_of
+from tools.bank.bank_file import Direction, Line, Rejected, read
+from tools.bank.histories import (
     BATCH,
     History,
     batches,
@@ -22,6 +21,7 @@ from tools.histories import (
     months,
     opening_key,
 )
+from tools.bootstrap import ROOT
 
 
 def line(number: int, change: int, after: int, account: str = "a") -> Line:

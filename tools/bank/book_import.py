@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 from chalicelib.bank.ledger.balances import Balances, changes_of, plus
 from chalicelib.bank.money import minor_units
 from tools.api import Answered, Api, ApiError
-from tools.bank_file import Rejected
-from tools.book import Book, BookEntry, kept_digits, read_book
-from tools.book_held import Held, entries_of, held_of
+from tools.bank.bank_file import Rejected
+from tools.bank.book import Book, BookEntry, kept_digits, read_book
+from tools.bank.book_posted import Held, entries_of, held_of
+from tools.bank.histories import idempotency_key
+from tools.bank.importing import WORKERS
+from tools.bank.terminal import differences_table, rejected_table, years_table
 from tools.console import bar, console
 from tools.files import FileError
-from tools.histories import idempotency_key
-from tools.importing import WORKERS
-from tools.terminal import differences_table, rejected_table, years_table
 
 # Accounts in one command.
 ACCOUNTS = 100

@@ -15,7 +15,7 @@ from chalicelib.bank.account.domain import Account, Book, Booking, Open, account
 from chalicelib.bank.money import Money
 from chalicelib.leftfold.kernel import Refused
 from chalicelib.leftfold.kernel.uuid7 import uuid7
-from tools.bank_file import Line, Rejected
+from tools.bank.bank_file import Line, Rejected
 
 # Rows, and bytes of their texts as JSON, of one command. A run that is repeated cuts the
 # same batches, so that their keys are those of the first run: no option.

@@ -5,14 +5,21 @@ from pathlib import Path
 import pytest
 
 from tests.http.conftest import Bank
-from tests.tools.bank_files import bank_file, credits_of
-from tests.tools.wire import api_to
+from tests.tools.bank.bank_files import bank_file, credits_of
+from tests.tools.bank.wire import api_to
 from tools.api import REQUEST_ATTEMPTS, Api, ApiError
-from tools.bank_file import read
-from tools.checking import Totals, check, totals, wait_for_views, wrong_histories, wrong_statements
-from tools.histories import BATCH, histories
-from tools.import_file import agrees
-from tools.importing import Import, import_all
+from tools.bank.bank_file import read
+from tools.bank.checking import (
+    Totals,
+    check,
+    totals,
+    wait_for_views,
+    wrong_histories,
+    wrong_statements,
+)
+from tools.bank.histories import BATCH, histories
+from tools.bank.import_file import agrees
+from tools.bank.importing import Import, import_all
 
 ROWS = [*credits_of("a", 2 * BATCH + 1), *credits_of("b", 3), *credits_of("c", 1)]
 
