@@ -16,7 +16,7 @@ from botocore.exceptions import (
 )
 
 LOCAL_REGION = "us-east-1"
-# What answers on this machine does so at once or is not there: nobody waits half a minute to be told.
+# A stand-in on this machine answers at once or is not running, so a few short attempts are enough.
 LOCAL = Config(retries={"mode": "standard", "total_max_attempts": 3})
 
 

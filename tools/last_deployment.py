@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tools.bootstrap import STATE
 
-# The stack and the stage of .chalice/config.json that commands take without being told.
+# The stack and the stage of .chalice/config.json that commands use by default.
 STACK = "leftfold-dev"
 STAGE = "dev"
 WHERE = STATE / "deployed.json"

@@ -113,7 +113,7 @@ def test_a_wrong_position_of_a_lane_is_found(bank: Bank) -> None:
     wrong = dict.fromkeys(log.shown[1].previous_in_lane, 5)
     log.shown[1] = log.shown[1]._replace(previous_in_lane=wrong)
 
-    assert "a block tells its lanes' positions before it" in broken(bank, log)
+    assert "a block names its lanes' positions before it" in broken(bank, log)
 
 
 def test_a_registry_that_is_not_the_fold_of_the_log_is_found(bank: Bank) -> None:

@@ -137,7 +137,7 @@ def read(path: Path, currency: str) -> BankFile:
 
 
 def check_currency(currency: str) -> None:
-    """Raises FileError for what is no currency, so that it is told once and not for each line."""
+    """Raises FileError for an unknown currency: one error instead of one for each line."""
     if currency not in MINOR_DIGITS:
         meant = currency.strip().upper()
         cure = f"; {meant} is" if meant in MINOR_DIGITS else ""
@@ -187,9 +187,9 @@ def _swallows(header: Sequence[str], row: Row) -> bool:
 
 
 def _account_of(header: Sequence[str], fields: Sequence[str]) -> str | None:
-    """What stands where a rejected row has its account; None: nothing that says which."""
-    place = header.index("account_id")
-    account = fields[place].strip() if place < len(fields) else ""
+    """The account of a rejected row; None if the row does not name one."""
+    column = header.index("account_id")
+    account = fields[column].strip() if column < len(fields) else ""
     return None if not account or _spoiled("account_id", account) else account
 
 
@@ -199,20 +199,20 @@ def _line(header: Sequence[str], row: Row, currency: str) -> tuple[Line, list[No
         raise ValueError(row.fault)
     if len(row.fields) != len(header):
         raise ValueError(f"has {len(row.fields)} columns, not {len(header)}")
-    held = {name: value.strip() for name, value in zip(header, row.fields, strict=True)}
+    values = {name: value.strip() for name, value in zip(header, row.fields, strict=True)}
     if _NO_TEXT.search("".join(row.fields)):
-        for name, value in held.items():
+        for name, value in values.items():
             if reason := _spoiled(name, value):
                 raise ValueError(reason)
-    texts = {name: fitted(held[name], longest) for name, longest in LONGEST.items()}
+    texts = {name: fitted(values[name], longest) for name, longest in LONGEST.items()}
     line = Line(
         number=row.first,
-        transaction=_given("transaction_id", held),
-        account=_account(_given("account_id", held)),
-        day=_day(_given("date", held)),
-        direction=_direction(_given("direction", held)),
-        amount=_amount(held["amount"], currency),
-        balance_after=_balance(held["balance_after"], currency),
+        transaction=_given("transaction_id", values),
+        account=_account(_given("account_id", values)),
+        day=_day(_given("date", values)),
+        direction=_direction(_given("direction", values)),
+        amount=_amount(values["amount"], currency),
+        balance_after=_balance(values["balance_after"], currency),
         **{name: text.text or None for name, text in texts.items()},
     )
     notes = [Note(row.first, text.note(name)) for name, text in texts.items() if text.was_cut]
@@ -228,10 +228,10 @@ def _spoiled(name: str, value: str) -> str | None:
     return None
 
 
-def _given(name: str, held: Mapping[str, str]) -> str:
-    if not held[name]:
+def _given(name: str, values: Mapping[str, str]) -> str:
+    if not values[name]:
         raise ValueError(f"{name} is missing")
-    return held[name]
+    return values[name]
 
 
 def _account(text: str) -> str:

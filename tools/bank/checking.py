@@ -1,4 +1,4 @@
-"""Holds what Leftfold shows against the bank's own books."""
+"""Compares what Leftfold shows with the bank's own books."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -89,7 +89,7 @@ def wrong_statements(
 ) -> list[str]:
     """What is not as the bank's own balances have it: each statement of each account.
 
-    A statement's balances are held against `balance_after` of the rows. Statements of the
+    A statement's balances are compared with `balance_after` of the rows. Statements of the
     time before or after the file, which another one closed, are not compared. Calls *read* after
     each account.
     """
@@ -98,7 +98,7 @@ def wrong_statements(
         account, currency = done.history.account, done.history.currency
         path = f"/accounts/{account}/statements"
         shown = list(_items(api, path, {"limit": PAGE, "minVersion": done.version}))
-        held = [
+        shown_statements = [
             (
                 item["through"],
                 _money_of(item["openingBalance"], currency),
@@ -110,14 +110,16 @@ def wrong_statements(
             and (done.closed[0].through or "") <= item["through"] <= (done.closed[-1].through or "")
         ]
         wanted = [(p.through, p.opening, p.closing, len(p.lines)) for p in done.closed]
-        if done.earlier and held and wanted:
+        if done.earlier and shown_statements and wanted:
             # The first may have rows of the time before the file as well.
-            (through, _, closing, _), (_, opening, _, count) = wanted[0], held[0]
+            (through, _, closing, _), (_, opening, _, count) = wanted[0], shown_statements[0]
             wanted[0] = (through, opening, closing, count)
         read()
-        if held == wanted:
+        if shown_statements == wanted:
             return []
-        return [f"account {account}: {len(held)} statements differ from {len(wanted)} of the file"]
+        return [
+            f"account {account}: {len(shown_statements)} statements differ from {len(wanted)} of the file"
+        ]
 
     with ThreadPoolExecutor(WORKERS) as threads:
         return [wrong for found in threads.map(one, imported) for wrong in found]

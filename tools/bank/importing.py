@@ -138,7 +138,7 @@ def import_one(
         history = history.with_opening_balance()
     opened = api.command("/accounts", history.opening, opening_key(history))
     if opened.ok:
-        # By an earlier run perhaps, with these rows: their keys tell.
+        # An earlier run may have opened it. The keys of its rows decide whether it had these rows.
         done = Imported(history, opened.body["version"])
         if sender.send(done, history.periods(), 0):
             return done
@@ -151,7 +151,7 @@ def begins_at(history: History) -> str:
     """Why rows that do not begin at zero are not booked onto an account that has nothing."""
     before = Money(history.before, history.currency)
     return (
-        f"balance_after tells of an opening balance of {before}, and the account has nothing yet;"
+        f"balance_after implies an opening balance of {before}, and the account has nothing yet;"
         " import what came before it first, or book it with --opening-balance"
     )
 
@@ -255,7 +255,7 @@ def standing(history: History, found: Found) -> Imported:
         known=len(known),
         earlier=earlier,
         later=len(after),
-        added_later=sum(held.change for held in after),
+        added_later=sum(booking.change for booking in after),
     )
 
 
@@ -338,11 +338,11 @@ def _reject(done: Imported, batch: Sequence[Line], answer: Answered) -> None:
 
 def _give_up(done: Imported) -> None:
     """All lines that are not booked are rejected for the one that was refused."""
-    told = {line.number for line in done.booked} | {line.number for line in done.rejected}
+    listed = {line.number for line in done.booked} | {line.number for line in done.rejected}
     done.rejected += [
         Rejected(line.number, f"line {done.rejected[0].number} was refused", line.account)
         for line in done.history.lines
-        if line.number not in told
+        if line.number not in listed
     ]
 
 

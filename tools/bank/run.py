@@ -119,7 +119,7 @@ def serve(running: Local) -> None:
                 if not engine.is_running():
                     log = engine.log.relative_to(ROOT)
                     raise EngineError(
-                        f"{engine.name}: has ended; the end of {log} tells why; start again"
+                        f"{engine.name}: has ended; the end of {log} says why; start again"
                     )
             time.sleep(0.5)
     except KeyboardInterrupt:

@@ -11,7 +11,7 @@ from tools.engines.engine import Engine, Launch
 
 
 class DynamoDBLocal(Engine):
-    """DynamoDB Local 3.1.0, in memory. It listens on all interfaces, and cannot be told otherwise."""
+    """DynamoDB Local 3.1.0, in memory. It listens on all interfaces, and has no option for another address."""
 
     name = "DynamoDB Local"
     slug = "dynamodb-local"

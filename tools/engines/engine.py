@@ -184,7 +184,7 @@ class Engine(ABC):
         log = self.log.relative_to(ROOT)
         while not self._answers():
             if not self.is_running():
-                message = f"{self.name}: ended while starting; the end of {log} tells why"
+                message = f"{self.name}: ended while starting; the end of {log} says why"
                 raise EngineError(message)
             if time.monotonic() > deadline:
                 message = f"{self.name}: not ready after {self.ready_within:g} s; see {log}, or try a less busy machine"

@@ -9,7 +9,7 @@ PACKAGE = locked("kinesis-local")
 
 
 class KinesisLocal(Engine):
-    """kinesis-local, in memory. It listens on all interfaces, and cannot be told otherwise."""
+    """kinesis-local, in memory. It listens on all interfaces, and has no option for another address."""
 
     name = "kinesis-local"
     slug = "kinesis-local"

@@ -21,7 +21,7 @@ NPM = NODE.parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 
 @dataclass(frozen=True)
 class NpmPackage:
-    """A package with its version, its integrity as npm tells it, and where it is unpacked."""
+    """A package with its version, its integrity as npm states it, and where it is unpacked."""
 
     package: str
     integrity: str

@@ -71,7 +71,7 @@ def imported(
         pause=lambda _seconds: None,
     )
     importer.open()
-    return list(importer.years(importer.held()))
+    return list(importer.years(importer.prepare()))
 
 
 def differing(years: list[ImportedYear]) -> list[Difference]:

@@ -150,7 +150,7 @@ def test_a_line_behind_a_rejected_one_is_not_said_to_differ() -> None:
     (found,), rejected = histories(rows, "CZK", rejected=[bad])
 
     assert [row.number for row in rejected] == [5]
-    assert found.held == "line 3 and 1 more must be mended first"
+    assert found.withheld == "line 3 and 1 more must be mended first"
 
 
 @pytest.mark.parametrize(
