@@ -10,5 +10,5 @@ from tools.bank.commands import COMMANDS as BANK
 from tools.files import FileError
 
 COMMANDS: tuple[click.Command, ...] = BANK
-# Each of these says in one line what happened and what to do.
+# Errors whose text says in one line what is wrong, and the cure.
 ERRORS: tuple[type[Exception], ...] = (ApiError, FileError)
