@@ -120,7 +120,7 @@ def archive_epochs(
 
 
 def prune(services: Services, before: datetime, *, dry: bool) -> Volume:
-    """What was moved of the log, or would be if *dry*."""
+    """The volume of the log that was moved, or would be if *dry*."""
     pruner = services.pruner
     return sum((pruner.plan if dry else pruner.run)(before), Volume())
 

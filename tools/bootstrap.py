@@ -28,7 +28,7 @@ NO_NETWORK = re.compile(
 
 
 class InstallError(Exception):
-    """One line for the person at the keyboard: what could not be installed and the cure."""
+    """An error in one line: what could not be installed and the cure."""
 
 
 def main() -> int:

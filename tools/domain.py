@@ -1,6 +1,6 @@
-"""What the domain of this application adds to the `leftfold` command.
+"""The commands that the domain of this application adds to the `leftfold` command.
 
-Whoever replaces the bank lists commands of their own here, or none.
+A team that replaces the bank lists its own commands here, or none.
 """
 
 import click

@@ -1,4 +1,4 @@
-"""The event model, read from the code: which command leads to which events, who hears them.
+"""The event model, read from the code: which command leads to which events, and which views and policies read them.
 
 Nothing of it is written by hand: aggregates, views, policies and deadlines are those of
 the registry; what leads to what is read from their rules (event_model_code).
@@ -94,13 +94,13 @@ class Model:
         return _followed([*followed, *causes, *sent], steps)
 
     def views_about(self, context: str) -> list[Listener]:
-        """Those that hear the events of *context*, its own first."""
+        """The views that read events of *context*, its own views first."""
         events = self._events_of(context)
         there = [v for v in self.views if v.context == context or events & set(v.hears)]
         return sorted(there, key=lambda view: view.context != context)
 
     def steps_about(self, context: str) -> list[Step]:
-        """Those that hear the events of *context* or send its commands, its own first."""
+        """The steps that read events of *context* or send its commands, its own steps first."""
         events = self._events_of(context)
         there = [
             step
@@ -172,7 +172,7 @@ def registered() -> Model:
 
 
 def about(context: str) -> str:
-    """What a context says of itself."""
+    """The docstring of a context."""
     return import_module(f"{CONTEXTS}.{context}").__doc__ or ""
 
 

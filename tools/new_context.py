@@ -167,7 +167,7 @@ def plural(name: str) -> str:
 
 
 def taken() -> Taken:
-    """What the running application uses."""
+    """The names that the running application uses."""
     from app import API
     from chalicelib.domain import DOMAIN
     from chalicelib.functions import handlers

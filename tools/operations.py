@@ -1,4 +1,4 @@
-"""Commands for those who run a deployment: how far it is, whether it is right, what waits."""
+"""Commands for operators: how far a deployment is, whether it is right, what is parked."""
 
 import json
 import sys

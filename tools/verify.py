@@ -66,7 +66,7 @@ class Fold:
 def verify(
     events: EventStore, log: Log, progress: Callable[[int], None], pause: Pause = time.sleep
 ) -> Iterator[Broken]:
-    """What does not hold, also while commands go on; *progress* is called with each position.
+    """The promises that are broken, also while commands go on; *progress* is called with each position.
 
     Commits that are not logged yet get 30 s to be. Memory grows with the number of
     streams, not of commits. Raises `Unavailable`.
@@ -113,7 +113,7 @@ def compare_registry(fold: Fold, log: Log) -> Iterator[Broken]:
     missing = set(fold.streams)
     for stream, listed in log.registry():
         missing.discard(stream)
-        # What is archived, the log does not say.
+        # The log does not say what is archived.
         entry = listed._replace(archived_through=0)
         if entry.position < fold.next_position and entry != fold.streams.get(stream):
             yield Broken(promise, f"{stream} has {entry}, not {fold.streams.get(stream)}")
@@ -138,7 +138,7 @@ def otherwise_committed(block: Block, events: EventStore) -> Iterator[Broken]:
 
 
 def never_logged(committed: dict[str, int], fold: Fold, log: Log, pause: Pause) -> Iterator[Broken]:
-    """What was committed before all this and still is not logged."""
+    """Streams whose commits are older than the check and still are not logged."""
     late = {stream for stream, version in committed.items() if fold.next_of(stream) <= version}
 
     def unlogged() -> dict[str, int]:

@@ -66,7 +66,7 @@ class Line:
 
     @property
     def change(self) -> int:
-        """What the row adds to the balance."""
+        """The amount by which the row changes the balance."""
         return self.amount if self.direction == "credit" else -self.amount
 
 
@@ -82,7 +82,7 @@ class Rejected(NamedTuple):
 
 
 class Note(NamedTuple):
-    """What was done to a line that is booked nevertheless."""
+    """A change of a line that is booked nevertheless."""
 
     number: int
     text: str
@@ -90,7 +90,7 @@ class Note(NamedTuple):
 
 @dataclass
 class BankFile:
-    """What a file holds: lines that can be booked, lines that cannot, and notes on the former."""
+    """The content of a file: lines that can be booked, lines that cannot, notes on the former."""
 
     lines: list[Line] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
@@ -163,7 +163,7 @@ def _header(path: Path, row: Row | None) -> list[str]:
 
 
 def _cause(header: Sequence[str]) -> str:
-    """What the header looks like, if that explains why columns are missing."""
+    """The probable cause of missing columns, from the look of the header; empty if unknown."""
     if same_but_for_case(header, NEEDED):
         return "; names of columns have small letters and underscores"
     for separator, name in _SEPARATORS.items():

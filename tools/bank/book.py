@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".beancount", ".bean")
 ERRORS_SHOWN, LONGEST_ERROR, LINE_END = 3, 200, "\n"
-# What a ledger takes: accounts, commodities, years, postings of an entry, lengths of texts.
+# The bounds of a ledger: accounts, commodities, years, postings of an entry, lengths of texts.
 _CODE = re.compile(r"[A-Za-z0-9:_-]{1,120}")
 _COMMODITY = re.compile(r"[A-Z]([A-Z0-9'._-]{0,22}[A-Z0-9])?")
 _YEARS = range(1000, 9999)
 _MOST_POSTINGS = 500
 _LONGEST_NAME, _LONGEST_NARRATION, _LONGEST_PAYEE = 200, 500, 200
-# What stands for bytes that were no text when somebody read them.
+# The replacement for bytes that an earlier program could not read as text.
 _UNDECODED = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -81,7 +81,7 @@ class BookEntry(NamedTuple):
 
     @property
     def said(self) -> str:
-        """What the entry says: equal texts are entries that cannot be distinguished."""
+        """The content of the entry as a text. Entries of equal text cannot be distinguished."""
         return said_by(self.body)
 
     def key(self, ledger: str, undone: int) -> str:
@@ -94,7 +94,7 @@ class BookEntry(NamedTuple):
 
 
 class Stated(NamedTuple):
-    """What Beancount says of a year: every account's balance on its last day, income and
+    """Beancount's report of a year: every account's balance on its last day, income and
     expenses being the year's alone; and the same once these are closed to equity.
 
     *running* is as *trial*, with the income and expenses of the year before, too: that is
@@ -107,7 +107,7 @@ class Stated(NamedTuple):
 
 
 class StatedYears(dict[int, Stated]):
-    """What Beancount says of each year, worked out when it is first asked for."""
+    """Beancount's report of each year, calculated at the first use."""
 
     def __init__(self, of: Callable[[int], Stated]) -> None:
         super().__init__()
@@ -313,7 +313,7 @@ def accounts_of(years: dict[int, list[BookEntry]], types: "AccountTypes") -> lis
 
 @dataclass(frozen=True)
 class Reports:
-    """What Beancount itself makes of the book, in units.
+    """Beancount's own report of the book, in units.
 
     *conversions* gets the opposite of what its balances add up to in each commodity.
     """
@@ -362,7 +362,7 @@ def units_of(posting: Any) -> tuple[Decimal, str]:
 
 
 def said_by(body: dict[str, Any]) -> str:
-    """What the body of an entry says, whatever the order of its postings."""
+    """The content of an entry's body, in which the order of the postings does not count."""
     postings = sorted(
         (posting["account"], posting["amount"]["currency"], plain(posting["amount"]["amount"]))
         for posting in body["postings"]

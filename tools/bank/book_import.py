@@ -68,7 +68,7 @@ class ImportedYear:
 
 @dataclass(frozen=True)
 class Choices:
-    """What the person at the keyboard decides: the ledger's journals when it is opened,
+    """The options of an import: the ledger's journals when it is opened,
     whether the last year is closed, whether entries that left the book are reversed.
     """
 

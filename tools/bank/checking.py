@@ -26,7 +26,7 @@ class Checked(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """What the ordered view says of one currency."""
+    """The row of the ordered view for one currency."""
 
     accounts: int
     bookings: int
@@ -87,7 +87,7 @@ def check(
 def wrong_statements(
     api: Api, imported: Sequence[Imported], read: Callable[[], None] = lambda: None
 ) -> list[str]:
-    """What is not as the bank's own balances have it: each statement of each account.
+    """The accounts whose statements differ from the bank's own balances.
 
     A statement's balances are compared with `balance_after` of the rows. Statements of the
     time before or after the file, which another one closed, are not compared. Calls *read* after
@@ -167,7 +167,7 @@ def ranking(api: Api, currencies: set[str]) -> dict[str, int]:
 
 
 def stated(imported: Sequence[Imported]) -> Totals:
-    """What the totals must be if the bank has these accounts and no others."""
+    """The right totals if the bank has these accounts and no others."""
     histories = [done.history for done in imported]
     return Totals(
         len(histories),

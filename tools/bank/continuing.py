@@ -1,4 +1,5 @@
-"""Where a bank file goes on: its rows are found among the bookings that the account has already.
+"""Finds the rows of a bank file among the bookings of the account, so that an import goes on
+after the last row that is booked.
 
 A row is recognised by its direction, amount and value date, and by its position among the
 rows, which its balance confirms. Its texts may have been mended since. Booked rows and new
@@ -103,7 +104,7 @@ def _take(found: Found, event: dict[str, Any]) -> None:
 
 
 def earlier_bookings(found: Found, history: History) -> int:
-    """How many bookings the account has before the file's first row.
+    """The number of bookings that the account has before the file's first row.
 
     The file's rows must be those that follow, as far as the account has them, and each the
     same as the booking with which it is paired. Raises DiffersError.
@@ -155,7 +156,7 @@ def _proved(bookings: Sequence[AccountBooking], first: int, history: History) ->
     """Whether the marks of all batches say that the bookings from *first* on are the file's."""
     rows = history.lines
     if first and bookings[first - 1].texts[0] == OPENING_BALANCE:
-        # It was booked with the rows.
+        # The opening balance was booked together with the rows.
         first, rows = first - 1, history.with_opening_balance().lines
     index = first
     if first and bookings[first - 1].version == bookings[first].version:
@@ -181,7 +182,7 @@ def _difference(found: Found, history: History) -> DiffersError:
     if start is not None and (start == 0 or matching[start]):
         booking, line = bookings[start + matching[start]], rows[matching[start]]
         booked = f"a {booking.direction} of {Money(booking.amount, currency)} on {booking.day}"
-        reason = f"instead of this row, the account has {booked}"
+        reason = f"the account has {booked} in the place of this row"
         return DiffersError(line, f"{reason}: {NOT_THE_SAME}")
     stands = f"the account stands at {Money(balances[-1], currency)}"
     since = f" after its last booking of {bookings[-1].day}" if bookings else ""
@@ -196,7 +197,7 @@ NOT_THE_SAME = (
 
 
 def _matching(bookings: Sequence[AccountBooking], rows: Sequence[Line]) -> int:
-    """How many rows from the first one on are booked in their order."""
+    """The number of rows, from the first one on, that are booked in their order."""
     pairs = enumerate(zip(bookings, rows, strict=False))
     return next((n for n, (booking, line) in pairs if not same(booking, line)), 0)
 

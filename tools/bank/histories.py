@@ -1,4 +1,4 @@
-"""What a bank file says of each account: its history, and the commands that import it."""
+"""The history of each account in a bank file, and the commands that import it."""
 
 import hashlib
 import json
@@ -77,7 +77,7 @@ class History:
 
     @property
     def credit_limit(self) -> int:
-        """What the rows need: a history that goes below zero shall be taken as it is."""
+        """The limit that the rows need, since a history below zero is imported as it is."""
         balances = accumulate((line.change for line in self.lines), initial=self.before)
         return max(self.least_credit, -min(balances))
 
@@ -146,7 +146,7 @@ def batches(lines: Sequence[Line]) -> Iterator[Sequence[Line]]:
 
 
 def texts_of(line: Line) -> tuple[str | None, ...]:
-    """What a row says in words."""
+    """The texts of a row."""
     return line.operation, line.purpose, line.counterparty_bank, line.counterparty_account
 
 

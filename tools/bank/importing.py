@@ -40,7 +40,7 @@ Booked = Callable[[str, int, int], None]
 
 @dataclass
 class Imported:
-    """What has become of a history: *version* is the account's after its last command.
+    """The result of a history's import: *version* is the account's after its last command.
 
     *booked* are the rows that the account has now, *known* of them since before this run;
     *earlier* bookings come before the file's first row, and *later* ones, which add up to
@@ -236,7 +236,7 @@ class _Sender:
 
 
 def standing(history: History, found: Found) -> Imported:
-    """What of the history the account has already. Raises DiffersError."""
+    """The part of the history that the account has already. Raises DiffersError."""
     lines = history.lines
     if found.currency != history.currency:
         reason = f"the account is kept in {found.currency}, the file is in {history.currency}"

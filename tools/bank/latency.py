@@ -1,4 +1,4 @@
-"""How long after a command's answer its row is seen: measured beside the load, not in its way."""
+"""Measures how long after a command's answer its row is seen, without slowing the load."""
 
 import time
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What the bank's imports show: tables and amounts, aligned, for people."""
+"""The tables that the bank's imports show."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING

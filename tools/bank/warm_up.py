@@ -1,4 +1,4 @@
-"""Starts every function once: what cannot start shows now, and nobody waits for a cold start."""
+"""Starts every function once, so that a fault shows now and no request waits for a cold start."""
 
 import json
 from collections.abc import Iterable

@@ -15,7 +15,7 @@ class DynamoDBLocal(Engine):
 
     name = "DynamoDB Local"
     slug = "dynamodb-local"
-    # Its root answers every unsigned request so.
+    # DynamoDB Local answers every unsigned request to its root so.
     ready_status: ClassVar[int] = 400
 
     def install(self) -> None:

@@ -28,7 +28,7 @@ class NpmPackage:
     installed: Path
 
     def install(self, progress: Progress = lambda _: None) -> Path:
-        """Where it is, once it is there. Raises EngineError."""
+        """The folder of the package, which is downloaded if it is missing. Raises EngineError."""
         if not self.installed.exists():
             progress(f"{self.package}: downloading")
             self.installed.parent.mkdir(parents=True, exist_ok=True)

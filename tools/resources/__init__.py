@@ -1,4 +1,4 @@
-"""What Chalice and CloudFormation have to know of each function, generated from the domain.
+"""Generates the settings, permissions and resources of each function from the domain.
 
 infra/base.json is written by hand and has the event tables, the bus, the search domain and
 the archive's bucket. Each view and policy adds the settings and permissions of its function,

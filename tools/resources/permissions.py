@@ -1,4 +1,4 @@
-"""What a function may do, as statements of an IAM policy document."""
+"""The permissions of functions, as statements of an IAM policy document."""
 
 from collections.abc import Iterable
 from typing import Any

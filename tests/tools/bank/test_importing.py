@@ -321,7 +321,7 @@ def test_a_file_that_begins_at_a_balance_says_so_and_opens_nothing(
 
     assert bank.written() == 0
     assert done.rejected[0].reason == (
-        "balance_after tells of an opening balance of 1000.00, and the account has nothing yet;"
+        "balance_after implies an opening balance of 1000.00, and the account has nothing yet;"
         " import what came before it first, or book it with --opening-balance"
     )
 
