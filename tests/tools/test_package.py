@@ -105,9 +105,9 @@ def test_boto3_describes_no_service_that_is_not_used(unzipped: Path) -> None:
 
 
 def test_the_package_has_the_fingerprint_of_every_fold(unzipped: Path) -> None:
-    held = json.loads((unzipped / "chalicelib" / "fingerprints.json").read_text())
+    packaged_fingerprints = json.loads((unzipped / "chalicelib" / "fingerprints.json").read_text())
 
-    assert held == fingerprints(ROOT)
+    assert packaged_fingerprints == fingerprints(ROOT)
 
 
 def test_all_code_is_compiled_and_taken_without_a_look_at_its_source(unzipped: Path) -> None:

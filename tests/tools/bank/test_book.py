@@ -203,7 +203,7 @@ WRONG: dict[str, tuple[bytes, str]] = {
 
 @pytest.mark.parametrize("name", WRONG)
 def test_what_is_wrong_with_a_book_is_told_in_one_line(tmp_path: Path, name: str) -> None:
-    content, told = WRONG[name]
+    content, message = WRONG[name]
     (tmp_path / name).write_bytes(content)
     where = ["--url", "http://127.0.0.1:9", "--ledger", "ada"]
 
@@ -212,7 +212,7 @@ def test_what_is_wrong_with_a_book_is_told_in_one_line(tmp_path: Path, name: str
     assert (done.exit_code, type(done.exception), done.stdout) == (1, SystemExit, "")
     (line,) = done.stderr.splitlines()
     assert line.startswith("Error: ")
-    assert told in line
+    assert message in line
 
 
 @pytest.mark.parametrize(

@@ -405,8 +405,8 @@ ENTRIES = [BookEntry(n, "2023-01-01", name, None, (), 0) for n, name in enumerat
 def of_entries(chosen: list[BookEntry]) -> list[BookEntry]:
     """A book's year, whose entries count those before them that say the same."""
     return [
-        replace_occurrence(entry, sum(other.said == entry.said for other in chosen[:place]))
-        for place, entry in enumerate(chosen)
+        replace_occurrence(entry, sum(other.said == entry.said for other in chosen[:index]))
+        for index, entry in enumerate(chosen)
     ]
 
 
@@ -517,7 +517,7 @@ def retyped(book: Book) -> Book:
     return replace(book, accounts=[first._replace(type="liability"), *rest])
 
 
-# --- what is told
+# --- messages
 
 
 def test_only_what_was_posted_is_counted(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:

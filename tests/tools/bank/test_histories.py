@@ -127,16 +127,16 @@ def test_months_without_rows_are_closed_too() -> None:
     ]
     (a, b), _ = histories(rows, "CZK", statements=9)
 
-    def told(history: History) -> list[tuple[int, str | None, int, int]]:
+    def periods_of(history: History) -> list[tuple[int, str | None, int, int]]:
         return [(len(p.lines), p.through, p.opening, p.closing) for p in history.periods()]
 
-    assert told(a) == [
+    assert periods_of(a) == [
         (1, "2019-11-30", 0, 5),
         (0, "2019-12-31", 5, 5),
         (1, "2020-01-31", 5, 12),
         (0, "2020-02-29", 12, 12),
     ]
-    assert told(b) == [(1, "2020-02-29", 0, 1)]
+    assert periods_of(b) == [(1, "2020-02-29", 0, 1)]
 
 
 def dated(number: int, day: str, change: int, after: int, account: str = "a") -> Line:
@@ -164,7 +164,7 @@ def test_a_line_behind_a_rejected_one_is_not_said_to_differ() -> None:
         # They follow both ways, and the days tell.
         ([dated(2, "2024-01-08", 50, 50), dated(3, "2024-01-09", -50, 0)], False),
         ([dated(2, "2024-01-09", 50, 50), dated(3, "2024-01-08", -50, 0)], True),
-        # Neither tells.
+        # Neither decides.
         ([dated(2, "2024-01-08", 50, 50), dated(3, "2024-01-08", -50, 0)], False),
         ([dated(2, "2024-01-08", 50, 50)], False),
     ],
