@@ -191,8 +191,8 @@ class _Walk(ast.NodeVisitor):
         else:
             self.visit(node.func)
         reaction = self._value(node.func) is Reaction
-        for index, argument in enumerate(node.args):
-            self._argument(argument, answer=reaction and index >= 3)
+        for place, argument in enumerate(node.args):
+            self._argument(argument, answer=reaction and place >= 3)
         for keyword in node.keywords:
             self._argument(keyword.value, answer=reaction and keyword.arg in ANSWERS)
 

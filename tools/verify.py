@@ -96,8 +96,8 @@ def newest_versions(events: EventStore) -> tuple[dict[str, int], list[tuple[str,
     for segment in range(SEGMENTS):
         after: str | None = None
         while True:
-            versions, after = events.scan(segment, SEGMENTS, after, PAGE)
-            for stream, version in versions:
+            places, after = events.scan(segment, SEGMENTS, after, PAGE)
+            for stream, version in places:
                 if is_place(stream, version):
                     newest[stream] = max(version, newest.get(stream, 0))
                 else:
