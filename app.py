@@ -1,4 +1,8 @@
-"""The Chalice app: registers the routes and the event functions; nothing else."""
+"""The Chalice app: the HTTP routes, and the Lambda functions that events start.
+
+A request enters at `chalicelib.leftfold.http`, an event at `chalicelib.leftfold.functions`; the
+docstring of each package describes the path from there.
+"""
 
 from chalice.app import Chalice
 

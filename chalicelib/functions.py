@@ -1,6 +1,7 @@
-"""The Lambda functions that events, schedules and wake-ups start.
+"""The Lambda functions that events, schedules and wakes start.
 
-Lambda looks each function up in this module by its name, and the module imports no HTTP.
+Lambda looks up each function in this module by its name. The module imports no HTTP, so that
+these functions start fast.
 """
 
 from chalicelib.domain import DOMAIN

@@ -16,8 +16,8 @@ HEAVY = ("chalicelib.leftfold.http", "marshmallow", "opensearchpy", "apispec", "
 CODE = ROOT / "chalicelib"
 # The package of the domain that this tree runs.
 OWN = domain_package()
-# Not pure: HTTP and application logic of the contexts, and what their HTTP shares.
-IMPURE = ("http", "http.py", "service.py", "fields.py", "amounts.py", "events.py")
+# Not pure: HTTP and application logic of the contexts.
+IMPURE = ("http", "http.py", "service.py")
 PURE = sorted(
     path
     for folder in ("leftfold/kernel", OWN.rpartition(".")[2])

@@ -21,7 +21,7 @@ from chalicelib.leftfold.projection.replay import (
     replay,
     replay_live,
 )
-from chalicelib.leftfold.relay.sweeper import SEGMENTS
+from chalicelib.leftfold.relay.sweeper import PARTS
 from chalicelib.leftfold.store.ports import Unavailable
 from chalicelib.leftfold.store.readers import ends_of
 from chalicelib.leftfold.wiring.services import Services
@@ -208,10 +208,10 @@ def sweep_now(services: Services) -> None:
     """Reads the whole events table, logs what the log misses, wakes readers that are behind."""
     sweeper = services.sweeper
     seen = logged = 0
-    with bar("sweeping the events table", SEGMENTS) as progress:
+    with bar("sweeping the events table", PARTS) as progress:
         (task,) = progress.task_ids
-        for segment in range(SEGMENTS):
-            for items, commits in sweeper.segment(segment):
+        for part in range(PARTS):
+            for items, commits in sweeper.sweep_part(part):
                 seen, logged = seen + items, logged + commits
             progress.advance(task)
     woken = sweeper.wake()
@@ -227,7 +227,7 @@ def show_round(services: Services) -> None:
         return
     goes_on = timedelta(seconds=round(services.clock().timestamp() - note.began))
     console.print(
-        f"the round goes on for {goes_on}: {note.segment} of {SEGMENTS} segments,"
+        f"the round goes on for {goes_on}: {note.part} of {PARTS} parts,"
         f" {note.pages:,} pages; {note.budget} pages a run"
     )
     if note.whole:

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from chalicelib.leftfold.kernel import LANES, Commit, lane_of
 from chalicelib.leftfold.store.blocks import hash_of
-from chalicelib.leftfold.store.checks import is_place
+from chalicelib.leftfold.store.checks import is_commit_key
 from chalicelib.leftfold.store.ports import Block, EventStore, Head, Log, StreamEntry
 from tools.polling import Pause, remaining
 
-SEGMENTS = 8
+PARTS = 8
 PAGE = 1_000
 
 
@@ -93,12 +93,12 @@ def newest_versions(events: EventStore) -> tuple[dict[str, int], list[tuple[str,
     """The newest version of every stream in the events table, and keys that no commit has."""
     newest: dict[str, int] = {}
     strays: list[tuple[str, int]] = []
-    for segment in range(SEGMENTS):
+    for part in range(PARTS):
         after: str | None = None
         while True:
-            places, after = events.scan(segment, SEGMENTS, after, PAGE)
-            for stream, version in places:
-                if is_place(stream, version):
+            keys, after = events.scan(part, PARTS, after, PAGE)
+            for stream, version in keys:
+                if is_commit_key(stream, version):
                     newest[stream] = max(version, newest.get(stream, 0))
                 else:
                     strays.append((stream, version))

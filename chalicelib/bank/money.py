@@ -20,7 +20,7 @@ _BY_DIGITS = {
 }
 MINOR_DIGITS = {code: digits for digits, codes in _BY_DIGITS.items() for code in codes.split()}
 
-# Far beyond any booking, far inside a 64-bit integer, so that sums stay exact everywhere.
+# Far beyond any booking, and far below the largest integer of 64 bits, so sums stay exact.
 LARGEST_AMOUNT = 10**15
 LARGEST_BALANCE = 10**18
 
@@ -60,7 +60,7 @@ class Money(NamedTuple):
         return decimal(self.minor, MINOR_DIGITS[self.currency])
 
     def to_fact(self) -> dict[str, str]:
-        """MONEY, as clients see it in a refusal."""
+        """The amount as clients see it in a refusal: {"amount": "700.00", "currency": "CZK"}."""
         return {"amount": str(self), "currency": self.currency}
 
     @classmethod

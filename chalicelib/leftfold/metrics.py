@@ -1,4 +1,4 @@
-"""Metrics as CloudWatch reads them from a function's log: embedded metric format."""
+"""Metrics in CloudWatch's embedded metric format, which it reads from a function's log."""
 
 import json
 import time
@@ -10,15 +10,13 @@ _stack = "unnamed"
 
 
 def belong_to(stack: str) -> None:
-    """Makes *stack* the dimension `stack` of all that this process measures from now on."""
+    """Makes *stack* the dimension `stack` of every metric that this process emits from now on."""
     global _stack  # noqa: PLW0603 - a process belongs to one stack
     _stack = stack
 
 
 def emit(metric: str, value: float, *, unit: str = "Count", **facts: Any) -> None:
-    """Writes one metric by stack; *facts* are its dimension `view`, if given, and what
-    explains it.
-    """
+    """Writes one metric of the stack. *facts* explain it; a fact `view` is a dimension as well."""
     dimensions = ["stack", "view"] if "view" in facts else ["stack"]
     print(  # noqa: T201 - a function's log is its standard output
         json.dumps(

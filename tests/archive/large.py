@@ -79,10 +79,10 @@ class MadeEvents(MemoryEvents):
         there = [v for v in range(last, 0, -1) if self.there[v]][: limit or PAGE_BYTES // LINE]
         return Page([self.range(aggregate_id, v, v)[0] for v in there], more=there[-1] > 1)
 
-    def replace(self, held: Commit, by: Commit) -> bool:
-        if not is_still(self._first, held):
+    def replace(self, old: Commit, new: Commit) -> bool:
+        if not is_still(self._first, old):
             return False
-        self._first = by
+        self._first = new
         return True
 
     def delete(self, tombstone: Commit, versions: Collection[int]) -> bool:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 
-from chalicelib.bank.amounts import amount
 from chalicelib.bank.ledger import domain
 from chalicelib.bank.ledger import journal as journals
+from chalicelib.bank.ledger.amounts import amount
 from chalicelib.bank.ledger.balances import Balances, changes_of, plus, sums
 from chalicelib.bank.ledger.domain import (
     LARGEST_CHART,
@@ -126,9 +126,9 @@ def test_a_chart_is_never_contradicted() -> None:
     given.when(ExtendChart((replace(cash, currencies=("ABC",)),))).then_refused(
         "unknown-commodity", commodity="ABC"
     )
-    for commodity, digits, held in (("XYZ", 2, 3), ("USD", 3, 2), ("USD", 1, 2)):
+    for commodity, digits, known in (("XYZ", 2, 3), ("USD", 3, 2), ("USD", 1, 2)):
         given.when(ExtendChart((), {commodity: digits})).then_refused(
-            "commodity-differs", commodity=commodity, digits=held
+            "commodity-differs", commodity=commodity, digits=known
         )
 
 
@@ -383,8 +383,8 @@ class Books:
 
     @property
     def ledger(self) -> Ledger:
-        held: Ledger = self.state("ledger", "a")
-        return held
+        state: Ledger = self.state("ledger", "a")
+        return state
 
 
 accounts = [(a.code, c) for a in (cash, loan, pay, food) for c in a.currencies]
@@ -433,11 +433,11 @@ def test_a_close_ends_right_however_it_is_interleaved_and_repeated(
         for p in e.postings
     ]
     balances = plus({}, taken)
-    earned = {a: held for a, held in balances.items() if a in (pay.code, food.code)}
+    earned = {a: sums_ for a, sums_ in balances.items() if a in (pay.code, food.code)}
     profit = {c: -n for c, n in sums(changes_of(earned)).items()}
     assert books.ledger.open_years == (2021,)
     assert books.ledger.opening == plus(
-        {a: held for a, held in balances.items() if a not in earned},
+        {a: sums_ for a, sums_ in balances.items() if a not in earned},
         ((RETAINED, -n, c) for c, n in profit.items()),
     )
     assert sums(changes_of(books.ledger.opening)) == {}

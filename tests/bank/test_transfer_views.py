@@ -33,14 +33,14 @@ def at(minute: int) -> str:
 
 def row(*events: Any) -> Row:
     """The transfer's row after *events*, one commit and one minute each."""
-    held: Row | None = None
+    after: Row | None = None
     for minute, event in enumerate(events):
         recorded = Recorded("main/transfer-t", minute + 1, 0, at(minute), minute, event)
         assert list(transfers.keys(recorded)) == ["main/transfer-t"]
-        held = transfers.fold(held, recorded, "main/transfer-t")
-    assert held is not None
-    assert held.keys() == transfers.fields.keys()
-    return held
+        after = transfers.fold(after, recorded, "main/transfer-t")
+    assert after is not None
+    assert after.keys() == transfers.fields.keys()
+    return after
 
 
 def test_a_requested_transfer_has_its_order_and_a_deadline() -> None:
@@ -72,25 +72,25 @@ def test_a_step_has_five_minutes_once_money_has_left() -> None:
 
 
 def test_a_completed_transfer_has_the_time_of_each_step() -> None:
-    held = row(requested, debited, TargetCredited(8), Completed(order))
-    assert held["steps"] == ["requested", "debited", "credited", "completed"]
-    assert held["stepTimes"] == [at(0), at(1), at(2), at(3)]
-    assert (held["debitedAt"], held["creditedAt"], held["endedAt"]) == (at(1), at(2), at(3))
-    assert (held["state"], held["deadline"], held["version"]) == ("completed", None, 4)
+    shown = row(requested, debited, TargetCredited(8), Completed(order))
+    assert shown["steps"] == ["requested", "debited", "credited", "completed"]
+    assert shown["stepTimes"] == [at(0), at(1), at(2), at(3)]
+    assert (shown["debitedAt"], shown["creditedAt"], shown["endedAt"]) == (at(1), at(2), at(3))
+    assert (shown["state"], shown["deadline"], shown["version"]) == ("completed", None, 4)
 
 
 def test_a_stuck_transfer_is_found_as_such_until_it_goes_on() -> None:
-    held = row(requested, debited, Stuck("debited"))
-    assert (held["state"], held["deadline"]) == ("stuck", None)
+    shown = row(requested, debited, Stuck("debited"))
+    assert (shown["state"], shown["deadline"]) == ("stuck", None)
     on = row(requested, debited, Stuck("debited"), CreditRefused(order, "account-frozen"))
     assert (on["state"], on["reason"], on["deadline"]) == ("refunding", "account-frozen", at(8))
 
 
 def test_a_refunded_transfer_is_refused_for_the_reason_of_the_account() -> None:
     end = TransferRefused(order, "account-frozen", refunded=True)
-    held = row(requested, debited, CreditRefused(order, "account-frozen"), SourceRefunded(6), end)
-    assert (held["state"], held["reason"]) == ("refused", "account-frozen")
-    assert (held["refundedAt"], held["endedAt"]) == (at(3), at(4))
+    shown = row(requested, debited, CreditRefused(order, "account-frozen"), SourceRefunded(6), end)
+    assert (shown["state"], shown["reason"]) == ("refused", "account-frozen")
+    assert (shown["refundedAt"], shown["endedAt"]) == (at(3), at(4))
 
 
 def test_a_late_debit_opens_an_ended_transfer_again() -> None:

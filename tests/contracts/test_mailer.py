@@ -7,7 +7,6 @@ from uuid import uuid4
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from chalicelib.leftfold.kernel import Email
@@ -18,7 +17,7 @@ from chalicelib.leftfold.policies.mailing import (
     SendingStoppedError,
     SesMailer,
 )
-from chalicelib.leftfold.store.ports import CLAIM, Unavailable
+from chalicelib.leftfold.store.ports import CLAIM, CallRefusedError, Unavailable
 from chalicelib.leftfold.wiring.clients import client
 
 SENDER = "bank@example.com"
@@ -102,7 +101,7 @@ def test_an_addressee_that_is_not_verified_is_refused() -> None:
 
 @pytest.mark.parametrize("code", ["AccessDenied", "ExpiredToken", "SignatureDoesNotMatch"])
 def test_a_deployment_that_may_not_send_fails_loudly(code: str) -> None:
-    with pytest.raises(ClientError):
+    with pytest.raises(CallRefusedError):
         answered(code, 403)
 
 

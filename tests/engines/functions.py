@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from chalicelib.domain import DOMAIN
-from chalicelib.leftfold.functions.relay import commit_told
+from chalicelib.leftfold.functions.relay import commit_in
 from chalicelib.leftfold.projection.fold import PoisonError
 from chalicelib.leftfold.projection.ordered import ViewStoppedError
 from chalicelib.leftfold.relay.relay import Relay, wanted_of
@@ -100,7 +100,7 @@ class Functions:
 
     def _told_of_commits(self, records: list[dict[str, Any]]) -> None:
         inserted = (r["dynamodb"] for r in records if r["eventName"] == "INSERT")
-        self._hints.put([commit for each in inserted if (commit := commit_told(each))])
+        self._hints.put([commit for each in inserted if (commit := commit_in(each))])
 
     def _told_of_blocks(self, records: list[dict[str, Any]]) -> None:
         if records:

@@ -3,13 +3,12 @@
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from chalicelib.functions import handlers
 from chalicelib.leftfold.metrics import NAMESPACE
 from chalicelib.leftfold.store.memory import MemoryCheckpoints, MemoryEvents, MemoryParking
-from chalicelib.leftfold.store.ports import ParkedStream, Unavailable
+from chalicelib.leftfold.store.ports import CallRefusedError, ParkedStream, Unavailable
 from chalicelib.leftfold.wiring import process
 from tests.commits import commit
 from tests.functions import test_functions as functions
@@ -59,7 +58,7 @@ def test_every_alarm_listens_to_what_is_measured_in_its_stack(
 ) -> None:
     handlers["sweeper"](SCHEDULED, Context())
     site.services.alarm({"main/account-a": ("main/account-b", 1)})
-    site.services.alarm_of_strays([("main/account-a", 0)])
+    site.services.alarm_unreadable([("main/account-a", 0)])
     closed_long_ago(site, "a")
     key = "epochs/tenant=main/category=account/a/000001-1-1.jsonl.gz"
     site.services.archive.put(key, b"something else")
@@ -90,7 +89,7 @@ def test_the_first_thing_that_a_new_relay_measures_has_its_stack(
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     event = stream_event(commit())
     del event["Records"][0]["dynamodb"]["NewImage"]["events"]
-    with mock_aws(), pytest.raises(ClientError, match="ResourceNotFound"):
+    with mock_aws(), pytest.raises(CallRefusedError, match="ResourceNotFound"):
         handlers["relay"](event, Context())
     (line,) = metrics(capsys)
     assert (line["UnreadableCommits"], line["stack"]) == (1, "leftfold-new")

@@ -133,8 +133,8 @@ BROKEN = {**vars(DOMAIN.views["totals"]), "fold": broken}
 def lane_record(**changes: Any) -> bytes:
     """The record of a commit, as JSON with *changes*, packed as the relay packs it."""
     record = LaneRecord(lane_of(A), 5, 5, 3, [(5, commit(A))])
-    held = json.loads(gzip.decompress(record.to_bytes()))
-    return gzip.compress(json.dumps({**held, **changes}).encode())
+    content = json.loads(gzip.decompress(record.to_bytes()))
+    return gzip.compress(json.dumps({**content, **changes}).encode())
 
 
 def packed(value: object) -> bytes:

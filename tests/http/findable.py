@@ -23,30 +23,30 @@ class FindableRows(MemoryRows):
         self, query: dict[str, Any], sort: list[Any], after: list[Any] | None, size: int
     ) -> Found:
         order = [*sort, {"key": "asc"}]
-        held = [
+        rows = [
             ({"key": key, "position": stored.position, **stored.row})
             for key, stored in self.scan()
             if stored.row is not None
         ]
-        hits = [row for row in held if all(fits(row, f) for f in query["bool"]["filter"])]
+        hits = [row for row in rows if all(fits(row, f) for f in query["bool"]["filter"])]
         for by in reversed(order):
             ((name, direction),) = by.items()
             hits.sort(key=lambda row: row[name], reverse=direction == "desc")
         if after is not None:
-            hits = [row for row in hits if follows(self._place(row, order), after, order)]
+            hits = [row for row in hits if follows(self._sort_values(row, order), after, order)]
         page = hits[:size]
-        places = [self._place(row, order) for row in page]
-        assert all(follows(b, a, order) for a, b in pairwise(places))
-        total = sum(all(fits(row, f) for f in query["bool"]["filter"]) for row in held)
-        return Found(page, places, total)
+        sorts = [self._sort_values(row, order) for row in page]
+        assert all(follows(b, a, order) for a, b in pairwise(sorts))
+        total = sum(all(fits(row, f) for f in query["bool"]["filter"]) for row in rows)
+        return Found(page, sorts, total)
 
-    def _place(self, row: Row, order: list[Any]) -> list[Any]:
+    def _sort_values(self, row: Row, order: list[Any]) -> list[Any]:
         names = [name for by in order for name in by]
-        return [moment(row[name]) if name in self._dates else row[name] for name in names]
+        return [milliseconds(row[name]) if name in self._dates else row[name] for name in names]
 
 
-def moment(day_or_time: str) -> int:
-    """Milliseconds since 1970, as OpenSearch tells a date's place."""
+def milliseconds(day_or_time: str) -> int:
+    """Milliseconds since 1970, as OpenSearch sorts a date."""
     at = datetime.fromisoformat(day_or_time)
     return round((at.replace(tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1000)
 

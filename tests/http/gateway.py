@@ -94,8 +94,8 @@ class Gateway:
             "isBase64Encoded": as_base64,
         }
         made = app(json.loads(json.dumps(event)), None)
-        held = json.loads(json.dumps(made))
-        answer = Answer(held["statusCode"], held["headers"], held["body"])
+        response = json.loads(json.dumps(made))
+        answer = Answer(response["statusCode"], response["headers"], response["body"])
         if template not in PATHS:
             check(method, template, answer)
         return answer
@@ -123,7 +123,7 @@ def routed(method: str, path: str) -> tuple[str, dict[str, str]]:
     if not templates:
         return ("/", {}) if path == "/" else ("/{proxy+}", {"proxy": path[1:]})
     captured = zip(templates[0].split("/"), path.split("/"), strict=True)
-    return templates[0], {part[1:-1]: held for part, held in captured if "{" in part}
+    return templates[0], {part[1:-1]: text for part, text in captured if "{" in part}
 
 
 def check(method: str, template: str, answer: Answer) -> None:

@@ -1,7 +1,7 @@
 """The bounds of what a request may say, at the bound and one beyond it.
 
-OpenAPI tells them to clients, which check before they send: a bound that moves by one turns
-down what a client was told it may send.
+OpenAPI lists them for clients, which check before they send: a bound that moves by one turns
+down requests that the document allows.
 """
 
 from typing import Any

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chalicelib.bank.account.domain import codec as account_codec
-from chalicelib.bank.events import MONEY
+from chalicelib.bank.http.event_bodies import MONEY
 from chalicelib.bank.transfer.domain import codec as transfer_codec
 from tests.http.conftest import Bank
 from tests.http.samples import booking, czk

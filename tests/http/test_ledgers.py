@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from app import API
-from chalicelib.bank.amounts import amount, minor_of
+from chalicelib.bank.ledger.amounts import amount, minor_of
 from chalicelib.bank.ledger.domain import (
     LARGEST_CHART,
     LARGEST_OF_COMMODITY,
@@ -21,7 +21,7 @@ from chalicelib.bank.ledger.domain import (
     OpenYear,
     decide,
 )
-from chalicelib.bank.ledger.http.ledgers import POSTINGS_SHOWN
+from chalicelib.bank.ledger.http.entries import POSTINGS_SHOWN
 from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.kernel import Refused
 from chalicelib.leftfold.projection.search import SearchRows, connect
@@ -134,7 +134,7 @@ def test_a_ledger_shows_its_chart_and_its_years(books: Books) -> None:
     assert books.get("/ledgers/a", if_none_match='"2"').status == 304
 
 
-def test_a_ledger_has_16_journals_and_an_id_of_the_server_unless_told(books: Books) -> None:
+def test_a_ledger_has_16_journals_and_an_id_of_the_server_by_default(books: Books) -> None:
     opening = {"name": "Bo", "firstYear": 2020, "retainedEarnings": "R"}
     refused(books.post("/ledgers", opening), "key-required", 400)
     made = books.post("/ledgers", opening, idempotency_key="bo")
@@ -237,7 +237,7 @@ def test_entries_spread_over_the_journals(books: Books) -> None:
     assert {entry_id.split("-")[0] for entry_id in entries} == {"0", "1", "2"}
 
 
-def test_an_entry_tells_which_state_of_the_ledger_allowed_it(books: Books) -> None:
+def test_an_entry_names_which_state_of_the_ledger_allowed_it(books: Books) -> None:
     journal, version = posted(books, entry()).split("-")
     (commit,) = books.events.range(f"main/journal-a-{journal}", int(version), int(version))
     assert commit.deps == (("main/ledger-a", 2),)
@@ -363,7 +363,7 @@ def test_an_amount_is_never_rounded_by_decimals_that_were_read_before() -> None:
 
 @pytest.mark.parametrize("digits", [0, 3, 8])
 @pytest.mark.parametrize("sign", ["", "-"])
-def test_an_amount_of_a_commodity_has_a_bound_that_is_told(digits: int, sign: str) -> None:
+def test_an_amount_of_a_commodity_has_a_bound_that_its_error_names(digits: int, sign: str) -> None:
     largest = "9999999999" + (f".{'9' * digits}" if digits else "")
     kept = minor_of(usd(sign + largest, "XYZ"), {"XYZ": digits})
     assert kept is not None
@@ -706,7 +706,7 @@ def test_a_report_waits_for_a_version_and_for_an_entry(books: Books, report: str
     refused(books.get(f"/ledgers/b/{report}minVersion=1"), "ledger-missing", 404)
 
 
-def test_a_report_is_that_of_today_unless_told(two_years: Books) -> None:
+def test_a_report_is_that_of_today_by_default(two_years: Books) -> None:
     assert two_years.get("/ledgers/a/trial-balance").json["asOf"] == "2026-01-01"
 
 

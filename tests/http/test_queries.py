@@ -147,8 +147,8 @@ def test_a_list_of_statements_waits_for_both_views_that_it_is_made_of(bank: Bank
     bank.open()
     bank.post("/accounts/a/statements", {"through": "2025-12-31"})
     bank.settle()
-    slot = checkpoint_key(DOMAIN.views["balances"], "main/account-a")
-    bank.checkpoints.move("balances", slot, 1, 0)
+    key = checkpoint_key(DOMAIN.views["balances"], "main/account-a")
+    bank.checkpoints.move("balances", key, 1, 0)
     answer = bank.get("/accounts/a/statements?minVersion=2")
     assert (answer.status, answer.code) == (503, "view-behind")
 

@@ -209,8 +209,8 @@ def test_what_nobody_foresaw_is_logged_and_not_told(
 def test_commands_that_are_always_overtaken_give_up(bank: Bank) -> None:
     class Overtaken(MemoryEvents):
         def append(self, commit: Commit, unless: StreamVersion | None = None) -> Commit | None:
-            held = self.range(commit.aggregate_id, commit.version - 1, commit.version)
-            return held[-1] if commit.version > 1 else super().append(commit, unless)
+            logged = self.range(commit.aggregate_id, commit.version - 1, commit.version)
+            return logged[-1] if commit.version > 1 else super().append(commit, unless)
 
     bank.use(Overtaken())
     bank.open()

@@ -107,7 +107,7 @@ def test_an_id_that_the_server_chooses_needs_a_key_and_depends_on_it_alone(bank:
         (asked(valueDate="2026-02-30"), "/valueDate"),
         (asked(notify="ada"), "/notify"),
         (asked(deadline="2026-01-31T12:00:00Z"), "/deadline"),
-        ({name: held for name, held in asked().items() if name != "target"}, "/target"),
+        ({name: value for name, value in asked().items() if name != "target"}, "/target"),
     ],
 )
 def test_a_wrong_body_is_refused_by_its_place(bank: Bank, body: Any, pointer: str) -> None:

@@ -17,7 +17,7 @@ blocks = st.lists(
 histories = st.lists(blocks, min_size=1, max_size=6)
 
 
-def told(history: Sequence[Block]) -> LogBuilder:
+def log_of(history: Sequence[Block]) -> LogBuilder:
     """The log of *history*."""
     story = LogBuilder()
     for block in history:

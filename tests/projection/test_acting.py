@@ -8,14 +8,13 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from botocore.exceptions import ClientError
 
 from chalicelib.bank.account.domain import Freeze, Unfreeze, account
 from chalicelib.leftfold.kernel import Email, Policy, Reaction, Refused
 from chalicelib.leftfold.policies.mailing import SendingStoppedError
 from chalicelib.leftfold.projection.fold import PoisonError
 from chalicelib.leftfold.projection.runner import PASS_ATTEMPTS, OvertakenError
-from chalicelib.leftfold.store.ports import CLAIM, Unavailable
+from chalicelib.leftfold.store.ports import CLAIM, CallRefusedError, Unavailable
 from tests.faults import Lossy
 from tests.projection.errands import Ask, Drop, Office, RecordDone, errand, run_errand, runs, tells
 from tests.projection.runners import CrashError, Interruption, crash
@@ -252,7 +251,7 @@ class Refusing:
 
     def append(self, commit: Any, unless: Any = None) -> Any:
         if commit.aggregate_id == self.stream:
-            raise ClientError({"Error": {"Code": self.code, "Message": "no"}}, "PutItem")
+            raise CallRefusedError(self.code, "no")
         return self.office.events.append(commit, unless)
 
     def __getattr__(self, name: str) -> Any:
@@ -272,7 +271,7 @@ def test_what_aws_will_not_take_of_one_process_keeps_no_other_waiting(
 
 def test_a_policy_that_may_not_write_stops_and_parks_nobody(office: Office) -> None:
     office.do(Ask("a", 4))
-    with pytest.raises(ClientError):
+    with pytest.raises(CallRefusedError):
         run_on(office, Refusing(office, E, "AccessDeniedException"))
     assert parked(office) == []
     office.run(runs)
@@ -395,8 +394,8 @@ def done(office: Office) -> Office:
 def test_an_effect_is_recorded_sent_and_done(office: Office) -> None:
     done(office).run(tells)
     assert office.mailer.sent == [Email("ada@example.com", "Done", "at version 3")]
-    ((place, held),) = office.effects.held.items()
-    assert (place.policy, place.number, held.answer) == ("tells", 0, "sent: 1")
+    ((key, stored),) = office.effects.stored.items()
+    assert (key.policy, key.number, stored.answer) == ("tells", 0, "sent: 1")
 
 
 def test_an_effect_that_is_done_is_not_sent_again(office: Office) -> None:
@@ -415,12 +414,12 @@ def test_an_effect_is_sent_twice_only_by_one_who_dies_before_its_record(
     with suppress(CrashError):
         done(office).run(tells, death)
     sent_before = len(office.mailer.sent)
-    recorded = [held.answer for held in office.effects.held.values()]
+    recorded = [stored.answer for stored in office.effects.stored.values()]
     office.clock.forward(seconds=CLAIM.total_seconds() + 1)
     office.run(tells)
     unrecorded = recorded == [None] and sent_before == 1
     assert len(office.mailer.sent) == (2 if unrecorded else 1)
-    assert len(office.effects.held) == 1
+    assert len(office.effects.stored) == 1
 
 
 @at_any_call

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Client:
-    """A client of the real engine, of which one call behaves as it is told."""
+    """A client of the real engine, of which one call behaves as the test says."""
 
     def __init__(self, client: "DynamoDBClient", name: str, call: Callable[..., Any]) -> None:
         self._client = client

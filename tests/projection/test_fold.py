@@ -29,9 +29,9 @@ def test_a_row_has_the_position_of_the_last_commit_that_touched_it() -> None:
 
 def test_commits_at_or_below_a_rows_position_are_left_out() -> None:
     log = commits((A, [Added(1)]), (A, [Added(2)]), (A, [Added(3)]))
-    held = {A: StoredRow({"amounts": [1, 2], "version": 2}, 1)}
-    assert fold(piles, log, held) == {A: StoredRow({"amounts": [1, 2, 3], "version": 3}, 2)}
-    assert fold(piles, log[:2], held) == {}
+    stored = {A: StoredRow({"amounts": [1, 2], "version": 2}, 1)}
+    assert fold(piles, log, stored) == {A: StoredRow({"amounts": [1, 2, 3], "version": 3}, 2)}
+    assert fold(piles, log[:2], stored) == {}
 
 
 def test_all_events_of_one_commit_go_into_a_row() -> None:
@@ -52,8 +52,8 @@ def test_categories_that_the_view_does_not_hear_are_left_out() -> None:
 
 def test_a_view_that_does_not_accumulate_never_sees_a_former_row() -> None:
     log = commits((A, [Added(1), Added(2)]))
-    held = {f"{A}/1/0": StoredRow({"amount": 9}, -1)}
-    assert fold(additions, log, held)[f"{A}/1/0"] == StoredRow({"amount": 1}, 0)
+    stored = {f"{A}/1/0": StoredRow({"amount": 9}, -1)}
+    assert fold(additions, log, stored)[f"{A}/1/0"] == StoredRow({"amount": 1}, 0)
 
 
 def test_a_commit_that_fails_goes_into_no_row() -> None:

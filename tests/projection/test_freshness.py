@@ -7,7 +7,7 @@ import pytest
 
 from chalicelib.leftfold.kernel import View
 from chalicelib.leftfold.projection.freshness import (
-    MOMENT,
+    WAKE_AFTER,
     Freshness,
     NotYetError,
     ViewParkedError,
@@ -145,7 +145,7 @@ def test_a_version_from_before_what_is_parked_is_waited_for() -> None:
 def test_a_stream_that_is_parked_during_the_wait_is_told() -> None:
     waiting = Waiting()
     records = waiting.site.story.block((A, [Added(13)]))
-    waiting.happening[MOMENT] = lambda: waiting.site.partitioned(buggy(piles)).handle(records)
+    waiting.happening[WAKE_AFTER] = lambda: waiting.site.partitioned(buggy(piles)).handle(records)
     with pytest.raises(ViewParkedError):
         waiting.wait(piles, A, 1)
 

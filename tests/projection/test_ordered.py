@@ -19,7 +19,7 @@ from chalicelib.leftfold.store.ports import Unavailable
 from chalicelib.leftfold.store.readers import WHOLE_LOG
 from tests.builders import Added, stream
 from tests.projection.runners import CrashError, Interruption, Runners, caught_up, crash
-from tests.projection.stories import histories, told
+from tests.projection.stories import histories, log_of
 from tests.projection.test_partitioned import HISTORY, interruptions
 from tests.projection.views import buggy, parity
 
@@ -38,12 +38,12 @@ def checkpoint(site: Runners) -> int:
 def turns(site: Runners, key: str) -> list[str]:
     row = site.row(key).row
     assert row is not None
-    held: list[str] = row["turns"]
-    return held
+    turns: list[str] = row["turns"]
+    return turns
 
 
 def test_rows_follow_the_order_of_the_log() -> None:
-    site = Runners(told(HISTORY))
+    site = Runners(log_of(HISTORY))
     caught_up(site.ordered(parity))
     assert turns(site, "all")[:5] == [f"{A}@1", f"{B}@1", f"{A}@2", f"{C}@1", f"{A}@3"]
     assert checkpoint(site) == 10
@@ -51,7 +51,7 @@ def test_rows_follow_the_order_of_the_log() -> None:
 
 
 def test_a_run_takes_as_many_blocks_as_it_was_given_and_says_whether_more_remain() -> None:
-    site = Runners(told(HISTORY))
+    site = Runners(log_of(HISTORY))
     assert site.ordered(parity).catch_up(1)
     assert checkpoint(site) == 2
     assert site.ordered(parity).catch_up(2)
@@ -60,7 +60,7 @@ def test_a_run_takes_as_many_blocks_as_it_was_given_and_says_whether_more_remain
 
 
 def test_a_log_that_does_not_show_what_its_head_counts_is_never_passed_over() -> None:
-    site = Runners(told(HISTORY))
+    site = Runners(log_of(HISTORY))
     del site.story.log._blocks[1]
     with pytest.raises(Unavailable):
         caught_up(site.ordered(parity))
@@ -74,7 +74,7 @@ def test_a_slice_that_does_not_follow_the_checkpoint_is_not_taken() -> None:
 
 
 def test_a_poison_stops_the_view_just_before_it() -> None:
-    site = Runners(told(HISTORY))
+    site = Runners(log_of(HISTORY))
     for _ in range(2):
         with pytest.raises(ViewStoppedError) as caught:
             caught_up(site.ordered(buggy(parity)))
@@ -91,7 +91,7 @@ def test_a_poison_stops_the_view_just_before_it() -> None:
 
 
 def test_after_the_fix_a_stopped_view_goes_on() -> None:
-    site = Runners(told(HISTORY))
+    site = Runners(log_of(HISTORY))
     with pytest.raises(ViewStoppedError):
         caught_up(site.ordered(buggy(parity)))
     caught_up(site.ordered(parity))
@@ -103,7 +103,7 @@ def test_a_row_that_the_store_will_not_take_stops_the_view_just_before_it() -> N
         made = parity.fold(row, recorded, key) or {}
         return {**made, "x": 10**6 * "x"} if f"{A}@4" in made["turns"] else made
 
-    site = Runners(told(HISTORY))
+    site = Runners(log_of(HISTORY))
     picky = parity.__class__(**{**vars(parity), "fold": heavy})
     with pytest.raises(ViewStoppedError) as caught:
         caught_up(site.ordered(picky))
@@ -123,7 +123,7 @@ def test_a_row_that_no_store_takes_stops_the_view_also_where_the_next_commit_men
         return {**made, "x": 10**6 * "x"} if is_heavy else made
 
     monkeypatch.setattr(runner, "SLICE_EVENTS", size)
-    site = Runners(told(HISTORY))
+    site = Runners(log_of(HISTORY))
     picky = replace(parity, fold=heavy)
     with pytest.raises(ViewStoppedError) as caught:
         caught_up(site.ordered(picky))
@@ -146,7 +146,7 @@ class Refusing(MemoryRows):
 
 
 def test_a_store_that_breaks_its_promise_is_told_and_nothing_moves() -> None:
-    site = Runners(told(HISTORY), rows=Refusing())
+    site = Runners(log_of(HISTORY), rows=Refusing())
     with pytest.raises(RowRejectedError, match="why not"):
         caught_up(site.ordered(parity))
     assert checkpoint(site) == -1
@@ -156,14 +156,14 @@ def test_a_store_that_breaks_its_promise_is_told_and_nothing_moves() -> None:
 def test_any_pieces_of_any_history_end_in_the_rows_of_a_replay(
     history: list[list[tuple[str, list[Added]]]], data: st.DataObject
 ) -> None:
-    site = Runners(told(history))
+    site = Runners(log_of(history))
     while site.ordered(parity).catch_up(data.draw(st.integers(1, 3))):
         pass
     assert site.differences(parity) == []
 
 
 def test_after_a_crash_at_any_call_the_next_run_brings_the_rows_of_a_replay() -> None:
-    story = told(HISTORY)
+    story = log_of(HISTORY)
     crashes = 0
     for interruption in interruptions(crash):
         site = Runners(story)
@@ -181,7 +181,7 @@ def test_after_a_crash_at_any_call_the_next_run_brings_the_rows_of_a_replay() ->
 def test_whatever_another_function_does_between_two_calls_the_rows_are_right(
     mine: int, blocks: int
 ) -> None:
-    story = told(HISTORY)
+    story = log_of(HISTORY)
     for at in count(1):
         site = Runners(story)
         act = lambda: site.ordered(parity).catch_up(blocks)  # noqa: B023, E731
@@ -195,7 +195,7 @@ def test_whatever_another_function_does_between_two_calls_the_rows_are_right(
 
 
 def test_whatever_another_function_leaves_undone_the_rows_are_right() -> None:
-    story = told(HISTORY)
+    story = log_of(HISTORY)
     died = 0
     for at in range(1, 20):
         for death in range(1, 20):
@@ -214,7 +214,7 @@ def test_whatever_another_function_leaves_undone_the_rows_are_right() -> None:
 
 
 def test_a_poison_met_by_two_functions_at_once_leaves_the_same_rows() -> None:
-    story = told(HISTORY)
+    story = log_of(HISTORY)
     for at in range(1, 40):
         site = Runners(story)
 

@@ -20,7 +20,7 @@ from chalicelib.leftfold.store.ports import ParkedStream, Unavailable
 from tests.builders import Added, LogBuilder, Removed, stream
 from tests.faults import Counting
 from tests.projection.runners import CrashError, Interruption, Runners, caught_up, crash
-from tests.projection.stories import Block, deliveries, histories, told
+from tests.projection.stories import Block, deliveries, histories, log_of
 from tests.projection.views import additions, buggy, piles
 
 A, B, C = stream("a"), stream("b"), stream("c")
@@ -41,8 +41,8 @@ def interruptions(act: Callable[[], object]) -> list[Interruption]:
 def amounts(site: Runners, key: str) -> list[int]:
     row = site.row(key).row
     assert row is not None
-    held: list[int] = row["amounts"]
-    return held
+    values: list[int] = row["amounts"]
+    return values
 
 
 def test_streams_used_here_are_in_lanes_of_their_own() -> None:
@@ -86,7 +86,7 @@ def test_a_slice_that_does_not_follow_a_lanes_checkpoint_is_not_taken() -> None:
 
 
 def test_a_record_before_which_one_is_missing_is_healed_from_the_log() -> None:
-    site = Runners(told(HISTORY))
+    site = Runners(log_of(HISTORY))
     site.partitioned(piles).handle([r for r in site.story.records if r.lane == lane_of(A)][-1:])
     assert amounts(site, A) == [1, 3, 5, 6, 13, 9, 11]
     # Nobody asked for the other lanes.
@@ -101,7 +101,7 @@ def test_a_record_without_commits_is_taken_from_the_log() -> None:
 
 
 def test_records_out_of_order_in_a_batch_need_no_log() -> None:
-    site = Runners(told(HISTORY))
+    site = Runners(log_of(HISTORY))
     log = Counting(site.story.log)
     fed = replace(site.partitioned(piles), log=log)
     fed.handle(site.story.records[::-1])
@@ -138,7 +138,7 @@ class QueriedRows(MemoryRows):
 
 
 def test_rows_become_visible_before_the_checkpoint_moves_even_after_a_crash() -> None:
-    story = told(HISTORY[:1])
+    story = log_of(HISTORY[:1])
     crashes = 0
     for interruption in interruptions(crash):
         rows = QueriedRows()
@@ -155,7 +155,7 @@ def test_rows_become_visible_before_the_checkpoint_moves_even_after_a_crash() ->
 
 
 def test_catching_up_needs_no_record() -> None:
-    site = Runners(told(HISTORY))
+    site = Runners(log_of(HISTORY))
     caught_up(site.partitioned(piles))
     assert site.differences(piles) == []
     reached = site.checkpoints.read("piles", range(64))
@@ -179,7 +179,7 @@ def test_catching_up_goes_on_where_it_stopped_also_for_a_lane_long_idle(
 
 
 def test_a_view_with_nothing_to_do_reads_no_block() -> None:
-    site = Runners(told(HISTORY))
+    site = Runners(log_of(HISTORY))
     caught_up(site.partitioned(piles))
     log = Counting(site.story.log)
     fed = replace(site.partitioned(piles), log=log)
@@ -188,7 +188,7 @@ def test_a_view_with_nothing_to_do_reads_no_block() -> None:
 
 
 def test_a_log_that_does_not_show_what_its_head_counts_is_never_passed_over() -> None:
-    site = Runners(told(HISTORY))
+    site = Runners(log_of(HISTORY))
     del site.story.log._blocks[1]
     with pytest.raises(Unavailable):
         caught_up(site.partitioned(piles))
@@ -211,7 +211,7 @@ def test_endless_contention_is_unavailable_and_moves_nothing() -> None:
 def test_whatever_is_delivered_the_rows_end_as_a_replay_makes_them(
     view: View, data: st.DataObject
 ) -> None:
-    site = Runners(told(data.draw(histories)))
+    site = Runners(log_of(data.draw(histories)))
     for batch in data.draw(deliveries(site.story.records)):
         site.partitioned(view).handle(batch)
     caught_up(site.partitioned(view))
@@ -221,7 +221,7 @@ def test_whatever_is_delivered_the_rows_end_as_a_replay_makes_them(
 @BOTH
 @for_all(st.data())
 def test_what_was_handled_is_shown_at_once(view: View, data: st.DataObject) -> None:
-    site = Runners(told(data.draw(histories)))
+    site = Runners(log_of(data.draw(histories)))
     batch = data.draw(st.lists(st.sampled_from(site.story.records), min_size=1))
     site.partitioned(view).handle(batch)
     reached = site.checkpoints.read(view.name, {r.lane for r in batch})
@@ -233,7 +233,7 @@ def test_what_was_handled_is_shown_at_once(view: View, data: st.DataObject) -> N
 def test_after_a_crash_at_any_call_the_same_records_bring_the_rows_of_a_replay(
     view: View,
 ) -> None:
-    story = told(HISTORY)
+    story = log_of(HISTORY)
     crashes = 0
     for interruption in interruptions(crash):
         site = Runners(story)
@@ -253,7 +253,7 @@ def test_after_a_crash_at_any_call_the_same_records_bring_the_rows_of_a_replay(
 def test_whatever_another_function_does_between_two_calls_the_rows_are_right(
     view: View,
 ) -> None:
-    story = told(HISTORY)
+    story = log_of(HISTORY)
     happened = 0
     for shares in ([0], [0, 1], [1, 2, 3], [0, 1, 2, 3]):
         others = [r for n in shares for r in _of_block(story, n)]
@@ -275,7 +275,7 @@ def test_whatever_another_function_does_between_two_calls_the_rows_are_right(
 
 @BOTH
 def test_whatever_another_function_leaves_undone_the_rows_are_right(view: View) -> None:
-    story = told(HISTORY)
+    story = log_of(HISTORY)
     died = 0
     for at in range(1, 12):
         for death in range(1, 12):
@@ -300,7 +300,7 @@ def _of_block(story: LogBuilder, number: int) -> list[LaneRecord]:
 
 
 def test_a_poison_parks_its_stream_and_nothing_else() -> None:
-    site = Runners(told(HISTORY))
+    site = Runners(log_of(HISTORY))
     site.partitioned(buggy(piles)).handle(site.story.records)
     assert amounts(site, A) == [1, 3, 5, 6]
     assert amounts(site, B) == [10]
@@ -310,7 +310,7 @@ def test_a_poison_parks_its_stream_and_nothing_else() -> None:
 
 
 def test_later_commits_of_a_parked_stream_wait_and_are_counted() -> None:
-    site = Runners(told(HISTORY[:3]))
+    site = Runners(log_of(HISTORY[:3]))
     site.partitioned(buggy(piles)).handle(site.story.records)
     later = site.story.block((A, [Added(9)]), (B, [Added(1)]))
     # The fix is deployed, but the stream stays parked until it is redriven.

@@ -12,7 +12,7 @@ from chalicelib.leftfold.projection.partitioned import PartitionedRunner
 from chalicelib.leftfold.store.ports import Unavailable
 from tests.builders import Added, stream
 from tests.projection.runners import CrashError, Interruption, Runners, caught_up, crash
-from tests.projection.stories import deliveries, histories, told
+from tests.projection.stories import deliveries, histories, log_of
 from tests.projection.test_partitioned import BOTH, HISTORY, interruptions
 from tests.projection.views import buggy, piles
 
@@ -20,7 +20,7 @@ A, B = stream("a"), stream("b")
 
 
 def parked_site(view: View, blocks: int = 4) -> Runners:
-    site = Runners(told(HISTORY[:blocks]))
+    site = Runners(log_of(HISTORY[:blocks]))
     site.partitioned(buggy(view)).handle(site.story.records)
     assert [parked[1] for parked in site.parking.all()] == [A]
     return site
@@ -85,7 +85,7 @@ def test_a_redrive_that_dies_at_any_call_can_be_repeated(view: View) -> None:
 def test_a_function_that_dies_while_it_parks_loses_nothing(view: View) -> None:
     crashes = 0
     for interruption in interruptions(crash):
-        site = Runners(told(HISTORY))
+        site = Runners(log_of(HISTORY))
         records = site.story.records
         try:
             site.partitioned(buggy(view), interruption).handle(records[:6])
@@ -100,7 +100,7 @@ def test_a_function_that_dies_while_it_parks_loses_nothing(view: View) -> None:
 
 @BOTH
 def test_a_function_that_dies_while_another_parks_loses_nothing(view: View) -> None:
-    story = told(HISTORY)
+    story = log_of(HISTORY)
     died = 0
     for at in range(1, 12):
         for death in range(1, 20):
@@ -163,7 +163,7 @@ def test_a_redrive_between_any_two_calls_of_a_runner_loses_nothing(
 def test_old_and_new_code_and_redrives_in_any_order_end_in_the_rows_of_a_replay(
     view: View, data: st.DataObject
 ) -> None:
-    site = Runners(told(data.draw(histories)))
+    site = Runners(log_of(data.draw(histories)))
     for batch in data.draw(deliveries(site.story.records)):
         running = data.draw(st.sampled_from([view, buggy(view)]))
         site.partitioned(running).handle(batch)
@@ -182,7 +182,7 @@ def test_old_and_new_code_and_redrives_in_any_order_end_in_the_rows_of_a_replay(
 def test_a_live_view_that_fails_has_the_rows_of_a_replay_that_fails(
     view: View, data: st.DataObject
 ) -> None:
-    site = Runners(told(data.draw(histories)))
+    site = Runners(log_of(data.draw(histories)))
     for batch in data.draw(deliveries(site.story.records)):
         site.partitioned(buggy(view)).handle(batch)
     caught_up(site.partitioned(buggy(view)))

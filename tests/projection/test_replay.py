@@ -10,7 +10,7 @@ from chalicelib.leftfold.projection.rows import Save, StoredRow
 from chalicelib.leftfold.store.ports import Unavailable
 from tests.builders import Added, Removed, stream
 from tests.projection.runners import Runners, caught_up
-from tests.projection.stories import told
+from tests.projection.stories import log_of
 from tests.projection.test_partitioned import HISTORY
 from tests.projection.views import buggy, parity, piles
 
@@ -22,26 +22,26 @@ def at(seconds: int) -> datetime:
 
 
 def test_a_replay_folds_the_whole_log_and_tells_how_far_it_is() -> None:
-    told_of: list[int] = []
-    made = replay(piles, told(HISTORY).log, told_of.append)
-    assert made.position == told_of[-1] == 10
+    reached: list[int] = []
+    made = replay(piles, log_of(HISTORY).log, reached.append)
+    assert made.position == reached[-1] == 10
     assert made.rows[C].row == {"amounts": [4, 8], "version": 2}
     assert made.stopped == {}
 
 
 def test_a_replay_of_an_empty_log_is_empty() -> None:
-    assert replay(piles, told([]).log, print) == ({}, -1, {})
+    assert replay(piles, log_of([]).log, print) == ({}, -1, {})
 
 
 def test_a_replay_tells_what_the_view_failed_on() -> None:
-    log = told(HISTORY).log
+    log = log_of(HISTORY).log
     message = f"{A} at position 6: UnluckyError: 13"
     assert replay(buggy(piles), log, lambda _: None).stopped == {A: message}
     assert replay(buggy(parity), log, lambda _: None).stopped == {"": message}
 
 
 def test_a_replay_of_a_log_with_a_hole_is_refused() -> None:
-    log = told(HISTORY).log
+    log = log_of(HISTORY).log
     del log._blocks[2]
     with pytest.raises(Unavailable):
         replay(piles, log, lambda _: None)
@@ -65,24 +65,24 @@ def test_rows_that_differ_by_content_or_position_or_are_missing_are_told() -> No
         "alive": StoredRow({"x": 1}, 1),
         "superfluous": StoredRow({"x": 1}, 1),
     }
-    told_of = {difference.key: difference for difference in compare(replayed, live.items())}
-    assert set(told_of) == {"content", "position", "missing", "alive", "superfluous"}
-    assert told_of["missing"] == Difference(
+    differences = {difference.key: difference for difference in compare(replayed, live.items())}
+    assert set(differences) == {"content", "position", "missing", "alive", "superfluous"}
+    assert differences["missing"] == Difference(
         "missing", '{"position":1,"row":{"x":1}}', '{"position":-1,"row":null}'
     )
 
 
 def test_a_row_that_someone_changed_by_hand_shows() -> None:
-    site = Runners(told(HISTORY))
+    site = Runners(log_of(HISTORY))
     caught_up(site.partitioned(piles))
     assert site.differences(piles) == []
-    held = site.row(B)
-    site.rows.save([Save(B, {"amounts": [11], "version": 2}, held.position, held)])
+    stored = site.row(B)
+    site.rows.save([Save(B, {"amounts": [11], "version": 2}, stored.position, stored)])
     assert [difference.key for difference in site.differences(piles)] == [B]
 
 
 def test_a_view_that_is_up_to_date_has_no_lag() -> None:
-    site = Runners(told(HISTORY))
+    site = Runners(log_of(HISTORY))
     caught_up(site.partitioned(piles))
     caught_up(site.ordered(parity))
     for view in (piles, parity):
@@ -91,7 +91,7 @@ def test_a_view_that_is_up_to_date_has_no_lag() -> None:
 
 
 def test_the_lag_counts_from_the_oldest_commit_that_is_not_done_with() -> None:
-    site = Runners(told(HISTORY))
+    site = Runners(log_of(HISTORY))
     site.ordered(parity).catch_up(1)
     site.partitioned(piles).handle(site.story.records[:2])
     ahead = site.story.log, site.checkpoints, lambda: at(60)
@@ -101,7 +101,7 @@ def test_the_lag_counts_from_the_oldest_commit_that_is_not_done_with() -> None:
 
 
 def test_a_view_that_never_ran_is_behind_by_the_whole_log() -> None:
-    site = Runners(told([[(A, [Added(1)]), (A, [Removed()])]]))
+    site = Runners(log_of([[(A, [Added(1)]), (A, [Removed()])]]))
     whole = Lag(2, timedelta(seconds=5))
     assert lag(piles, site.story.log, site.checkpoints, lambda: at(5)) == whole
     assert lag(parity, site.story.log, site.checkpoints, lambda: at(5)) == whole

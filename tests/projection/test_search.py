@@ -1,4 +1,4 @@
-"""OpenSearch in particular: finding, tombstones, the index, and partial failures."""
+"""OpenSearch in particular: finding, deleted rows, the index, and partial failures."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +31,7 @@ EVERYTHING: dict[str, Any] = {"match_all": {}}
 
 
 class Client:
-    """A client of the real engine whose bulk requests fail as they are told.
+    """A client of the real engine whose bulk requests fail as the test says.
 
     *faults* are used up one by one: "busy" refuses the request, "half" takes the first
     row and refuses the others, "lost" takes them all and loses the answer, "missing"
@@ -289,7 +289,7 @@ def test_rows_refused_for_load_are_sent_again_and_no_others(
     faulty: Any = Client(client, "busy", "half", "half")
     rows = SearchRows(faulty, name, VIEW, clock, pauses)
     saves = [Save(key, {"n": 1}, 1, NEVER) for key in (A, B, C)]
-    # C was there: told apart from those that were only refused.
+    # C was there: distinguished from those that were only refused.
     assert rows.save(saves) == {C}
     assert [row.row for row in rows.load([A, B]).values()] == 2 * [{"n": 1}]
     assert pauses.attempts == [1, 2, 3]

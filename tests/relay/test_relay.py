@@ -17,7 +17,7 @@ from chalicelib.leftfold.relay.plan import PLAN_EVENTS
 from chalicelib.leftfold.relay.publisher import MARK, Publisher
 from chalicelib.leftfold.relay.relay import Relay, wanted_of
 from chalicelib.leftfold.relay.sequencer import APPEND_ATTEMPTS, Sequencer
-from chalicelib.leftfold.relay.sweeper import ROUND, SEGMENTS, Note, Sweeper
+from chalicelib.leftfold.relay.sweeper import PARTS, ROUND, Note, Sweeper
 from chalicelib.leftfold.store.blocks import cut, hash_of, pack, seal, unpack
 from chalicelib.leftfold.store.bus import RECORD_LIMIT, LaneRecord
 from chalicelib.leftfold.store.memory import MemoryCheckpoints, MemoryEvents, MemoryLog
@@ -375,7 +375,7 @@ def test_the_sweeper_logs_what_no_record_told_of_and_wakes_who_is_behind() -> No
     runs = 1
     while not sweeper.run(lambda: False).is_round:
         runs += 1
-    assert runs == SEGMENTS
+    assert runs == PARTS
     assert len(set(world.logged())) == len(world.logged()) == 120
     assert set(world.woken) == set(DOMAIN.views)
     assert sweeper.run().logged == 0
@@ -400,24 +400,24 @@ def test_a_round_tells_how_long_it_goes_on_and_when_it_ends() -> None:
     world = Tables()
     world.write(*stream("a", 3))
     sweeper = every_minute(world)
-    told = [sweeper.run(lambda: False) for _ in range(SEGMENTS + 1)]
+    told = [sweeper.run(lambda: False) for _ in range(PARTS + 1)]
     assert [each.round_took for each in told] == [0, 60, 120, 180, 240, 300, 360, 420, 60]
     assert [each.is_round for each in told] == [False] * 7 + [True, False]
 
 
-@pytest.mark.parametrize("lost", range(1, 2 * SEGMENTS + 6))
+@pytest.mark.parametrize("lost", range(1, 2 * PARTS + 6))
 def test_a_sweeper_that_dies_at_any_call_is_followed_by_one_that_goes_on(lost: int) -> None:
     world = Tables()
-    for n in range(SEGMENTS):
+    for n in range(PARTS):
         world.write(commit(f"main/account-{n}"))
     sweeper = every_minute(world)
     process = Lossy(world.checkpoints, after=frozenset({lost}))
     with suppress(Unavailable):
         replace(sweeper, checkpoints=process).run()
-    world.write(*(commit(f"main/account-{n}", 2) for n in range(SEGMENTS)))
+    world.write(*(commit(f"main/account-{n}", 2) for n in range(PARTS)))
     for _ in range(2):
         sweeper.run()
-    assert len(world.logged()) == 2 * SEGMENTS
+    assert len(world.logged()) == 2 * PARTS
 
 
 def test_a_small_table_is_seen_whole_in_every_run() -> None:
@@ -440,7 +440,7 @@ def test_the_runs_of_a_large_table_are_as_large_as_the_round_needs() -> None:
 def test_no_run_takes_more_of_the_tables_capacity_than_is_said() -> None:
     units_of_a_page = 1024 // 4 / 2
     assert Note(0, whole=10**6).budget * units_of_a_page <= 15_360
-    assert Note(0).budget == SEGMENTS
+    assert Note(0).budget == PARTS
 
 
 def test_a_round_ends_in_time_however_much_a_table_has_grown(
@@ -469,7 +469,7 @@ def test_a_whole_sweep_at_once_leaves_the_round_where_it_is() -> None:
     sweeper.run(lambda: False)
     before = sweeper.noted()
     logged = len(world.logged())
-    told = [page for segment in range(SEGMENTS) for page in sweeper.segment(segment)]
+    told = [page for part in range(PARTS) for page in sweeper.sweep_part(part)]
     assert sum(seen for seen, _ in told) == 120
     assert sum(found for _, found in told) == 120 - logged
     assert len(set(world.logged())) == len(world.logged()) == 120

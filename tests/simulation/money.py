@@ -146,15 +146,15 @@ def effects_are_wrong(world: World, commits: Sequence[Commit]) -> Iterator[str]:
         for event in map(codec.decode, commit.events):
             if address := address_of(event):
                 due[EffectKey("notify", position, 0)] = address
-    held = {place: effect.effect["to"] for place, effect in world.effects.held.items()}
-    if held != due:
-        yield f"effects: {held} are recorded, {due} are due"
-    if open_ := [place for place, effect in world.effects.held.items() if effect.answer is None]:
+    recorded = {key: effect.effect["to"] for key, effect in world.effects.stored.items()}
+    if recorded != due:
+        yield f"effects: {recorded} are recorded, {due} are due"
+    if open_ := [key for key, effect in world.effects.stored.items() if effect.answer is None]:
         yield f"effects: never done: {open_}"
     if world.unplanned:
         yield f"effects: sent before their record: {world.unplanned}"
     sent = Counter(world.mailer.sent)
-    texts = Counter(Email(**effect.effect) for effect in world.effects.held.values())
+    texts = Counter(Email(**effect.effect) for effect in world.effects.stored.values())
     if set(sent) != set(texts) or any(sent[email] < n for email, n in texts.items()):
         yield f"effects: {sent} were sent, {texts} are recorded"
     faults = world.scheduler.faults

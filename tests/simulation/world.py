@@ -404,7 +404,7 @@ class World:
                 self.start_redrive(view, aggregate_id, mended + self.random.uniform(0, 2))
 
     def _after_send(self, _name: str, args: tuple[Any, ...], _answer: Any) -> None:
-        if args[0]._asdict() not in [held.effect for held in self.effects.held.values()]:
+        if args[0]._asdict() not in [stored.effect for stored in self.effects.stored.values()]:
             self.unplanned.append(args[0])
 
     def _mend(self, view: str, aggregate_id: str) -> None:

@@ -198,7 +198,7 @@ def test_where_the_sweepers_round_stands_is_shown(
     bank.clock.forward(seconds=90)
     show_round(services)
     shown = capsys.readouterr().out
-    assert "goes on for 0:01:30: 1 of 8 segments, 1 pages; 8 pages a run" in shown
+    assert "goes on for 0:01:30: 1 of 8 parts, 1 pages; 8 pages a run" in shown
     assert "the round before saw 8 pages" in shown
 
 

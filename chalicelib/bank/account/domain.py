@@ -1,29 +1,34 @@
 """Accounts: open, book, transfer, close a statement, freeze, unfreeze, close.
 
-Amounts are integers of minor units, dates are in ISO 8601. A statement is an epoch: its
-closing carries the account forward, so what was booked before is never folded again.
+Amounts are integers of minor units, dates are in ISO 8601. A statement is an epoch: closing
+it carries the account forward, so its bookings are never folded again.
 """
 
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from itertools import accumulate
-from typing import Literal
+from typing import Any, Literal
 
 from chalicelib.bank.money import LARGEST_BALANCE, MINOR_DIGITS, Money
 from chalicelib.leftfold.kernel import Aggregate, Codec, Decider, Refused
 
 Kind = Literal["current", "credit-card"]
-Status = Literal["missing", "open", "frozen", "closed"]
+Direction = Literal["credit", "debit"]
+OpenedStatus = Literal["open", "frozen", "closed"]
+Status = Literal["missing", OpenedStatus]
 
-# What a card's holder has to pay of what is owed: a twentieth, but at least ten whole units.
+# The holder of a card has to pay a twentieth of the debt, but at least ten whole units.
 MINIMUM_SHARE, MINIMUM_UNITS = 20, 10
+
+# The day begins 14 hours before UTC in the easternmost time zone.
+EASTERNMOST = timedelta(hours=14)
 
 
 @dataclass(frozen=True)
 class Booking:
     """One movement of money; *amount* is above zero, *value_date* an ISO 8601 date."""
 
-    direction: Literal["credit", "debit"]
+    direction: Direction
     amount: int
     currency: str
     value_date: str
@@ -50,8 +55,8 @@ class Book:
 
 
 @dataclass(frozen=True)
-class TransferOut:
-    """Money leaves for the account *counterparty*, on behalf of a transfer."""
+class TransferSide:
+    """The booking that a transfer asks of one of its two accounts; *counterparty* is the other."""
 
     transfer: str
     amount: int
@@ -62,35 +67,26 @@ class TransferOut:
 
 
 @dataclass(frozen=True)
-class TransferIn:
-    """Money comes from the account *counterparty*, on behalf of a transfer."""
-
-    transfer: str
-    amount: int
-    currency: str
-    value_date: str
-    counterparty: str
-    purpose: str | None = None
+class TransferOut(TransferSide):
+    """Money leaves the account."""
 
 
 @dataclass(frozen=True)
-class TransferBack:
-    """Money that left for *counterparty* returns. Never refused: it has to be somewhere,
-    even where the account was frozen or closed meanwhile.
+class TransferIn(TransferSide):
+    """Money comes to the account."""
+
+
+@dataclass(frozen=True)
+class TransferBack(TransferSide):
+    """Money that has left returns. An account never refuses it, also not while it is frozen
+    or after it was closed: the money has to be somewhere.
     """
-
-    transfer: str
-    amount: int
-    currency: str
-    value_date: str
-    counterparty: str
-    purpose: str | None = None
 
 
 @dataclass(frozen=True)
 class CloseStatement:
-    """Ends the statement period with the day *through*: all that is booked until now
-    belongs to it, whatever its value date.
+    """Ends the statement period with the day *through*. The statement has everything that was
+    booked until now, whatever the value dates are.
     """
 
     through: str
@@ -121,7 +117,11 @@ class Opened:
 
 
 @dataclass(frozen=True)
-class Credited:
+class Booked:
+    """The fields of both events that change the balance; *transfer* is the transfer that the
+    booking belongs to.
+    """
+
     amount: int
     currency: str
     value_date: str
@@ -133,24 +133,23 @@ class Credited:
 
 
 @dataclass(frozen=True)
-class Debited:
-    amount: int
-    currency: str
-    value_date: str
-    operation: str | None = None
-    purpose: str | None = None
-    counterparty_bank: str | None = None
-    counterparty_account: str | None = None
-    transfer: str | None = None
+class Credited(Booked):
+    """The balance grew by *amount*."""
+
+
+@dataclass(frozen=True)
+class Debited(Booked):
+    """The balance shrank by *amount*."""
 
 
 @dataclass(frozen=True)
 class StatementClosed:
-    """The statement *number*, for the days after the last one's up to *through*.
+    """The statement *number* with its figures. The closing balance is the opening balance, plus
+    credits, less debits. *minimum_payment* is due on a card that owes.
 
-    *since* is its first day, None from the opening on; *through* is None where the
-    account's end ended it: `period` tells the days. *minimum_payment* is due for a card that owes. The closing
-    balance is the opening balance, plus credits, less debits.
+    *since* is the first day; None in the first statement, which begins with the account.
+    *through* is the last day; None in the last statement, which ends with the account.
+    `period` computes both days.
     """
 
     number: int
@@ -169,7 +168,7 @@ class StatementClosed:
 
 @dataclass(frozen=True)
 class BalanceBroughtForward:
-    """All that the account is when statement *number* begins: the state, whole."""
+    """The whole state of the account when statement *number* begins."""
 
     number: int
     owner: str
@@ -227,8 +226,8 @@ codec: Codec[Event] = Codec(
 
 @dataclass(frozen=True)
 class Account:
-    """The account, and the open statement: *number*, what it opened with and what has been
-    booked since; *through* is the last day of the one before.
+    """The account and its open statement: *number*, *opening_balance*, and the sums and the
+    number of its *bookings*. *through* is the last day of the statement before it.
     """
 
     status: Status = "missing"
@@ -320,7 +319,7 @@ def evolve(account: Account, event: Event) -> Account:
 
 
 def closed_statement(account: Account, through: str | None) -> list[Event]:
-    """The statement of all that was booked since the last one, and the next one's opening."""
+    """The statement of everything booked since the one before, and the next one's opening."""
     return [
         StatementClosed(
             number=account.number,
@@ -351,7 +350,7 @@ def closed_statement(account: Account, through: str | None) -> list[Event]:
 
 
 def minimum_payment(account: Account) -> int:
-    """What has to be paid of a card's new balance: nothing where nothing is owed."""
+    """The part of a card's debt that its holder has to pay; 0 if there is no debt."""
     if account.kind != "credit-card" or account.balance >= 0:
         return 0
     owed = -account.balance
@@ -362,15 +361,20 @@ def minimum_payment(account: Account) -> int:
 def period(statement: StatementClosed, ended: str) -> tuple[str | None, str]:
     """The first and the last day of a statement that was closed on the day *ended*.
 
-    The account's own end may come on the last day of the statement before, or before that day
-    has begun here, as a statement may run through a day that has begun elsewhere on earth. The
-    last statement is then of that day alone: both statements have bookings of it, and no
+    A statement may run through a day that has begun elsewhere on earth and not in UTC. So an
+    account may be closed on, or before, the last day of the statement before its last one.
+    Then the last statement has that one day, on which both statements have bookings: no
     period ends before it begins.
     """
     since, through = statement.since, statement.through or ended
     if since is None or since <= through:
         return since, through
     return day_before(since), day_before(since)
+
+
+def may_end(through: str, now: datetime) -> bool:
+    """Whether a statement may run through this day: it has begun somewhere on earth."""
+    return through <= (now + EASTERNMOST).date().isoformat()
 
 
 def day_after(day: str) -> str:
@@ -403,21 +407,18 @@ def signed_amount(booking: Booking) -> int:
 
 
 def event_of(booking: Booking) -> Credited | Debited:
-    fact = Credited if booking.direction == "credit" else Debited
-    return fact(
-        booking.amount,
-        booking.currency,
-        booking.value_date,
-        booking.operation,
-        booking.purpose,
-        booking.counterparty_bank,
-        booking.counterparty_account,
-    )
+    booked = Credited if booking.direction == "credit" else Debited
+    return booked(**details_of(booking))
+
+
+def details_of(booking: Booking) -> dict[str, Any]:
+    """The fields that a booking and its event share."""
+    return {name: value for name, value in vars(booking).items() if name != "direction"}
 
 
 def booking_of(transfer: Transfer) -> Booking:
     """The booking that a transfer makes in one of its two accounts."""
-    direction: Literal["credit", "debit"] = "credit"
+    direction: Direction = "credit"
     match transfer:
         case TransferOut():
             direction, operation = "debit", "transfer-out"
@@ -437,18 +438,9 @@ def booking_of(transfer: Transfer) -> Booking:
 
 
 def transferred(transfer: Transfer) -> Credited | Debited:
-    """The booking's event, which names the transfer that it belongs to."""
-    booking = booking_of(transfer)
-    fact = Debited if isinstance(transfer, TransferOut) else Credited
-    return fact(
-        booking.amount,
-        booking.currency,
-        booking.value_date,
-        booking.operation,
-        booking.purpose,
-        counterparty_account=booking.counterparty_account,
-        transfer=transfer.transfer,
-    )
+    """The event of the booking that a transfer makes; it names the transfer."""
+    booked = Debited if isinstance(transfer, TransferOut) else Credited
+    return booked(**details_of(booking_of(transfer)), transfer=transfer.transfer)
 
 
 decider = Decider(decide, evolve, initial=Account())

@@ -23,10 +23,10 @@ def aggregate(recorded: Recorded) -> Iterable[str]:
 
 
 def account_row(row: Row | None, recorded: Recorded, _key: str) -> Row:
-    """The account as it stands: amounts in minor units, version of its last commit."""
+    """The account as it stands, amounts in minor units; *version* is its last commit."""
     match recorded.event:
         case Opened(owner, currency, kind, credit_limit):
-            held = {
+            shown = {
                 "accountId": recorded.key,
                 "owner": owner,
                 "kind": kind,
@@ -37,14 +37,14 @@ def account_row(row: Row | None, recorded: Recorded, _key: str) -> Row:
                 "statements": 0,
             }
         case Credited(amount):
-            held = {**opened(row), "balance": opened(row)["balance"] + amount}
+            shown = {**opened(row), "balance": opened(row)["balance"] + amount}
         case Debited(amount):
-            held = {**opened(row), "balance": opened(row)["balance"] - amount}
+            shown = {**opened(row), "balance": opened(row)["balance"] - amount}
         case StatementClosed():
-            # What carries the account forward follows in the same commit.
-            held = row or {}
+            # BalanceBroughtForward follows in the same commit.
+            shown = row or {}
         case BalanceBroughtForward(number, owner, currency, kind, credit_limit, balance, status):
-            held = {
+            shown = {
                 "accountId": recorded.key,
                 "owner": owner,
                 "kind": kind,
@@ -55,18 +55,18 @@ def account_row(row: Row | None, recorded: Recorded, _key: str) -> Row:
                 "statements": number - 1,
             }
         case Frozen():
-            held = {**opened(row), "status": "frozen"}
+            shown = {**opened(row), "status": "frozen"}
         case Unfrozen():
-            held = {**opened(row), "status": "open"}
+            shown = {**opened(row), "status": "open"}
         case Closed():
-            held = {**opened(row), "status": "closed"}
+            shown = {**opened(row), "status": "closed"}
         case other:
             raise TypeError(f"no row for {other!r}")
-    return {**held, "version": recorded.version}
+    return {**shown, "version": recorded.version}
 
 
 def opened(row: Row | None) -> Row:
-    """The row that the account's opening made."""
+    """*row*, which the opening of the account made. Raises LookupError if there is none."""
     if row is None:
         raise LookupError("an event of an account that was never opened")
     return row
@@ -79,7 +79,7 @@ def booking_key(recorded: Recorded) -> Iterable[str]:
 
 
 def booking_row(_row: Row | None, recorded: Recorded, _key: str) -> Row:
-    """A booking with its place: account, version and index within the commit."""
+    """A booking, with its account and the version and index of its event."""
     booked: Credited | Debited = recorded.event
     return {
         "accountId": recorded.key,
@@ -109,8 +109,8 @@ def statement_id(aggregate_id: str, number: int) -> str:
 
 
 def statement_row(_row: Row | None, recorded: Recorded, _key: str) -> Row:
-    """A closed statement. Its bookings are those of the commits before *version* that the
-    statement before it does not have.
+    """A closed statement. Its bookings are in the commits after the previous statement's
+    *version* and before its own.
     """
     closed: StatementClosed = recorded.event
     since, through = period(closed, recorded.at[:10])
@@ -133,13 +133,13 @@ def statement_row(_row: Row | None, recorded: Recorded, _key: str) -> Row:
 
 
 def currency(recorded: Recorded) -> Iterable[str]:
-    """One row a currency, fed by every account: only a total order makes it exact."""
+    """One row a currency. All accounts feed it, so the view must be ordered to be exact."""
     if isinstance(recorded.event, Opened | Credited | Debited):
         yield recorded.event.currency
 
 
 def total_row(row: Row | None, recorded: Recorded, key: str) -> Row:
-    """What the bank owes in one currency, and what moved it last."""
+    """How much the bank owes in one currency; *last* is the commit that changed it last."""
     total = row or {
         "currency": key,
         "accounts": 0,

@@ -1,6 +1,6 @@
 """Balances: by account and commodity, in minor units, debits above zero.
 
-What is zero is left out, so equal balances are equal values.
+A balance of zero is left out, so equal balances are equal values.
 """
 
 from collections.abc import Iterable
@@ -18,10 +18,10 @@ def plus(balances: Balances, changes: Iterable[Change]) -> Balances:
         if account not in copied:
             after[account] = dict(after.get(account, {}))
             copied.add(account)
-        held = after[account]
-        held[currency] = held.get(currency, 0) + amount
-        if not held[currency]:
-            del held[currency]
+        of_account = after[account]
+        of_account[currency] = of_account.get(currency, 0) + amount
+        if not of_account[currency]:
+            del of_account[currency]
     for account in copied:
         if not after[account]:
             del after[account]
@@ -29,14 +29,14 @@ def plus(balances: Balances, changes: Iterable[Change]) -> Balances:
 
 
 def changes_of(balances: Balances) -> Iterable[Change]:
-    """What makes *balances* out of nothing."""
-    for account, held in balances.items():
-        for currency, amount in held.items():
+    """The changes that lead from no balances to *balances*."""
+    for account, of_account in balances.items():
+        for currency, amount in of_account.items():
             yield account, amount, currency
 
 
 def sums(changes: Iterable[Change]) -> dict[str, int]:
-    """What *changes* add up to by commodity; nothing at all where they balance."""
+    """The sums of *changes* by commodity; empty if they balance."""
     total: dict[str, int] = {}
     for _, amount, currency in changes:
         total[currency] = total.get(currency, 0) + amount

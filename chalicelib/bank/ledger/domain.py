@@ -1,7 +1,7 @@
-"""Ledgers: open, extend the chart, open a year, close it, gather what the journals hold.
+"""Ledgers: open, extend the chart, open a year, close it, gather the journals' totals.
 
 A ledger keeps the chart of accounts and the balances with which its oldest open year
-began; its entries are in its journals (journal.py). A year is an epoch: its end carries
+began; its entries are in its journals (journal.py). A year is an epoch: closing it carries
 the balances forward. Amounts are integers, debits above zero: minor units of a currency of
 ISO 4217, and 10^-8 of every other commodity. Over all accounts they add up to zero in every
 commodity, so assets = liabilities + equity.
@@ -16,19 +16,20 @@ from chalicelib.bank.money import MINOR_DIGITS
 from chalicelib.leftfold.kernel import Aggregate, Codec, Decider, Refused
 
 Type = Literal["asset", "liability", "equity", "income", "expense"]
-# What a year earns: closed to retained earnings at its end.
+# The types of the accounts that show the earnings of a year. Closing the year moves their
+# balances to retained earnings.
 OF_A_YEAR: tuple[Type, ...] = ("income", "expense")
 
-# What carries a ledger or a journal forward must fit one commit of 400 KB: the chart, and
-# a balance for each commodity of each account in each of two open years.
+# The event that carries a ledger or a journal forward must fit one commit of 400 KB. It has
+# the chart, and a balance for each commodity of each account in each of two open years.
 MOST_BALANCES = 1_000
 LARGEST_CHART = 60_000
 MOST_OPEN_YEARS = 2
 MOST_JOURNALS, USUAL_JOURNALS = 64, 16
-# The decimals in which amounts of a declared commodity are kept, and the most that it can
-# have. They do not depend on how many it has, so those can grow and no amount changes.
+# Amounts of a declared commodity are stored with this number of decimals, which is also the
+# most that a commodity can have. So its own number of decimals can grow, and no amount changes.
 COMMODITY_DIGITS = 8
-# A posting of it is below ten thousand million, and fits a 64-bit integer.
+# A posting of a commodity is below 10^10 units of it, so its integer has 64 bits at most.
 LARGEST_OF_COMMODITY = 10**18
 
 
@@ -44,7 +45,7 @@ class LedgerAccount:
 
 @dataclass(frozen=True)
 class OpenLedger:
-    """*retained_earnings* becomes the code of the equity account that takes what years earn."""
+    """*retained_earnings* is the code of the equity account that takes the earnings of years."""
 
     name: str
     first_year: int
@@ -54,8 +55,8 @@ class OpenLedger:
 
 @dataclass(frozen=True)
 class ExtendChart:
-    """More accounts, more currencies for those that are there, and, by code and number of
-    decimals, more *commodities* beside the currencies of ISO 4217, or more decimals for them.
+    """New accounts, or more currencies for known ones; and *commodities* that ISO 4217 does not
+    have, by code and number of decimals, or more decimals for known ones.
     """
 
     accounts: tuple[LedgerAccount, ...]
@@ -69,7 +70,7 @@ class OpenYear:
 
 @dataclass(frozen=True)
 class CloseYear:
-    """*today* is the day, in UTC, on which the command is given: a year ends before it is closed."""
+    """*today* is the day, in UTC, on which the command is given. The year must be over by then."""
 
     year: int
     today: str
@@ -77,7 +78,7 @@ class CloseYear:
 
 @dataclass(frozen=True)
 class Gather:
-    """What the journal *journal* holds of the year that is being closed."""
+    """The totals of the journal *journal* for the year that is being closed."""
 
     year: int
     journal: int
@@ -120,8 +121,8 @@ class JournalGathered:
 
 @dataclass(frozen=True)
 class YearClosed:
-    """*closed* are the balances of income and expenses that went to retained earnings;
-    *profit* is what they add up to in each commodity, above zero where it was earned.
+    """*closed* are the balances of income and expenses that went to retained earnings. *profit*
+    is income less expenses in each commodity.
     """
 
     year: int
@@ -131,7 +132,7 @@ class YearClosed:
 
 @dataclass(frozen=True)
 class BalancesBroughtForward:
-    """All that the ledger is when its oldest open year begins: the state, whole."""
+    """The whole state of the ledger when its oldest open year begins."""
 
     name: str
     first_year: int
@@ -171,7 +172,8 @@ codec: Codec[Event] = Codec(
 @dataclass(frozen=True)
 class Ledger:
     """*opening* are the balances at the beginning of the oldest open year. While that year
-    is *closing*, *gathered* are the journals that have closed it, *totals* what they hold.
+    is *closing*, *gathered* are the journals that have closed it, and *totals* the sums of
+    their entries.
     """
 
     status: Literal["missing", "open"] = "missing"
@@ -246,7 +248,7 @@ def evolve(ledger: Ledger, event: Event) -> Ledger:
                 totals=plus(ledger.totals, changes_of(totals)),
             )
         case YearClosed():
-            # What carries the ledger forward follows in the same commit.
+            # BalancesBroughtForward follows in the same commit.
             return ledger
         case BalancesBroughtForward():
             return Ledger(
@@ -266,13 +268,13 @@ def closed(ledger: Ledger) -> list[Event]:
     """The end of the year that every journal has closed, and the next one's beginning."""
     balances = plus(ledger.opening, changes_of(ledger.totals))
     earned = {
-        account: held
-        for account, held in balances.items()
+        account: of_account
+        for account, of_account in balances.items()
         if ledger.accounts[account].type in OF_A_YEAR
     }
     result = sums(changes_of(earned))
     carried = plus(
-        {account: held for account, held in balances.items() if account not in earned},
+        {account: balances[account] for account in balances if account not in earned},
         ((ledger.retained_earnings, amount, currency) for currency, amount in result.items()),
     )
     profit = {currency: -amount for currency, amount in result.items()}
@@ -283,7 +285,7 @@ def closed(ledger: Ledger) -> list[Event]:
             ledger.first_year,
             ledger.retained_earnings,
             ledger.journals,
-            # A dict that comes from a snapshot has lost its order: the event is the same all the same.
+            # A dict that comes from a snapshot has lost its order. The event must not depend on it.
             tuple(account for _, account in sorted(ledger.accounts.items())),
             ledger.commodities,
             ledger.open_years[1:],
@@ -295,7 +297,7 @@ def closed(ledger: Ledger) -> list[Event]:
 def check_chart(
     accounts: tuple[LedgerAccount, ...], commodities: dict[str, int], ledger: Ledger
 ) -> None:
-    """Refuses what contradicts the chart, and what would make it too large to carry."""
+    """Refuses an extension that contradicts the chart or makes it too large to carry forward."""
     for code, digits in commodities.items():
         known_digits = digits_of(code, ledger)
         grows = code not in MINOR_DIGITS or code in ledger.commodities
@@ -304,16 +306,16 @@ def check_chart(
     known = MINOR_DIGITS.keys() | ledger.commodities.keys() | commodities.keys()
     chart = ledger.accounts
     for account in accounts:
-        held = chart.get(account.code, account)
-        if held.type != account.type:
-            raise Refused("account-type-differs", account=account.code, type=held.type)
+        known_account = chart.get(account.code, account)
+        if known_account.type != account.type:
+            raise Refused("account-type-differs", account=account.code, type=known_account.type)
         for currency in account.currencies:
             if currency not in known:
                 raise Refused("unknown-commodity", commodity=currency)
         chart = extended(chart, (account,))
-    held_by = [currency for account in chart.values() for currency in account.currencies]
-    # Retained earnings may have a balance in each of them, too.
-    balances = len(held_by) + len(set(held_by))
+    currencies = [currency for account in chart.values() for currency in account.currencies]
+    # Retained earnings may have a balance in each of the currencies, too.
+    balances = len(currencies) + len(set(currencies))
     size = sum(
         len(account.code) + len((account.name or "").encode()) + 60 for account in chart.values()
     ) + sum(len(code) + 10 for code in ledger.commodities.keys() | commodities.keys())
@@ -350,9 +352,9 @@ def check_open(year: int, ledger: Ledger) -> None:
 
 
 def check_entry(day: str, booked: Iterable[tuple[str, str]], ledger: Ledger) -> None:
-    """Refuses an entry that the chart and the years do not allow; *booked* are its
-    accounts and commodities. What a ledger allows, it allows as long as the year is open:
-    a state that others have left behind may be asked.
+    """Refuses an entry that the chart and the years do not allow; *booked* are its accounts
+    and commodities. An entry that a ledger allows stays allowed as long as the year is open,
+    so an old state of the ledger may be used to allow an entry.
     """
     check_open(int(day[:4]), ledger)
     for posting, (code, currency) in enumerate(booked):
@@ -371,15 +373,15 @@ def currencies_of(account: LedgerAccount, ledger: Ledger) -> tuple[str, ...]:
 
 
 def digits_of(commodity: str, ledger: Ledger) -> int | None:
-    """How many decimals a commodity has; None if the ledger does not know it.
+    """The number of decimals of a commodity; None if the ledger does not know it.
 
-    What the ledger declared comes first: ISO 4217 may take up the code later.
+    The ledger's own number comes first, because ISO 4217 may add the code later.
     """
     return ledger.commodities.get(commodity, MINOR_DIGITS.get(commodity))
 
 
 def declared(commodities: dict[str, int], ledger: Ledger) -> dict[str, int]:
-    """*commodities* without the currencies of ISO 4217: their amounts are kept in minor units."""
+    """*commodities* without the currencies of ISO 4217, whose amounts are stored in minor units."""
     return {
         code: digits
         for code, digits in commodities.items()
@@ -390,17 +392,19 @@ def declared(commodities: dict[str, int], ledger: Ledger) -> dict[str, int]:
 def extended(
     chart: dict[str, LedgerAccount], accounts: Iterable[LedgerAccount]
 ) -> dict[str, LedgerAccount]:
-    """The chart with *accounts*; one that is there already keeps its type and its name."""
+    """The chart with *accounts*; a known account keeps its type and its name."""
     after = dict(chart)
     for account in accounts:
-        held = after.get(account.code)
-        after[account.code] = account if held is None else with_currencies(held, account)
+        known = after.get(account.code)
+        after[account.code] = (
+            account if known is None else with_currencies(known, account.currencies)
+        )
     return after
 
 
-def with_currencies(held: LedgerAccount, account: LedgerAccount) -> LedgerAccount:
-    new = tuple(c for c in account.currencies if c not in held.currencies)
-    return replace(held, currencies=(*held.currencies, *new))
+def with_currencies(account: LedgerAccount, currencies: Iterable[str]) -> LedgerAccount:
+    new = (currency for currency in currencies if currency not in account.currencies)
+    return replace(account, currencies=(*account.currencies, *new))
 
 
 decider = Decider(decide, evolve, initial=Ledger())

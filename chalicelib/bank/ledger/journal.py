@@ -1,20 +1,21 @@
 """Journals: post an entry, close a year; the shards of a ledger.
 
 An entry is one commit in one journal, so the load on a ledger is spread over all of its
-journals. A journal knows nothing of the chart: an entry is held against it before
-(`domain.check_entry`). Closing a year is an epoch: from there on the journal refuses
-entries of that year, and what it held of it goes to the ledger.
+journals. A journal knows nothing of the chart: `service.py` checks an entry against the chart
+(`domain.check_entry`) before it sends the entry to a journal. Closing a year begins an epoch:
+from then on the journal refuses entries of that year, and its totals of the year go to the
+ledger.
 """
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from chalicelib.bank.ledger.balances import Balances, plus, sums
-from chalicelib.leftfold.kernel import Aggregate, Codec, Decider, Refused
+from chalicelib.leftfold.kernel import Aggregate, AggregateId, Codec, Decider, Refused
 
 # The key of a journal is that of its ledger, a hyphen and a number of two digits at most.
 LONGEST_LEDGER_KEY = 61
-# Each is remembered for ever, in what carries a journal forward.
+# A journal remembers each reversal for ever, in the event that carries it forward.
 MOST_REVERSED = 10_000
 
 
@@ -40,8 +41,8 @@ class PostEntry:
 
 @dataclass(frozen=True)
 class TurnDown:
-    """An entry that the ledger refuses, with the reason; only its journal can tell whether it
-    was taken when it came first.
+    """An entry that the ledger refuses, with the reason. It is sent to the journal all the same,
+    because only the journal knows whether an earlier attempt of the command was taken.
     """
 
     code: str
@@ -64,7 +65,7 @@ class EntryPosted:
 
 @dataclass(frozen=True)
 class JournalYearClosed:
-    """*totals* is what the journal's entries of the year add up to."""
+    """*totals* are the sums of the journal's entries of the year."""
 
     year: int
     totals: Balances
@@ -72,7 +73,7 @@ class JournalYearClosed:
 
 @dataclass(frozen=True)
 class JournalCarriedForward:
-    """All that the journal is after closing a year: the state, whole."""
+    """The whole state of the journal after closing a year."""
 
     closed_through: int
     totals: dict[str, Balances]
@@ -119,7 +120,7 @@ def decide(command: Command, journal: Journal) -> list[Event]:
         case CloseJournalYear(year):
             if year <= journal.closed_through:
                 raise Refused("year-closed", year=year)
-            open_years = {held: t for held, t in journal.totals.items() if int(held) > year}
+            open_years = {of: totals for of, totals in journal.totals.items() if int(of) > year}
             return [
                 JournalYearClosed(year, journal.totals.get(str(year), {})),
                 JournalCarriedForward(year, open_years, journal.reversed),
@@ -138,7 +139,7 @@ def evolve(journal: Journal, event: Event) -> Journal:
                 reversed=(*journal.reversed, *undone),
             )
         case JournalYearClosed():
-            # What carries the journal forward follows in the same commit.
+            # JournalCarriedForward follows in the same commit.
             return journal
         case JournalCarriedForward(closed_through, years, reversed_):
             return Journal(closed_through, years, reversed_)
@@ -170,6 +171,28 @@ def ledger_and_number(key: str) -> tuple[str, int]:
     """The inverse of `journal_key`."""
     ledger, _, number = key.rpartition("-")
     return ledger, int(number)
+
+
+class EntryId(NamedTuple):
+    """An entry within its ledger: its journal and its version there; 3-17 as text."""
+
+    journal: int
+    version: int
+
+    def __str__(self) -> str:
+        return f"{self.journal}-{self.version}"
+
+    @classmethod
+    def parse(cls, text: str) -> "EntryId":
+        """The inverse of `str`."""
+        number, _, version = text.partition("-")
+        return cls(int(number), int(version))
+
+    @classmethod
+    def of(cls, journal: str, version: int) -> "EntryId":
+        """The entry at *version* of the journal with this aggregate id."""
+        _, number = ledger_and_number(AggregateId.parse(journal).key)
+        return cls(number, version)
 
 
 decider = Decider(decide, evolve, initial=Journal())

@@ -1,4 +1,4 @@
-"""The close of a year: each journal closes it, and the ledger gathers what they held."""
+"""The close of a year: each journal closes it, and the ledger gathers their totals."""
 
 from collections.abc import Iterable
 
@@ -22,14 +22,14 @@ def close_each_journal(recorded: Recorded) -> Iterable[Reaction]:
 
 
 def gather_journal(recorded: Recorded) -> Iterable[Reaction]:
-    """What a journal held of the year goes to its ledger."""
+    """A journal's totals of the year go to its ledger."""
     if isinstance(recorded.event, JournalYearClosed):
         key, number = ledger_and_number(recorded.key)
         gather = Gather(recorded.event.year, number, recorded.event.totals)
         yield Reaction(ledger, key, gather)
 
 
-# Neither is ever refused: nothing but these commands closes a journal's year or gathers
-# it, and a repeated one is recognised by its id.
+# Neither command is ever refused. No other command closes a journal's year or gathers its
+# totals, and a repeated command is recognised by its id.
 close_journals = Policy("close_journals", (ledger,), close_each_journal)
 gather_year = Policy("gather_year", (journal,), gather_journal)

@@ -14,7 +14,7 @@ from chalicelib.bank.ledger.domain import (
     YearClosing,
     YearOpened,
 )
-from chalicelib.bank.ledger.journal import EntryPosted, Posting, ledger_and_number
+from chalicelib.bank.ledger.journal import EntryId, EntryPosted, Posting, ledger_and_number
 from chalicelib.leftfold.kernel import AggregateId, Recorded, Row, View
 
 
@@ -27,7 +27,7 @@ def ledger_row(row: Row | None, recorded: Recorded, _key: str) -> Row:
     """The ledger as it stands: its chart by code, its years from the first one on."""
     match recorded.event:
         case LedgerOpened(name, first_year, retained_earnings, journals):
-            held = {
+            shown = {
                 "ledgerId": recorded.key,
                 "name": name,
                 "firstYear": first_year,
@@ -40,30 +40,30 @@ def ledger_row(row: Row | None, recorded: Recorded, _key: str) -> Row:
                 "years": [year_row(first_year)],
             }
         case ChartExtended(accounts, commodities):
-            held = {
+            shown = {
                 **opened(row),
                 "commodities": {**opened(row)["commodities"], **commodities},
                 "accounts": charted(opened(row)["accounts"], accounts),
             }
         case YearOpened(year):
-            held = {**opened(row), "years": [*opened(row)["years"], year_row(year)]}
+            shown = {**opened(row), "years": [*opened(row)["years"], year_row(year)]}
         case YearClosing(year):
-            held = with_year(opened(row), year, state="closing", gathered=0)
+            shown = with_year(opened(row), year, state="closing", gathered=0)
         case JournalGathered(year):
             (of_year,) = (y for y in opened(row)["years"] if y["year"] == year)
-            held = with_year(opened(row), year, gathered=of_year["gathered"] + 1)
+            shown = with_year(opened(row), year, gathered=of_year["gathered"] + 1)
         case YearClosed(year, profit):
-            held = with_year(opened(row), year, state="closed", profit=profit)
+            shown = with_year(opened(row), year, state="closed", profit=profit)
         case BalancesBroughtForward():
-            # The chart is in the row, and the balances are in the trial balance.
-            held = opened(row)
+            # The row has the chart already, and the trial balance has the balances.
+            shown = opened(row)
         case other:
             raise TypeError(f"no row for {other!r}")
-    return {**held, "version": recorded.version}
+    return {**shown, "version": recorded.version}
 
 
 def opened(row: Row | None) -> Row:
-    """The row that the ledger's opening made."""
+    """*row*, which the opening of the ledger made. Raises LookupError if there is none."""
     if row is None:
         raise LookupError("an event of a ledger that was never opened")
     return row
@@ -78,22 +78,22 @@ def account_row(account: LedgerAccount) -> Row:
 
 
 def charted(chart: Row, accounts: Iterable[LedgerAccount]) -> Row:
-    """The chart's rows after its extension, as `domain.extended` has it."""
-    held = {
+    """The chart's rows after its extension."""
+    accounts_before = {
         code: LedgerAccount(code, row["type"], tuple(row["currencies"]), row["name"])
         for code, row in chart.items()
     }
-    return {code: account_row(a) for code, a in domain.extended(held, accounts).items()}
+    return {code: account_row(a) for code, a in domain.extended(accounts_before, accounts).items()}
 
 
 def year_row(year: int) -> Row:
     return {"year": year, "state": "open", "gathered": 0, "profit": {}}
 
 
-def with_year(held: Row, year: int, **changes: object) -> Row:
+def with_year(row: Row, year: int, **changes: object) -> Row:
     """The row with *changes* in one of its years."""
-    years = [{**y, **changes} if y["year"] == year else y for y in held["years"]]
-    return {**held, "years": years}
+    years = [{**y, **changes} if y["year"] == year else y for y in row["years"]]
+    return {**row, "years": years}
 
 
 def trial_keys(recorded: Recorded) -> Iterable[str]:
@@ -127,14 +127,14 @@ def ledger_of(journal: str) -> str:
 
 
 def trial_row(row: Row | None, recorded: Recorded, _key: str) -> Row:
-    """Debits and credits by account and commodity; of an opening, the balances."""
+    """Debits and credits by account and commodity; in the row of an opening, the balances."""
     match recorded.event:
         case EntryPosted(_, _, postings):
-            moved = {account: dict(held) for account, held in (row or {}).items()}
+            moved = {account: dict(sums) for account, sums in (row or {}).items()}
             for posting in postings:
-                held = moved.setdefault(posting.account, {})
-                debits, credits_ = held.get(posting.currency, (0, 0))
-                held[posting.currency] = [
+                of_account = moved.setdefault(posting.account, {})
+                debits, credits_ = of_account.get(posting.currency, (0, 0))
+                of_account[posting.currency] = [
                     debits + max(posting.amount, 0),
                     credits_ + max(-posting.amount, 0),
                 ]
@@ -158,10 +158,10 @@ def posting_row(_row: Row | None, recorded: Recorded, key: str) -> Row:
     index = int(key.rpartition("/")[2])
     posting: Posting = entry.postings[index]
     ledger, number = ledger_and_number(recorded.key)
-    reverses = None if entry.reverses is None else entry_id(number, entry.reverses)
+    reverses = None if entry.reverses is None else str(EntryId(number, entry.reverses))
     return {
         "ledgerId": ledger,
-        "entryId": entry_id(number, recorded.version),
+        "entryId": str(EntryId(number, recorded.version)),
         "journal": number,
         "version": recorded.version,
         "index": index,
@@ -174,11 +174,6 @@ def posting_row(_row: Row | None, recorded: Recorded, key: str) -> Row:
         "payee": entry.payee,
         "reverses": reverses,
     }
-
-
-def entry_id(journal: int, version: int) -> str:
-    """How an entry is named within its ledger."""
-    return f"{journal}-{version}"
 
 
 ledgers = View(

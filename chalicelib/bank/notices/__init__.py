@@ -1,4 +1,4 @@
-"""Notices: e-mails that tell customers what has happened."""
+"""Notices: e-mails to customers about completed transfers and closed statements."""
 
 from chalicelib.bank.notices import policies
 from chalicelib.leftfold.kernel import Context

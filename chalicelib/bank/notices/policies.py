@@ -1,4 +1,4 @@
-"""E-mail on a completed transfer and on a closed statement, to those who gave an address."""
+"""E-mails about a completed transfer and a closed statement, where an address was given."""
 
 from collections.abc import Iterable
 

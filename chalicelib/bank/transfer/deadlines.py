@@ -1,4 +1,4 @@
-"""Until when the next step of a transfer is expected."""
+"""The deadline for the next step of a transfer."""
 
 from chalicelib.bank.transfer.domain import TimeOut, transfer
 from chalicelib.bank.transfer.views import transfers
@@ -6,13 +6,13 @@ from chalicelib.leftfold.kernel import Deadline, Row
 
 
 def transfer_id(row: Row) -> str:
-    """Whose row it is."""
+    """The transfer that a row shows."""
     key: str = row["transferId"]
     return key
 
 
 def time_out(row: Row) -> TimeOut:
-    """What a transfer is told that has not moved on from the state in its row."""
+    """The command to a transfer that is overdue in the state that its row shows."""
     return TimeOut(row["state"])
 
 

@@ -1,27 +1,31 @@
 """Transfers: requested, debited, credited; refunded where the credit is refused.
 
-A transfer is a process over two accounts. It never moves money itself: it records what
-the accounts answered, and its policies do the next step. Amounts are integers of minor
+A transfer is a process over two accounts. It never moves money itself. Its policies send the
+next command to an account, and the transfer records the answer. Amounts are integers of minor
 units, dates and instants are in ISO 8601.
 """
 
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Literal
 
 from chalicelib.leftfold.kernel import Aggregate, Codec, Decider, Refused
+from chalicelib.leftfold.kernel.commit import instant
 
-# What a transfer can end as; all but "completed" leave the money where it was.
+# The longest time from the request to the debit of the source.
+UNTIL_DEBITED = timedelta(minutes=5)
+
+# The ends of a transfer after which the money is where it was.
 Failure = Literal["refused", "cancelled", "expired"]
-Stage = Literal[
-    "missing", "requested", "debited", "refunding", "completed", "refused", "cancelled", "expired"
-]
+# The stages in which a transfer waits for an account's answer.
 Step = Literal["requested", "debited", "refunding"]
+Stage = Literal["missing", Step, "completed", Failure]
 
 
 @dataclass(frozen=True)
 class Order:
-    """What is to be moved: *amount* is above zero; *notify* is an e-mail address that is
-    told of the completed transfer.
+    """The money to be moved; *amount* is above zero. *notify* is an e-mail address that gets a
+    notice of the completed transfer.
     """
 
     source: str
@@ -83,9 +87,7 @@ class Cancel:
 
 @dataclass(frozen=True)
 class TimeOut:
-    """The time for what follows *stage* is over. It means nothing to a transfer that has
-    moved on meanwhile.
-    """
+    """The time for the step after *stage* is over. A transfer that has moved on refuses it."""
 
     stage: Step
 
@@ -104,7 +106,7 @@ class SourceDebited:
 
 @dataclass(frozen=True)
 class SourceDebitedLate:
-    """The debit came through although the transfer had ended: a refund is due."""
+    """The source was debited after the transfer had ended; a refund is due."""
 
     order: Order
     account_version: int
@@ -135,7 +137,7 @@ class SourceRefunded:
 
 @dataclass(frozen=True)
 class Stuck:
-    """The step after *stage* took too long; it goes on all the same once it is taken."""
+    """The step after *stage* takes too long. The transfer still goes on when it is taken."""
 
     stage: Step
 
@@ -147,7 +149,7 @@ class Completed:
 
 @dataclass(frozen=True)
 class TransferRefused:
-    """An account refused, for the reason *code*; *refunded*: money had left the source."""
+    """An account refused, for the reason *code*; *refunded* says that money had left the source."""
 
     order: Order
     code: str
@@ -156,7 +158,7 @@ class TransferRefused:
 
 @dataclass(frozen=True)
 class Cancelled:
-    """*refunded* is True where money had left the source all the same."""
+    """*refunded* says that money had left the source, and came back."""
 
     order: Order
     refunded: bool = False
@@ -164,7 +166,7 @@ class Cancelled:
 
 @dataclass(frozen=True)
 class Expired:
-    """*refunded* is True where money had left the source all the same."""
+    """*refunded* says that money had left the source, and came back."""
 
     order: Order
     refunded: bool = False
@@ -219,8 +221,8 @@ class Transfer:
     """The transfer and how far it has come.
 
     *debited* says whether money has ever left the source. While a refund is due, *failure*
-    is what the transfer ends as; *reason* is the code of an account's refusal. *stuck* is
-    of the step that follows *stage*.
+    is the end that follows; *reason* is the code of an account's refusal. *stuck* says that
+    the step after *stage* takes too long.
     """
 
     stage: Stage = "missing"
@@ -249,7 +251,7 @@ def decide(command: Command, transfer: Transfer) -> list[Event]:
         case RefuseDebit(code), Transfer("requested"):
             return [DebitRefused(code), TransferRefused(order, code)]
         case RefuseDebit(code), Transfer("cancelled" | "expired", debited=False):
-            # Asked before the transfer ended, answered after: nothing is left to do.
+            # The transfer ended before the source answered; nothing is left to do.
             return [DebitRefused(code)]
         case RecordCredited(version), Transfer("debited"):
             return [TargetCredited(version), Completed(order)]
@@ -272,8 +274,8 @@ def decide(command: Command, transfer: Transfer) -> list[Event]:
         case ((Cancel() | TimeOut()), _):
             raise Refused("transfer-ended")
         case _:
-            # An answer to a step that has another one already, so money moved twice or
-            # not at all: only people can tell.
+            # The step has another answer already, so money moved twice or not at all. People
+            # have to find out which.
             raise Refused("step-answered", stage=transfer.stage)
 
 
@@ -290,7 +292,7 @@ def evolve(transfer: Transfer, event: Event) -> Transfer:
         case CreditRefused(_, code):
             return replace(transfer, stage="refunding", reason=code, stuck=False)
         case DebitRefused() | TargetCredited() | SourceRefunded():
-            # What follows from it is in the same commit, if anything does.
+            # The event that ends the transfer is in the same commit, if there is one.
             return transfer
         case Stuck():
             return replace(transfer, stuck=True)
@@ -304,8 +306,13 @@ def evolve(transfer: Transfer, event: Event) -> Transfer:
             return Transfer("expired", order, refunded, "expired")
 
 
+def debit_deadline(requested_at: datetime) -> str:
+    """The deadline of a transfer that is requested at this instant."""
+    return instant(requested_at + UNTIL_DEBITED)
+
+
 def failure(stage: Stage) -> Failure:
-    """What a transfer that ended in *stage* had failed as."""
+    """The failure with which a transfer in *stage* ended."""
     return stage if stage in ("cancelled", "expired") else "refused"
 
 

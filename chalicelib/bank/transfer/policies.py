@@ -6,6 +6,7 @@ from chalicelib.bank.account.domain import TransferBack, TransferIn, TransferOut
 from chalicelib.bank.transfer.domain import (
     CreditRefused,
     Event,
+    Order,
     RecordCredited,
     RecordDebited,
     RecordRefunded,
@@ -27,14 +28,7 @@ def debit(recorded: Recorded) -> Iterable[Reaction]:
         yield Reaction(
             account,
             order.source,
-            TransferOut(
-                recorded.key,
-                order.amount,
-                order.currency,
-                order.value_date,
-                order.target,
-                order.purpose,
-            ),
+            TransferOut(*side(recorded.key, order, order.target)),
             accepted=RecordDebited,
             refused=lambda code, _facts: RefuseDebit(code),
         )
@@ -47,14 +41,7 @@ def credit(recorded: Recorded) -> Iterable[Reaction]:
         yield Reaction(
             account,
             order.target,
-            TransferIn(
-                recorded.key,
-                order.amount,
-                order.currency,
-                order.value_date,
-                order.source,
-                order.purpose,
-            ),
+            TransferIn(*side(recorded.key, order, order.source)),
             accepted=RecordCredited,
             refused=lambda code, _facts: RefuseCredit(code),
         )
@@ -67,16 +54,14 @@ def refund(recorded: Recorded) -> Iterable[Reaction]:
         yield Reaction(
             account,
             order.source,
-            TransferBack(
-                recorded.key,
-                order.amount,
-                order.currency,
-                order.value_date,
-                order.target,
-                order.purpose,
-            ),
+            TransferBack(*side(recorded.key, order, order.target)),
             accepted=RecordRefunded,
         )
+
+
+def side(key: str, order: Order, counterparty: str) -> tuple[str, int, str, str, str, str | None]:
+    """The fields of a `TransferSide` on behalf of the transfer *key*."""
+    return key, order.amount, order.currency, order.value_date, counterparty, order.purpose
 
 
 def awaits_debit(state: Transfer, _event: Event) -> bool:

@@ -1,4 +1,4 @@
-"""Transfers as they stand, and where the commits are that belong to each."""
+"""Transfers as they stand, and which commits belong to each."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -22,11 +22,12 @@ from chalicelib.bank.transfer.domain import (
     codec,
 )
 from chalicelib.leftfold.kernel import Recorded, Row, View
+from chalicelib.leftfold.kernel.commit import instant
 
-# How long a step may take once the money has left the source.
+# The longest time for a step once the money has left the source.
 STEP_MAY_TAKE = timedelta(minutes=5)
 
-# What has happened, by its event.
+# The name of a step by its event.
 STEPS: dict[type[Event], str] = {
     Requested: "requested",
     SourceDebited: "debited",
@@ -41,7 +42,7 @@ STEPS: dict[type[Event], str] = {
     Cancelled: "cancelled",
     Expired: "expired",
 }
-# The state that a step leads to; the others leave it.
+# The state that a step leads to; a step that is not listed leaves the state as it is.
 STATE_AFTER = {
     "requested": "requested",
     "debited": "debited",
@@ -62,25 +63,25 @@ def aggregate(recorded: Recorded) -> Iterable[str]:
 
 
 def transfer_row(row: Row | None, recorded: Recorded, _key: str) -> Row:
-    """The transfer as it stands; *steps* are all that happened, each at its *stepTimes*.
+    """The transfer as it stands; *steps* are all its steps, and *stepTimes* their instants.
 
-    *deadline* is until when the next step is expected, None where none is or where people
-    have been called for.
+    *deadline* is the instant by which the next step is expected. It is None if no step is
+    expected, and for a stuck transfer, which people look after.
     """
     step = STEPS[type(recorded.event)]
-    held = requested(recorded) if row is None else row
+    before = requested(recorded) if row is None else row
     return {
-        **held,
+        **before,
         **change(recorded),
-        "state": STATE_AFTER.get(step, held["state"]),
-        "steps": [*held["steps"], step],
-        "stepTimes": [*held["stepTimes"], recorded.at],
+        "state": STATE_AFTER.get(step, before["state"]),
+        "steps": [*before["steps"], step],
+        "stepTimes": [*before["stepTimes"], recorded.at],
         "version": recorded.version,
     }
 
 
 def requested(recorded: Recorded) -> Row:
-    """The row of a transfer at which nothing has happened yet."""
+    """The row of a transfer before its first step."""
     match recorded.event:
         case Requested(order):
             return {
@@ -106,7 +107,7 @@ def requested(recorded: Recorded) -> Row:
 
 
 def change(recorded: Recorded) -> Row:
-    """What an event changes of the row, beside its state."""
+    """The members of the row, beside its state, that an event changes."""
     changed: Row = {}
     match recorded.event:
         case Requested(_, deadline):
@@ -129,9 +130,8 @@ def change(recorded: Recorded) -> Row:
 
 
 def later(recorded: Recorded) -> str:
-    """When the step that follows *recorded* is overdue, as an instant in ISO 8601."""
-    due = datetime.fromisoformat(recorded.at) + STEP_MAY_TAKE
-    return due.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """The instant, in ISO 8601, from which the step after *recorded* is overdue."""
+    return instant(datetime.fromisoformat(recorded.at) + STEP_MAY_TAKE)
 
 
 def transfer_of(recorded: Recorded) -> str | None:
@@ -150,7 +150,7 @@ def trace_key(recorded: Recorded) -> Iterable[str]:
 
 
 def trace_row(_row: Row | None, recorded: Recorded, _key: str) -> Row:
-    """Where a commit is that belongs to a transfer; its position is in the log."""
+    """The stream and version of a commit that belongs to a transfer."""
     return {
         "transferId": transfer_of(recorded),
         "aggregateId": recorded.aggregate_id,

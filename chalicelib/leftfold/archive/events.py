@@ -1,4 +1,4 @@
-"""Streams whole again: what is in the events table, and below that what is archived."""
+"""Whole streams: their archived commits, and the commits in the events table after them."""
 
 from collections.abc import Sequence
 
@@ -10,8 +10,9 @@ from chalicelib.leftfold.store.ports import Archive, EventTable, Page, StreamVer
 class ArchivedEvents:
     """`EventStore` over the events table and the archive.
 
-    The tombstone says up to which version the archive holds the stream: what the table has
-    there, not yet deleted or put by a writer that should not be alive, counts for nothing.
+    The tombstone gives the last archived version. Commits up to this version are read from the
+    archive. Items that the table still has there are ignored: they are not deleted yet, or a
+    writer that should have ended put them there.
     """
 
     def __init__(self, table: EventTable, archive: Archive) -> None:
@@ -34,70 +35,70 @@ class ArchivedEvents:
         page = self._table.newest(aggregate_id, limit=limit, consistent=consistent)
         if not page.commits:
             return page
-        # The live epoch never leaves the table, so that a load asks nowhere else.
+        # The live epoch is always in the table, so a load needs nothing else.
         start = page.commits[0].epoch_start
         live = [commit for commit in page.commits if commit.version >= start]
         return Page(live, more=page.more or len(live) < len(page.commits))
 
     def range(self, aggregate_id: str, first: int, last: int) -> Sequence[Commit]:
-        judged: Commit | None = None
+        before: Commit | None = None
         while True:
-            held = self._table.range(aggregate_id, first, last)
-            # Ascending, version 1 is read first: all that follows was read after it.
-            judged = held[0] if held and held[0].version == 1 else judged
-            # After the items: what was freed since they were read is then known to be archived.
+            items = self._table.range(aggregate_id, first, last)
+            # The read ascends, so version 1 was read before all others.
+            before = items[0] if items and items[0].version == 1 else before
+            # Read after the items: it covers all items that were deleted while they were read.
             tombstone = self._first(aggregate_id)
-            commits = self._joined(held, tombstone, first, last)
-            if len(commits) == last - first + 1 or tombstone == judged:
+            commits = self._joined(items, tombstone, first, last)
+            if len(commits) == last - first + 1 or tombstone == before:
                 return commits
-            # Something was restored meanwhile, or the stream ends here: then nothing changes.
-            judged = tombstone
+            # Commits were restored meanwhile, or the stream ends here: the next read shows which.
+            before = tombstone
 
     def _joined(
-        self, held: Sequence[Commit], tombstone: Commit | None, first: int, last: int
+        self, items: Sequence[Commit], tombstone: Commit | None, first: int, last: int
     ) -> Sequence[Commit]:
-        """What the archive has of *first*..*last*, then what of *held* is not archived."""
+        """The archived commits of *first*..*last*, then those of *items* after them."""
         if tombstone is None or tombstone.archive is None:
-            return [commit for commit in held if commit.archive is None]
+            return [commit for commit in items if commit.archive is None]
         id_ = tombstone.aggregate_id
         archived = [
             commit
             for part in self._epochs.parts(
-                id_, tombstone.archive, lambda held: held.first <= last and first <= held.last
+                id_, tombstone.archive, lambda part: part.first <= last and first <= part.last
             )
             for commit in self._epochs.commits(id_, part)
             if first <= commit.version <= last
         ]
-        return archived + [c for c in held if c.version > tombstone.archive.through]
+        return archived + [c for c in items if c.version > tombstone.archive.through]
 
     def _older(self, aggregate_id: str, limit: int | None, below: int) -> Page:
-        judged: Commit | None = None
+        before: Commit | None = None
         while True:
-            held = self._table.newest(aggregate_id, limit=limit, below=below, consistent=True)
-            if not held.commits:
-                return held
-            oldest = held.commits[-1]
-            # Descending, version 1 is read last: then it need not be asked for.
+            items = self._table.newest(aggregate_id, limit=limit, below=below, consistent=True)
+            if not items.commits:
+                return items
+            oldest = items.commits[-1]
+            # The read descends, so version 1 was read after all others and serves as it is.
             tombstone = oldest if oldest.version == 1 else self._first(aggregate_id)
-            page = self._page(held, tombstone, limit, below)
+            page = self._page(items, tombstone, limit, below)
             versions = [commit.version for commit in page.commits]
             dense = versions == list(range(below - 1, below - 1 - len(versions), -1))
             # As in `range`.
-            if (versions and dense) or tombstone == judged:
+            if (versions and dense) or tombstone == before:
                 return page
-            judged = tombstone
+            before = tombstone
 
-    def _page(self, held: Page, tombstone: Commit | None, limit: int | None, below: int) -> Page:
-        """A page that lies in the table or, from the archived versions on, in one part."""
+    def _page(self, items: Page, tombstone: Commit | None, limit: int | None, below: int) -> Page:
+        """The items of the page that are not archived; if there are none, commits of one part."""
         if tombstone is None or tombstone.archive is None:
-            return held
+            return items
         through = tombstone.archive.through
-        kept = [commit for commit in held.commits if commit.version > through]
-        if kept:
-            return Page(kept, more=True)
+        live = [commit for commit in items.commits if commit.version > through]
+        if live:
+            return Page(live, more=True)
         id_, last = tombstone.aggregate_id, min(below - 1, through)
         for part in self._epochs.parts(
-            id_, tombstone.archive, lambda held: held.first <= last <= held.last
+            id_, tombstone.archive, lambda part: part.first <= last <= part.last
         ):
             commits = [c for c in self._epochs.commits(id_, part) if c.version <= last]
             taken = commits[::-1][:limit]
@@ -105,9 +106,9 @@ class ArchivedEvents:
         return Page([], more=False)
 
     def scan(
-        self, segment: int, segments: int, after: str | None, limit: int
+        self, part: int, parts: int, after: str | None, limit: int
     ) -> tuple[Sequence[tuple[str, int]], str | None]:
-        return self._table.scan(segment, segments, after, limit)
+        return self._table.scan(part, parts, after, limit)
 
     def _first(self, aggregate_id: str) -> Commit | None:
         return next(iter(self._table.range(aggregate_id, 1, 1)), None)

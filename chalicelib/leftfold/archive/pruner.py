@@ -1,6 +1,6 @@
-"""Old blocks of the log move to segments: copied, read back, noted, then deleted."""
+"""Moves old blocks of the log to segments: copies them, reads them back, lists the segment, deletes."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -19,19 +19,20 @@ from chalicelib.leftfold.store.blocks import pack
 from chalicelib.leftfold.store.ports import Archive, Block, Checkpoints, Head, Log, Segment
 from chalicelib.leftfold.store.readers import Reader, ends_of
 
-# About what a function can hold, and more than a request to S3 is worth.
+# A segment fits into a function's memory, and is large enough to be worth a request to S3.
 BLOCKS_IN_SEGMENT = 500
 COMMITS_IN_SEGMENT = 10_000
 BYTES_IN_SEGMENT = 8 * 1024 * 1024
-# About what a block's item has besides its commits, and what the price counts for an item.
+# About the bytes of a block's item besides its commits, with those that DynamoDB bills for any item.
 BLOCK_OVERHEAD = 400
 
 
 @dataclass(frozen=True)
 class Pruner:
-    """Prunes what all *readers* have done with. *table* is the log's; any number may run.
+    """Prunes blocks that all *readers* have passed. *table* is the log without its segments.
 
-    A reader that joins later, or a stream that is parked, reads the segments.
+    Any number of pruners may run. A reader that joins later, or takes up a parked stream, reads
+    the segments.
     """
 
     table: Log
@@ -41,7 +42,7 @@ class Pruner:
     clock: Callable[[], datetime]
 
     def plan(self, before: datetime) -> Iterator[Volume]:
-        """What `run` would move; the archive's part is not known before it is packed."""
+        """The volume that `run` would move. *stored* is unknown until the blocks are packed."""
         floor = self._floor(self.table.head())
         following = self._pruned()
         while blocks := self._due(following, floor, before):
@@ -51,27 +52,27 @@ class Pruner:
     def run(self, before: datetime) -> Iterator[Volume]:
         """Moves the blocks whose commits are all older than *before*, segment by segment.
 
-        First ends what an earlier run left. Raises `DamagedArchiveError` and `Unavailable`:
-        nothing is lost, and another run goes on.
+        A run first completes the deletes of a run that was killed. Raises
+        `DamagedArchiveError` and `Unavailable`: nothing is lost, and the next run goes on.
         """
         head = self.table.head()
         floor = self._floor(head)
         following = self._pruned()
-        self._free(following)
+        self._delete(following)
         while blocks := self._due(following, floor, before):
             copied, segment, stored = self._write(blocks)
             if not self.table.add_segment(segment):
                 return
             following = segment.next_position
-            self._free(following)
+            self._delete(following)
             yield weight(copied)._replace(stored=stored)
 
     def _pruned(self) -> int:
-        """The position up to which segments hold the log."""
+        """The first position that is in no segment."""
         return max((segment.next_position for segment in self.table.segments()), default=0)
 
     def _floor(self, head: Head) -> int:
-        """The first position that some reader may still need; *head* was read before."""
+        """The first position that a reader may still need. *head* was read before the checkpoints."""
         floor = head.next_position
         for reader in self.readers:
             ends = ends_of(reader, head)
@@ -96,52 +97,53 @@ class Pruner:
         return due
 
     def _write(self, due: Sequence[Block]) -> tuple[Sequence[Block], Segment, int]:
-        """The blocks in the segment, and both its objects, read back; their sizes in bytes.
+        """Archives a segment and reads it back: its blocks, the segment, its size in bytes.
 
-        An object is named by its first position alone. One that an earlier run wrote and
-        died over is taken as it is, so that no two objects ever hold the same block.
+        The objects are named by their first position alone. If a run was killed after it wrote
+        them, the next run takes them as they are. So no two objects contain the same block.
         """
         first = due[0].first_position
         name = f"{first:012}.jsonl.gz"
         key, live_key = f"segments/{name}", f"remainders/{name}"
         self.archive.put(key, pack_blocks(due))
-        held = self.archive.get(key)
-        blocks = [] if held is None else unpack_blocks(held)
-        # A block that is read back has the hash of what it says, and of all before it.
-        if held is None or not is_chained(blocks, due[0].hash):
-            raise DamagedArchiveError(f"{key} is not what was written")
+        whole = self.archive.get(key)
+        blocks = [] if whole is None else unpack_blocks(whole)
+        # `unpack_blocks` has compared each block with its hash, which covers the blocks before it.
+        if whole is None or not is_chained(blocks, due[0].hash):
+            raise DamagedArchiveError(f"{key} does not contain the blocks that were written to it")
         following = blocks[-1].next_position
         live = self._live(blocks)
         self.archive.put(live_key, pack_live(live))
-        kept = self.archive.get(live_key)
-        # One that an earlier run wrote may hold more: what has been closed since.
-        every = {line(placed) for b in blocks for placed in enumerate(b.commits, b.first_position)}
-        if kept is None or not set(map(line, live)) <= set(map(line, unpack_live(kept))) <= every:
-            raise DamagedArchiveError(f"{live_key} is not what was written")
-        segment = Segment(first, following, key, sha256(held), live_key, sha256(kept))
-        return blocks, segment, len(held) + len(kept)
+        remainder = self.archive.get(live_key)
+        least, most = lines_of_commits(live), lines_of_commits(logged(blocks))
+        # The remainder of an earlier run may also contain commits of epochs that have closed since.
+        if remainder is None or not least <= lines_of_commits(unpack_live(remainder)) <= most:
+            raise DamagedArchiveError(
+                f"{live_key} does not contain the commits that were written to it"
+            )
+        segment = Segment(first, following, key, sha256(whole), live_key, sha256(remainder))
+        return blocks, segment, len(whole) + len(remainder)
 
     def _live(self, blocks: Sequence[Block]) -> list[LoggedCommit]:
         registry = self.table.streams({c.aggregate_id for b in blocks for c in b.commits})
         return [
             (position, commit)
-            for block in blocks
-            for position, commit in enumerate(block.commits, block.first_position)
+            for position, commit in logged(blocks)
             if commit.epoch >= registry[commit.aggregate_id].epoch
         ]
 
-    def _free(self, following: int) -> None:
-        """Deletes the blocks before *following*; the head's item is none of them."""
-        gone: list[int] = []
+    def _delete(self, following: int) -> None:
+        """Deletes the blocks before the position *following*."""
+        pruned: list[int] = []
         for block in self.table.blocks(0):
             if block.next_position > following:
                 break
-            gone.append(block.first_position)
-        self.table.delete(gone)
+            pruned.append(block.first_position)
+        self.table.delete(pruned)
 
 
 def is_chained(blocks: Sequence[Block], first: str) -> bool:
-    """Whether *blocks* begin with the one of the hash *first* and follow one another."""
+    """Whether *blocks* follow one another, and the first has the hash *first*."""
     return (
         bool(blocks)
         and blocks[0].hash == first
@@ -153,11 +155,17 @@ def is_chained(blocks: Sequence[Block], first: str) -> bool:
 
 
 def weight(blocks: Sequence[Block]) -> Volume:
-    """What blocks take in the table."""
+    """The volume of blocks in the table."""
     sizes = [len(pack(block.commits)) + BLOCK_OVERHEAD for block in blocks]
     return Volume(1, len(sizes), sum(sizes))
 
 
-def line(placed: LoggedCommit) -> tuple[int, str]:
-    """A commit and its position, to be compared."""
-    return placed[0], placed[1].to_line()
+def logged(blocks: Sequence[Block]) -> Iterator[LoggedCommit]:
+    """The commits of *blocks* with their positions."""
+    for block in blocks:
+        yield from enumerate(block.commits, block.first_position)
+
+
+def lines_of_commits(commits: Iterable[LoggedCommit]) -> set[tuple[int, str]]:
+    """Commits and their positions, to be compared."""
+    return {(position, commit.to_line()) for position, commit in commits}

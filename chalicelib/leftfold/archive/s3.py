@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 class S3Archive:
-    """`Archive` in one bucket; *connect* makes the client when it is first needed, for most
-    functions never come to the archive.
+    """`Archive` in one bucket. *connect* makes the client when it is first needed, because most
+    functions never use the archive.
     """
 
     def __init__(self, connect: Callable[[], "S3Client"], bucket: str) -> None:
@@ -27,24 +27,26 @@ class S3Archive:
         return self._connect()
 
     def put(self, key: str, data: bytes) -> bool:
-        try:
-            with translated():
+        with translated():
+            try:
                 self._client.put_object(Bucket=self._bucket, Key=key, Body=data, IfNoneMatch="*")
-        except ClientError as error:
-            code = error.response["Error"]["Code"]
-            # Another writer is at the same key: what becomes of it is not known yet.
-            if code == "ConditionalRequestConflict":
-                raise Unavailable(code) from error
-            if code != "PreconditionFailed":
-                raise
-            return False
+            except ClientError as error:
+                code = error.response["Error"]["Code"]
+                # Another writer is at the same key: which of the two wins is not known yet.
+                if code == "ConditionalRequestConflict":
+                    raise Unavailable(code) from error
+                if code != "PreconditionFailed":
+                    raise
+                return False
         return True
 
     def get(self, key: str) -> bytes | None:
-        try:
-            with translated():
+        with translated():
+            try:
                 answer = self._client.get_object(Bucket=self._bucket, Key=key)
-                data: bytes = answer["Body"].read()
-        except self._client.exceptions.NoSuchKey:
-            return None
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "NoSuchKey":
+                    raise
+                return None
+            data: bytes = answer["Body"].read()
         return data

@@ -1,8 +1,8 @@
-"""Blocks of the log in the archive, and the log whole again.
+"""Blocks of the log in the archive, and the whole log.
 
-A segment is one object: gzipped JSON lines, a block a line with its hashes, so that the
-chain can be proved there too. Beside it stands its live remainder: a line for each commit
-whose epoch was its stream's live one when it was written.
+A segment is one object: gzipped JSON lines, one for each block, with its hashes. So the chain
+can be proved in the archive too. A second object is the segment's live remainder: one line for
+each commit whose epoch was its stream's live epoch when the segment was written.
 """
 
 import gzip
@@ -21,8 +21,8 @@ LoggedCommit = tuple[int, Commit]
 
 
 class SegmentedLog:
-    """`Log` over the table and the archive: wherever the table lacks its next block, a
-    segment has it, at the beginning, in the middle or at the end.
+    """`Log` over the table and the archive. If the table lacks the next block, at the beginning,
+    in the middle or at the end, it is read from a segment.
     """
 
     def __init__(self, table: Log, archive: Archive) -> None:
@@ -66,11 +66,11 @@ class SegmentedLog:
         return islice(self._whole(max(position, 0), limit), limit)
 
     def live(self) -> Iterator[tuple[int, Sequence[LoggedCommit]]]:
-        """The log from its beginning, without what was not live any more when it was
+        """The log from its beginning, without commits that were not live any more when they were
         pruned: (the position that follows, commits with their positions).
 
-        What is pruned after this call comes whole: an epoch that was live at the call is.
-        Raises `DamagedArchiveError` if a segment is missing between others.
+        Blocks that are pruned after this call come whole, so the epochs that are live at the
+        call are complete. Raises `DamagedArchiveError` if a segment between others is missing.
         """
         return self._live(list(self._table.segments()))
 
@@ -78,7 +78,7 @@ class SegmentedLog:
         following = 0
         for segment in segments:
             if segment.first_position != following:
-                raise DamagedArchiveError(f"no segment holds position {following}")
+                raise DamagedArchiveError(f"no segment contains position {following}")
             data = verified(self._archive, segment.live_key, segment.live_hash)
             following = segment.next_position
             yield following, unpack_live(data)
@@ -95,11 +95,11 @@ class SegmentedLog:
                 following = archived.next_position
             yield block
             following = block.next_position
-        # It may have been pruned while it was read: then it only seems to end here.
+        # If blocks were pruned while the table was read, the log only seems to end here.
         yield from self._archived(following, None)
 
     def _archived(self, following: int, until: int | None) -> Iterator[Block]:
-        """What segments hold from *following* up to position *until*, or as far as they go."""
+        """The archived blocks from position *following* to *until*, or to the last segment's end."""
         while until is None or following < until:
             segment = self._table.segment_with(following)
             if segment is None:
@@ -134,19 +134,21 @@ def unpack_blocks(data: bytes) -> list[Block]:
     blocks = [block_from_json(json.loads(line)) for line in lines_of(data)]
     for block in blocks:
         if hash_of(block) != block.hash:
-            raise DamagedArchiveError(f"the block at {block.first_position} is not as sealed")
+            raise DamagedArchiveError(
+                f"the block at position {block.first_position} does not match its hash"
+            )
     return blocks
 
 
-def block_from_json(held: dict[str, Any]) -> Block:
+def block_from_json(fields: dict[str, Any]) -> Block:
     """A block from the parsed JSON of its line."""
     return Block(
-        held["firstPosition"],
-        held["nextPosition"],
-        held["previousHash"],
-        held["hash"],
-        dict(held["previousInLane"]),
-        [Commit.from_json(commit) for commit in held["commits"]],
+        fields["firstPosition"],
+        fields["nextPosition"],
+        fields["previousHash"],
+        fields["hash"],
+        dict(fields["previousInLane"]),
+        [Commit.from_json(commit) for commit in fields["commits"]],
     )
 
 
@@ -165,5 +167,5 @@ def unpack_live(data: bytes) -> list[LoggedCommit]:
 
 
 def packed(lines: Iterator[str]) -> bytes:
-    """The same bytes for the same lines."""
+    """Gzipped lines. Equal lines give equal bytes."""
     return gzip.compress("\n".join(lines).encode(), compresslevel=6, mtime=0)

@@ -1,1 +1,1 @@
-"""Commands: load a stream, decide, append the events; read a state."""
+"""Commands: load a stream, decide, and append the events. Also reads states for other decisions."""

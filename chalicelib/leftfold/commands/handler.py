@@ -1,4 +1,4 @@
-"""Handling a command: load, decide, append; again if someone was faster."""
+"""Handles a command: load, decide, append, and all of it again if another writer was faster."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -25,8 +25,8 @@ from chalicelib.leftfold.kernel.commit import canonical, instant
 from chalicelib.leftfold.store.ports import ContendedError, EventStore, StreamVersion
 
 COMMAND_ATTEMPTS = 12
-# Less than any caller waits. Nothing is decided on what was read later than that: the
-# caller may have asked again and been refused, and a late success would belie it.
+# Less than any caller waits (docs/adr/0005). A caller that no longer waits may have asked again
+# and been refused; a success of this attempt would make that answer false.
 DECIDE_WITHIN = timedelta(seconds=20)
 
 
@@ -34,12 +34,13 @@ DECIDE_WITHIN = timedelta(seconds=20)
 class CommandRequest:
     """A command to one aggregate.
 
-    *command_id* names it over all its attempts; *body_hash* tells a retry from another
+    *command_id* is the same in all attempts. *body_hash* distinguishes a retry from another
     command that reuses the id. *expected* are the versions that `If-Match` allows.
+
     *opens* says that the command begins a stream: its first attempt needs no load.
-    *may_repeat* is False if the id was made for this very request: then there is no
-    earlier attempt to look for. *unless* is a place in another stream that the decision
-    rests on: the command is taken only while nothing is there.
+    *may_repeat* is False if the id was made for this request, so that no earlier attempt can
+    exist. *unless* is the key of a commit in another stream. The command is taken only if
+    that commit does not exist, because the decision was made without it.
     """
 
     aggregate: Aggregate
@@ -57,7 +58,7 @@ class CommandRequest:
 
 
 class VersionMismatchError(Exception):
-    """The stream is at another version than `If-Match` allows."""
+    """The stream is at a version that `If-Match` does not allow."""
 
     def __init__(self, version: int) -> None:
         super().__init__(f"the aggregate is at version {version}")
@@ -69,15 +70,15 @@ class KeyReusedError(Exception):
 
 
 class ContentionError(Exception):
-    """Others were faster in every attempt that the time allowed."""
+    """Other writers were faster in every attempt that the time allowed."""
 
 
 @dataclass(frozen=True)
 class CommandHandler:
     """Executes commands on an event store.
 
-    *fingerprints* has the fingerprint of each category's fold. *pause* waits before the
-    attempt whose number it is given, with jitter.
+    *fingerprints* maps each category to the fingerprint of its fold. *pause* takes the number
+    of the attempt that has failed and waits, with jitter, before the next one.
     """
 
     events: EventStore
@@ -86,11 +87,11 @@ class CommandHandler:
     pause: Callable[[int], None]
 
     def execute(self, request: CommandRequest) -> int:
-        """The version that the command made, now or in an earlier attempt.
+        """The version of the command's commit, made now or in an earlier attempt.
 
         Raises `Refused`, `VersionMismatchError`, `KeyReusedError`, `ContentionError`,
         `StreamAdvancedError` and `CommitTooLargeError`: then this call wrote nothing. Raises
-        `Unavailable` if the outcome is unknown: a retry with the same command id tells it.
+        `Unavailable` if the outcome is unknown: a retry with the same command id answers it.
         """
         started = self.clock()
         if request.opens:
@@ -125,9 +126,9 @@ class CommandHandler:
         raise ContentionError(request.aggregate_id)
 
     def taken(self, request: CommandRequest) -> int | None:
-        """The version that the command made in an earlier attempt; None if there is none.
+        """The version of the command's commit; None if no attempt has made one.
 
-        Read consistently. Raises `KeyReusedError` and `Unavailable`.
+        The stream is read consistently. Raises `KeyReusedError` and `Unavailable`.
         """
         earlier = self._load(request, consistent=True).version_of(request.command_id)
         return None if earlier is None else accepted(earlier[0], earlier[1].hex(), request)
@@ -145,8 +146,8 @@ class CommandHandler:
         return loaded.state, loaded.version
 
     def _load(self, request: CommandRequest, *, consistent: bool, checked: int = 0) -> Loaded:
-        """The stream, with all commands after version *checked* among which an earlier attempt
-        of the request may be.
+        """The stream, with all commands after version *checked* that an earlier attempt of the
+        request can have made.
         """
         loaded = load(
             self.events,
@@ -186,13 +187,14 @@ class CommandHandler:
 
 
 def decide(request: CommandRequest, loaded: Loaded) -> list[Any]:
-    """The events that the command leads to; at least one.
+    """The events of the command; at least one.
 
-    Raises `VersionMismatchError` or the rules' `Refused`.
+    Raises `VersionMismatchError` and the rules' `Refused`, and TypeError if the rules neither
+    refuse the command nor give an event.
     """
     if request.expected is not None and loaded.version not in request.expected:
         raise VersionMismatchError(loaded.version)
-    # A list, also of rules that yield: whether a generator has events does not show.
+    # Rules may yield their events; a generator does not show whether it has any.
     new_events = list(request.aggregate.decider.decide(request.command, loaded.state))
     if not new_events:
         raise TypeError(f"{request.command!r} was neither refused nor led to an event")
@@ -200,16 +202,16 @@ def decide(request: CommandRequest, loaded: Loaded) -> list[Any]:
 
 
 def accepted(version: int, body_hash: str, request: CommandRequest) -> int:
-    """The first attempt's answer, if *body_hash* shows that it was this command's."""
+    """*version*, if its commit was made by this command. Raises `KeyReusedError` if it was not."""
     if body_hash != request.body_hash:
         raise KeyReusedError(request.command_id)
     return version
 
 
 def body_hash(name: str, body: Any, parts: Mapping[str, Any] | None = None) -> str:
-    """8 bytes, in hex, that stand for all that a command asks of its stream.
+    """A hash, 8 bytes in hex, of everything that a command asks of its stream.
 
-    *name* says what kind of command it is, and never changes: commits keep the hash. *parts*
-    are what its path names beside the stream, such as the year to close. *body* is JSON.
+    *name* is the kind of command. It never changes, because commits keep the hash. *parts* are
+    the parts of the path besides the stream, such as the year to close. *body* is JSON.
     """
     return hashlib.sha256(canonical([name, parts or {}, body]).encode()).hexdigest()[:16]

@@ -1,12 +1,12 @@
-"""Loading a stream: its state, and which commands it has already taken.
+"""Loads a stream: its state, and the commands that it has taken already.
 
-The usual load is one descending Query of K + 1 commits. It stops at the newest snapshot
-that the running fold made, or at the start of the live epoch.
+The usual load is one descending Query of K + 1 commits. It goes back to the newest snapshot
+that the running fold made, or to the start of the live epoch.
 
-One of any K + 1 commits remembers the 64 commands before it, so one page tells the last 65
-commands at least. Only a retry that may be of an older command looks further back. It reads
-one more page below the oldest command that it knows of: a commit whose command a later commit
-remembers is not read.
+One of any K + 1 commits lists the 64 commands before it, so one page names at least the last
+65 commands. Only a retry that may be older than these looks further back. It then reads one
+more page, below the oldest command that it knows. A commit is not read if a later one lists
+its command.
 """
 
 import hashlib
@@ -20,28 +20,28 @@ from uuid import UUID
 from chalicelib.leftfold.kernel import Aggregate, Commit, RecentCommand
 from chalicelib.leftfold.store.ports import EventStore
 
-# A snapshot is due once a load has folded K commits; about the optimum sqrt(80 s/e)
-# for a state of s = 2 KB and commits of e = 350 bytes.
+# K: a snapshot is due once a load has folded so many commits. It is about the optimum
+# sqrt(80 s/e) for a state of s = 2 KB and commits of e = 350 bytes.
 SNAPSHOT_EVERY = 20
 RECENT_COMMANDS = 64
-# How long, in seconds, a command is recognised whose id tells no time: a day.
+# How long, in seconds, a command is recognised if its id contains no time: a day.
 WINDOW = 24 * 60 * 60
-# How far, in seconds, a client's clock and ours may be apart.
+# How far, in seconds, a client's clock may differ from ours.
 CLOCK_SKEW = 300
 
 _UUID_WITH_TIME = 7
 
 
 class BrokenStreamError(Exception):
-    """A consistent read met a hole: something else than Leftfold changed the table."""
+    """A consistent read met a hole: something other than Leftfold has changed the table."""
 
 
 @dataclass(frozen=True)
 class Loaded:
     """A stream as it was read.
 
-    *commands* are the newest ones without a hole, newest first: the first of them made
-    *version*. *folded* counts the commits after the snapshot that *state* began with.
+    *commands* are the newest commands without a hole, newest first: the first of them made
+    *version*. *folded* is the number of commits that were folded after the snapshot.
     """
 
     version: int
@@ -53,7 +53,7 @@ class Loaded:
     consistent: bool = False
 
     def version_of(self, command_id: str) -> tuple[int, bytes] | None:
-        """The version that this command made and the hash of its body, if known."""
+        """The version of this command's commit, and the hash of its body; None if it is not known."""
         wanted = command_hash(command_id)
         for age, known in enumerate(self.commands):
             if known.command == wanted:
@@ -69,11 +69,11 @@ def load(
     fingerprint: str,
     consistent: bool = False,
 ) -> Loaded:
-    """The state of a stream, and the newest of its commands: the last 65 at least.
+    """The state of a stream, and the newest of its commands: at least the last 65.
 
-    Eventually consistent while one page is enough for the state. A hole, or a second page,
-    means reading again consistently: two pages may come from different replicas, and a
-    hole below the head would pass the append's condition.
+    The read is eventually consistent while one page is enough for the state. After a hole, or
+    for a second page, the stream is read again consistently: two pages may come from different
+    replicas, and an append above a hole would meet its condition.
     """
     page = events.newest(aggregate_id, limit=SNAPSHOT_EVERY + 1, consistent=consistent)
     commits = list(page.commits)
@@ -94,9 +94,9 @@ def looked_back(
 ) -> Loaded:
     """*loaded* with its commands back to *since*, in seconds since 1970.
 
-    Those of versions up to *checked* may be left out: an earlier load had them. A page is as
-    small as the first one, because one of its commits remembers 64 commands more. Where none
-    did, as in the archive, the next page is as large as it may be.
+    Commands of versions up to *checked* may be missing: an earlier load had them. A page is as
+    small as the first one, because one of its commits lists 64 commands more. If none did, as
+    in the archive, the next page is as large as possible.
     """
     known = list(loaded.commands)
     limit: int | None = SNAPSHOT_EVERY + 1
@@ -106,23 +106,25 @@ def looked_back(
             break
         if not page or page[0].version != oldest - 1 or not is_dense(page, more=True):
             raise BrokenStreamError(f"{aggregate_id} has a hole below version {oldest}")
-        remembered = known_commands(page)
-        known += remembered
-        limit = SNAPSHOT_EVERY + 1 if len(remembered) > len(page) else None
+        older = known_commands(page)
+        known += older
+        limit = SNAPSHOT_EVERY + 1 if len(older) > len(page) else None
     return replace(loaded, commands=known)
 
 
 def look_back_to(command_id: str, now: datetime) -> int:
-    """From when on an earlier attempt of a command can have been taken, by our clocks, in
-    seconds since 1970. An id that tells no time is looked for through `WINDOW`.
+    """The earliest time, in seconds since 1970, to which a load looks back for a command id.
+
+    If the id contains no time, it is `WINDOW` before *now*.
     """
     earliest = earliest_attempt(command_id)
     return int(now.timestamp()) - WINDOW - CLOCK_SKEW if earliest is None else earliest
 
 
 def earliest_attempt(command_id: str) -> int | None:
-    """When a command with this id can have been taken at the earliest, by our clocks, in
-    seconds since 1970; None if the id, not being a UUIDv7, does not tell.
+    """The earliest time, in seconds since 1970, at which a command with this id was taken.
+
+    It is None if the id is not a UUIDv7, which alone contains a time.
     """
     try:
         key = UUID(command_id)
@@ -132,7 +134,7 @@ def earliest_attempt(command_id: str) -> int | None:
 
 
 def is_dense(commits: Sequence[Commit], *, more: bool) -> bool:
-    """Whether versions follow one another down to the live epoch, or to a page's end."""
+    """Whether the versions follow one another down to the live epoch's start, or to the page's end."""
     if not commits:
         return True
     ends_well = more or commits[-1].version <= commits[0].epoch_start
@@ -140,7 +142,10 @@ def is_dense(commits: Sequence[Commit], *, more: bool) -> bool:
 
 
 def base_of(commits: Sequence[Commit], fingerprint: str) -> int | None:
-    """The index of the commit that the fold can begin with: its snapshot, or its epoch."""
+    """The index of the newest commit with which the fold can begin, if there is one.
+
+    It has a snapshot by the running fold, or begins the epoch.
+    """
     for index, commit in enumerate(commits):
         if commit.snapshot is not None and commit.snapshot.fingerprint == fingerprint:
             return index
@@ -150,7 +155,7 @@ def base_of(commits: Sequence[Commit], fingerprint: str) -> int | None:
 
 
 def known_commands(commits: Sequence[Commit]) -> list[RecentCommand]:
-    """The commands of *commits* and of those before them that they still remember."""
+    """The commands of *commits*, and the commands before them that one of them lists."""
     known = [
         RecentCommand(command_hash(c.command_id), bytes.fromhex(c.body_hash), seconds(c.at))
         for c in commits
@@ -165,13 +170,15 @@ def known_commands(commits: Sequence[Commit]) -> list[RecentCommand]:
 def loaded_from(
     commits: Sequence[Commit], aggregate: Aggregate, fingerprint: str, *, consistent: bool
 ) -> Loaded:
-    """Folds *commits*, newest first, from their base."""
+    """The stream of *commits*, which are newest first: folded from their base (`base_of`)."""
     decider, codec = aggregate.decider, aggregate.codec
     if not commits:
         return Loaded(0, decider.initial, consistent=consistent)
     base = base_of(commits, fingerprint)
     if base is None:
-        raise BrokenStreamError(commits[0].aggregate_id)
+        raise BrokenStreamError(
+            f"{commits[0].aggregate_id} has no commit that a fold can begin with"
+        )
     state, unfolded = decider.initial, base + 1
     snapshot = commits[base].snapshot
     if snapshot is not None and snapshot.fingerprint == fingerprint:
@@ -191,7 +198,7 @@ def loaded_from(
 
 
 def command_hash(command_id: str) -> bytes:
-    """16 bytes that stand for a command id."""
+    """A hash of a command id, of 16 bytes."""
     return hashlib.sha256(command_id.encode()).digest()[:16]
 
 

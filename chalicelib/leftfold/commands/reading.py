@@ -1,4 +1,4 @@
-"""States of aggregates that other decisions lean on, kept between requests."""
+"""States of aggregates that decisions about other aggregates use, kept between requests."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ MOST_KEPT = 32
 
 
 class States:
-    """Reads aggregates, and keeps what it read: for rules in which an old state is safe."""
+    """Reads aggregates and keeps their states, for rules to which an old state does no harm."""
 
     def __init__(self, events: EventStore, fingerprints: Mapping[str, str]) -> None:
         self._events = events
@@ -19,7 +19,7 @@ class States:
         self._kept: dict[str, Loaded] = {}
 
     def known(self, aggregate: Aggregate, aggregate_id: str) -> Loaded:
-        """The state as it was read last, however long ago; read now if it never was."""
+        """The state of the last read, however long ago. It is read now if it never was."""
         kept = self._kept.get(aggregate_id)
         return kept or self._read(aggregate, aggregate_id, consistent=False)
 

@@ -1,5 +1,8 @@
-"""The Lambda functions that events, schedules and wake-ups start: one for each view and policy of
-a domain, and the engine's own.
+"""The Lambda functions that events, schedules and wakes start.
+
+`event_functions` gives Chalice one function for each view and policy of a domain, from `readers`,
+and those of the engine, each from the module of its name. `sources` names the streams that feed
+them, and `budgets` how long before its time-out each of them begins nothing more.
 """
 
 from collections.abc import Callable, Mapping
@@ -7,21 +10,21 @@ from typing import Any
 
 from chalice.app import Blueprint
 
-from chalicelib.leftfold.functions import deadlines, readers, relay, upkeep
+from chalicelib.leftfold.functions import archive, deadlines, purge, readers, relay, sweeper
 from chalicelib.leftfold.functions.sources import BUS, EVENTS_STREAM, LOG_STREAM
 from chalicelib.leftfold.kernel import Domain
 from chalicelib.leftfold.wiring.process import serve
 
 Handler = Callable[..., Any]
-# A mapping is made after its stream, so only the oldest record is early enough.
+# An event source mapping is created after its stream, and must not miss the records in between.
 OLDEST = "TRIM_HORIZON"
 
 
 def event_functions(module: str, domain: Domain) -> tuple[Blueprint, Mapping[str, Handler]]:
     """The functions as Chalice's packager sees them, and the handlers by their names.
 
-    *module* is the import path of the module that shall hold the handlers: Lambda looks for
-    them there. Raises ValueError for a view or a policy that is named like a function of the
+    *module* is the import path of the module that will have the handlers, where Lambda looks
+    for them. Raises ValueError for a view or a policy that is named like a function of the
     engine.
     """
     serve(domain)
@@ -33,10 +36,10 @@ def event_functions(module: str, domain: Domain) -> tuple[Blueprint, Mapping[str
         "log_grew": functions.on_dynamodb_record(
             LOG_STREAM, name="log_grew", batch_size=1000, starting_position=OLDEST
         )(readers.log_grew),
-        "sweeper": functions.schedule("rate(1 minute)", name="sweeper")(relay.sweeper),
+        "sweeper": functions.schedule("rate(1 minute)", name="sweeper")(sweeper.sweeper),
         "deadlines": functions.schedule("rate(1 minute)", name="deadlines")(deadlines.deadlines),
-        "archive": functions.schedule("rate(1 day)", name="archive")(upkeep.archive),
-        "purge": functions.schedule("rate(1 day)", name="purge")(upkeep.purge),
+        "archive": functions.schedule("rate(1 day)", name="archive")(archive.archive),
+        "purge": functions.schedule("rate(1 day)", name="purge")(purge.purge),
     }
     for name in (*domain.views, *domain.policies):
         if name in (*handlers, "functions", "handlers"):

@@ -1,16 +1,8 @@
-"""Where the functions' events come from, and what an event tells besides.
+"""The sources of the functions' events.
 
-The names stand in for what only CloudFormation knows: infra/resources.json replaces each.
+Only CloudFormation knows the real names; infra/resources.json replaces each of these.
 """
-
-from typing import Any
 
 EVENTS_STREAM = "arn:aws:dynamodb:region:account:table/events/stream/label"
 LOG_STREAM = "arn:aws:dynamodb:region:account:table/log/stream/label"
 BUS = "bus"
-
-
-def time_left(event: Any) -> int:
-    """Milliseconds until Lambda ends the function that was given *event*."""
-    left: int = event.context.get_remaining_time_in_millis()
-    return left

@@ -1,4 +1,4 @@
-"""From a request to a `Call`: everything that can be checked before a route serves it."""
+"""Checks a request against its route, and makes a `Call` of it."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -42,26 +42,30 @@ def accept(route: Route, request: Request, services: Services, correlation_id: s
 
 
 def path_key(aggregate: Aggregate | None, path: Mapping[str, str] | None) -> str:
-    """The path's {id}; AWS hands it on as it was sent, percent-encoded."""
+    """The path's {id}, which API Gateway leaves percent-encoded. Raises `Problem`."""
     if aggregate is None:
         return ""
     key = unquote((path or {})["id"])
     if KEY.fullmatch(key) is None:
-        raise Problem(f"{aggregate.category}-missing", "No id looks like this one.")
+        raise Problem(
+            f"{aggregate.category}-missing", "An id has 1 to 64 letters, digits and hyphens."
+        )
     return key
 
 
 def path_parts(schema: Schema, path: Mapping[str, str] | None) -> Any:
-    """What *schema* makes of the path's other parts; nothing is there that fits none."""
+    """The path's other parts, loaded by *schema*. Raises `Problem` if one of them is wrong."""
     given = {name: unquote(part) for name, part in (path or {}).items()}
     try:
         return schema.load({name: given[name] for name in schema.fields})
     except ValidationError as error:
-        raise Problem("no-such-route", "No path looks like this one.") from error
+        raise Problem(
+            "no-such-route", "A part of the path has a value that no resource has."
+        ) from error
 
 
 def body_of(route: Route, request: Request) -> Any:
-    """The JSON value of the request's body; {} where there may be none."""
+    """The JSON value of the request's body; {} where the route needs none. Raises `Problem`."""
     if route.body is None or (route.has_optional_body and not request.raw_body):
         return {}
     media_type, _, parameters = request.headers.get("content-type", "").partition(";")
@@ -76,7 +80,7 @@ def body_of(route: Route, request: Request) -> Any:
 
 
 def loaded_body(schema: Schema, given: Any) -> Any:
-    """What *schema* makes of a JSON value."""
+    """A JSON value, loaded by *schema*. Raises `Problem`."""
     try:
         return schema.load(given)
     except ValidationError as error:
@@ -85,19 +89,19 @@ def loaded_body(schema: Schema, given: Any) -> Any:
 
 
 def loaded_query(schema: Schema, given: Any) -> Any:
-    """What *schema* makes of the query string, whose names may not be repeated."""
+    """The query string, loaded by *schema*. Raises `Problem`, also for a repeated name."""
     values = {} if given is None else {name: given.getlist(name) for name in given}
-    repeated = [name for name, held in values.items() if len(held) > 1]
+    repeated = [name for name, texts in values.items() if len(texts) > 1]
     if repeated:
         raise wrong_parameters({name: ["is given more than once"] for name in repeated})
     try:
-        return schema.load({name: held[-1] for name, held in values.items()})
+        return schema.load({name: texts[-1] for name, texts in values.items()})
     except ValidationError as error:
         raise wrong_parameters(error.messages_dict) from error
 
 
 def wrong_parameters(messages: Mapping[str, list[str]]) -> Problem:
-    """The problem of a query string, parameter by parameter."""
+    """The problem of a query string, with an error for each detail of each parameter."""
     errors = [
         {"parameter": name, "detail": detail}
         for name, details in messages.items()
@@ -107,11 +111,11 @@ def wrong_parameters(messages: Mapping[str, list[str]]) -> Problem:
 
 
 def pointers(messages: Any, at: str = "") -> Iterator[tuple[str, str]]:
-    """(JSON pointer, detail) of everything that marshmallow has to say."""
+    """(JSON pointer, detail) of each error in the messages of a `ValidationError`."""
     if isinstance(messages, dict):
-        for name, held in messages.items():
-            # "_schema" is marshmallow's word for the object as a whole.
-            yield from pointers(held, at if name == "_schema" else f"{at}/{escaped(name)}")
+        for name, inner in messages.items():
+            # marshmallow keeps errors of a whole object under "_schema".
+            yield from pointers(inner, at if name == "_schema" else f"{at}/{escaped(name)}")
     else:
         for detail in messages:
             yield at, detail

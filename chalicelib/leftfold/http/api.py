@@ -1,10 +1,11 @@
-"""The API of a domain: the routes and problems of its contexts and the engine's own."""
+"""The API of a domain, and how Chalice serves it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 
-from chalice.app import Blueprint, Response
+from chalice.app import Blueprint, Request, Response
 from marshmallow import INCLUDE, Schema
 
 from chalicelib.leftfold.http import health
@@ -15,12 +16,15 @@ from chalicelib.leftfold.http.unserved import METHODS, PATHS, unserved
 from chalicelib.leftfold.kernel import Domain
 from chalicelib.leftfold.kernel.context import by_name
 
+# The route that answers a request.
+RouteOf = Callable[[Request], Route]
+
 
 @dataclass(frozen=True)
 class Api:
-    """Everything that clients can ask for, and every way in which a request can fail.
+    """All routes of an application, and all problems that it answers with, by code.
 
-    *description* is one sentence for the OpenAPI document.
+    *description* is the first sentence of the OpenAPI document.
     """
 
     routes: tuple[Route, ...]
@@ -29,16 +33,19 @@ class Api:
 
 
 def api_of(domain: Domain, description: str) -> Api:
-    """The API of all contexts. Raises ValueError if two define a problem of one code."""
+    """The routes and problems of all contexts, and those of the engine.
+
+    Raises ValueError if two of them define a problem of one code.
+    """
     modules = [import_module(context.http) for context in domain.contexts if context.http]
     problems = by_name(
         (code, kind)
-        for held in (PROBLEMS, *(module.problems for module in modules))
-        for code, kind in held.items()
+        for table in (PROBLEMS, *(module.problems for module in modules))
+        for code, kind in table.items()
     )
 
     def describe(_call: Call) -> Answer:
-        # Only this route needs apispec.
+        # Imported here, so that no other route waits for apispec.
         from chalicelib.leftfold.http.openapi import document
 
         return Answer(document(api))
@@ -50,7 +57,7 @@ def api_of(domain: Domain, description: str) -> Api:
             "GET",
             "/openapi.json",
             "describe_api",
-            "This description",
+            "This OpenAPI document",
             describe,
             Schema.from_dict({}, name="OpenApi")(unknown=INCLUDE),
         ),
@@ -60,23 +67,25 @@ def api_of(domain: Domain, description: str) -> Api:
 
 
 def blueprint(api: Api) -> Blueprint:
-    """The routes of *api* as Chalice serves them."""
-    served = Blueprint(__name__)
+    """One Chalice view for each route of *api*, and one for the requests that no route serves."""
+    views = Blueprint(__name__)
 
-    def add(path: str, methods: tuple[str, ...], name: str, route: Callable[[], Route]) -> None:
-        """Gives a path to Chalice, which leaves the check of media types to `accept`."""
-
+    def add(path: str, methods: Sequence[str], name: str, route_of: RouteOf) -> None:
         def view(**_path: str) -> Response:
-            return respond(route(), served.current_request, api.problems)
+            request = views.current_request
+            return respond(route_of(request), request, api.problems)
 
         view.__name__ = name
-        served.route(path, methods=list(methods), name=name, content_types=[])(view)
+        # An empty list of content types leaves their check to `accept`.
+        views.route(path, methods=list(methods), name=name, content_types=[])(view)
 
-    def serve(route: Route) -> None:
-        add(route.path, route.methods, route.name, lambda: route)
-
-    for each in api.routes:
-        serve(each)
+    for route in api.routes:
+        add(route.path, route.methods, route.name, always(route))
     for path in PATHS:
-        add(path, METHODS, "unserved", lambda: unserved(api.routes, served.current_request))
-    return served
+        add(path, METHODS, "unserved", partial(unserved, api.routes))
+    return views
+
+
+def always(route: Route) -> RouteOf:
+    """The function that returns *route* for every request."""
+    return lambda _request: route

@@ -1,4 +1,4 @@
-"""A body's bytes to JSON values, strictly: what is odd is refused, by its place."""
+"""Strict JSON: a request body is parsed, or refused with a JSON pointer to each flaw."""
 
 import json
 import math
@@ -17,15 +17,17 @@ _DIGITS_OF_A_NUMBER = 19
 
 
 class Unfit(NamedTuple):
-    """Stands in the parsed body for a value that cannot be taken."""
+    """Stands in the parsed body for a value that is refused."""
 
     reason: str
 
 
 def parse(raw: bytes) -> Any:
-    """The JSON value that *raw* is; raises `Problem` with the places of what is wrong."""
+    """The JSON value of a body. Raises `Problem` with a pointer to each flaw."""
     if len(raw) > LARGEST_BODY:
-        raise refused("body-too-large", f"has {len(raw)} bytes, more than {LARGEST_BODY}")
+        raise refused(
+            "body-too-large", f"has {len(raw)} bytes, more than the {LARGEST_BODY} allowed"
+        )
     if not raw.strip():
         raise refused("malformed-body", "is empty")
     try:
@@ -40,8 +42,9 @@ def parse(raw: bytes) -> Any:
         raise refused("malformed-body", "is not UTF-8") from error
     except RecursionError as error:
         raise refused("malformed-body", "is nested too deeply") from error
-    except ValueError as error:
-        raise refused("malformed-body", f"is not JSON: {error}") from error
+    except json.JSONDecodeError as error:
+        reason = f"is not valid JSON at line {error.lineno}, column {error.colno}"
+        raise refused("malformed-body", reason) from error
     errors = list(flaws(value))
     if errors:
         raise Problem("malformed-body", errors=errors)
@@ -49,51 +52,51 @@ def parse(raw: bytes) -> Any:
 
 
 def refused(code: str, reason: str) -> Problem:
-    """A problem of the body as a whole: the empty pointer."""
+    """A problem of the body as a whole, to which the empty pointer points."""
     return Problem(code, f"The body {reason}.", errors=[{"pointer": "", "detail": reason}])
 
 
 def without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object, with a mark where one name was given more than once."""
-    held: dict[str, Any] = {}
+    """The object of *pairs*; a name that is given more than once has an `Unfit` value."""
+    parsed: dict[str, Any] = {}
     for name, value in pairs:
-        held[name] = Unfit("is given more than once") if name in held else value
-    return held
+        parsed[name] = Unfit("is given more than once") if name in parsed else value
+    return parsed
 
 
 def finite(text: str) -> Any:
-    """A fraction, unless it is too large for one."""
+    """The number, or `Unfit` if it is too large for a float."""
     number = float(text)
     return number if math.isfinite(number) else Unfit("is too large a number")
 
 
 def within_64_bits(text: str) -> Any:
-    """A whole number, unless it is absurdly long."""
+    """The whole number, or `Unfit` if it has more than 19 digits."""
     if len(text) > _DIGITS_OF_A_NUMBER:
         return Unfit("is too large a number")
     return int(text)
 
 
 def flaws(value: Any, at: str = "", depth: int = 0) -> Iterator[dict[str, str]]:
-    """Where *value* holds what cannot be taken, whatever its field is."""
+    """Pointer and detail of each flaw that no field allows."""
     match value:
         case Unfit(reason):
             yield {"pointer": at, "detail": reason}
         case str() if _UNDECODED.search(value):
-            yield {"pointer": at, "detail": "holds characters that are not Unicode text"}
+            yield {"pointer": at, "detail": "has characters that are not Unicode text"}
         case dict() | list() if depth == DEEPEST:
             yield {"pointer": at, "detail": "is nested too deeply"}
         case dict():
-            for name, held in value.items():
+            for name, inner in value.items():
                 if _UNDECODED.search(name):
                     yield {"pointer": at, "detail": "has a name that is not Unicode text"}
                 else:
-                    yield from flaws(held, f"{at}/{escaped(name)}", depth + 1)
+                    yield from flaws(inner, f"{at}/{escaped(name)}", depth + 1)
         case list():
-            for index, held in enumerate(value):
-                yield from flaws(held, f"{at}/{index}", depth + 1)
+            for index, inner in enumerate(value):
+                yield from flaws(inner, f"{at}/{index}", depth + 1)
 
 
 def escaped(name: object) -> str:
-    """A step of a JSON pointer (RFC 6901)."""
+    """A name as a step of a JSON pointer (RFC 6901)."""
     return str(name).replace("~", "~0").replace("/", "~1")

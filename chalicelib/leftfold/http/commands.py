@@ -1,4 +1,4 @@
-"""Commands: one way for all of them, from a table of what each takes and refuses."""
+"""Routes of commands, made from a context's table of bodies, commands and refusals."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -19,7 +19,8 @@ from chalicelib.leftfold.http.routes import Answer, Call, Route
 from chalicelib.leftfold.kernel import Aggregate
 from chalicelib.leftfold.store.ports import Unavailable
 
-# Ids that the server chooses are UUIDs of this name space: never change it.
+# Never change this name space. The ids that the server chooses are UUIDs in it, so under another
+# one a retry of an older request would open a second aggregate.
 _NAMESPACE = UUID("6f2f0a3e-54f0-5d0f-9b5c-0f2b8a0c6f11")
 _TENANT = "main"
 # Until requests are authenticated.
@@ -37,9 +38,9 @@ OF_EVERY_COMMAND = (
 
 
 class Takes(NamedTuple):
-    """A row of a context's table: a body, the command made of it, and its refusals.
+    """One command of a context: its body, how the command is made, and its refusals' codes.
 
-    *check* raises `Problem` for a body that cannot be taken now.
+    *check* may refuse a call by a `Problem` before its command is made.
     """
 
     summary: str
@@ -50,7 +51,7 @@ class Takes(NamedTuple):
 
 
 def nothing(_call: Call) -> Mapping[str, Any]:
-    """What the server adds to most bodies."""
+    """Adds no member: most commands are made of the body alone."""
     return {}
 
 
@@ -62,10 +63,10 @@ def opening_route(
     status: int = 201,
     adds: Callable[[Call], Mapping[str, Any]] = nothing,
 ) -> Route:
-    """POST *path* opens an aggregate; its id is the body's, or made of the key.
+    """POST *path* opens an aggregate, whose id the body names or `derived_id` makes.
 
-    *status* is 202 where opening it only begins what the client asked for. *adds* gives
-    what the command needs beside the body, such as times.
+    *status* is 202 where the opening only begins a workflow. *adds* returns members that the
+    command needs beside the body, such as times.
     """
 
     def answer(call: Call) -> Answer:
@@ -119,7 +120,7 @@ def command_routes(
 def execute(
     call: Call, aggregate: Aggregate, key: str, command: Any, *, opens: bool = False
 ) -> Answer:
-    """Hands the command to the handler; a repeated one gives the same answer again."""
+    """Executes the command. A repeated command gets the answer of the first one."""
     request = request_of(
         call,
         aggregate,
@@ -145,7 +146,7 @@ def execute(
 def request_of(
     call: Call, aggregate: Aggregate, key: str, command: Any, **conditions: Any
 ) -> CommandRequest:
-    """The command as the handler takes it; *conditions* are further fields of `CommandRequest`."""
+    """The command and its request data; *conditions* are further fields of `CommandRequest`."""
     return CommandRequest(
         aggregate=aggregate,
         aggregate_id=aggregate.stream(key, _TENANT),
@@ -160,46 +161,47 @@ def request_of(
 
 
 def perform(call: Call, request: CommandRequest) -> int:
-    """The version that the command made, now or when it came first."""
+    """The version that the command made, now or at its first attempt. Raises `Problem`."""
     refuse_future_key(call)
     try:
         return call.services.handler.execute(request)
     except Unavailable as error:
         raise Problem(
             "outcome-unknown",
-            "Send it again with this Idempotency-Key: it takes effect once.",
+            "Send the command again with this Idempotency-Key. It takes effect once.",
             idempotencyKey=call.command_id,
         ) from error
 
 
 def refuse_future_key(call: Call) -> None:
-    """A UUIDv7 of a clock that is far ahead would not be recognised when it comes again."""
+    """Raises `Problem` for a UUIDv7 key from the future: a retry of it would not be recognised."""
     earliest = earliest_attempt(call.command_id)
     if earliest is not None and earliest > call.services.clock().timestamp():
-        detail = "is a UUIDv7 of more than five minutes from now: the clock is wrong"
+        detail = "is a UUIDv7 from the future; the clock of its maker is wrong"
         raise Problem("invalid-header", errors=[{"header": IDEMPOTENCY_KEY.name, "detail": detail}])
 
 
 def derived_id(call: Call) -> str:
-    """The id of what a command opens without naming it: the same for every retry.
+    """The id of an aggregate that a body does not name: the same for every retry.
 
-    It rests on the route's name, which never changes, and not on its path, which may.
+    The id is a hash of the client's key and of the route's name, which never changes. The
+    route's path may change.
     """
     client_key = call.headers.get(IDEMPOTENCY_KEY.name)
     if client_key is None:
-        detail = "is required where the server chooses the id"
+        detail = "is required, because the body has no id"
         errors = [{"header": IDEMPOTENCY_KEY.name, "detail": detail}]
         raise Problem("key-required", errors=errors)
     return str(uuid5(_NAMESPACE, f"{_TENANT} {call.route.name} {client_key}"))
 
 
 def location(route: Route, key: str) -> str:
-    """Where the aggregate is, relative to the route of its command.
+    """The aggregate's URL, relative to that of its command.
 
-    Relative, because nobody behind API Gateway knows how its stage or a custom domain
-    prefixes the path.
+    An absolute URL is not known behind API Gateway, whose stage or custom domain prefixes
+    the path.
     """
-    _, varies, rest = route.path.partition("/{id}/")
-    if varies:
+    _, is_under_id, rest = route.path.partition("/{id}/")
+    if is_under_id:
         return "../" * len(rest.split("/")) + key
     return f"{route.path.rpartition('/')[2]}/{key}"

@@ -1,4 +1,4 @@
-"""What the layers below raise, as the problem that a client gets."""
+"""Which problem a client gets for an exception of the layers below."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -21,22 +21,25 @@ FORESEEN: dict[type[Exception], Callable[[Any], Problem]] = {
     CommitTooLargeError: lambda _: Problem(
         "commit-too-large", "Send fewer changes in one command."
     ),
-    Unavailable: lambda _: Problem("unavailable", "Try again."),
-    NotYetError: lambda _: Problem("view-behind", "Ask again."),
-    ViewParkedError: lambda _: Problem("view-parked", "The view failed on one of the events."),
+    Unavailable: lambda _: Problem("unavailable", "Send the request again."),
+    NotYetError: lambda _: Problem("view-behind", "Send the request again."),
+    ViewParkedError: lambda _: Problem(
+        "view-parked", "The view failed on an event of this aggregate."
+    ),
 }
 
 
 def problem_of(error: Exception, kinds: Mapping[str, Kind]) -> Problem:
-    """The problem that *error* is; `internal-error` for an error that nobody foresaw, and for
-    a code that is not among *kinds*.
+    """The problem of an exception.
+
+    `internal-error` stands for an unknown exception, and for a code that is not in *kinds*.
     """
     problem = foreseen(error)
     return problem if problem is not None and problem.code in kinds else Problem("internal-error")
 
 
 def foreseen(error: Exception) -> Problem | None:
-    """The problem of an error that the API knows."""
+    """The problem of an exception that the API knows; None for any other."""
     if isinstance(error, Refused):
         return Problem(error.code, **error.facts)
     for kind, problem in FORESEEN.items():

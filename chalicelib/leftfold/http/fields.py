@@ -2,21 +2,35 @@
 
 import re
 from collections.abc import Mapping
+from copy import copy
 from datetime import date
 from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
-# C0 and C1 controls, and what is left of text that was not UTF-8.
+# C0 and C1 control characters, and U+FFFD, which stands for bytes that were not UTF-8.
 _UNPRINTABLE = r"\x00-\x1f\x7f-\x9f\ufffd"
 _LINE = rf"^[^{_UNPRINTABLE}]*[^\s{_UNPRINTABLE}][^{_UNPRINTABLE}]*$"
-# What SES takes: ASCII, one address, nothing around it.
+# SES takes one address in ASCII, without a display name.
 _EMAIL = r"^[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+$"
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DIGITS = re.compile(r"[0-9]{1,16}")
 LARGEST_VERSION = 10**15
 
 KEY = re.compile(r"^[A-Za-z0-9-]{1,64}$")
+
+# What clients read instead of marshmallow's own sentences. Every error names the field, so a
+# sentence goes on from there: "/owner must be a string".
+_SENTENCES = {
+    fields.Field.default_error_messages["required"]: "is missing",
+    fields.Field.default_error_messages["null"]: "must not be null",
+    fields.String.default_error_messages["invalid"]: "must be a string",
+    fields.Integer.default_error_messages["invalid"]: "must be a whole number",
+    fields.Boolean.default_error_messages["invalid"]: "must be true or false",
+    fields.List.default_error_messages["invalid"]: "must be a list",
+    fields.Dict.default_error_messages["invalid"]: "must be an object",
+    fields.Nested.default_error_messages["type"]: "must be an object",
+}
 
 
 def camel(name: str) -> str:
@@ -36,7 +50,7 @@ class ComponentField(fields.Field[Any]):
 
 
 class Fullmatch(validate.Validator):
-    """A pattern for the whole text; marshmallow's own lets a newline follow `$`."""
+    """A pattern for the whole text. marshmallow's own lets a newline follow `$`."""
 
     def __init__(self, pattern: str, reason: str) -> None:
         self.regex = re.compile(pattern)  # where apispec looks for it
@@ -49,17 +63,56 @@ class Fullmatch(validate.Validator):
 
 
 class Strict(Schema):
-    """Names in camel case; what is not listed is refused."""
+    """An object with the listed fields only, under names in camel case.
+
+    Its errors, and those of its fields, are sentences of ours.
+    """
 
     class Meta:  # noqa: D106 - marshmallow's way to set options
         unknown = RAISE
 
+    error_messages = {"type": "must be an object", "unknown": "is not a known name"}  # noqa: RUF012 - marshmallow's type
+
     def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
         field_obj.data_key = camel(field_name)
+        use_our_sentences(field_obj)
+
+
+def use_our_sentences(field: fields.Field[Any]) -> None:
+    """Replaces marshmallow's sentences in a field; those that its author chose stay."""
+    field.error_messages = {
+        code: _SENTENCES.get(sentence, sentence) for code, sentence in field.error_messages.items()
+    }
+    field.validators = [with_our_sentence(validator, field) for validator in field.validators]
+    if isinstance(field, fields.List):
+        use_our_sentences(field.inner)
+
+
+def with_our_sentence(validator: Any, field: fields.Field[Any]) -> Any:
+    """The validator with a sentence of ours, unless its author chose one."""
+    match validator:
+        case validate.Length(error=None):
+            unit = "items" if isinstance(field, fields.List) else "characters"
+            sentence = f"must have {bounds(validator)} {unit}"
+        case validate.Range(error=None):
+            sentence = f"must be {bounds(validator)}"
+        case validate.OneOf(error=validate.OneOf.default_message):
+            sentence = "must be one of: {choices}"
+        case _:
+            return validator
+    ours = copy(validator)
+    ours.error = sentence
+    return ours
+
+
+def bounds(validator: validate.Length | validate.Range) -> str:
+    """What a length or a number may be: "at least 1 and at most 500"."""
+    given = (("at least", validator.min), ("at most", validator.max))
+    return " and ".join(f"{side} {bound}" for side, bound in given if bound is not None)
 
 
 class Shown(Strict):
-    """What an answer shows of a view's row, whose names are in camel case too."""
+    """An answer's object, made of a view's row, whose names are in camel case too."""
 
     def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
         super().on_bind_field(field_name, field_obj)
@@ -87,18 +140,18 @@ def email(**options: Any) -> fields.String:
 
 
 def day(**options: Any) -> fields.String:
-    """A day of the calendar, as text in ISO 8601."""
+    """A day of the calendar, as a string in ISO 8601."""
     return fields.String(validate=real_day, metadata={"format": "date"}, **options)
 
 
 def real_day(value: str) -> None:
-    """Refuses what is no day."""
+    """Raises ValidationError unless *value* is a day."""
     if not is_day(value):
         raise ValidationError('must be a day of the calendar like "1993-01-03"')
 
 
 def is_day(value: str) -> bool:
-    """Whether *value* is a day as we write it: `date.fromisoformat` also takes 19930103."""
+    """Whether *value* is a day like 1993-01-03; `date.fromisoformat` also takes 19930103."""
     try:
         return _DAY.fullmatch(value) is not None and bool(date.fromisoformat(value))
     except ValueError:
@@ -106,7 +159,7 @@ def is_day(value: str) -> bool:
 
 
 class Whole(fields.Integer):
-    """A whole number in a query: digits only."""
+    """A whole number in a query, written in digits only."""
 
     def __init__(self, least: int, most: int, **options: Any) -> None:
         super().__init__(validate=validate.Range(least, most), **options)
@@ -121,7 +174,7 @@ class Whole(fields.Integer):
 
 
 class WholeNumber(fields.Integer):
-    """A whole number in a body: 8, or 8.0, which to JSON Schema is the same."""
+    """A whole number in a body; 8.0 is one, too, as in JSON Schema."""
 
     def __init__(self, least: int, most: int, **options: Any) -> None:
         super().__init__(strict=True, validate=validate.Range(least, most), **options)
@@ -133,10 +186,11 @@ class WholeNumber(fields.Integer):
 
 
 def min_version() -> Whole:
-    """The version that a view must have reached."""
+    """The parameter `minVersion`: a version that the view must have reached."""
     waits = (
-        "A version of the aggregate, such as a command answered: the answer waits, up to five "
-        "seconds, until it shows that version. Without it, what was just made may be missing."
+        "A version of the aggregate, as a command returned it. The answer waits, up to five "
+        "seconds, until the view shows that version. Without this parameter, a change that was "
+        "just made may be missing."
     )
     return Whole(1, LARGEST_VERSION, metadata={"description": waits})
 
@@ -147,7 +201,7 @@ class Pages(Strict):
     limit = Whole(1, 500, load_default=50)
     cursor = fields.String(
         validate=validate.Length(1, 2000),
-        metadata={"description": "`next` of the page before, with the same conditions."},
+        metadata={"description": "The `next` of the page before; the conditions must be the same."},
     )
 
 

@@ -1,4 +1,4 @@
-"""Request headers: what each may say, and what it means."""
+"""Request headers: the values that each may have, and their meaning."""
 
 import re
 from collections.abc import Mapping
@@ -15,9 +15,9 @@ _VERSION = re.compile(r"0|[1-9][0-9]{0,15}")
 
 
 class Header:
-    """A request header: its name, the pattern of its values, and what it is for.
+    """A request header: its name, the pattern of its values, and a description for clients.
 
-    *any_* says that `*` is a value, too.
+    *any_* allows the value `*` as well.
     """
 
     def __init__(self, name: str, pattern: str, description: str, *, any_: bool = False) -> None:
@@ -27,11 +27,11 @@ class Header:
         self._any = any_
 
     def fits(self, value: str) -> bool:
-        """Whether the header may have this value."""
+        """Whether the header allows this value."""
         return (self._any and value == ANY) or self._pattern.fullmatch(value) is not None
 
     def read(self, headers: Mapping[str, str]) -> str | None:
-        """The header's value, None where it is not given; raises `Problem`."""
+        """The header's value, or None if the request does not have it. Raises `Problem`."""
         value = headers.get(self.name)
         if value is None or self.fits(value):
             return value
@@ -48,25 +48,26 @@ class Header:
 CORRELATION_ID = Header(
     "X-Correlation-Id",
     r"^[A-Za-z0-9._:-]{1,128}$",
-    "Names the client's own unit of work in commits and logs; made if it is not given.",
+    "Names the client's unit of work in commits and logs. The server makes one if it is missing.",
 )
 IDEMPOTENCY_KEY = Header(
     "Idempotency-Key",
     r"^[!-~]{1,128}$",
-    "Names the command, a UUIDv7 at best: a retry with the same key, path and body takes "
-    "effect once and is answered the same. Any key is recognised for at least 24 hours, a "
+    "Names the command; a UUIDv7 is best. A retry with the same key, path and body takes "
+    "effect once and gets the same answer. Any key is recognised for at least 24 hours, and a "
     "UUIDv7 for ever.",
 )
 IF_MATCH = Header(
     "If-Match",
     _TAGS,
-    "The versions, as ETags, that the command may meet; a weak ETag matches none.",
+    "The versions of the aggregate, as ETags, at which the command may be executed. A weak ETag "
+    "matches no version.",
     any_=True,
 )
 IF_NONE_MATCH = Header(
     "If-None-Match",
     _TAGS,
-    "The versions, as ETags, that the client has already.",
+    "The versions, as ETags, that the client has already; the answer to one of them is 304.",
     any_=True,
 )
 
@@ -77,9 +78,9 @@ def etag(version: int) -> str:
 
 
 def expected_versions(if_match: str | None, *, opens: bool) -> frozenset[int] | None:
-    """The versions that `If-Match` allows; None: any.
+    """The versions that `If-Match` allows; None allows any.
 
-    `*` asks for an aggregate that exists: a command that opens one never meets it.
+    `*` asks for an aggregate that exists, so no command that opens one may be executed.
     """
     if if_match is None:
         return None
@@ -93,7 +94,7 @@ def expected_versions(if_match: str | None, *, opens: bool) -> frozenset[int] | 
 
 
 def is_known(if_none_match: str | None, version: int) -> bool:
-    """Whether the client has *version*; weak tags count (RFC 9110, 13.1.2)."""
+    """Whether the client has *version*. Weak ETags count as well (RFC 9110, 13.1.2)."""
     if if_none_match is None:
         return False
     tags = [tag for _, tag in _EACH_TAG.findall(if_none_match)]

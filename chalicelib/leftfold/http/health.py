@@ -1,4 +1,4 @@
-"""Whether the service's dependencies answer."""
+"""The health check of the service's dependencies."""
 
 from marshmallow import fields, validate
 
@@ -11,7 +11,7 @@ STATES = ("ok", "failing")
 
 
 class Health(Shown):
-    """Each dependency, and whether all are well."""
+    """The state of each dependency, and of all together."""
 
     status = fields.String(required=True, validate=validate.OneOf(STATES))
     checks = fields.Dict(
@@ -22,9 +22,9 @@ class Health(Shown):
 
 
 def health(call: Call) -> Answer:
-    """Every dependency by name; what exactly fails is for the log, not for the world."""
+    """The state of each dependency, by name. Its error goes to the log, not to the client."""
     results = call.services.health()
-    failing = {name: str(why) for name, why in results.items() if why is not True}
+    failing = {name: str(error) for name, error in results.items() if error is not True}
     checks = {name: "failing" if name in failing else "ok" for name in results}
     if failing:
         write(failing=failing, correlationId=call.correlation_id)
@@ -37,7 +37,7 @@ routes: tuple[Route, ...] = (
         "GET",
         "/health",
         "check_health",
-        "Whether the service's dependencies answer",
+        "Check whether the service's dependencies answer",
         health,
         Health(),
         problems=("unhealthy",),

@@ -13,19 +13,19 @@ from chalicelib.leftfold.http.routes import Answer, Call, Route
 from chalicelib.leftfold.kernel import Aggregate, Codec, Commit, StoredEvent
 from chalicelib.leftfold.store.ports import EventStore
 
-# A page seldom needs more commits than this; a commit may have 400 KB.
+# One read takes few commits, because a commit may have 400 KB and a page seldom needs more.
 COMMITS_AT_ONCE = 25
 
 Json = dict[str, Any]
 BodyJson = Callable[[Json], Json]
 
 
-# The place of a page: a version of the stream, and an event of its commit.
-PLACE = (whole(1, LARGEST_VERSION), whole(0, LARGEST_VERSION))
+# A cursor's two values: a version of the stream, and an event index in its commit.
+CURSOR_PARTS = (whole(1, LARGEST_VERSION), whole(0, LARGEST_VERSION))
 
 
 class EventShown(Shown):
-    """An event in the current version of its name, and the commit that holds it."""
+    """An event, upcast to the current version of its name, with facts of its commit."""
 
     version = fields.Integer(required=True)
     index = fields.Integer(required=True)
@@ -45,15 +45,15 @@ class EventList(Shown):
 
 
 def history_route(aggregate: Aggregate, path: str, summary: str, shown: BodyJson) -> Route:
-    """GET *path*/{id}/events: all events of one aggregate, oldest first, in pages.
+    """GET *path*/{id}/events lists all events of one aggregate, the oldest first, in pages.
 
-    *shown* makes what clients see of an event's stored body.
+    *shown* makes the body that clients see of a stored one.
     """
     missing = f"{aggregate.category}-missing"
 
     def answer(call: Call) -> Answer:
         stream = aggregate.stream(call.key)
-        version, index = after_of(call, *PLACE) or (1, 0)
+        version, index = after_of(call, *CURSOR_PARTS) or (1, 0)
         limit = call.query["limit"]
         commits = commits_from(call.services.events, stream, version)
         events = (
@@ -89,7 +89,7 @@ def history_route(aggregate: Aggregate, path: str, summary: str, shown: BodyJson
 def commits_from(
     store: EventStore, stream: str, first: int, last: int | None = None
 ) -> Iterator[Commit]:
-    """The commits of a stream from version *first* to *last*, read as they are asked for."""
+    """The commits of a stream from version *first* to *last*, read lazily."""
     while last is None or first <= last:
         until = first + COMMITS_AT_ONCE - 1
         commits = store.range(stream, first, until if last is None else min(until, last))
@@ -100,7 +100,7 @@ def commits_from(
 
 
 def events_of(commit: Commit, codec: Codec[Any], shown: BodyJson) -> Iterator[Json]:
-    """The events of one commit, in the current version of their names."""
+    """The events of one commit, upcast, with facts of the commit."""
     for index, stored in enumerate(commit.events):
         yield {
             "version": commit.version,
@@ -113,7 +113,7 @@ def events_of(commit: Commit, codec: Codec[Any], shown: BodyJson) -> Iterator[Js
 
 
 def event_json(stored: StoredEvent, codec: Codec[Any], shown: BodyJson) -> Json:
-    """An event in the current version of its name."""
+    """An event, upcast to the current version of its name."""
     current = codec.encode(codec.decode(stored))
     return {
         "name": current.name,

@@ -1,4 +1,4 @@
-"""One line of JSON for each request; CloudWatch Logs finds the fields by itself."""
+"""The log of requests: one line of JSON each, whose fields CloudWatch Logs can search."""
 
 import hashlib
 import logging
@@ -15,17 +15,17 @@ log.addHandler(logging.StreamHandler(sys.stdout))
 
 
 def write(**facts: Any) -> None:
-    """Writes one line; nothing in it tells of a person."""
+    """Writes one line. No fact in it may be personal data."""
     log.info("%s", canonical(facts))
 
 
 def trace(error: Exception) -> str:
-    """Where *error* was raised, for the line of a request that failed unforeseen."""
+    """The stack trace of an exception that no problem foresees."""
     return "".join(traceback.format_exception(error))
 
 
 def fingerprint(command_id: str | None) -> str | None:
-    """Stands for a client's key, which may be anything."""
+    """A hash of the client's key, which may be any text, personal data too."""
     if command_id is None:
         return None
     return hashlib.sha256(command_id.encode()).hexdigest()[:16]

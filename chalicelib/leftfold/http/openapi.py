@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 description of the routes, from the very schemas that serve them."""
+"""The OpenAPI 3.1 document, made from the routes and schemas that serve the requests."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby
@@ -24,19 +24,22 @@ OF_EVERY_BODY = (
     "invalid-body",
 )
 
-PROMISES = """Every GET answers HEAD as well: with the same status and headers, and without a body.
+PROMISES = """Every path with a GET serves HEAD as well: the same status and headers, and no body.
 
-What a GET shows comes from views, which follow the commands a moment later. A command answers
-with the version that it made. A GET with `minVersion` of that version waits, up to five seconds,
-until its view shows the version. A GET without it may answer 404 for an aggregate that was just
-opened.
+A GET reads views, which follow the commands with a short delay. A command returns the version
+that it made. A GET with that version as `minVersion` waits, up to five seconds, until its view
+shows the version. A GET without `minVersion` may answer 404 for an aggregate that was just opened.
 
-A command is taken once, however often it is sent, by its `Idempotency-Key` within the aggregate
-of its path. Any key is recognised for at least 24 hours, and while fewer than 64 commands came
-after it. A UUIDv7 is recognised for ever, and is looked for in the time since it was made alone:
-on an aggregate with more than 64 commands a day, other keys make commands slower. A key that was
-used for another command, another resource within the aggregate, or another body is refused with
-422 `key-reused`, and nothing is done."""
+A command with an `Idempotency-Key` takes effect once, however often it is sent to the aggregate of
+its path. Any key is recognised for at least 24 hours, and while fewer than 64 commands came after
+it. A UUIDv7 is recognised for ever. On an aggregate with more than 64 commands a day, keys that
+are no UUIDv7 make commands slower, because the server cannot know how far back to look for them.
+A key that was used for another command, another resource within the aggregate, or another body is
+refused with 422 `key-reused`, and the command has no effect.
+
+A request body is JSON (RFC 8259) in UTF-8 of at most 512 KiB. It is refused with 400
+`malformed-body` if an object repeats a name, if a number has more than 19 digits or is too large
+for a float, if a text is not Unicode, or if values are nested more than 20 deep."""
 
 RESPONSE_HEADERS: dict[str, Json] = {
     "ETag": {
@@ -44,25 +47,25 @@ RESPONSE_HEADERS: dict[str, Json] = {
         "schema": {"type": "string", "pattern": '^"[0-9]+"$'},
     },
     "Location": {
-        "description": "Where the aggregate is, relative to the request's URL",
+        "description": "The aggregate's URL, relative to that of the request",
         "schema": {"type": "string", "format": "uri-reference"},
     },
     "Retry-After": {
-        "description": "Seconds to wait before the next attempt",
+        "description": "Seconds to wait before the request is sent again",
         "schema": {"type": "string", "pattern": "^[0-9]+$"},
     },
     CORRELATION_ID.name: {
-        "description": "The request's X-Correlation-Id, or the one made for it",
+        "description": "The X-Correlation-Id of the request, or the one that the server made",
         "schema": CORRELATION_ID.schema,
     },
 }
 
 
 def problem_schema(codes: Iterable[str]) -> Json:
-    """The schema of every problem; *codes* are those of the application."""
+    """The schema of a problem whose code is one of *codes*."""
     return {
         "type": "object",
-        "description": "RFC 9457. What `code` means never changes; other members are facts.",
+        "description": "A problem (RFC 9457). The meaning of a `code` never changes; other members are facts.",
         "required": ["type", "title", "status", "code"],
         "properties": {
             "type": {"type": "string", "format": "uri-reference"},
@@ -88,18 +91,18 @@ def problem_schema(codes: Iterable[str]) -> Json:
 
 
 def document(api: Api) -> Json:
-    """The description of *api*."""
+    """The OpenAPI document of *api*."""
     marshmallow = MarshmallowPlugin(schema_name_resolver=component_name)
     spec = APISpec(
         title="Leftfold",
         version="1",
         openapi_version="3.1.0",
         info={"description": f"{api.description}\n\n{PROMISES}"},
-        # Relative to this document, because only the client knows where it found it.
+        # Relative to this document's URL, because only the client knows that.
         servers=[{"url": "."}],
         plugins=[marshmallow],
     )
-    if marshmallow.converter is not None:  # APISpec has made it
+    if marshmallow.converter is not None:  # APISpec has set it
         marshmallow.converter.add_attribute_function(  # type: ignore[no-untyped-call]
             component_reference(spec)
         )
@@ -110,12 +113,12 @@ def document(api: Api) -> Json:
 
 
 def path_of(route: Route) -> str:
-    """By what operations are grouped."""
+    """The path of a route: the operations of one path are listed together."""
     return route.path
 
 
 def component_name(schema: Any) -> str:
-    """A schema's name: that of its class."""
+    """The name of a schema's class."""
     kind = schema if isinstance(schema, type) else type(schema)
     return kind.__name__
 
@@ -137,7 +140,7 @@ def operation(route: Route, problems: Mapping[str, Kind]) -> Json:
 
 
 def parameters(route: Route) -> Iterator[Json]:
-    """What a path, a query string and headers may hold."""
+    """The parameters of a route in its path, its query string and its headers."""
     if route.aggregate is not None:
         yield {
             "in": "path",
@@ -159,7 +162,7 @@ def parameters(route: Route) -> Iterator[Json]:
 
 
 def success(route: Route) -> Json:
-    """The answer when all is well."""
+    """The response of a request that succeeds."""
     return {
         "description": route.summary,
         "headers": response_headers(*route.gives),
@@ -175,7 +178,7 @@ def failures(route: Route, problems: Mapping[str, Kind]) -> Json:
     by_status: dict[int, list[str]] = {}
     for code in sorted(codes):
         by_status.setdefault(problems[code].status, []).append(code)
-    described = {str(status): failure(held, problems) for status, held in by_status.items()}
+    described = {str(status): failure(same, problems) for status, same in by_status.items()}
     if "If-None-Match" in {header.name for header in route.heeds}:
         described["304"] = {
             "description": "The client has this version already",
@@ -187,10 +190,10 @@ def failures(route: Route, problems: Mapping[str, Kind]) -> Json:
 def failure(codes: list[str], problems: Mapping[str, Kind]) -> Json:
     """The problems of one status."""
     retried = any(problems[code].retry_after is not None for code in codes)
-    told = "; ".join(f"`{code}`: {problems[code].title}" for code in codes)
+    description = "; ".join(f"`{code}`: {problems[code].title}" for code in codes)
     narrowed = {"properties": {"code": {"enum": codes}}}
     return {
-        "description": told,
+        "description": description,
         "headers": response_headers(*(["Retry-After"] if retried else [])),
         "content": {
             MEDIA_TYPE: {"schema": {"allOf": [{"$ref": "#/components/schemas/Problem"}, narrowed]}}
@@ -199,14 +202,14 @@ def failure(codes: list[str], problems: Mapping[str, Kind]) -> Json:
 
 
 def response_headers(*names: str) -> Json:
-    """Headers that are always there, and *names*."""
+    """The header that every response has, and those called *names*."""
     return {
         name: {**RESPONSE_HEADERS[name], "required": True} for name in (CORRELATION_ID.name, *names)
     }
 
 
 def component_reference(spec: APISpec) -> Callable[..., Json]:
-    """How apispec finds the component that a field names, which is added to *spec* once."""
+    """A function for apispec: it refers to a field's component, and adds that to *spec* once."""
 
     def reference(_converter: Any, field: Field[Any], **_: Any) -> Json:
         if not isinstance(field, ComponentField):

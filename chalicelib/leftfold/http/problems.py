@@ -10,7 +10,7 @@ ERRORS_SHOWN = 20
 
 
 class Kind(NamedTuple):
-    """What all problems of one code share; *retry_after* is in seconds."""
+    """The status and title of all problems with one code; *retry_after* is in seconds."""
 
     status: int
     title: str
@@ -20,37 +20,44 @@ class Kind(NamedTuple):
 # Clients branch on the codes: add to this table, never rename.
 PROBLEMS: dict[str, Kind] = {
     # the request
-    "malformed-body": Kind(400, "The body is not JSON as RFC 8259 and we have it"),
-    "invalid-body": Kind(400, "The body has fields that are missing, unknown or wrong"),
-    "invalid-query": Kind(400, "A query parameter is unknown, repeated or wrong"),
-    "invalid-header": Kind(400, "A header has a value that it cannot have"),
-    "key-required": Kind(400, "This request needs an Idempotency-Key"),
-    "bad-cursor": Kind(400, "The cursor is not one of this query's"),
-    "no-such-route": Kind(404, "There is nothing at this path"),
-    "method-not-allowed": Kind(405, "This path does not take this method"),
-    "body-too-large": Kind(413, "The body is too large"),
-    "unsupported-media-type": Kind(415, "The body must be application/json"),
+    "malformed-body": Kind(
+        400, "The request body is not valid JSON (RFC 8259, with the restrictions in the docs)"
+    ),
+    "invalid-body": Kind(400, "The request body has fields that are missing, unknown or invalid"),
+    "invalid-query": Kind(400, "A query parameter is unknown, repeated or invalid"),
+    "invalid-header": Kind(400, "A request header has an invalid value"),
+    "key-required": Kind(400, "This request needs an Idempotency-Key header"),
+    "bad-cursor": Kind(400, "The cursor does not belong to this query"),
+    "no-such-route": Kind(404, "No resource has this path"),
+    "method-not-allowed": Kind(405, "This path does not support this method"),
+    "body-too-large": Kind(413, "The request body is too large"),
+    "unsupported-media-type": Kind(
+        415, "The request body must have the media type application/json"
+    ),
     # commands
-    "version-mismatch": Kind(412, "The aggregate is at another version than If-Match"),
-    "commit-too-large": Kind(413, "The command's events are too large for one commit"),
-    "key-reused": Kind(422, "The Idempotency-Key was used for another command"),
-    "contention": Kind(503, "Other commands were faster; nothing was written", 1),
-    "outcome-unknown": Kind(503, "The command may have taken effect", 1),
+    "version-mismatch": Kind(412, "The aggregate is at a version that If-Match does not allow"),
+    "commit-too-large": Kind(413, "The events of this command are too large for one commit"),
+    "key-reused": Kind(422, "This Idempotency-Key was used for another command"),
+    "contention": Kind(503, "Other commands changed the aggregate first; nothing was written", 1),
+    "outcome-unknown": Kind(
+        503, "The storage did not confirm the command; it may have taken effect", 1
+    ),
     # queries
     "unavailable": Kind(503, "The storage did not answer", 1),
     "view-behind": Kind(503, "The view has not reached minVersion yet", 1),
-    "view-parked": Kind(503, "The view waits for an operator", 60),
-    "unhealthy": Kind(503, "Something that the service depends on is not well", 5),
-    # ourselves
-    "internal-error": Kind(500, "Something went wrong on our side"),
+    "view-parked": Kind(503, "The view has failed on this aggregate and waits for an operator", 60),
+    "unhealthy": Kind(503, "A dependency of the service does not answer", 5),
+    # the server
+    "internal-error": Kind(500, "The server failed unexpectedly"),
 }
 
 
 class Problem(Exception):  # noqa: N818 - RFC 9457's word
-    """An answer that says what is wrong; *code* is one of the application's problems.
+    """A request that fails; *code* is one of the application's problems.
 
-    *errors* say where: each has a `pointer` (RFC 6901) into the body, or the name of a
-    `parameter` or `header`, and a `detail`. *facts* become members of the answer.
+    Each of *errors* names the wrong part of the request by a `pointer` (RFC 6901) into the
+    body, a `parameter` or a `header`, and has a `detail`. *facts* become members of the
+    answer.
     """
 
     def __init__(
@@ -72,15 +79,15 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's word
 
 def body_of(problem: Problem, kind: Kind) -> dict[str, Any]:
     """The JSON of a problem's answer."""
-    said = {} if problem.detail is None else {"detail": problem.detail}
-    where = {"errors": list(problem.errors[:ERRORS_SHOWN])} if problem.errors else {}
+    detail = {} if problem.detail is None else {"detail": problem.detail}
+    errors = {"errors": list(problem.errors[:ERRORS_SHOWN])} if problem.errors else {}
     return {
         "type": f"/problems/{problem.code}",
         "title": kind.title,
         "status": kind.status,
         "code": problem.code,
-        **said,
-        **where,
+        **detail,
+        **errors,
         **{name: fact_json(fact) for name, fact in problem.facts.items()},
     }
 
@@ -92,5 +99,5 @@ def headers_of(problem: Problem, kind: Kind) -> dict[str, str]:
 
 
 def fact_json(fact: Any) -> Any:
-    """The JSON of a fact of a refusal."""
+    """The JSON of one fact, such as an amount or an id."""
     return fact.to_fact() if isinstance(fact, ToFact) else to_json(fact)

@@ -1,4 +1,4 @@
-"""Queries: what they have in common, from waiting for a view to turning pages."""
+"""Parts that queries share: waiting for a view, one row, pages of rows."""
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
@@ -20,7 +20,7 @@ FRESHNESS = ("unavailable", "view-behind", "view-parked")
 def wait_until_fresh(call: Call, view: str, aggregate: Aggregate, key: str) -> None:
     """Waits until *view* shows the version of the aggregate that `minVersion` names.
 
-    An aggregate that was never opened is told at once: no view will ever show it.
+    Raises `Problem` at once for an aggregate that was never opened, as no view will show it.
     """
     version = call.query.get("min_version")
     if version is None:
@@ -32,13 +32,13 @@ def wait_until_fresh(call: Call, view: str, aggregate: Aggregate, key: str) -> N
 
 
 def not_shown(call: Call, code: str) -> Problem:
-    """The problem *code* of what a view does not show: it may not show it yet."""
+    """The problem *code* of an aggregate that a view does not show, or not yet."""
     if "min_version" in call.query:
         return Problem(code)
     return Problem(
         code,
-        "Nothing of this id is shown. What a command has just made is shown a moment later: ask "
-        "with minVersion, the version that the command answered, to wait until it is.",
+        "The view shows nothing under this id. A view follows commands with a short delay: send "
+        "the version that a command returned as minVersion to wait for it.",
     )
 
 
@@ -49,9 +49,9 @@ def document(
     shown: Schema,
     shape: Callable[[Row], Row] = lambda row: row,
 ) -> Answer:
-    """The row of one aggregate, with its version as ETag; 304 if the client has it.
+    """The row of one aggregate, with its version as ETag; 304 if the client has that version.
 
-    *shape* makes what is shown of the row.
+    *shape* makes the shown row of the stored one.
     """
     wait_until_fresh(call, view, aggregate, call.key)
     stream = aggregate.stream(call.key)
@@ -74,13 +74,13 @@ def found(
 ) -> Answer:
     """A page of a search view's rows that pass all *filters*.
 
-    The store orders by key what *sort* leaves equal: so a page goes on exactly where the
-    last one ended, whatever was added in between.
+    The store sorts by *sort* and then by key, which is unique. The next page thus begins
+    exactly where this one ends, whatever rows are added in between.
     """
     query = {"bool": {"filter": filters}}
     limit = call.query["limit"]
     after = after_of(call, *sorted_by(call.services.views[view], sort))
-    # One more than asked for tells whether there is a next page.
+    # One row more than the limit shows that there is a next page.
     rows = cast("SearchRows", call.services.rows(view))
     hits = rows.find(query, sort, after, limit + 1)
     more = len(hits.rows) > limit

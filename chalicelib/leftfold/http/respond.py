@@ -1,4 +1,4 @@
-"""Serving a route: a request in, an answer or a problem out, and one line in the log."""
+"""Answers a request by its route, or with a problem, and writes one line to the log."""
 
 import json
 import time
@@ -17,23 +17,23 @@ from chalicelib.leftfold.wiring.process import services as current_services
 
 
 def respond(route: Route, request: Request, kinds: Mapping[str, Kind]) -> Response:
-    """The answer to *request*. *kinds* are the application's problems.
+    """The response to *request*. *kinds* are the application's problems.
 
-    Nothing is ever raised to Chalice, which would show it to the client.
+    No exception reaches Chalice, which would show it to the client.
     """
     started = time.perf_counter()
     services = current_services()
     correlation_id = request.headers.get(CORRELATION_ID.name, "")
     if not CORRELATION_ID.fits(correlation_id):
         correlation_id = services.new_id()
-    told: dict[str, Any] = {}
+    failure: dict[str, Any] = {}
     try:
         answer = route.answer(accept(route, request, services, correlation_id))
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
+    except Exception as error:  # noqa: BLE001 - every exception becomes an answer
         problem = problem_of(error, kinds)
-        told["code"] = problem.code
+        failure["code"] = problem.code
         if problem.code == "internal-error":
-            told["error"] = trace(error)
+            failure["error"] = trace(error)
         answer = answer_of(problem, kinds[problem.code])
     write(
         method=request.method,
@@ -42,22 +42,25 @@ def respond(route: Route, request: Request, kinds: Mapping[str, Kind]) -> Respon
         milliseconds=round((time.perf_counter() - started) * 1000, 1),
         correlationId=correlation_id,
         command=fingerprint(request.headers.get(IDEMPOTENCY_KEY.name)),
-        **told,
+        **failure,
     )
     response = response_of(answer, {CORRELATION_ID.name: correlation_id})
     if request.method == "HEAD":
-        # The status and the headers that a GET has, also those of a problem (RFC 9110, 9.3.2).
+        # HEAD has the status and headers of its GET, in a problem too (RFC 9110, 9.3.2).
         response.body = ""
     return response
 
 
 def answer_of(problem: Problem, kind: Kind) -> Answer:
-    """The answer to a request that has met *problem*."""
+    """The answer to a request that has failed with *problem*."""
     return Answer(body_of(problem, kind), headers_of(problem, kind), kind.status)
 
 
 def response_of(answer: Answer, extra: Mapping[str, str]) -> Response:
-    """The text of *answer*; a problem's is ASCII, as it may repeat what has no encoding."""
+    """The response of *answer* for Chalice, with *extra* headers.
+
+    A problem is written in ASCII, as it may repeat input that no encoding has.
+    """
     headers: dict[str, str | list[str]] = {
         "Content-Type": "application/json",
         **extra,

@@ -1,4 +1,4 @@
-"""A route: what it takes, what it answers, and how it can fail; the unit of the API."""
+"""A route: the requests that it accepts, how it answers, and the problems it may have."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,10 +14,11 @@ from chalicelib.leftfold.wiring.services import Services
 
 @dataclass(frozen=True)
 class Call:
-    """A request that fits its route: checked, loaded and named.
+    """A request that has been checked against its route, with its parts loaded.
 
-    *key* is the path's {id}, *path* its other parts. *body_hash* tells a retry from another command that reuses
-    *command_id*, which is the client's Idempotency-Key or a new id.
+    *key* is the path's {id}, *path* its other parts. *command_id* is the client's
+    Idempotency-Key or a new id. *body_hash* distinguishes a retry from another command with
+    the same *command_id*.
     """
 
     route: "Route"
@@ -34,7 +35,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a route answers when all is well; *body* None is no content."""
+    """The answer of a route; *body* None is no content."""
 
     body: Any
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -43,14 +44,18 @@ class Answer:
 
 @dataclass(frozen=True)
 class Route:
-    """One method on one path, and HEAD where that is GET: all that serves it, and all that documents it.
+    """One method on one path, with all that serves and documents it. A GET serves HEAD as well.
 
-    *name* never changes, though the path may: what tells a retry from another command, and
-    the ids that the server chooses, are hashes of it. tests/http/test_routes.py has the table.
-    *answer* serves it and may raise `Problem` or what `failures` knows; *problems* are
-    the codes of its own. *returns* shows the answer's body, *status* and *gives* its
-    status and headers. *aggregate* says what the path's {id} names, *parts* what its other
-    parts may be. *heeds* are request headers. A body that holds no field may be left out.
+    Never rename a route: body hashes and the ids that the server chooses are derived from
+    *name*, so a retry of an older request would be another command. The path may change.
+
+    The request: *aggregate* is the one that the path's {id} names, and *parts*, *query* and
+    *body* are the schemas of the path's other parts, the query string and the body. *heeds*
+    are the request headers. A body may be left out if its schema has no fields.
+
+    The response: *answer* makes it, and may raise `Problem` or an exception that `failures`
+    knows; *problems* are the codes besides those that every route has. *returns* is the
+    schema of the body, *status* the status, *gives* the response headers.
     """
 
     method: str
@@ -70,10 +75,10 @@ class Route:
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """What the route serves: whoever has a GET has a HEAD, which is answered without a body."""
+        """The methods that the route serves. A GET has a HEAD, which is answered without a body."""
         return ("GET", "HEAD") if self.method == "GET" else (self.method,)
 
     @property
     def has_optional_body(self) -> bool:
-        """Whether the body says nothing and may be left out."""
+        """Whether the body has no fields and may be left out."""
         return self.body is not None and not self.body.fields

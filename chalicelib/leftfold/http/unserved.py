@@ -1,7 +1,6 @@
-"""What no route serves: 404 for the path, 405 for the method.
+"""Requests that no route serves: 404 for an unknown path, 405 for an unknown method.
 
-API Gateway hands it to us through a catch-all resource, also where the path has a route
-but not of this method; without that it would answer 403 in words of its own.
+A catch-all resource brings them from API Gateway, which would otherwise answer 403 by itself.
 """
 
 from collections.abc import Iterable
@@ -18,7 +17,7 @@ PATHS = ("/", "/{proxy+}")
 
 
 def unserved(routes: Iterable[Route], request: Request) -> Route:
-    """A route that says what is wrong with *request*."""
+    """A route that answers *request* with its problem."""
     path = "/" + (request.uri_params or {}).get("proxy", "").rstrip("/")
     here = (route.methods for route in routes if leads(route.path, path))
     allowed = sorted({method for methods in here for method in methods})
@@ -40,8 +39,8 @@ def unserved(routes: Iterable[Route], request: Request) -> Route:
 
 
 def leads(template: str, path: str) -> bool:
-    """Whether *path* is one of those that a route's path stands for."""
+    """Whether *path* matches a route's path, in which a {part} matches any text."""
     parts, given = template.split("/"), path.split("/")
     return len(parts) == len(given) and all(
-        part[:1] == "{" or part == held for part, held in zip(parts, given, strict=True)
+        part[:1] == "{" or part == text for part, text in zip(parts, given, strict=True)
     )

@@ -1,4 +1,4 @@
-"""What every context is written in: pure, standard library only.
+"""The types that contexts are written with. The kernel is pure and imports the standard library alone.
 
 A context is a `Decider` (its rules), a `Codec` (its storage format), `View`s (its read
 models) and `Policy`s (its workflow steps). `Aggregate` ties the first two to a category

@@ -15,14 +15,16 @@ from chalicelib.leftfold.kernel.forms import Form, form_of, name_of
 
 @dataclass(frozen=True)
 class Aggregate:
-    """One kind of aggregate. *module* is where its fold is defined: the code that a
-    snapshot's fingerprint covers. *carries* are the events that carry the state forward:
-    each holds the whole of it, so a commit with one begins an epoch, and a fold can begin
-    there. An event that ends the aggregate's life is such a one, too.
+    """One kind of aggregate: its category, rules and storage format.
 
-    The state is of the class of the decider's initial one. Raises TypeError for a state that
-    would not come back from a snapshot as it was (`forms`), and ValueError for a category
-    that no aggregate id can have.
+    *module* is the module that defines the fold. A snapshot's fingerprint covers its code.
+    *carries* are the carry-forward events. Each contains the whole state, so a commit with
+    one begins an epoch, and a fold can begin there. An event that ends the aggregate's life
+    is a carry-forward event too.
+
+    Every state has the class of the decider's initial state. Raises TypeError for a class
+    whose values would not come back equal from a snapshot (`forms`), and ValueError for a
+    category that no aggregate id can contain.
     """
 
     category: str
@@ -34,7 +36,9 @@ class Aggregate:
 
     def __post_init__(self) -> None:
         if not self.category or set("-/") & set(self.category):
-            raise ValueError(f"a category has neither hyphen nor slash: {self.category!r}")
+            raise ValueError(
+                f"a category has neither hyphen nor slash and is not empty: {self.category!r}"
+            )
         try:
             state = _form_of_state(self.decider)
         except TypeError as error:
@@ -45,9 +49,9 @@ class Aggregate:
         """The state as JSON values. Raises TypeError for one that is not of its fields' types."""
         return self._state.write(state)
 
-    def from_snapshot(self, held: Any) -> Any:
-        """The state that `to_snapshot` made *held* of."""
-        return self._state.read(held)
+    def from_snapshot(self, written: Any) -> Any:
+        """The inverse of `to_snapshot`."""
+        return self._state.read(written)
 
     def begins_epoch(self, events: Iterable[Any]) -> bool:
         """Whether a commit of these events begins an epoch."""
@@ -58,18 +62,18 @@ class Aggregate:
         return str(AggregateId(tenant, self.category, key))
 
 
-# The whole form of an aggregate id, as a regular expression of JSON Schema has it.
+# The form of an aggregate id, as a regular expression that JSON Schema can use as well.
 AGGREGATE_ID = "[^/]+/[^/-]+-[A-Za-z0-9-]{1,64}"
 _aggregate_id = re.compile(AGGREGATE_ID)
 
 
 def is_aggregate_id(text: str) -> bool:
-    """Whether a stream can have this id: then `AggregateId.parse` has an inverse."""
+    """Whether *text* is an aggregate id. Only then `AggregateId.parse` loses nothing of it."""
     return _aggregate_id.fullmatch(text) is not None
 
 
 class AggregateId(NamedTuple):
-    """`<tenant>/<category>-<key>`, taken apart; *key* is `[A-Za-z0-9-]{1,64}`."""
+    """The parts of an aggregate id, `<tenant>/<category>-<key>`; *key* is `[A-Za-z0-9-]{1,64}`."""
 
     tenant: str
     category: str
@@ -87,20 +91,22 @@ class AggregateId(NamedTuple):
 
 
 def _form_of_state(decider: Decider[Any, Any, Any]) -> Form:
-    """The form of the decider's state, tried on the initial one."""
+    """The form of the decider's state. It is tried on the initial state."""
     kind = type(decider.initial)
     form = form_of(kind)
     try:
         returned = get_type_hints(decider.evolve).get("return")
     except (NameError, TypeError):
-        # Not every callable tells what it returns: then the snapshot's writer finds out.
+        # Some callables have no return type: then only the first snapshot shows the fault.
         returned = None
     several = get_origin(returned) in (Union, types.UnionType)
     if several or (isinstance(returned, type) and returned not in (kind, Any)):
         raise TypeError(
             f"evolve returns {name_of(returned)}, and the initial state is {name_of(kind)}: "
-            "use one dataclass, with a Literal that tells the cases apart"
+            "use one dataclass, with a Literal that names the case"
         )
     if form.read(json.loads(canonical(form.write(decider.initial)))) != decider.initial:
-        raise TypeError(f"{name_of(kind)} does not come back equal: does it compare its fields?")
+        raise TypeError(
+            f"{name_of(kind)} does not come back equal from JSON: does it compare its fields?"
+        )
     return form

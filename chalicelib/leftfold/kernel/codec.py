@@ -14,11 +14,12 @@ Upcast = Callable[[Json], Json]
 
 @dataclass(frozen=True)
 class Codec(Generic[E]):
-    """Stored names of events, and how older versions of them are read.
+    """The stored names of events, and the functions that read their older versions.
 
-    *upcasts* maps (name, version) to a function that turns a body of that version
-    into one of the next; the current version of a name is one more than its last upcast.
-    Raises TypeError for an event with a field that has no JSON form (`forms`).
+    *upcasts* maps (name, version) to a function that turns a body of that version into a
+    body of the next version. The current version of a name is one more than its last upcast.
+    Raises TypeError for an event with a field that has no JSON form (`forms`), and ValueError
+    if the upcasts of a name leave out a version.
     """
 
     events: Mapping[str, type[E]]
@@ -30,11 +31,11 @@ class Codec(Generic[E]):
         return StoredEvent(name, self._current[name], self._forms[name].write(event))
 
     def version(self, name: str) -> int:
-        """The version in which events of *name* are stored today."""
+        """The current version of *name*: new events are stored in it."""
         return self._current[name]
 
     def decode(self, stored: StoredEvent) -> E:
-        """The event that *stored* means today.
+        """The event of *stored*, upcast to the current version.
 
         Raises `UnknownEvent` for a name or version that this code has never written.
         """
@@ -68,8 +69,8 @@ class Codec(Generic[E]):
     _readers: dict[str, Callable[[Any], Any]] = field(init=False, repr=False, compare=False)
 
 
-class UnknownEvent(Exception):  # noqa: N818 - it says what was met
-    """A stored event that the running code has no name or version for."""
+class UnknownEvent(Exception):  # noqa: N818 - the name says which event it is
+    """A stored event whose name or version the running code does not know."""
 
     def __init__(self, name: str, version: int) -> None:
         super().__init__(f"no event {name!r} in version {version}")

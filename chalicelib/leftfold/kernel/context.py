@@ -30,8 +30,8 @@ class Context:
 class Domain:
     """All contexts of an application. Each mapping finds one kind of part by its name.
 
-    Raises ValueError if two parts of one kind have the same name, or if a view and a policy
-    have: each has a Lambda function and a checkpoint of its name.
+    Raises ValueError if two parts of one kind have the same name. A view and a policy cannot
+    share a name either, because each has a Lambda function and checkpoints of its name.
     """
 
     def __init__(self, contexts: Iterable[Context]) -> None:
@@ -54,7 +54,7 @@ class Domain:
 
 
 def by_name(named: Iterable[tuple[str, T]]) -> dict[str, T]:
-    """The parts by their names. Raises ValueError for a name that two parts have."""
+    """The parts by their names. Raises ValueError if two parts have the same name."""
     found: dict[str, T] = {}
     for name, part in named:
         if name in found:

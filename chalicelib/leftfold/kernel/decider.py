@@ -12,7 +12,7 @@ E = TypeVar("E")
 
 @runtime_checkable
 class ToFact(Protocol):
-    """A value that clients see in a form of its own among the facts of a refusal."""
+    """A value that has its own JSON among the facts of a refusal."""
 
     def to_fact(self) -> Any:
         """The JSON of the value, as clients see it."""
@@ -21,9 +21,9 @@ class ToFact(Protocol):
 class Refused(Exception):  # noqa: N818 - a refusal is an answer, not an error
     """A command that the rules turn down.
 
-    *code* is part of the HTTP contract; *facts* say why: JSON values, or
-    values with a `to_fact`. *version* is that of the state that refused it, once the
-    command handler knows.
+    *code* is part of the HTTP contract. *facts* give the reasons: JSON values, or values
+    with a `to_fact`. *version* is the version of the state that the rules refused the
+    command on; the command handler sets it.
     """
 
     version: int | None = None
@@ -36,8 +36,10 @@ class Refused(Exception):  # noqa: N818 - a refusal is an answer, not an error
 
 @dataclass(frozen=True)
 class Decider(Generic[C, S, E]):
-    """*decide* turns a command and a state into events or raises `Refused`;
-    *evolve* folds one event into a state, and never fails on a stored event.
+    """The rules of an aggregate.
+
+    *decide* turns a command and a state into events, or raises `Refused`. *evolve* folds one
+    event into a state, and never fails on a stored event.
     """
 
     decide: Callable[[C, S], list[E]]
@@ -45,5 +47,5 @@ class Decider(Generic[C, S, E]):
     initial: S
 
     def fold(self, events: Iterable[E], state: S | None = None) -> S:
-        """The state after *events*, from *state* or from the initial one."""
+        """The state after *events*. The fold begins with *state*, or with the initial state."""
         return reduce(self.evolve, events, self.initial if state is None else state)

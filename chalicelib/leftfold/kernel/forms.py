@@ -1,8 +1,8 @@
-"""The JSON form of values: what is written comes back equal, and of the same types.
+"""The JSON form of values: a value that is written comes back equal, and of the same types.
 
-A type that cannot promise this has no form. `Codec` and `Aggregate` ask for the forms of
-their events and their state when they are made, so such a type is found then, and not when
-a stream takes its first snapshot.
+A type whose values would not come back so has no form. `Codec` and `Aggregate` compile the
+forms of their events and their state when they are made. So a type without a form is an error
+when the process starts, and not when a stream takes its first snapshot.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ from chalicelib.leftfold.kernel.commit import canonical
 
 T = TypeVar("T")
 Convert = Callable[[Any], Any]
-# The form of a part of the type that is being compiled.
+# Gives the form of a type that is a part of the type being compiled.
 Part = Callable[[Any], "Form"]
 
 _CURES: dict[Any, str] = {
@@ -35,15 +35,15 @@ _CURES: dict[Any, str] = {
     set: "use frozenset[X]",
     AbstractSet: "use frozenset[X]",
     Mapping: "use dict[K, V]",
-    tuple: "say what it holds, as in tuple[int, ...]",
-    frozenset: "say what it holds, as in frozenset[int]",
-    dict: "say what it holds, as in dict[str, int]",
+    tuple: "name the types of its items, as in tuple[int, ...]",
+    frozenset: "name the type of its items, as in frozenset[int]",
+    dict: "name the types of its keys and values, as in dict[str, int]",
     bytes: "use str, in hex or base64",
     time: "use int, in seconds, or str",
     timedelta: "use int, in seconds",
     UUID: "use str",
-    Union: "use one type, or a dataclass with a Literal that tells the cases apart",
-    types.UnionType: "use one type, or a dataclass with a Literal that tells the cases apart",
+    Union: "use one type, or a dataclass with a Literal that names the case",
+    types.UnionType: "use one type, or a dataclass with a Literal that names the case",
 }
 _ANOTHER = (
     "use str, int, bool, Decimal, date, datetime, Enum, Literal, X | None, tuple[...], "
@@ -52,10 +52,10 @@ _ANOTHER = (
 
 
 class Form(NamedTuple):
-    """How values of one type are kept.
+    """The JSON form of one type.
 
-    *write* makes JSON of a value, and raises TypeError for one that is not of the type.
-    *read* is its inverse. *is_text* says that the JSON is always a string.
+    *write* makes JSON of a value. It raises TypeError for a value of another type. *read* is
+    the inverse of *write*. *is_text* says that the JSON is always a string.
     """
 
     write: Convert
@@ -64,9 +64,9 @@ class Form(NamedTuple):
 
 
 def to_json(value: Any) -> Any:
-    """JSON values of *value*; a field that holds its default None is left out.
+    """The JSON of *value*. A field that is None, and None by default, is left out.
 
-    A dataclass is written as its fields are declared. Raises TypeError for a value that has
+    A dataclass is written by the types of its fields. Raises TypeError for a value that has
     no JSON form, or is not of its field's type.
     """
     kind = type(value)
@@ -82,33 +82,33 @@ def to_json(value: Any) -> Any:
 
 
 def from_json(kind: type[T], value: Any) -> T:
-    """The inverse of `to_json`, but for the order of a dict's items, which JSON does not keep.
+    """The inverse of `to_json`, except for the order of a dict's items: JSON does not keep it.
 
-    Raises TypeError for a *kind* without a JSON form, and for a field that it does not have,
-    or lacks.
+    Raises TypeError for a *kind* without a JSON form, and for JSON with a field too many or
+    too few.
     """
     built: T = form_of(kind).read(value)
     return built
 
 
 def form_of(kind: Any, within: tuple[Any, ...] = ()) -> Form:
-    """The form of the type *kind*, which is a part of the types *within*; compiled once.
+    """The form of the type *kind*; compiled once. *kind* is a part of each of the types *within*.
 
-    Raises TypeError that names the class, the field, the type and the cure where there is none.
+    Raises TypeError if there is none. The error names the class, the field, the type and a cure.
     """
     form = _forms.get(kind)
     if form is None:
         if kind in within:
             raise TypeError(
                 f"{name_of(kind)} contains itself and so has no JSON form: "
-                "keep its parts in a dict, by an id of each"
+                "store its parts in a dict, each under an id"
             )
         form = _forms[kind] = _compiled(kind, partial(form_of, within=(*within, kind)))
     return form
 
 
 def name_of(kind: Any) -> str:
-    """A type as people write it."""
+    """The type's name, as it is written in code."""
     return kind.__qualname__ if isinstance(kind, type) and not get_args(kind) else str(kind)
 
 
@@ -126,7 +126,7 @@ def _compiled(kind: Any, part: Part) -> Form:
     cure = "use a dataclass that is not generic"
     if not dataclasses.is_dataclass(origin):
         cure = _CURES.get(origin or kind, _ANOTHER)
-    raise TypeError(f"{name_of(kind)} has no JSON form that comes back as it was: {cure}")
+    raise TypeError(f"{name_of(kind)} has no JSON form that comes back equal: {cure}")
 
 
 def _class_form(kind: type, part: Part) -> Form | None:
@@ -140,7 +140,7 @@ def _class_form(kind: type, part: Part) -> Form | None:
 
 
 def _text(written: Any) -> str:
-    """A dict's key from its JSON: a string stays as it is."""
+    """A dict's key from its JSON: a string as it is, all else as canonical JSON."""
     return written if isinstance(written, str) else canonical(written)
 
 
@@ -149,7 +149,7 @@ def _as_it_is(value: Any) -> Any:
 
 
 def _checked(kind: type) -> Convert:
-    """The value, if it is of exactly this type: bool is no int, and datetime no date."""
+    """Checks that a value is of exactly this type: a bool is no int, and a datetime no date."""
 
     def check(value: Any) -> Any:
         if type(value) is not kind:
@@ -163,8 +163,8 @@ def _day(value: Any) -> str:
     return _DATE(value).isoformat()  # type: ignore[no-any-return]
 
 
-def _moment(value: Any) -> str:
-    """Every instant has one form: an offset, or the name of a zone, would be lost."""
+def _instant(value: Any) -> str:
+    """Only UTC is written, because an offset or the name of a zone would be lost."""
     if _DATETIME(value).tzinfo is not UTC or value.fold:
         raise TypeError(f"{value!r} is not in UTC: use .astimezone(UTC).replace(fold=0)")
     text: str = value.isoformat()
@@ -187,12 +187,12 @@ _forms: dict[Any, Form] = {
     bool: Form(_checked(bool), _as_it_is),
     Decimal: Form(_number, Decimal, is_text=True),
     date: Form(_day, date.fromisoformat, is_text=True),
-    datetime: Form(_moment, datetime.fromisoformat, is_text=True),
+    datetime: Form(_instant, datetime.fromisoformat, is_text=True),
 }
 
 
 def _key_form(form: Form) -> Form:
-    """The form of a dict's key: the text that its form is, or has as canonical JSON."""
+    """The form of a dict's key. JSON that is no string becomes canonical JSON in a string."""
     if form.is_text:
         return form
     if form is _INT:
@@ -204,14 +204,14 @@ def _key_form(form: Form) -> Form:
 
 
 def _enum_form(kind: type[Enum]) -> Form:
-    """A member is kept as its value, which so is a stored name."""
-    held = {type(member.value) for member in kind}
-    if held not in ({str}, {int}):
+    """A member is written as its value, which therefore is a stored name."""
+    value_types = {type(member.value) for member in kind}
+    if value_types not in ({str}, {int}):
         raise TypeError(
             f"{name_of(kind)} has no JSON form: give its members values, all str or all int"
         )
     check = _checked(kind)
-    return Form(lambda member: check(member).value, kind, is_text=held == {str})
+    return Form(lambda member: check(member).value, kind, is_text=value_types == {str})
 
 
 def _literal_form(allowed: tuple[Any, ...], _part: Part) -> Form:
@@ -220,7 +220,7 @@ def _literal_form(allowed: tuple[Any, ...], _part: Part) -> Form:
         raise TypeError(
             f"Literal[{names}] has no JSON form: use str, int and bool in it, or the Enum itself"
         )
-    # 1 and True are equal, and are not the same.
+    # 1 and True are equal, but they are not the same JSON.
     known = {(type(value), value) for value in allowed}
 
     def write(value: Any) -> Any:
@@ -248,7 +248,7 @@ def _tuple_form(kinds: tuple[Any, ...], part: Part) -> Form:
     write, read, _ = part(kinds[0])
     check = _checked(tuple)
     return Form(
-        lambda value: [write(held) for held in check(value)],
+        lambda value: [write(item) for item in check(value)],
         tuple if read is _as_it_is else lambda value: tuple(map(read, value)),
     )
 
@@ -259,8 +259,8 @@ def _fixed_tuple_form(items: Sequence[Form]) -> Form:
 
     def converted(converts: Sequence[Convert], value: Any) -> Iterable[Any]:
         if len(value) != len(converts):
-            raise TypeError(f"{value!r} has not the {len(converts)} items of its type")
-        return (convert(held) for convert, held in zip(converts, value, strict=True))
+            raise TypeError(f"{value!r} does not have the {len(converts)} items of its type")
+        return (convert(item) for convert, item in zip(converts, value, strict=True))
 
     return Form(
         lambda value: list(converted(writes, check(value))),
@@ -269,7 +269,7 @@ def _fixed_tuple_form(items: Sequence[Form]) -> Form:
 
 
 def _frozenset_form(kinds: tuple[Any, ...], part: Part) -> Form:
-    """A list in one order only, so that equal sets are equal JSON."""
+    """A set is written as a sorted list, so that equal sets have equal JSON."""
     write, read, _ = part(kinds[0])
     check = _checked(frozenset)
     return Form(
@@ -312,14 +312,14 @@ def _dataclass_form(kind: Any, part: Part) -> Form:
     defaults = {field.name: field.default for field in dataclasses.fields(kind)}
     if inspect.signature(kind).parameters.keys() != defaults.keys():
         raise TypeError(
-            f"{name_of(kind)} has no JSON form: it is not built of its fields alone, "
-            "so leave out InitVar, init=False and an __init__ of its own"
+            f"{name_of(kind)} has no JSON form: it is not built from its fields alone; "
+            "leave out InitVar, init=False and an __init__ of its own"
         )
     return _object_form(kind, defaults, part)
 
 
 def _object_form(kind: Any, defaults: Mapping[str, Any], part: Part) -> Form:
-    """An object by the fields' names; *defaults* has one, or another mark, for each field."""
+    """An object by its fields' names. *defaults* has a default, or a sentinel, for each field."""
     forms = _field_forms(kind, defaults, part)
     writes = [(name, form.write, defaults[name] is None) for name, form in forms.items()]
     reads = [(name, form.read) for name, form in forms.items() if form.read is not _as_it_is]
@@ -331,19 +331,19 @@ def _object_form(kind: Any, defaults: Mapping[str, Any], part: Part) -> Form:
         name = ""
         try:
             for name, convert, left_out in writes:
-                held = getattr(value, name)
-                if held is not None or not left_out:
-                    written[name] = convert(held)
+                content = getattr(value, name)
+                if content is not None or not left_out:
+                    written[name] = convert(content)
         except TypeError as error:
             raise TypeError(f"{name_of(kind)}.{name}: {error}") from error
         return written
 
     def read(value: Any) -> Any:
-        held = dict(value)
+        fields = dict(value)
         for name, convert in reads:
-            if name in held:
-                held[name] = convert(held[name])
-        return kind(**held)
+            if name in fields:
+                fields[name] = convert(fields[name])
+        return kind(**fields)
 
     return Form(write, read if reads else lambda value: kind(**value))
 
@@ -353,7 +353,7 @@ def _field_forms(kind: Any, names: Iterable[str], part: Part) -> dict[str, Form]
         hints = type_hints(kind)
     except NameError as error:
         raise TypeError(
-            f"{name_of(kind)} has no JSON form: {error}; its types must be there when it runs, "
+            f"{name_of(kind)} has no JSON form: {error}; its types must exist at run time, "
             "so import them without TYPE_CHECKING, and define them outside of functions"
         ) from error
     forms: dict[str, Form] = {}

@@ -1,4 +1,4 @@
-"""UUIDs of version 7 (RFC 9562): a time, and 74 bits that may be random or derived."""
+"""UUIDs of version 7 (RFC 9562): a time, and 74 bits that are random or derived."""
 
 from uuid import UUID
 
@@ -6,7 +6,7 @@ _VERSION, _VARIANT = 7, 0b10
 
 
 def uuid7(milliseconds: int, entropy: bytes) -> str:
-    """The UUID of a moment (since 1970, UTC) and of at least ten bytes of entropy."""
+    """The UUID of a time, in *milliseconds* since 1970 in UTC, and of ten bytes of *entropy*."""
     bits = int.from_bytes(entropy[:10])
     value = (milliseconds & (1 << 48) - 1) << 80
     value |= _VERSION << 76 | (bits >> 62 & (1 << 12) - 1) << 64

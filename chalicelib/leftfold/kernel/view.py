@@ -11,9 +11,9 @@ Row = dict[str, Any]
 
 
 class Recorded(NamedTuple):
-    """An event where it stands: in its stream, in the log, and in its commit.
+    """An event with its keys in its stream, its commit and the log.
 
-    *event_index* counts the events of its commit from 0.
+    *event_index* is the index of the event in its commit, from 0.
     """
 
     aggregate_id: str
@@ -25,7 +25,7 @@ class Recorded(NamedTuple):
 
     @property
     def key(self) -> str:
-        """The aggregate's own id, without tenant and category."""
+        """The aggregate's key: its id without tenant and category."""
         return AggregateId.parse(self.aggregate_id).key
 
 
@@ -33,19 +33,28 @@ class Recorded(NamedTuple):
 class View:
     """Rows as a function of the log.
 
-    *codecs* maps each category that the view listens to to its codec. *keys* names the
-    rows that an event touches; *fold* makes such a row from its former content (None:
-    there is none) and the event, and from nothing else; None deletes the row.
-    *order* is "partitioned" (one lane feeds a row: every key begins with the aggregate's
-    id) or "ordered" (rows mix streams: folded strictly by position, and kept as
-    documents, for a search store may refuse one row of many: docs/adr/0007). *accumulates* is
-    False where a row never needs its former content, as with one document per event.
-    *fed* says what brings the commits of a partitioned view: the "bus", whose shards serve
-    four readers, or, woken by wakes, the "log", from which every ordered view reads.
-    *from_carried* says that a row can be made from its stream's live epoch alone, because
-    the carry-forward events hold all that it shows: `replay --live` needs no more.
-    *store* says which kind of row store keeps the rows; a search store needs the type
-    of each field: "keyword" (exact), "text" (words), "long" or "date".
+    *codecs* maps each category that the view reads to the codec of its events.
+
+    *keys* gives the keys of the rows that an event touches. *fold* makes a row from its
+    former content, from the event and from the row's key, and from nothing else. The former
+    content is None if there is no row; the result None deletes the row.
+
+    *order* is "partitioned" or "ordered". Each row of a partitioned view is fed by one
+    stream: its key begins with the aggregate id. Rows of an ordered view mix streams: the
+    view folds strictly by position, and keeps its rows as documents, because a search store
+    can refuse one row of many (docs/adr/0007).
+
+    *accumulates* is False if a row never needs its former content, such as one document for
+    each event.
+
+    *fed* names the source of a partitioned view's commits: the "bus", whose shards serve four
+    readers, or the "log", which the view reads when it is woken. Ordered views read the log.
+
+    *from_carried* says that a row can be made from its stream's live epoch alone, because the
+    carry-forward events contain all that it shows. Then `replay --live` can rebuild the view.
+
+    *store* is the kind of row store. A search store needs the type of each of the *fields*:
+    "keyword" (exact), "text" (words), "long" or "date".
     """
 
     name: str
@@ -63,4 +72,4 @@ class View:
         if self.order == "ordered" and self.fed == "bus":
             object.__setattr__(self, "fed", "log")
         if self.order == "ordered" and self.store != "documents":
-            raise ValueError(f"{self.name} is ordered: only documents can keep its rows")
+            raise ValueError(f'the view {self.name} is ordered: its store must be "documents"')

@@ -1,4 +1,4 @@
-"""Deadlines: aggregates that have waited for too long are told so."""
+"""Deadlines: an aggregate that has waited for too long gets a command."""
 
 import hashlib
 from collections.abc import Callable, Collection, Iterator
@@ -15,10 +15,10 @@ from chalicelib.leftfold.kernel.uuid7 import uuid7
 if TYPE_CHECKING:
     from chalicelib.leftfold.projection.search import SearchRows
 
-# Rows that one search for passed deadlines brings.
+# Rows in one page of a search for passed deadlines.
 OVERDUE_AT_ONCE = 500
 
-# Finds the rows of a view whose `deadline` is before a moment, the newest first.
+# Finds the rows of a view whose `deadline` is before a time, the newest first.
 Find = Callable[[str, datetime], Iterator[Row]]
 
 
@@ -26,10 +26,11 @@ Find = Callable[[str, datetime], Iterator[Row]]
 class Timekeeper:
     """Sends the commands of deadlines that have passed.
 
-    A view may be behind, and tell of what has moved on: the aggregate's own rules know, and
-    their refusal is an answer. A command's id is made of the aggregate and its deadline, so
-    however often one is sent, it is taken once. Rows that stay overdue, as those of a
-    stream parked in the view, are the oldest, and come when all others have been told.
+    The view may be behind, so a row may be overdue whose aggregate has moved on. The rules of
+    the aggregate refuse the command then, and the refusal is no error. A command's id is a
+    hash of the aggregate and the deadline, so the command takes effect once, however often
+    it is sent. The newest deadlines come first: rows that stay overdue, such as those of a
+    stream that is parked in the view, are the oldest and keep no others waiting.
     """
 
     deadlines: Collection[Deadline]
@@ -38,10 +39,10 @@ class Timekeeper:
     clock: Callable[[], datetime]
 
     def run(self, go_on: Callable[[], bool]) -> int:
-        """How many commands were sent, while *go_on* said so.
+        """Sends commands while *go_on* returns true; returns how many were sent.
 
-        What fails of one keeps no other from being sent; it is raised at the end, and the
-        next run tries again.
+        A failure of one command does not stop the others. All failures are raised at the end,
+        and the next run sends those commands again.
         """
         sent = 0
         errors: list[Exception] = []
@@ -53,15 +54,15 @@ class Timekeeper:
                     with suppress(Refused):
                         self.handler.execute(self._request(deadline, row))
                     sent += 1
-                except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
+                except Exception as error:  # noqa: BLE001 - raised below
                     errors.append(error)
         if errors:
-            raise ExceptionGroup("not all could be told of their deadlines", errors)
+            raise ExceptionGroup("not all commands of deadlines could be sent", errors)
         return sent
 
     def _request(self, deadline: Deadline, row: Row) -> CommandRequest:
         stream = deadline.aggregate.stream(deadline.key(row))
-        # What a deadline leads to belongs to what led to the wait.
+        # The command belongs to the same unit of work as the commit that has waited.
         last = self.handler.events.newest(stream, limit=1, consistent=True).commits[0]
         return request_of(deadline, row, last.correlation_id)
 
@@ -73,8 +74,8 @@ def request_of(deadline: Deadline, row: Row, correlation_id: str) -> CommandRequ
     entropy = hashlib.sha256(
         f"{deadline.name} {stream} {row['deadline']} {command!r}".encode()
     ).digest()
-    moment = datetime.fromisoformat(row["deadline"])
-    command_id = uuid7(int(moment.timestamp() * 1000), entropy)
+    passed_at = datetime.fromisoformat(row["deadline"])
+    command_id = uuid7(int(passed_at.timestamp() * 1000), entropy)
     return CommandRequest(
         aggregate=deadline.aggregate,
         aggregate_id=stream,

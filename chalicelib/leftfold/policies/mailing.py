@@ -1,4 +1,4 @@
-"""E-mail: what a policy's effects go through, by Amazon SES or nowhere."""
+"""E-mail, the effect of a policy outside the system: by Amazon SES, or not at all."""
 
 from typing import TYPE_CHECKING, Protocol
 
@@ -12,7 +12,7 @@ from chalicelib.leftfold.store.ports import Unavailable
 if TYPE_CHECKING:
     from mypy_boto3_ses import SESClient
 
-# Errors of the account: whatever it sends is refused for now.
+# SES refuses every e-mail of the AWS account for now.
 STOPPED = {
     "AccountSendingPausedException",
     "ConfigurationSetSendingPausedException",
@@ -21,27 +21,27 @@ STOPPED = {
     "Throttling",
     "ThrottlingException",
 }
-# Errors of this very message, whenever it is sent.
+# SES refuses this e-mail for ever.
 REFUSED = {"MessageRejected", "InvalidParameterValue", "ValidationError"}
 
 
 class SendingStoppedError(Unavailable):
-    """Nobody's e-mail is sent for now: that is no fault of a message."""
+    """No e-mail is sent for now, whatever its content and addressee."""
 
 
 class Mailer(Protocol):
     """Sends e-mail."""
 
     def send(self, email: Email) -> str:
-        """Sends it and returns the service's answer, which may be a refusal for ever.
+        """Sends *email* and returns the service's answer, which may be a refusal for ever.
 
-        Raises `Unavailable` if it may be sent later, or if nobody knows whether it was, and
-        `SendingStoppedError` if no other would be sent now either.
+        Raises `Unavailable` if the e-mail may be sent later, or may have been sent already,
+        and `SendingStoppedError` if no other e-mail would be sent now.
         """
 
 
 class SesMailer:
-    """`Mailer` on Amazon SES. It takes no idempotency token: who asks twice sends twice."""
+    """`Mailer` on Amazon SES, which has no idempotency token: a repeated call sends twice."""
 
     def __init__(self, client: "SESClient", sender: str) -> None:
         self._client = client
@@ -68,19 +68,19 @@ class SesMailer:
         return f"sent: {answer['MessageId']}"
 
     def _is_unverified(self, message: str) -> bool:
-        """Whether SES does not know the sender; in its sandbox an addressee may be meant."""
+        """Whether the sender is not verified; in SES's sandbox it may be the addressee."""
         return "not verified" in message and self._sender in message
 
 
 class NoMailer:
-    """`Mailer` of a deployment that has no sender: it sends nothing, and says so."""
+    """`Mailer` of a deployment without a sender: it sends no e-mail, and its answer says so."""
 
-    def send(self, email: Email) -> str:  # noqa: ARG002 - it goes nowhere
+    def send(self, email: Email) -> str:  # noqa: ARG002 - it is not sent
         return "not sent: no sender configured"
 
 
 class MemoryMailer:
-    """`Mailer` that keeps what it was given."""
+    """`Mailer` that keeps the e-mails in memory."""
 
     def __init__(self) -> None:
         self.sent: list[Email] = []

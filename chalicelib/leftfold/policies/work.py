@@ -7,8 +7,6 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
-from botocore.exceptions import ClientError
-
 from chalicelib.leftfold.commands.handler import (
     CommandHandler,
     CommandRequest,
@@ -31,6 +29,7 @@ from chalicelib.leftfold.policies.mailing import Mailer, SendingStoppedError
 from chalicelib.leftfold.projection.fold import PoisonError, category_of, poison, recorded_of
 from chalicelib.leftfold.projection.runner import PASS_ATTEMPTS, Outcome, OvertakenError, Pause
 from chalicelib.leftfold.store.ports import (
+    CallRefusedError,
     EffectKey,
     Effects,
     StreamAdvancedError,
@@ -162,7 +161,7 @@ class PolicyWork:
                 if self.handler.clock() - began > ACT_WITHIN:
                     break
             except Exception as error:
-                if isinstance(error, ClientError) and not is_of_the_step(error):
+                if isinstance(error, CallRefusedError) and not is_of_the_step(error):
                     # AWS refuses the policy, which is no process's fault.
                     raise
                 raise poison(commit.aggregate_id, position, error) from error
@@ -261,9 +260,9 @@ class PolicyWork:
         return process
 
 
-def is_of_the_step(error: ClientError) -> bool:
+def is_of_the_step(error: CallRefusedError) -> bool:
     """Whether AWS would take another step, of another process."""
-    return error.response["Error"]["Code"] in OF_THE_STEP
+    return error.code in OF_THE_STEP
 
 
 def tenant_of(cause: Cause) -> str:

@@ -1,7 +1,7 @@
 """Rows as DynamoDB items: `key`, `position`, and `row` as canonical JSON.
 
-A tombstone is an item without `row`; DynamoDB's TTL on `purgeAt` removes it. Numbers
-stay exact and rows stay the same bytes, because DynamoDB never looks into them.
+A deleted row is an item without `row`, which DynamoDB's TTL on `purgeAt` removes. DynamoDB
+never parses a row, so numbers stay exact and rows stay the same bytes.
 """
 
 import json
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 
-# Conditional puts can't be batched, so they go side by side, a connection each.
+# DynamoDB does not batch conditional puts, so they are sent in parallel, on a connection each.
 THREADS = 16
 
 Item = dict[str, Any]
 
-# Every one of them is a reserved word.
+# These names are reserved words in DynamoDB's expressions.
 _NAMES = {"#key": "key", "#position": "position"}
 
 
@@ -49,7 +49,7 @@ class DynamoRows:
         return {save.key for save, done in zip(saves, written, strict=True) if not done}
 
     def flush(self) -> None:
-        """Reads of this table are consistent: there is nothing to wait for."""
+        """Does nothing, because reads of this table are consistent."""
 
     def scan(self) -> Iterator[tuple[str, StoredRow]]:
         pages = self._client.get_paginator("scan").paginate(
@@ -68,19 +68,19 @@ class DynamoRows:
         return item | {"row": {"S": text}}
 
     def _put(self, save: Save, item: Item) -> bool:
-        """False if the row is not as it was loaded."""
+        """Writes the row; False if it has changed since it was loaded."""
         refused = self._client.exceptions.ConditionalCheckFailedException
         try:
             with translated():
                 self._client.put_item(TableName=self._table, Item=item, **condition_of(save))
         except refused:
-            # A row that does not accumulate is there, from this commit or a later one.
+            # A row that does not accumulate is stored already, from this commit or a later one.
             return save.loaded is None
         return True
 
 
 def condition_of(save: Save) -> Item:
-    """The condition of a put: nothing there, or what the save may replace."""
+    """The condition of a put: no item exists, or one that the save may replace."""
     if save.loaded is None:
         allowed = "attribute_not_exists(#key) OR #position < :position"
         compared = save.position
@@ -99,6 +99,6 @@ def condition_of(save: Save) -> Item:
 
 
 def row_of(item: Item) -> StoredRow:
-    """The row that an item holds."""
+    """The row in an item."""
     row = json.loads(item["row"]["S"]) if "row" in item else None
     return StoredRow(row, int(item["position"]["N"]))

@@ -1,4 +1,4 @@
-"""Folding commits into the rows of a view: pure, and the same live as in a replay."""
+"""Folds commits into the rows of a view; pure, and the same code live and in a replay."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
@@ -9,12 +9,12 @@ from chalicelib.leftfold.projection.rows import NEVER, StoredRow, check_key, tex
 
 REASON_LENGTH = 1_000
 
-# The rows that a commit touches, by key, each with the event that does.
+# Keys of the rows that a commit touches, each with the event that touches the row.
 Touched = list[tuple[str, Recorded]]
 
 
 class PoisonError(Exception):
-    """A view failed on a commit: it could not be read, or not be folded."""
+    """A view failed on a commit, which could not be decoded or not be folded."""
 
     def __init__(self, aggregate_id: str, position: int, reason: str) -> None:
         super().__init__(f"{aggregate_id} at position {position}: {reason}")
@@ -24,13 +24,14 @@ class PoisonError(Exception):
 
 
 class Folding:
-    """Commits on their way into the rows of a view.
+    """One fold of commits into the rows of a view, in two steps.
 
-    Two steps, because a runner loads rows in between: made from commits, it knows the
-    *keys* that they touch; `onto` folds them into the rows. A commit that fails goes
-    into no row, and is in *poisons* by its scope: the stream, or, as the rows of an
-    ordered view mix streams, "" for the whole view. It and what follows it in its scope
-    is left out. *stopped* are scopes that failed earlier.
+    The constructor finds the *keys* of the rows that the commits touch. A runner loads these
+    rows, and `onto` folds the commits into them.
+
+    A commit that fails is in *poisons* by its scope. Neither it nor a later commit of its scope
+    is folded into a row. The scope is the stream; it is "" for an ordered view, whose rows
+    mix streams. *stopped* are scopes that have failed earlier.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class Folding:
 
     @property
     def keys(self) -> set[str]:
-        """The rows that the commits touch."""
+        """The keys of the rows that the commits touch."""
         return {key for _, _, touched in self._touches for key, _ in touched}
 
     @property
@@ -69,9 +70,9 @@ class Folding:
         }
 
     def onto(self, rows: Mapping[str, StoredRow]) -> dict[str, StoredRow]:
-        """The rows that the commits change, without tokens; *rows* stays as it is.
+        """The rows that the commits change, without tokens; *rows* is not modified.
 
-        A commit at or below a row's position is in that row already and is left out.
+        A commit at or below a row's position is in that row already and is skipped.
         """
         changed: dict[str, StoredRow] = {}
         failed: set[str] = set()
@@ -80,8 +81,8 @@ class Folding:
                 continue
             try:
                 folded = self._fold(position, touched, rows, changed)
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
-                # It comes before the commit, if any, that could not be read.
+            except Exception as error:  # noqa: BLE001 - a view may raise anything
+                # This commit comes before the one of the scope, if any, that could not be decoded.
                 self.poisons[scope] = poison(touched[0][1].aggregate_id, position, error)
                 failed.add(scope)
                 continue
@@ -102,13 +103,13 @@ class Folding:
             if key in folded:
                 former = folded[key]
             else:
-                held = changed.get(key) or rows.get(key, NEVER)
-                if position <= held.position:
+                stored = changed.get(key) or rows.get(key, NEVER)
+                if position <= stored.position:
                     continue
-                former = held.row
+                former = stored.row
             folded[key] = fold(former if accumulates else None, recorded, key)
         if self._view.order == "ordered":
-            # It stops before a row that no store takes: none from beyond may be saved.
+            # An ordered view stops before a row that no store accepts: no later row may be saved.
             for key, row in folded.items():
                 text_of(key, row)
         return folded
@@ -135,7 +136,7 @@ def hears(view: View, aggregate_id: str) -> bool:
     return category_of(aggregate_id) in view.codecs
 
 
-# Streams come again and again, and this would be a tenth of the time of a fold.
+# The same streams come again and again; without a cache, parsing takes a tenth of a fold.
 @lru_cache(maxsize=16_384)
 def category_of(aggregate_id: str) -> str:
     """The category of a stream."""
@@ -143,9 +144,9 @@ def category_of(aggregate_id: str) -> str:
 
 
 def touched_by(view: View, position: int, commit: Commit) -> Touched:
-    """(key, event) for each row that each of the commit's events touches.
+    """(key, event) for each row that each event of the commit touches.
 
-    Empty for a category that the view does not listen to. Raises `PoisonError`.
+    The list is empty for a category that the view does not listen to. Raises `PoisonError`.
     """
     aggregate_id = commit.aggregate_id
     codec = view.codecs.get(category_of(aggregate_id))
@@ -154,7 +155,7 @@ def touched_by(view: View, position: int, commit: Commit) -> Touched:
     touched: Touched = []
     try:
         for recorded in recorded_of(codec, position, commit):
-            # A view may name a row twice, as where an event has the same key on two sides.
+            # A view may return a key twice, as for an event with the same key on two sides.
             for key in dict.fromkeys(view.keys(recorded)):
                 _check_own(view, aggregate_id, key)
                 touched.append((key, recorded))
@@ -164,12 +165,12 @@ def touched_by(view: View, position: int, commit: Commit) -> Touched:
 
 
 def recorded_of(codec: Codec[Any], position: int, commit: Commit) -> Iterator[Recorded]:
-    """The commit's events as they stand at *position* of the log."""
-    for place, stored in enumerate(commit.events):
+    """The commit's events, recorded at *position* of the log."""
+    for index, stored in enumerate(commit.events):
         yield Recorded(
             commit.aggregate_id,
             commit.version,
-            place,
+            index,
             commit.at,
             position,
             codec.decode(stored),
@@ -177,13 +178,13 @@ def recorded_of(codec: Codec[Any], position: int, commit: Commit) -> Iterator[Re
 
 
 def poison(aggregate_id: str, position: int, error: Exception) -> PoisonError:
-    """The failure as people will read it, cut to what a parked stream can hold."""
+    """The failure with a reason for people, cut to the length that a parked stream stores."""
     reason = f"{type(error).__name__}: {error}"
     return PoisonError(aggregate_id, position, reason[:REASON_LENGTH])
 
 
 def _check_own(view: View, aggregate_id: str, key: str) -> None:
-    """Raises ValueError for a key that no store takes or that mixes streams."""
+    """Raises ValueError for a key that no store accepts, or that is not of the stream."""
     check_key(key)
     if view.order == "partitioned" and not key.startswith(aggregate_id):
         raise ValueError(f"{key!r} does not begin with the aggregate's id")

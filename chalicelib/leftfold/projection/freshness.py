@@ -1,4 +1,4 @@
-"""Waiting until a view shows what a client has written: minVersion."""
+"""Waits until a view shows the version that a client names as minVersion."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from chalicelib.leftfold.store.ports import (
 )
 from chalicelib.leftfold.store.readers import checkpoint_key
 
-# Seconds. A waker woken by the write itself usually answers within a moment.
-MOMENT = 0.5
+# Seconds. The write itself wakes the relay and the view, which usually need less than this.
+WAKE_AFTER = 0.5
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.2
 
 
 class ViewParkedError(Exception):
-    """The view failed on the aggregate's stream, which waits for people."""
+    """The view failed on the aggregate's stream, which is parked until it is redriven."""
 
     def __init__(self, view: str, aggregate_id: str, parked_stream: ParkedStream) -> None:
         super().__init__(f"{aggregate_id} is parked in {view}: {parked_stream.reason}")
@@ -38,7 +38,7 @@ class NotYetError(Exception):
 
 @dataclass(frozen=True)
 class Freshness:
-    """Waits for views; *now* and *sleep* are in seconds, *now* from any start."""
+    """Waits for views. *now* and *sleep* are in seconds; *now* counts from any start."""
 
     log: Log
     checkpoints: Checkpoints
@@ -50,17 +50,17 @@ class Freshness:
     def wait(self, view: View, aggregate_id: str, version: int, seconds: float = 5.0) -> None:
         """Returns once *view* shows *version* of the aggregate.
 
-        Wakes the relay if the version is not logged within a moment, and the view's
-        function if that is what stays behind. Raises `ViewParkedError` at once if the
-        version is among the parked ones, and `NotYetError` after *seconds*.
+        After `WAKE_AFTER` it wakes the relay if the version is not logged, and the view's
+        function if only the view is behind. Raises `ViewParkedError` at once if the version
+        is parked, and `NotYetError` after *seconds*.
         """
         began = self.now()
         woken: set[str] = set()
         target: int | None = None
         pause = FIRST_PAUSE
         while True:
-            # The position is fixed when it is first seen: a busy stream moves on, and
-            # would keep its reader waiting for commits that it never asked for.
+            # Take the position once. That of a busy stream moves on, and the client would
+            # wait for commits that it has not asked for.
             if target is None:
                 target = self._position_of(aggregate_id, version)
             if self._shows(view, aggregate_id, version, target):
@@ -69,21 +69,21 @@ class Freshness:
             if waited >= seconds:
                 raise NotYetError(view.name, aggregate_id, version)
             late = "relay" if target is None else view.name
-            if waited >= MOMENT and late not in woken:
+            if waited >= WAKE_AFTER and late not in woken:
                 self.waker.wake(late, {aggregate_id: version} if target is None else {})
                 woken.add(late)
             self.sleep(min(pause, seconds - waited))
             pause = min(2 * pause, LONGEST_PAUSE)
 
     def _position_of(self, aggregate_id: str, version: int) -> int | None:
-        """A position by which the version is in the log; None if it is not there."""
+        """A position by which the version is in the log; None if it is not logged."""
         entry = self.log.streams([aggregate_id]).get(aggregate_id, StreamEntry())
         return entry.position if entry.next > version else None
 
     def _shows(self, view: View, aggregate_id: str, version: int, position: int | None) -> bool:
         key = checkpoint_key(view, aggregate_id)
         reached = self.checkpoints.read(view.name, [key])[key]
-        # Read after the checkpoint: what that has passed is in the rows or parked.
+        # Read after the checkpoint: every commit up to that is in the rows or parked.
         if view.order == "partitioned":
             for parked_stream in self.parking.find(view.name, [aggregate_id]).values():
                 if position is None or version >= self._first_parked(parked_stream):
@@ -91,6 +91,6 @@ class Freshness:
         return position is not None and position <= reached
 
     def _first_parked(self, parked_stream: ParkedStream) -> int:
-        """The version at which the parked stream stands."""
+        """The first version that is parked."""
         block = next(self.log.blocks(parked_stream.first, 1))
         return block.commits[parked_stream.first - block.first_position].version

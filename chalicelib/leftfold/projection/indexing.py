@@ -1,7 +1,7 @@
-"""What is said to OpenSearch about rows, and what its answers mean: pure.
+"""Requests to OpenSearch for the rows of a view, and the meaning of its answers; pure.
 
-A document is the row and, beside its fields, `key` and `position`; a tombstone has only
-these, `deleted` and `deletedAt`.
+A document has the fields of the row, `key` and `position`. That of a deleted row has only
+`key`, `position`, `deleted` and `deletedAt`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ from chalicelib.leftfold.kernel.commit import canonical, instant
 from chalicelib.leftfold.projection.rows import Save, StoredRow
 from chalicelib.leftfold.store.ports import Unavailable
 
-# A value that its field's type cannot take.
+# OpenSearch's name for a value that does not fit the type of its field.
 BAD_VALUE = "mapper_parsing_exception"
 
 BULK_BYTES = 5 * 1024 * 1024
@@ -34,10 +34,10 @@ TYPES: Mapping[str, Any] = {
     "date": {"type": "date"},
 }
 
-# How texts and what is searched for in them become words: `cafe` finds "café", in either of
-# Unicode's spellings. Named "default", it is the analyzer of every text field. The filter
-# knows letters with their accents, and not the accents that follow a letter as characters of
-# their own: these go before.
+# The analyzer named "default" makes words of every text field and of every search in one, so
+# that `cafe` finds "café" in either of Unicode's spellings. `asciifolding` knows accented
+# letters, but no accents that follow a letter as characters of their own; the `char_filter`
+# removes those.
 ANALYSIS: Mapping[str, Any] = {
     "char_filter": {
         "no_combining_accents": {
@@ -60,7 +60,7 @@ Json = dict[str, Any]
 
 
 def index_of(view: View, alias: str) -> Json:
-    """The index of a view's rows; it refuses fields that the view does not declare."""
+    """The definition of a view's index, which rejects fields that the view does not declare."""
     properties = {name: TYPES[kind] for name, kind in view.fields.items()}
     return {
         "aliases": {alias: {}},
@@ -70,7 +70,7 @@ def index_of(view: View, alias: str) -> Json:
 
 
 def lines_of(save: Save, now: datetime) -> str:
-    """The two lines of a bulk request that write the row; *now* dates a tombstone."""
+    """The two lines of a bulk request that write the row; *now* is the time of a deletion."""
     document: Json = {"key": save.key, "position": save.position}
     if save.row is None:
         document |= {"deleted": True, "deletedAt": instant(now)}
@@ -82,16 +82,16 @@ def lines_of(save: Save, now: datetime) -> str:
 def verdict(
     result: Json, *, accumulates: bool
 ) -> Literal["written", "conflict", "rejected", "refused"]:
-    """What became of one row of a bulk request; "refused" may be tried again.
+    """The outcome of one row of a bulk request; a "refused" one may be sent again.
 
-    Raises `Unavailable` if the index is at fault, not the row: it may lack a field that
-    the view declares, or be closed.
+    Raises `Unavailable` if the index is at fault and not the row: the index may be closed, or
+    lack a field that the view declares.
     """
     match result["status"]:
         case 200 | 201:
             return "written"
         case 409:
-            # Without former content it is there, from this commit or a later one.
+            # A row that does not accumulate is stored already, from this commit or a later one.
             return "conflict" if accumulates else "written"
         case 400 if result["error"]["type"] == BAD_VALUE:
             return "rejected"
@@ -102,7 +102,7 @@ def verdict(
 
 
 def action_of(save: Save) -> Json:
-    """The action line of a bulk request: what to write over, and on what condition."""
+    """The action line of a bulk request: the row's id, and the condition of its write."""
     if save.loaded is None:
         version = {"version": save.position + 1, "version_type": "external"}
         return {"index": {"_id": save.key, **version}}
@@ -114,9 +114,9 @@ def action_of(save: Save) -> Json:
 
 
 def row_of(document: Json) -> StoredRow:
-    """The row that a document holds, or a hit."""
+    """The row in a document or a hit."""
     source = document["_source"]
-    row = {name: held for name, held in source.items() if name not in BOOKKEEPING}
+    row = {name: value for name, value in source.items() if name not in BOOKKEEPING}
     return StoredRow(
         None if "deleted" in source else row,
         source["position"],
@@ -125,13 +125,13 @@ def row_of(document: Json) -> StoredRow:
 
 
 def is_missing_index(result: Json) -> bool:
-    """Whether one key of a request failed because there is no index yet."""
+    """Whether one key of a request failed because the index does not exist yet."""
     error = result.get("error")
     return isinstance(error, dict) and error["type"] == "index_not_found_exception"
 
 
 def batches(lines: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """*lines* in requests of up to `BULK_BYTES`."""
+    """*lines* in batches of up to `BULK_BYTES`, one for each request."""
     batch: dict[str, str] = {}
     size = 0
     for key, text in lines.items():

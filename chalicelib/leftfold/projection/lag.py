@@ -9,8 +9,10 @@ from chalicelib.leftfold.store.readers import Reader, checkpoint_key, ends_of
 
 
 class Lag(NamedTuple):
-    """*positions* from the oldest commit that the reader has not done with to the end of
-    the log, and the *age* of that commit; both zero when the reader is up to date.
+    """How far a reader is behind, by its oldest commit that is not done.
+
+    *positions* counts from that commit to the end of the log; *age* is the commit's age. Both
+    are zero for a reader that is up to date.
     """
 
     positions: int
@@ -18,7 +20,7 @@ class Lag(NamedTuple):
 
 
 def lag(reader: Reader, log: Log, checkpoints: Checkpoints, now: Callable[[], datetime]) -> Lag:
-    """The reader's lag; reads the log from where the reader is. Raises `Unavailable`."""
+    """The reader's lag, read from the log after the reader's checkpoint. Raises `Unavailable`."""
     head = log.head()
     ends = ends_of(reader, head)
     reached = checkpoints.read(reader.name, ends)

@@ -1,7 +1,7 @@
 """`RowStore` over a dict: a real adapter for simulations and tests, not a mock.
 
-Each call is atomic, also among threads, and takes effect at once; faults come from a
-wrapper around it.
+Each call is atomic among threads and takes effect at once. Faults are injected by a wrapper
+around the adapter.
 """
 
 import json
@@ -14,13 +14,13 @@ from chalicelib.leftfold.store.memory import OwnLock
 
 
 class MemoryRows:
-    """The rows of one view; they are kept as JSON, as in the other stores.
+    """The rows of one view, stored as JSON like in the other stores.
 
-    The token numbers all writes, as OpenSearch does: a row's state never comes again.
+    Tokens number all writes, as in OpenSearch, so no state of a row has the token of another.
     """
 
     def __init__(self) -> None:
-        self._held: dict[str, _Held] = {}
+        self._items: dict[str, _Item] = {}
         self._writes = count()
         self._lock = OwnLock()
 
@@ -33,14 +33,14 @@ class MemoryRows:
         encoded = texts(saves)
         with self._lock:
             for (key, text), save in zip(encoded.items(), saves, strict=True):
-                held = self._stored(key)
+                stored = self._stored(key)
                 if save.loaded is None:
-                    writable = held.position < save.position
+                    writable = stored.position < save.position
                 else:
-                    writable = held.token == save.loaded.token
+                    writable = stored.token == save.loaded.token
                     conflicts |= set() if writable else {key}
                 if writable:
-                    self._held[key] = _Held(text, save.position, next(self._writes))
+                    self._items[key] = _Item(text, save.position, next(self._writes))
         return conflicts
 
     def flush(self) -> None:
@@ -48,18 +48,18 @@ class MemoryRows:
 
     def scan(self) -> Iterator[tuple[str, StoredRow]]:
         with self._lock:
-            found = [(key, self._stored(key)) for key in self._held]
+            found = [(key, self._stored(key)) for key in self._items]
         yield from found
 
     def _stored(self, key: str) -> StoredRow:
-        held = self._held.get(key)
-        if held is None:
+        item = self._items.get(key)
+        if item is None:
             return NEVER
-        row = None if held.text is None else json.loads(held.text)
-        return StoredRow(row, held.position, held.token)
+        row = None if item.text is None else json.loads(item.text)
+        return StoredRow(row, item.position, item.token)
 
 
-class _Held(NamedTuple):
+class _Item(NamedTuple):
     text: str | None
     position: int
     token: int

@@ -1,4 +1,4 @@
-"""Ordered views: their rows mix streams, so they follow the log by position."""
+"""The runner of ordered views, whose rows mix streams: it follows the log by position."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,11 +24,11 @@ class ViewStoppedError(Exception):
 
 @dataclass(frozen=True)
 class OrderedRunner:
-    """Keeps one ordered view; any number may run at once.
+    """Keeps one ordered view up to date; any number of runners may run at once.
 
-    The checkpoint is read before the rows and moved after they are saved. Rows may thus
-    be ahead of it, never behind: each leaves out the commits that it already has. A row
-    that no store takes is found when it is folded, before any other is saved.
+    A pass reads the checkpoint before the rows, and moves it after they are saved. Rows may
+    thus be ahead of the checkpoint, never behind; a fold skips the commits that a row already
+    has. A row that no store accepts is found by the fold, before any row is saved.
     """
 
     view: View
@@ -40,8 +40,8 @@ class OrderedRunner:
     def catch_up(self, blocks: int) -> bool:
         """Folds up to *blocks* blocks of the log; returns whether more remains.
 
-        Raises `ViewStoppedError`, with the rows and the checkpoint just before the
-        failure, and `Unavailable`.
+        Raises `Unavailable`, and `ViewStoppedError` once the rows and the checkpoint are just
+        before the failure.
         """
         return persistently(self.pause, self.view.name, lambda: self._take_blocks(blocks))
 
@@ -62,7 +62,7 @@ class OrderedRunner:
         return self._checkpoint() < end if settled else None
 
     def _take_slice(self, slice_: Slice) -> bool:
-        """False if the slice does not follow the checkpoint, or others interfered."""
+        """Folds a slice; False if it does not follow the checkpoint or others interfered."""
         checkpoint = self._checkpoint()
         if checkpoint >= slice_.last:
             return True
@@ -72,7 +72,7 @@ class OrderedRunner:
         return self._settle(checkpoint, commits, slice_.last)
 
     def _settle(self, checkpoint: int, commits: Sequence[tuple[int, Commit]], end: int) -> bool:
-        """Takes *commits*, all that the view hears after *checkpoint* up to *end*."""
+        """Folds *commits*, which are all that the view hears after *checkpoint* up to *end*."""
         outcome = project(self.view, self.rows, commits)
         if outcome.rejected:
             raise RowRejectedError(outcome.rejected)

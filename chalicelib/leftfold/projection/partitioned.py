@@ -1,12 +1,18 @@
-"""Partitioned readers, views and policies: in the order of each stream.
+"""The runner of partitioned readers, which are views and policies that go by each stream's order.
 
-They take commits from records of lanes, and what no record brought from the log; or,
-woken by wakes, all of them from the log.
+The runner takes commits from lane records, and from the log if records are missing. A wake makes
+it take all commits from the log.
 
-The order of one pass makes it safe. Checkpoints are read, then parked streams, then the work is
-done: rows are loaded, saved and made visible, or commands sent and their answers recorded.
-Then parked streams are written, then checkpoints moved. Whatever a checkpoint has passed is thus
-done or under a parked stream, wherever a pass may die.
+The order of a pass makes the runner safe:
+
+1. It reads the checkpoints.
+2. It reads the parked streams.
+3. It does the work: rows are loaded, saved and made visible, or commands are sent and their
+   answers recorded.
+4. It writes the streams that are to be parked.
+5. It moves the checkpoints.
+
+Wherever a pass dies, each commit up to a checkpoint is done or parked.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +27,7 @@ from chalicelib.leftfold.store.bus import LaneRecord
 from chalicelib.leftfold.store.ports import Checkpoints, Log, ParkedStream, Parking
 from chalicelib.leftfold.store.readers import checkpoint_key, ends_of
 
-# Blocks that healing takes from the log before it looks where to go on.
+# Blocks of the log in one pass that fills the gaps between lane records.
 HEALED_AT_ONCE = 64
 
 
@@ -36,7 +42,7 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True)
 class PartitionedRunner:
-    """Keeps one partitioned reader going; any number may run at once, on any records."""
+    """Keeps one partitioned reader up to date; any number of runners may run, on any records."""
 
     work: Work
     log: Log
@@ -45,41 +51,42 @@ class PartitionedRunner:
     pause: Pause
 
     def handle(self, records: Sequence[LaneRecord]) -> None:
-        """Brings the lanes of *records* at least as far as the records go.
+        """Advances the lanes of *records* at least to the ends of the records.
 
-        Raises `Unavailable`: nothing is lost, and the same records may come again.
+        Raises `Unavailable`. Nothing is lost then, and the same records may be handled again.
         """
         gaps = persistently(self.pause, self.work.name, lambda: self._take_records(records))
         while gaps and self._advance(gaps, HEALED_AT_ONCE):
             pass
 
     def catch_up(self, blocks: int) -> bool:
-        """Brings the keys that are behind forward, by up to *blocks* of the log.
+        """Advances the keys that are behind, by up to *blocks* blocks of the log.
 
         Returns whether more remains. Raises `Unavailable`.
         """
         return self._advance(ends_of(self.work, self.log.head()), blocks)
 
     def redrive(self, aggregate_id: str) -> None:
-        """Takes a parked stream from the log and unparks it.
+        """Takes a parked stream's commits from the log and unparks the stream.
 
-        Raises `PoisonError` if it still fails, and `Unavailable`: then it stays parked.
+        Raises `PoisonError` if a commit still fails, and `Unavailable`. The stream stays
+        parked then.
         """
         Redrive(self.work, self.log, self.parking, self.pause).run(aggregate_id)
 
     def _take_records(self, records: Sequence[LaneRecord]) -> dict[int, int] | None:
-        """The lanes that need healing, with their targets; the others are done."""
+        """The targets of lanes with gaps; the other lanes are done. None if others interfered."""
         lanes = {record.lane for record in records}
         checkpoints = self.checkpoints.read(self.work.name, lanes)
         spans, gaps = spans_of_records(records, checkpoints)
         return gaps if self._settle(spans) else None
 
     def _advance(self, targets: Mapping[int, int], blocks: int) -> bool:
-        """One forward pass over the log for all keys that are before their targets."""
+        """One pass over the log for all keys before their targets; whether more remains."""
         return persistently(self.pause, self.work.name, lambda: self._take_blocks(targets, blocks))
 
     def _take_blocks(self, targets: Mapping[int, int], blocks: int) -> bool | None:
-        """Whether some key still is before its target; None if others interfered."""
+        """Whether a key still is before its target; None if another runner interfered."""
         behind = self._behind(targets)
         if not behind:
             return False
@@ -104,7 +111,7 @@ class PartitionedRunner:
         return {key: position for key, position in checkpoints.items() if position < targets[key]}
 
     def _take_slice(self, slice_: Slice, targets: Mapping[int, int]) -> bool:
-        """False if the slice does not follow a checkpoint, or others interfered."""
+        """Takes a slice; False if it does not follow a checkpoint, or another runner interfered."""
         behind = self._behind(targets)
         if any(position < slice_.first - 1 for position in behind.values()):
             return False
@@ -113,7 +120,7 @@ class PartitionedRunner:
     def _spans(
         self, slice_: Slice, behind: Mapping[int, int], targets: Mapping[int, int]
     ) -> list[Span]:
-        """What *slice_* adds to each key that is behind, up to its target."""
+        """The commits in *slice_* of each key that is behind, up to its target."""
         commits: dict[int, list[tuple[int, Commit]]] = {key: [] for key in behind}
         for position, commit in slice_.commits:
             key = checkpoint_key(self.work, commit.aggregate_id)
@@ -126,10 +133,10 @@ class PartitionedRunner:
         ]
 
     def _settle(self, spans: Sequence[Span]) -> bool:
-        """Does the work of *spans* or parks it, then moves their checkpoints.
+        """Does the work of *spans*, parks what fails, then moves the checkpoints.
 
-        False if others changed a row, a parked stream or a checkpoint meanwhile, or if a
-        stream had to be parked on the way: look again from the checkpoint.
+        Returns False if the pass must begin again at the checkpoints: another runner has
+        changed a row, a parked stream or a checkpoint, or a store has rejected a row.
         """
         commits = sorted(
             (c for s in spans for c in s.commits if self.work.hears(c[1].aggregate_id)),
@@ -147,16 +154,16 @@ class PartitionedRunner:
             stream: ParkedStream(poison.position, last[stream], poison.reason)
             for stream, poison in outcome.poisons.items()
         }
-        marked = [self._park(stream, parked_stream) for stream, parked_stream in failed.items()]
-        marked += [
+        recorded = [self._park(stream, parked_stream) for stream, parked_stream in failed.items()]
+        recorded += [
             self.parking.extend(self.work.name, stream, last[stream])
             for stream, parked_stream in parked.items()
             if last[stream] > parked_stream.last
         ]
-        return all(marked) and self._move(spans)
+        return all(recorded) and self._move(spans)
 
     def _park(self, stream: str, parked_stream: ParkedStream) -> bool:
-        """False if the stream was parked and unparked by others at the same time."""
+        """False if another runner parked and unparked the stream at the same time."""
         return self.parking.park(self.work.name, stream, parked_stream) or self.parking.extend(
             self.work.name, stream, parked_stream.last
         )
@@ -170,9 +177,9 @@ class PartitionedRunner:
 def spans_of_records(
     records: Sequence[LaneRecord], checkpoints: Mapping[int, int]
 ) -> tuple[list[Span], dict[int, int]]:
-    """What *records* add to each lane without a gap; the targets of the other lanes.
+    """The commits that *records* add to the lanes without gaps; the targets of the other lanes.
 
-    A lane needs its log if a record of it is missing, or carries positions only.
+    A lane has a gap if one of its records is missing, or has positions without commits.
     """
     spans: list[Span] = []
     gaps: dict[int, int] = {}

@@ -1,4 +1,4 @@
-"""Unparking: a parked stream is taken from the log, then its parked stream is removed."""
+"""Redrives parked streams: takes their commits from the log, then unparks them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ Commits = Sequence[tuple[int, Commit]]
 
 @dataclass(frozen=True)
 class Redrive:
-    """Lets parked streams of one reader go on; any number may run at once.
+    """Redrives the parked streams of one reader; any number may run at once.
 
-    While a parked stream stands, runners leave the stream alone, and a parked stream that has grown is
-    not removed: each commit is taken here, or by a runner afterwards.
+    Runners skip a parked stream, and a stream that has grown meanwhile is not unparked. So each
+    commit is taken by the redrive, or by a runner after the stream is unparked.
     """
 
     work: Work
@@ -25,10 +25,10 @@ class Redrive:
     pause: Pause
 
     def run(self, aggregate_id: str) -> None:
-        """Takes what waits and unparks the stream; again if it grew meanwhile.
+        """Takes the parked commits and unparks the stream; begins again if the stream has grown.
 
-        Does nothing for a stream that is not parked. Raises `PoisonError` and
-        `Unavailable`: what could be taken then is, and it stays parked.
+        Does nothing for a stream that is not parked. Raises `PoisonError` and `Unavailable`.
+        The stream stays parked then, and the commits before the failure are done.
         """
         name, done = self.work.name, -1
         while parked_stream := self.parking.find(name, [aggregate_id]).get(aggregate_id):

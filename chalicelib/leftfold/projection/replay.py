@@ -1,4 +1,4 @@
-"""Views folded anew from the whole log, and how they differ from the live ones."""
+"""Folds views again from the whole log, and compares them with the live ones."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
@@ -13,10 +13,10 @@ from chalicelib.leftfold.store.ports import Log, Unavailable
 
 
 class Replayed(NamedTuple):
-    """A view as the log makes it, up to *position*.
+    """A view folded from the log up to *position*.
 
-    *stopped* tells what it failed on, by stream; for an ordered view, which stops
-    whole, the stream is "".
+    *stopped* has the reason of each failure, by stream. The stream is "" for an ordered view,
+    which stops as a whole.
     """
 
     rows: Mapping[str, StoredRow]
@@ -25,7 +25,7 @@ class Replayed(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """A row that is not what the log makes of it: both as canonical JSON."""
+    """A row that differs live and replayed; both are canonical JSON."""
 
     key: str
     replayed: str
@@ -33,16 +33,16 @@ class Difference(NamedTuple):
 
 
 def replay(view: View, log: Log, progress: Callable[[int], None]) -> Replayed:
-    """Folds the whole log; only the view's rows are held in memory.
+    """Folds the whole log, with only the view's rows in memory.
 
-    *progress* is told each position that was reached. Raises `Unavailable`.
+    *progress* is called with each position that is reached. Raises `Unavailable`.
     """
     end = log.head().next_position - 1
     rows: dict[str, StoredRow] = {}
     stopped: dict[str, str] = {}
     position = -1
-    # Block by block: there is no call to save, and what is let go of at once costs the
-    # garbage collector nothing.
+    # One block at a time: nothing is saved between slices, and small slices are freed at once,
+    # before the garbage collector has to look at them.
     for _, position, commits in slices(
         log.blocks(0), 0, wanted=lambda commit: hears(view, commit.aggregate_id), size=1
     ):
@@ -56,22 +56,22 @@ def replay(view: View, log: Log, progress: Callable[[int], None]) -> Replayed:
 
 
 class NotFromLiveError(Exception):
-    """The view shows what only closed epochs hold."""
+    """The view shows data that only closed epochs have."""
 
     def __init__(self, view: str) -> None:
         super().__init__(f"the rows of {view} cannot be made from live epochs alone")
 
 
 def replay_live(view: View, log: SegmentedLog, progress: Callable[[int], None]) -> Replayed:
-    """Folds only the live epochs: what segments kept of them, then the table's blocks.
+    """Folds the live epochs only: the live remainders of segments, then the table's blocks.
 
-    The rows of a view that is made *from_carried* are those of `replay`. Raises
+    The rows of a view that is *from_carried* are the same as from `replay`. Raises
     `NotFromLiveError` for any other view, and `Unavailable`.
     """
     if not view.from_carried:
         raise NotFromLiveError(view.name)
-    # Remainders, then the registry, then the log: so no remainder lacks what the registry
-    # holds for live, and the log shows every epoch that the registry knows.
+    # Remainders are read before the registry, so that none lacks an epoch that the registry
+    # has as live. The log is read last, so that it shows every epoch that the registry has.
     remains = log.live()
     epochs = {stream: entry.epoch for stream, entry in log.registry()}
     end = log.head().next_position - 1
@@ -79,7 +79,7 @@ def replay_live(view: View, log: SegmentedLog, progress: Callable[[int], None]) 
     stopped: dict[str, str] = {}
     position = -1
     for following, commits in remains:
-        # A remainder was written earlier: some of its epochs are closed by now.
+        # Some epochs of a remainder may have been closed since it was written.
         live = [
             (at, commit)
             for at, commit in commits
@@ -99,9 +99,9 @@ def replay_live(view: View, log: SegmentedLog, progress: Callable[[int], None]) 
 def compare(
     replayed: Mapping[str, StoredRow], live: Iterable[tuple[str, StoredRow]]
 ) -> Iterator[Difference]:
-    """The rows whose bytes or positions differ; one that is not there is "null" at -1.
+    """The rows whose bytes or positions differ; a missing row is "null" at position -1.
 
-    A tombstone that is no longer there is no difference: tombstones are purged.
+    A deleted row that is missing live is no difference, because deleted rows are purged.
     """
     seen: set[str] = set()
     for key, row in live:

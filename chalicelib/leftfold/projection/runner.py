@@ -1,4 +1,4 @@
-"""What all runners share: slices of the log, work on commits, trying again."""
+"""Parts that all runners share: slices of the log, work on commits, repeated passes."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from chalicelib.leftfold.store.ports import Block, Unavailable
 from chalicelib.leftfold.store.readers import Reader
 
 PASS_ATTEMPTS = 8
-# About what one batch of rows should cost: a megabyte or two, a second or two.
+# Events in a slice: about one or two megabytes of rows, saved in one or two seconds.
 SLICE_EVENTS = 2_000
 
 Pause = Callable[[int], None]
@@ -19,11 +19,11 @@ T = TypeVar("T")
 
 
 class OvertakenError(Unavailable):
-    """Others changed the same rows or checkpoints each time: they do the work."""
+    """Other runners changed the same rows or checkpoints on each attempt; they do the work."""
 
 
 class Slice(NamedTuple):
-    """The log from position *first* to *last*: those of its commits that are wanted."""
+    """The log from position *first* to *last*; *commits* are the wanted ones of them."""
 
     first: int
     last: int
@@ -37,11 +37,10 @@ def slices(
     wanted: Callable[[Commit], bool] = lambda _: True,
     size: int | None = None,
 ) -> Iterator[Slice]:
-    """*blocks* from position *first* to *last*, in slices of about *size* events,
-    or `SLICE_EVENTS`.
+    """*blocks* from position *first* to *last*, in slices of about *size* or `SLICE_EVENTS` events.
 
-    The end may lie beyond *last*, at the end of its block. A hole ends it all: a page
-    of blocks is not read at one moment, so a later block can be seen before an earlier.
+    The last slice may go beyond *last*, to the end of its block. A hole ends the slices: a page
+    of blocks is not read atomically, so a later block may be seen before an earlier one.
     """
     commits: list[tuple[int, Commit]] = []
     following, events = first, 0
@@ -63,11 +62,11 @@ def slices(
 
 
 class Outcome(NamedTuple):
-    """What became of commits that were to be taken.
+    """The outcome of work on commits.
 
-    *done* says that every commit that could be taken was: its rows are saved and visible,
-    or what it leads to was done. *poisons* are the failures by scope, *rejected* the
-    reasons why a store will not take rows, by stream: then nothing is certain of the others.
+    *done* is true if the work of every commit that did not fail is done: its rows are saved and
+    visible, or its commands are sent. *poisons* are the failures by scope. *rejected* are the
+    reasons for which a store does not accept rows, by stream; other rows may be unsaved then.
     """
 
     done: bool
@@ -76,20 +75,20 @@ class Outcome(NamedTuple):
 
 
 class Work(Reader, Protocol):
-    """What a partitioned reader does about commits: rows for a view, commands for a policy.
+    """The work of a partitioned reader on commits: a view saves rows, a policy sends commands.
 
-    Its name is the reader's, under which its checkpoints and parked streams are kept.
+    Checkpoints and parked streams are stored under its name, which is the reader's.
     """
 
     @property
     def size(self) -> int | None:
-        """About how many events to take before checkpoints move; None: `SLICE_EVENTS`."""
+        """About how many events to take between moves of a checkpoint; None is `SLICE_EVENTS`."""
 
     def hears(self, aggregate_id: str) -> bool:
-        """Whether it listens to the stream's category."""
+        """Whether the reader listens to the stream's category."""
 
     def take(self, commits: Sequence[tuple[int, Commit]]) -> Outcome:
-        """Takes commits in order. What was taken before is taken again without harm."""
+        """Does the work of commits, in order. To repeat work that was done has no effect."""
 
 
 @dataclass(frozen=True)
@@ -116,9 +115,9 @@ class ViewWork:
 
 
 def project(view: View, rows: RowStore, commits: Iterable[tuple[int, Commit]]) -> Outcome:
-    """One pass: load the rows that *commits* touch, fold, save, make visible.
+    """One pass: loads the rows that *commits* touch, folds, saves, and makes them visible.
 
-    Must begin after the checkpoint was read: a row is then never older than it.
+    The caller reads the checkpoint first, so no loaded row is older than the checkpoint.
     """
     folding = Folding(view, commits)
     keys = folding.keys
@@ -134,19 +133,19 @@ def project(view: View, rows: RowStore, commits: Iterable[tuple[int, Commit]]) -
         streams = folding.streams
         rejected = {streams[key]: reason for key, reason in error.reasons.items()}
         return Outcome(done=False, poisons=folding.poisons, rejected=rejected)
-    # Also when nothing was saved: an earlier pass may have died before it came to this.
+    # Also if nothing was saved: an earlier pass may have died between its save and its flush.
     if keys and not conflicts:
         rows.flush()
     return Outcome(done=not conflicts, poisons=folding.poisons, rejected={})
 
 
-def persistently(pause: Pause, what: str, once: Callable[[], T | None]) -> T:
-    """What *once* returns when it is not None; it is called up to `PASS_ATTEMPTS` times.
+def persistently(pause: Pause, reader: str, once: Callable[[], T | None]) -> T:
+    """The first result of *once* that is not None, in up to `PASS_ATTEMPTS` calls.
 
-    None means that others were faster. After the last attempt raises `OvertakenError`.
+    None means that another runner was faster. Raises `OvertakenError` after the last attempt.
     """
     for attempt in range(1, PASS_ATTEMPTS + 1):
         if (result := once()) is not None:
             return result
         pause(attempt)
-    raise OvertakenError(f"{what}: others were faster {PASS_ATTEMPTS} times")
+    raise OvertakenError(f"{reader}: other runners were faster {PASS_ATTEMPTS} times")

@@ -1,7 +1,7 @@
-"""Rows as OpenSearch documents, which can be found by what is in them.
+"""Rows as OpenSearch documents, which queries find by their fields.
 
-Documents are written through an alias and never without it, because OpenSearch would
-otherwise make up an index, and guess its mapping, for whoever writes first.
+Documents are only written through an alias. A write to a missing index would make OpenSearch
+create one and guess its mapping.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -28,7 +28,8 @@ from chalicelib.leftfold.projection.rows import (
     StoredRow,
     texts,
 )
-from chalicelib.leftfold.store.ports import Unavailable
+from chalicelib.leftfold.store import dynamo
+from chalicelib.leftfold.store.ports import CallRefusedError, Unavailable
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -39,10 +40,9 @@ SCANNED_AT_ONCE = 1_000
 
 
 class Found(NamedTuple):
-    """One page of rows, each with the `position` it is at; and how many match in all.
+    """One page of rows, each with its `position`; *total* counts the rows of all pages.
 
-    *sorts* are the rows' places in the order: the last one, as *after*, leads to the
-    next page.
+    *sorts* are the rows' sort values. The next page is found *after* the last of them.
     """
 
     rows: list[Row]
@@ -51,10 +51,10 @@ class Found(NamedTuple):
 
 
 class SearchRows:
-    """`RowStore` on one OpenSearch index, made when the first row is saved.
+    """`RowStore` on one OpenSearch index, which is created when the first row is saved.
 
-    *now* gives the time of a deletion; *pause* waits before the attempt whose number it
-    is given, when OpenSearch refuses for load.
+    *now* gives the time of a deletion. *pause* waits after an attempt, by its number, that
+    OpenSearch refused because of its load.
     """
 
     def __init__(
@@ -126,13 +126,13 @@ class SearchRows:
             after = hits[-1]["sort"]
 
     def find(self, query: Json, sort: list[Any], after: list[Any] | None, size: int) -> Found:
-        """The rows that match *query*, in the order of *sort* and then of their keys.
+        """The rows that match *query*, sorted by *sort* and then by key.
 
-        *query*, *sort* and *after* are as OpenSearch has them: its Query DSL, its sort
-        fields, and the sort values after which the page begins. Raises `Unavailable`.
+        *query* is in OpenSearch's Query DSL, *sort* are its sort fields, and *after* are the
+        sort values after which the page begins. Raises `Unavailable`.
         """
-        living = {"bool": {"must": [query], "must_not": [{"term": {"deleted": True}}]}}
-        hits = self._search(living, [*sort, {"key": "asc"}], after, size)["hits"]
+        existing = {"bool": {"must": [query], "must_not": [{"term": {"deleted": True}}]}}
+        hits = self._search(existing, [*sort, {"key": "asc"}], after, size)["hits"]
         return Found(
             [found_row(hit) for hit in hits["hits"]],
             [hit["sort"] for hit in hits["hits"]],
@@ -140,14 +140,14 @@ class SearchRows:
         )
 
     def purge(self, before: datetime) -> int:
-        """Removes the tombstones of rows deleted *before*; returns how many."""
+        """Removes the documents of rows that were deleted *before* that time; returns how many."""
         old = {"range": {"deletedAt": {"lt": instant(before)}}}
         query = {"bool": {"filter": [{"term": {"deleted": True}}, old]}}
         with suppress(MissingIndexError), translated():
             answer = self._client.delete_by_query(
                 index=self._alias,
                 body={"query": query},
-                # A row that came back to life meanwhile is left alone.
+                # A row that was written again meanwhile is skipped.
                 params={"conflicts": "proceed"},
             )
             return int(answer["deleted"])
@@ -186,7 +186,7 @@ class SearchRows:
             yield from self._bulk(batch)
 
     def _bulk(self, batch: Mapping[str, str]) -> list[tuple[str, Json]]:
-        """Each key's result; a refusal of the whole request is the result of each."""
+        """The result of each key; a refusal of the whole request is the result of every key."""
         try:
             with translated():
                 answer = self._client.bulk(
@@ -206,35 +206,37 @@ class SearchRows:
 
     def _create_index(self) -> None:
         """Makes index and alias in one step, or the alias of an index that is there."""
-        from opensearchpy.exceptions import RequestError
-
         body = index_of(self._view, self._alias)
         try:
             with translated():
                 self._client.indices.create(index=f"{self._alias}-rows", body=body)
-        except RequestError as error:
-            if error.error != "resource_already_exists_exception":
+        except CallRefusedError as error:
+            if error.code != "resource_already_exists_exception":
                 raise
-            # Someone else just made both, or the alias was taken away.
+            # Another process has just created both, or the alias was removed.
             with suppress(MissingIndexError), translated():
                 self._client.indices.put_alias(index=f"{self._alias}-rows", name=self._alias)
 
 
 class BusyError(Unavailable):
-    """OpenSearch refused the request for load; it may be sent again."""
+    """OpenSearch refused the request because of its load; it may be sent again."""
 
 
 class MissingIndexError(Exception):
-    """No row was ever saved."""
+    """The index does not exist, because no row was ever saved."""
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Tells failures apart; a time-out or a server's fault becomes `Unavailable`."""
+    """Turns opensearchpy's errors into those of the ports, and a missing index into its own.
+
+    A request is signed with credentials of AWS, so botocore's errors can come as well.
+    """
     from opensearchpy import exceptions
 
     try:
-        yield
+        with dynamo.translated():
+            yield
     except exceptions.ConnectionError as error:
         raise Unavailable(str(error)) from error
     except exceptions.TransportError as error:
@@ -245,7 +247,7 @@ def translated() -> Iterator[None]:
                 raise BusyError(str(error)) from error
             case int(status) if status >= 500:
                 raise Unavailable(str(error)) from error
-        raise
+        raise CallRefusedError(error.error, str(error)) from error
 
 
 def found_row(hit: Json) -> Row:
@@ -255,7 +257,7 @@ def found_row(hit: Json) -> Row:
 
 
 def connect(url: str) -> "OpenSearch":
-    """A client of the cluster at *url*; https means AWS's: it signs its requests."""
+    """A client of the cluster at *url*. An https URL is AWS's, so its requests are signed."""
     from opensearchpy import OpenSearch, Urllib3AWSV4SignerAuth
 
     signer = None
@@ -264,5 +266,5 @@ def connect(url: str) -> "OpenSearch":
 
         session = boto3.Session()
         signer = Urllib3AWSV4SignerAuth(session.get_credentials(), session.region_name, "es")
-    # Our own retries know what may be repeated.
+    # No retries by the client: only the caller knows which requests may be repeated.
     return OpenSearch(hosts=[url], http_auth=signer, timeout=10, max_retries=0)

@@ -1,1 +1,1 @@
-"""Sequencing and publishing: from committed items to one order, and to the bus."""
+"""The relay: it brings commits from their streams into the log, and blocks to the bus."""

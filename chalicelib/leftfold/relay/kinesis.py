@@ -1,4 +1,4 @@
-"""The bus on Kinesis: a lane always hashes to the same place of the key space."""
+"""The bus on Kinesis. A lane always has the same hash key, and so the same shard."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, cast
@@ -18,7 +18,9 @@ PUT_ATTEMPTS = 8
 
 
 class KinesisBus:
-    """`Bus` on one Kinesis stream. *pause* waits before the attempt it is told."""
+    """`Bus` on one Kinesis stream. *pause* takes the number of the attempt that has failed, and
+    waits before the next one.
+    """
 
     def __init__(self, client: "KinesisClient", stream: str, pause: Callable[[int], None]) -> None:
         self._client = client
@@ -36,10 +38,10 @@ class KinesisBus:
                     StreamName=self._stream, Records=cast("Any", entries)
                 )
             except (BotoCoreError, ClientError) as error:
-                # Also a missing permission or key: the log does not wait for the bus.
+                # A missing permission is `Unavailable` too, because the log does not wait for the bus.
                 raise Unavailable(str(error)) from error
-            # One record's failure does not stop the others, so a retry may reorder:
-            # readers order by position.
+            # Some records may fail while others succeed, so a retry may change their order.
+            # Readers order them by position.
             entries = [
                 entry
                 for entry, result in zip(entries, answer["Records"], strict=True)
@@ -48,7 +50,7 @@ class KinesisBus:
             if not entries:
                 return
             self._pause(attempt)
-        raise Unavailable(f"{len(entries)} records were not taken by {self._stream}")
+        raise Unavailable(f"the stream {self._stream} did not take {len(entries)} records")
 
 
 def entry_of(record: LaneRecord) -> dict[str, Any]:
@@ -61,12 +63,12 @@ def entry_of(record: LaneRecord) -> dict[str, Any]:
 
 
 def hash_key(lane: int) -> int:
-    """The lane's fixed place in Kinesis' key space of 2**128."""
+    """The lane's hash key: lanes divide the 2**128 hash keys of Kinesis evenly."""
     return lane * 2**128 // LANES
 
 
 def calls_of(entries: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    """*entries* in order, in groups that one call may carry."""
+    """*entries* in order, in groups that fit into one call."""
     call: list[dict[str, Any]] = []
     size = 0
     for entry in entries:

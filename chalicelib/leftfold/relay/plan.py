@@ -1,6 +1,6 @@
-"""What to log next: every wanted commit, behind its stream's earlier ones and its causes.
+"""Plans which commits are logged next: each after its stream's earlier commits and its causes.
 
-Any beginning of a plan is a valid block: it never needs what comes after it.
+Any beginning of a plan can be a block, because no commit needs a later one.
 """
 
 from collections.abc import Callable, Collection, Mapping, MutableMapping, Sequence
@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from chalicelib.leftfold.kernel import Commit
 from chalicelib.leftfold.store.ports import Block, StreamEntry
 
-# How many commits one reading of a stream brings, and at how many events a plan is long
-# enough: a function's memory is small, and any beginning of a plan can be logged.
+# The number of commits that are read from a stream at once, and the number of events after which
+# a plan ends: a function's memory is small, and any beginning of a plan can be logged.
 PULL = 50
 PLAN_EVENTS = 4_000
 
@@ -19,11 +19,11 @@ CommitKey = tuple[str, int]
 
 @dataclass
 class Planner:
-    """Plans over commits that are known and those that *pull* brings.
+    """Plans over commits that are *known*, and commits that *pull* reads.
 
-    *registry* has an entry for each stream seen so far; *lookup* adds what is missing.
-    *pull*(aggregate id, first, last) reads committed items. *blocked* collects the
-    streams whose next commit waits for a cause that is not there.
+    *registry* has an entry for each stream seen so far, and *lookup* reads missing entries.
+    *pull*(aggregate id, first, last) reads commits from the events table. *blocked* collects
+    the streams whose next commit waits for a commit that does not exist.
     """
 
     registry: MutableMapping[str, StreamEntry]
@@ -45,13 +45,13 @@ class Planner:
         return planned
 
     def has_logged(self, block: Block, entries: Mapping[str, StreamEntry]) -> None:
-        """Notes that *block* is in the log: the next plan goes on behind it."""
+        """Takes up that *block* is in the log: the next plan goes on after it."""
         self.registry.update(entries)
         for commit in block.commits:
             del self.known[commit.aggregate_id, commit.version]
 
     def _follow(self, target: CommitKey, planned: list[Commit]) -> None:
-        """Plans one stream up to a version, iteratively: causes can be many and deep."""
+        """Plans one stream up to a version. It does not recurse, because causes can be many and deep."""
         path: list[CommitKey] = [target]
         while path and self._events < PLAN_EVENTS:
             aggregate_id, last = path[-1]
@@ -62,7 +62,7 @@ class Planner:
             commit = self._commit(aggregate_id, version, last)
             if commit is None:
                 later = any(id_ == aggregate_id and v > version for id_, v in self.known)
-                # With later ones there, it is lost or unreadable; else the hint was wrong.
+                # If a later commit exists, this one is lost or unreadable. If none does, the hint was wrong.
                 self._mark_blocked(path if later else path[:-1], (aggregate_id, version))
                 return
             cause = self._unmet(commit)
@@ -99,6 +99,6 @@ class Planner:
             self._next.setdefault(id_, self.registry[id_].next)
 
     def _mark_blocked(self, path: Sequence[CommitKey], missing: CommitKey) -> None:
-        """What led to the missing commit waits for it."""
+        """Marks the streams of *path*, which led to the *missing* commit, as waiting for it."""
         for aggregate_id, _ in path:
             self.blocked[aggregate_id] = missing

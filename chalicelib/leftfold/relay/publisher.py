@@ -1,4 +1,4 @@
-"""From log blocks to the bus, at least once and from a mark that only moves forward."""
+"""Publishes log blocks on the bus, each at least once, behind a checkpoint that only advances."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ SLICE = 16
 
 
 class Published(NamedTuple):
-    """The bus as a reader of the log: its one checkpoint is the published-through mark."""
+    """The bus as a reader of the log. Its one checkpoint is the published-through mark."""
 
     name: str = MARK
     fed: Literal["log"] = "log"
@@ -21,14 +21,14 @@ class Published(NamedTuple):
 
 @dataclass
 class Mark:
-    """How far a warm function knows the bus to have come; the table may be ahead."""
+    """The published-through mark as a warm function knows it. The table's mark may be ahead."""
 
     position: int = -1
 
 
 @dataclass(frozen=True)
 class Publisher:
-    """Publishes every block that lies beyond the published-through mark."""
+    """Publishes every block after the published-through mark."""
 
     log: Log
     bus: Bus
@@ -36,15 +36,15 @@ class Publisher:
     mark: Mark = field(default_factory=Mark)
 
     def publish(self, written: Iterable[Block] = ()) -> None:
-        """Publishes *written*, which need not be read again, and what is missing before.
+        """Publishes the blocks *written*, without reading them, and all unpublished ones before.
 
-        Without them, everything up to the log's end. Raises `Unavailable`; the mark then
-        stands before all that may be missing.
+        If there are none, publishes everything up to the log's end. Raises `Unavailable`: then
+        the mark is before every block that may be missing on the bus.
         """
         at_hand = {block.first_position: block for block in written}
         last = max((b.next_position - 1 for b in at_hand.values()), default=None)
         if self.mark.position + 1 not in at_hand:
-            self._look()
+            self._read_mark()
         while last is None or self.mark.position < last:
             blocks = self._following(at_hand)
             if not blocks:
@@ -54,10 +54,10 @@ class Publisher:
             if self.checkpoints.move(MARK, 0, self.mark.position, through):
                 self.mark.position = through
             else:
-                # Another relay published meanwhile: go on from where it has come.
-                self._look()
+                # Another relay has published meanwhile: go on from its mark.
+                self._read_mark()
 
-    def _look(self) -> None:
+    def _read_mark(self) -> None:
         self.mark.position = self.checkpoints.read(MARK, [0])[0]
 
     def _following(self, at_hand: dict[int, Block]) -> Sequence[Block]:
@@ -69,7 +69,7 @@ class Publisher:
         if blocks:
             return blocks
         for block in self.log.blocks(position, limit=SLICE):
-            # A page of blocks is not read at one moment: a later one can be seen earlier.
+            # A page is not a snapshot of the table: it can contain a block and lack an earlier one.
             if block.first_position != position:
                 break
             blocks.append(block)

@@ -9,16 +9,17 @@ from chalicelib.leftfold.relay.publisher import Publisher
 from chalicelib.leftfold.relay.sequencer import Sequencer
 from chalicelib.leftfold.store.ports import Block, Unavailable
 
-# Blocks that are logged before they are published: what a function holds in memory.
+# The number of blocks that are logged before they are published: a function keeps them in memory.
 ROUND = 16
 
 
 @dataclass(frozen=True)
 class Relay:
-    """Run by the events table's stream, by the sweeper, and by whoever waits in vain.
+    """Logs commits and publishes the blocks.
 
-    *unpublished* is told why the bus took nothing: the log goes on without it, and what
-    lies beyond the published-through mark is sent with the next run.
+    The events table's stream runs it, the sweeper, and a request that waits for a view.
+    *unpublished* is called with the bus's error. The log goes on without the bus, and the next
+    run sends the blocks after the published-through mark.
     """
 
     sequencer: Sequencer
@@ -26,9 +27,9 @@ class Relay:
     unpublished: Callable[[Unavailable], None]
 
     def run(self, wanted: Mapping[str, int], commits: Iterable[Commit] = ()) -> int:
-        """Logs what is wanted, publishes what is logged; returns the commits logged.
+        """Logs the *wanted* versions and publishes the blocks; returns the number of commits logged.
 
-        Raises `Unavailable` if not all could be logged.
+        Raises `Unavailable` if not all wanted versions could be logged.
         """
         logged = 0
         blocks = self.sequencer.sequence(wanted, commits)
@@ -46,9 +47,9 @@ class Relay:
             self.unpublished(error)
 
 
-def wanted_of(places: Iterable[tuple[str, int]]) -> dict[str, int]:
-    """The newest version hinted at of each stream."""
+def wanted_of(commit_keys: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """The newest version of each stream among *commit_keys*."""
     wanted: dict[str, int] = {}
-    for aggregate_id, version in places:
+    for aggregate_id, version in commit_keys:
         wanted[aggregate_id] = max(version, wanted.get(aggregate_id, 0))
     return wanted

@@ -1,4 +1,4 @@
-"""From committed items to log blocks. Any number of sequencers may run at once."""
+"""Writes commits into the log as blocks. Any number of sequencers may run at once."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ APPEND_ATTEMPTS = 20
 class Memory:
     """The head that a warm function wrote last; None if another relay is at work too.
 
-    One that is wrong costs a lost transaction and no more: its condition fails.
+    A wrong head costs one lost transaction and no more, because its condition fails.
     """
 
     head: Head | None = None
@@ -24,8 +24,10 @@ class Memory:
 
 @dataclass(frozen=True)
 class Sequencer:
-    """Logs commits. *pause* waits, with jitter, before the attempt whose number it gets;
-    *alarm* is told the streams that wait for a cause that is not there.
+    """Logs commits.
+
+    *pause* takes the number of lost attempts and waits, with jitter, before the next one.
+    *alarm* is called with the blocked streams, each with the commit that it waits for.
     """
 
     events: EventStore
@@ -39,38 +41,39 @@ class Sequencer:
     ) -> Iterator[Block]:
         """Logs each wanted stream up to its version; yields each block once it is written.
 
-        *commits* are images that came with the hints: what they cover is not read again.
-        A hint for what is logged, or not there, is harmless. Raises `Unavailable` if a
-        read failed, or after too many lost attempts in a row; what was written stays.
+        *commits* are images that came with the hints. They are not read again. A hint of a
+        commit that is logged already, or does not exist, is harmless. Raises `Unavailable` if a
+        read failed, or after too many lost attempts in a row. Written blocks stay.
         """
         images = {(c.aggregate_id, c.version): c for c in commits}
-        told = told_whole(wanted, images)
-        if told is not None and self.memory.head is not None:
-            yield from self._take_told(told, self.memory.head)
+        complete = complete_images(wanted, images)
+        if complete is not None and self.memory.head is not None:
+            yield from self._log_images(complete, self.memory.head)
             if self.memory.head is not None:
                 return
-        yield from self._take_planned(wanted, images)
+        yield from self._log_planned(wanted, images)
 
-    def _take_told(self, told: Sequence[Commit], head: Head) -> Iterator[Block]:
-        """Logs images on trust, without a read: right if nobody else did and none is late.
+    def _log_images(self, images: Sequence[Commit], head: Head) -> Iterator[Block]:
+        """Logs *images* without a read (docs/adr/0004). It stops at the first lost transaction.
 
-        The conditions of the first block that is not right fail; the rest is left.
+        A transaction is lost if another relay has written, or if an earlier commit of a stream
+        is not logged yet.
         """
-        while told:
-            commits = cut(told)
+        while images:
+            commits = cut(images)
             expected = {c.aggregate_id: StreamEntry(c.version) for c in reversed(commits)}
             block, next_head = seal(head, commits)
             if not self._append(block, head, next_head, expected):
                 self.memory.head = None
                 return
             self.memory.head = head = next_head
-            told = told[len(commits) :]
+            images = images[len(commits) :]
             yield block
 
-    def _take_planned(
+    def _log_planned(
         self, wanted: Mapping[str, int], images: Mapping[CommitKey, Commit]
     ) -> Iterator[Block]:
-        """Logs what head, registry and events table say is to be logged."""
+        """Logs the commits that head, registry and events table show to be missing."""
         planner = Planner({}, self.log.streams, dict(images), self.events.range)
         head: Head | None = None
         lost = beaten = 0
@@ -100,30 +103,31 @@ class Sequencer:
         try:
             return self.log.append(block, head, next_head, moves)
         except Unavailable:
-            # It may have taken effect: only a new reading can tell.
+            # It may have taken effect: the next plan reads head and registry again.
             return False
 
 
-def told_whole(
+def complete_images(
     wanted: Mapping[str, int], images: Mapping[CommitKey, Commit]
 ) -> Sequence[Commit] | None:
-    """The images in order, if they are all that is wanted: consecutive and without causes.
+    """The images in order, if they can be logged without a read.
 
-    None if something must be read: a version between them, or whether a cause is logged.
+    They must reach the wanted versions, be consecutive in each stream, and name no causes. None
+    if a version between them, or the registry's entry of a cause, has to be read.
     """
-    told = sorted(images.values(), key=lambda commit: (commit.aggregate_id, commit.version))
-    newest = {commit.aggregate_id: commit.version for commit in told}
-    if newest != wanted or any(commit.deps for commit in told):
+    ordered = sorted(images.values(), key=lambda commit: (commit.aggregate_id, commit.version))
+    newest = {commit.aggregate_id: commit.version for commit in ordered}
+    if newest != wanted or any(commit.deps for commit in ordered):
         return None
     if any(
-        a.aggregate_id == b.aggregate_id and a.version + 1 < b.version for a, b in pairwise(told)
+        a.aggregate_id == b.aggregate_id and a.version + 1 < b.version for a, b in pairwise(ordered)
     ):
         return None
-    return told
+    return ordered
 
 
 def entries_after(block: Block) -> dict[str, StreamEntry]:
-    """The registry's entry, after *block*, of each stream that it touches."""
+    """The registry's entries, after *block*, of the streams that it touches."""
     return {
         commit.aggregate_id: StreamEntry(commit.version + 1, position, commit.epoch)
         for position, commit in enumerate(block.commits, block.first_position)

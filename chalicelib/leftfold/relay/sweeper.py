@@ -1,4 +1,4 @@
-"""The sweeper finds what no message told of: commits not logged, readers left behind."""
+"""The sweeper finds work of which a message was lost: unlogged commits, readers that are behind."""
 
 import json
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from chalicelib.leftfold.kernel.commit import canonical
 from chalicelib.leftfold.relay.relay import Relay, wanted_of
-from chalicelib.leftfold.store.checks import is_place
+from chalicelib.leftfold.store.checks import is_commit_key
 from chalicelib.leftfold.store.ports import (
     Checkpoints,
     EventStore,
@@ -19,34 +19,39 @@ from chalicelib.leftfold.store.ports import (
 from chalicelib.leftfold.store.readers import Reader, ends_of
 
 READER = "sweeper"
-SEGMENTS = 8
-# A page has so many items, or a megabyte: 128 read units at most. Each stream in it costs one
+# Parts of the scan of the events table.
+PARTS = 8
+# A page has so many items, or a megabyte: at most 128 read units. Each stream in it costs one
 # unit more, for its entry in the registry.
 PAGE = 1_000
-# A round aims to take so long, with a run every minute. A large table's runs are larger: but
-# no run takes more than MOST pages, 15,360 units, so that the sweep leaves room for commands.
+# A round through the table aims to take so long, with a run every minute. Runs on a large table
+# are larger, but no run takes more than MOST pages, which cost 15,360 units, so that the sweep
+# leaves capacity for commands.
 ROUND = timedelta(hours=6)
 RUNS = ROUND // timedelta(minutes=1)
-# A page of each segment: a small table is seen whole in every run.
-LEAST, MOST = SEGMENTS, 120
+# At least a page of each part: every run sees the whole of a small table.
+LEAST, MOST = PARTS, 120
 
 
 @dataclass
 class Note:
-    """What a run leaves for the next: where the round stands, when it began, in seconds
-    since 1970, how many *pages* it has seen, and how many the last *whole* round saw.
+    """The state of a round, which a run leaves for the next run.
+
+    The round *began* at a time in seconds since 1970. The next page is in *part*, *after* the
+    end of the last page. *pages* counts the pages of the round so far, and *whole* those of the
+    last complete round.
     """
 
     began: float
-    segment: int = 0
+    part: int = 0
     after: str | None = None
     pages: int = 0
     whole: int = 0
 
     @property
     def budget(self) -> int:
-        """The pages that a run takes, so that the round ends in time: as many as the table
-        is known to need.
+        """The number of pages of a run, so that the round ends in time. It follows from the
+        number of pages that the table is known to have.
         """
         known = max(self.pages, self.whole)
         return min(MOST, max(LEAST, -(-known // RUNS)))
@@ -54,8 +59,10 @@ class Note:
 
 @dataclass(frozen=True)
 class Sweep:
-    """What one run did. The round has gone on for *round_took* seconds; *is_round* says that
-    it has ended, because the whole table has been seen.
+    """The result of one run: items *seen*, commits *logged*, readers *woken*.
+
+    The round has taken *round_took* seconds so far. *is_round* says that it has ended, because
+    the whole table has been seen.
     """
 
     seen: int
@@ -67,10 +74,10 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Sweeper:
-    """Goes round the events table, segment by segment, some pages each run.
+    """Goes round the events table, part by part, some pages each run.
 
-    *alarm* is told of keys that no commit can have: something else wrote those items, and
-    they are never logged.
+    *alarm* is called with keys that no commit can have: something other than Leftfold wrote
+    these items, and they are never logged.
     """
 
     events: EventStore
@@ -83,9 +90,9 @@ class Sweeper:
     alarm: Callable[[Sequence[tuple[str, int]]], None]
 
     def run(self, goes_on: Callable[[], bool] = lambda: True) -> Sweep:
-        """Looks at the next pages, logs what is missing, wakes who is behind.
+        """Looks at the next pages, logs missing commits, and wakes readers that are behind.
 
-        After each page asks whether it *goes_on*; the next run takes up the rest.
+        After each page it asks *goes_on* whether to go on. The next run takes up the rest.
         """
         now = self.clock().timestamp()
         note = self.noted() or Note(now)
@@ -93,34 +100,34 @@ class Sweeper:
         is_round = False
         try:
             for _ in range(note.budget):
-                places, note.after = self.events.scan(note.segment, SEGMENTS, note.after, PAGE)
-                seen += len(places)
-                logged += self._log(places)
+                keys, note.after = self.events.scan(note.part, PARTS, note.after, PAGE)
+                seen += len(keys)
+                logged += self._log(keys)
                 note.pages += 1
-                note.segment += note.after is None
-                is_round = note.segment == SEGMENTS
-                # In one step: no run must find a note that is at no segment.
+                note.part += note.after is None
+                is_round = note.part == PARTS
+                # In one write, so that no run finds a note whose part does not exist.
                 self._leave(Note(now, whole=note.pages) if is_round else note)
                 if is_round or not goes_on():
                     break
         finally:
-            # Also when logging fails: a reader can be behind what is logged already.
+            # Also if logging fails: a reader can be behind the blocks that are logged already.
             woken = self.wake()
         return Sweep(seen, logged, woken, now - note.began, is_round)
 
-    def segment(self, segment: int) -> Iterator[tuple[int, int]]:
-        """Looks at all of one of `SEGMENTS` at once, beside the runs: for each page, the items
-        seen and the commits logged.
+    def sweep_part(self, part: int) -> Iterator[tuple[int, int]]:
+        """Looks at the whole of one of the `PARTS`, beside the runs. Yields for each page the
+        number of items seen and of commits logged.
         """
         after: str | None = None
         while True:
-            places, after = self.events.scan(segment, SEGMENTS, after, PAGE)
-            yield len(places), self._log(places)
+            keys, after = self.events.scan(part, PARTS, after, PAGE)
+            yield len(keys), self._log(keys)
             if after is None:
                 return
 
     def wake(self) -> tuple[str, ...]:
-        """Wakes every reader that is behind the log; their names."""
+        """Wakes every reader that is behind the log; returns their names."""
         head = self.log.head()
         behind = tuple(r.name for r in self.readers if self._is_behind(r, head))
         for name in behind:
@@ -128,18 +135,18 @@ class Sweeper:
         return behind
 
     def noted(self) -> Note | None:
-        """Where the round stands; None before the first run."""
+        """The state of the round; None before the first run."""
         text = self.checkpoints.note(READER)
         return Note(**json.loads(text)) if text else None
 
     def _leave(self, note: Note) -> None:
         self.checkpoints.write_note(READER, canonical(asdict(note)))
 
-    def _log(self, places: Sequence[tuple[str, int]]) -> int:
-        """Logs what is missing of a page; the number of commits."""
-        if stray := [place for place in places if not is_place(*place)]:
+    def _log(self, keys: Sequence[tuple[str, int]]) -> int:
+        """Logs the commits of a page that are not logged yet; returns their number."""
+        if stray := [key for key in keys if not is_commit_key(*key)]:
             self.alarm(stray)
-        newest = wanted_of(place for place in places if place not in stray)
+        newest = wanted_of(key for key in keys if key not in stray)
         return self.relay.run(self._unlogged(newest))
 
     def _unlogged(self, newest: dict[str, int]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""The waker on Lambda: an asynchronous invocation with no record in it."""
+"""The waker on Lambda. A wake is an asynchronous invocation without records."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class LambdaWaker:
-    """`Waker` on Lambda. *named* gives a function's full name."""
+    """`Waker` on Lambda. *named* turns a function's name into its name in the stack."""
 
     def __init__(self, client: "LambdaClient", named: Callable[[str], str]) -> None:
         self._client = client
@@ -27,5 +27,5 @@ class LambdaWaker:
                 Payload=json.dumps({"Records": [], "wanted": dict(wanted)}).encode(),
             )
         except (BotoCoreError, ClientError) as error:
-            # Nothing depends on a wake: the sweeper comes by.
+            # A lost wake only costs time: the sweeper wakes the function within minutes.
             emit("WakeUpsLost", 1, function=function, reason=str(error))

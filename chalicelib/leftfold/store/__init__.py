@@ -1,1 +1,1 @@
-"""Streams, log, registry and checkpoints, on DynamoDB and in memory."""
+"""Streams, log, registry and checkpoints: the ports, and their adapters on DynamoDB and in memory."""

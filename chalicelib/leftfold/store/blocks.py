@@ -10,14 +10,14 @@ from chalicelib.leftfold.kernel.commit import canonical
 from chalicelib.leftfold.store.bus import LaneRecord
 from chalicelib.leftfold.store.ports import Block, Head
 
-# One transaction takes 100 items: the block, the head, and a registry entry a stream.
+# A transaction takes 100 items: the block, the head, and one registry entry for each stream.
 STREAMS_PER_BLOCK = 98
 PACKED_LIMIT = 64 * 1024
 RAW_LIMIT = 512 * 1024
 
 
 def seal(head: Head, commits: Sequence[Commit]) -> tuple[Block, Head]:
-    """The block that carries *commits* behind *head*, and the head after it."""
+    """The block that appends *commits* to the log at *head*, and the head after it."""
     first = head.next_position
     lanes = list(head.lanes)
     previous_in_lane: dict[int, int] = {}
@@ -31,7 +31,7 @@ def seal(head: Head, commits: Sequence[Commit]) -> tuple[Block, Head]:
 
 
 def hash_of(block: Block) -> str:
-    """SHA-256, in hex, over the previous hash and all that the block says."""
+    """SHA-256, in hex, over the previous block's hash and everything in the block."""
     digest = hashlib.sha256(
         canonical(
             [
@@ -49,22 +49,22 @@ def hash_of(block: Block) -> str:
 
 
 def pack(commits: Sequence[Commit]) -> bytes:
-    """Gzipped JSON lines, the same bytes for the same commits."""
+    """Gzipped JSON lines, one for each commit. Equal commits give equal bytes."""
     lines = "\n".join(commit.to_line() for commit in commits)
     return gzip.compress(lines.encode(), compresslevel=6, mtime=0)
 
 
 def unpack(packed: bytes) -> list[Commit]:
     """The inverse of `pack`."""
-    # No line holds a line break, so all of them are one JSON list: parsed in one go.
+    # No line contains a line break, so all lines together can be parsed as one JSON list.
     lines = gzip.decompress(packed).decode().replace("\n", ",")
-    return [Commit.from_json(held) for held in json.loads(f"[{lines}]")]
+    return [Commit.from_json(commit) for commit in json.loads(f"[{lines}]")]
 
 
 def cut(plan: Sequence[Commit]) -> Sequence[Commit]:
-    """The longest beginning of *plan* that one block can take; at least one commit.
+    """The longest beginning of *plan* that fits into one block; at least one commit.
 
-    A single commit over the limits stands alone: an item of 400 KB still takes it.
+    A commit that is over the limits gets a block of its own: an item may have 400 KB.
     """
     streams: set[str] = set()
     size = count = 0
@@ -74,14 +74,14 @@ def cut(plan: Sequence[Commit]) -> Sequence[Commit]:
         if count and (len(streams) > STREAMS_PER_BLOCK or size > RAW_LIMIT):
             break
         count += 1
-    # What is small raw is small packed, so most blocks are never packed twice.
+    # A block that is small unpacked is small packed too, so most blocks are packed only once.
     while count > 1 and size > PACKED_LIMIT and len(pack(plan[:count])) > PACKED_LIMIT:
         count //= 2
     return plan[:count]
 
 
 def lane_records(block: Block) -> list[LaneRecord]:
-    """What the bus carries of *block*: one record for each lane it touches."""
+    """The records of *block* for the bus, one for each lane that the block touches."""
     by_lane: dict[int, list[tuple[int, Commit]]] = {}
     for position, commit in enumerate(block.commits, block.first_position):
         by_lane.setdefault(lane_of(commit.aggregate_id), []).append((position, commit))

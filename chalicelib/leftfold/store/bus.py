@@ -1,7 +1,7 @@
 """The bus: commits of one block that share a lane, as one Kinesis record.
 
-Order and completeness never depend on it: a reader that notices a gap, or a record that
-carries positions only, takes the commits from the log.
+Order and completeness never depend on the bus. A reader that notices a gap, or a record
+without commits, reads the commits from the log.
 """
 
 import gzip
@@ -16,9 +16,9 @@ RECORD_LIMIT = 256 * 1024
 
 
 class LaneRecord(NamedTuple):
-    """*commits* are (position, commit), ascending; None: too large, read the log.
+    """*commits* are (position, commit), ascending, or None if they are too large for a record.
 
-    *previous_in_lane* is the position of the lane's last commit before them, or -1.
+    *previous_in_lane* is the position of the lane's last commit before the record, or -1.
     """
 
     lane: int
@@ -37,13 +37,13 @@ class LaneRecord(NamedTuple):
     @classmethod
     def from_bytes(cls, data: bytes) -> "LaneRecord":
         """The inverse of `to_bytes`."""
-        held: dict[str, Any] = json.loads(gzip.decompress(data))
-        lines = held["commits"]
+        record: dict[str, Any] = json.loads(gzip.decompress(data))
+        lines = record["commits"]
         return cls(
-            lane=held["lane"],
-            first_position=held["firstPosition"],
-            last_position=held["lastPosition"],
-            previous_in_lane=held["previousInLane"],
+            lane=record["lane"],
+            first_position=record["firstPosition"],
+            last_position=record["lastPosition"],
+            previous_in_lane=record["previousInLane"],
             commits=None
             if lines is None
             else [(position, Commit.from_line(line)) for position, line in lines],
@@ -63,7 +63,7 @@ class LaneRecord(NamedTuple):
 
 
 class Bus(Protocol):
-    """Where lane records are published; at least once, in no certain order."""
+    """Publishes lane records, each at least once, in no certain order."""
 
     def publish(self, records: Sequence[LaneRecord]) -> None:
         """Sends all *records*; raises `Unavailable` if some could not be sent."""

@@ -1,7 +1,7 @@
-"""What the event store never takes: one check for every adapter, before anything is sent.
+"""Checks of the event store's arguments, which every adapter makes before it sends anything.
 
-It looks at the call alone and costs no read, so it cannot see a hole below a version:
-that is the business of who appends (docs/architecture.md, "Data").
+A check looks at the call alone and reads nothing, so it cannot see a hole below a version.
+The caller of `append` must know that there is none (docs/architecture.md, "Data").
 """
 
 import re
@@ -20,51 +20,57 @@ _AT = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{
 
 
 def check_append(commit: Commit, unless: StreamVersion | None) -> None:
-    """Raises `MalformedCommitError` for a commit, or a place, that no stream can have."""
+    """Raises `MalformedCommitError` if *commit* or *unless* cannot be in any stream."""
     check_commit(commit)
     if commit.archive is not None:
-        raise MalformedCommitError(f"{commit_key(commit)}: only `replace` makes a tombstone")
-    if unless is not None and not is_place(*unless):
-        raise MalformedCommitError(f"{unless}: no commit can be there, so it is always free")
-    if unless == commit_key(commit):
-        raise MalformedCommitError(f"{unless} is the commit's own place, which is asked anyway")
-
-
-def check_replace(held: Commit, by: Commit) -> None:
-    """Raises `MalformedCommitError` if *by* is not version 1 of the same stream and command."""
-    check_commit(by)
-    same = (held.aggregate_id, held.version, held.command_id)
-    if by.version != 1 or (by.aggregate_id, by.version, by.command_id) != same:
         raise MalformedCommitError(
-            f"{commit_key(by)} by {by.command_id!r} is put for {commit_key(held)} by"
-            f" {held.command_id!r}: only version 1 is replaced, and keeps its identity"
+            f"{commit_key(commit)} is a tombstone, which only `replace` writes"
+        )
+    if unless is not None and not is_commit_key(*unless):
+        raise MalformedCommitError(
+            f"{unless} is not the key of a commit: the condition would always be true"
+        )
+    if unless == commit_key(commit):
+        raise MalformedCommitError(
+            f"{unless} is the commit's own key; name another stream, or leave the condition out"
+        )
+
+
+def check_replace(old: Commit, new: Commit) -> None:
+    """Raises `MalformedCommitError` if *new* is not version 1 of *old*'s stream and command."""
+    check_commit(new)
+    identity = (old.aggregate_id, old.version, old.command_id)
+    if new.version != 1 or (new.aggregate_id, new.version, new.command_id) != identity:
+        raise MalformedCommitError(
+            f"{commit_key(new)} of command {new.command_id!r} cannot replace {commit_key(old)} of"
+            f" command {old.command_id!r}: only version 1 is replaced, and keeps its command"
         )
 
 
 def check_delete(tombstone: Commit, versions: Collection[int]) -> None:
-    """Raises `MalformedCommitError` for versions that are not archived, or too many."""
+    """Raises `MalformedCommitError` if a version is not archived, or if there are too many."""
     through = tombstone.archive.through if tombstone.archive else 0
     live = sorted(version for version in versions if not 2 <= version <= through)
     if live or len(versions) > MOST_DELETED:
         raise MalformedCommitError(
-            f"{commit_key(tombstone)} archives versions to {through}: of {len(versions)} to delete,"
-            f" {live[:5]} are not among 2..{through}; at most {MOST_DELETED} go at once"
+            f"{commit_key(tombstone)} covers versions up to {through}: of {len(versions)} to delete,"
+            f" {live[:5]} are not among 2..{through}; at most {MOST_DELETED} are deleted at once"
         )
 
 
 def check_commit(commit: Commit) -> None:
-    """Raises `MalformedCommitError` for what would break a reader, now or later."""
+    """Raises `MalformedCommitError` for a commit that a reader could not use, now or later."""
     for fault in _faults(commit):
         raise MalformedCommitError(f"{commit_key(commit)}: {fault}")
 
 
-def is_place(aggregate_id: str, version: int) -> bool:
-    """Whether a commit can be there."""
+def is_commit_key(aggregate_id: str, version: int) -> bool:
+    """Whether a commit can have this key."""
     return version >= 1 and is_aggregate_id(aggregate_id)
 
 
 def commit_key(commit: Commit) -> StreamVersion:
-    """Where the commit is."""
+    """The key of the commit: its stream and its version."""
     return StreamVersion(commit.aggregate_id, commit.version)
 
 
@@ -79,22 +85,22 @@ def _faults(commit: Commit) -> Iterator[str]:
     if not commit.command_id or not _BODY_HASH.fullmatch(commit.body_hash):
         yield "a command has an id, and a hash of its body: 16 hexadecimal digits"
     if not _is_instant(commit.at):
-        yield f"{commit.at!r} is not an instant since 1970 in UTC, with milliseconds"
+        yield f"{commit.at!r} is not a time since 1970 in UTC with milliseconds"
     if not all(_can_be_a_cause(commit, StreamVersion(*cause)) for cause in commit.deps):
         yield f"it cannot depend on each of {commit.deps}"
     if not all(event.name and event.version >= 1 for event in commit.events):
         yield "an event has a name, and a version from 1 on"
     recent = commit.recent_commands or ()
     if len(recent) >= max(version, 1) or not all(map(_is_remembered, recent)):
-        yield "it remembers commands that cannot have come before it"
+        yield "its recent commands are malformed, or more than the commits before it"
     if commit.archive and not _is_tombstone(commit, commit.archive):
-        yield f"it is no tombstone: {commit.archive}"
+        yield f"{commit.archive} does not make it a tombstone: it has events, or is not version 1"
 
 
 def _can_be_a_cause(commit: Commit, cause: StreamVersion) -> bool:
-    """What is not there before the commit would hold its stream back for ever."""
+    """Whether *cause* can be logged before the commit. If not, its stream is blocked for ever."""
     own = cause.aggregate_id == commit.aggregate_id
-    return is_place(*cause) and not (own and cause.version >= commit.version)
+    return is_commit_key(*cause) and not (own and cause.version >= commit.version)
 
 
 def _is_tombstone(commit: Commit, archive: Archived) -> bool:

@@ -1,4 +1,4 @@
-"""DynamoDB calls, with their failures told apart."""
+"""DynamoDB calls, with botocore's errors turned into the errors of the ports."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from chalicelib.leftfold.store.ports import ContendedError, Unavailable
+from chalicelib.leftfold.store.ports import CallRefusedError, ContendedError, Unavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 BATCH_KEYS, BATCH_TRIES = 100, 8
 
-# Errors that a caller can do nothing about but try again; all others are mistakes of ours.
+# Errors that pass: the caller can try again.
 _TRANSIENT = {
     "InternalFailure",
     "InternalServerError",
@@ -27,10 +27,17 @@ _TRANSIENT = {
     "TransactionInProgressException",
 }
 
+# Errors that answer a condition of the call: the adapter that set the condition catches them.
+_CONDITION_FAILED = {"ConditionalCheckFailedException", "TransactionCanceledException"}
+
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turns time-outs, throttles and server faults into `Unavailable`."""
+    """Turns botocore's errors into those of the ports.
+
+    Time-outs, throttles and server faults become `Unavailable`, a conflict of transactions
+    `ContendedError`, all others `CallRefusedError`. A failed condition passes as it is.
+    """
     try:
         yield
     except ClientError as error:
@@ -40,22 +47,24 @@ def translated() -> Iterator[None]:
             raise ContendedError(code) from error
         if code in _TRANSIENT or status >= 500:
             raise Unavailable(code) from error
-        raise
+        if code in _CONDITION_FAILED:
+            raise
+        raise CallRefusedError(code, str(error)) from error
     except BotoCoreError as error:
         raise Unavailable(str(error)) from error
 
 
 def limited(limit: int | None) -> Any:
-    """The argument `Limit`, if there is one."""
+    """The argument `Limit` of a query; nothing if there is no limit."""
     return {} if limit is None else {"Limit": limit}
 
 
 def batch_get(
     client: "DynamoDBClient", table: str, keys: Sequence[dict[str, Any]]
 ) -> Iterator[dict[str, Any]]:
-    """The items that exist of *keys*, read consistently, in no order.
+    """The items that exist under *keys*, read consistently, in no order.
 
-    Raises `Unavailable` when DynamoDB keeps leaving keys unprocessed.
+    Raises `Unavailable` if DynamoDB leaves keys unprocessed in each of `BATCH_TRIES` attempts.
     """
     waiting = list(keys)
     for _ in range(BATCH_TRIES):
@@ -74,7 +83,7 @@ def batch_get(
 
 
 def transact(client: "DynamoDBClient", writes: Sequence[dict[str, Any]]) -> bool:
-    """Writes all or nothing; False if a condition failed, or another was at the same items."""
+    """Writes all or nothing. False if a condition failed, or if another call changed the items."""
     try:
         with translated():
             client.transact_write_items(TransactItems=cast("Any", writes))

@@ -5,14 +5,13 @@ import struct
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from botocore.exceptions import ClientError
-
 from chalicelib.leftfold.kernel import Archived, Commit, RecentCommand, Snapshot
 from chalicelib.leftfold.kernel.commit import canonical, events_from_json
 from chalicelib.leftfold.metrics import emit
 from chalicelib.leftfold.store.checks import check_append, check_commit, check_delete, check_replace
 from chalicelib.leftfold.store.dynamo import limited, transact, translated
 from chalicelib.leftfold.store.ports import (
+    CallRefusedError,
     CommitTooLargeError,
     ContendedError,
     MalformedCommitError,
@@ -25,19 +24,19 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 ITEM_LIMIT = 400 * 1024
-# A remembered command: hashes of its id and body, and seconds since 1970.
+# A recent command: hashes of its id and of its body, and seconds since 1970.
 _RECENT = struct.Struct(">16s8sI")
 
 FREE = "attribute_not_exists(aggregateId)"
 CONDITION_FAILED = "ConditionalCheckFailed"
-# Why DynamoDB cancels a transaction that may well be taken when it comes again.
+# Reasons for which DynamoDB cancels a transaction that may succeed when it is sent again.
 CONTENTION = {"TransactionConflict", "ProvisionedThroughputExceeded", "ThrottlingError"}
 
 Item = dict[str, Any]
 
 
 class UnreadableCommitError(Exception):
-    """An item of the events table that is not a commit: something else wrote it."""
+    """An item of the events table is not a commit: something other than Leftfold wrote it."""
 
 
 class DynamoEvents:
@@ -59,15 +58,12 @@ class DynamoEvents:
         try:
             with translated():
                 self._client.put_item(**put, ReturnValuesOnConditionCheckFailure="ALL_OLD")
-        except ClientError as error:
-            code = error.response["Error"]["Code"]
-            if code != "ConditionalCheckFailedException":
-                raise
+        except self._client.exceptions.ConditionalCheckFailedException as error:
             return commit_from_item(cast("Any", error.response)["Item"])
         return None
 
     def _transact(self, put: Any, unless: StreamVersion) -> Commit | None:
-        told = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+        return_old: Item = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
         check: Any = {
             "TableName": self._table,
             "Key": {
@@ -80,11 +76,11 @@ class DynamoEvents:
         try:
             with translated():
                 self._client.transact_write_items(
-                    TransactItems=[{"Put": put | told}, {"ConditionCheck": check}]
+                    TransactItems=[{"Put": put | return_old}, {"ConditionCheck": check}]
                 )
         except refused as error:
             own, other = cast("Any", error.response)["CancellationReasons"]
-            # Its own version first: what holds it may be an earlier attempt of the commit.
+            # Its own version first: the commit there may be an earlier attempt of the same command.
             if own["Code"] == CONDITION_FAILED:
                 return commit_from_item(own["Item"])
             if other["Code"] == CONDITION_FAILED:
@@ -92,7 +88,7 @@ class DynamoEvents:
             codes = {own["Code"], other["Code"]} - {"None"}
             if codes <= CONTENTION:
                 raise ContendedError(str(codes)) from error
-            raise
+            raise CallRefusedError("TransactionCanceledException", str(error)) from error
         return None
 
     def newest(
@@ -123,7 +119,7 @@ class DynamoEvents:
         )
 
     def page(self, aggregate_id: str, first: int, last: int) -> Sequence[Commit]:
-        # DynamoDB refuses to look between a bound and a lower one.
+        # DynamoDB refuses a BETWEEN whose first bound is the higher one.
         if first > last:
             return []
         with translated():
@@ -140,14 +136,14 @@ class DynamoEvents:
         return [commit for item in items if (commit := readable(item))]
 
     def scan(
-        self, segment: int, segments: int, after: str | None, limit: int
+        self, part: int, parts: int, after: str | None, limit: int
     ) -> tuple[Sequence[tuple[str, int]], str | None]:
         start = {} if after is None else {"ExclusiveStartKey": json.loads(after)}
         with translated():
             page = self._client.scan(
                 TableName=self._table,
-                Segment=segment,
-                TotalSegments=segments,
+                Segment=part,
+                TotalSegments=parts,
                 Limit=limit,
                 ProjectionExpression="aggregateId, sequenceNumber",
                 **start,
@@ -172,14 +168,14 @@ class DynamoEvents:
             "ConsistentRead": True,
         }
 
-    def replace(self, held: Commit, by: Commit) -> bool:
-        check_replace(held, by)
+    def replace(self, old: Commit, new: Commit) -> bool:
+        check_replace(old, new)
         try:
             with translated():
                 self._client.put_item(
                     TableName=self._table,
-                    Item=fitting_item(by),
-                    **as_it_was(held),
+                    Item=fitting_item(new),
+                    **unchanged(old),
                 )
         except self._client.exceptions.ConditionalCheckFailedException:
             return False
@@ -190,7 +186,7 @@ class DynamoEvents:
         check = {
             "TableName": self._table,
             "Key": key_of(tombstone.aggregate_id, tombstone.version),
-            **as_it_was(tombstone),
+            **unchanged(tombstone),
         }
         deletes = [
             {"TableName": self._table, "Key": key_of(tombstone.aggregate_id, version)}
@@ -205,29 +201,34 @@ def key_of(aggregate_id: str, version: int) -> Item:
     return {"aggregateId": {"S": aggregate_id}, "sequenceNumber": {"N": str(version)}}
 
 
-def as_it_was(held: Commit) -> Item:
-    """The arguments of a call that holds only if version 1 still is as it was read."""
-    condition = "commandId = :held AND attribute_not_exists(#archive)"
-    value = held.command_id
-    if held.archive is not None:
-        condition = "#archive = :held"
-        value = canonical(held.archive._asdict())
+def unchanged(first: Commit) -> Item:
+    """The condition that version 1 still is *first*, as arguments of a call."""
+    condition = "commandId = :expected AND attribute_not_exists(#archive)"
+    value = first.command_id
+    if first.archive is not None:
+        condition = "#archive = :expected"
+        value = canonical(first.archive._asdict())
     return {
         "ConditionExpression": condition,
         "ExpressionAttributeNames": {"#archive": "archive"},
-        "ExpressionAttributeValues": {":held": {"S": value}},
+        "ExpressionAttributeValues": {":expected": {"S": value}},
     }
 
 
 def fitting_item(commit: Commit) -> Item:
-    """The commit's item; if that is too large, without what only saves later reads."""
+    """The commit's item. If it is too large, it loses the snapshot, then the recent commands.
+
+    Both only save later reads. Raises `CommitTooLargeError` if the item still is too large.
+    """
     item = item_of(commit)
     for dispensable in ("snapshot", "recentCommands"):
         if item_size(item) <= ITEM_LIMIT:
             return item
         item.pop(dispensable, None)
     if item_size(item) > ITEM_LIMIT:
-        raise CommitTooLargeError(f"{item_size(item)} bytes in one commit")
+        raise CommitTooLargeError(
+            f"the commit has {item_size(item)} bytes; DynamoDB takes {ITEM_LIMIT} in one item"
+        )
     return item
 
 
@@ -260,7 +261,7 @@ def item_of(commit: Commit) -> Item:
 
 
 def readable(item: Item) -> Commit | None:
-    """The commit; None, and a metric, for an item that is none, or none that we write."""
+    """The commit of *item*. None, and a metric, if no Leftfold can have written the item."""
     try:
         commit = commit_from_item(item)
         check_commit(commit)
@@ -271,7 +272,7 @@ def readable(item: Item) -> Commit | None:
 
 
 def commit_from_item(item: Item) -> Commit:
-    """The inverse of `item_of`; also reads the image of a stream record.
+    """The inverse of `item_of`. It reads the image of a stream record as well.
 
     Raises `UnreadableCommitError`.
     """
@@ -282,7 +283,7 @@ def commit_from_item(item: Item) -> Commit:
 
 
 def commit_key(item: Item) -> tuple[str, int]:
-    """Stream and version, from the key of an item or of a stream record."""
+    """The stream and the version, from the key of an item or of a stream record."""
     return item["aggregateId"]["S"], int(item["sequenceNumber"]["N"])
 
 
@@ -310,22 +311,22 @@ def _commit_from_item(item: Item) -> Commit:
 
 
 def unpacked(packed: bytes) -> tuple[RecentCommand, ...]:
-    """Recent commands from the bytes that an item keeps of them."""
-    return tuple(RecentCommand(*held) for held in _RECENT.iter_unpack(packed))
+    """The recent commands, from their bytes in an item."""
+    return tuple(RecentCommand(*fields) for fields in _RECENT.iter_unpack(packed))
 
 
 def item_size(item: Item) -> int:
-    """The item's size in bytes as DynamoDB counts it: names and values in UTF-8.
+    """The item's size in bytes, as DynamoDB counts it: names and values in UTF-8.
 
-    Source: DynamoDB developer guide, "DynamoDB item sizes and formats"; a number
-    takes at most 21 bytes.
+    A number takes at most 21 bytes. Source: DynamoDB developer guide, "DynamoDB item sizes
+    and formats".
     """
     return sum(len(name) + value_size(value) for name, value in item.items())
 
 
 def value_size(value: dict[str, Any]) -> int:
-    """The bytes of one attribute's value."""
-    ((kind, held),) = value.items()
+    """The size in bytes of one attribute's value."""
+    ((kind, content),) = value.items()
     if kind == "N":
         return 21
-    return len(held.encode() if isinstance(held, str) else held)
+    return len(content.encode() if isinstance(content, str) else content)

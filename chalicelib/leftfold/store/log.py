@@ -1,8 +1,8 @@
 """The log and the registry of streams on DynamoDB.
 
-Log table: key log / firstPosition. The blocks are one partition, `log`; the head is the
-one item of another, so that a query of the log never meets it. A third partition,
-`segments`, tells where blocks have gone. Streams table: key aggregateId.
+The log table has the key log / firstPosition. Its blocks are in the partition `log`. The head
+is the one item of the partition `head`, so that a query for blocks never returns it. The
+partition `segments` lists the archived segments. The streams table has the key aggregateId.
 """
 
 import json
@@ -67,7 +67,7 @@ class DynamoLog:
         next_head: Head,
         streams: Mapping[str, tuple[StreamEntry, StreamEntry]],
     ) -> list[Item]:
-        """The transaction of `append`: block, head, and an update for each stream."""
+        """The writes of `append`: the block, the head, and an update for each stream."""
         moves = [self._move_stream(id_, *entries) for id_, entries in streams.items()]
         return [self._put_block(block), self._move_head(head, next_head), *moves]
 
@@ -166,18 +166,18 @@ class DynamoLog:
                 yield from (segment_from_item(item) for item in page["Items"])
 
     def segment_with(self, position: int) -> Segment | None:
-        item = self._holding(SEGMENTS, position)
+        item = self._item_with(SEGMENTS, position)
         return None if item is None else segment_from_item(item)
 
     def _first_of_block_with(self, position: int) -> int:
         if position <= 0:
             return 0
         keys = "firstPosition, nextPosition"
-        item = self._holding(BLOCKS, position, ProjectionExpression=keys)
+        item = self._item_with(BLOCKS, position, ProjectionExpression=keys)
         return position if item is None else int(item["firstPosition"]["N"])
 
-    def _holding(self, kind: str, position: int, **projection: str) -> Item | None:
-        """The block or the segment, by *kind*, that holds *position*; None if none does."""
+    def _item_with(self, kind: str, position: int, **projection: str) -> Item | None:
+        """The item of the partition *kind* whose positions include *position*, if there is one."""
         chosen: Any = projection
         with translated():
             page = self._client.query(
@@ -255,7 +255,7 @@ class DynamoLog:
 
 
 def entry_from_item(item: Item) -> StreamEntry:
-    """A registry entry from its item."""
+    """The registry entry of an item."""
     return StreamEntry(
         int(item["next"]["N"]),
         int(item["position"]["N"]),
@@ -265,7 +265,7 @@ def entry_from_item(item: Item) -> StreamEntry:
 
 
 def segment_from_item(item: Item) -> Segment:
-    """A segment's entry from its item."""
+    """The segment of an item."""
     return Segment(
         int(item["firstPosition"]["N"]),
         int(item["nextPosition"]["N"]),
@@ -274,7 +274,7 @@ def segment_from_item(item: Item) -> Segment:
 
 
 def block_from_item(item: Item) -> Block:
-    """A block from its item."""
+    """The block of an item."""
     return Block(
         int(item["firstPosition"]["N"]),
         int(item["nextPosition"]["N"]),

@@ -1,7 +1,7 @@
-"""The ports over dicts: real adapters for simulations and tests, not mocks.
+"""Adapters of the ports over dicts, for simulations and tests. They are no mocks.
 
-Each call is atomic, also among threads, and takes effect at once; faults come from a
-wrapper around them.
+Each call is atomic, also among threads, and takes effect at once. Tests wrap an adapter to
+make it fail.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -28,12 +28,12 @@ from chalicelib.leftfold.store.ports import (
     StreamVersion,
 )
 
-# Of one answer, as DynamoDB has it.
+# The size of one answer, as with DynamoDB.
 PAGE_BYTES = 1024 * 1024
 
 
 class OwnLock:
-    """A lock of one adapter: a deep copy of the adapter gets another."""
+    """The lock of one adapter. A deep copy of the adapter gets a lock of its own."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -49,7 +49,7 @@ class OwnLock:
 
 
 class MemoryEvents:
-    """`EventStore` in memory; it keeps items, so encoding and limits are the real ones."""
+    """`EventTable` in memory. Commits pass through their items, so encoding and limits are real."""
 
     def __init__(self) -> None:
         self._streams: dict[str, dict[int, Commit]] = {}
@@ -60,8 +60,8 @@ class MemoryEvents:
         written = commit_from_item(fitting_item(commit))
         with self._lock:
             stream = self._streams.setdefault(commit.aggregate_id, {})
-            if held := stream.get(commit.version):
-                return held
+            if existing := stream.get(commit.version):
+                return existing
             if unless and unless.version in self._streams.get(unless.aggregate_id, {}):
                 raise StreamAdvancedError(unless)
             stream[commit.version] = written
@@ -93,13 +93,13 @@ class MemoryEvents:
         return found[: max(1, fitting)]
 
     def scan(
-        self, segment: int, segments: int, after: str | None, limit: int
+        self, part: int, parts: int, after: str | None, limit: int
     ) -> tuple[Sequence[tuple[str, int]], str | None]:
         with self._lock:
             keys = sorted(
                 (aggregate_id, version)
                 for index, aggregate_id in enumerate(sorted(self._streams))
-                if index % segments == segment
+                if index % parts == part
                 for version in self._streams[aggregate_id]
             )
             start = 0 if after is None else int(after)
@@ -107,13 +107,13 @@ class MemoryEvents:
             end = start + len(page)
             return page, str(end) if end < len(keys) else None
 
-    def replace(self, held: Commit, by: Commit) -> bool:
-        check_replace(held, by)
+    def replace(self, old: Commit, new: Commit) -> bool:
+        check_replace(old, new)
         with self._lock:
-            stream = self._streams.get(held.aggregate_id, {})
-            if not is_still(stream.get(held.version), held):
+            stream = self._streams.get(old.aggregate_id, {})
+            if not is_still(stream.get(old.version), old):
                 return False
-            stream[held.version] = commit_from_item(fitting_item(by))
+            stream[old.version] = commit_from_item(fitting_item(new))
             return True
 
     def delete(self, tombstone: Commit, versions: Collection[int]) -> bool:
@@ -127,11 +127,11 @@ class MemoryEvents:
             return True
 
 
-def is_still(found: Commit | None, held: Commit) -> bool:
+def is_still(found: Commit | None, expected: Commit) -> bool:
     """Whether version 1 is as it was read."""
     return found is not None and (found.command_id, found.archive) == (
-        held.command_id,
-        held.archive,
+        expected.command_id,
+        expected.archive,
     )
 
 
@@ -142,13 +142,13 @@ class MemoryArchive:
         self._objects: dict[str, bytearray] = {}
 
     def put(self, key: str, data: bytes) -> bool:
-        # Equal bytes may be one object; two arrays never are.
-        held = bytearray(data)
-        return self._objects.setdefault(key, held) is held
+        # Two equal values of type bytes can be one object, two bytearrays cannot.
+        own = bytearray(data)
+        return self._objects.setdefault(key, own) is own
 
     def get(self, key: str) -> bytes | None:
-        held = self._objects.get(key)
-        return None if held is None else bytes(held)
+        data = self._objects.get(key)
+        return None if data is None else bytes(data)
 
 
 class MemoryLog:
@@ -177,15 +177,15 @@ class MemoryLog:
         streams: Mapping[str, tuple[StreamEntry, StreamEntry]],
     ) -> bool:
         with self._lock:
-            held = {id_: self._streams.get(id_, StreamEntry()) for id_ in streams}
+            entries = {id_: self._streams.get(id_, StreamEntry()) for id_ in streams}
             if head != self._head or any(
-                held[id_].next != before.next for id_, (before, _) in streams.items()
+                entries[id_].next != before.next for id_, (before, _) in streams.items()
             ):
                 return False
             self._head = next_head
             self._blocks.append(block)
             for id_, (_, after) in streams.items():
-                self._streams[id_] = after._replace(archived_through=held[id_].archived_through)
+                self._streams[id_] = after._replace(archived_through=entries[id_].archived_through)
             return True
 
     def blocks(self, position: int, limit: int | None = None) -> Iterator[Block]:
@@ -195,7 +195,8 @@ class MemoryLog:
 
     def registry(self, after: str | None = None) -> Iterator[tuple[str, StreamEntry]]:
         with self._lock:
-            found = [held for held in sorted(self._streams.items()) if held[0] > (after or "")]
+            ordered = sorted(self._streams.items())
+            found = [(id_, entry) for id_, entry in ordered if id_ > (after or "")]
         yield from found
 
     def mark_archived(self, aggregate_id: str, before: int, through: int) -> bool:
@@ -280,17 +281,16 @@ class MemoryParking:
 
     def extend(self, view: str, aggregate_id: str, last: int) -> bool:
         with self._lock:
-            held = self._parked.get((view, aggregate_id))
-            if held is None:
+            parked = self._parked.get((view, aggregate_id))
+            if parked is None:
                 return False
-            reached = held._replace(last=max(held.last, last))
-            self._parked[view, aggregate_id] = reached
+            self._parked[view, aggregate_id] = parked._replace(last=max(parked.last, last))
             return True
 
     def release(self, view: str, aggregate_id: str, last: int) -> bool:
         with self._lock:
-            held = self._parked.get((view, aggregate_id))
-            if held is None or held.last != last:
+            parked = self._parked.get((view, aggregate_id))
+            if parked is None or parked.last != last:
                 return False
             del self._parked[view, aggregate_id]
             return True
@@ -304,8 +304,8 @@ class MemoryParking:
 
 
 @dataclass
-class HeldEffect:
-    """An effect in memory."""
+class StoredEffect:
+    """A record of the ledger of effects in memory. Its claim by *owner* ends at *until*."""
 
     effect: Mapping[str, Any]
     owner: str
@@ -314,23 +314,23 @@ class HeldEffect:
 
 
 class MemoryEffects:
-    """`Effects` in memory; *now* gives the time of a claim."""
+    """`Effects` in memory, over *stored*; *now* gives the time of a claim."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
-        self.held: dict[EffectKey, HeldEffect] = {}
+        self.stored: dict[EffectKey, StoredEffect] = {}
         self._now = now
         self._lock = OwnLock()
 
     def plan(self, key: EffectKey, effect: Mapping[str, Any], owner: str) -> Planned:
         with self._lock:
             now = self._now()
-            held = self.held.setdefault(key, HeldEffect(effect, owner, now + CLAIM))
-            mine = held.answer is None and (held.owner == owner or held.until < now)
+            stored = self.stored.setdefault(key, StoredEffect(effect, owner, now + CLAIM))
+            mine = stored.answer is None and (stored.owner == owner or stored.until < now)
             if mine:
-                held.owner, held.until = owner, now + CLAIM
-            return Planned(held.effect, held.answer, mine=mine)
+                stored.owner, stored.until = owner, now + CLAIM
+            return Planned(stored.effect, stored.answer, mine=mine)
 
     def finish(self, key: EffectKey, answer: str) -> None:
         with self._lock:
-            held = self.held[key]
-            held.answer = held.answer or answer
+            stored = self.stored[key]
+            stored.answer = stored.answer or answer

@@ -1,7 +1,9 @@
-"""What the machinery asks of its storage: small protocols, each with a contract suite.
+"""The ports of the engine to its storage: small protocols, each with a contract suite.
 
-Every adapter raises `Unavailable` when the storage refused for load, failed or did not
-answer in time. After a write that means: the effect is unknown.
+Every adapter raises `Unavailable` if the storage is throttled, fails or does not answer in
+time. After a write nobody knows then whether it took effect. An adapter raises
+`CallRefusedError` if the storage refuses the call for good. No error of botocore or
+opensearchpy passes a port.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -10,35 +12,46 @@ from typing import Any, NamedTuple, Protocol
 
 from chalicelib.leftfold.kernel import LANES, Commit
 
-# Longer than a sending takes: who finds an older claim may take it that its owner died.
+# Longer than it takes to send an e-mail: the owner of an older claim has died.
 CLAIM = timedelta(seconds=30)
 
 
-class Unavailable(Exception):  # noqa: N818 - it says what the storage is
-    """The storage did not answer: a read failed, a write may have taken effect."""
+class Unavailable(Exception):  # noqa: N818 - the name says how the storage is
+    """The storage did not answer: a read has failed, a write may have taken effect."""
 
 
 class ContendedError(Unavailable):
-    """A transaction on the same item was in the way: nothing was written."""
+    """Another transaction on the same items was under way. Nothing was written."""
+
+
+class CallRefusedError(Exception):
+    """A service refused a call for a lasting reason, such as a missing permission or table.
+
+    The same call would be refused again. *code* is the service's name of the error.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class StreamAdvancedError(Exception):
-    """The other stream that a commit depends on has gone further; nothing was written."""
+    """The other stream that a commit depends on has advanced. Nothing was written."""
 
     def __init__(self, key: "StreamVersion") -> None:
-        super().__init__("{}: version {} is there already".format(*key))
+        super().__init__("the stream {} has version {} already".format(*key))
 
 
 class CommitTooLargeError(Exception):
-    """A commit over DynamoDB's 400 KB for one item; nothing was sent."""
+    """A commit is larger than DynamoDB's 400 KB for one item. Nothing was sent."""
 
 
 class MalformedCommitError(ValueError):
-    """A write that nobody may ask for; nothing was sent (`checks`)."""
+    """The arguments of a write are wrong (`checks`). Nothing was sent."""
 
 
 class StreamVersion(NamedTuple):
-    """A version of a stream, whether or not it is there yet."""
+    """The key of a commit, whether or not the commit exists yet."""
 
     aggregate_id: str
     version: int
@@ -52,22 +65,24 @@ class Page(NamedTuple):
 
 
 class EventStore(Protocol):
-    """The streams: one item a commit."""
+    """The streams. Each commit is one item."""
 
     def append(self, commit: Commit, unless: StreamVersion | None = None) -> Commit | None:
         """Writes *commit* if its version is free, in one call.
 
-        Returns None when it was written, else the commit that holds the version. If the
-        item would be too large, its snapshot is left out; raises `CommitTooLargeError` if
-        it still is. With *unless*, a key in another stream, it is a transaction, which
-        also asks that nothing is there; raises `StreamAdvancedError` if something is, and
-        `ContendedError` if another call on these items is under way. Raises
-        `MalformedCommitError` for a commit that no stream can have.
+        Returns None if it was written, or else the commit that has the version already. An
+        item that would be too large is written without its snapshot. Raises
+        `CommitTooLargeError` if it still is too large, and `MalformedCommitError` for a commit
+        that no stream can contain.
 
-        One conditional write sees one item, so a hole below the version is not looked for.
-        Who appends has read the version before: the command handler, whose load stops at a
-        hole, and `Restore`, which puts back what was there. A commit above a hole is held
-        back from the log, with an alarm, and `leftfold verify` names it.
+        *unless* is a key in another stream. With it the append is a transaction, which also
+        requires that no commit has that key. It raises `StreamAdvancedError` if one has, and
+        `ContendedError` if another call on these items is under way.
+
+        A conditional write sees one item, so `append` does not notice a hole below the
+        version. Its callers have read the version before: the command handler, whose load
+        stops at a hole, and `Restore`, which puts archived commits back. The relay does not
+        log a commit above a hole and raises an alarm, and `leftfold verify` names the stream.
         """
 
     def newest(
@@ -78,39 +93,40 @@ class EventStore(Protocol):
         below: int | None = None,
         consistent: bool = False,
     ) -> Page:
-        """One page of at most *limit* commits, those with versions under *below*."""
+        """One page of at most *limit* commits with versions below *below*, newest first."""
 
     def range(self, aggregate_id: str, first: int, last: int) -> Sequence[Commit]:
         """The commits *first*..*last* that exist, ascending, read consistently."""
 
     def scan(
-        self, segment: int, segments: int, after: str | None, limit: int
+        self, part: int, parts: int, after: str | None, limit: int
     ) -> tuple[Sequence[tuple[str, int]], str | None]:
-        """(aggregate id, version) of up to *limit* items of one of *segments* slices.
+        """The keys, (aggregate id, version), of up to *limit* items of one of *parts* parts.
 
-        *after* is the mark that the last call returned; a None mark ends the slice.
+        Also returns where the page ends: the next call takes it as *after*. It is None at the
+        end of the part.
         """
 
 
 class EventTable(EventStore, Protocol):
-    """The events table as the archiver sees it: the one key where commits can leave it."""
+    """The events table for the archiver, which alone deletes commits from it."""
 
     def page(self, aggregate_id: str, first: int, last: int) -> Sequence[Commit]:
-        """The beginning of the commits *first*..*last* that exist: those that fit one answer
-        of about a megabyte, ascending, read consistently. It is empty only if none exists.
+        """The first of the commits *first*..*last* that exist, as many as fit into an answer of
+        about a megabyte, ascending, read consistently. It is empty only if none exists.
         """
 
-    def replace(self, held: Commit, by: Commit) -> bool:
-        """Puts *by* for version 1 if that still is as *held* was read; False if it is not.
+    def replace(self, old: Commit, new: Commit) -> bool:
+        """Writes *new* over version 1 if that still is *old*; False if it is not.
 
-        Raises `MalformedCommitError` if *by* is not version 1 of the stream by the same command.
+        Raises `MalformedCommitError` if *new* is not version 1 of the same stream and command.
         """
 
     def delete(self, tombstone: Commit, versions: Collection[int]) -> bool:
-        """Deletes up to 99 *versions* if version 1 still is *tombstone*, or nothing.
+        """Deletes up to 99 *versions* if version 1 still is *tombstone*; else False, and nothing.
 
-        A version that is not there is no mistake; False means that the tombstone is another.
-        Raises `MalformedCommitError` for more than 99, or one that the tombstone does not archive.
+        A version that does not exist is no error. Raises `MalformedCommitError` for more than
+        99 versions, or for one that the tombstone does not cover.
         """
 
 
@@ -118,14 +134,14 @@ class Archive(Protocol):
     """Objects that are written once and never changed."""
 
     def put(self, key: str, data: bytes) -> bool:
-        """Writes the object if there is none; False if something is there."""
+        """Writes the object if there is none under *key*; False if there is one."""
 
     def get(self, key: str) -> bytes | None:
         """The object's bytes; None if there is none."""
 
 
 class Block(NamedTuple):
-    """A link of the log: commits at *first_position* .. *next_position* - 1.
+    """A link of the chain: the commits at *first_position* .. *next_position* - 1.
 
     *previous_in_lane* gives, for each lane that the block touches, the position of the
     lane's last commit before the block, or -1.
@@ -140,7 +156,7 @@ class Block(NamedTuple):
 
 
 class Head(NamedTuple):
-    """The end of the log: where the next block goes, and each lane's last position."""
+    """The end of the log: the next position, the last block's hash, each lane's last position."""
 
     next_position: int = 0
     hash: str = ""
@@ -148,9 +164,11 @@ class Head(NamedTuple):
 
 
 class StreamEntry(NamedTuple):
-    """What the log knows of a stream: the version it expects *next*, the *position* of
-    the last logged commit, and the epoch that commit belongs to. Versions up to
-    *archived_through* are in the archive, and gone from the events table.
+    """The registry's entry of a stream.
+
+    *next* is the version that is logged next. *position* and *epoch* are those of the last
+    logged commit. Versions up to *archived_through* are in the archive, and are deleted from
+    the events table.
     """
 
     next: int = 1
@@ -160,10 +178,11 @@ class StreamEntry(NamedTuple):
 
 
 class Segment(NamedTuple):
-    """Blocks in the archive: positions *first_position* .. *next_position* - 1, whole at
-    *key*, and at *live_key* only the commits whose epoch was live when it was written.
+    """An archived segment: the blocks of the positions *first_position* .. *next_position* - 1.
 
-    The hashes are SHA-256 in hex over the objects.
+    The object at *key* contains the whole blocks. The object at *live_key* contains only the
+    commits whose epoch was live when it was written. The hashes are SHA-256 in hex over the
+    objects.
     """
 
     first_position: int
@@ -192,25 +211,25 @@ class Log(Protocol):
     ) -> bool:
         """Writes block, head and registry in one transaction, or nothing.
 
-        It holds only if the log's head still is *head* and each stream's `next` is that
-        of the first of its two entries; False means that someone was faster. What the
-        registry knows of the archive stays as it is.
+        The transaction's condition: the log's head still is *head*, and each stream's `next`
+        is that of the first of its two entries. False means that another relay was faster.
+        An entry's `archived_through` stays as it is.
         """
 
     def blocks(self, position: int, limit: int | None = None) -> Iterator[Block]:
         """Blocks in order, from the one that holds *position*, read consistently."""
 
     def registry(self, after: str | None = None) -> Iterator[tuple[str, StreamEntry]]:
-        """Every stream that the log knows, in an order of its own; those behind *after*."""
+        """Every stream in the registry, in an order of its own; with *after*, the streams behind it."""
 
     def mark_archived(self, aggregate_id: str, before: int, through: int) -> bool:
         """Sets `archived_through` to *through* if it still is *before*."""
 
     def delete(self, first_positions: Collection[int]) -> None:
-        """Deletes the blocks that begin there; the head stays."""
+        """Deletes the blocks that begin at these positions. The head stays."""
 
     def add_segment(self, segment: Segment) -> bool:
-        """Notes where blocks have gone; False if one with that first position is noted."""
+        """Adds the segment to the list; False if one with its first position is listed."""
 
     def segments(self) -> Iterator[Segment]:
         """All segments in order, read consistently."""
@@ -220,7 +239,7 @@ class Log(Protocol):
 
 
 class Checkpoints(Protocol):
-    """How far each reader has come: the position of the last commit it has done with."""
+    """The position up to which each reader has done everything, for each of its checkpoint keys."""
 
     def read(self, reader: str, keys: Collection[int]) -> dict[int, int]:
         """Each key's position, read consistently; -1 where there is none.
@@ -232,10 +251,10 @@ class Checkpoints(Protocol):
         """Sets the key to *new* if it still is *old*; False if it is not."""
 
     def note(self, reader: str) -> str | None:
-        """A text that the reader left for its next run, where a position says too little."""
+        """The text that the reader left for its next run; None if there is none."""
 
     def write_note(self, reader: str, text: str) -> None:
-        """Leaves *text*; the last writer wins, so it may only save work."""
+        """Leaves *text* for the next run. The last writer wins, so a note may only save work."""
 
 
 class ParkedStream(NamedTuple):
@@ -247,26 +266,26 @@ class ParkedStream(NamedTuple):
 
 
 class Parking(Protocol):
-    """Streams on which a view or a policy failed: one parked stream for each (reader, stream)."""
+    """Streams on which a view or a policy has failed. *view* is the name of either."""
 
     def find(self, view: str, aggregate_ids: Collection[str]) -> dict[str, ParkedStream]:
-        """The parked streams of those streams that are parked, read consistently."""
+        """The parked streams among *aggregate_ids*, read consistently."""
 
     def park(self, view: str, aggregate_id: str, parked_stream: ParkedStream) -> bool:
         """Parks the stream; False if it is parked already."""
 
     def extend(self, view: str, aggregate_id: str, last: int) -> bool:
-        """Raises the parked stream's *last* to at least *last*; False if there is no parked stream."""
+        """Raises the parked stream's *last* to at least *last*; False if the stream is not parked."""
 
     def release(self, view: str, aggregate_id: str, last: int) -> bool:
-        """Removes the parked stream if its *last* still is *last*; False if it is not."""
+        """Ends the parking if the parked stream's *last* still is *last*; False if it is not."""
 
     def all(self, view: str | None = None) -> Iterator[tuple[str, str, ParkedStream]]:
-        """(view, aggregate id, parked stream) of everything parked, or of one view."""
+        """(view, aggregate id, parked stream) of all parked streams, or of those of one view."""
 
 
 class EffectKey(NamedTuple):
-    """What decided an effect: a policy, at a position of the log, and the number of it there."""
+    """The key of an effect: the policy, the position of the event's commit, the reaction's number."""
 
     policy: str
     position: int
@@ -274,9 +293,9 @@ class EffectKey(NamedTuple):
 
 
 class Planned(NamedTuple):
-    """A recorded effect, as it was decided first; *answer* once it is done.
+    """A recorded effect, as it was decided first. *answer* is None until the effect is done.
 
-    *mine* says that it is the asker's to send: nobody else will until the claim ends.
+    *mine* says that the caller has the claim: until it ends, no other run sends the effect.
     """
 
     effect: Mapping[str, Any]
@@ -288,20 +307,20 @@ class Effects(Protocol):
     """The ledger of effects outside the system: decided once, then done with an answer."""
 
     def plan(self, key: EffectKey, effect: Mapping[str, Any], owner: str) -> Planned:
-        """Records *effect*, unless one is recorded at *key*, and claims it for *owner*.
+        """Records *effect*, unless one is recorded under *key*, and claims it for *owner*.
 
-        A claim ends after `CLAIM`; an owner may claim again what is its own.
+        A claim ends after `CLAIM`. Its owner may claim it again.
         """
 
     def finish(self, key: EffectKey, answer: str) -> None:
-        """Records the *answer*; the first one stays."""
+        """Records the *answer*. Only the first answer counts."""
 
 
 class Waker(Protocol):
-    """Wakes functions; a wake may be lost, and nothing depends on one."""
+    """Wakes functions. A wake may be lost: nothing depends on it."""
 
     def wake(self, function: str, wanted: Mapping[str, int] = {}, /) -> None:
         """Asks *function* ("relay", or a reader's name) to look for work, without waiting.
 
-        *wanted* tells the relay the versions of streams that someone waits for.
+        *wanted* gives the relay the versions of streams that a reader waits for.
         """

@@ -1,4 +1,4 @@
-"""The adapters of a deployment, each made when it is first used."""
+"""The adapters of a deployment. Each is made when it is first used."""
 
 import random
 import secrets
@@ -30,11 +30,12 @@ if TYPE_CHECKING:
     from chalicelib.leftfold.projection.rows import RowStore
     from chalicelib.leftfold.projection.search import SearchRows
 
+# Seconds.
 LONGEST_PAUSE = 1.0
 
 
 class Adapters:
-    """Storage, messages, time and chance. The environment's *settings* say where they are."""
+    """Storage, messages, time and randomness; *settings* name the resources of the deployment."""
 
     def __init__(self, settings: Settings, domain: Domain) -> None:
         self.settings = settings
@@ -119,7 +120,7 @@ class Adapters:
         return DynamoRows(self.dynamodb, self.settings.named(view), self.clock)
 
     def search_rows(self, view: str) -> "SearchRows":
-        """The rows of a view in OpenSearch, which can also find."""
+        """The rows of a view in OpenSearch, which has queries as well."""
         from chalicelib.leftfold.projection.search import SearchRows, connect
 
         named = self.settings.named
@@ -135,7 +136,7 @@ class Adapters:
         return datetime.now(UTC)
 
     def pause(self, attempt: int) -> None:
-        """Waits before another attempt: full jitter under an exponential bound."""
+        """Waits before another attempt, for a random time under an exponential bound."""
         bound = min(LONGEST_PAUSE, 0.01 * 2**attempt)
         time.sleep(random.uniform(0, bound))  # noqa: S311 - no secret depends on it
 

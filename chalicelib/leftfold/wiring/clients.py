@@ -3,16 +3,16 @@
 from threading import Lock
 from typing import Any, Literal
 
-# boto3 makes clients from one session, which is for one thread at a time.
+# boto3 makes clients from one session, which only one thread at a time may use.
 _making = Lock()
 
 
 def client(service: Literal["dynamodb", "kinesis", "lambda", "s3", "ses"]) -> Any:
-    """A client that gives up in time for its caller to answer."""
+    """A client whose time-outs leave its caller the time to answer."""
     import boto3
     from botocore.config import Config
 
-    # Who asks SES twice sends twice: it is asked once, and its answer waited for.
+    # SES sends an e-mail again for each retry, so it gets one attempt and more time to answer.
     read_timeout, attempts = (20, 1) if service == "ses" else (3, 3)
     config = Config(
         connect_timeout=1,

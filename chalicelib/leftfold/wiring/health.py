@@ -1,4 +1,4 @@
-"""What the API depends on, and whether each part answers."""
+"""Checks each dependency of the API."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -6,12 +6,12 @@ from functools import partial
 
 from chalicelib.leftfold.wiring.services import Services
 
-# A stream and a row key that nobody has.
+# The name of a stream, a reader and a row that never exist.
 NOBODY = "main/health-check"
 
 
 def health(services: Services) -> dict[str, bool | str]:
-    """Each dependency of the API by name: True, or why it does not answer."""
+    """Each dependency of the API by name: True, or the error that it has answered with."""
     checks: dict[str, Callable[[], object]] = {
         "events": partial(services.events.newest, NOBODY, limit=1),
         "log": services.log.head,
@@ -23,17 +23,17 @@ def health(services: Services) -> dict[str, bool | str]:
         if view.store == "documents":
             checks[name] = partial(services.rows(name).load, [NOBODY])
         else:
-            # All search views are on one cluster: one of them stands for it.
+            # All search views are on one cluster, so one of them is enough.
             checks.setdefault("search", partial(services.search_rows(name).load, [NOBODY]))
-    # All at once: each may take the whole time that its client waits.
+    # In parallel, because each check may take the whole time-out of its client.
     with ThreadPoolExecutor(len(checks)) as pool:
         return dict(zip(checks, pool.map(answers, checks.values()), strict=True))
 
 
 def answers(check: Callable[[], object]) -> bool | str:
-    """True, or what *check* failed with."""
+    """True, or the error that *check* raised."""
     try:
         check()
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
+    except Exception as error:  # noqa: BLE001 - every error is a result
         return f"{type(error).__name__}: {error}"
     return True

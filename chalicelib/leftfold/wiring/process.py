@@ -1,4 +1,4 @@
-"""The services of this process: its domain, and the environment that it started with."""
+"""The services of this process, made from its domain and its environment."""
 
 import os
 
@@ -12,18 +12,18 @@ _services: Services | None = None
 
 
 def serve(domain: Domain) -> None:
-    """Makes *domain* the one that this process serves."""
+    """Makes *domain* the domain of this process."""
     global _domain, _services
     _domain, _services = domain, None
 
 
 def services() -> Services:
-    """The services of this process, made from its environment when first asked for."""
+    """The services of this process. The first call makes them from the environment."""
     return _services or use(Services(Settings(os.environ), _domain))
 
 
 def use(chosen: Services) -> Services:
-    """Makes *chosen* the services of this process, and its metrics those of their stack."""
+    """Makes *chosen* the services of this process, and their stack that of its metrics."""
     global _services  # noqa: PLW0603 - one set of services for each process
     metrics.belong_to(chosen.settings.stack)
     _services = chosen

@@ -1,6 +1,7 @@
 """The services that functions, routes and commands use, made of the adapters.
 
-Each part is made when it is first used, so a function imports only what it needs.
+Each service is made, and its module imported, when it is first used. So a Lambda function imports
+only the modules that it needs.
 """
 
 import json
@@ -9,87 +10,44 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, TypeVar, Unpack
 
 from chalicelib.leftfold import metrics
 from chalicelib.leftfold.commands.handler import CommandHandler
-from chalicelib.leftfold.kernel import Domain, Policy, Row, View
-from chalicelib.leftfold.store.ports import (
-    Archive,
-    Checkpoints,
-    Effects,
-    EventStore,
-    EventTable,
-    Log,
-    Parking,
-    Waker,
-)
+from chalicelib.leftfold.kernel import Domain, Policy, Row
 from chalicelib.leftfold.store.readers import Reader
 from chalicelib.leftfold.wiring.adapters import Adapters
 from chalicelib.leftfold.wiring.clients import client
+from chalicelib.leftfold.wiring.parts import Parts
 from chalicelib.leftfold.wiring.settings import Settings
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-
     from chalicelib.leftfold.archive.archiver import Archiver
     from chalicelib.leftfold.archive.pruner import Pruner
     from chalicelib.leftfold.commands.reading import States
     from chalicelib.leftfold.policies.deadlines import Timekeeper
-    from chalicelib.leftfold.policies.mailing import Mailer
     from chalicelib.leftfold.projection.freshness import Freshness
     from chalicelib.leftfold.projection.ordered import OrderedRunner
     from chalicelib.leftfold.projection.partitioned import PartitionedRunner
-    from chalicelib.leftfold.projection.rows import RowStore
     from chalicelib.leftfold.projection.runner import Work
     from chalicelib.leftfold.relay.relay import Relay
     from chalicelib.leftfold.relay.sweeper import Sweeper
     from chalicelib.leftfold.store.bus import Bus
 
-# Made by `leftfold package`; a plain `chalice package` does without, at the price of
-# longer loads, because nothing then says that a snapshot was made by this very fold.
+# `leftfold package` makes this file; a plain `chalice package` does not.
 FINGERPRINTS = Path(__file__).parents[2] / "fingerprints.json"
 
-# Processes that a policy acts on at the same time: half of a client's connections.
+# Streams whose commands a policy sends at the same time, on half of a client's connections.
 AT_ONCE = 16
 
 A = TypeVar("A")
 B = TypeVar("B")
 
 
-class Parts(TypedDict, total=False):
-    """The parts that may be given instead of the real ones."""
-
-    dynamodb: "DynamoDBClient"
-    events: EventStore
-    event_table: EventTable
-    log: Log
-    log_table: Log
-    archive: Archive
-    checkpoints: Checkpoints
-    parking: Parking
-    effects: Effects
-    mailer: "Mailer"
-    waker: Waker
-    bus: "Bus"
-    rows: "Callable[[str], RowStore]"
-    search_rows: "Callable[[str], Any]"
-    views: Mapping[str, View]
-    policies: Mapping[str, Policy]
-    fingerprints: Mapping[str, str]
-    handler: CommandHandler
-    relay: "Relay"
-    freshness: "Freshness"
-    health: Callable[[], Mapping[str, bool | str]]
-    clock: Callable[[], datetime]
-    pause: Callable[[int], None]
-    new_id: Callable[[], str]
-
-
 class Services(Adapters):
-    """Everything that the application is made of; *parts* replace the real ones.
+    """All services of the application; each of *parts* replaces the attribute of its name.
 
-    Raises TypeError for a part that there is not.
+    Raises TypeError for an unknown part.
     """
 
     def __init__(self, settings: Settings, domain: Domain, **parts: Unpack[Parts]) -> None:
@@ -97,6 +55,7 @@ class Services(Adapters):
         unknown = parts.keys() - Parts.__annotations__.keys()
         if unknown:
             raise TypeError(f"Services has no part {', '.join(sorted(unknown))}")
+        # An attribute that is set is never computed by its `cached_property`.
         self.__dict__.update(parts)
 
     @cached_property
@@ -105,18 +64,21 @@ class Services(Adapters):
 
     @property
     def readers(self) -> Sequence[Reader]:
-        """All who read the log: views and policies."""
+        """All views and policies."""
         return [*self.views.values(), *self.policies.values()]
 
     @property
     def followers(self) -> Sequence[str]:
-        """Those of them that nobody brings the commits: they follow the log when woken."""
-        fed = [view.name for view in self.views.values() if view.fed == "log"]
-        return [*fed, *self.policies]
+        """The names of the readers that follow the log; Kinesis feeds the others."""
+        views = [view.name for view in self.views.values() if view.fed == "log"]
+        return [*views, *self.policies]
 
     @cached_property
     def fingerprints(self) -> Mapping[str, str]:
-        """Each category's; without the packaged ones, such as match no snapshot of others."""
+        """Fold fingerprint per category.
+
+        In an unpackaged process a random one, so that it trusts only its own snapshots.
+        """
         if FINGERPRINTS.exists():
             packaged: dict[str, str] = json.loads(FINGERPRINTS.read_text())
             return packaged
@@ -162,11 +124,11 @@ class Services(Adapters):
             self.waker,
             self.readers,
             self.clock,
-            self.alarm_of_strays,
+            self.alarm_unreadable,
         )
 
     def archiver(self, grace: timedelta) -> "Archiver":
-        """Moves epochs that were closed longer ago than *grace*."""
+        """The archiver, which leaves epochs alone that were closed less than *grace* ago."""
         from chalicelib.leftfold.archive.archiver import Archiver
 
         return Archiver(self.event_table, self.log_table, self.archive, self.clock, grace)
@@ -244,22 +206,22 @@ class Services(Adapters):
         return Timekeeper(self.domain.deadlines.values(), find, self.handler, self.clock)
 
     def health(self) -> Mapping[str, bool | str]:
-        """Each dependency of the API by name: True, or why it does not answer."""
+        """Each dependency of the API by name: True, or the error that it has answered with."""
         from chalicelib.leftfold.wiring.health import health
 
         return health(self)
 
     def alarm(self, blocked: Mapping[str, tuple[str, int]]) -> None:
-        """Tells people of streams that wait for a cause that is not there."""
+        """Emits the metric of streams that wait for a cause that is not in the log."""
         metrics.emit("StreamsBlocked", len(blocked), streams=sorted(blocked)[:20])
 
-    def alarm_of_strays(self, places: Sequence[tuple[str, int]]) -> None:
-        """Tells people of items in the events table that no commit can be."""
-        metrics.emit("UnreadableCommits", len(places), reason=f"no commit's keys: {places[:20]}")
+    def alarm_unreadable(self, keys: Sequence[tuple[str, int]]) -> None:
+        """Emits the metric of items in the events table that are no commits, by their keys."""
+        metrics.emit("UnreadableCommits", len(keys), reason=f"no commit's keys: {keys[:20]}")
 
 
 def side_by_side(act: Callable[[A], B], items: Iterable[A]) -> list[B]:
-    """What *act* makes of each of *items*, some of them at the same time."""
+    """The result of *act* for each of *items*, with up to `AT_ONCE` of them in parallel."""
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(AT_ONCE) as pool:

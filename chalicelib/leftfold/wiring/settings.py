@@ -4,12 +4,12 @@ from collections.abc import Mapping
 
 
 class Settings:
-    """What a deployment tells its functions.
+    """The settings, by environment variable.
 
-    LEFTFOLD_STACK is the stack's name, with which every table and function begins;
-    LEFTFOLD_SEARCH_URL is where OpenSearch answers; LEFTFOLD_MAIL_FROM is the address,
-    verified in SES, that e-mail comes from: without it none is sent. LEFTFOLD_ARCHIVE is
-    the bucket of what has left the tables.
+    LEFTFOLD_STACK is the stack's name, with which the names of all its resources begin.
+    LEFTFOLD_SEARCH_ENDPOINT is the host of OpenSearch, and LEFTFOLD_SEARCH_SCHEME is https
+    unless it is set. LEFTFOLD_MAIL_FROM is the sender of e-mail, verified in SES; without
+    it no e-mail is sent. LEFTFOLD_ARCHIVE is the archive's bucket.
     """
 
     def __init__(self, variables: Mapping[str, str]) -> None:
@@ -30,7 +30,7 @@ class Settings:
 
     @property
     def archive(self) -> str:
-        """The bucket: LEFTFOLD_ARCHIVE, for names of buckets are the whole world's."""
+        """The archive's bucket, named by default like the stack's other resources."""
         return self._variables.get("LEFTFOLD_ARCHIVE") or self.named("archive")
 
     def named(self, resource: str) -> str:
@@ -41,4 +41,6 @@ class Settings:
         try:
             return self._variables[name]
         except KeyError:
-            raise LookupError(f"{name} is not set; infra/resources.json sets it") from None
+            raise LookupError(
+                f"the environment variable {name} is not set; infra/resources.json sets it"
+            ) from None

@@ -120,7 +120,10 @@ def test_what_the_server_refuses_stops_its_account_before_the_batch(
 
     a, b = done.accounts
     assert (len(a.booked), len(b.booked), a.closed) == (BATCH, 1, [])
-    assert a.rejected[0][:2] == (BATCH + 3, "operation Length must be between 1 and 100.")
+    assert a.rejected[0][:2] == (
+        BATCH + 3,
+        "operation must have at least 1 and at most 100 characters",
+    )
     assert {line[:2] for line in a.rejected[1:]} == {
         (number, f"line {BATCH + 3} was refused")
         for number in range(BATCH + 2, 2 * BATCH + 2)

@@ -3,7 +3,7 @@
 from chalicelib.bank.account.domain import account
 from chalicelib.bank.account.http import accounts, bookings, statements, totals
 from chalicelib.bank.account.http.problems import problems
-from chalicelib.bank.events import body_json
+from chalicelib.bank.http.event_bodies import body_json
 from chalicelib.leftfold.http.history import history_route
 from chalicelib.leftfold.http.routes import Route
 

@@ -1,7 +1,7 @@
 """Accounts over HTTP: their commands, the balance document and the ranking."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from marshmallow import ValidationError, fields, validate, validates_schema
 
@@ -9,12 +9,15 @@ from chalicelib.bank.account.domain import (
     Book,
     Booking,
     Close,
+    Direction,
     Freeze,
+    Kind,
     Open,
+    OpenedStatus,
     Unfreeze,
     account,
 )
-from chalicelib.bank.fields import MoneyField, currency_field
+from chalicelib.bank.http.fields import MoneyField, currency_field
 from chalicelib.leftfold.http.commands import Takes, command_routes, opening_route
 from chalicelib.leftfold.http.fields import (
     NoFields,
@@ -38,9 +41,9 @@ from chalicelib.leftfold.http.queries import (
 )
 from chalicelib.leftfold.http.routes import Answer, Call, Route
 
-KINDS = ("current", "credit-card")
-STATUSES = ("open", "frozen", "closed")
-DIRECTIONS = ("credit", "debit")
+KIND = validate.OneOf(get_args(Kind))
+STATUS = validate.OneOf(get_args(OpenedStatus))
+DIRECTION = validate.OneOf(get_args(Direction))
 MOST_BOOKINGS = 500
 
 
@@ -50,13 +53,13 @@ class OpenBody(Strict):
     account_id = key()
     owner = text(200, required=True)
     currency = currency_field(required=True)
-    kind = fields.String(required=True, validate=validate.OneOf(KINDS))
+    kind = fields.String(required=True, validate=KIND)
     credit_limit = MoneyField(least=0)
     email = email()
 
 
 class BookingBody(Strict):
-    """One booking; texts are as the bank that sent it put them."""
+    """One booking; its texts are shown as they were sent."""
 
     amount = MoneyField(least=1, required=True)
     value_date = day(required=True)
@@ -67,9 +70,9 @@ class BookingBody(Strict):
 
 
 class DirectedBookingBody(BookingBody):
-    """One booking of many, which says its direction itself."""
+    """One booking of many, with its direction."""
 
-    direction = fields.String(required=True, validate=validate.OneOf(DIRECTIONS))
+    direction = fields.String(required=True, validate=DIRECTION)
 
 
 class BookingsBody(Strict):
@@ -94,9 +97,9 @@ class AccountShown(Shown):
 
     account_id = key(required=True)
     owner = fields.String(required=True)
-    kind = fields.String(required=True, validate=validate.OneOf(KINDS))
+    kind = fields.String(required=True, validate=KIND)
     currency = currency_field(required=True)
-    status = fields.String(required=True, validate=validate.OneOf(STATUSES))
+    status = fields.String(required=True, validate=STATUS)
     balance = MoneyField(required=True)
     credit_limit = MoneyField(required=True)
     statements = fields.Integer(required=True)
@@ -104,7 +107,7 @@ class AccountShown(Shown):
 
 
 class AccountDocument(AccountShown):
-    """The balance document; *position* is its place in the log."""
+    """The balance document; *position* is the log position of its last commit."""
 
     position = fields.Integer(required=True)
 
@@ -118,13 +121,13 @@ class AccountList(Shown):
 
 
 class AccountQuery(Strict):
-    """What the balance document can be asked for."""
+    """The parameters of the balance document."""
 
     min_version = min_version()
 
 
 class FilteredByAccount(Pages):
-    """Lists in which `minVersion` needs to know of which account it speaks."""
+    """Lists in which `minVersion` is the version of the account that `account` names."""
 
     account = key()
     min_version = min_version()
@@ -132,7 +135,7 @@ class FilteredByAccount(Pages):
     @validates_schema
     def names_the_account(self, data: Mapping[str, Any], **_: Any) -> None:
         if "min_version" in data and "account" not in data:
-            needed = "is needed to know whose version minVersion is"
+            needed = "is needed with minVersion, which is a version of this account"
             raise ValidationError({"account": [needed]})
 
 
@@ -141,7 +144,7 @@ class RankingQuery(FilteredByAccount):
 
     sort = fields.String(validate=validate.OneOf(("-balance", "balance")), load_default="-balance")
     currency = currency_field()
-    status = fields.String(validate=validate.OneOf(STATUSES))
+    status = fields.String(validate=STATUS)
 
 
 def open_command(body: Mapping[str, Any]) -> Open:

@@ -6,8 +6,8 @@ from typing import Any
 from marshmallow import ValidationError, fields, validate, validates_schema
 
 from chalicelib.bank.account.domain import account
-from chalicelib.bank.account.http.accounts import DIRECTIONS, FilteredByAccount
-from chalicelib.bank.fields import MoneyField, currency_field
+from chalicelib.bank.account.http.accounts import DIRECTION, FilteredByAccount
+from chalicelib.bank.http.fields import MoneyField, currency_field
 from chalicelib.bank.money import Money
 from chalicelib.leftfold.http.fields import Fullmatch, Shown, day, key, text
 from chalicelib.leftfold.http.queries import FRESHNESS, found, sorting, wait_until_fresh
@@ -31,7 +31,7 @@ class BookingsQuery(FilteredByAccount):
 
     @validates_schema
     def amounts_are_money(self, data: Mapping[str, Any], **_: Any) -> None:
-        """An amount without a currency is not money; with one, it must be its."""
+        """An amount needs a currency, and no more decimals than the currency has."""
         for name in ("min", "max"):
             if name in data and "currency" not in data:
                 raise ValidationError({"currency": [f"is needed with {name}"]})
@@ -43,13 +43,13 @@ class BookingsQuery(FilteredByAccount):
 
 
 class BookingShown(Shown):
-    """A booking, and its place: account, version and index in its commit."""
+    """A booking, with its account and the version and index of its event."""
 
     account_id = key(required=True)
     version = fields.Integer(required=True)
     index = fields.Integer(required=True)
     booked_at = fields.String(required=True, metadata={"format": "date-time"})
-    direction = fields.String(required=True, validate=validate.OneOf(DIRECTIONS))
+    direction = fields.String(required=True, validate=DIRECTION)
     amount = MoneyField(required=True)
     value_date = day(required=True)
     operation = fields.String(required=True, allow_none=True)
@@ -86,7 +86,7 @@ def search(call: Call) -> Answer:
 
 
 def conditions(query: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """OpenSearch's filters, one for each parameter that was given."""
+    """A filter of OpenSearch for each parameter that was given."""
     made: list[Mapping[str, Any]] = []
     if "account" in query:
         made.append({"term": {"accountId": query["account"]}})

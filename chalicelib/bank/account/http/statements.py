@@ -1,17 +1,16 @@
-"""Statements over HTTP: closing a period, and what was booked in it."""
+"""Statements over HTTP: closing a period, and its figures and bookings."""
 
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
 from itertools import islice
 from typing import Any
 
-from marshmallow import fields, validate
+from marshmallow import fields
 
-from chalicelib.bank.account.domain import CloseStatement, account
-from chalicelib.bank.account.http.accounts import KINDS, AccountChanged
+from chalicelib.bank.account.domain import CloseStatement, account, may_end
+from chalicelib.bank.account.http.accounts import KIND, AccountChanged
 from chalicelib.bank.account.http.bookings import BookingShown
 from chalicelib.bank.account.views import booking_key, booking_row, statement_id
-from chalicelib.bank.fields import MoneyField, currency_field
+from chalicelib.bank.http.fields import MoneyField, currency_field
 from chalicelib.leftfold.http.commands import Takes, command_routes
 from chalicelib.leftfold.http.cursors import after_of, cursor, whole
 from chalicelib.leftfold.http.fields import (
@@ -30,8 +29,6 @@ from chalicelib.leftfold.http.queries import FRESHNESS, not_shown, wait_until_fr
 from chalicelib.leftfold.http.routes import Answer, Call, Route
 from chalicelib.leftfold.kernel import Commit, Recorded, Row
 
-# A day that has begun nowhere on earth cannot have ended.
-AHEAD = timedelta(hours=14)
 _LARGEST_NUMBER = 10**8 - 1
 
 
@@ -48,7 +45,7 @@ class StatementPath(Strict):
 
 
 class StatementsQuery(Pages):
-    """A page, and what it must have seen."""
+    """Which page, and the account's version that it must include."""
 
     min_version = min_version()
 
@@ -60,7 +57,7 @@ class StatementShown(Shown):
     number = fields.Integer(required=True)
     from_ = day(required=True, allow_none=True)
     through = day(required=True)
-    kind = fields.String(required=True, validate=validate.OneOf(KINDS))
+    kind = fields.String(required=True, validate=KIND)
     currency = currency_field(required=True)
     opening_balance = MoneyField(required=True)
     credits = MoneyField(required=True)
@@ -88,14 +85,14 @@ class StatementList(Shown):
 
 
 def refuse_future_day(call: Call) -> None:
-    """A period can be closed once its last day has begun somewhere."""
-    if call.body["through"] > (call.services.clock() + AHEAD).date().isoformat():
+    """Raises `Problem` for a period that cannot end yet."""
+    if not may_end(call.body["through"], call.services.clock()):
         at = {"pointer": "/through", "detail": "must not be a day to come"}
         raise Problem("invalid-body", errors=[at])
 
 
 def show(call: Call) -> Answer:
-    """A statement, and the bookings from where the page begins."""
+    """A statement, with a page of its bookings."""
     wait_until_fresh(call, "statements", account, call.key)
     stream, number = account.stream(call.key), call.path["number"]
     wanted, before = statement_id(stream, number), statement_id(stream, number - 1)
@@ -126,22 +123,22 @@ def bookings_of(commits: Iterator[Commit]) -> Iterator[Row]:
         for index, stored in enumerate(commit.events):
             event = account.codec.decode(stored)
             stream, version, at = commit.aggregate_id, commit.version, commit.at
-            # Their place in the log, which no booking shows, is not asked for.
+            # No booking shows its log position, so any number will do.
             recorded = Recorded(stream, version, index, at, -1, event)
             yield from (booking_row(None, recorded, key) for key in booking_key(recorded))
 
 
 def list_statements(call: Call) -> Answer:
-    """Statements by number, downwards: numbers have no hole."""
+    """Statements by number, the newest first. Numbers are dense, so each is loaded by its key."""
     for view in ("balances", "statements"):
         wait_until_fresh(call, view, account, call.key)
     stream = account.stream(call.key)
-    held = call.services.rows("balances").load([stream])[stream].row
-    if held is None:
+    balance = call.services.rows("balances").load([stream])[stream].row
+    if balance is None:
         raise not_shown(call, "account-missing")
-    (begun,) = after_of(call, whole(1, _LARGEST_NUMBER)) or (held["statements"],)
-    # The balance document may be read from a replica that is behind the cursor's.
-    newest = min(begun, held["statements"])
+    (begun,) = after_of(call, whole(1, _LARGEST_NUMBER)) or (balance["statements"],)
+    # The balance document may come from a replica that has less than the cursor's page had.
+    newest = min(begun, balance["statements"])
     numbers = range(newest, max(newest - call.query["limit"], 0), -1)
     ids = [statement_id(stream, number) for number in numbers]
     rows = call.services.rows("statements").load(ids)
@@ -152,7 +149,7 @@ def list_statements(call: Call) -> Answer:
         {
             "items": StatementShown().dump(found, many=True),
             "next": cursor(call, [left]) if left else None,
-            "total": held["statements"],
+            "total": balance["statements"],
         }
     )
 

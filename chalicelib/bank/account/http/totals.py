@@ -1,4 +1,4 @@
-"""What the bank owes, currency by currency: the ordered view `totals`."""
+"""The totals over HTTP: how much the bank owes in each currency."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,14 +6,14 @@ from typing import Any
 from marshmallow import ValidationError, fields, validates_schema
 
 from chalicelib.bank.account.domain import account
-from chalicelib.bank.fields import CURRENCIES, MoneyField, currency_field
+from chalicelib.bank.http.fields import CURRENCIES, MoneyField, currency_field
 from chalicelib.leftfold.http.fields import Shown, Strict, key, min_version
 from chalicelib.leftfold.http.queries import FRESHNESS, wait_until_fresh
 from chalicelib.leftfold.http.routes import Answer, Call, Route
 
 
 class TotalsQuery(Strict):
-    """Which total, and what it must have seen."""
+    """Which total, and the account's version that it must include."""
 
     currency = currency_field()
     account = key()
@@ -28,14 +28,14 @@ class TotalsQuery(Strict):
 
 
 class LastMoved(Shown):
-    """The commit that moved a total last."""
+    """The commit that changed a total last."""
 
     account_id = key(required=True)
     version = fields.Integer(required=True)
 
 
 class TotalShown(Shown):
-    """What the bank owes in one currency."""
+    """How much the bank owes in one currency."""
 
     currency = currency_field(required=True)
     accounts = fields.Integer(required=True)
@@ -54,14 +54,14 @@ class TotalList(Shown):
 
 
 def totals(call: Call) -> Answer:
-    """A row for each currency in which there is an account, by its code."""
+    """A total for each currency in which there is an account, in the order of their codes."""
     if "account" in call.query:
         wait_until_fresh(call, "totals", account, call.query["account"])
-    # There are few enough currencies to ask for the row of each by its key.
+    # There are few currencies, so the row of each is loaded by its key.
     asked = [call.query["currency"]] if "currency" in call.query else CURRENCIES
     stored = call.services.rows("totals").load(asked)
-    held = (stored[code].row for code in asked if code in stored)
-    rows = [row for row in held if row is not None]
+    found = (stored[code].row for code in asked if code in stored)
+    rows = [row for row in found if row is not None]
     return Answer({"items": TotalShown().dump(rows, many=True), "next": None})
 
 

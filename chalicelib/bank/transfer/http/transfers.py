@@ -1,15 +1,18 @@
-"""Transfers over HTTP: requested, followed step by step, and traced."""
+"""Transfers over HTTP: requested, cancelled, and followed step by step."""
 
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 from marshmallow import fields, pre_dump, validate
 
-from chalicelib.bank.account.domain import account
-from chalicelib.bank.events import body_json
-from chalicelib.bank.fields import MoneyField
-from chalicelib.bank.transfer.domain import Cancel, Order, RequestTransfer, transfer
+from chalicelib.bank.http.fields import MoneyField
+from chalicelib.bank.transfer.domain import (
+    Cancel,
+    Order,
+    RequestTransfer,
+    debit_deadline,
+    transfer,
+)
 from chalicelib.bank.transfer.views import STATE_AFTER, STATES, STEPS
 from chalicelib.leftfold.http.commands import Takes, command_routes, opening_route
 from chalicelib.leftfold.http.fields import (
@@ -24,33 +27,19 @@ from chalicelib.leftfold.http.fields import (
     text,
 )
 from chalicelib.leftfold.http.headers import IF_NONE_MATCH
-from chalicelib.leftfold.http.history import event_json
 from chalicelib.leftfold.http.queries import (
     FRESHNESS,
     document,
     found,
-    not_shown,
     sorting,
-    wait_until_fresh,
 )
 from chalicelib.leftfold.http.routes import Answer, Call, Route
-from chalicelib.leftfold.kernel import AggregateId, Commit
-from chalicelib.leftfold.kernel.commit import instant
 
-if TYPE_CHECKING:
-    from chalicelib.leftfold.projection.search import SearchRows
-
-# How long the source may take to be debited.
-UNTIL_DEBITED = timedelta(minutes=5)
-# More commits than a transfer has in its own stream and in both accounts.
-LONGEST_TRACE = 100
 SORTS = ("-requestedAt", "requestedAt")
-# Whose commits belong to a transfer.
-TRACED = {aggregate.category: aggregate for aggregate in (account, transfer)}
 
 
 class TransferBody(Strict):
-    """What is to be moved; *notify* is told of the completed transfer by e-mail.
+    """The money to be moved; *notify* gets an e-mail about the completed transfer.
 
     Without a transferId, the server chooses one.
     """
@@ -72,7 +61,7 @@ class TransferChanged(Shown):
 
 
 class StepShown(Shown):
-    """Something that happened to a transfer, and the state that it led to."""
+    """A step of a transfer, and the state that it led to."""
 
     step = fields.String(required=True, validate=validate.OneOf(list(STEPS.values())))
     at = fields.String(required=True, metadata={"format": "date-time"})
@@ -80,7 +69,7 @@ class StepShown(Shown):
 
 
 def time(**options: Any) -> fields.String:
-    """An instant, None while it has not come."""
+    """An instant; None while its step has not been taken."""
     return fields.String(
         required=True, allow_none=True, metadata={"format": "date-time"}, **options
     )
@@ -88,7 +77,7 @@ def time(**options: Any) -> fields.String:
 
 class TransferShown(Shown):
     """A transfer as it stands at *version*; *reason* is the code of an account's refusal,
-    *deadline* until when the next step is expected.
+    *deadline* the instant by which the next step is expected.
     """
 
     transfer_id = key(required=True)
@@ -109,7 +98,7 @@ class TransferShown(Shown):
 
 
 class TransferDocument(TransferShown):
-    """A transfer with all its steps; *position* is its place in the log."""
+    """A transfer with all its steps; *position* is the log position of its last commit."""
 
     steps = fields.List(fields.Nested(StepShown), required=True)
     position = fields.Integer(required=True)
@@ -127,43 +116,8 @@ class TransferList(Shown):
     total = fields.Integer(required=True)
 
 
-class StreamVersion(Shown):
-    """A commit by its place: its stream, and its version there."""
-
-    stream = fields.String(required=True)
-    version = fields.Integer(required=True)
-
-
-class TracedEvent(Shown):
-    """An event in the current version of its name."""
-
-    name = fields.String(required=True)
-    event_version = fields.Integer(required=True)
-    body = fields.Dict(keys=fields.String(), required=True)
-
-
-class TracedCommit(StreamVersion):
-    """A commit of a transfer or of one of its accounts; *causes* are the commits that led
-    to it.
-    """
-
-    position = fields.Integer(required=True)
-    at = fields.String(required=True, metadata={"format": "date-time"})
-    actor = fields.String(required=True)
-    correlation_id = fields.String(required=True)
-    causes = fields.List(fields.Nested(StreamVersion), required=True)
-    events = fields.List(fields.Nested(TracedEvent), required=True)
-
-
-class Trace(Shown):
-    """All commits of a transfer, in the order of the log."""
-
-    transfer_id = key(required=True)
-    commits = fields.List(fields.Nested(TracedCommit), required=True)
-
-
 class TransferQuery(Strict):
-    """What a transfer can be asked for."""
+    """The parameters of a transfer's document and of its trace."""
 
     min_version = min_version()
 
@@ -191,12 +145,12 @@ def request(body: Mapping[str, Any]) -> RequestTransfer:
 
 
 def deadline(call: Call) -> Mapping[str, Any]:
-    """Until when the source has to be debited."""
-    return {"deadline": instant(call.services.clock() + UNTIL_DEBITED)}
+    """The deadline of a transfer that is requested now."""
+    return {"deadline": debit_deadline(call.services.clock())}
 
 
 def steps(row: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
-    """What happened to a transfer, one after the other."""
+    """The steps of a transfer, in their order."""
     state = ""
     for step, at in zip(row["steps"], row["stepTimes"], strict=True):
         state = STATE_AFTER.get(step, state)
@@ -220,45 +174,12 @@ def search(call: Call) -> Answer:
 
 
 def conditions(query: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
-    """OpenSearch's filters, one for each parameter that was given."""
+    """A filter of OpenSearch for each parameter that was given."""
     if "state" in query:
         yield {"term": {"state": query["state"]}}
     if "account" in query:
         sides = [{"term": {side: query["account"]}} for side in ("source", "target")]
         yield {"bool": {"should": sides}}
-
-
-def trace(call: Call) -> Answer:
-    """All commits that belong to a transfer: the view knows where, the streams have them."""
-    wait_until_fresh(call, "traces", transfer, call.key)
-    rows = cast("SearchRows", call.services.rows("traces"))
-    query = {"bool": {"filter": [{"term": {"transferId": call.key}}]}}
-    places = rows.find(query, [{"position": "asc"}], None, LONGEST_TRACE).rows
-    if not places:
-        raise not_shown(call, "transfer-missing")
-    commits = [
-        commit_json(commit, place["position"])
-        for place in places
-        for commit in call.services.events.range(
-            place["aggregateId"], place["version"], place["version"]
-        )
-    ]
-    return Answer({"transferId": call.key, "commits": commits})
-
-
-def commit_json(commit: Commit, position: int) -> dict[str, Any]:
-    """A commit with its place in the log, its causes and its events."""
-    codec = TRACED[AggregateId.parse(commit.aggregate_id).category].codec
-    return {
-        "stream": commit.aggregate_id,
-        "version": commit.version,
-        "position": position,
-        "at": commit.at,
-        "actor": commit.actor,
-        "correlationId": commit.correlation_id,
-        "causes": [{"stream": stream, "version": version} for stream, version in commit.deps],
-        "events": [event_json(stored, codec, body_json) for stored in commit.events],
-    }
 
 
 missing = ("transfer-missing",)
@@ -268,7 +189,7 @@ routes: tuple[Route, ...] = (
         transfer,
         "/transfers",
         Takes(
-            "RequestTransfer a transfer, whose steps follow",
+            "Request a transfer, whose steps follow",
             TransferBody(),
             request,
             ("transfer-exists", "same-account"),
@@ -301,17 +222,6 @@ routes: tuple[Route, ...] = (
         aggregate=transfer,
         query=TransferQuery(),
         heeds=(IF_NONE_MATCH,),
-        problems=(*missing, *FRESHNESS),
-    ),
-    Route(
-        "GET",
-        "/transfers/{id}/trace",
-        "trace_transfer",
-        "All commits of a transfer across aggregates, in the order of the log",
-        trace,
-        Trace(),
-        aggregate=transfer,
-        query=TransferQuery(),
         problems=(*missing, *FRESHNESS),
     ),
     Route(

@@ -5,7 +5,7 @@ from typing import Any
 from chalicelib.bank.money import Money
 from chalicelib.leftfold.http.fields import camel
 
-# Which members of events are amounts, in the currency that stands beside them.
+# The members of events that are amounts, in the currency of the same object.
 MONEY = frozenset(
     {
         "amount",
@@ -24,13 +24,13 @@ def body_json(body: dict[str, Any]) -> dict[str, Any]:
     """An event's body with amounts as MONEY and names in camel case."""
     currency = body.get("currency", "")
     return {
-        camel(name): Money(held, currency).to_fact() if name in MONEY else member_json(held)
-        for name, held in body.items()
+        camel(name): Money(value, currency).to_fact() if name in MONEY else member_json(value)
+        for name, value in body.items()
     }
 
 
-def member_json(held: Any) -> Any:
-    """A member that is no amount; objects have amounts of their own."""
-    if isinstance(held, list):
-        return [member_json(item) for item in held]
-    return body_json(held) if isinstance(held, dict) else held
+def member_json(value: Any) -> Any:
+    """A member that is no amount; an object in it may have amounts."""
+    if isinstance(value, list):
+        return [member_json(item) for item in value]
+    return body_json(value) if isinstance(value, dict) else value

@@ -1,19 +1,20 @@
-"""MONEY at the edge: {"amount": "700.00", "currency": "CZK"}; minor units inside."""
+"""Fields for MONEY, {"amount": "700.00", "currency": "CZK"}; minor units inside."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from marshmallow import RAISE, Schema, ValidationError, fields, validate
+from marshmallow import ValidationError, fields, validate
 from marshmallow.utils import get_value
 
 from chalicelib.bank.money import LARGEST_AMOUNT, LARGEST_BALANCE, MINOR_DIGITS, Money
-from chalicelib.leftfold.http.fields import ComponentField
+from chalicelib.leftfold.http.fields import ComponentField, Strict
 
 CURRENCIES = sorted(MINOR_DIGITS)
-# Digits, minor units included.
+# Counts of digits, those of minor units included.
 LONGEST_AMOUNT = len(str(LARGEST_AMOUNT - 1))
 LONGEST_BALANCE = len(str(LARGEST_BALANCE))
-# By the least amount that a field takes; None: it takes none, and shows any.
+# The component of OpenAPI by the least amount that a field takes. A field with None only
+# shows amounts.
 COMPONENTS = {None: "Money", 0: "MoneyNotNegative", 1: "MoneyAboveZero"}
 
 
@@ -23,11 +24,8 @@ def currency_field(**options: Any) -> fields.String:
     return fields.String(validate=known, **options)
 
 
-class MoneyBody(Schema):
+class MoneyBody(Strict):
     """The two members of MONEY, as text; an amount that is a JSON number is refused."""
-
-    class Meta:  # noqa: D106 - marshmallow's way to set options
-        unknown = RAISE
 
     amount = fields.String(required=True)
     currency = currency_field(required=True)
@@ -36,7 +34,7 @@ class MoneyBody(Schema):
 class MoneyField(ComponentField):
     """Dumps minor units as MONEY; loads MONEY of at least *least* minor units.
 
-    The currency of what is dumped stands beside it, under "currency".
+    A value is dumped with the currency that its object has under "currency".
     """
 
     def __init__(self, *, least: int | None = None, **options: Any) -> None:
@@ -83,7 +81,7 @@ MONEY_BODY = MoneyBody()
 def money_schema(digits: int, least: int | None) -> dict[str, Any]:
     """MONEY in the currencies that have *digits* decimals."""
     sign, longest = ("-?", LONGEST_BALANCE) if least is None else ("", LONGEST_AMOUNT)
-    currencies = sorted(code for code, held in MINOR_DIGITS.items() if held == digits)
+    currencies = sorted(code for code, known in MINOR_DIGITS.items() if known == digits)
     part = rf"(\.[0-9]{{1,{digits}}})?" if digits else ""
     amount: dict[str, Any] = {
         "type": "string",

@@ -1,0 +1,1 @@
+"""Fields and bodies that several contexts of the bank share over HTTP."""

@@ -1,0 +1,56 @@
+"""The parts of `Services` that a caller may replace, such as a test or a command of `leftfold`."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from chalicelib.leftfold.commands.handler import CommandHandler
+from chalicelib.leftfold.kernel import Policy, View
+from chalicelib.leftfold.store.ports import (
+    Archive,
+    Checkpoints,
+    Effects,
+    EventStore,
+    EventTable,
+    Log,
+    Parking,
+    Waker,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from chalicelib.leftfold.policies.mailing import Mailer
+    from chalicelib.leftfold.projection.freshness import Freshness
+    from chalicelib.leftfold.projection.rows import RowStore
+    from chalicelib.leftfold.relay.relay import Relay
+    from chalicelib.leftfold.store.bus import Bus
+
+
+class Parts(TypedDict, total=False):
+    """Each part by the name of the attribute of `Services` that it replaces."""
+
+    dynamodb: "DynamoDBClient"
+    events: EventStore
+    event_table: EventTable
+    log: Log
+    log_table: Log
+    archive: Archive
+    checkpoints: Checkpoints
+    parking: Parking
+    effects: Effects
+    mailer: "Mailer"
+    waker: Waker
+    bus: "Bus"
+    rows: "Callable[[str], RowStore]"
+    search_rows: "Callable[[str], Any]"
+    views: Mapping[str, View]
+    policies: Mapping[str, Policy]
+    fingerprints: Mapping[str, str]
+    handler: CommandHandler
+    relay: "Relay"
+    freshness: "Freshness"
+    health: Callable[[], Mapping[str, bool | str]]
+    clock: Callable[[], datetime]
+    pause: Callable[[int], None]
+    new_id: Callable[[], str]
