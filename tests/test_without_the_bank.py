@@ -14,11 +14,12 @@ PAGE = ROOT / "docs" / "upgrading.md"
 ME = "-c user.name=team -c user.email=team@example.org"
 # Commands over HTTP, projected, replayed from the log and compared, and described.
 ROUND_TRIP = """
-from chalicelib.leftfold.http.openapi import document
-from chalicelib.leftfold.projection.memory import MemoryRows
-from chalicelib.leftfold.wiring import process
-from tests.application import Application
 from app import API
+from chalicelib.domain import DOMAIN
+from chalicelib.leftfold.http.openapi import document
+from chalicelib.leftfold.store.memory import MemoryCheckpoints
+from tests.application import Application
+from tests.http.findable import FindableRows
 
 app = Application()
 for key in "abc":
@@ -31,8 +32,8 @@ live = dict(app.rows["loans"].scan())
 assert live["main/loan-a"].row["title"] == "Second"
 assert app.get("/loans/b?minVersion=2").json["status"] == "closed"
 
-app.rows["loans"] = type(app.rows["loans"])()
-app.checkpoints.__init__()
+app.rows["loans"] = FindableRows(DOMAIN.views["loans"])
+app.checkpoints = MemoryCheckpoints()
 app.use(app.events)
 app.settle()
 assert dict(app.rows["loans"].scan()) == live and len(live) == 3

@@ -22,7 +22,7 @@ from tools.new_context import NewContextError, new_context
 from tools.operations import COMMANDS
 from tools.package import package
 
-# Each of these says in one line what happened and what to do.
+# Errors whose text says in one line what is wrong, and the cure.
 EXPLAINED: tuple[type[Exception], ...] = (
     ArchiveConflictError,
     DamagedArchiveError,
@@ -62,7 +62,7 @@ endpoint_option = click.option(
 def leftfold() -> None:
     """Serverless event sourcing, on this machine and on AWS.
 
-    `leftfold run` is the place to begin.
+    `leftfold COMMAND --help` explains a command.
     """
 
 
@@ -83,10 +83,10 @@ def package_command(stage: str) -> None:
 
 @leftfold.command("resources")
 def resources_command() -> None:
-    """Make what Chalice and CloudFormation are told of each view, policy and function.
+    """Generate the resources and permissions of each view, policy and function.
 
     Writes infra/resources.json, .chalice/config.json and .chalice/iam/*.json from the
-    registry, the app's functions and infra/base.json. Run it after a change to these.
+    domain, the app's functions and infra/base.json. Run it after a change to these.
     """
     for path in resources.write(resources.wanted()):
         console.print(f"made anew: {path}", soft_wrap=True)
@@ -94,7 +94,7 @@ def resources_command() -> None:
 
 @leftfold.command("event-model")
 def event_model_command() -> None:
-    """Show what leads to what, as the code has it.
+    """Draw how commands, events, views and policies lead to each other, from the code.
 
     Writes docs/event-model.md (diagrams of commands, events, views and policies)
     and docs/asyncapi.json (messages and their schemas). Run it after a change to these.
@@ -116,7 +116,7 @@ def event_model_command() -> None:
     "--mail-from",
     default="",
     metavar="ADDRESS",
-    help="Verified in SES: who e-mail comes from; name it each time.",
+    help="Sender of e-mail, verified in SES; name it each time.",
 )
 @endpoint_option
 def deploy_command(
@@ -161,7 +161,7 @@ for command in (*domain.COMMANDS, *COMMANDS):
 
 
 def end(_number: int, _frame: object) -> NoReturn:
-    """What a polite kill does: everything that was started is stopped."""
+    """SIGTERM stops everything that was started, as Ctrl-C does."""
     raise KeyboardInterrupt
 
 

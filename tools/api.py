@@ -15,14 +15,14 @@ LONGEST_WAIT = 30.0
 TIMEOUT = httpx.Timeout(35, connect=5)
 # An operator must act first: asking again would not help.
 FINAL = frozenset({"view-parked"})
-# What a command made: each answers with one of these.
+# The answer to every command has one of these members.
 MADE = frozenset({"version", "entryId"})
 
 Json = Mapping[str, Any]
 
 
 class ApiError(Exception):
-    """One line for the person at the keyboard: what the API did and the cure."""
+    """An error in one line: what the API did and the cure."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class Api:
                 wait = max(wait, _retry_after(answer))
         raise ApiError(
             f"{self.url} gave no answer in {REQUEST_ATTEMPTS} attempts ({failure});"
-            " when it is well again, run this again: nothing is booked twice"
+            " once it answers again, run this again: no command is executed twice"
         )
 
 

@@ -61,16 +61,18 @@ def archive_command(
 def archive(
     services: Services, before: datetime, grace: timedelta, *, dry: bool = False, log: bool = True
 ) -> bool:
-    """Archives and tells what was moved, or would be if *dry*; False if a stream failed."""
-    held = None if dry else weigh(services)
+    """Archives, and shows what was moved, or would be if *dry*; False if a stream failed."""
+    before_archiving = None if dry else weigh(services)
     epochs, failed = archive_epochs(services, before, grace, dry=dry)
     rows = {"closed epochs": epochs}
     if log:
         with errors.status("pruning the log"):
             rows["blocks of the log"] = prune(services, before, dry=dry)
     console.print(report(rows, dry=dry))
-    if held is not None:
-        console.print(f"the events table had {told(held)}; it has {told(weigh(services))}")
+    if before_archiving is not None:
+        console.print(
+            f"the events table had {described(before_archiving)}; it has {described(weigh(services))}"
+        )
     for stream, reason in failed.items():
         console.print(f"{stream}: {reason}", style="red", markup=False)
     return not failed
@@ -86,18 +88,18 @@ def weigh(services: Services) -> Volume:
     return Volume(items=len(sizes), size=sum(sizes))
 
 
-def told(held: Volume) -> str:
+def described(volume: Volume) -> str:
     """Items, bytes and price in words."""
-    monthly = price(held.size, TABLE_PRICE)
-    return f"{held.items:,} items of {held.size:,} bytes, ${monthly} a month"
+    monthly = price(volume.size, TABLE_PRICE)
+    return f"{volume.items:,} items of {volume.size:,} bytes, ${monthly} a month"
 
 
 def archive_epochs(
     services: Services, before: datetime, grace: timedelta, *, dry: bool
 ) -> tuple[Volume, dict[str, str]]:
-    """What was moved, or would be if *dry*, and the streams that failed, with reasons.
+    """The volume that was moved, or would be if *dry*, and why some streams failed.
 
-    A stream that is busy, as when the relay is at its entry in the registry, fails alone.
+    A busy stream, one whose registry item the relay is writing, fails alone.
     """
     archiver = services.archiver(grace)
     candidates = list(archiver.candidates())
@@ -118,7 +120,7 @@ def archive_epochs(
 
 
 def prune(services: Services, before: datetime, *, dry: bool) -> Volume:
-    """What was moved of the log, or would be if *dry*."""
+    """The volume of the log that was moved, or would be if *dry*."""
     pruner = services.pruner
     return sum((pruner.plan if dry else pruner.run)(before), Volume())
 

@@ -28,7 +28,7 @@ NO_NETWORK = re.compile(
 
 
 class InstallError(Exception):
-    """One line for the person at the keyboard: what could not be installed and the cure."""
+    """An error in one line: what could not be installed and the cure."""
 
 
 def main() -> int:
@@ -125,12 +125,12 @@ def _run(command: list[str], log: Path, on_line: Callable[[str], None]) -> None:
     if NO_NETWORK.search("".join(output)):
         message = "the package index cannot be reached; the first run needs the network"
     else:
-        message = f"the packages could not be installed; {log.relative_to(ROOT)} tells why"
+        message = f"the packages could not be installed; {log.relative_to(ROOT)} says why"
     raise InstallError(message)
 
 
 def _fingerprint(venv: Path, lock: Path) -> str:
-    # A virtual environment works for one Python and in one place only.
+    # A virtual environment works for one Python and in one folder only.
     made_for = f"{sys.version_info[:2]} {venv}"
     return hashlib.sha256(lock.read_bytes() + made_for.encode()).hexdigest()
 

@@ -16,12 +16,12 @@ from botocore.exceptions import (
 )
 
 LOCAL_REGION = "us-east-1"
-# What answers on this machine does so at once or is not there: nobody waits half a minute to be told.
+# A stand-in on this machine answers at once or is not running, so a few short attempts are enough.
 LOCAL = Config(retries={"mode": "standard", "total_max_attempts": 3})
 
 
 class DeployError(Exception):
-    """One line for the person at the keyboard: what went wrong and the cure."""
+    """An error in one line: what went wrong and the cure."""
 
 
 class Cloud:
@@ -52,7 +52,7 @@ class Cloud:
         }
 
     def api_url(self, outputs: dict[str, str]) -> str:
-        """Where the stack's API answers."""
+        """The URL of the stack's API."""
         public = outputs["EndpointURL"].rstrip("/")
         if self.endpoint_url is None:
             return public
@@ -62,7 +62,7 @@ class Cloud:
 
 
 def local_session() -> boto3.Session:
-    """What MiniStack takes for credentials."""
+    """Credentials that MiniStack accepts."""
     return boto3.Session(
         region_name=LOCAL_REGION,
         aws_access_key_id="local",

@@ -1,4 +1,4 @@
-"""How long each function of the package takes to import, from the package alone."""
+"""Measures how long each function takes to import, from the package alone."""
 
 import json
 import subprocess

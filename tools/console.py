@@ -1,4 +1,4 @@
-"""Where the leftfold command writes, and how it shows that it is working."""
+"""The consoles of the leftfold command, and its progress bar."""
 
 import sys
 from collections.abc import Iterator
@@ -21,12 +21,12 @@ from rich.text import Text
 # The exit code that a shell gives a program which Ctrl-C ended.
 INTERRUPTED = 130
 
-# Columns of what goes to a pipe or a file: no name is wrapped there.
+# Columns of output to a pipe or a file, so wide that no name is wrapped.
 WIDE = 10_000
 
 
 def console_on(stream: TextIO, *, stderr: bool = False) -> Console:
-    """A console as wide as its terminal; what is no terminal has no width to keep to."""
+    """A console as wide as its terminal, or unlimited for a pipe or a file."""
     return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else WIDE)
 
 
@@ -35,7 +35,7 @@ errors = console_on(sys.stderr, stderr=True)
 
 
 class Rate(ProgressColumn):
-    """How many a second, over the whole time."""
+    """Steps a second, over the whole time."""
 
     def render(self, task: Task) -> Text:
         rate = task.completed / task.elapsed if task.elapsed else 0
@@ -44,7 +44,7 @@ class Rate(ProgressColumn):
 
 @contextmanager
 def bar(what: str, total: int) -> Iterator[Progress]:
-    """A progress bar with one task; on no terminal, nothing."""
+    """A progress bar with one task; nothing if stderr is not a terminal."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),

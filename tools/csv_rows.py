@@ -11,7 +11,7 @@ from tools.files import FileError
 class Row(NamedTuple):
     """A row that is not empty; it stands on the lines *first* to *last* of the text.
 
-    *fault* tells why a row is no CSV; its fields are then what a tolerant reader finds.
+    *fault* says why a row is not CSV; its fields are then what a tolerant reader finds.
     """
 
     first: int
@@ -82,17 +82,17 @@ def _quoted_after(line: str, *, quoted: bool) -> tuple[bool, bool]:
     *quoted* says whether one is open before it. As in the csv module, a quote opens a field
     only as its first character, and two quotes inside a quoted field are one of its text.
     """
-    opens, begins, place = False, not quoted, 0
-    while place < len(line):
-        character = line[place]
-        if quoted and line.startswith('""', place):
-            place += 1
+    opens, begins, at = False, not quoted, 0
+    while at < len(line):
+        character = line[at]
+        if quoted and line.startswith('""', at):
+            at += 1
         elif quoted and character == '"':
             quoted = False
         elif not quoted and begins and character == '"':
             quoted = opens = True
         begins = not quoted and character == ","
-        place += 1
+        at += 1
     return quoted, opens
 
 

@@ -1,4 +1,4 @@
-"""What the functions import besides the application: installed apart, made small and fast to load.
+"""The packages that the functions import: installed apart, made small and fast to load.
 
 Chalice zips a folder named vendor as it is. Kept ready here, it is made again only when
 requirements.txt changes, and not at every change of the code.
@@ -21,13 +21,13 @@ from tools.engines import Progress
 
 # The AWS services that chalicelib.leftfold.wiring makes clients of; boto3 describes 400 others.
 SERVICES = frozenset({"dynamodb", "kinesis", "lambda", "s3", "ses"})
-# What AWS Lambda runs, whatever machine packages.
+# The platform of AWS Lambda, whatever machine makes the package.
 PLATFORM = "manylinux2014_x86_64"
 PYTHON = ".".join(map(str, sys.version_info[:2]))
 
 
 class PackagingError(Exception):
-    """One line for the person at the keyboard: what went wrong and the cure."""
+    """An error in one line: what went wrong and the cure."""
 
 
 def dependencies(requirements: Path, folder: Path, report: Progress) -> str:

@@ -52,7 +52,7 @@ def _upload(package: Package, stack: str, cloud: Cloud) -> str:
     bucket = f"leftfold-{account}-{s3.meta.region_name}"
     _make_bucket(s3, bucket)
     code = f"{stack}/{package.fingerprint}.zip"
-    # What is there already was uploaded whole: its name says what is in it.
+    # An object that is there already is whole, because its name is a hash of its content.
     if not s3.list_objects_v2(Bucket=bucket, Prefix=code).get("KeyCount"):
         s3.upload_file(str(package.zip), bucket, code)
     template = json.loads(package.template.read_text())

@@ -1,14 +1,14 @@
-"""What the domain of this application adds to the `leftfold` command.
+"""The commands that the domain of this application adds to the `leftfold` command.
 
-Whoever replaces the bank lists commands of their own here, or none.
+A team that replaces the bank lists its own commands here, or none.
 """
 
 import click
 
 from tools.api import ApiError
-from tools.bank_commands import COMMANDS as BANK
+from tools.bank.commands import COMMANDS as BANK
 from tools.files import FileError
 
 COMMANDS: tuple[click.Command, ...] = BANK
-# Each of these says in one line what happened and what to do.
+# Errors whose text says in one line what is wrong, and the cure.
 ERRORS: tuple[type[Exception], ...] = (ApiError, FileError)

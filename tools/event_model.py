@@ -1,4 +1,4 @@
-"""The event model, read from the code: which command leads to which events, who hears them.
+"""The event model, read from the code: which command leads to which events, and which views and policies read them.
 
 Nothing of it is written by hand: aggregates, views, policies and deadlines are those of
 the registry; what leads to what is read from their rules (event_model_code).
@@ -65,7 +65,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Model:
-    """Everything, in the order of the registry and of the code."""
+    """Everything, in the order of the domain's contexts and of the code."""
 
     events: tuple[Event, ...]
     commands: tuple[Command, ...]
@@ -87,20 +87,20 @@ class Model:
         heard = {event for step in steps for event in step.hears}
         if not own:
             heard |= {e for view in self.views if view.context == context for e in view.hears}
-        told = _followed(own, steps)
-        missing = heard - {event for command in told for event in command.leads}
+        followed = _followed(own, steps)
+        missing = heard - {event for command in followed for event in command.leads}
         causes = [command for command in self.commands if missing & set(command.leads)]
         sent = [command for step in steps for command in step.sends]
-        return _followed([*told, *causes, *sent], steps)
+        return _followed([*followed, *causes, *sent], steps)
 
     def views_about(self, context: str) -> list[Listener]:
-        """Those that hear the events of *context*, its own first."""
+        """The views that read events of *context*, its own views first."""
         events = self._events_of(context)
         there = [v for v in self.views if v.context == context or events & set(v.hears)]
         return sorted(there, key=lambda view: view.context != context)
 
     def steps_about(self, context: str) -> list[Step]:
-        """Those that hear the events of *context* or send its commands, its own first."""
+        """The steps that read events of *context* or send its commands, its own steps first."""
         events = self._events_of(context)
         there = [
             step
@@ -116,19 +116,19 @@ class Model:
 
 def _followed(commands: Iterable[Command], steps: Iterable[Step]) -> tuple[Command, ...]:
     """Each of *commands*, and after it what *steps* make of its events."""
-    told: dict[Command, None] = {}
+    found: dict[Command, None] = {}
 
-    def tell(command: Command) -> None:
-        if command not in told:
-            told[command] = None
+    def add(command: Command) -> None:
+        if command not in found:
+            found[command] = None
             for step in steps:
                 if set(step.hears) & set(command.leads):
                     for following in (*step.sends, *step.answers):
-                        tell(following)
+                        add(following)
 
     for command in commands:
-        tell(command)
-    return tuple(told)
+        add(command)
+    return tuple(found)
 
 
 def read(
@@ -160,7 +160,7 @@ def read(
 
 
 def registered() -> Model:
-    """The model of the registry."""
+    """The model of the application's domain."""
     from chalicelib.domain import DOMAIN
 
     return read(
@@ -172,7 +172,7 @@ def registered() -> Model:
 
 
 def about(context: str) -> str:
-    """What a context says of itself."""
+    """The docstring of a context."""
     return import_module(f"{CONTEXTS}.{context}").__doc__ or ""
 
 
@@ -186,7 +186,7 @@ def command_of(kind: type, aggregate: Aggregate, events: Mapping[type, Event]) -
     """A command, and what the rules can make of it."""
     decide = aggregate.decider.decide
     named = reach(decide, {first_parameter(decide): kind}).classes
-    leads = tuple(events[held] for held in aggregate.codec.events.values() if held in named)
+    leads = tuple(events[kind] for kind in aggregate.codec.events.values() if kind in named)
     return Command(aggregate.category, context_of(decide), kind.__name__, leads)
 
 
@@ -225,7 +225,7 @@ def step_of(policy: Policy, events: Mapping[type, Event], commands: Mapping[type
 
 
 def clock(deadline: Deadline, commands: Mapping[type, Command]) -> Step:
-    """A deadline, and what it tells those that have waited for too long."""
+    """A deadline, and the command that it sends to aggregates that have waited for too long."""
     named = reach(deadline.command, {}).classes
     sends = tuple(command for kind, command in commands.items() if kind in named)
     return Step(deadline.name, context_of(deadline.command), (), sends, watches=deadline.view.name)

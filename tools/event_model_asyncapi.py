@@ -77,7 +77,7 @@ def bus(category: str) -> str:
 
 
 def label(event: Event) -> str:
-    """What an event's message and schema are called."""
+    """The name of an event's message and schema."""
     return f"{event.name}.v{event.version}"
 
 
@@ -87,7 +87,7 @@ def ref(*path: str) -> Json:
 
 
 def channel(address: str, title: str, says: str, events: Iterable[Event]) -> Json:
-    """Where messages with *events* go."""
+    """The channel of messages with *events*."""
     return {
         "address": address,
         "title": title,
@@ -159,14 +159,14 @@ def operations(model: Model, categories: Iterable[str]) -> Json:
 
 
 def channels_of(view: Listener) -> tuple[str, ...]:
-    """Where a view reads."""
+    """The channel from which a view reads."""
     if view.about.fed == "log":
         return (LOG,)
     return tuple(dict.fromkeys(bus(event.category) for event in view.hears))
 
 
 def acts(step: Step) -> str:
-    """What a policy does about what it receives."""
+    """A description of the commands and e-mails that a policy sends."""
     sent = [f"{command.name} to {command.category}" for command in step.sends]
     return (
         f"The policy {step.name} sends {', '.join([*sent, *(['e-mail'] if step.mails else [])])}."
@@ -174,7 +174,7 @@ def acts(step: Step) -> str:
 
 
 def operation(action: str, name: str, events: Iterable[Event], says: str) -> Json:
-    """Who sends or receives messages with *events* on the channel *name*."""
+    """The operation that sends or receives messages with *events* on the channel *name*."""
     return {
         "action": action,
         "channel": ref("channels", name),

@@ -1,4 +1,4 @@
-"""What a rule can do about an event or a command of one class: read from its syntax tree.
+"""Reads from a rule's syntax tree what it can do about an event or a command of one class.
 
 Branches that a class cannot take are left out, where `match` or `isinstance` decides. What
 else a branch depends on is not known here, so it counts as taken: the answer may name too
@@ -19,7 +19,7 @@ from chalicelib.leftfold.kernel import Reaction
 from tools.domain_package import domain_package
 
 CONTEXTS = f"{domain_package()}."
-# Where a `Reaction` holds what its answers become.
+# The fields of a `Reaction` whose commands record its answers.
 ANSWERS = ("accepted", "refused")
 REACTION = [member.name for member in fields(Reaction)]
 
@@ -39,7 +39,7 @@ class Reach:
 
 
 def reach(function: Callable[..., Any], known: Known) -> Reach:
-    """What *function* and the context's functions that it names can do, where *known* holds."""
+    """The reach of *function*, and of the context's functions that it names, if *known* is so."""
     return _reach(function, known, ())
 
 
@@ -115,7 +115,7 @@ class _Walk(ast.NodeVisitor):
         return isinstance(statement, ast.Return | ast.Raise)
 
     def _truth(self, test: ast.expr) -> bool | None:
-        """What *test* says, None where that is not known."""
+        """The value of *test*; None if it is not known."""
         match test:
             case ast.Call(ast.Name("isinstance"), [subject, kinds]):
                 kind = self._known.get(ast.unparse(subject))
@@ -225,7 +225,7 @@ class _Walk(ast.NodeVisitor):
         self.reach.answers |= other.answers
 
     def _called(self, call: ast.Call) -> Reach | None:
-        """What a function of the context can do with what it is given; None: it is none."""
+        """The reach of a function of the context with these arguments; None if it is no such function."""
         function = self._value(call.func)
         if not self._is_ours(function):
             return None
@@ -246,7 +246,7 @@ class _Walk(ast.NodeVisitor):
         )
 
     def _value(self, node: ast.expr) -> Any:
-        """What a name of the module, or a name of a module that it names, stands for."""
+        """The value of a name of the module, or of a name in a module that it imports."""
         match node:
             case ast.Name(name) if name not in self._local:
                 return self._scope.get(name, getattr(builtins, name, None))

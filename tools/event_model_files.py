@@ -21,7 +21,7 @@ def generated(model: Model) -> dict[Path, str]:
 
 
 def differing(files: Mapping[Path, str], root: Path = ROOT) -> list[Path]:
-    """What is missing or not as *files* say."""
+    """The files that are missing or differ from *files*."""
     return [
         path
         for path, text in files.items()

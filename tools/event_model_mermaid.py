@@ -125,12 +125,12 @@ def node(part: Part) -> str:
 
 
 def arrow(source: Part, target: Part, kind: str = "-->") -> str:
-    """One line of a diagram: a part leads to another."""
+    """An arrow of a diagram, in one line."""
     return f"    {name_of(source)} {kind} {name_of(target)}"
 
 
 def name_of(part: Part) -> str:
-    """What a part is called within a diagram."""
+    """The id of a part within a diagram."""
     match part:
         case Command():
             return f"command_{part.category}_{part.name}"

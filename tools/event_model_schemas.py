@@ -47,8 +47,8 @@ def body(kind: Any) -> Json:
 
 def _one_of(*values: Any) -> Json:
     kinds = {type(value) for value in values}
-    told = SCALARS[kinds.pop()] if len(kinds) == 1 else {}
-    return {**told, "enum": list(values)}
+    kind = SCALARS[kinds.pop()] if len(kinds) == 1 else {}
+    return {**kind, "enum": list(values)}
 
 
 def _tuple(*kinds: Any) -> Json:
@@ -62,9 +62,9 @@ def _set(kind: Any) -> Json:
     return {"type": "array", "items": body(kind), "uniqueItems": True}
 
 
-def _dict(key: Any, held: Any) -> Json:
+def _dict(key: Any, value_schema: Any) -> Json:
     names: Json = {} if key is str else {"propertyNames": _key(key)}
-    return {"type": "object", **names, "additionalProperties": body(held)}
+    return {"type": "object", **names, "additionalProperties": body(value_schema)}
 
 
 def _key(kind: Any) -> Json:
@@ -124,14 +124,14 @@ def described(kind: type) -> Json:
     return {} if says.startswith(f"{kind.__name__}(") or not says else {"description": says}
 
 
-def stored(name: str, version: int, held: Json) -> Json:
-    """The schema of a stored event with a body like *held*."""
+def stored(name: str, version: int, value_schema: Json) -> Json:
+    """The schema of a stored event with a body like *value_schema*."""
     return {
         "type": "object",
         "properties": {
             "name": {"const": name},
             "version": {"const": version},
-            "body": held,
+            "body": value_schema,
         },
         "required": ["name", "version", "body"],
         "additionalProperties": False,

@@ -20,7 +20,7 @@ _LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
 class FileError(Exception):
-    """One line for the person at the keyboard: why the file cannot be read at all."""
+    """An error in one line: why the file cannot be read at all."""
 
 
 def read_text(path: Path, errors: Literal["strict", "surrogateescape"] = "strict") -> str:

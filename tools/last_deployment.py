@@ -6,14 +6,14 @@ from pathlib import Path
 
 from tools.bootstrap import STATE
 
-# The stack and the stage of .chalice/config.json that commands take without being told.
+# The stack and the stage of .chalice/config.json that commands use by default.
 STACK = "leftfold-dev"
 STAGE = "dev"
 WHERE = STATE / "deployed.json"
 
 
 class NoDeploymentError(Exception):
-    """One line for the person at the keyboard: nothing is deployed, and the cure."""
+    """An error in one line: nothing is deployed, and the cure."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ def recall(where: Path | None = None) -> Current:
         return Current(**json.loads((where or WHERE).read_text()))
     except (OSError, ValueError, TypeError):
         raise NoDeploymentError(
-            "no deployment is known; start one with `leftfold run` in another terminal,"
-            " or with `leftfold deploy`, or name one by --url"
+            "no deployment is known; start one with `make run` in another terminal,"
+            " or with `leftfold deploy`, or name one by --stack or --url"
         ) from None
 
 

@@ -34,7 +34,7 @@ HOST = re.compile(r"\w+://")
 
 
 class LockError(Exception):
-    """One line for the person at the keyboard: which lock file could not be written, and why."""
+    """An error in one line: which lock file could not be written, and why."""
 
 
 @click.command()
@@ -72,7 +72,7 @@ def lock_python(lock: str, *, upgrade: bool, root: Path = ROOT) -> None:
 
 
 def problem_of(done: subprocess.CompletedProcess[str], lock: str, path: Path) -> str | None:
-    """Why what uv has written is no lock file, or None."""
+    """The fault of the file that uv has written; None if it is a lock file."""
     if done.returncode != 0:
         last = (done.stderr.strip() or "uv failed").splitlines()[-1]
         return f"{lock} cannot be resolved: {last.strip()}"
@@ -83,7 +83,7 @@ def problem_of(done: subprocess.CompletedProcess[str], lock: str, path: Path) ->
 
 
 def command(lock: str, *, upgrade: bool) -> list[str]:
-    """How uv is called. The lock file's first lines show the same, so it has no path of this machine."""
+    """The arguments of uv. The lock file begins with them, so they have no path of this machine."""
     source, constraint = PYTHON_LOCKS[lock]
     uv = Path(sys.executable).with_name("uv")
     return [

@@ -167,7 +167,7 @@ def plural(name: str) -> str:
 
 
 def taken() -> Taken:
-    """What the running application uses."""
+    """The names that the running application uses."""
     from app import API
     from chalicelib.domain import DOMAIN
     from chalicelib.functions import handlers
@@ -181,14 +181,14 @@ def taken() -> Taken:
 
 def check_free(name: str, names: str, used: Taken, root: Path) -> None:
     """Raises NewContextError where another part of the application has one of the names."""
-    held = json.loads((root / BASE).read_text())["Resources"]
+    resources = json.loads((root / BASE).read_text())["Resources"]
     logical_id = to_cfn_resource_name(names)
     clashes = (
         (name in used.categories, f"{name!r} is a category of streams already"),
         (names in used.functions, f"its view {names!r} would be named like another function"),
         (names in used.paths, f"its path /{names} is served already"),
         (
-            any(f"{logical_id}{part}" in held for part in ("", "Table", "Log")),
+            any(f"{logical_id}{part}" in resources for part in ("", "Table", "Log")),
             f"its view {names!r} would be named like a resource of {BASE}",
         ),
     )

@@ -1,4 +1,4 @@
-"""Commands for those who run a deployment: how far it is, whether it is right, what waits."""
+"""Commands for operators: how far a deployment is, whether it is right, what is parked."""
 
 import json
 import sys
@@ -81,9 +81,9 @@ def verify_command(stack: str | None, endpoint_url: str | None) -> None:
     """Check the log from its first position to its last.
 
     Positions are dense, blocks are chained, streams are whole and in order, causes come
-    first, the registry is the fold of the log, and log and streams hold the same. Exits
-    with 1 if anything does not hold. Commands may go on meanwhile: what was committed
-    last gets 30 s to be logged.
+    first, the registry is the fold of the log, and log and streams have the same commits.
+    Exits with 1 if one of these is broken. Commands may go on meanwhile: the newest commits
+    get 30 s to be logged.
     """
     services = chosen(stack, endpoint_url)
     events, log = services.events, services.log
@@ -93,7 +93,7 @@ def verify_command(stack: str | None, endpoint_url: str | None) -> None:
         found = list(verify(events, log, lambda at: progress.update(task, completed=at)))
     for broken in found[:SHOWN]:
         console.print(f"{broken.promise}: not so: {broken.where}", style="red", markup=False)
-    if not tell(len(found), f"{end:,} positions checked", "promises broken"):
+    if not report(len(found), f"{end:,} positions checked", "promises broken"):
         sys.exit(1)
 
 
@@ -120,16 +120,16 @@ def replay_command(
     with bar(f"replaying {view}", end) as progress:
         (task,) = progress.task_ids
 
-        def told(at: int) -> None:
+        def advance(at: int) -> None:
             progress.update(task, completed=at + 1)
 
         began = time.perf_counter()
         if live:
             made = replay_live(
-                chosen_view, SegmentedLog(services.log_table, services.archive), told
+                chosen_view, SegmentedLog(services.log_table, services.archive), advance
             )
         else:
-            made = replay(chosen_view, services.log, told)
+            made = replay(chosen_view, services.log, advance)
         took = time.perf_counter() - began
     if live and check and not same_as_whole(chosen_view, services, made, took):
         sys.exit(1)
@@ -141,7 +141,7 @@ def replay_command(
 
 
 def same_as_whole(view: View, services: Services, made: Replayed, took: float) -> bool:
-    """Whether the whole log makes the same rows; tells how much longer it *took*.
+    """Whether the whole log makes the same rows; shows how much longer that takes than *took*.
 
     Rows that were changed meanwhile are left out.
     """
@@ -158,11 +158,11 @@ def same_as_whole(view: View, services: Services, made: Replayed, took: float) -
         for difference in compare(made.rows, whole.rows.items())
         if not is_newer(difference, made.position)
     ]
-    return tell(len(found), "live epochs make the same rows as the whole log", "rows differ")
+    return report(len(found), "live epochs make the same rows as the whole log", "rows differ")
 
 
 def is_live(made: Replayed, view: View, services: Services, pause: Pause = time.sleep) -> bool:
-    """Whether the live rows of *view* are as they were *made*; tells if not.
+    """Whether the live rows of *view* are as they were *made*; shows the rows that differ.
 
     The view gets 30 s to reach what was replayed.
     """
@@ -183,7 +183,7 @@ def is_live(made: Replayed, view: View, services: Services, pause: Pause = time.
     for difference in found[:SHOWN]:
         console.print(Text(difference.key, style="bold red"))
         console.print(Text(f"  replayed {difference.replayed}\n  live     {difference.live}"))
-    return tell(len(found), "every live row is as the log makes it", "rows differ")
+    return report(len(found), "every live row is as the log makes it", "rows differ")
 
 
 @click.command("sweep")
@@ -193,9 +193,9 @@ def is_live(made: Replayed, view: View, services: Services, pause: Pause = time.
 def sweep_command(stack: str | None, endpoint_url: str | None, *, now: bool) -> None:
     """Show where the sweeper's round stands; with --now, make a whole round at once.
 
-    The sweeper finds commits that no message told the relay of. After an outage --now logs
-    them without waiting for its round, and wakes every reader that is behind. It looks at
-    some hundred thousand commits a minute. May be stopped and run again.
+    The sweeper finds commits whose stream records never reached the relay. After an outage,
+    --now logs them without waiting for the sweeper's round, and wakes every reader that is
+    behind. It reads some hundred thousand commits a minute. It may be stopped and run again.
     """
     services = chosen(stack, endpoint_url)
     if now:
@@ -205,7 +205,7 @@ def sweep_command(stack: str | None, endpoint_url: str | None, *, now: bool) -> 
 
 
 def sweep_now(services: Services) -> None:
-    """Looks at all of the events table, logs what is missing, wakes who is behind."""
+    """Reads the whole events table, logs what the log misses, wakes readers that are behind."""
     sweeper = services.sweeper
     seen = logged = 0
     with bar("sweeping the events table", PARTS) as progress:
@@ -220,7 +220,7 @@ def sweep_now(services: Services) -> None:
 
 
 def show_round(services: Services) -> None:
-    """How far the sweeper's round is, and how large its runs are."""
+    """Shows how far the sweeper's round is, and how large its runs are."""
     note = services.sweeper.noted()
     if note is None:
         console.print("the sweeper has not run yet")
@@ -268,7 +268,7 @@ def parked_command(stack: str | None, endpoint_url: str | None) -> None:
 def redrive_command(
     reader: str | None, stream: str | None, stack: str | None, endpoint_url: str | None
 ) -> None:
-    """Let parked streams go on, after what they failed on was mended.
+    """Let parked streams go on, after the cause of their failure was mended.
 
     All of them, or those of READER, a view or a policy, or one STREAM of it. A policy
     then takes the steps that wait. Exits with 1 if one fails again.
@@ -281,7 +281,7 @@ def redrive_command(
 
 
 def redrive(services: Services, reader: str | None, stream: str | None) -> bool:
-    """Redrives what is parked, of *reader* and *stream* if they are given; False if one fails."""
+    """Redrives parked streams, of *reader* and *stream* if given; False if one fails again."""
     waiting = [m for m in services.parking.all(reader) if stream in (None, m[1])]
     failed = 0
     with bar("redriving streams", len(waiting)) as progress:
@@ -294,7 +294,7 @@ def redrive(services: Services, reader: str | None, stream: str | None) -> bool:
                 failed += 1
                 console.print(f"{name}: {aggregate_id}: {error}", style="red", markup=False)
             progress.advance(task)
-    return tell(failed, f"{len(waiting):,} streams redriven", "streams failed again")
+    return report(failed, f"{len(waiting):,} streams redriven", "streams failed again")
 
 
 COMMANDS = (
@@ -322,8 +322,8 @@ def is_newer(difference: Difference, position: int) -> bool:
     return live > position
 
 
-def tell(wrong: int, good: str, bad: str) -> bool:
-    """One line; True if nothing is wrong."""
+def report(wrong: int, good: str, bad: str) -> bool:
+    """Shows the verdict in one line; True if nothing is wrong."""
     if wrong:
         console.print(f"{wrong:,} {bad}", style="bold red")
     else:

@@ -6,7 +6,9 @@ from chalicelib.leftfold.wiring.services import Services
 from tools.deployment_services import reach
 from tools.last_deployment import Current, recall
 
-stack_option = click.option("--stack", help="The stack; without it, the newest deployment.")
+stack_option = click.option(
+    "--stack", help="Name of the stack; default: the newest deployment from this machine."
+)
 endpoint_option = click.option(
     "--endpoint-url", metavar="URL", help="MiniStack, or another stand-in for AWS."
 )

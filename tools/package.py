@@ -21,7 +21,7 @@ MERGED = Path("infra/resources.json")
 CODE = (Path("app.py"), Path("chalicelib"), Path(".chalice"), Path("requirements.txt"))
 # Its `main` returns the exit code.
 CHALICE = "import sys; from chalice.cli import main; sys.exit(main())"
-# What Chalice and Python leave beside the sources.
+# Files that Chalice and Python write beside the sources.
 LEFTOVERS = ("__pycache__", "deployed", "deployments")
 
 

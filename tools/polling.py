@@ -1,4 +1,4 @@
-"""Looking again at what only may be late, before it is called wrong."""
+"""Looks again at a difference that may only be late, before it counts as wrong."""
 
 import time
 from collections.abc import Callable
@@ -12,7 +12,7 @@ Pause = Callable[[float], None]
 
 
 def remaining(look: Callable[[], dict[Key, int]], pause: Pause = time.sleep) -> dict[Key, int]:
-    """What *look* finds, once that is nothing or 30 s of pauses have passed."""
+    """The result of *look*, once it is empty or 30 s of pauses have passed."""
     found = look()
     for _ in range(LOOKS):
         if not found:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 TEMPLATE = Path(__file__).parent.parent / "infra" / "resources.json"
-# What matters to an engine; encryption and the like are for AWS.
+# The properties that an engine needs; encryption and the like are for AWS.
 USED = (
     "AttributeDefinitions",
     "BillingMode",

@@ -18,7 +18,7 @@ class Fitted(NamedTuple):
         return len(self.text) < self.length
 
     def note(self, name: str) -> str:
-        """What is told of a cut: "purpose has 600 characters; 500 are kept"."""
+        """The note on a cut: "purpose has 600 characters; 500 are kept"."""
         return f"{name} has {self.length} characters; {len(self.text)} are kept"
 
 

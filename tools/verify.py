@@ -42,7 +42,7 @@ class Fold:
             yield Broken("the blocks are a chain", where)
         touched = {lane_of(commit.aggregate_id) for commit in block.commits}
         if block.previous_in_lane != {lane: self.lanes[lane] for lane in touched}:
-            yield Broken("a block tells its lanes' positions before it", where)
+            yield Broken("a block names its lanes' positions before it", where)
         for position, commit in enumerate(block.commits, block.first_position):
             yield from self._commit(position, commit)
         self.next_position, self.hash = block.next_position, block.hash
@@ -66,7 +66,7 @@ class Fold:
 def verify(
     events: EventStore, log: Log, progress: Callable[[int], None], pause: Pause = time.sleep
 ) -> Iterator[Broken]:
-    """What does not hold, also while commands go on; *progress* is told positions.
+    """The promises that are broken, also while commands go on; *progress* is called with each position.
 
     Commits that are not logged yet get 30 s to be. Memory grows with the number of
     streams, not of commits. Raises `Unavailable`.
@@ -111,10 +111,10 @@ def compare_registry(fold: Fold, log: Log) -> Iterator[Broken]:
     """Entries that the log does not account for; what was logged since is left out."""
     promise = "the registry is the fold of the log"
     missing = set(fold.streams)
-    for stream, held in log.registry():
+    for stream, listed in log.registry():
         missing.discard(stream)
-        # What is archived, the log does not say.
-        entry = held._replace(archived_through=0)
+        # The log does not say what is archived.
+        entry = listed._replace(archived_through=0)
         if entry.position < fold.next_position and entry != fold.streams.get(stream):
             yield Broken(promise, f"{stream} has {entry}, not {fold.streams.get(stream)}")
     for stream in sorted(missing):
@@ -127,18 +127,18 @@ def otherwise_committed(block: Block, events: EventStore) -> Iterator[Broken]:
     for commit in block.commits:
         logged.setdefault(commit.aggregate_id, []).append(commit)
     for stream, commits in logged.items():
-        held = {
+        stored = {
             commit.version: commit.to_line()
             for commit in events.range(stream, commits[0].version, commits[-1].version)
         }
         for commit in commits:
-            if held.get(commit.version) != commit.to_line():
+            if stored.get(commit.version) != commit.to_line():
                 where = f"version {commit.version} of {stream}"
                 yield Broken("what is logged is committed", where)
 
 
 def never_logged(committed: dict[str, int], fold: Fold, log: Log, pause: Pause) -> Iterator[Broken]:
-    """What was committed before all this and still is not logged."""
+    """Streams whose commits are older than the check and still are not logged."""
     late = {stream for stream, version in committed.items() if fold.next_of(stream) <= version}
 
     def unlogged() -> dict[str, int]:

@@ -25,9 +25,9 @@ from chalicelib.bank.account.views import (
 from chalicelib.leftfold.projection.replay import replay, replay_live
 from chalicelib.leftfold.projection.rows import StoredRow
 from tests.archive.site import Stage
-from tools.bank_file import read
+from tools.bank.bank_file import read
+from tools.bank.histories import History, Period, histories
 from tools.bootstrap import ROOT
-from tools.histories import History, Period, histories
 
 Row = tuple[str, int, str]
 Rows = dict[str, Mapping[str, StoredRow]]

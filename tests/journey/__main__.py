@@ -9,7 +9,7 @@ from rich.table import Table
 from tests.journey.transfers import Plan, Report, inbox, move_money, replay_all
 from tools.__main__ import leftfold
 from tools.api import Api
-from tools.run import local
+from tools.bank.run import local
 
 STACK = "leftfold-transfers"
 

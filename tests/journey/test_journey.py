@@ -17,10 +17,10 @@ from click.testing import CliRunner, Result
 from tests.journey.transfers import Plan, inbox, move_money, wait_for_all
 from tools.__main__ import leftfold
 from tools.api import Api
+from tools.bank.run import BANK_FILE, Local, invitation, local
 from tools.bootstrap import STATE
 from tools.deploy import deploy, find
 from tools.package import package
-from tools.run import BANK_FILE, Local, invitation, local
 
 STACK = "leftfold-journey"
 ACCOUNTS = 8

@@ -22,10 +22,10 @@ from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.kernel.uuid7 import uuid7
 from tools.__main__ import leftfold
 from tools.api import Api
+from tools.bank.latency import Percentiles, percentiles
+from tools.bank.run import Local
 from tools.deployment_services import reach
 from tools.last_deployment import Current
-from tools.latency import Percentiles, percentiles
-from tools.run import Local
 
 CURRENCY = "CZK"
 OPENING = 1_000_00

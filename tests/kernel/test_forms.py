@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.bank.money import Money
 from chalicelib.leftfold.kernel import Aggregate, Codec, Decider, from_json, to_json
 from chalicelib.leftfold.kernel.commit import canonical
 from tests.survival import same, stored
@@ -49,6 +48,11 @@ class Mixed(Enum):
 
 class Nothing(Enum):
     A = object()
+
+
+class Money(NamedTuple):
+    minor: int
+    currency: str
 
 
 class Point(NamedTuple):

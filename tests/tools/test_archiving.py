@@ -1,4 +1,4 @@
-"""leftfold archive, over memory: what it moves, what it tells."""
+"""leftfold archive, over memory: what it moves, what it shows."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
@@ -123,8 +123,8 @@ def test_what_the_archive_holds_wrongly_is_told_in_one_line(
         raise error
 
     monkeypatch.setattr("tools.archiving.chosen", fails)
-    told = CliRunner().invoke(leftfold, ["archive", "--before", "2026-01-01"])
-    assert (told.exit_code, told.output) == (1, says)
+    result = CliRunner().invoke(leftfold, ["archive", "--before", "2026-01-01"])
+    assert (result.exit_code, result.output) == (1, says)
 
 
 def test_the_report_has_prices_before_and_after(capsys: pytest.CaptureFixture[str]) -> None:

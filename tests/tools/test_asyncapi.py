@@ -72,8 +72,8 @@ def commit(category: str, *events: StoredEvent) -> dict[str, Any]:
         traceparent=TRACEPARENT,
         deps=(("main/account-b", 1),),
     )
-    held: dict[str, Any] = json.loads(made.to_line())
-    return held
+    parsed: dict[str, Any] = json.loads(made.to_line())
+    return parsed
 
 
 def test_it_is_asyncapi_3_by_the_official_schema() -> None:
@@ -188,7 +188,7 @@ class Written:
     price: Decimal = Decimal(0)
     grade: Grade = Grade.ONE
     tags: frozenset[str] = frozenset()
-    place: tuple[str, int] = ("", 0)
+    pair: tuple[str, int] = ("", 0)
     nowhere: tuple[()] = ()
     seats: dict[int, Money] = field(default_factory=dict)
     known: dict[tuple[date, Grade], Known] = field(default_factory=dict)
@@ -223,8 +223,8 @@ def test_a_body_is_as_its_dataclass_says(event: Written) -> None:
         {"price": "NaN"},
         {"grade": 3},
         {"tags": ["a", "a"]},
-        {"place": ["a", 1, 2]},
-        {"place": [1, "a"]},
+        {"pair": ["a", 1, 2]},
+        {"pair": [1, "a"]},
         {"nowhere": [1]},
         {"seats": {"a": {"minor": 1, "currency": "CZK"}}},
         {"seats": {"1": [1, "CZK"]}},
@@ -236,9 +236,9 @@ def test_a_body_that_could_not_be_stored_is_not_valid(wrong: dict[str, Any]) -> 
 
 
 def test_a_field_with_a_default_may_be_missing_from_what_was_stored_before_it() -> None:
-    held = to_json(WRITTEN)
-    del held["done"]
-    assert jsonschema_rs.Draft7Validator(body(Written)).is_valid(held)
+    written = to_json(WRITTEN)
+    del written["done"]
+    assert jsonschema_rs.Draft7Validator(body(Written)).is_valid(written)
 
 
 def test_a_type_without_a_json_form_has_no_schema() -> None:
@@ -247,7 +247,7 @@ def test_a_type_without_a_json_form_has_no_schema() -> None:
 
 
 def test_older_versions_of_an_event_stay_in_the_log() -> None:
-    codec = Codec({"written": Written}, upcasts={("written", 1): lambda held: held})
+    codec = Codec({"written": Written}, upcasts={("written", 1): lambda stored: stored})
     event = Event("account", "written", codec.version("written"), Written)
     schema = commit_of([event])["allOf"][1]["properties"]["events"]["items"]["anyOf"]
 

@@ -128,9 +128,10 @@ def test_a_deadline_watches_a_view() -> None:
 
 
 def test_what_leads_to_a_command_comes_before_it() -> None:
-    told = [command.name for command in MODEL.timeline("transfer")]
+    commands = [command.name for command in MODEL.timeline("transfer")]
 
-    assert told[:5] == ["Request", "TransferOut", "RecordDebited", "TransferIn", "RecordCredited"]
+    first = ["RequestTransfer", "TransferOut", "RecordDebited", "TransferIn", "RecordCredited"]
+    assert commands[:5] == first
 
 
 # --- it says no less than the code does

@@ -34,7 +34,7 @@ def test_what_is_gzip_is_unpacked_whatever_its_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"hello", "Not a gzipped file: it begins with b'hello'; take .gz from its name"),
         (b"", "Not a gzipped file: it is empty"),
@@ -44,17 +44,17 @@ def test_what_is_gzip_is_unpacked_whatever_its_name(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_not_whole_gzip_is_told_in_one_line(
-    tmp_path: Path, content: bytes, told: str
+    tmp_path: Path, content: bytes, message: str
 ) -> None:
     with pytest.raises(FileError) as failed:
         read_bytes(written(tmp_path, content, "file.csv.gz"))
 
-    assert told in str(failed.value)
+    assert message in str(failed.value)
     assert "\n" not in str(failed.value)
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (TEXT.encode("utf-16"), "is UTF-16, by its first bytes; save it as UTF-8"),
         (TEXT.encode("utf-32"), "is UTF-32, by its first bytes"),
@@ -65,12 +65,12 @@ def test_what_is_not_whole_gzip_is_told_in_one_line(
 )
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
 def test_another_encoding_is_told_by_what_was_seen(
-    tmp_path: Path, content: bytes, told: str, pack: type[bytes]
+    tmp_path: Path, content: bytes, message: str, pack: type[bytes]
 ) -> None:
     with pytest.raises(FileError) as failed:
         read_text(written(tmp_path, pack(content)))
 
-    assert told in str(failed.value)
+    assert message in str(failed.value)
 
 
 def test_bytes_that_are_not_utf_8_can_be_kept_for_who_reads_on(tmp_path: Path) -> None:

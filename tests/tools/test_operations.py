@@ -46,8 +46,8 @@ def services_of(bank: Bank, **parts: Any) -> Services:
 
 def log_only(bank: Bank) -> None:
     """Logs what was committed; no view sees it."""
-    held, _ = bank.events.scan(0, 1, None, 10**6)
-    list(Sequencer(bank.events, bank.log, still, lambda _: None).sequence(dict(held)))
+    versions, _ = bank.events.scan(0, 1, None, 10**6)
+    list(Sequencer(bank.events, bank.log, still, lambda _: None).sequence(dict(versions)))
 
 
 def never(_seconds: float) -> NoReturn:
@@ -114,8 +114,8 @@ def test_a_row_that_was_changed_by_hand_is_told(
 ) -> None:
     bank.open("a")
     bank.settle()
-    ((key, held),) = bank.rows[view.name].scan()
-    bank.rows[view.name].save([Save(key, {"x": 1}, held.position, held)])
+    ((key, stored),) = bank.rows[view.name].scan()
+    bank.rows[view.name].save([Save(key, {"x": 1}, stored.position, stored)])
 
     assert not live(bank, view)
     assert capsys.readouterr().out.endswith("1 rows differ\n")

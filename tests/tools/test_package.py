@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import get_args, get_type_hints
 
 import pytest
+from chalice.utils import to_cfn_resource_name
 
+from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.wiring.clients import client
 from tools.bootstrap import ROOT
 from tools.dependencies import SERVICES, PackagingError
@@ -16,7 +18,7 @@ from tools.package import Package, package
 
 FUNCTIONS = sorted(
     f"chalicelib.leftfold.functions.{path.stem}"
-    for path in (ROOT / "chalicelib" / "functions").glob("*.py")
+    for path in (ROOT / "chalicelib" / "leftfold" / "functions").glob("*.py")
     if path.stem != "__init__"
 )
 # What Lambda's Python has of its own, and the package.
@@ -49,9 +51,30 @@ def run(unzipped: Path, code: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("module", ["app", *FUNCTIONS])
+@pytest.mark.parametrize("module", ["app", "chalicelib.functions", *FUNCTIONS])
 def test_the_package_alone_is_enough_to_import(unzipped: Path, module: str) -> None:
     run(unzipped, f"import {module}")
+
+
+def test_every_handler_of_the_template_is_a_function_of_the_package(
+    packaged: Package, unzipped: Path
+) -> None:
+    resources = json.loads(packaged.template.read_text())["Resources"]
+    handlers = {
+        name: resource["Properties"]["Handler"].rpartition(".")
+        for name, resource in resources.items()
+        if resource["Type"] == "AWS::Serverless::Function"
+    }
+    look = "; ".join(
+        f"import {module}; print({name!r}, callable({module}.{handler}))"
+        for name, (module, _, handler) in sorted(handlers.items())
+    )
+
+    wanted = {"APIHandler", *map(to_cfn_resource_name, (*DOMAIN.views, *DOMAIN.policies))}
+    assert wanted < set(handlers)
+    assert run(unzipped, look).split() == [
+        word for name in sorted(handlers) for word in (name, "True")
+    ]
 
 
 @pytest.mark.parametrize("service", sorted(SERVICES))
@@ -82,9 +105,9 @@ def test_boto3_describes_no_service_that_is_not_used(unzipped: Path) -> None:
 
 
 def test_the_package_has_the_fingerprint_of_every_fold(unzipped: Path) -> None:
-    held = json.loads((unzipped / "chalicelib" / "fingerprints.json").read_text())
+    packaged_fingerprints = json.loads((unzipped / "chalicelib" / "fingerprints.json").read_text())
 
-    assert held == fingerprints(ROOT)
+    assert packaged_fingerprints == fingerprints(ROOT)
 
 
 def test_all_code_is_compiled_and_taken_without_a_look_at_its_source(unzipped: Path) -> None:

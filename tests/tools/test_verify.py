@@ -26,7 +26,7 @@ class Altered(MemoryLog):
         return self.end
 
     def registry(self, after: str | None = None) -> Iterator[tuple[str, StreamEntry]]:
-        return (held for held in self.entries.items() if held[0] > (after or ""))
+        return (entry for entry in self.entries.items() if entry[0] > (after or ""))
 
 
 def filled(bank: Bank) -> Altered:
@@ -113,7 +113,7 @@ def test_a_wrong_position_of_a_lane_is_found(bank: Bank) -> None:
     wrong = dict.fromkeys(log.shown[1].previous_in_lane, 5)
     log.shown[1] = log.shown[1]._replace(previous_in_lane=wrong)
 
-    assert "a block tells its lanes' positions before it" in broken(bank, log)
+    assert "a block names its lanes' positions before it" in broken(bank, log)
 
 
 def test_a_registry_that_is_not_the_fold_of_the_log_is_found(bank: Bank) -> None:
@@ -132,17 +132,17 @@ def test_a_logged_commit_that_is_in_no_stream_is_found(bank: Bank) -> None:
 
 
 @pytest.mark.parametrize(
-    "place", [("main/account-a", 0), ("main/account-a", -5), ("main/account-", 1), ("", 1)]
+    "key", [("main/account-a", 0), ("main/account-a", -5), ("main/account-", 1), ("", 1)]
 )
-def test_an_item_that_no_commit_can_be_is_found(place: tuple[str, int]) -> None:
+def test_an_item_that_no_commit_can_be_is_found(key: tuple[str, int]) -> None:
     events = Unchecked()
     bank = Bank(events=events)
     filled(bank)
-    events.put(commit(*place))
+    events.put(commit(*key))
 
     (found,) = verify(events, bank.log, lambda _: None, lambda _: None)
 
-    assert found == ("every item is a commit's", f"version {place[1]} of {place[0]!r}")
+    assert found == ("every item is a commit's", f"version {key[1]} of {key[0]!r}")
 
 
 def test_a_commit_above_a_hole_is_found(bank: Bank) -> None:

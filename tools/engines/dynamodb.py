@@ -11,11 +11,11 @@ from tools.engines.engine import Engine, Launch
 
 
 class DynamoDBLocal(Engine):
-    """DynamoDB Local 3.1.0, in memory. It listens on all interfaces, and cannot be told otherwise."""
+    """DynamoDB Local 3.1.0, in memory. It listens on all interfaces, and has no option for another address."""
 
     name = "DynamoDB Local"
     slug = "dynamodb-local"
-    # Its root answers every unsigned request so.
+    # DynamoDB Local answers every unsigned request to its root so.
     ready_status: ClassVar[int] = 400
 
     def install(self) -> None:

@@ -1,4 +1,4 @@
-"""What all engines have in common: install, start, wait until ready, stop."""
+"""Install an engine, start it, wait until it is ready, stop it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Progress = Callable[[str], None]
 
 
 class EngineError(Exception):
-    """One line for the person at the keyboard: the engine, what happened and the cure."""
+    """An error in one line: the engine, what happened and the cure."""
 
 
 class PortTakenError(EngineError):
@@ -46,7 +46,7 @@ class PortTakenError(EngineError):
 
 @dataclass(frozen=True)
 class Launch:
-    """How an engine's process is started."""
+    """The command, environment and folder of an engine's process."""
 
     command: list[str]
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -90,7 +90,7 @@ class Engine(ABC):
 
     @property
     def log(self) -> Path:
-        """What the engine printed since its last start."""
+        """The output of the engine since its last start."""
         return STATE / "log" / f"{self.slug}-{self.port}.log"
 
     @property
@@ -184,7 +184,7 @@ class Engine(ABC):
         log = self.log.relative_to(ROOT)
         while not self._answers():
             if not self.is_running():
-                message = f"{self.name}: ended while starting; the end of {log} tells why"
+                message = f"{self.name}: ended while starting; the end of {log} says why"
                 raise EngineError(message)
             if time.monotonic() > deadline:
                 message = f"{self.name}: not ready after {self.ready_within:g} s; see {log}, or try a less busy machine"

@@ -29,7 +29,7 @@ class Jar:
 
     @property
     def path(self) -> Path:
-        """Where Maven keeps it, relative to the repository."""
+        """The path of the file in a Maven repository."""
         group, artifact, extension, classifier, version = self.parts
         suffix = f"-{classifier}" if classifier else ""
         return Path(

@@ -9,7 +9,7 @@ PACKAGE = locked("kinesis-local")
 
 
 class KinesisLocal(Engine):
-    """kinesis-local, in memory. It listens on all interfaces, and cannot be told otherwise."""
+    """kinesis-local, in memory. It listens on all interfaces, and has no option for another address."""
 
     name = "kinesis-local"
     slug = "kinesis-local"
@@ -25,6 +25,6 @@ class KinesisLocal(Engine):
                 "KINESIS_MOCK_PLAIN_PORT": str(self.port),
                 "KINESIS_MOCK_TLS_PORT": str(free_port(self.ports)),
             },
-            # It opens server.json in its working directory.
+            # kinesis-local opens server.json in its working directory.
             folder=PACKAGE.installed,
         )

@@ -21,14 +21,14 @@ NPM = NODE.parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 
 @dataclass(frozen=True)
 class NpmPackage:
-    """A package with its version, its integrity as npm tells it, and where it is unpacked."""
+    """A package with its version, its integrity as npm states it, and where it is unpacked."""
 
     package: str
     integrity: str
     installed: Path
 
     def install(self, progress: Progress = lambda _: None) -> Path:
-        """Where it is, once it is there. Raises EngineError."""
+        """The folder of the package, which is downloaded if it is missing. Raises EngineError."""
         if not self.installed.exists():
             progress(f"{self.package}: downloading")
             self.installed.parent.mkdir(parents=True, exist_ok=True)

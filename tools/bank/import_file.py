@@ -1,4 +1,4 @@
-"""`leftfold import`: a bank file to Leftfold and back: read, book, compare, tell."""
+"""`leftfold import`: a bank file to Leftfold and back: read, book, compare, report."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -7,8 +7,8 @@ from pathlib import Path
 
 from chalicelib.bank.money import LARGEST_AMOUNT, Money
 from tools.api import Api
-from tools.bank_file import BankFile, Note, read
-from tools.checking import (
+from tools.bank.bank_file import BankFile, Note, read
+from tools.bank.checking import (
     Totals,
     check,
     stated,
@@ -18,12 +18,12 @@ from tools.checking import (
     wrong_histories,
     wrong_statements,
 )
+from tools.bank.histories import History, differing_alone, histories, last_month_before
+from tools.bank.importing import Imported, import_all
+from tools.bank.latency import Sampler, percentiles
+from tools.bank.terminal import accounts_table, amount, rejected_table
 from tools.console import bar, console, errors
 from tools.files import FileError
-from tools.histories import History, differing_alone, histories, last_month_before
-from tools.importing import Imported, import_all
-from tools.latency import Sampler, percentiles
-from tools.terminal import accounts_table, amount, rejected_table
 
 # Batches that are sent one at a time.
 FOLLOWED = 25
@@ -70,17 +70,17 @@ def import_file(
         file.lines, currency, rejected=file.rejected, statements=selection.statements, over=over
     )
     chosen = [replace(history, least_credit=limit) for history in found[: selection.accounts]]
-    sent = [history for history in chosen if history.held is None and not file.unattributed]
+    sent = [history for history in chosen if history.withheld is None and not file.unattributed]
     console.print(f"{path.name}: {_count(chosen)} of {len(chosen):,} accounts")
-    _tell_fold(sent)
-    _tell_notes([*_orders(chosen), *file.notes])
+    _show_fold(sent)
+    _show_notes([*_orders(chosen), *file.notes])
     last = max((line.day[:7] for line in file.lines), default="")
     if selection.statements and last > over:
         console.print(f"the month of {last} is not over: no statement is closed for it")
-    _tell_held(chosen, file)
+    _show_withheld(chosen, file)
     with Api(url) as api:
         done = _import(api, sent, opening_balance=selection.opening_balance)
-        _tell_notes([note for account in done for note in account.notes])
+        _show_notes([note for account in done for note in account.notes])
         refused = [line for account in done for line in account.rejected]
         all_rejected = [*file.rejected, *not_following, *refused]
         if all_rejected:
@@ -104,8 +104,8 @@ def credit_limit(selection: Selection) -> int:
     return limit
 
 
-def _tell_fold(sent: list[History]) -> None:
-    """Folds every row by the rules alone, and tells whether each balance is the bank's."""
+def _show_fold(sent: list[History]) -> None:
+    """Folds every row by the rules alone, and shows whether each balance is the bank's."""
     differing = sum(len(differing_alone(history)) for history in sent)
     verdict = f"{differing:,} differ" if differing else "the bank's"
     console.print(f"by the rules alone, the balance after every row: {verdict}")
@@ -123,15 +123,15 @@ def _orders(chosen: list[History]) -> Iterator[Note]:
             )
 
 
-def _tell_notes(notes: Sequence[Note]) -> None:
+def _show_notes(notes: Sequence[Note]) -> None:
     for note in sorted(notes)[:NOTES_SHOWN]:
         console.print(f"note: line {note.number}: {note.text}", markup=False)
     if len(notes) > NOTES_SHOWN:
         console.print(f"… {len(notes) - NOTES_SHOWN:,} more notes")
 
 
-def _tell_held(chosen: list[History], file: BankFile) -> None:
-    """Tells of which accounts nothing is sent, because of lines that must be mended."""
+def _show_withheld(chosen: list[History], file: BankFile) -> None:
+    """Names the accounts of which nothing is sent, because some of their lines must be mended."""
     if unattributed := file.unattributed:
         numbers = ", ".join(str(line.number) for line in unattributed[:SHOWN])
         console.print(
@@ -140,15 +140,15 @@ def _tell_held(chosen: list[History], file: BankFile) -> None:
             style="bold red",
         )
         return
-    held = [history for history in chosen if history.held is not None]
-    for history in held[:SHOWN]:
+    withheld = [history for history in chosen if history.withheld is not None]
+    for history in withheld[:SHOWN]:
         console.print(
             f"account {history.account}: nothing is sent of its {len(history.lines):,} good rows,"
-            f" and no statement is closed: {history.held}; then run this again",
+            f" and no statement is closed: {history.withheld}; then run this again",
             style="bold red",
         )
-    if len(held) > SHOWN:
-        console.print(f"… {len(held) - SHOWN:,} more accounts", style="bold red")
+    if len(withheld) > SHOWN:
+        console.print(f"… {len(withheld) - SHOWN:,} more accounts", style="bold red")
 
 
 def _import(api: Api, chosen: list[History], *, opening_balance: bool) -> list[Imported]:
@@ -204,9 +204,9 @@ def agrees(api: Api, done: list[Imported], currency: str, *, fresh: bool) -> boo
         with errors.status("waiting for the totals"):
             wait_for_totals(api, accounts)
     whole = totals(api, currency) or Totals(0, 0, 0)
-    console.print(f"totals of the whole bank: {_told(whole, currency)}")
+    console.print(f"totals of the whole bank: {_described(whole, currency)}")
     if fresh and whole != stated(done):
-        console.print(f"the file's: {_told(stated(done), currency)}", style="bold red")
+        console.print(f"the file's: {_described(stated(done), currency)}", style="bold red")
         return False
     return mismatches == 0
 
@@ -222,18 +222,18 @@ def followed(chosen: list[History]) -> list[History]:
 
 
 def _differing(api: Api, accounts: list[Imported], what: str, find: Finder) -> int:
-    """How many accounts *find* tells of, whose *what* are not the file's."""
+    """The number of accounts that *find* returns: those whose *what* differ from the file."""
     with bar(f"comparing {what}", len(accounts)) as progress:
         (task,) = progress.task_ids
         wrong = find(api, accounts, lambda: progress.advance(task))
     verdict = f"{len(wrong):,} accounts whose {what} are not the file's"
     console.print(verdict, style="bold red" if wrong else "bold green")
-    for told in wrong[:SHOWN]:
-        console.print(told)
+    for difference in wrong[:SHOWN]:
+        console.print(difference)
     return len(wrong)
 
 
-def _told(whole: Totals, currency: str) -> str:
+def _described(whole: Totals, currency: str) -> str:
     balance = f"{amount(whole.balance, currency)} {currency}"
     return f"{whole.accounts:,} accounts, {whole.bookings:,} bookings, {balance}"
 

@@ -6,7 +6,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from tests.tools.bank_files import bank_file
+from tests.tools.bank.bank_files import bank_file
 from tools import last_deployment
 from tools.__main__ import leftfold
 from tools.last_deployment import Current, forget, recall, remember
@@ -74,7 +74,7 @@ def test_without_a_deployment_the_cure_is_named(
     done = CliRunner().invoke(leftfold, ["status"])
 
     assert done.exit_code == 1
-    assert "start one with `leftfold run` in another terminal" in done.stderr
+    assert "start one with `make run` in another terminal" in done.stderr
 
 
 def test_the_newest_deployment_is_remembered_until_it_is_forgotten(tmp_path: Path) -> None:

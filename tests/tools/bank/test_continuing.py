@@ -6,11 +6,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.http.conftest import Bank
-from tests.tools.wire import api_to
-from tools.bank_file import Line
-from tools.checking import check, wrong_histories
-from tools.histories import History, histories
-from tools.importing import import_all
+from tests.tools.bank.wire import api_to
+from tools.bank.bank_file import Line
+from tools.bank.checking import check, wrong_histories
+from tools.bank.histories import History, histories
+from tools.bank.importing import import_all
 
 # Few amounts and few days, so that rows are often alike and balances often the same.
 ROWS = st.lists(st.tuples(st.sampled_from([-5, 5, 7]), st.integers(0, 2)), min_size=1, max_size=9)

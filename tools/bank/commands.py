@@ -5,15 +5,17 @@ from pathlib import Path
 
 import click
 
-from tools.bench import bench_command
-from tools.book import is_book
-from tools.book_import import Choices, import_book
+from tools.bank.bench import bench_command
+from tools.bank.book import is_book
+from tools.bank.book_import import Choices, import_book
+from tools.bank.import_file import Selection, import_file
+from tools.bank.run import BANK_FILE, CURRENCY, run
 from tools.console import INTERRUPTED, errors
-from tools.import_file import Selection, import_file
 from tools.last_deployment import recall
-from tools.run import BANK_FILE, CURRENCY, run
 
-currency_option = click.option("--currency", default=CURRENCY, help="ISO 4217.")
+currency_option = click.option(
+    "--currency", default=CURRENCY, help="Currency of the file, an ISO 4217 code."
+)
 
 
 @click.command("run")
@@ -55,7 +57,7 @@ def run_command(
 
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
-@click.option("--url", help="The API; without it, that of the newest deployment.")
+@click.option("--url", help="URL of the API; default: the newest deployment from this machine.")
 @click.option("--accounts", type=click.IntRange(1), help="Import only the first N accounts.")
 @click.option(
     "--statements",
@@ -72,12 +74,17 @@ def run_command(
     "--credit-limit",
     metavar="AMOUNT",
     default="0",
-    help="Of an account that is opened, at the least; what its rows need is added.",
+    help="Least credit limit of an account that is opened; it gets more if its rows need more.",
 )
 @currency_option
-@click.option("--ledger", metavar="ID", help="The ledger that a book makes; needed for one.")
 @click.option(
-    "--journals", type=click.IntRange(1, 64), default=16, help="Of the ledger that a book makes."
+    "--ledger", metavar="ID", help="Id of the ledger that a book makes; required for a book."
+)
+@click.option(
+    "--journals",
+    type=click.IntRange(1, 64),
+    default=16,
+    help="Number of journals of the ledger that a book makes.",
 )
 @click.option(
     "--close-all", is_flag=True, help="Close the last year of a book, too, if it is over."
@@ -105,9 +112,9 @@ def import_command(  # noqa: PLR0913 - one for each option
 
     FILE is .csv with the columns of examples/README.md: its accounts are opened and booked.
     Or it is .beancount: its entries are posted to a ledger, and each year but the last is
-    compared with what Beancount says and closed, if it is over and all of it agrees. Both may
-    be gzipped. What is rejected is listed, the rest is imported. May be stopped and run again,
-    with the same options: nothing is booked twice. An entry that was edited in a book, or left
+    compared with Beancount's report, and closed if it is over and all of it agrees. Both may be
+    gzipped. Rejected lines are listed, the rest is imported. The import may be stopped and run
+    again with the same options: nothing is booked twice. An entry that was edited in a book, or left
     it, stops the import before anything is posted, unless --reverse-missing is given.
     Exits with 1 if anything was rejected or a balance differs.
 

@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.tools.bank_files import bank_file, credits_of
-from tools.bank_file import Direction, Line, Rejected, read
-from tools.bootstrap import ROOT
-from tools.histories import (
+from tests.tools.bank.bank_files import bank_file, credits_of
+from tools.bank.bank_file import Direction, Line, Rejected, read
+from tools.bank.histories import (
     BATCH,
     History,
     batches,
@@ -22,6 +21,7 @@ from tools.histories import (
     months,
     opening_key,
 )
+from tools.bootstrap import ROOT
 
 
 def line(number: int, change: int, after: int, account: str = "a") -> Line:
@@ -127,16 +127,16 @@ def test_months_without_rows_are_closed_too() -> None:
     ]
     (a, b), _ = histories(rows, "CZK", statements=9)
 
-    def told(history: History) -> list[tuple[int, str | None, int, int]]:
+    def periods_of(history: History) -> list[tuple[int, str | None, int, int]]:
         return [(len(p.lines), p.through, p.opening, p.closing) for p in history.periods()]
 
-    assert told(a) == [
+    assert periods_of(a) == [
         (1, "2019-11-30", 0, 5),
         (0, "2019-12-31", 5, 5),
         (1, "2020-01-31", 5, 12),
         (0, "2020-02-29", 12, 12),
     ]
-    assert told(b) == [(1, "2020-02-29", 0, 1)]
+    assert periods_of(b) == [(1, "2020-02-29", 0, 1)]
 
 
 def dated(number: int, day: str, change: int, after: int, account: str = "a") -> Line:
@@ -150,7 +150,7 @@ def test_a_line_behind_a_rejected_one_is_not_said_to_differ() -> None:
     (found,), rejected = histories(rows, "CZK", rejected=[bad])
 
     assert [row.number for row in rejected] == [5]
-    assert found.held == "line 3 and 1 more must be mended first"
+    assert found.withheld == "line 3 and 1 more must be mended first"
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_a_line_behind_a_rejected_one_is_not_said_to_differ() -> None:
         # They follow both ways, and the days tell.
         ([dated(2, "2024-01-08", 50, 50), dated(3, "2024-01-09", -50, 0)], False),
         ([dated(2, "2024-01-09", 50, 50), dated(3, "2024-01-08", -50, 0)], True),
-        # Neither tells.
+        # Neither decides.
         ([dated(2, "2024-01-08", 50, 50), dated(3, "2024-01-08", -50, 0)], False),
         ([dated(2, "2024-01-08", 50, 50)], False),
     ],

@@ -1,4 +1,4 @@
-"""`leftfold import` of bank files as its user meets it: files, what is told, what is booked."""
+"""`leftfold import` of bank files as its user meets it: files, messages, bookings."""
 
 import gzip
 import io
@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.http.conftest import Bank
-from tests.tools.bank_files import HEADER, bank_file
-from tests.tools.served import served
+from tests.tools.bank.bank_files import HEADER, bank_file
+from tests.tools.bank.served import served
 from tools.__main__ import leftfold
 from tools.console import WIDE, console_on
 
@@ -55,7 +55,7 @@ B = ["4,b,2024-01-08,credit,,10.00,10.00"]
 
 
 @pytest.mark.parametrize(
-    ("bad", "told"),
+    ("bad", "message"),
     [
         ("2,a,2024-01-06,debit,,thirty,70.00,shop", "amount 'thirty' must be a plain decimal"),
         ("2,a,2024-01-06,debit,,31.00,70.00,shop", "balance_after 70.00 does not follow"),
@@ -63,12 +63,12 @@ B = ["4,b,2024-01-08,credit,,10.00,10.00"]
     ],
 )
 def test_nothing_of_an_account_is_booked_or_closed_while_a_line_of_it_is_wrong(
-    bank: Bank, run: Run, bad: str, told: str
+    bank: Bank, run: Run, bad: str, message: str
 ) -> None:
     done = run(A[0], bad, A[2], *B, options="--statements 9")
 
     assert done.exit_code == 1
-    assert told in done.output
+    assert message in done.output
     assert "account a: nothing is sent of its" in done.output
     assert "and no statement is closed: line 3 must be mended first; then run this again" in (
         done.output
@@ -174,7 +174,7 @@ def test_a_limit_leaves_room_for_the_months_to_come(bank: Bank, run: Run) -> Non
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "options", "told"),
+    ("name", "content", "options", "message"),
     [
         ("bank.csv", HEADER.replace(",", ";"), "", "it looks as if ';' separates the columns"),
         ("bank.csv", HEADER.upper(), "", "its header reads 'TRANSACTION_ID,ACCOUNT_ID,"),
@@ -197,7 +197,7 @@ def test_a_limit_leaves_room_for_the_months_to_come(bank: Bank, run: Run) -> Non
     ],
 )
 def test_a_file_or_an_option_that_cannot_be_used_is_one_line_and_exit_code_1(
-    run: Run, tmp_path: Path, name: str, content: str | bytes, options: str, told: str
+    run: Run, tmp_path: Path, name: str, content: str | bytes, options: str, message: str
 ) -> None:
     path = tmp_path / name
     path.write_bytes(content.encode() if isinstance(content, str) else content)
@@ -208,7 +208,7 @@ def test_a_file_or_an_option_that_cannot_be_used_is_one_line_and_exit_code_1(
     assert isinstance(done.exception, SystemExit)
     (line,) = done.stderr.splitlines()
     assert line.startswith("Error: ")
-    assert told in line
+    assert message in line
 
 
 @pytest.mark.parametrize("number", ["1234567890" * 3 + "1", "9" * 5000, f"0.{'1' * 5000}"])

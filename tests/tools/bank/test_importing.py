@@ -5,14 +5,21 @@ from pathlib import Path
 import pytest
 
 from tests.http.conftest import Bank
-from tests.tools.bank_files import bank_file, credits_of
-from tests.tools.wire import api_to
+from tests.tools.bank.bank_files import bank_file, credits_of
+from tests.tools.bank.wire import api_to
 from tools.api import REQUEST_ATTEMPTS, Api, ApiError
-from tools.bank_file import read
-from tools.checking import Totals, check, totals, wait_for_views, wrong_histories, wrong_statements
-from tools.histories import BATCH, histories
-from tools.import_file import agrees
-from tools.importing import Import, import_all
+from tools.bank.bank_file import read
+from tools.bank.checking import (
+    Totals,
+    check,
+    totals,
+    wait_for_views,
+    wrong_histories,
+    wrong_statements,
+)
+from tools.bank.histories import BATCH, histories
+from tools.bank.import_file import agrees
+from tools.bank.importing import Import, import_all
 
 ROWS = [*credits_of("a", 2 * BATCH + 1), *credits_of("b", 3), *credits_of("c", 1)]
 
@@ -317,7 +324,7 @@ def test_a_file_that_begins_at_a_balance_says_so_and_opens_nothing(
 
     assert bank.written() == 0
     assert done.rejected[0].reason == (
-        "balance_after tells of an opening balance of 1000.00, and the account has nothing yet;"
+        "balance_after implies an opening balance of 1000.00, and the account has nothing yet;"
         " import what came before it first, or book it with --opening-balance"
     )
 

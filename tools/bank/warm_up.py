@@ -1,4 +1,4 @@
-"""Starts every function once: what cannot start shows now, and nobody waits for a cold start."""
+"""Starts every function once, so that a fault shows now and no request waits for a cold start."""
 
 import json
 from collections.abc import Iterable
@@ -8,10 +8,10 @@ from typing import Any
 from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.wiring.settings import Settings
 from tools.api import Api
+from tools.bank.importing import WORKERS
 from tools.cloud import Cloud, DeployError, explained
 from tools.deploy import Deployed
 from tools.engines import Progress
-from tools.importing import WORKERS
 
 # Asks a function to look for work, as the waker does.
 NOTHING_NEW = b'{"Records": []}'

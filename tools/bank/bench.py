@@ -243,13 +243,13 @@ def plain_loop(log: PackedLog) -> dict[str, Row | None]:
     position = 0
     for _, packed in log.packed():
         for line in gzip.decompress(packed).split(b"\n"):
-            held = json.loads(line)
-            stream = held["aggregateId"]
+            commit = json.loads(line)
+            stream = commit["aggregateId"]
             if AggregateId.parse(stream).category == account.category:
-                for place, e in enumerate(held["events"]):
+                for index, e in enumerate(commit["events"]):
                     event = decode(StoredEvent(e["name"], e["version"], e["body"]))
                     recorded = Recorded(
-                        stream, held["sequenceNumber"], place, held["at"], position, event
+                        stream, commit["sequenceNumber"], index, commit["at"], position, event
                     )
                     for key in balances.keys(recorded):
                         rows[key] = balances.fold(rows.get(key), recorded, key)

@@ -66,7 +66,7 @@ class Line:
 
     @property
     def change(self) -> int:
-        """What the row adds to the balance."""
+        """The amount by which the row changes the balance."""
         return self.amount if self.direction == "credit" else -self.amount
 
 
@@ -82,7 +82,7 @@ class Rejected(NamedTuple):
 
 
 class Note(NamedTuple):
-    """What was done to a line that is booked nevertheless."""
+    """A change of a line that is booked nevertheless."""
 
     number: int
     text: str
@@ -90,7 +90,7 @@ class Note(NamedTuple):
 
 @dataclass
 class BankFile:
-    """What a file holds: lines that can be booked, lines that cannot, and notes on the former."""
+    """The content of a file: lines that can be booked, lines that cannot, notes on the former."""
 
     lines: list[Line] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
@@ -137,7 +137,7 @@ def read(path: Path, currency: str) -> BankFile:
 
 
 def check_currency(currency: str) -> None:
-    """Raises FileError for what is no currency, so that it is told once and not for each line."""
+    """Raises FileError for an unknown currency: one error instead of one for each line."""
     if currency not in MINOR_DIGITS:
         meant = currency.strip().upper()
         cure = f"; {meant} is" if meant in MINOR_DIGITS else ""
@@ -163,7 +163,7 @@ def _header(path: Path, row: Row | None) -> list[str]:
 
 
 def _cause(header: Sequence[str]) -> str:
-    """What the header looks like, if that explains why columns are missing."""
+    """The probable cause of missing columns, from the look of the header; empty if unknown."""
     if same_but_for_case(header, NEEDED):
         return "; names of columns have small letters and underscores"
     for separator, name in _SEPARATORS.items():
@@ -187,9 +187,9 @@ def _swallows(header: Sequence[str], row: Row) -> bool:
 
 
 def _account_of(header: Sequence[str], fields: Sequence[str]) -> str | None:
-    """What stands where a rejected row has its account; None: nothing that says which."""
-    place = header.index("account_id")
-    account = fields[place].strip() if place < len(fields) else ""
+    """The account of a rejected row; None if the row does not name one."""
+    column = header.index("account_id")
+    account = fields[column].strip() if column < len(fields) else ""
     return None if not account or _spoiled("account_id", account) else account
 
 
@@ -199,20 +199,20 @@ def _line(header: Sequence[str], row: Row, currency: str) -> tuple[Line, list[No
         raise ValueError(row.fault)
     if len(row.fields) != len(header):
         raise ValueError(f"has {len(row.fields)} columns, not {len(header)}")
-    held = {name: value.strip() for name, value in zip(header, row.fields, strict=True)}
+    values = {name: value.strip() for name, value in zip(header, row.fields, strict=True)}
     if _NO_TEXT.search("".join(row.fields)):
-        for name, value in held.items():
+        for name, value in values.items():
             if reason := _spoiled(name, value):
                 raise ValueError(reason)
-    texts = {name: fitted(held[name], longest) for name, longest in LONGEST.items()}
+    texts = {name: fitted(values[name], longest) for name, longest in LONGEST.items()}
     line = Line(
         number=row.first,
-        transaction=_given("transaction_id", held),
-        account=_account(_given("account_id", held)),
-        day=_day(_given("date", held)),
-        direction=_direction(_given("direction", held)),
-        amount=_amount(held["amount"], currency),
-        balance_after=_balance(held["balance_after"], currency),
+        transaction=_given("transaction_id", values),
+        account=_account(_given("account_id", values)),
+        day=_day(_given("date", values)),
+        direction=_direction(_given("direction", values)),
+        amount=_amount(values["amount"], currency),
+        balance_after=_balance(values["balance_after"], currency),
         **{name: text.text or None for name, text in texts.items()},
     )
     notes = [Note(row.first, text.note(name)) for name, text in texts.items() if text.was_cut]
@@ -228,10 +228,10 @@ def _spoiled(name: str, value: str) -> str | None:
     return None
 
 
-def _given(name: str, held: Mapping[str, str]) -> str:
-    if not held[name]:
+def _given(name: str, values: Mapping[str, str]) -> str:
+    if not values[name]:
         raise ValueError(f"{name} is missing")
-    return held[name]
+    return values[name]
 
 
 def _account(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What a ledger holds of a book: which entries are there, are missing, or are no longer in the book."""
+"""The entries of a ledger beside those of a book: posted, missing, or no longer in the book."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tools.api import Api, ApiError
-from tools.book import Book, BookEntry, said_by
-from tools.histories import idempotency_key
+from tools.bank.book import Book, BookEntry, said_by
+from tools.bank.histories import idempotency_key
 
 # Entries in one answer.
 PAGE = 500
@@ -15,7 +15,7 @@ WHY_REVERSED = "Reversed, since it is no longer in the book"
 
 
 @dataclass(frozen=True)
-class HeldEntry:
+class LedgerEntry:
     """An entry of the ledger; *body* is as the API shows it."""
 
     body: dict[str, Any]
@@ -43,7 +43,7 @@ class HeldEntry:
 
     @property
     def reversal(self) -> dict[str, str]:
-        """The body of POST …/entries/{id}/reversal: on its own day, so that no day shows it."""
+        """The body of POST …/entries/{id}/reversal. On the entry's own day the two cancel out."""
         return {"date": self.body["date"], "narration": WHY_REVERSED}
 
     def reversal_key(self, ledger: str) -> str:
@@ -54,49 +54,49 @@ class HeldEntry:
 
 
 @dataclass
-class Held:
-    """The ledger's entries beside the book's.
+class Comparison:
+    """How the entries of a ledger differ from those of a book.
 
-    *missing* are those of the book that the ledger does not hold, by year, *gone* those of
-    the ledger that the book does not have. *undone* counts, by what they say, the ones that
-    were reversed; *newest* has each journal's newest version that is an entry.
+    *missing* are the book's entries that are not in the ledger, by year. *gone* are the
+    ledger's entries that are not in the book. *undone* counts the entries that were reversed,
+    by their content. *newest* has the version of each journal's newest entry.
     """
 
     missing: dict[int, list[BookEntry]] = field(default_factory=dict)
-    gone: list[HeldEntry] = field(default_factory=list)
+    gone: list[LedgerEntry] = field(default_factory=list)
     undone: Counter[str] = field(default_factory=Counter)
     newest: dict[str, int] = field(default_factory=dict)
 
 
-def held_of(book: Book, entries: Iterable[HeldEntry]) -> Held:
-    """*entries* are all that the ledger has, in the order of each journal.
+def compare(book: Book, entries: Iterable[LedgerEntry]) -> Comparison:
+    """The comparison of *book* with all *entries* of the ledger, in the order of each journal.
 
-    Entries that say the same cannot be told apart, so they are counted: it does not matter
-    in which order the book has them, nor which of them the ledger holds.
+    Entries of equal content cannot be told apart, so they are counted. Their order in the
+    book does not matter, nor which of them are in the ledger.
     """
-    all_held = list(entries)
-    held = Held(newest={entry.journal: entry.version for entry in all_held})
+    all_entries = list(entries)
+    found = Comparison(newest={entry.journal: entry.version for entry in all_entries})
     wanted = Counter(entry.said for of_year in book.years.values() for entry in of_year)
-    reversals, reversed_ = undoing(all_held, wanted)
-    standing: dict[str, list[HeldEntry]] = {}
-    for entry in all_held:
+    reversals, reversed_ = undoing(all_entries, wanted)
+    standing: dict[str, list[LedgerEntry]] = {}
+    for entry in all_entries:
         if entry.id in reversed_:
-            held.undone[entry.said] += 1
+            found.undone[entry.said] += 1
         elif entry.id not in reversals:
             standing.setdefault(entry.said, []).append(entry)
     for year, of_year in book.years.items():
         missing = [e for e in of_year if e.occurrence >= len(standing.get(e.said, ()))]
         if missing:
-            held.missing[year] = missing
-    held.gone = [entry for said, same in standing.items() for entry in same[wanted[said] :]]
-    return held
+            found.missing[year] = missing
+    found.gone = [entry for said, same in standing.items() for entry in same[wanted[said] :]]
+    return found
 
 
-def undoing(entries: list[HeldEntry], wanted: Counter[str]) -> tuple[set[str], set[str]]:
+def undoing(entries: list[LedgerEntry], wanted: Counter[str]) -> tuple[set[str], set[str]]:
     """The ids of reversals, and of the entries that they undo.
 
-    A reversal that was reversed itself undoes nothing. One that the book has as an entry of
-    its own is such an entry, and so is what it reverses.
+    A reversal that was reversed itself undoes nothing. A reversal that is in the book too is
+    an entry like any other, and so is the entry that it reverses.
     """
     reversals: set[str] = set()
     undone: set[str] = set()
@@ -109,8 +109,8 @@ def undoing(entries: list[HeldEntry], wanted: Counter[str]) -> tuple[set[str], s
     return reversals, undone
 
 
-def entries_of(api: Api, ledger: str, journals: int) -> Iterator[HeldEntry]:
-    """All entries of the ledger, from its journals' streams: no view can be behind."""
+def entries_of(api: Api, ledger: str, journals: int) -> Iterator[LedgerEntry]:
+    """All entries of the ledger, read from the streams of its journals, which are never behind."""
     path = f"/ledgers/{ledger}/entries"
     for journal in range(journals):
         page: dict[str, Any] = {}
@@ -120,4 +120,4 @@ def entries_of(api: Api, ledger: str, journals: int) -> Iterator[HeldEntry]:
             if not answer.ok:
                 raise ApiError(f"{path}: {answer.reason}")
             page = answer.body
-            yield from map(HeldEntry, page["items"])
+            yield from map(LedgerEntry, page["items"])

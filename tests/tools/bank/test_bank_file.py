@@ -5,8 +5,8 @@ import pytest
 from marshmallow import validate
 
 from chalicelib.bank.account.http.accounts import BookingBody
-from tests.tools.bank_files import HEADER, bank_file
-from tools.bank_file import LONGEST, Line, read
+from tests.tools.bank.bank_files import HEADER, bank_file
+from tools.bank.bank_file import LONGEST, Line, read
 from tools.bootstrap import ROOT
 from tools.files import FileError
 
@@ -211,7 +211,7 @@ OPEN_QUOTE = """\
 
 
 @pytest.mark.parametrize(
-    ("rows", "told"),
+    ("rows", "message"),
     [
         (
             OPEN_QUOTE.format("x"),
@@ -235,7 +235,7 @@ OPEN_QUOTE = """\
     ],
 )
 def test_a_quote_that_is_not_closed_is_told_by_the_line_where_it_opens(
-    tmp_path: Path, rows: str, told: str
+    tmp_path: Path, rows: str, message: str
 ) -> None:
     path = tmp_path / "bank.csv"
     path.write_text(f"{HEADER}\n{rows}")
@@ -243,7 +243,7 @@ def test_a_quote_that_is_not_closed_is_told_by_the_line_where_it_opens(
     with pytest.raises(FileError) as failed:
         read(path, "CZK")
 
-    assert told in str(failed.value)
+    assert message in str(failed.value)
 
 
 def test_a_row_on_several_lines_may_have_a_column_too_many(tmp_path: Path) -> None:
@@ -269,7 +269,7 @@ def test_a_field_beyond_what_csv_can_hold_is_rejected(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "told"),
+    ("header", "message"),
     [
         (
             HEADER.replace(",", ";"),
@@ -294,12 +294,12 @@ def test_a_field_beyond_what_csv_can_hold_is_rejected(tmp_path: Path) -> None:
     ],
 )
 def test_a_header_that_is_not_as_it_must_be_is_told_as_it_was_read(
-    tmp_path: Path, header: str, told: str
+    tmp_path: Path, header: str, message: str
 ) -> None:
     with pytest.raises(FileError) as failed:
         read(bank_file(tmp_path, header=header), "CZK")
 
-    assert told in str(failed.value)
+    assert message in str(failed.value)
     assert "\n" not in str(failed.value)
 
 
@@ -320,17 +320,17 @@ def test_a_file_in_utf_16_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("currency", "told"),
+    ("currency", "message"),
     [
         ("eur", "currency 'eur' is not a code of ISO 4217; EUR is"),
         ("XXX", "currency 'XXX' is not a code of ISO 4217"),
     ],
 )
-def test_a_currency_that_is_none_is_told_once(tmp_path: Path, currency: str, told: str) -> None:
+def test_a_currency_that_is_none_is_told_once(tmp_path: Path, currency: str, message: str) -> None:
     with pytest.raises(FileError) as failed:
         read(bank_file(tmp_path, GOOD), currency)
 
-    assert str(failed.value) == told
+    assert str(failed.value) == message
 
 
 @pytest.mark.parametrize(

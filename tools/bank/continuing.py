@@ -1,9 +1,10 @@
-"""Where a bank file goes on: its rows are found among the bookings that the account has already.
+"""Finds the rows of a bank file among the bookings of the account, so that an import goes on
+after the last row that is booked.
 
-A row is known by its direction, amount and value date and by its place in the order of rows,
-which its balance confirms. Its words may have been mended since. Where rows that were booked
-could be mistaken for new ones that say the same, the transaction ids decide: each batch left
-a mark of them.
+A row is recognised by its direction, amount and value date, and by its position among the
+rows, which its balance confirms. Its texts may have been mended since. Booked rows and new
+rows can have equal content. Then the transaction ids decide, because the correlation id of
+each batch is a hash of them.
 """
 
 from collections.abc import Sequence
@@ -13,15 +14,15 @@ from typing import Any, NamedTuple
 
 from chalicelib.bank.money import Money
 from tools.api import Api, ApiError
-from tools.bank_file import Line
-from tools.histories import OPENING_BALANCE, History, mark_of, texts_of
+from tools.bank.bank_file import Line
+from tools.bank.histories import OPENING_BALANCE, History, mark_of, texts_of
 
 PAGE = 500
 DIRECTIONS = {"account-credited": "credit", "account-debited": "debit"}
 _TEXTS = ("operation", "purpose", "counterpartyBank", "counterpartyAccount")
 
 
-class Held(NamedTuple):
+class AccountBooking(NamedTuple):
     """A booking of the account: *version* is that of its commit, *mark* its correlation id."""
 
     direction: str
@@ -38,7 +39,7 @@ class Held(NamedTuple):
 
 @dataclass
 class Found:
-    """An account as its events tell it.
+    """An account, as its events describe it.
 
     *closed* has the last day of each statement, and how many bookings there were until then.
     """
@@ -46,13 +47,13 @@ class Found:
     currency: str = ""
     credit_limit: int = 0
     version: int = 0
-    bookings: list[Held] = field(default_factory=list)
+    bookings: list[AccountBooking] = field(default_factory=list)
     closed: dict[str, int] = field(default_factory=dict)
 
     @property
     def balances(self) -> list[int]:
         """The balance before each booking, and after the last."""
-        return list(accumulate((held.change for held in self.bookings), initial=0))
+        return list(accumulate((booking.change for booking in self.bookings), initial=0))
 
 
 class DiffersError(Exception):
@@ -89,7 +90,7 @@ def _take(found: Found, event: dict[str, Any]) -> None:
             found.credit_limit = _minor(body["creditLimit"])
         case "account-credited" | "account-debited":
             found.bookings.append(
-                Held(
+                AccountBooking(
                     DIRECTIONS[event["name"]],
                     _minor(body["amount"]),
                     body["valueDate"],
@@ -103,78 +104,84 @@ def _take(found: Found, event: dict[str, Any]) -> None:
 
 
 def earlier_bookings(found: Found, history: History) -> int:
-    """How many bookings the account has before the file's first row.
+    """The number of bookings that the account has before the file's first row.
 
     The file's rows must be those that follow, as far as the account has them, and each the
-    same as the booking in its place. Raises DiffersError.
+    same as the booking with which it is paired. Raises DiffersError.
     """
     bookings, balances, rows = found.bookings, found.balances, history.lines
-    places = [
-        place
-        for place in range(len(bookings) + 1)
-        if balances[place] == history.before
-        and all(map(same, bookings[place:], rows))
-        and (place < len(bookings) or _comes_after(bookings, rows))
+    starts_at = [
+        index
+        for index in range(len(bookings) + 1)
+        if balances[index] == history.before
+        and all(map(same, bookings[index:], rows))
+        and (index < len(bookings) or _comes_after(bookings, rows))
     ]
-    if not places:
+    if not starts_at:
         raise _difference(found, history)
-    first, last = places[0], places[-1]
+    first, last = starts_at[0], starts_at[-1]
     # The rows may be those that are booked, or new ones which say the same.
     ambiguous = first < last == len(bookings) and bookings[-1].day <= rows[0].day
     if ambiguous and not _proved(bookings, first, history):
         raise DiffersError(
             rows[0],
             "the account has the same amounts on the same days already, from transactions with"
-            " other ids perhaps: nobody can tell whether these rows are booked or new;"
-            " a file that has the rows of the days before as well tells it",
+            " other ids perhaps: these rows may be booked already, or new;"
+            " import a file that has the rows of the days before as well",
         )
     return first
 
 
-def same(held: Held, line: Line) -> bool:
+def same(booking: AccountBooking, line: Line) -> bool:
     """Whether a booking is the one that a row asks for, whatever its words are."""
-    return (held.direction, held.amount, held.day) == (line.direction, line.amount, line.day)
+    return (booking.direction, booking.amount, booking.day) == (
+        line.direction,
+        line.amount,
+        line.day,
+    )
 
 
 def reworded(found: Found, earlier: int, rows: Sequence[Line]) -> list[Line]:
     """The rows whose words are no longer those of their bookings, which stay as they are."""
     pairs = zip(found.bookings[earlier:], rows, strict=False)
-    return [line for held, line in pairs if held.texts != texts_of(line)]
+    return [line for booking, line in pairs if booking.texts != texts_of(line)]
 
 
-def _comes_after(bookings: Sequence[Held], rows: Sequence[Line]) -> bool:
+def _comes_after(bookings: Sequence[AccountBooking], rows: Sequence[Line]) -> bool:
     """Whether rows none of which is booked can follow what is: not if all are of days before."""
     return not bookings or bookings[-1].day <= max(row.day for row in rows)
 
 
-def _proved(bookings: Sequence[Held], first: int, history: History) -> bool:
+def _proved(bookings: Sequence[AccountBooking], first: int, history: History) -> bool:
     """Whether the marks of all batches say that the bookings from *first* on are the file's."""
     rows = history.lines
     if first and bookings[first - 1].texts[0] == OPENING_BALANCE:
-        # It was booked with the rows.
+        # The opening balance was booked together with the rows.
         first, rows = first - 1, history.with_opening_balance().lines
-    place = first
+    index = first
     if first and bookings[first - 1].version == bookings[first].version:
         # A batch that begins before the file has a mark of more rows.
         return False
-    for (_, mark), batch in groupby(bookings[first:], lambda held: (held.version, held.mark)):
-        end = place + len(list(batch))
-        if mark != mark_of(rows[place - first : end - first]):
+    for (_, mark), batch in groupby(
+        bookings[first:], lambda booking: (booking.version, booking.mark)
+    ):
+        end = index + len(list(batch))
+        if mark != mark_of(rows[index - first : end - first]):
             return False
-        place = end
+        index = end
     return True
 
 
 def _difference(found: Found, history: History) -> DiffersError:
-    """The first row that is not what is booked in its place, or the balance that is not there."""
+    """The first row that differs from its booking, or the balance that the account does not have."""
     bookings, balances, rows = found.bookings, found.balances, history.lines
     currency = history.currency
     starts = [n for n in range(len(bookings)) if balances[n] == history.before]
     matching = {start: _matching(bookings[start:], rows) for start in starts}
     start = max(matching, key=matching.__getitem__, default=None)
     if start is not None and (start == 0 or matching[start]):
-        held, line = bookings[start + matching[start]], rows[matching[start]]
-        booked = f"a {held.direction} of {Money(held.amount, currency)} on {held.day}"
+        booking, line = bookings[start + matching[start]], rows[matching[start]]
+        booked = f"a {booking.direction} of {Money(booking.amount, currency)} on {booking.day}"
         reason = f"the account has {booked} in the place of this row"
         return DiffersError(line, f"{reason}: {NOT_THE_SAME}")
     stands = f"the account stands at {Money(balances[-1], currency)}"
@@ -189,10 +196,10 @@ NOT_THE_SAME = (
 )
 
 
-def _matching(bookings: Sequence[Held], rows: Sequence[Line]) -> int:
-    """How many rows from the first one on are booked in their order."""
+def _matching(bookings: Sequence[AccountBooking], rows: Sequence[Line]) -> int:
+    """The number of rows, from the first one on, that are booked in their order."""
     pairs = enumerate(zip(bookings, rows, strict=False))
-    return next((n for n, (held, line) in pairs if not same(held, line)), 0)
+    return next((n for n, (booking, line) in pairs if not same(booking, line)), 0)
 
 
 def _minor(shown: dict[str, str]) -> int:

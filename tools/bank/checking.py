@@ -1,4 +1,4 @@
-"""Holds what Leftfold shows against the bank's own books."""
+"""Compares what Leftfold shows with the bank's own books."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from chalicelib.bank.money import Money
 from tools.api import Api
-from tools.importing import WORKERS, Imported, see_later
+from tools.bank.importing import WORKERS, Imported, see_later
 
 PAGE = 500
 
@@ -26,7 +26,7 @@ class Checked(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """What the ordered view says of one currency."""
+    """The row of the ordered view for one currency."""
 
     accounts: int
     bookings: int
@@ -87,9 +87,9 @@ def check(
 def wrong_statements(
     api: Api, imported: Sequence[Imported], read: Callable[[], None] = lambda: None
 ) -> list[str]:
-    """What is not as the bank's own balances have it: each statement of each account.
+    """The accounts whose statements differ from the bank's own balances.
 
-    A statement's balances are held against `balance_after` of the rows. Statements of the
+    A statement's balances are compared with `balance_after` of the rows. Statements of the
     time before or after the file, which another one closed, are not compared. Calls *read* after
     each account.
     """
@@ -98,7 +98,7 @@ def wrong_statements(
         account, currency = done.history.account, done.history.currency
         path = f"/accounts/{account}/statements"
         shown = list(_items(api, path, {"limit": PAGE, "minVersion": done.version}))
-        held = [
+        shown_statements = [
             (
                 item["through"],
                 _money_of(item["openingBalance"], currency),
@@ -110,14 +110,16 @@ def wrong_statements(
             and (done.closed[0].through or "") <= item["through"] <= (done.closed[-1].through or "")
         ]
         wanted = [(p.through, p.opening, p.closing, len(p.lines)) for p in done.closed]
-        if done.earlier and held and wanted:
+        if done.earlier and shown_statements and wanted:
             # The first may have rows of the time before the file as well.
-            (through, _, closing, _), (_, opening, _, count) = wanted[0], held[0]
+            (through, _, closing, _), (_, opening, _, count) = wanted[0], shown_statements[0]
             wanted[0] = (through, opening, closing, count)
         read()
-        if held == wanted:
+        if shown_statements == wanted:
             return []
-        return [f"account {account}: {len(held)} statements differ from {len(wanted)} of the file"]
+        return [
+            f"account {account}: {len(shown_statements)} statements differ from {len(wanted)} of the file"
+        ]
 
     with ThreadPoolExecutor(WORKERS) as threads:
         return [wrong for found in threads.map(one, imported) for wrong in found]
@@ -165,7 +167,7 @@ def ranking(api: Api, currencies: set[str]) -> dict[str, int]:
 
 
 def stated(imported: Sequence[Imported]) -> Totals:
-    """What the totals must be if the bank has these accounts and no others."""
+    """The right totals if the bank has these accounts and no others."""
     histories = [done.history for done in imported]
     return Totals(
         len(histories),

@@ -8,11 +8,11 @@ import pytest
 from click.testing import CliRunner
 
 from tests.ledgers import Books
-from tests.tools.wire import Loses, api_to
+from tests.tools.bank.wire import Loses, api_to
 from tools.__main__ import leftfold
 from tools.api import ApiError
-from tools.book import Book, BookAccount, is_book, read_book
-from tools.book_import import BookImport, Choices, Difference, ImportedYear
+from tools.bank.book import Book, BookAccount, is_book, read_book
+from tools.bank.book_import import BookImport, Choices, Difference, ImportedYear
 from tools.bootstrap import ROOT
 from tools.files import FileError
 
@@ -71,7 +71,7 @@ def imported(
         pause=lambda _seconds: None,
     )
     importer.open()
-    return list(importer.years(importer.held()))
+    return list(importer.years(importer.prepare()))
 
 
 def differing(years: list[ImportedYear]) -> list[Difference]:
@@ -203,7 +203,7 @@ WRONG: dict[str, tuple[bytes, str]] = {
 
 @pytest.mark.parametrize("name", WRONG)
 def test_what_is_wrong_with_a_book_is_told_in_one_line(tmp_path: Path, name: str) -> None:
-    content, told = WRONG[name]
+    content, message = WRONG[name]
     (tmp_path / name).write_bytes(content)
     where = ["--url", "http://127.0.0.1:9", "--ledger", "ada"]
 
@@ -212,7 +212,7 @@ def test_what_is_wrong_with_a_book_is_told_in_one_line(tmp_path: Path, name: str
     assert (done.exit_code, type(done.exception), done.stdout) == (1, SystemExit, "")
     (line,) = done.stderr.splitlines()
     assert line.startswith("Error: ")
-    assert told in line
+    assert message in line
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What the bank's imports show: tables and amounts, aligned, for people."""
+"""The tables that the bank's imports show."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -8,12 +8,12 @@ from rich.table import Table
 from rich.text import Text
 
 from chalicelib.bank.money import Money
-from tools.bank_file import Rejected
-from tools.book import amount_text
-from tools.checking import Checked
+from tools.bank.bank_file import Rejected
+from tools.bank.book import amount_text
+from tools.bank.checking import Checked
 
 if TYPE_CHECKING:
-    from tools.book_import import Difference, ImportedYear
+    from tools.bank.book_import import Difference, ImportedYear
 
 # Accounts shown at each end of a long table, and rejected lines shown at all.
 SHOWN_AT_ENDS = 6
@@ -29,15 +29,15 @@ def accounts_table(checked: Sequence[Checked], currency: str) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     shown = [
-        (place, account)
-        for place, account in enumerate(checked)
-        if place < SHOWN_AT_ENDS or place >= len(checked) - SHOWN_AT_ENDS or not account.agrees
+        (index, account)
+        for index, account in enumerate(checked)
+        if index < SHOWN_AT_ENDS or index >= len(checked) - SHOWN_AT_ENDS or not account.agrees
     ]
     before = -1
-    for place, account in shown:
-        if place != before + 1:
-            table.add_row(f"… {place - before - 1} more", *[""] * 4, "[green]OK[/]")
-        before = place
+    for index, account in shown:
+        if index != before + 1:
+            table.add_row(f"… {index - before - 1} more", *[""] * 4, "[green]OK[/]")
+        before = index
         verdict = "[green]OK[/]" if account.agrees else "[bold red]differs[/]"
         table.add_row(
             account.account,

@@ -1,4 +1,4 @@
-"""How long after a command's answer its row is seen: measured beside the load, not in its way."""
+"""Measures how long after a command's answer its row is seen, without slowing the load."""
 
 import time
 from collections.abc import Sequence
@@ -46,7 +46,7 @@ class Sampler:
         self._threads.shutdown(wait=error is None, cancel_futures=True)
 
     def offer(self, account: str, version: int) -> None:
-        """Follows a command that was answered just now, if a place is free; returns at once."""
+        """Follows a command that was answered just now, unless enough are followed; returns at once."""
         if self._free.acquire(blocking=False):
             answered_at = time.monotonic()
             following = self._threads.submit(self.follow, account, version, answered_at)
@@ -58,7 +58,7 @@ class Sampler:
         try:
             seen = self._api.query(f"/accounts/{account}", minVersion=version)
         except ApiError:
-            # Whoever imports meets it too, and tells.
+            # The import meets the same error and reports it.
             return
         if seen.ok:
             self.seconds.append(time.monotonic() - began)

@@ -1,4 +1,4 @@
-"""What a bank file says of each account: its history, and the commands that import it."""
+"""The history of each account in a bank file, and the commands that import it."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from chalicelib.bank.account.domain import Account, Book, Booking, Open, account
 from chalicelib.bank.money import Money
 from chalicelib.leftfold.kernel import Refused
 from chalicelib.leftfold.kernel.uuid7 import uuid7
-from tools.bank_file import Line, Rejected
+from tools.bank.bank_file import Line, Rejected
 
 # Rows, and bytes of their texts as JSON, of one command. A run that is repeated cuts the
 # same batches, so that their keys are those of the first run: no option.
@@ -32,7 +32,7 @@ class Period(NamedTuple):
     """Rows in order, and the last day of their month: None where no statement is closed.
 
     *opening* and *closing* are the balances, by the rows, before and after them; *first* is
-    the place of the first of them in the account's history.
+    the index of the first of them in the account's history.
     """
 
     lines: Sequence[Line]
@@ -43,7 +43,7 @@ class Period(NamedTuple):
 
     @property
     def end(self) -> int:
-        """The place behind the last row."""
+        """The index after the last row."""
         return self.first + len(self.lines)
 
     def batches(self) -> Iterator[Sequence[Line]]:
@@ -56,9 +56,9 @@ class History:
     """An account's rows, oldest first. *stated* is the bank's own balance after the last of them.
 
     With *statements_until*, a month like "1994-03", each month up to it gets a statement.
-    *held* says why nothing of the account may be sent; None: all may. An account that this
-    history opens gets at least *least_credit* as its limit. *newest_first* is how the rows
-    stand in the file.
+    *withheld* says why nothing of the account may be sent; None if all rows may be. An account
+    that this history opens gets at least *least_credit* as its limit. *newest_first* says in
+    which order the file has the rows.
     """
 
     account: str
@@ -66,7 +66,7 @@ class History:
     lines: list[Line] = field(default_factory=list)
     stated: int = 0
     statements_until: str | None = None
-    held: str | None = None
+    withheld: str | None = None
     least_credit: int = 0
     newest_first: bool = False
 
@@ -77,7 +77,7 @@ class History:
 
     @property
     def credit_limit(self) -> int:
-        """What the rows need: a history that goes below zero shall be taken as it is."""
+        """The limit that the rows need, since a history below zero is imported as it is."""
         balances = accumulate((line.change for line in self.lines), initial=self.before)
         return max(self.least_credit, -min(balances))
 
@@ -135,18 +135,18 @@ class History:
 def batches(lines: Sequence[Line]) -> Iterator[Sequence[Line]]:
     """The rows of each command: at most `BATCH`, and few enough for one commit."""
     start, size = 0, 0
-    for place, line in enumerate(lines):
+    for index, line in enumerate(lines):
         own = len(json.dumps(texts_of(line)))
         size += own
-        if place - start == BATCH or size > LARGEST_TEXTS:
-            yield lines[start:place]
-            start, size = place, own
+        if index - start == BATCH or size > LARGEST_TEXTS:
+            yield lines[start:index]
+            start, size = index, own
     if start < len(lines):
         yield lines[start:]
 
 
 def texts_of(line: Line) -> tuple[str | None, ...]:
-    """What a row says in words."""
+    """The texts of a row."""
     return line.operation, line.purpose, line.counterparty_bank, line.counterparty_account
 
 
@@ -181,9 +181,9 @@ def histories(
 ) -> tuple[list[History], list[Rejected]]:
     """The histories by account, and the lines that do not follow from those before them.
 
-    A line is held against the balance that the bank stated before it, so that one that is
+    A line is compared with the balance that the bank stated before it, so that one that is
     wrong does not take those after it along. An account with a line that does not follow, or
-    with one of the lines that were *rejected* before, is held. Of the first *statements*
+    with one of the lines that were *rejected* before, is withheld. Of the first *statements*
     accounts every month is closed, up to the last one of the file, or to *over*, the last one
     that is over.
     """
@@ -205,7 +205,7 @@ def histories(
         breaks = breaks_of(rows, gaps, currency)
         history = History(key, currency, without(breaks, rows), rows[-1].balance_after)
         history.newest_first = bool(newest_first) and len(rows) > 1
-        history.held = held_for(gaps, breaks)
+        history.withheld = why_withheld(gaps, breaks)
         not_following += breaks
         kept.append(history)
     for history in kept[:statements]:
@@ -217,7 +217,7 @@ def histories(
 def is_newest_first(lines: Sequence[Line]) -> bool | None:
     """Whether the file has the account's rows newest first: by their balances, else their days.
 
-    None: neither tells.
+    None if neither decides.
     """
     forwards, backwards = (
         sum(before.balance_after + line.change != line.balance_after for before, line in pairs)
@@ -252,7 +252,7 @@ def breaks_of(lines: Sequence[Line], gaps: Sequence[int], currency: str) -> list
     return found
 
 
-def held_for(gaps: Sequence[int], breaks: Sequence[Rejected]) -> str | None:
+def why_withheld(gaps: Sequence[int], breaks: Sequence[Rejected]) -> str | None:
     """Why nothing of an account is sent: some of its lines cannot be booked, or do not follow."""
     numbers = sorted([*gaps, *(line.number for line in breaks)])
     if not numbers:
@@ -290,8 +290,8 @@ def idempotency_key(day: str, *content: Any) -> str:
     A UUIDv7 of the value date: never later than the first attempt, so the server looks
     as far back as it takes to recognise it.
     """
-    moment = datetime.fromisoformat(day).replace(tzinfo=UTC)
-    since = min(max(moment, _EPOCH), _OLDEST) - _EPOCH
+    midnight = datetime.fromisoformat(day).replace(tzinfo=UTC)
+    since = min(max(midnight, _EPOCH), _OLDEST) - _EPOCH
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).digest()
     return uuid7(int(since.total_seconds()) * 1000, digest)
 
@@ -303,7 +303,7 @@ def booking_key(account_id: str, lines: Sequence[Line], currency: str) -> str:
 
 
 def mark_of(lines: Sequence[Line]) -> str:
-    """The correlation id of a batch. It stays with the commit, and tells whose rows these are."""
+    """The correlation id of a batch. It stays with the commit, and identifies the rows."""
     said = json.dumps([line.transaction for line in lines])
     return f"rows:{hashlib.sha256(said.encode()).hexdigest()[:32]}"
 

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from chalicelib.bank.ledger.balances import Balances, plus, sums
 from chalicelib.bank.ledger.domain import COMMODITY_DIGITS, LARGEST_OF_COMMODITY
 from chalicelib.bank.money import LARGEST_AMOUNT, MINOR_DIGITS, decimal
+from tools.bank.histories import idempotency_key
 from tools.files import FileError, read_text
-from tools.histories import idempotency_key
 from tools.texts import fitted
 
 if TYPE_CHECKING:
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".beancount", ".bean")
 ERRORS_SHOWN, LONGEST_ERROR, LINE_END = 3, 200, "\n"
-# What a ledger takes: accounts, commodities, years, postings of an entry, lengths of texts.
+# The bounds of a ledger: accounts, commodities, years, postings of an entry, lengths of texts.
 _CODE = re.compile(r"[A-Za-z0-9:_-]{1,120}")
 _COMMODITY = re.compile(r"[A-Z]([A-Z0-9'._-]{0,22}[A-Z0-9])?")
 _YEARS = range(1000, 9999)
 _MOST_POSTINGS = 500
 _LONGEST_NAME, _LONGEST_NARRATION, _LONGEST_PAYEE = 200, 500, 200
-# What stands for bytes that were no text when somebody read them.
+# The replacement for bytes that an earlier program could not read as text.
 _UNDECODED = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -51,7 +51,7 @@ class BookAccount(NamedTuple):
 
 
 class BookEntry(NamedTuple):
-    """A transaction: *line* is its place in the file, *postings* are (account, minor units,
+    """A transaction: *line* is its line in the file, *postings* are (account, minor units,
     commodity), *occurrence* counts those before it that say the same.
     """
 
@@ -81,7 +81,7 @@ class BookEntry(NamedTuple):
 
     @property
     def said(self) -> str:
-        """What the entry says: equal texts are entries that cannot be told apart."""
+        """The content of the entry as a text. Entries of equal text cannot be distinguished."""
         return said_by(self.body)
 
     def key(self, ledger: str, undone: int) -> str:
@@ -94,7 +94,7 @@ class BookEntry(NamedTuple):
 
 
 class Stated(NamedTuple):
-    """What Beancount says of a year: every account's balance on its last day, income and
+    """Beancount's report of a year: every account's balance on its last day, income and
     expenses being the year's alone; and the same once these are closed to equity.
 
     *running* is as *trial*, with the income and expenses of the year before, too: that is
@@ -107,7 +107,7 @@ class Stated(NamedTuple):
 
 
 class StatedYears(dict[int, Stated]):
-    """What Beancount says of each year, worked out when it is first asked for."""
+    """Beancount's report of each year, calculated at the first use."""
 
     def __init__(self, of: Callable[[int], Stated]) -> None:
         super().__init__()
@@ -122,7 +122,7 @@ class Book:
     """A book as a ledger takes it.
 
     *commodities* are those that are not of ISO 4217, with the most decimals that the book
-    uses. *notes* tell what a ledger does not get as the book has it.
+    uses. *notes* name what a ledger does not get as the book has it.
     """
 
     name: str
@@ -194,22 +194,22 @@ def loaded(path: Path) -> tuple[list[Any], dict[str, Any]]:
             f"{path}: Beancount cannot calculate with a number of over 28 digits"
         ) from error
     if errors:
-        # Beancount cannot add up a number of over 28 digits, and tells of something else then.
+        # Beancount cannot add up a number of over 28 digits, and reports another error then.
         check_sizes(data.filter_txns(entries))
-        told = "; ".join(error_told(error, path) for error in errors[:ERRORS_SHOWN])
-        raise FileError(f"{path}: Beancount finds {len(errors)} errors: {told}")
+        lines = "; ".join(error_line(error, path) for error in errors[:ERRORS_SHOWN])
+        raise FileError(f"{path}: Beancount finds {len(errors)} errors: {lines}")
     return entries, options
 
 
-def error_told(error: Any, path: Path) -> str:
+def error_line(error: Any, path: Path) -> str:
     """An error of Beancount's in one line, without the traceback that some have."""
     says, _, trace = error.message.partition("Traceback (most recent call last):")
-    told = fitted(f"{says} {trace.strip().rpartition(LINE_END)[2]}", LONGEST_ERROR).text
+    text = fitted(f"{says} {trace.strip().rpartition(LINE_END)[2]}", LONGEST_ERROR).text
     source = error.source or {}
     file = Path(source.get("filename", path))
     # Neither a text that was unpacked nor Beancount itself has a file's name.
     other = f"{file.name} " if file.name not in {path.name, "<string>", "<load>"} else ""
-    return f"{other}line {source['lineno']}: {told}" if source.get("lineno") else told
+    return f"{other}line {source['lineno']}: {text}" if source.get("lineno") else text
 
 
 def commodities_of(transactions: Iterable["Transaction"]) -> dict[str, int]:
@@ -245,8 +245,8 @@ def check_size(minor: int, code: str, line: int) -> None:
     """Refuses an amount that no posting can have."""
     largest = LARGEST_AMOUNT if code in MINOR_DIGITS else LARGEST_OF_COMMODITY
     if abs(minor) >= largest:
-        told, bound = amount_text(minor, code), amount_text(largest, code)
-        raise FileError(f"line {line}: {told} {code} is too large: a posting is under {bound}")
+        posted, bound = amount_text(minor, code), amount_text(largest, code)
+        raise FileError(f"line {line}: {posted} {code} is too large: a posting is under {bound}")
 
 
 def taken(
@@ -306,14 +306,14 @@ def accounts_of(years: dict[int, list[BookEntry]], types: "AccountTypes") -> lis
         if _CODE.fullmatch(account) is None:
             raise FileError(f"account {account} has more than letters, digits, :, _ and -")
     return [
-        BookAccount(account, kinds[account.partition(":")[0]], tuple(held))
-        for account, held in sorted(currencies.items())
+        BookAccount(account, kinds[account.partition(":")[0]], tuple(codes))
+        for account, codes in sorted(currencies.items())
     ]
 
 
 @dataclass(frozen=True)
 class Reports:
-    """What Beancount itself makes of the book, in units.
+    """Beancount's own report of the book, in units.
 
     *conversions* gets the opposite of what its balances add up to in each commodity.
     """
@@ -356,13 +356,13 @@ class Reports:
         return plus({}, [*changes, *((self.conversions, -n, code) for code, n in left.items())])
 
 
-def units_of(held: Any) -> tuple[Decimal, str]:
+def units_of(posting: Any) -> tuple[Decimal, str]:
     """The number and the commodity of a posting or a position; a loaded book has them all."""
-    return held.units.number, held.units.currency
+    return posting.units.number, posting.units.currency
 
 
 def said_by(body: dict[str, Any]) -> str:
-    """What the body of an entry says, whatever the order of its postings."""
+    """The content of an entry's body, in which the order of the postings does not count."""
     postings = sorted(
         (posting["account"], posting["amount"]["currency"], plain(posting["amount"]["amount"]))
         for posting in body["postings"]

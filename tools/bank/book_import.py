@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 from chalicelib.bank.ledger.balances import Balances, changes_of, plus
 from chalicelib.bank.money import minor_units
 from tools.api import Answered, Api, ApiError
-from tools.bank_file import Rejected
-from tools.book import Book, BookEntry, kept_digits, read_book
-from tools.book_held import Held, entries_of, held_of
+from tools.bank.bank_file import Rejected
+from tools.bank.book import Book, BookEntry, kept_digits, read_book
+from tools.bank.histories import idempotency_key
+from tools.bank.importing import WORKERS
+from tools.bank.ledger_entries import Comparison, compare, entries_of
+from tools.bank.terminal import differences_table, rejected_table, years_table
 from tools.console import bar, console
 from tools.files import FileError
-from tools.histories import idempotency_key
-from tools.importing import WORKERS
-from tools.terminal import differences_table, rejected_table, years_table
 
 # Accounts in one command.
 ACCOUNTS = 100
@@ -48,7 +48,7 @@ class Difference(NamedTuple):
 class ImportedYear:
     """A year of the book: what was posted, whether it is closed, and what differs.
 
-    *open_because* says why the year was not closed, where there is a reason to tell.
+    *open_because* says why the year was not closed, if there is a reason.
     """
 
     year: int
@@ -68,7 +68,7 @@ class ImportedYear:
 
 @dataclass(frozen=True)
 class Choices:
-    """What the person at the keyboard decides: the ledger's journals when it is opened,
+    """The options of an import: the ledger's journals when it is opened,
     whether the last year is closed, whether entries that left the book are reversed.
     """
 
@@ -94,12 +94,12 @@ def import_through(api: Api, path: Path, ledger: str, choices: Choices) -> bool:
     began = time.monotonic()
     importer = BookImport(api, book, ledger, choices, datetime.now(UTC).date())
     importer.open()
-    held = importer.held()
-    missing = sum(map(len, held.missing.values()))
+    comparison = importer.prepare()
+    missing = sum(map(len, comparison.missing.values()))
     with bar("posting entries", missing) as progress:
         (task,) = progress.task_ids
         importer.posted = lambda: progress.advance(task)
-        done = list(importer.years(held))
+        done = list(importer.years(comparison))
     for note in importer.notes:
         console.print(note, markup=False)
     rejected = [line for year in done for line in year.rejected]
@@ -118,7 +118,7 @@ def import_through(api: Api, path: Path, ledger: str, choices: Choices) -> bool:
     for year in done:
         if year.open_because:
             console.print(f"{year.year} stays open: {year.open_because}", markup=False)
-    waiting = sum(len(found) for year, found in held.missing.items() if year > done[-1].year)
+    waiting = sum(len(found) for year, found in comparison.missing.items() if year > done[-1].year)
     if waiting:
         blocks = next((year for year in done if not year.closed), done[-1])
         console.print(
@@ -139,7 +139,7 @@ class BookImport:
     many threads. *today* is the day in UTC; a year that is not over is never closed. The
     last year stays open, for more may come, unless the choice is to close all.
 
-    *notes* tell what is not in the ledger as the book has it.
+    *notes* name what differs between the ledger and the book.
     """
 
     api: Api
@@ -190,12 +190,12 @@ class BookImport:
                 f"{ledger} closes its years to {shown['retainedEarnings']}, and the book to"
                 f" {book.retained_earnings}: give the book its old options back, or {cure}"
             )
-        types = {held["code"]: held["type"] for held in shown["accounts"]}
+        types = {row["code"]: row["type"] for row in shown["accounts"]}
         for account in book.accounts:
-            held = types.get(account.code, account.type)
-            if held != account.type:
+            there = types.get(account.code, account.type)
+            if there != account.type:
                 raise FileError(
-                    f"{account.code} is of type {account.type} in the book, and {held} in"
+                    f"{account.code} is of type {account.type} in the book, and {there} in"
                     f" {ledger}: {cure}"
                 )
         if book.name != shown["name"]:
@@ -204,53 +204,52 @@ class BookImport:
                 f' "{book.name}" now'
             )
 
-    def held(self) -> Held:
-        """What the ledger holds of the book, after it got the book's chart. What the book no
-        longer has is reversed, if that is the choice.
+    def prepare(self) -> Comparison:
+        """Compares ledger and book, and gives the ledger the book's chart of accounts.
 
-        Raises FileError, before anything is changed, if the ledger cannot become what the
-        book says.
+        Entries that are no longer in the book are reversed, if that is the choice. Raises
+        FileError, before anything is changed, if the ledger cannot become the book's.
         """
-        held = held_of(self.book, entries_of(self.api, self.ledger, self._shown["journals"]))
+        comparison = compare(self.book, entries_of(self.api, self.ledger, self._shown["journals"]))
         closed = {year["year"] for year in self._shown["years"] if year["state"] != "open"}
-        lost = [entry for entry in held.gone if entry.year in closed]
-        late = [entry for year in closed for entry in held.missing.get(year, ())]
+        lost = [entry for entry in comparison.gone if entry.year in closed]
+        late = [entry for year in closed for entry in comparison.missing.get(year, ())]
         if lost:
             raise FileError(
-                f"the ledger {self.ledger} holds {told(lost)} that the book does not have, in a"
+                f"the ledger {self.ledger} holds {described(lost)} that the book does not have, in a"
                 " year that is closed: nothing was posted. A closed year stays as it is: give the"
                 " book its old text back, and correct what is wrong by an entry of an open year"
             )
         if late:
             entries = [f'line {e.line}: {e.date} "{e.narration}"' for e in late]
             raise FileError(
-                f"the book has {told(entries)} that the ledger {self.ledger} does not hold, in a"
+                f"the book has {described(entries)} that the ledger {self.ledger} does not hold, in a"
                 " year that is closed: nothing was posted. Give such an entry a date in an open"
                 " year"
             )
-        if held.gone and not self.choices.reverse_missing:
+        if comparison.gone and not self.choices.reverse_missing:
             raise FileError(
-                f"the ledger {self.ledger} holds {told(held.gone)} that the book does not have:"
+                f"the ledger {self.ledger} holds {described(comparison.gone)} that the book does not have:"
                 " nothing was posted, for an entry that was edited would be there twice. Run"
                 " this again with --reverse-missing to reverse what was edited in the book or"
                 " left it, or add to the book what was posted by other means"
             )
         self._extend_chart()
-        for entry in held.gone:
+        for entry in comparison.gone:
             path = f"/ledgers/{self.ledger}/entries/{entry.id}/reversal"
             answer = self.api.command(path, entry.reversal, entry.reversal_key(self.ledger))
             if answer.ok:
-                self._saw(held.newest, answer)
+                self._saw(comparison.newest, answer)
             elif answer.body["code"] != "entry-reversed":
                 raise FileError(f"{entry} cannot be reversed: {answer.reason}")
-        if held.gone:
-            self.notes.append(f"reversed {told(held.gone)}")
-        return held
+        if comparison.gone:
+            self.notes.append(f"reversed {described(comparison.gone)}")
+        return comparison
 
     def _extend_chart(self) -> None:
         """A commodity keeps the decimals that it has, or gets more."""
         book = self.book
-        digits = {held["code"]: held["digits"] for held in self._shown["commodities"]}
+        digits = {row["code"]: row["digits"] for row in self._shown["commodities"]}
         commodities = [
             {"code": code, "digits": max(used, digits.get(code, 0))}
             for code, used in sorted(book.commodities.items())
@@ -265,7 +264,7 @@ class BookImport:
             if not answer.ok:
                 raise FileError(answer.reason)
 
-    def years(self, held: Held) -> Iterator[ImportedYear]:
+    def years(self, comparison: Comparison) -> Iterator[ImportedYear]:
         """Posts, compares and closes one year after the other, and stops where one cannot.
 
         A year of which anything was rejected or differs is not closed, for a close cannot be
@@ -278,26 +277,26 @@ class BookImport:
             if before_is_open and not self._opened(year):
                 return
             done = ImportedYear(year, len(entries))
-            self._post(held.missing.get(year, ()), held, done)
+            self._post(comparison.missing.get(year, ()), comparison, done)
             stated = self.book.stated[year]
             said = stated.running if before_is_open else stated.trial
-            self._compare(done, "trial balance", said, held.newest)
+            self._compare(done, "trial balance", said, comparison.newest)
             done.closed = states.get(year) == "closed"
             if not done.closed and self._may_close(done, is_last=year == last):
                 done.closed = self._close(done)
             if done.closed:
-                self._compare(done, "closing balances", stated.closing, held.newest)
+                self._compare(done, "closing balances", stated.closing, comparison.newest)
             yield done
             if done.failed:
                 return
             before_is_open = not done.closed
 
     def _may_close(self, done: ImportedYear, *, is_last: bool) -> bool:
-        """Whether a year is closed in this run; if not, the year tells why."""
+        """Whether a year is closed in this run; if not, `open_because` says why."""
         again = "once the book is mended, the next run closes it"
         if done.rejected:
-            told = f"{len(done.rejected):,} of its entries were rejected"
-            done.open_because = f"{told}; {again}"
+            rejected = f"{len(done.rejected):,} of its entries were rejected"
+            done.open_because = f"{rejected}; {again}"
         elif done.differences:
             done.open_because = f"its balances differ from the book's; {again}"
         elif done.year >= self.today.year:
@@ -316,12 +315,14 @@ class BookImport:
             return False
         raise FileError(answer.reason)
 
-    def _post(self, entries: Sequence[BookEntry], held: Held, done: ImportedYear) -> None:
+    def _post(
+        self, entries: Sequence[BookEntry], comparison: Comparison, done: ImportedYear
+    ) -> None:
         """Posts what the ledger does not hold yet."""
         path = f"/ledgers/{self.ledger}/entries"
 
         def post(entry: BookEntry) -> Answered:
-            key = entry.key(self.ledger, held.undone[entry.said])
+            key = entry.key(self.ledger, comparison.undone[entry.said])
             answer = self.api.command(path, entry.body, key)
             self.posted()
             return answer
@@ -330,7 +331,7 @@ class BookImport:
             try:
                 for entry, answer in zip(entries, threads.map(post, entries), strict=True):
                     if answer.ok:
-                        self._saw(held.newest, answer)
+                        self._saw(comparison.newest, answer)
                         done.posted += 1
                     else:
                         done.rejected.append(Rejected(entry.line, answer.reason))
@@ -339,13 +340,14 @@ class BookImport:
                 raise
 
     def _saw(self, newest: dict[str, int], answer: Answered) -> None:
-        """Every report has to have seen the entry that a command made."""
+        """Notes the entry that a command made: every later report has to include it."""
         journal, version = answer.body["entryId"].split("-")
         newest[journal] = max(newest.get(journal, 0), int(version))
 
     def _close(self, done: ImportedYear) -> bool:
-        """Closes the year and waits until it is; False, and the year tells why, if it is not
-        over where the server is.
+        """Closes the year and waits until it is closed.
+
+        False if the year is not over by the server's clock; `open_because` says so.
         """
         year, path = done.year, f"/ledgers/{self.ledger}/years/{done.year}/close"
         answer = self._sent(path, {}, f"{year}-12-31")
@@ -360,7 +362,7 @@ class BookImport:
         waited = 0.0
         while waited < PATIENCE:
             shown = self._query(f"/ledgers/{self.ledger}", minVersion=version)
-            (state,) = (held["state"] for held in shown["years"] if held["year"] == year)
+            (state,) = (row["state"] for row in shown["years"] if row["year"] == year)
             if state == "closed":
                 # The balances brought forward may not be in the trial balance yet.
                 self._trial(f"{year + 1}-01-01", minVersion=shown["version"])
@@ -372,7 +374,7 @@ class BookImport:
     def _compare(
         self, done: ImportedYear, report: str, said: Balances, newest: dict[str, int]
     ) -> None:
-        """Holds a report against the book's; *newest* are the entries it must have seen."""
+        """Compares a report with the book's; the report must include the entries *newest*."""
         opens = report != "trial balance"
         day = f"{done.year + 1}-01-01" if opens else f"{done.year}-12-31"
         for journal, version in newest.items():
@@ -381,8 +383,8 @@ class BookImport:
         shown = self._minor(lines, "opening" if opens else "balance")
         changes = [*changes_of(said), *((a, -n, c) for a, n, c in changes_of(shown))]
         done.balances += sum(map(len, said.values()))
-        for account, held in plus({}, changes).items():
-            for currency in held:
+        for account, by_currency in plus({}, changes).items():
+            for currency in by_currency:
                 book = said.get(account, {}).get(currency, 0)
                 ledger = shown.get(account, {}).get(currency, 0)
                 done.differences.append(
@@ -393,10 +395,10 @@ class BookImport:
         return plus(
             {},
             (
-                (line["account"], minor_units(held["amount"], kept_digits(code), code), code)
+                (line["account"], minor_units(shown["amount"], kept_digits(code), code), code)
                 for line in lines
-                for held in (line[column],)
-                for code in (held["currency"],)
+                for shown in (line[column],)
+                for code in (shown["currency"],)
             ),
         )
 
@@ -415,7 +417,7 @@ class BookImport:
         return self.api.command(path, body, key)
 
 
-def told(entries: Sequence[object]) -> str:
+def described(entries: Sequence[object]) -> str:
     """The number of entries and the first of them, for people."""
     shown = "; ".join(map(str, entries[:NAMED]))
     more = "; …" if len(entries) > NAMED else ""

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from tests.clock import Clock
 from tests.ledgers import Books
-from tests.tools.served import served
-from tests.tools.wire import api_to
+from tests.tools.bank.served import served
+from tests.tools.bank.wire import api_to
 from tools.__main__ import leftfold
 from tools.api import Api
-from tools.book import Book, BookEntry, read_book
-from tools.book_held import HeldEntry, held_of
-from tools.book_import import BookImport, Choices, ImportedYear, import_through
+from tools.bank.book import Book, BookEntry, read_book
+from tools.bank.book_import import BookImport, Choices, ImportedYear, import_through
+from tools.bank.ledger_entries import LedgerEntry, compare
 from tools.files import FileError
 
 HEAD = """
@@ -58,7 +58,7 @@ class Desk:
     def importing(self, book: Book, **choices: bool) -> list[ImportedYear]:
         importer = self.importer(book, self.books.clock().date(), **choices)
         importer.open()
-        return list(importer.years(importer.held()))
+        return list(importer.years(importer.prepare()))
 
     def importer(self, book: Book, today: date, **choices: bool) -> BookImport:
         return BookImport(
@@ -80,8 +80,8 @@ class Desk:
         return api_to(self.books)
 
     def entries(self) -> int:
-        held, _ = self.books.events.scan(0, 1, None, 10**6)
-        return sum("/journal-" in stream for stream, _ in held)
+        versions, _ = self.books.events.scan(0, 1, None, 10**6)
+        return sum("/journal-" in stream for stream, _ in versions)
 
     def cash(self, day: str = "2025-12-31") -> str:
         self.books.settle()
@@ -191,7 +191,7 @@ def test_a_year_that_is_over_here_and_not_at_the_server_stays_open(desk: Desk) -
     importer = desk.importer(desk.book(*RUNNING), date(2027, 1, 1), close_all=True)
     importer.open()
 
-    done = list(importer.years(importer.held()))
+    done = list(importer.years(importer.prepare()))
 
     assert [(year.year, year.closed) for year in done] == [
         (2025, True),
@@ -280,7 +280,7 @@ def test_what_an_import_that_was_cut_off_reversed_is_not_reversed_again(desk: De
     importer = desk.importer(edited, date(2026, 1, 1), reverse_missing=True)
     importer.open()
     # Both are reversed, and nothing is posted.
-    importer.held()
+    importer.prepare()
 
     done = desk.importing(edited)
 
@@ -294,7 +294,7 @@ def test_two_imports_at_once_do_nothing_twice(desk: Desk) -> None:
     one.open()
     other.open()
     # Both have seen the ledger before either posts; the second finds the old entry reversed.
-    of_one, of_other = one.held(), other.held()
+    of_one, of_other = one.prepare(), other.prepare()
 
     done = [*one.years(of_one), *other.years(of_other)]
 
@@ -393,10 +393,10 @@ def listed(desk: Desk, journal: int) -> list[dict[str, object]]:
     return items
 
 
-def held_entry(said: BookEntry, version: int, reverses: int | None = None) -> HeldEntry:
+def ledger_entry(said: BookEntry, version: int, reverses: int | None = None) -> LedgerEntry:
     undone = None if reverses is None else f"0-{reverses}"
     payee = {"payee": said.payee}
-    return HeldEntry({**said.body, **payee, "entryId": f"0-{version}", "reverses": undone})
+    return LedgerEntry({**said.body, **payee, "entryId": f"0-{version}", "reverses": undone})
 
 
 ENTRIES = [BookEntry(n, "2023-01-01", name, None, (), 0) for n, name in enumerate("abc")]
@@ -405,8 +405,8 @@ ENTRIES = [BookEntry(n, "2023-01-01", name, None, (), 0) for n, name in enumerat
 def of_entries(chosen: list[BookEntry]) -> list[BookEntry]:
     """A book's year, whose entries count those before them that say the same."""
     return [
-        replace_occurrence(entry, sum(other.said == entry.said for other in chosen[:place]))
-        for place, entry in enumerate(chosen)
+        replace_occurrence(entry, sum(other.said == entry.said for other in chosen[:index]))
+        for index, entry in enumerate(chosen)
     ]
 
 
@@ -418,20 +418,20 @@ def replace_occurrence(entry: BookEntry, occurrence: int) -> BookEntry:
 def test_a_ledger_that_follows_every_edit_holds_the_book_and_uses_no_key_twice(
     editions: list[list[BookEntry]],
 ) -> None:
-    journal: list[HeldEntry] = []
+    journal: list[LedgerEntry] = []
     keys: set[str] = set()
     for edition in editions:
         book = Book("", "", [], {}, {2023: of_entries(edition)}, None, [])  # type: ignore[arg-type]
-        held = held_of(book, journal)
-        for gone in held.gone:
+        comparison = compare(book, journal)
+        for gone in comparison.gone:
             undoing = BookEntry(0, "2023-01-01", "undone", None, (), 0)
-            journal.append(held_entry(undoing, len(journal) + 1, gone.version))
-        for entry in held.missing.get(2023, []):
-            key = entry.key("ada", held.undone[entry.said])
+            journal.append(ledger_entry(undoing, len(journal) + 1, gone.version))
+        for entry in comparison.missing.get(2023, []):
+            key = entry.key("ada", comparison.undone[entry.said])
             assert key not in keys
             keys.add(key)
-            journal.append(held_entry(entry, len(journal) + 1))
-        after = held_of(book, journal)
+            journal.append(ledger_entry(entry, len(journal) + 1))
+        after = compare(book, journal)
         assert (after.missing, after.gone) == ({}, [])
 
 
@@ -473,7 +473,7 @@ def test_a_ledger_keeps_the_name_that_its_first_book_gave_it(desk: Desk) -> None
     assert importer.notes == [
         'the ledger ada keeps its name "Ada"; the title of the book is "Ada & Bo" now'
     ]
-    assert agreed(list(importer.years(importer.held())))
+    assert agreed(list(importer.years(importer.prepare())))
 
 
 def later(book: Book) -> Book:
@@ -517,7 +517,7 @@ def retyped(book: Book) -> Book:
     return replace(book, accounts=[first._replace(type="liability"), *rest])
 
 
-# --- what is told
+# --- messages
 
 
 def test_only_what_was_posted_is_counted(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:

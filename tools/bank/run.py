@@ -10,16 +10,16 @@ from functools import partial
 from pathlib import Path
 
 from tools.archiving import NOBODY_WRITES, archive
+from tools.bank.import_file import Selection, import_file
+from tools.bank.warm_up import wake
 from tools.bootstrap import ROOT
 from tools.cloud import Cloud
 from tools.console import console, errors
 from tools.deploy import Deployed, deploy
 from tools.deployment_services import reach
 from tools.engines import Engine, EngineError, MiniStack, OpenSearch, Progress
-from tools.import_file import Selection, import_file
 from tools.last_deployment import STACK, STAGE, Current, forget, remember
 from tools.package import package
-from tools.warm_up import wake
 
 BANK_FILE = ROOT / "examples" / "bank-transactions.csv.gz"
 CURRENCY = "CZK"
@@ -119,7 +119,7 @@ def serve(running: Local) -> None:
                 if not engine.is_running():
                     log = engine.log.relative_to(ROOT)
                     raise EngineError(
-                        f"{engine.name}: has ended; the end of {log} tells why; start again"
+                        f"{engine.name}: has ended; the end of {log} says why; start again"
                     )
             time.sleep(0.5)
     except KeyboardInterrupt:

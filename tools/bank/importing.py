@@ -11,15 +11,15 @@ from typing import NamedTuple
 
 from chalicelib.bank.money import Money
 from tools.api import Answered, Api, ApiError
-from tools.bank_file import Line, Note, Rejected
-from tools.continuing import (
+from tools.bank.bank_file import Line, Note, Rejected
+from tools.bank.continuing import (
     DiffersError,
     Found,
     earlier_bookings,
     found_account,
     reworded,
 )
-from tools.histories import (
+from tools.bank.histories import (
     History,
     Period,
     batches,
@@ -40,7 +40,7 @@ Booked = Callable[[str, int, int], None]
 
 @dataclass
 class Imported:
-    """What has become of a history: *version* is the account's after its last command.
+    """The result of a history's import: *version* is the account's after its last command.
 
     *booked* are the rows that the account has now, *known* of them since before this run;
     *earlier* bookings come before the file's first row, and *later* ones, which add up to
@@ -138,7 +138,7 @@ def import_one(
         history = history.with_opening_balance()
     opened = api.command("/accounts", history.opening, opening_key(history))
     if opened.ok:
-        # By an earlier run perhaps, with these rows: their keys tell.
+        # An earlier run may have opened it. The keys of its rows decide whether it had these rows.
         done = Imported(history, opened.body["version"])
         if sender.send(done, history.periods(), 0):
             return done
@@ -151,7 +151,7 @@ def begins_at(history: History) -> str:
     """Why rows that do not begin at zero are not booked onto an account that has nothing."""
     before = Money(history.before, history.currency)
     return (
-        f"balance_after tells of an opening balance of {before}, and the account has nothing yet;"
+        f"balance_after implies an opening balance of {before}, and the account has nothing yet;"
         " import what came before it first, or book it with --opening-balance"
     )
 
@@ -236,7 +236,7 @@ class _Sender:
 
 
 def standing(history: History, found: Found) -> Imported:
-    """What of the history the account has already. Raises DiffersError."""
+    """The part of the history that the account has already. Raises DiffersError."""
     lines = history.lines
     if found.currency != history.currency:
         reason = f"the account is kept in {found.currency}, the file is in {history.currency}"
@@ -255,7 +255,7 @@ def standing(history: History, found: Found) -> Imported:
         known=len(known),
         earlier=earlier,
         later=len(after),
-        added_later=sum(held.change for held in after),
+        added_later=sum(booking.change for booking in after),
     )
 
 
@@ -338,11 +338,11 @@ def _reject(done: Imported, batch: Sequence[Line], answer: Answered) -> None:
 
 def _give_up(done: Imported) -> None:
     """All lines that are not booked are rejected for the one that was refused."""
-    told = {line.number for line in done.booked} | {line.number for line in done.rejected}
+    listed = {line.number for line in done.booked} | {line.number for line in done.rejected}
     done.rejected += [
         Rejected(line.number, f"line {done.rejected[0].number} was refused", line.account)
         for line in done.history.lines
-        if line.number not in told
+        if line.number not in listed
     ]
 
 

@@ -1,0 +1,1 @@
+"""Commands of the bank: import its transactions and books, run it, measure it."""

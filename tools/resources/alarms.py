@@ -1,0 +1,124 @@
+"""The alarms on a function: on its errors, and on what it measures."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from chalicelib.leftfold.kernel import Policy, View
+from chalicelib.leftfold.relay.sweeper import ROUND
+from tools.resources.functions import Function
+from tools.resources.permissions import Json
+
+
+def alarm(  # noqa: PLR0913 - an alarm has so many parts
+    says: str,
+    metric: str,
+    dimensions: Mapping[str, Any],
+    *,
+    namespace: str = "Leftfold",
+    statistic: str = "Maximum",
+    above: int = 0,
+    minutes: int = 5,
+) -> Json:
+    """An alarm that goes off when a metric has been above *above* in each of *minutes* minutes."""
+    topic = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopic"}], {"Ref": "AWS::NoValue"}]}
+    return {
+        "Type": "AWS::CloudWatch::Alarm",
+        "Properties": {
+            "AlarmDescription": says,
+            "AlarmActions": topic,
+            "Namespace": namespace,
+            "MetricName": metric,
+            "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions.items()],
+            "Statistic": statistic,
+            "Period": 60,
+            "EvaluationPeriods": minutes,
+            "Threshold": above,
+            "ComparisonOperator": "GreaterThanThreshold",
+            "TreatMissingData": "notBreaching",
+        },
+    }
+
+
+def error_alarm(function: Function, says: str, minutes: int = 5) -> Json:
+    """An alarm that goes off when a function has failed in each of *minutes* minutes."""
+    of_function = {"FunctionName": {"Ref": function.logical_id}}
+    return alarm(
+        says, "Errors", of_function, namespace="AWS/Lambda", statistic="Sum", minutes=minutes
+    )
+
+
+def other_alarms(function: Function) -> Json:
+    """The alarms on a function that is neither a view nor a policy.
+
+    A function that runs once a day fails at most once a day, so one minute is enough for it.
+    """
+    of_stack = {"stack": {"Ref": "AWS::StackName"}}
+    match function.name:
+        case "archive":
+            return {
+                "ArchiveErrorAlarm": error_alarm(
+                    function,
+                    "The archiver failed: its function's log says why. Nothing is lost; the"
+                    " tables grow until it is mended.",
+                    minutes=1,
+                ),
+                "StreamsNotArchivedAlarm": alarm(
+                    "A stream cannot be archived: the archiver's log names the hole or the"
+                    " damaged object.",
+                    "StreamsNotArchived",
+                    of_stack,
+                    minutes=1,
+                ),
+            }
+        case "purge":
+            return {
+                "PurgeErrorAlarm": error_alarm(
+                    function,
+                    "Rows deleted a week ago were not removed from OpenSearch: look at the log"
+                    " of the function.",
+                    minutes=1,
+                )
+            }
+        case "sweeper":
+            hours = 2 * ROUND // timedelta(hours=1)
+            return {
+                "SweepRoundAlarm": alarm(
+                    f"The sweeper's round takes longer than {hours} hours. A commit whose stream"
+                    " record was lost may wait that long. `leftfold sweep --now` makes a"
+                    " round at once.",
+                    "SweepRoundSeconds",
+                    of_stack,
+                    above=int(2 * ROUND.total_seconds()),
+                )
+            }
+    return {}
+
+
+def reader_alarms(function: Function, reader: View | Policy) -> Json:
+    """The alarms on a view or a policy: it stays behind, or it stops on an event."""
+    kind = "view" if isinstance(reader, View) else "policy"
+    name, logical_id = reader.name, function.logical_id
+    dimensions = {"stack": {"Ref": "AWS::StackName"}, "view": name}
+    made = {
+        f"{logical_id}LagAlarm": alarm(
+            f"The {kind} {name} stays more than five minutes behind: look at its function's log.",
+            "OldestWaits",
+            dimensions,
+            above=300,
+        )
+    }
+    if isinstance(reader, View) and reader.order == "ordered":
+        made[f"{logical_id}ErrorAlarm"] = error_alarm(
+            function,
+            f"The ordered view {name} has stopped: its function's log names the position.",
+        )
+    else:
+        made[f"{logical_id}ParkedAlarm"] = alarm(
+            f"The {kind} {name} has parked streams: `leftfold parked` lists them with their"
+            " reasons.",
+            "StreamsParked",
+            dimensions,
+            minutes=1,
+        )
+    return made

@@ -1,0 +1,238 @@
+"""Every Lambda function of the app: one for each view and policy, and the engine's own."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, get_args, get_type_hints
+
+from chalice.utils import to_cfn_resource_name
+
+from chalicelib.leftfold.kernel import Email, Policy, View
+from tools.resources.permissions import (
+    ANSWER,
+    BUS,
+    COMMAND,
+    NAMED,
+    READ,
+    READING_ARCHIVE,
+    READING_LOG,
+    WRITE,
+    Json,
+    allow,
+    arn,
+    bus,
+    checkpointing,
+    objects,
+    reading_stream,
+    search,
+    tables,
+    waking,
+)
+
+INSERTS: Json = {"Filters": [{"Pattern": '{"eventName": ["INSERT"]}'}]}
+
+
+class ResourcesError(Exception):
+    """A function does not fit the domain: the message names the function and the cure."""
+
+
+@dataclass(frozen=True)
+class Function:
+    """One Lambda function: its settings and its permissions.
+
+    *called* is the function's name in the stack, if it differs from *name*. *source* is
+    Chalice's word for the kind of the event source ("Dynamodb" or "Kinesis"), with the
+    properties of the source that Chalice cannot set. *chalice* are further settings for
+    .chalice/config.json.
+    """
+
+    name: str
+    statements: tuple[Json, ...]
+    called: str = ""
+    search: bool = False
+    variables: Mapping[str, Any] | None = None
+    woken: bool = False
+    source: tuple[str, Json] | None = None
+    chalice: Mapping[str, Any] | None = None
+
+    @property
+    def logical_id(self) -> str:
+        return "APIHandler" if self.name == "api_handler" else to_cfn_resource_name(self.name)
+
+    @property
+    def full_name(self) -> str:
+        return NAMED(self.called or self.name)
+
+    @property
+    def iam_file(self) -> str:
+        """The file of its role's permissions, below .chalice/."""
+        return f"iam/{(self.called or self.name).replace('_', '-')}.json"
+
+
+def stream_of(table_id: str) -> tuple[str, Json]:
+    """The event source of a function that reads a table's stream."""
+    stream = {"Fn::GetAtt": [table_id, "StreamArn"]}
+    return "Dynamodb", {"Stream": stream, "FilterCriteria": INSERTS}
+
+
+RELAYING = (
+    tables(("dynamodb:Query", "dynamodb:Scan"), "events", "view-parked", "policy-parked"),
+    tables(READ, "view-checkpoints"),
+    tables(
+        (*READ, "dynamodb:PutItem", "dynamodb:UpdateItem"), "log", "streams", "policy-checkpoints"
+    ),
+    bus(["kinesis:PutRecords"]),
+    READING_ARCHIVE,
+)
+
+
+def other_functions(
+    views: Mapping[str, View], policies: Mapping[str, Policy]
+) -> dict[str, Function]:
+    """The functions that are neither views nor policies; an app may do without some of them."""
+    documents = [name for name, view in views.items() if view.store == "documents"]
+    followers = [*(name for name, view in views.items() if view.fed == "log"), *policies]
+    engines_own = (
+        Function(
+            "api_handler",
+            (
+                tables(COMMAND, "events"),
+                tables(
+                    (*READ, "dynamodb:Scan"),
+                    *("streams", "view-checkpoints", "view-parked", *documents, "log"),
+                ),
+                search("Get", "Post"),
+                READING_ARCHIVE,
+                waking("relay", *views, *policies),
+            ),
+            called="api",
+            search=True,
+            chalice={"lambda_timeout": 29},
+        ),
+        Function(
+            "relay",
+            (reading_stream("events"), *RELAYING),
+            woken=True,
+            source=stream_of("EventsTable"),
+        ),
+        Function("sweeper", (*RELAYING, waking(*views, *policies))),
+        Function("purge", (search("Post"),), search=True),
+        Function(
+            "log_grew", (reading_stream("log"), waking(*followers)), source=stream_of("LogTable")
+        ),
+        Function(
+            "deadlines",
+            (tables(COMMAND, "events"), READING_ARCHIVE, search("Get", "Post")),
+            search=True,
+        ),
+        Function(
+            "archive",
+            (
+                tables(
+                    (
+                        *ANSWER,
+                        "dynamodb:UpdateItem",
+                        "dynamodb:DeleteItem",
+                        "dynamodb:BatchWriteItem",
+                    ),
+                    "events",
+                ),
+                tables(
+                    (
+                        "dynamodb:GetItem",
+                        "dynamodb:BatchGetItem",
+                        "dynamodb:Scan",
+                        "dynamodb:UpdateItem",
+                    ),
+                    "streams",
+                ),
+                tables(
+                    (
+                        "dynamodb:Query",
+                        "dynamodb:GetItem",
+                        "dynamodb:PutItem",
+                        "dynamodb:DeleteItem",
+                        "dynamodb:BatchWriteItem",
+                    ),
+                    "log",
+                ),
+                tables(READ, "view-checkpoints"),
+                tables((*READ, "dynamodb:PutItem"), "policy-checkpoints"),
+                objects("s3:GetObject", "s3:PutObject"),
+            ),
+            # Lambda's longest timeout. The next day's run goes on where this one stops.
+            chalice={"lambda_timeout": 900},
+        ),
+    )
+    return {function.name: function for function in engines_own}
+
+
+def view_function(view: View) -> Function:
+    """The function of a view, which writes the rows of this view alone."""
+    from_bus = view.fed == "bus"
+    searches = view.store == "search"
+    return Function(
+        view.name,
+        (
+            *([bus(BUS), allow(("kinesis:ListStreams",), "*")] if from_bus else []),
+            *READING_LOG,
+            checkpointing("view"),
+            search("Get", "Head", "Post", "Put") if searches else tables(WRITE, view.name),
+        ),
+        search=searches,
+        woken=True,
+        source=("Kinesis", {"Stream": {"Fn::Sub": "${BusStream.Arn}"}}) if from_bus else None,
+    )
+
+
+def policy_function(policy: Policy) -> Function:
+    """The function of a policy: it sends commands, and e-mails if its `react` returns `Email`s."""
+    mails = Email in named_in(get_type_hints(policy.react)["return"])
+    # SES may have verified the address itself or its domain, so any identity is allowed.
+    sender = {"StringEquals": {"ses:FromAddress": {"Ref": "MailFrom"}}}
+    return Function(
+        policy.name,
+        (
+            tables(ANSWER, "events"),
+            *READING_LOG,
+            checkpointing("policy"),
+            *(
+                [
+                    tables(("dynamodb:UpdateItem",), "effects"),
+                    allow(("ses:SendEmail",), arn("ses", "identity/*"), Condition=sender),
+                ]
+                if mails
+                else []
+            ),
+        ),
+        variables={"LEFTFOLD_MAIL_FROM": {"Ref": "MailFrom"}} if mails else None,
+        woken=True,
+    )
+
+
+def named_in(hint: Any) -> set[Any]:
+    """Every type in a type hint."""
+    return {hint}.union(*map(named_in, get_args(hint)))
+
+
+def functions(
+    names: Collection[str], views: Mapping[str, View], policies: Mapping[str, Policy]
+) -> list[Function]:
+    """The functions called *names*. Raises ResourcesError if they do not fit the domain."""
+    known = {
+        **other_functions(views, policies),
+        **{name: view_function(view) for name, view in views.items()},
+        **{name: policy_function(policy) for name, policy in policies.items()},
+    }
+    for name in names:
+        if name not in known:
+            raise ResourcesError(
+                f"resources: nothing is known of the function {name}; list its view or policy"
+                " in a context, or describe the function in tools/resources/functions.py"
+            )
+    for name in (*views, *policies):
+        if name not in names:
+            raise ResourcesError(
+                f"resources: {name} is registered but has no function of that name; let"
+                " chalicelib/functions.py make the functions from DOMAIN"
+            )
+    return [known[name] for name in known if name in names]
