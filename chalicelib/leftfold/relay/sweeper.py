@@ -128,9 +128,14 @@ class Sweeper:
         return behind
 
     def noted(self) -> Note | None:
-        """Where the round stands; None before the first run."""
+        """Where the round stands; None before the first run, and for a note of other code."""
         text = self.checkpoints.note(READER)
-        return Note(**json.loads(text)) if text else None
+        try:
+            note = Note(**json.loads(text)) if text else None
+        except (TypeError, ValueError):
+            # A new round loses nothing. An error would end every run, for the note stays.
+            return None
+        return note if note is None or note.segment in range(SEGMENTS) else None
 
     def _leave(self, note: Note) -> None:
         self.checkpoints.write_note(READER, canonical(asdict(note)))
