@@ -204,6 +204,8 @@ def _line(header: Sequence[str], row: Row, currency: str) -> tuple[Line, list[No
         for name, value in held.items():
             if reason := _spoiled(name, value):
                 raise ValueError(reason)
+    if (other := held.get("currency", currency)) not in ("", currency):
+        raise ValueError(f"currency {other!r} is not {currency}, in which this file is imported")
     texts = {name: fitted(held[name], longest) for name, longest in LONGEST.items()}
     line = Line(
         number=row.first,
