@@ -268,7 +268,7 @@ routes: tuple[Route, ...] = (
         transfer,
         "/transfers",
         Takes(
-            "RequestTransfer a transfer, whose steps follow",
+            "Request a transfer, whose steps follow",
             TransferBody(),
             request,
             ("transfer-exists", "same-account"),
