@@ -427,14 +427,14 @@ class BookImport:
         return self.api.command(path, body, key)
 
 
-def batched(items: Sequence[Any], most: int) -> list[Sequence[Any]]:
-    """*items* in their order, *most* at a time."""
-    return [items[start : start + most] for start in range(0, len(items), most)]
-
-
 def told(entries: Sequence[object]) -> str:
     """The number of entries and the first of them, for people."""
     shown = "; ".join(map(str, entries[:NAMED]))
     more = "; …" if len(entries) > NAMED else ""
     noun = "entry" if len(entries) == 1 else "entries"
     return f"{len(entries):,} {noun} ({shown}{more})"
+
+
+def batched(items: Sequence[Any], most: int) -> list[Sequence[Any]]:
+    """*items* in their order, *most* at a time."""
+    return [items[start : start + most] for start in range(0, len(items), most)]

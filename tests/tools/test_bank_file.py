@@ -6,7 +6,7 @@ from marshmallow import validate
 
 from chalicelib.bank.account.http.accounts import BookingBody
 from tests.tools.bank_files import HEADER, bank_file
-from tools.bank_file import LONGEST, Line, Rejected, read
+from tools.bank_file import LONGEST, Line, read
 from tools.bootstrap import ROOT
 from tools.files import FileError
 
@@ -48,7 +48,7 @@ def test_a_row_in_another_currency_is_rejected_where_the_file_tells_its_currenci
 
     assert [line.account for line in file.lines] == ["a-0", "a-2"]
     reason = "currency 'EUR' is not CZK, in which this file is imported"
-    assert file.rejected == [Rejected(3, reason, "a-1")]
+    assert file.rejected == [(3, reason, "a-1")]
 
 
 def test_columns_may_come_in_any_order_and_with_others(tmp_path: Path) -> None:

@@ -283,7 +283,7 @@ def closed(ledger: Ledger) -> list[Event]:
             ledger.first_year,
             ledger.retained_earnings,
             ledger.journals,
-            # By code: the event does not depend on the order in which the chart grew.
+            # A dict that comes from a snapshot has lost its order: the event is the same all the same.
             tuple(account for _, account in sorted(ledger.accounts.items())),
             ledger.commodities,
             ledger.open_years[1:],

@@ -22,7 +22,7 @@ from chalicelib.leftfold.kernel import (
     Snapshot,
     StoredEvent,
 )
-from chalicelib.leftfold.kernel.commit import as_stored, canonical, instant
+from chalicelib.leftfold.kernel.commit import canonical, instant
 from chalicelib.leftfold.store.ports import ContendedError, EventStore, StreamVersion
 
 COMMAND_ATTEMPTS = 12
@@ -186,7 +186,8 @@ class CommandHandler:
         self, aggregate: Aggregate, loaded: Loaded, events: tuple[StoredEvent, ...]
     ) -> Snapshot:
         # Folded from what is stored, as a load without the snapshot folds it.
-        state = aggregate.decider.fold(map(aggregate.codec.decode, as_stored(events)), loaded.state)
+        read = [aggregate.codec.decode(event.as_read()) for event in events]
+        state = aggregate.decider.fold(read, loaded.state)
         return Snapshot(self.fingerprints[aggregate.category], aggregate.to_snapshot(state))
 
 

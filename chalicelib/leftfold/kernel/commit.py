@@ -1,7 +1,6 @@
 """A commit: the events of one command, and what identifies and orders them."""
 
 import json
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -21,12 +20,22 @@ class StoredEvent(NamedTuple):
     version: int
     body: dict[str, Any]
 
+    def as_read(self) -> "StoredEvent":
+        """The event as a later load reads it: a dict comes back in the order of its keys."""
+        return self._replace(body=json.loads(canonical(self.body)))
+
 
 class Snapshot(NamedTuple):
     """A state as JSON, and the fingerprint of the fold that made it."""
 
     fingerprint: str
     state: Any
+
+    def to_text(self) -> str:
+        """JSON that keeps the order of every dict: a rule may rest on it."""
+        return json.dumps(
+            self._asdict(), separators=(",", ":"), ensure_ascii=False, allow_nan=False
+        )
 
 
 class RecentCommand(NamedTuple):
@@ -122,21 +131,11 @@ def events_from_json(events: list[dict[str, Any]]) -> tuple[StoredEvent, ...]:
     return tuple([StoredEvent(e["name"], e["version"], e["body"]) for e in events])
 
 
-def as_stored(events: Iterable[StoredEvent]) -> tuple[StoredEvent, ...]:
-    """The events as a later load reads them: a dict comes back in the order of its keys."""
-    return events_from_json(json.loads(canonical([event._asdict() for event in events])))
-
-
 def canonical(value: Any) -> str:
     """JSON with one form only: sorted keys, no spaces, so that equal means same bytes."""
     return json.dumps(
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     )
-
-
-def in_order(value: Any) -> str:
-    """JSON that keeps the order of every dict's items."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def instant(moment: datetime) -> str:

@@ -128,12 +128,12 @@ class Sweeper:
         return behind
 
     def noted(self) -> Note | None:
-        """Where the round stands; None before the first run, and for a note of other code."""
+        """Where the round stands; None before the first run."""
         text = self.checkpoints.note(READER)
         try:
             note = Note(**json.loads(text)) if text else None
         except (TypeError, ValueError):
-            # A new round loses nothing. An error would end every run, for the note stays.
+            # The note of other code. A new round loses nothing; an error would end every run.
             return None
         return note if note is None or note.segment in range(SEGMENTS) else None
 

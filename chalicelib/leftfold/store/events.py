@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from botocore.exceptions import ClientError
 
 from chalicelib.leftfold.kernel import Archived, Commit, RecentCommand, Snapshot
-from chalicelib.leftfold.kernel.commit import canonical, events_from_json, in_order
+from chalicelib.leftfold.kernel.commit import canonical, events_from_json
 from chalicelib.leftfold.metrics import emit
 from chalicelib.leftfold.store.checks import check_append, check_commit, check_delete, check_replace
 from chalicelib.leftfold.store.dynamo import limited, transact, translated
@@ -251,8 +251,7 @@ def item_of(commit: Commit) -> Item:
     if commit.deps:
         item["deps"] = {"S": canonical(commit.deps)}
     if commit.snapshot is not None:
-        # Not canonical: a rule may rest on the order in which a dict was filled.
-        item["snapshot"] = {"S": in_order(commit.snapshot._asdict())}
+        item["snapshot"] = {"S": commit.snapshot.to_text()}
     if commit.recent_commands is not None:
         item["recentCommands"] = {
             "B": b"".join(_RECENT.pack(*recent) for recent in commit.recent_commands)
