@@ -64,5 +64,5 @@ class Teller:
 
     @property
     def handler(self) -> CommandHandler:
-        fingerprints = dict.fromkeys(("account", "transfer"), self.fingerprint)
+        fingerprints = dict.fromkeys(("account", "transfer", "queue"), self.fingerprint)
         return CommandHandler(self.events, fingerprints, self.clock, self.pause)

@@ -105,7 +105,8 @@ class Api:
             wait = random.uniform(0, min(5, 0.1 * 2**attempt))
             try:
                 answer = self._client.request(method, f"{self.url}{path}", **request)
-            except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError) as error:
+                # A host with an empty or too long label is a UnicodeError of Python's own.
                 raise ApiError(f"{self.url} is not a URL of an API: {error}") from error
             except httpx.RequestError as error:
                 failure = str(error) or type(error).__name__
@@ -131,7 +132,7 @@ def _understood(answer: httpx.Response, request: str, members: frozenset[str] | 
     is_object = isinstance(body, dict)
     if answer.is_success and is_object and (members is None or members & body.keys()):
         return Answered(ok=True, status=answer.status_code, body=body)
-    if is_object and "code" in body:
+    if is_object and _is_problem(body):
         return Answered(ok=False, status=answer.status_code, body=body)
     if answer.is_server_error or answer.status_code == 429:
         # A gateway's own words.
@@ -139,6 +140,15 @@ def _understood(answer: httpx.Response, request: str, members: frozenset[str] | 
         return Answered(ok=False, status=answer.status_code, body=said)
     status = answer.status_code
     raise ApiError(f"{request} gives {status}, not what Leftfold answers; is the URL right?")
+
+
+def _is_problem(body: Json) -> bool:
+    """Whether *body* is a problem as Leftfold has them; other APIs have a `code`, too."""
+    errors = body.get("errors", [])
+    return isinstance(body.get("code"), str) and (
+        isinstance(errors, list)
+        and all(isinstance(error, dict) and "detail" in error for error in errors)
+    )
 
 
 def _retry_after(answer: httpx.Response) -> float:

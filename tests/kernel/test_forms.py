@@ -1,6 +1,7 @@
 """What has a JSON form comes back as it was; what has none is refused before it is used."""
 
 import json
+import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import InitVar, dataclass, field, make_dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -234,6 +235,9 @@ def test_a_field_is_found_where_its_class_inherits_it_or_names_it_later() -> Non
         (Tree, "contains itself"),
         (Started, "fields alone"),
         (Derived, "fields alone"),
+        (typing.Tuple, "tuple[int, ...]"),  # noqa: UP006 - that is the point
+        (typing.FrozenSet, "frozenset[int]"),  # noqa: UP006
+        (typing.Dict, "dict[str, int]"),  # noqa: UP006
         (complex, "a dataclass or NamedTuple"),
     ],
 )

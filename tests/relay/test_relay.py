@@ -476,6 +476,28 @@ def test_a_whole_sweep_at_once_leaves_the_round_where_it_is() -> None:
     assert sweeper.noted() == before
 
 
+@pytest.mark.parametrize(
+    "note",
+    [
+        '{"began":0.0,"segment":3}',
+        '{"segment":3}',
+        '{"began":0.0,"segment":8}',
+        '{"began":0.0,"place":"x"}',
+        "[]",
+        "{",
+        "3",
+    ],
+)
+def test_a_note_that_other_code_has_left_stops_no_sweep(note: str) -> None:
+    world = Tables()
+    world.write(*stream("a", 1), *stream("b", 1))
+    sweeper = every_minute(world)
+    sweeper.checkpoints.write_note(sweeping.READER, note)
+    for _ in range(2):
+        sweeper.run()
+    assert len(world.logged()) == 2
+
+
 def test_the_sweeper_alarms_of_items_that_no_commit_can_be_and_logs_all_others() -> None:
     world = Tables()
     world.events = events = Unchecked()

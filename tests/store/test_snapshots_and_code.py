@@ -4,12 +4,14 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from chalicelib.leftfold.kernel import Commit
+from chalicelib.leftfold.commands.loading import load
+from chalicelib.leftfold.kernel import Aggregate, Codec, Commit, Decider
 from chalicelib.leftfold.store.memory import MemoryEvents
 from tests.teller import OPENING, Teller, credit
 from tools.bootstrap import ROOT
@@ -116,3 +118,55 @@ def test_the_same_code_written_otherwise_begins_with_the_snapshot(
     text = (code / DOMAIN).read_text()
     (code / DOMAIN).write_text("# A comment.\n" + text.replace('"""', '"""Said otherwise. ', 1))
     assert loaded(code, stream) == (31, CREDITS + ADDED, 10)
+
+
+@dataclass(frozen=True)
+class Joined:
+    """*parties* come in this order, each with its number of heads."""
+
+    parties: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Called:
+    party: str
+
+
+@dataclass(frozen=True)
+class Queue:
+    waiting: dict[str, int] = field(default_factory=dict)
+
+
+def join_or_call(command: dict[str, int] | None, state: Queue) -> list[Any]:
+    """Parties join; without a command, the one that came first is called."""
+    return [Called(next(iter(state.waiting))) if command is None else Joined(command)]
+
+
+def line_up(state: Queue, event: Any) -> Queue:
+    if isinstance(event, Joined):
+        return Queue({**state.waiting, **event.parties})
+    return Queue({name: n for name, n in state.waiting.items() if name != event.party})
+
+
+QUEUE = Aggregate(
+    "queue",
+    Decider(join_or_call, line_up, Queue()),
+    Codec({"joined": Joined, "called": Called}),
+    module=__name__,
+)
+
+
+def test_a_rule_that_rests_on_the_order_of_a_dict_decides_the_same_after_a_snapshot() -> None:
+    events = MemoryEvents()
+    bank = Teller(events, fingerprint="fold-1")
+    for number in range(30, 0, -1):
+        bank.do({f"z{number}": 1, f"a{number}": 2}, aggregate=QUEUE)
+    stream = QUEUE.stream("a")
+    assert any(commit.snapshot for commit in events.range(stream, 1, 30))
+
+    quick = load(events, QUEUE, stream, fingerprint="fold-1")
+    whole = load(events, QUEUE, stream, fingerprint="another")
+
+    assert list(quick.state.waiting) == list(whole.state.waiting)
+    assert quick.state.waiting == whole.state.waiting
+    assert next(iter(quick.state.waiting)) == "a30"

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from typing import Any
 
 import httpx
 import pytest
@@ -125,6 +126,28 @@ def test_json_of_something_else_makes_the_url_suspect() -> None:
         Served(httpx.Response(200, json={"hello": 1})).api().page("/accounts")
     with pytest.raises(ApiError, match="is the URL right"):
         Served(httpx.Response(200, json=["hello"])).api().query("/health")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"code": 404},
+        {"code": "x", "errors": ["not here"]},
+        {"code": "x", "errors": None},
+        {"code": "x", "errors": [{}]},
+    ],
+)
+def test_a_problem_of_another_api_makes_the_url_suspect(body: dict[str, Any]) -> None:
+    with pytest.raises(ApiError, match="is the URL right"):
+        _ = Served(httpx.Response(404, json=body)).api().query("/accounts").reason
+    with pytest.raises(ApiError, match="gave no answer in 8 attempts"):
+        Served(httpx.Response(500, json=body)).api().query("/accounts")
+
+
+@pytest.mark.parametrize("host", ["..x", "a..b:80", "x" * 64, "xn--a"])
+def test_a_host_that_no_name_can_be_is_told_at_once(host: str) -> None:
+    with Api(f"http://{host}") as api, pytest.raises(ApiError, match="is not a URL of an API"):
+        api.query("/accounts")
 
 
 def test_what_is_no_url_of_an_api_is_told_at_once() -> None:

@@ -116,6 +116,7 @@ def read(path: Path, currency: str) -> BankFile:
             raise text.swallowed(row)
         try:
             line, notes = _line(header, row, currency)
+            _check_currency_of(dict(zip(header, row.fields, strict=True)), currency)
         except ValueError as error:
             rejected = Rejected(row.first, str(error), _account_of(header, row.fields))
             whole = len(row.fields) == len(header) and row.fault is None
@@ -291,6 +292,13 @@ def _minor(name: str, text: str, currency: str) -> int:
         return Money.parse(read, currency).minor
     except ValueError as error:
         raise ValueError(f"{name} {_short(text)!r} {error}") from None
+
+
+def _check_currency_of(fields: Mapping[str, str], currency: str) -> None:
+    """Raises ValueError for a row that says another currency, where there is such a column."""
+    other = fields.get("currency", currency).strip()
+    if other not in ("", currency):
+        raise ValueError(f"currency {other!r} is not {currency}, in which this file is imported")
 
 
 def _short(text: str) -> str:

@@ -20,8 +20,8 @@ from tools.bank.terminal import differences_table, rejected_table, years_table
 from tools.console import bar, console
 from tools.files import FileError
 
-# Accounts in one command.
-ACCOUNTS = 100
+# Accounts in one command; commodities in it, and currencies of an account in it.
+ACCOUNTS, COMMODITIES = 100, 200
 # Seconds: between two looks at a year that is being closed, and until its close is late.
 LOOK, PATIENCE = 0.5, 300.0
 # Entries that an error names.
@@ -254,12 +254,24 @@ class BookImport:
             {"code": code, "digits": max(used, digits.get(code, 0))}
             for code, used in sorted(book.commodities.items())
         ]
-        for start in range(0, len(book.accounts), ACCOUNTS):
-            accounts = [
-                {"code": a.code, "type": a.type, "currencies": list(a.currencies)}
-                for a in book.accounts[start : start + ACCOUNTS]
-            ]
-            body = {"accounts": accounts, "commodities": commodities if start == 0 else []}
+        accounts = [
+            {
+                "code": a.code,
+                "type": a.type,
+                "currencies": list(a.currencies[at : at + COMMODITIES]),
+            }
+            for a in book.accounts
+            for at in range(0, len(a.currencies), COMMODITIES)
+        ]
+        # Every commodity comes before, or with, the first account that is kept in it.
+        *first, last = batched(commodities, COMMODITIES) or [[]]
+        parts = batched(accounts, ACCOUNTS)
+        bodies = [
+            *({"accounts": [], "commodities": some} for some in first),
+            {"accounts": parts[0], "commodities": last},
+            *({"accounts": some, "commodities": []} for some in parts[1:]),
+        ]
+        for body in bodies:
             answer = self._sent(f"/ledgers/{self.ledger}/accounts", body)
             if not answer.ok:
                 raise FileError(answer.reason)
@@ -423,3 +435,8 @@ def described(entries: Sequence[object]) -> str:
     more = "; …" if len(entries) > NAMED else ""
     noun = "entry" if len(entries) == 1 else "entries"
     return f"{len(entries):,} {noun} ({shown}{more})"
+
+
+def batched(items: Sequence[Any], most: int) -> list[Sequence[Any]]:
+    """*items* in their order, *most* at a time."""
+    return [items[start : start + most] for start in range(0, len(items), most)]

@@ -20,6 +20,7 @@ from chalicelib.leftfold.kernel import (
     Commit,
     Refused,
     Snapshot,
+    StoredEvent,
 )
 from chalicelib.leftfold.kernel.commit import canonical, instant, traceparent_of
 from chalicelib.leftfold.store.ports import ContendedError, EventStore, StreamVersion
@@ -169,10 +170,11 @@ class CommandHandler:
         aggregate, version = request.aggregate, loaded.version + 1
         begins = aggregate.begins_epoch(new_events)
         due = loaded.folded >= SNAPSHOT_EVERY and not begins
+        events = tuple(map(aggregate.codec.encode, new_events))
         return Commit(
             aggregate_id=request.aggregate_id,
             version=version,
-            events=tuple(map(aggregate.codec.encode, new_events)),
+            events=events,
             command_id=request.command_id,
             body_hash=request.body_hash,
             at=instant(self.clock()),
@@ -183,12 +185,16 @@ class CommandHandler:
             deps=request.deps,
             epoch=loaded.epoch + (begins and version > 1),
             epoch_start=version if begins else loaded.epoch_start,
-            snapshot=self._snapshot(aggregate, loaded, new_events) if due else None,
+            snapshot=self._snapshot(aggregate, loaded, events) if due else None,
             recent_commands=tuple(loaded.commands[:RECENT_COMMANDS]) if due or begins else None,
         )
 
-    def _snapshot(self, aggregate: Aggregate, loaded: Loaded, new_events: list[Any]) -> Snapshot:
-        state = aggregate.decider.fold(new_events, loaded.state)
+    def _snapshot(
+        self, aggregate: Aggregate, loaded: Loaded, events: tuple[StoredEvent, ...]
+    ) -> Snapshot:
+        # Folded from what is stored, as a load without the snapshot folds it.
+        read = [aggregate.codec.decode(event.as_read()) for event in events]
+        state = aggregate.decider.fold(read, loaded.state)
         return Snapshot(self.fingerprints[aggregate.category], aggregate.to_snapshot(state))
 
 

@@ -39,12 +39,22 @@ class StoredEvent(NamedTuple):
     version: int
     body: dict[str, Any]
 
+    def as_read(self) -> "StoredEvent":
+        """The event as a later load reads it: a dict comes back in the order of its keys."""
+        return self._replace(body=json.loads(canonical(self.body)))
+
 
 class Snapshot(NamedTuple):
     """A state as JSON, and the fingerprint of the fold that made it."""
 
     fingerprint: str
     state: Any
+
+    def to_text(self) -> str:
+        """JSON that keeps the order of every dict: a rule may rest on it."""
+        return json.dumps(
+            self._asdict(), separators=(",", ":"), ensure_ascii=False, allow_nan=False
+        )
 
 
 class RecentCommand(NamedTuple):

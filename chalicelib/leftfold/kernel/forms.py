@@ -9,6 +9,7 @@ import dataclasses
 import inspect
 import json
 import types
+import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import UTC, date, datetime, time, timedelta
@@ -119,7 +120,7 @@ def _compiled(kind: Any, part: Part) -> Form:
         form = part(kind.__supertype__)
     elif isinstance(kind, type) and origin is None:
         form = _class_form(kind, part)
-    elif origin in _GENERIC:
+    elif origin in _GENERIC and kind not in _UNSAID:
         form = _GENERIC[origin](get_args(kind), part)
     if form is not None:
         return form
@@ -127,6 +128,10 @@ def _compiled(kind: Any, part: Part) -> Form:
     if not dataclasses.is_dataclass(origin):
         cure = _CURES.get(origin or kind, _ANOTHER)
     raise TypeError(f"{name_of(kind)} has no JSON form that comes back equal: {cure}")
+
+
+# These have the origin of a type that says what it holds, and say nothing.
+_UNSAID = (typing.Tuple, typing.FrozenSet, typing.Dict)  # noqa: UP006
 
 
 def _class_form(kind: type, part: Part) -> Form | None:

@@ -137,7 +137,12 @@ class Sweeper:
     def noted(self) -> Note | None:
         """The state of the round; None before the first run."""
         text = self.checkpoints.note(READER)
-        return Note(**json.loads(text)) if text else None
+        try:
+            note = Note(**json.loads(text)) if text else None
+        except (TypeError, ValueError):
+            # The note of other code. A new round loses nothing; an error would end every run.
+            return None
+        return note if note is None or note.segment in range(SEGMENTS) else None
 
     def _leave(self, note: Note) -> None:
         self.checkpoints.write_note(READER, canonical(asdict(note)))

@@ -288,7 +288,7 @@ def item_of(commit: Commit) -> Item:
     }
     item |= {name: {"S": canonical(fact)} for name, fact in facts.items() if fact}
     if commit.snapshot is not None:
-        item["snapshot"] = {"S": canonical(commit.snapshot._asdict())}
+        item["snapshot"] = {"S": commit.snapshot.to_text()}
     if commit.recent_commands is not None:
         item["recentCommands"] = {
             "B": b"".join(_RECENT.pack(*recent) for recent in commit.recent_commands)

@@ -36,6 +36,21 @@ def test_a_gzipped_file_reads_like_a_plain_one(tmp_path: Path) -> None:
     assert read(packed, "CZK") == read(plain, "CZK")
 
 
+def test_a_row_in_another_currency_is_rejected_where_the_file_tells_its_currencies(
+    tmp_path: Path,
+) -> None:
+    rows = [
+        f"t{n},a-{n},2020-01-31,credit,,1.00,1.00,,,,{c}" for n, c in enumerate(["CZK", "EUR", ""])
+    ]
+    path = bank_file(tmp_path, *rows, header=f"{HEADER},currency")
+
+    file = read(path, "CZK")
+
+    assert [line.account for line in file.lines] == ["a-0", "a-2"]
+    reason = "currency 'EUR' is not CZK, in which this file is imported"
+    assert file.rejected == [(3, reason, "a-1")]
+
+
 def test_columns_may_come_in_any_order_and_with_others(tmp_path: Path) -> None:
     names = [*reversed(HEADER.split(",")), "branch"]
     row = [*reversed(GOOD.split(",")), "Prague"]

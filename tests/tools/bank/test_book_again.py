@@ -562,3 +562,15 @@ def test_the_command_stops_at_an_edited_entry_and_says_what_to_do(desk: Desk) ->
         assert imports("--reverse-missing").exit_code == 0
         assert imports().exit_code == 0
     assert desk.cash() == "-30.00"
+
+
+def test_a_book_of_more_commodities_than_one_command_takes_is_imported(desk: Desk) -> None:
+    gifts = "".join(
+        f"  Assets:Fund  1 F{number}\n  Expenses:Rest  -1 F{number}\n" for number in range(201)
+    )
+    book = desk.book("2020-01-01 open Expenses:Rest\n", f'2020-01-02 * "gifts"\n{gifts}')
+
+    (year,) = desk.importing(book)
+
+    assert (year.posted, year.failed) == (1, False)
+    assert len(desk.books.get("/ledgers/ada").json["commodities"]) == 201
