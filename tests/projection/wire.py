@@ -41,23 +41,15 @@ class Cluster:
         )
 
 
-class Wire(Connection):  # type: ignore[misc]
+class Wire(Connection):
     """A connection to a `Cluster`."""
 
     def __init__(self, cluster: Cluster, **options: Any) -> None:
         super().__init__(**options)
         self._cluster = cluster
 
-    def perform_request(  # noqa: PLR0913 - the client's signature
-        self,
-        method: str,
-        url: str,
-        params: Any = None,
-        body: Any = None,
-        timeout: Any = None,  # noqa: ARG002
-        ignore: Any = (),  # noqa: ARG002
-        headers: Any = None,  # noqa: ARG002
-    ) -> tuple[int, Any, str]:
+    def perform_request(self, method: str, url: str, *args: Any, **_options: Any) -> Any:
+        params, body = args
         request = Request(method, url, parsed(body), dict(params or {}))
         status, answer = self._cluster(request)
         text = json.dumps(answer)
