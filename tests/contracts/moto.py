@@ -5,7 +5,7 @@ knows neither contention nor eventual consistency, it counts no capacity, and it
 threads. The contracts' tests that race run on the engines alone.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import cache
 from types import ModuleType
@@ -35,14 +35,14 @@ def client(service: Any) -> Any:
     )
 
 
-def suite_of(contract: ModuleType, *, without: set[str] = frozenset()) -> dict[str, object]:  # type: ignore[assignment]
+def suite_of(contract: ModuleType, *, without: Collection[str] = ()) -> dict[str, object]:
     """All names of a contract's module, less the tests that need an engine or race, and those
     of *without*, which moto answers otherwise than DynamoDB.
     """
     names = {name: value for name, value in vars(contract).items() if not name.startswith("__")}
     tests = {name: value for name, value in names.items() if name.startswith("test_")}
-    assert without <= tests.keys()
-    left_out = {name for name, test in tests.items() if needs_more(test)} | without
+    assert tests.keys() >= set(without)
+    left_out = {name for name, test in tests.items() if needs_more(test)} | set(without)
     return {name: value for name, value in names.items() if name not in left_out}
 
 
