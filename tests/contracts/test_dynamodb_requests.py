@@ -141,6 +141,38 @@ def test_a_page_of_a_stream_asks_for_as_many_items_as_are_wanted(
     assert limits == [3, 1, FEW_PARKED]
 
 
+def test_a_scan_brings_keys_alone_and_goes_on_where_it_was(
+    stack: str, client: Any, wire: Wire
+) -> None:
+    """A page of a thousand keys is some kilobytes; of a thousand commits it is megabytes."""
+    events = DynamoEvents(client, f"{stack}-events")
+    for version in (1, 2, 3):
+        assert events.append(commit(A, version)) is None
+    wire.requests.clear()
+    keys, after = events.scan(0, 1, None, 2)
+    assert keys == [(A, 1), (A, 2)]
+    assert events.scan(0, 1, after, 2) == ([(A, 3)], None)
+    (_, first), (_, then) = wire.requests
+    assert first == {
+        "TableName": f"{stack}-events",
+        "Segment": 0,
+        "TotalSegments": 1,
+        "Limit": 2,
+        "ProjectionExpression": "aggregateId, sequenceNumber",
+    }
+    assert then["ExclusiveStartKey"] == {"aggregateId": {"S": A}, "sequenceNumber": N(2)}
+
+
+def test_only_a_condition_elsewhere_makes_an_append_a_transaction(
+    stack: str, client: Any, wire: Wire
+) -> None:
+    """A transaction costs twice as much."""
+    events = DynamoEvents(client, f"{stack}-events")
+    events.append(commit(A, 1))
+    events.append(commit(A, 2), StreamVersion(B, 1))
+    assert [name for name, _ in wire.requests] == ["PutItem", "TransactWriteItems"]
+
+
 def test_where_a_block_begins_is_asked_for_without_its_commits(
     stack: str, client: Any, wire: Wire
 ) -> None:
