@@ -5,6 +5,8 @@ import sys
 import time
 from pathlib import Path
 from textwrap import dedent
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,7 @@ from tools.bootstrap import ROOT
 from tools.mutation import forks
 from tools.mutation.__main__ import CODE, KNOWN, TESTS
 from tools.mutation.forks import Job
+from tools.mutation.hunting import GROUP, groups
 from tools.mutation.mutants import Mutant, modules, mutants_of, mutated
 from tools.mutation.outcomes import (
     ENDLESS,
@@ -213,6 +216,18 @@ def test_what_was_learnt_of_a_test_file_counts_until_what_it_uses_has_changed(
     suite = {"tests/test_suite.py", "tests/test_adapter.py"}
     assert changed("test_suite") == {"tests/test_other.py", "*", *suite}
     assert changed("helper") == set(before)
+
+
+def test_tests_are_learnt_by_groups_of_whole_files() -> None:
+    """Each group is kept when it ends: a file that two of them had would lose the first's."""
+    nodes = [f"tests/test_{n % 7}.py::test_{n}" for n in range(4 * GROUP)]
+    items: Any = [SimpleNamespace(nodeid=node) for node in nodes]
+    learning = [[item.nodeid for item in some] for some in groups(items)]
+    assert sorted(node for some in learning for node in some) == sorted(nodes)
+    files = [{node.partition("::")[0] for node in some} for some in learning]
+    assert sum(map(len, files)) == 7
+    assert [len(some) >= GROUP for some in learning[:-1]] == [True] * (len(learning) - 1)
+    assert groups([]) == []
 
 
 def test_every_test_that_a_hunt_runs_is_there() -> None:
