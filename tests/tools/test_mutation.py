@@ -15,6 +15,7 @@ from tools.mutation import forks
 from tools.mutation.__main__ import CODE, KNOWN, TESTS
 from tools.mutation.forks import Job
 from tools.mutation.hunting import GROUP, groups
+from tools.mutation.imports import imported_by
 from tools.mutation.mutants import Mutant, modules, mutants_of, mutated
 from tools.mutation.outcomes import (
     ENDLESS,
@@ -216,6 +217,14 @@ def test_what_was_learnt_of_a_test_file_counts_until_what_it_uses_has_changed(
     suite = {"tests/test_suite.py", "tests/test_adapter.py"}
     assert changed("test_suite") == {"tests/test_other.py", "*", *suite}
     assert changed("helper") == set(before)
+
+
+def test_a_module_that_is_named_in_a_text_is_imported_as_well() -> None:
+    """A context names its HTTP part so; all that an import runs there is reached by its tests."""
+    paths = {"shop": "shop/__init__.py", "shop.http": "shop/http.py", "shop.mail": "shop/mail.py"}
+    source = "from shop import Context\nSHOP = Context(http='shop.http', name='mail')"
+    found = imported_by("tests/test_a.py", source, paths)
+    assert found == {"shop/__init__.py", "shop/http.py"}
 
 
 def test_tests_are_learnt_by_groups_of_whole_files() -> None:
