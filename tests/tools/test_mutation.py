@@ -5,13 +5,17 @@ import sys
 import time
 from pathlib import Path
 from textwrap import dedent
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from tools.bootstrap import ROOT
 from tools.mutation import forks
-from tools.mutation.__main__ import CODE, KNOWN
+from tools.mutation.__main__ import CODE, KNOWN, TESTS
 from tools.mutation.forks import Job
+from tools.mutation.hunting import GROUP, groups
+from tools.mutation.imports import imported_by
 from tools.mutation.mutants import Mutant, modules, mutants_of, mutated
 from tools.mutation.outcomes import (
     ENDLESS,
@@ -25,6 +29,7 @@ from tools.mutation.outcomes import (
     share,
 )
 from tools.mutation.planting import NotPlantedError, replace_code
+from tools.mutation.reaching import digests
 
 PATH = "shop/rules.py"
 SOURCE = dedent(
@@ -186,6 +191,57 @@ def test_an_outcome_counts_until_what_decided_it_has_changed(tmp_path: Path) -> 
     assert again.find(lives, "module", {**digests, "*": "other"}) is None
     assert again.find(killed, "other", digests) is None
     assert again.find(killed, "module", {"tests/test_a.py": "b", "*": "all"}) is None
+
+
+def test_what_was_learnt_of_a_test_file_counts_until_what_it_uses_has_changed(
+    tmp_path: Path,
+) -> None:
+    """A suite that a second file runs on another adapter is a part of that file, too."""
+    tests = tmp_path / "tests"
+    tests.mkdir()
+    for name, text in {
+        "test_suite": "def test_a(port): ...",
+        "test_adapter": "from tests import test_suite",
+        "test_other": "",
+        "helper": "",
+    }.items():
+        (tests / f"{name}.py").write_text(text)
+    before = digests(tmp_path, {}, ())
+
+    def changed(name: str) -> set[str]:
+        (tests / f"{name}.py").write_text("# other")
+        after = digests(tmp_path, {}, ())
+        return {file for file, digest in before.items() if after[file] != digest}
+
+    assert changed("test_other") == {"tests/test_other.py", "*"}
+    suite = {"tests/test_suite.py", "tests/test_adapter.py"}
+    assert changed("test_suite") == {"tests/test_other.py", "*", *suite}
+    assert changed("helper") == set(before)
+
+
+def test_a_module_that_is_named_in_a_text_is_imported_as_well() -> None:
+    """A context names its HTTP part so; all that an import runs there is reached by its tests."""
+    paths = {"shop": "shop/__init__.py", "shop.http": "shop/http.py", "shop.mail": "shop/mail.py"}
+    source = "from shop import Context\nSHOP = Context(http='shop.http', name='mail')"
+    found = imported_by("tests/test_a.py", source, paths)
+    assert found == {"shop/__init__.py", "shop/http.py"}
+
+
+def test_tests_are_learnt_by_groups_of_whole_files() -> None:
+    """Each group is kept when it ends: a file that two of them had would lose the first's."""
+    nodes = [f"tests/test_{n % 7}.py::test_{n}" for n in range(4 * GROUP)]
+    items: Any = [SimpleNamespace(nodeid=node) for node in nodes]
+    learning = [[item.nodeid for item in some] for some in groups(items)]
+    assert sorted(node for some in learning for node in some) == sorted(nodes)
+    files = [{node.partition("::")[0] for node in some} for some in learning]
+    assert sum(map(len, files)) == 7
+    assert [len(some) >= GROUP for some in learning[:-1]] == [True] * (len(learning) - 1)
+    assert groups([]) == []
+
+
+def test_every_test_that_a_hunt_runs_is_there() -> None:
+    for test in TESTS:
+        assert (ROOT / test.partition("::")[0]).exists(), test
 
 
 def test_every_mutant_that_is_known_to_be_equivalent_can_still_be_made() -> None:

@@ -37,6 +37,7 @@ CODE = ("chalicelib",)
 TESTS = (
     "tests/archive/test_archiver.py",
     "tests/archive/test_pruner.py",
+    "tests/archive/test_work_done_once.py",
     "tests/bank",
     "tests/contracts",
     "tests/functions",
@@ -45,6 +46,8 @@ TESTS = (
     "tests/projection",
     "tests/relay",
     "tests/store",
+    "tests/test_clients.py",
+    "tests/test_numbers.py",
     "tests/test_wiring.py",
     "tests/simulation/test_simulation.py::test_no_history_breaks_a_law[1]",
 )

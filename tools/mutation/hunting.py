@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ from tools.mutation.planting import (
 from tools.mutation.reaching import Calls, Kept, Learning, Reached, to_json
 
 HYPOTHESIS = "mutation"
+# Tests that are learnt in one process: more of it are run side by side, and kept as they end.
+GROUP = 150
 # Small tests first, and of those the ones that reach little: they say most.
 STEPS = (0.02, 0.1, 0.5, 2.0)
 
@@ -141,12 +144,15 @@ class Hunter:
         items = [item for item in self._items.values() if file_of(item.nodeid) in unknown]
         if items:
             self.tell(f"learning what {len(items)} tests reach")
-            job = Job("learn", partial(self._learnt, items), 3600)
-            (done,) = forks.run([job], 1)
+        learning = groups(items)
+        jobs = (Job(str(n), partial(self._learnt, some), 3600) for n, some in enumerate(learning))
+        for done in forks.run(jobs, self.plan.workers):
             if not done.told:
                 self.tell(f"nothing was learnt: {done.why}")
                 raise self._session.Interrupted
-            kept.learn(done.told, digests, unknown)
+            # At once: a hunt that is stopped while it learns has learnt this much.
+            files = {file_of(item.nodeid) for item in learning[int(done.job.name)]}
+            kept.learn(done.told, digests, files)
         self._tests = {n: t for n, t in kept.tests().items() if n in self._items}
         self._modules = {
             node: {function.partition(":")[0] for function in test.functions}
@@ -280,6 +286,17 @@ def run_items(items: Sequence[pytest.Item]) -> None:
     """Runs tests one after the other."""
     for item, following in zip(items, [*items[1:], None], strict=True):
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+
+
+def groups(items: Sequence[pytest.Item]) -> list[list[pytest.Item]]:
+    """The tests of whole files, in groups of at least `GROUP`, but for the last."""
+    found: list[list[pytest.Item]] = []
+    by_file = sorted(items, key=lambda item: file_of(item.nodeid))
+    for _, of_file in groupby(by_file, lambda item: file_of(item.nodeid)):
+        if not found or len(found[-1]) >= GROUP:
+            found.append([])
+        found[-1] += of_file
+    return found
 
 
 def file_of(node: str) -> str:

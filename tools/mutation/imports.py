@@ -8,8 +8,8 @@ from tools.mutation.planting import module_name
 
 
 def imported_by(path: str, source: str, paths: Mapping[str, str]) -> set[str]:
-    """The files, of *paths* by module name, that a file imports anywhere; of a package, what
-    runs before its module, too.
+    """The files, of *paths* by module name, that a file imports anywhere, or names in a text
+    for `import_module`; of a package, what runs before its module, too.
     """
     names: set[str] = set()
     package = Path(path).parent.parts
@@ -20,6 +20,8 @@ def imported_by(path: str, source: str, paths: Mapping[str, str]) -> set[str]:
             above = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
             whole = ".".join(part for part in (above, node.module or "") if part)
             names |= {whole, *(f"{whole}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in paths:
+            names.add(node.value)
     with_packages = {
         ".".join(parts[:count])
         for name in names

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from tools.mutation.imports import closures
+
 # A test is run with this much more CPU time than it took, at most.
 SLOWER, GRACE = 5, 5.0
 
@@ -165,12 +167,19 @@ def is_test_file(path: str) -> bool:
 
 
 def digests(root: Path, sources: Mapping[str, str], engines: Iterable[str]) -> dict[str, str]:
-    """A digest for each test file with all that it may use; `*` is that of all."""
+    """A digest for each test file with all that it may use, other test files whose suites it
+    runs among that; `*` is that of all.
+    """
     texts = {
         path.relative_to(root).as_posix(): path.read_text()
         for path in sorted(root.glob("tests/**/*.py"))
     }
-    shared = [text for path, text in texts.items() if not is_test_file(path)]
+    tests = set(filter(is_test_file, texts))
+    shared = [text for path, text in texts.items() if path not in tests]
     common = digest([*shared, *sources.values(), *sorted(engines)])
-    found = {file: digest([common, texts[file]]) for file in texts if is_test_file(file)}
+    imports = closures(root, sources)
+    found = {
+        file: digest([common, *(texts[each] for each in sorted({file, *imports[file]} & tests))])
+        for file in tests
+    }
     return {**found, "*": digest([common, *found.values()])}

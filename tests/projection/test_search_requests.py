@@ -1,0 +1,340 @@
+"""What is said to OpenSearch, to the letter, and what its answers lead to, without an engine."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from opensearchpy import exceptions
+
+from chalicelib.leftfold.kernel import View
+from chalicelib.leftfold.projection.rows import NEVER, RowRejectedError, Save, StoredRow
+from chalicelib.leftfold.projection.search import (
+    BULK_ATTEMPTS,
+    LOADED_AT_ONCE,
+    SCANNED_AT_ONCE,
+    SearchRows,
+)
+from chalicelib.leftfold.store.ports import Unavailable
+from tests.clock import Clock
+from tests.projection.wire import MISSING, Cluster, Request
+
+A, B, C = "main/account-a", "main/account-b", "main/account-c"
+VIEW = View(
+    "found",
+    {},
+    lambda _recorded: (),
+    lambda _row, _recorded, _key: None,
+    store="search",
+    fields={"n": "long", "name": "text", "tag": "keyword", "on": "date"},
+)
+HITS = {"hits": {"hits": [], "total": {"value": 0}}}
+CREATED = (200, {"acknowledged": True})
+
+
+class Site:
+    """A store of rows on a cluster that answers as it is told."""
+
+    def __init__(self) -> None:
+        self.cluster = Cluster()
+        self.clock = Clock()
+        self.pauses: list[int] = []
+        self.rows = SearchRows(
+            self.cluster.client, "Stack-Found", VIEW, self.clock, self.pauses.append
+        )
+
+    def answer(self, *answers: tuple[int, Any]) -> None:
+        self.cluster.answers += answers
+
+    @property
+    def requests(self) -> list[Request]:
+        assert not self.cluster.answers
+        return self.cluster.requests
+
+
+@pytest.fixture
+def site() -> Site:
+    return Site()
+
+
+def document(key: str, source: Any, seq_no: int = 3) -> dict[str, Any]:
+    found = {"_id": key, "_source": source, "_seq_no": seq_no, "_primary_term": 1, "found": True}
+    return {**found, "sort": [key]}
+
+
+def bulk(*statuses: int, **error: str) -> tuple[int, Any]:
+    """The answer to a bulk request: a status for each row, and why it was not written."""
+    error = error or {"type": "rejected_execution_exception", "reason": "busy"}
+    items = [
+        {"index": {"status": status} | ({"error": error} if status >= 300 else {})}
+        for status in statuses
+    ]
+    return 200, {"items": items}
+
+
+def test_rows_are_loaded_by_their_keys(site: Site) -> None:
+    site.answer(
+        (
+            200,
+            {
+                "docs": [
+                    document(A, {"key": A, "position": 7, "n": 1}),
+                    {"_id": B, "found": False},
+                    document(C, {"key": C, "position": 9, "deleted": True, "deletedAt": "x"}, 4),
+                ]
+            },
+        )
+    )
+    assert site.rows.load([A, B, C]) == {
+        A: StoredRow({"n": 1}, 7, (3, 1)),
+        B: NEVER,
+        C: StoredRow(None, 9, (4, 1)),
+    }
+    assert site.requests == [Request("POST", "/stack-found/_mget", {"ids": [A, B, C]})]
+
+
+def test_very_many_rows_are_loaded_by_several_calls(site: Site) -> None:
+    keys = [f"k{n}" for n in range(2 * LOADED_AT_ONCE + 1)]
+    site.answer(*3 * [(200, {"docs": []})])
+    assert site.rows.load(keys) == dict.fromkeys(keys, NEVER)
+    asked = [request.body["ids"] for request in site.requests]
+    assert [len(ids) for ids in asked] == [1_000, 1_000, 1]
+    assert [key for ids in asked for key in ids] == keys
+
+
+def test_a_row_that_cannot_be_loaded_is_not_taken_for_missing(site: Site) -> None:
+    """Who believes that there is none would count its stream from the beginning."""
+    error = {"type": "shard_failed", "reason": "no shard"}
+    site.answer((200, {"docs": [{"_id": A, "error": error}]}))
+    with pytest.raises(Unavailable, match="no shard"):
+        site.rows.load([A])
+
+
+def test_where_there_is_no_index_there_are_no_rows(site: Site) -> None:
+    site.answer((404, MISSING), (200, {"docs": [{"_id": A, **MISSING}]}))
+    assert site.rows.load([A]) == {A: NEVER}
+    assert site.rows.load([A]) == {A: NEVER}
+
+
+def test_a_row_is_written_over_what_was_loaded_and_nothing_else(site: Site) -> None:
+    site.answer(bulk(201, 200, 200, 201))
+    saves = [
+        Save("new", {"n": 1}, 4, NEVER),
+        Save("loaded", {"n": 2}, 5, StoredRow({"n": 1}, 1, (8, 2))),
+        Save("single", {"n": 3}, 6, None),
+        Save("gone", None, 7, StoredRow({"n": 1}, 1, (9, 2))),
+    ]
+    assert site.rows.save(saves) == set()
+    at = site.clock().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    (request,) = site.requests
+    assert (request.method, request.path) == ("POST", "/stack-found/_bulk")
+    # Without its alias OpenSearch would make up an index, and guess a mapping.
+    assert request.params["require_alias"] == "true"
+    assert request.body == [
+        {"create": {"_id": "new"}},
+        {"key": "new", "position": 4, "n": 1},
+        {"index": {"_id": "loaded", "if_seq_no": 8, "if_primary_term": 2}},
+        {"key": "loaded", "position": 5, "n": 2},
+        {"index": {"_id": "single", "version": 7, "version_type": "external"}},
+        {"key": "single", "position": 6, "n": 3},
+        {"index": {"_id": "gone", "if_seq_no": 9, "if_primary_term": 2}},
+        {"key": "gone", "position": 7, "deleted": True, "deletedAt": at},
+    ]
+
+
+def test_a_row_that_has_changed_is_a_conflict_if_it_accumulates(site: Site) -> None:
+    """One that does not is there already, from this commit or from a later one."""
+    site.answer(bulk(409, 409))
+    saves = [Save(A, {"n": 1}, 1, NEVER), Save(B, {"n": 1}, 1, None)]
+    assert site.rows.save(saves) == {A}
+    assert site.pauses == []
+
+
+def test_only_the_rows_that_were_refused_for_load_are_sent_again(site: Site) -> None:
+    site.answer(bulk(201, 429, 503), bulk(429, 201), bulk(201))
+    saves = [Save(key, {"n": 1}, 1, NEVER) for key in (A, B, C)]
+    assert site.rows.save(saves) == set()
+    sent = [[line["key"] for line in request.body[1::2]] for request in site.requests]
+    assert sent == [[A, B, C], [B, C], [B]]
+    assert site.pauses == [1, 2]
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_cluster_that_stays_busy_is_unavailable(site: Site, status: int) -> None:
+    site.answer(*BULK_ATTEMPTS * [(status, {"error": "busy"})])
+    with pytest.raises(Unavailable, match="stack-found refused 2 rows"):
+        site.rows.save([Save(A, {}, 1, NEVER), Save(B, {}, 1, NEVER)])
+    assert len(site.requests) == 6
+    assert site.pauses == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_value_that_its_field_cannot_take_is_the_rows_fault(site: Site) -> None:
+    bad = {"type": "mapper_parsing_exception", "reason": "no long"}
+    site.answer(bulk(400, 201, **bad))
+    with pytest.raises(RowRejectedError) as caught:
+        site.rows.save([Save(A, {"n": "x"}, 1, NEVER), Save(B, {"n": 1}, 1, NEVER)])
+    assert caught.value.reasons == {A: "no long"}
+
+
+def test_any_other_refusal_is_the_indexs_fault(site: Site) -> None:
+    """Parking a stream for it would park them all."""
+    strict = {"type": "strict_dynamic_mapping_exception", "reason": "no field"}
+    site.answer(bulk(400, **strict))
+    with pytest.raises(Unavailable, match=r"400: .*strict_dynamic_mapping_exception"):
+        site.rows.save([Save(A, {"n": 1}, 1, NEVER)])
+
+
+def test_a_field_that_the_view_does_not_declare_is_not_sent(site: Site) -> None:
+    with pytest.raises(RowRejectedError) as caught:
+        site.rows.save([Save(A, {"m": 1, "n": 1}, 1, NEVER), Save(B, {"n": 1}, 1, NEVER)])
+    assert caught.value.reasons == {A: "the view declares no ['m']"}
+    assert site.requests == []
+
+
+@pytest.mark.parametrize("answer", [(404, MISSING), bulk(404, **MISSING["error"])])
+def test_the_first_save_makes_the_index_and_is_sent_again(
+    site: Site, answer: tuple[int, Any]
+) -> None:
+    site.answer(answer, CREATED, bulk(201))
+    assert site.rows.save([Save(A, {"n": 1}, 1, NEVER)]) == set()
+    _, made, _ = site.requests
+    assert (made.method, made.path) == ("PUT", "/stack-found-rows")
+    assert made.body["aliases"] == {"stack-found": {}}
+    exact = {"type": "keyword", "ignore_above": 8_191}
+    assert made.body["mappings"] == {
+        "dynamic": "strict",
+        "properties": {
+            "key": {"type": "keyword"},
+            "position": {"type": "long"},
+            "deleted": {"type": "boolean"},
+            "deletedAt": {"type": "date"},
+            "n": {"type": "long"},
+            "name": {"type": "text", "fields": {"keyword": exact}},
+            "tag": exact,
+            "on": {"type": "date"},
+        },
+    }
+    (analyzer,) = made.body["settings"]["analysis"]["analyzer"].items()
+    assert analyzer == (
+        "default",
+        {
+            "type": "custom",
+            "char_filter": ["no_combining_accents"],
+            "tokenizer": "standard",
+            "filter": ["lowercase", "asciifolding"],
+        },
+    )
+    assert made.body["settings"]["analysis"]["char_filter"] == {
+        "no_combining_accents": {
+            "type": "pattern_replace",
+            "pattern": r"\p{InCombiningDiacriticalMarks}",
+            "replacement": "",
+        }
+    }
+
+
+def test_an_index_that_is_there_gets_its_alias_back(site: Site) -> None:
+    there = {"error": {"type": "resource_already_exists_exception"}, "status": 400}
+    site.answer((404, MISSING), (400, there), CREATED, bulk(201))
+    assert site.rows.save([Save(A, {"n": 1}, 1, NEVER)]) == set()
+    made = site.requests[2]
+    assert (made.method, made.path) == ("PUT", "/stack-found-rows/_alias/stack-found")
+
+
+def test_an_index_that_cannot_be_made_is_told(site: Site) -> None:
+    refused = {"error": {"type": "illegal_argument_exception"}, "status": 400}
+    site.answer((404, MISSING), (400, refused))
+    with pytest.raises(exceptions.RequestError):
+        site.rows.save([Save(A, {"n": 1}, 1, NEVER)])
+    assert len(site.requests) == 2
+
+
+def test_a_search_leaves_out_what_was_deleted_and_ends_its_order_with_the_key(site: Site) -> None:
+    """Only with a last word on the order do pages neither repeat a row nor leave one out."""
+    hits = [document(A, {"key": A, "position": 7, "n": 1})]
+    site.answer((200, {"hits": {"hits": hits, "total": {"value": 12}}}))
+    found = site.rows.find({"term": {"n": 1}}, [{"n": "desc"}], [5, "x"], 10)
+    assert found == ([{"n": 1, "position": 7}], [[A]], 12)
+    assert site.requests == [
+        Request(
+            "POST",
+            "/stack-found/_search",
+            {
+                "query": {
+                    "bool": {
+                        "must": [{"term": {"n": 1}}],
+                        "must_not": [{"term": {"deleted": True}}],
+                    }
+                },
+                "sort": [{"n": "desc"}, {"key": "asc"}],
+                "size": 10,
+                "track_total_hits": True,
+                "seq_no_primary_term": True,
+                "search_after": [5, "x"],
+            },
+        )
+    ]
+
+
+def test_the_first_page_comes_after_nothing(site: Site) -> None:
+    site.answer((200, HITS), (404, MISSING))
+    for _ in range(2):
+        assert site.rows.find({"match_all": {}}, [], None, 10) == ([], [], 0)
+    assert "search_after" not in site.requests[0].body
+
+
+def test_a_scan_goes_on_behind_the_last_row_until_there_is_none(site: Site) -> None:
+    pages = [[A, B], [C], []]
+    site.answer(
+        *(
+            (
+                200,
+                {"hits": {"hits": [document(k, {"key": k, "position": 1, "n": 1}) for k in page]}},
+            )
+            for page in pages
+        )
+    )
+    assert [key for key, _ in site.rows.scan()] == [A, B, C]
+    assert [request.body.get("search_after") for request in site.requests] == [None, [B], [C]]
+    for request in site.requests:
+        # Tombstones, too: whoever compares rows wants to see them.
+        assert request.body["query"] == {"match_all": {}}
+        assert request.body["sort"] == [{"key": "asc"}]
+        assert request.body["size"] == SCANNED_AT_ONCE
+
+
+def test_a_purge_removes_tombstones_of_before_and_no_row(site: Site) -> None:
+    site.answer((200, {"deleted": 3}), (404, MISSING))
+    before = site.clock() - timedelta(days=7)
+    assert site.rows.purge(before) == 3
+    assert site.rows.purge(before) == 0
+    at = before.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    old = {"range": {"deletedAt": {"lt": at}}}
+    assert site.requests[0] == Request(
+        "POST",
+        "/stack-found/_delete_by_query",
+        {"query": {"bool": {"filter": [{"term": {"deleted": True}}, old]}}},
+        # A row that came back to life meanwhile is left alone.
+        {"conflicts": "proceed"},
+    )
+
+
+def test_a_flush_makes_the_rows_visible(site: Site) -> None:
+    site.answer((200, {}), (404, MISSING))
+    site.rows.flush()
+    site.rows.flush()
+    assert site.requests[0] == Request("POST", "/stack-found/_refresh")
+
+
+@pytest.mark.parametrize("status", [500, 502, 504])
+def test_a_server_that_fails_is_unavailable(site: Site, status: int) -> None:
+    site.answer((status, {"error": "down"}))
+    with pytest.raises(Unavailable):
+        site.rows.load([A])
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_mistake_of_ours_is_not_taken_for_an_outage(site: Site, status: int) -> None:
+    site.answer((status, {"error": "refused"}))
+    with pytest.raises(exceptions.TransportError) as caught:
+        site.rows.load([A])
+    assert caught.value.status_code == status

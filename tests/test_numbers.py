@@ -1,0 +1,135 @@
+"""Numbers that others set, or that a cost was reckoned with: whoever changes one means it.
+
+A limit that is one too high fails at the first input that reaches it, at the service, in
+production. A number that was chosen has its price in docs or in a comment beside it.
+"""
+
+from chalicelib.bank.account.http import accounts
+from chalicelib.bank.ledger import domain as ledger
+from chalicelib.bank.ledger import journal
+from chalicelib.bank.ledger.http import ledgers, reports
+from chalicelib.bank.transfer import views as transfers
+from chalicelib.bank.transfer.http import transfers as transfers_http
+from chalicelib.leftfold.archive import archiver, epochs, pruner
+from chalicelib.leftfold.commands import handler, loading, reading
+from chalicelib.leftfold.functions import readers, relay, upkeep
+from chalicelib.leftfold.http import body, cursors, history, problems
+from chalicelib.leftfold.policies import deadlines, work
+from chalicelib.leftfold.projection import (
+    documents,
+    fold,
+    freshness,
+    indexing,
+    partitioned,
+    rows,
+    runner,
+    search,
+)
+from chalicelib.leftfold.relay import kinesis, plan, publisher, sequencer, sweeper
+from chalicelib.leftfold.relay import relay as relaying
+from chalicelib.leftfold.store import blocks, bus, checkpoints, checks, dynamo, events, ports
+from chalicelib.leftfold.wiring import adapters, services
+
+KB, MB = 1024, 1024 * 1024
+
+
+def test_dynamodb_takes_no_more_in_one_call() -> None:
+    assert events.ITEM_LIMIT == 400 * KB
+    # An item besides the row has its key and attributes.
+    assert rows.ROW_BYTES + 1 * KB == events.ITEM_LIMIT
+    assert dynamo.BATCH_KEYS == 100
+    # A transaction has 100 items: the tombstone's check and the deletes; block, head and streams.
+    assert 1 + checks.MOST_DELETED == 100
+    assert 2 + blocks.STREAMS_PER_BLOCK == 100
+    # It has 4 MB, and DynamoDB counts what is deleted.
+    assert archiver.DELETED_AT_ONCE * events.ITEM_LIMIT <= 4 * MB
+    assert archiver.DELETED_AT_ONCE == 10
+
+
+def test_kinesis_lambda_and_opensearch_take_no_more() -> None:
+    assert (kinesis.CALL_RECORDS, kinesis.CALL_BYTES) == (500, 5_000_000)
+    assert bus.RECORD_LIMIT == 256 * KB
+    # Lucene's longest term, of characters of up to four bytes; OpenSearch's longest id.
+    assert indexing.EXACT_LENGTH == 32_766 // 4
+    assert rows.KEY_BYTES == 512
+    # index.max_result_window is 10,000 by default.
+    assert (search.LOADED_AT_ONCE, search.SCANNED_AT_ONCE) == (1_000, 1_000)
+    assert indexing.BULK_BYTES == 5 * MB
+    # An OpenSearch long, and its dates.
+    assert cursors.LONG == 2**63
+    assert cursors.FIRST_MOMENT == -62_135_596_800_000
+    assert cursors.LAST_MOMENT == 253_402_300_799_999
+    # API Gateway and Lambda: 6 MB for an answer; postings have about 250 bytes.
+    assert ledgers.POSTINGS_SHOWN == 5_000
+    assert body.LARGEST_BODY == 512 * KB
+
+
+def test_a_function_ends_by_itself_before_lambda_ends_it() -> None:
+    assert handler.DECIDE_WITHIN.total_seconds() == 20
+    assert work.ACT_WITHIN.total_seconds() == 20
+    assert readers.ENOUGH_MS == relay.TIME_TO_WAKE == 20_000
+    assert (upkeep.TIME_TO_STOP, upkeep.TIME_FOR_THE_LOG) == (60_000, 240_000)
+    assert ports.CLAIM.total_seconds() == 30
+
+
+def test_a_function_holds_no_more_than_its_memory() -> None:
+    assert runner.SLICE_EVENTS == 2_000
+    assert work.SIZE == 100
+    assert (plan.PULL, plan.PLAN_EVENTS) == (50, 4_000)
+    assert (readers.SLICE, publisher.SLICE, relaying.ROUND) == (8, 16, 16)
+    assert partitioned.HEALED_AT_ONCE == 64
+    assert (history.COMMITS_AT_ONCE, reading.MOST_KEPT) == (25, 32)
+    assert (archiver.PART_BYTES, archiver.STEP_BYTES) == (4 * MB, 8 * MB)
+    assert (epochs.PAGE, epochs.KEPT) == (8, 8 * MB)
+    assert pruner.BLOCKS_IN_SEGMENT == 500
+    assert pruner.COMMITS_IN_SEGMENT == 10_000
+    assert pruner.BYTES_IN_SEGMENT == 8 * MB
+    assert (blocks.PACKED_LIMIT, blocks.RAW_LIMIT) == (64 * KB, 512 * KB)
+
+
+def test_what_waits_or_asks_again_ends() -> None:
+    assert (dynamo.BATCH_TRIES, search.BULK_ATTEMPTS, kinesis.PUT_ATTEMPTS) == (8, 6, 8)
+    assert (handler.COMMAND_ATTEMPTS, sequencer.APPEND_ATTEMPTS, runner.PASS_ATTEMPTS) == (
+        12,
+        20,
+        8,
+    )
+    assert (freshness.MOMENT, freshness.FIRST_PAUSE, freshness.LONGEST_PAUSE) == (0.5, 0.02, 0.2)
+    assert adapters.LONGEST_PAUSE == 1.0
+    # A client has 32 connections.
+    assert (documents.THREADS, services.AT_ONCE) == (16, 16)
+
+
+def test_what_is_promised_for_a_time_is_kept_so_long() -> None:
+    assert (loading.RECENT_COMMANDS, loading.WINDOW, loading.CLOCK_SKEW) == (64, 86_400, 300)
+    assert loading.SNAPSHOT_EVERY == 20
+    assert (rows.KEEP_DELETED.days, upkeep.ARCHIVED_AFTER.days, archiver.GRACE.days) == (7, 35, 1)
+    assert transfers.STEP_MAY_TAKE.total_seconds() == 5 * 60
+    assert transfers_http.UNTIL_DEBITED.total_seconds() == 5 * 60
+
+
+def test_a_sweep_costs_what_it_was_reckoned_at() -> None:
+    assert sweeper.ROUND.total_seconds() == 6 * 60 * 60
+    assert (sweeper.SEGMENTS, sweeper.PAGE, sweeper.LEAST, sweeper.MOST) == (8, 1_000, 8, 120)
+    assert sweeper.RUNS == 360
+    assert (archiver.ITEM_OVERHEAD, pruner.BLOCK_OVERHEAD) == (100, 400)
+    assert (checkpoints.FEW_PARKED, checkpoints.NOTE_KEY) == (100, -1)
+    assert deadlines.OVERDUE_AT_ONCE == 500
+
+
+def test_what_people_may_enter_ends_where_the_documents_say() -> None:
+    assert (body.DEEPEST, problems.ERRORS_SHOWN, fold.REASON_LENGTH) == (20, 20, 1_000)
+    assert accounts.MOST_BOOKINGS == ledgers.MOST_POSTINGS == ledgers.MOST_ACCOUNTS == 500
+    assert ledgers.MOST_COMMODITIES == 200
+    assert (ledger.MOST_BALANCES, ledger.LARGEST_CHART, ledger.MOST_OPEN_YEARS) == (
+        1_000,
+        60_000,
+        2,
+    )
+    assert (ledger.MOST_JOURNALS, ledger.USUAL_JOURNALS) == (64, 16)
+    assert (ledger.COMMODITY_DIGITS, ledger.LARGEST_OF_COMMODITY) == (8, 10**18)
+    # The key of a journal is that of its ledger, a hyphen and a number of two digits.
+    assert journal.LONGEST_LEDGER_KEY + len("-63") == 64
+    assert journal.MOST_REVERSED == 10_000
+    assert (reports.MOST_CARRIED, reports.READ_AT_ONCE) == (1_000, 500)
+    assert transfers_http.LONGEST_TRACE == 100
