@@ -124,21 +124,21 @@ def test_a_page_is_the_beginning_of_a_range_and_about_a_megabyte(
     assert list(events.page(f"{stream}-nobody", 1, 9)) == []
 
 
-def test_a_scan_of_all_segments_sees_every_item_once(events: EventStore, stream: str) -> None:
-    places = {(f"{stream}-{n}", version) for n in range(9) for version in (1, 2)}
-    for aggregate_id, version in sorted(places):
+def test_a_scan_of_all_parts_sees_every_item_once(events: EventStore, stream: str) -> None:
+    keys = {(f"{stream}-{n}", version) for n in range(9) for version in (1, 2)}
+    for aggregate_id, version in sorted(keys):
         events.append(commit(aggregate_id, version))
     seen: list[tuple[str, int]] = []
-    for segment in range(3):
+    for part in range(3):
         after = None
         while True:
-            page, after = events.scan(segment, 3, after, limit=2)
+            page, after = events.scan(part, 3, after, limit=2)
             seen += page
             if after is None:
                 break
-    ours = [place for place in seen if place[0].startswith(stream)]
-    assert len(ours) == len(places)
-    assert set(ours) == places
+    ours = [key for key in seen if key[0].startswith(stream)]
+    assert len(ours) == len(keys)
+    assert set(ours) == keys
 
 
 def test_of_many_racing_writers_of_a_version_one_wins(events: EventStore, stream: str) -> None:
@@ -346,7 +346,7 @@ def everything(events: EventStore) -> list[tuple[str, int]]:
 def test_a_condition_that_says_nothing_is_refused(
     events: EventStore, unless: StreamVersion
 ) -> None:
-    """Nothing is ever there; or it is the commit's own place, which is asked anyway."""
+    """No commit can have the key; or it is the commit's own key, which the append checks anyway."""
     with pytest.raises(MalformedCommitError):
         events.append(commit("main/account-c", 1), unless)
     assert list(events.range("main/account-c", 1, 1)) == []
