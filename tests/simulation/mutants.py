@@ -265,7 +265,7 @@ MUTANTS = {
         # Before, it stops histories with an error instead.
         "main/account-",
         names=((loading, "is_dense", lambda *_, **__: True),),
-        first=29,
+        first=35,
     ),
     "a server that decides after its caller has gone": Mutant(
         "refused, but found", names=((handler, "DECIDE_WITHIN", timedelta(days=9)),), first=246
@@ -293,7 +293,7 @@ MUTANTS = {
     ),
     "a parked stream that goes on": Mutant("I7", Parts(parking=ParkingThatHoldsNobody)),
     "redrive without the parked_stream's condition": Mutant(
-        "I7", Parts(parking=ParkingWithoutCondition), first=19
+        "I7", Parts(parking=ParkingWithoutCondition), first=32
     ),
     "no command id": Mutant("transfer ", names=((Cause, "command_id", any_command_id),)),
     "a command taken though its process has moved": Mutant(
