@@ -7,12 +7,14 @@ production. A number that was chosen has its price in docs or in a comment besid
 from chalicelib.bank.account.http import accounts
 from chalicelib.bank.ledger import domain as ledger
 from chalicelib.bank.ledger import journal
-from chalicelib.bank.ledger.http import ledgers, reports
+from chalicelib.bank.ledger import service as ledgers
+from chalicelib.bank.ledger.http import account_sheet, chart, entries
+from chalicelib.bank.transfer import domain as transfer
 from chalicelib.bank.transfer import views as transfers
-from chalicelib.bank.transfer.http import transfers as transfers_http
+from chalicelib.bank.transfer.http import trace
 from chalicelib.leftfold.archive import archiver, epochs, pruner
 from chalicelib.leftfold.commands import handler, loading, reading
-from chalicelib.leftfold.functions import readers, relay, upkeep
+from chalicelib.leftfold.functions import archive, budgets, readers
 from chalicelib.leftfold.http import body, cursors, history, problems
 from chalicelib.leftfold.policies import deadlines, work
 from chalicelib.leftfold.projection import (
@@ -57,18 +59,18 @@ def test_kinesis_lambda_and_opensearch_take_no_more() -> None:
     assert indexing.BULK_BYTES == 5 * MB
     # An OpenSearch long, and its dates.
     assert cursors.LONG == 2**63
-    assert cursors.FIRST_MOMENT == -62_135_596_800_000
-    assert cursors.LAST_MOMENT == 253_402_300_799_999
+    assert cursors.FIRST_DATE == -62_135_596_800_000
+    assert cursors.LAST_DATE == 253_402_300_799_999
     # API Gateway and Lambda: 6 MB for an answer; postings have about 250 bytes.
-    assert ledgers.POSTINGS_SHOWN == 5_000
+    assert entries.POSTINGS_SHOWN == 5_000
     assert body.LARGEST_BODY == 512 * KB
 
 
 def test_a_function_ends_by_itself_before_lambda_ends_it() -> None:
     assert handler.DECIDE_WITHIN.total_seconds() == 20
     assert work.ACT_WITHIN.total_seconds() == 20
-    assert readers.ENOUGH_MS == relay.TIME_TO_WAKE == 20_000
-    assert (upkeep.TIME_TO_STOP, upkeep.TIME_FOR_THE_LOG) == (60_000, 240_000)
+    assert budgets.FOR_A_SLICE == budgets.FOR_A_COMMAND == budgets.FOR_THE_READERS == 20_000
+    assert (budgets.FOR_A_STEP, budgets.FOR_THE_LOG) == (60_000, 240_000)
     assert ports.CLAIM.total_seconds() == 30
 
 
@@ -94,7 +96,11 @@ def test_what_waits_or_asks_again_ends() -> None:
         20,
         8,
     )
-    assert (freshness.MOMENT, freshness.FIRST_PAUSE, freshness.LONGEST_PAUSE) == (0.5, 0.02, 0.2)
+    assert (freshness.WAKE_AFTER, freshness.FIRST_PAUSE, freshness.LONGEST_PAUSE) == (
+        0.5,
+        0.02,
+        0.2,
+    )
     assert adapters.LONGEST_PAUSE == 1.0
     # A client has 32 connections.
     assert (documents.THREADS, services.AT_ONCE) == (16, 16)
@@ -103,14 +109,14 @@ def test_what_waits_or_asks_again_ends() -> None:
 def test_what_is_promised_for_a_time_is_kept_so_long() -> None:
     assert (loading.RECENT_COMMANDS, loading.WINDOW, loading.CLOCK_SKEW) == (64, 86_400, 300)
     assert loading.SNAPSHOT_EVERY == 20
-    assert (rows.KEEP_DELETED.days, upkeep.ARCHIVED_AFTER.days, archiver.GRACE.days) == (7, 35, 1)
+    assert (rows.KEEP_DELETED.days, archive.ARCHIVED_AFTER.days, archiver.GRACE.days) == (7, 35, 1)
     assert transfers.STEP_MAY_TAKE.total_seconds() == 5 * 60
-    assert transfers_http.UNTIL_DEBITED.total_seconds() == 5 * 60
+    assert transfer.UNTIL_DEBITED.total_seconds() == 5 * 60
 
 
 def test_a_sweep_costs_what_it_was_reckoned_at() -> None:
     assert sweeper.ROUND.total_seconds() == 6 * 60 * 60
-    assert (sweeper.SEGMENTS, sweeper.PAGE, sweeper.LEAST, sweeper.MOST) == (8, 1_000, 8, 120)
+    assert (sweeper.PARTS, sweeper.PAGE, sweeper.LEAST, sweeper.MOST) == (8, 1_000, 8, 120)
     assert sweeper.RUNS == 360
     assert (archiver.ITEM_OVERHEAD, pruner.BLOCK_OVERHEAD) == (100, 400)
     assert (checkpoints.FEW_PARKED, checkpoints.NOTE_KEY) == (100, -1)
@@ -119,8 +125,8 @@ def test_a_sweep_costs_what_it_was_reckoned_at() -> None:
 
 def test_what_people_may_enter_ends_where_the_documents_say() -> None:
     assert (body.DEEPEST, problems.ERRORS_SHOWN, fold.REASON_LENGTH) == (20, 20, 1_000)
-    assert accounts.MOST_BOOKINGS == ledgers.MOST_POSTINGS == ledgers.MOST_ACCOUNTS == 500
-    assert ledgers.MOST_COMMODITIES == 200
+    assert accounts.MOST_BOOKINGS == entries.MOST_POSTINGS == chart.MOST_ACCOUNTS == 500
+    assert chart.MOST_COMMODITIES == 200
     assert (ledger.MOST_BALANCES, ledger.LARGEST_CHART, ledger.MOST_OPEN_YEARS) == (
         1_000,
         60_000,
@@ -131,5 +137,5 @@ def test_what_people_may_enter_ends_where_the_documents_say() -> None:
     # The key of a journal is that of its ledger, a hyphen and a number of two digits.
     assert journal.LONGEST_LEDGER_KEY + len("-63") == 64
     assert journal.MOST_REVERSED == 10_000
-    assert (reports.MOST_CARRIED, reports.READ_AT_ONCE) == (1_000, 500)
-    assert transfers_http.LONGEST_TRACE == 100
+    assert (account_sheet.MOST_CARRIED, ledgers.READ_AT_ONCE) == (1_000, 500)
+    assert trace.LONGEST_TRACE == 100

@@ -140,9 +140,10 @@ class Sweeper:
         try:
             note = Note(**json.loads(text)) if text else None
         except (TypeError, ValueError):
-            # The note of other code. A new round loses nothing; an error would end every run.
+            # Another version of the code wrote this note. A new round loses nothing, while an
+            # error would end every run.
             return None
-        return note if note is None or note.segment in range(SEGMENTS) else None
+        return note if note is None or note.part in range(PARTS) else None
 
     def _leave(self, note: Note) -> None:
         self.checkpoints.write_note(READER, canonical(asdict(note)))
