@@ -480,8 +480,8 @@ def test_a_whole_sweep_at_once_leaves_the_round_where_it_is() -> None:
     "note",
     [
         '{"began":0.0,"segment":3}',
-        '{"segment":3}',
-        '{"began":0.0,"segment":8}',
+        '{"part":3}',
+        '{"began":0.0,"part":8}',
         '{"began":0.0,"place":"x"}',
         "[]",
         "{",
