@@ -70,5 +70,5 @@ def begun(size: int) -> int:
 
 
 def resource(table: str) -> str:
-    """A table's name without its stack's."""
-    return table.rpartition("-")[2]
+    """A table's name without its stack's, which has no hyphen."""
+    return table.partition("-")[2]
