@@ -212,10 +212,14 @@ def N(number: int) -> dict[str, str]:  # noqa: N802 - DynamoDB's name of the typ
 
 
 TRANSIENT = (
+    "InternalFailure",
     "InternalServerError",
     "LimitExceededException",
     "ProvisionedThroughputExceededException",
     "RequestLimitExceeded",
+    "RequestTimeout",
+    "RequestTimeoutException",
+    "ServiceUnavailable",
     "ThrottlingException",
     "TransactionInProgressException",
 )

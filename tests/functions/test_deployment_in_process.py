@@ -13,6 +13,8 @@ from chalicelib.bank.account.domain import account
 from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.commands.handler import CommandRequest
 from chalicelib.leftfold.policies.mailing import NoMailer, SesMailer
+from chalicelib.leftfold.projection.documents import DynamoRows
+from chalicelib.leftfold.projection.search import SearchRows
 from chalicelib.leftfold.relay.kinesis import PUT_ATTEMPTS, KinesisBus
 from chalicelib.leftfold.store.blocks import lane_records, seal
 from chalicelib.leftfold.store.ports import Head, ParkedStream, Unavailable
@@ -96,6 +98,13 @@ def test_notes_parked_streams_effects_and_objects_are_kept(services: Services) -
     assert [found for _, found, _ in services.parking.all()] == [STREAM]
     assert services.archive.put("key", b"data")
     assert services.archive.get("key") == b"data"
+
+
+def test_a_views_rows_are_where_it_says(services: Services) -> None:
+    kinds = {"search": SearchRows, "documents": DynamoRows}
+    for name, view in DOMAIN.views.items():
+        assert isinstance(services.rows(name), kinds[view.store])
+        assert services.rows(name) is services.rows(name)
 
 
 def test_a_deployment_sends_if_it_has_a_sender(services: Services) -> None:
