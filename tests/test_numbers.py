@@ -4,14 +4,6 @@ A limit that is one too high fails at the first input that reaches it, at the se
 production. A number that was chosen has its price in docs or in a comment beside it.
 """
 
-from chalicelib.bank.account.http import accounts
-from chalicelib.bank.ledger import domain as ledger
-from chalicelib.bank.ledger import journal
-from chalicelib.bank.ledger import service as ledgers
-from chalicelib.bank.ledger.http import account_sheet, chart, entries
-from chalicelib.bank.transfer import domain as transfer
-from chalicelib.bank.transfer import views as transfers
-from chalicelib.bank.transfer.http import trace
 from chalicelib.leftfold.archive import archiver, epochs, pruner
 from chalicelib.leftfold.commands import handler, loading, reading
 from chalicelib.leftfold.functions import archive, budgets, readers
@@ -61,8 +53,6 @@ def test_kinesis_lambda_and_opensearch_take_no_more() -> None:
     assert cursors.LONG == 2**63
     assert cursors.FIRST_DATE == -62_135_596_800_000
     assert cursors.LAST_DATE == 253_402_300_799_999
-    # API Gateway and Lambda: 6 MB for an answer; postings have about 250 bytes.
-    assert entries.POSTINGS_SHOWN == 5_000
     assert body.LARGEST_BODY == 512 * KB
 
 
@@ -110,8 +100,6 @@ def test_what_is_promised_for_a_time_is_kept_so_long() -> None:
     assert (loading.RECENT_COMMANDS, loading.WINDOW, loading.CLOCK_SKEW) == (64, 86_400, 300)
     assert loading.SNAPSHOT_EVERY == 20
     assert (rows.KEEP_DELETED.days, archive.ARCHIVED_AFTER.days, archiver.GRACE.days) == (7, 35, 1)
-    assert transfers.STEP_MAY_TAKE.total_seconds() == 5 * 60
-    assert transfer.UNTIL_DEBITED.total_seconds() == 5 * 60
 
 
 def test_a_sweep_costs_what_it_was_reckoned_at() -> None:
@@ -123,19 +111,5 @@ def test_a_sweep_costs_what_it_was_reckoned_at() -> None:
     assert deadlines.OVERDUE_AT_ONCE == 500
 
 
-def test_what_people_may_enter_ends_where_the_documents_say() -> None:
+def test_what_a_request_and_a_problem_may_hold_ends_where_the_documents_say() -> None:
     assert (body.DEEPEST, problems.ERRORS_SHOWN, fold.REASON_LENGTH) == (20, 20, 1_000)
-    assert accounts.MOST_BOOKINGS == entries.MOST_POSTINGS == chart.MOST_ACCOUNTS == 500
-    assert chart.MOST_COMMODITIES == 200
-    assert (ledger.MOST_BALANCES, ledger.LARGEST_CHART, ledger.MOST_OPEN_YEARS) == (
-        1_000,
-        60_000,
-        2,
-    )
-    assert (ledger.MOST_JOURNALS, ledger.USUAL_JOURNALS) == (64, 16)
-    assert (ledger.COMMODITY_DIGITS, ledger.LARGEST_OF_COMMODITY) == (8, 10**18)
-    # The key of a journal is that of its ledger, a hyphen and a number of two digits.
-    assert journal.LONGEST_LEDGER_KEY + len("-63") == 64
-    assert journal.MOST_REVERSED == 10_000
-    assert (account_sheet.MOST_CARRIED, ledgers.READ_AT_ONCE) == (1_000, 500)
-    assert trace.LONGEST_TRACE == 100

@@ -17,11 +17,11 @@ globals().update(moto.suite_of(test_checkpoints))
 def checkpoints() -> Iterator[DynamoCheckpoints]:
     with moto.in_process():
         client = moto.client("dynamodb")
-        yield DynamoCheckpoints(client, f"{create_tables(client)}-checkpoints")
+        yield DynamoCheckpoints(client, f"{create_tables(client)}-view-checkpoints")
 
 
 @pytest.fixture
 def parking() -> Iterator[DynamoParking]:
     with moto.in_process():
         client = moto.client("dynamodb")
-        yield DynamoParking(client, f"{create_tables(client)}-parked")
+        yield DynamoParking(client, f"{create_tables(client)}-view-parked")

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from botocore.awsrequest import AWSResponse
-from botocore.exceptions import ClientError
 
 from chalicelib.leftfold.kernel import LANES
 from chalicelib.leftfold.projection.documents import DynamoRows
@@ -16,6 +15,7 @@ from chalicelib.leftfold.store.dynamo import BATCH_KEYS, BATCH_TRIES, transact
 from chalicelib.leftfold.store.events import DynamoEvents
 from chalicelib.leftfold.store.log import DynamoLog
 from chalicelib.leftfold.store.ports import (
+    CallRefusedError,
     ContendedError,
     Head,
     StreamAdvancedError,
@@ -98,8 +98,8 @@ def test_every_read_that_decides_something_is_consistent(
     """
     events = DynamoEvents(client, f"{stack}-events")
     log = DynamoLog(client, f"{stack}-log", f"{stack}-streams")
-    checkpoints = DynamoCheckpoints(client, f"{stack}-checkpoints")
-    parking = DynamoParking(client, f"{stack}-parked")
+    checkpoints = DynamoCheckpoints(client, f"{stack}-view-checkpoints")
+    parking = DynamoParking(client, f"{stack}-view-parked")
     rows = DynamoRows(client, f"{stack}-balances", Clock())
     events.newest(A, consistent=True)
     events.range(A, 1, 9)
@@ -136,7 +136,7 @@ def test_a_page_of_a_stream_asks_for_as_many_items_as_are_wanted(
 ) -> None:
     DynamoEvents(client, f"{stack}-events").newest(A, limit=3)
     DynamoLog(client, f"{stack}-log", f"{stack}-streams").segment_with(3)
-    DynamoParking(client, f"{stack}-parked").find("view", [A])
+    DynamoParking(client, f"{stack}-view-parked").find("view", [A])
     limits = [request["Limit"] for _, request in wire.requests]
     assert limits == [3, 1, FEW_PARKED]
 
@@ -253,7 +253,7 @@ def test_a_mistake_of_ours_is_not_taken_for_an_outage(
 ) -> None:
     for code in ("ValidationException", "AccessDeniedException", "ResourceNotFoundException"):
         wire.fail(code)
-        with pytest.raises(ClientError, match=code):
+        with pytest.raises(CallRefusedError, match=code):
             DynamoLog(impatient, f"{stack}-log", f"{stack}-streams").head()
 
 
@@ -269,11 +269,11 @@ def test_a_single_write_that_meets_a_transaction_is_contended(
 def test_keys_that_were_left_are_asked_for_again_and_no_others(
     stack: str, client: Any, wire: Wire
 ) -> None:
-    table = f"{stack}-checkpoints"
+    table = f"{stack}-view-checkpoints"
     checkpoints = DynamoCheckpoints(client, table)
     assert checkpoints.move("view", 1, -1, 5)
     wire.requests.clear()
-    left = [{"reader": {"S": "view"}, "slot": N(1)}]
+    left = [{"reader": {"S": "view"}, "checkpointKey": N(1)}]
     wire.answer({"Responses": {table: []}, "UnprocessedKeys": {table: {"Keys": left}}})
     assert checkpoints.read("view", [0, 1]) == {0: -1, 1: 5}
     asked = [request["RequestItems"][table]["Keys"] for _, request in wire.requests]
@@ -282,8 +282,8 @@ def test_keys_that_were_left_are_asked_for_again_and_no_others(
 
 
 def test_keys_that_are_always_left_are_unavailable(stack: str, client: Any, wire: Wire) -> None:
-    table = f"{stack}-checkpoints"
-    left = [{"reader": {"S": "view"}, "slot": N(1)}]
+    table = f"{stack}-view-checkpoints"
+    left = [{"reader": {"S": "view"}, "checkpointKey": N(1)}]
     for _ in range(BATCH_TRIES):
         wire.answer({"Responses": {}, "UnprocessedKeys": {table: {"Keys": left}}})
     with pytest.raises(Unavailable, match=f"1 keys of {table}"):
@@ -292,8 +292,8 @@ def test_keys_that_are_always_left_are_unavailable(stack: str, client: Any, wire
 
 def test_a_call_asks_for_a_hundred_keys_at_most(stack: str, client: Any, wire: Wire) -> None:
     """DynamoDB refuses more."""
-    DynamoCheckpoints(client, f"{stack}-checkpoints").read("view", range(2 * BATCH_KEYS + 1))
-    asked = [request["RequestItems"][f"{stack}-checkpoints"] for _, request in wire.requests]
+    DynamoCheckpoints(client, f"{stack}-view-checkpoints").read("view", range(2 * BATCH_KEYS + 1))
+    asked = [request["RequestItems"][f"{stack}-view-checkpoints"] for _, request in wire.requests]
     assert [len(each["Keys"]) for each in asked] == [100, 100, 1]
 
 
@@ -336,8 +336,8 @@ def test_a_transaction_that_was_cancelled_for_anything_else_is_not_lost(
         (("ThrottlingError", "TransactionConflict"), ContendedError),
         (("None", "ProvisionedThroughputExceeded"), ContendedError),
         (("TransactionConflict", "ConditionalCheckFailed"), StreamAdvancedError),
-        (("None", "ValidationError"), ClientError),
-        (("TransactionConflict", "ValidationError"), ClientError),
+        (("None", "ValidationError"), CallRefusedError),
+        (("TransactionConflict", "ValidationError"), CallRefusedError),
     ],
 )
 def test_a_conditional_append_tells_why_it_was_not_taken(
@@ -351,5 +351,5 @@ def test_a_conditional_append_tells_why_it_was_not_taken(
 def test_a_failure_of_the_append_itself_is_raised(stack: str, impatient: Any, wire: Wire) -> None:
     """Nothing but the failed condition says that the version is taken."""
     wire.fail("ValidationException")
-    with pytest.raises(ClientError, match="ValidationException"):
+    with pytest.raises(CallRefusedError, match="ValidationException"):
         DynamoEvents(impatient, f"{stack}-events").append(commit(A))

@@ -5,10 +5,9 @@ from typing import Any
 
 import pytest
 from botocore.awsrequest import AWSResponse
-from botocore.exceptions import ClientError
 
 from chalicelib.leftfold.archive.s3 import S3Archive
-from chalicelib.leftfold.store.ports import Unavailable
+from chalicelib.leftfold.store.ports import CallRefusedError, Unavailable
 from tests.contracts import moto
 
 
@@ -64,9 +63,9 @@ def test_a_mistake_of_ours_is_no_object_that_is_there_nor_one_that_is_not(
     refuse: Any, code: str, status: int
 ) -> None:
     archive = refuse(code, status)
-    with pytest.raises(ClientError, match=code):
+    with pytest.raises(CallRefusedError, match=code):
         archive.put("key", b"")
-    with pytest.raises(ClientError, match=code):
+    with pytest.raises(CallRefusedError, match=code):
         archive.get("key")
 
 

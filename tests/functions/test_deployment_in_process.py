@@ -87,7 +87,7 @@ def test_all_that_answers_is_well_and_the_search_is_told(services: Services) -> 
     health = dict(services.health())
     search = health.pop("search")
     assert set(health.values()) == {True}
-    assert {"events", "log", "streams", "checkpoints", "parked"} <= health.keys()
+    assert {"events", "log", "streams", "view-checkpoints", "view-parked"} <= health.keys()
     assert str(search).startswith("Unavailable: ")
 
 
@@ -186,6 +186,6 @@ def test_only_the_records_that_a_shard_refused_are_put_again() -> None:
 def test_records_that_a_shard_goes_on_refusing_are_left_to_the_log() -> None:
     shards: Any = Shards(*PUT_ATTEMPTS * [{0}])
     pauses: list[int] = []
-    with pytest.raises(Unavailable, match="1 records were not taken by bus"):
+    with pytest.raises(Unavailable, match="bus did not take 1 records"):
         KinesisBus(shards, "bus", pauses.append).publish(records())
     assert len(shards.calls) == PUT_ATTEMPTS == len(pauses)

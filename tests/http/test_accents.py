@@ -22,7 +22,10 @@ ACCENTED = {
 }
 
 
-@pytest.fixture(scope="module", params=["memory", "opensearch"])
+@pytest.fixture(
+    scope="module",
+    params=["memory", pytest.param("opensearch", marks=pytest.mark.engine("opensearch"))],
+)
 def accented(request: pytest.FixtureRequest) -> Bank:
     bank = Bank()
     if request.param == "opensearch":
