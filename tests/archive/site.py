@@ -150,9 +150,9 @@ class Stage:
         head = self.log.head()
         readers: tuple[Reader, ...] = (*DOMAIN.views.values(), *DOMAIN.policies.values())
         for reader in readers:
-            for slot, end in ends_of(reader, head).items():
-                (held,) = self.checkpoints.read(reader.name, [slot]).values()
-                self.checkpoints.move(reader.name, slot, held, end)
+            for key, end in ends_of(reader, head).items():
+                (reached,) = self.checkpoints.read(reader.name, [key]).values()
+                self.checkpoints.move(reader.name, key, reached, end)
 
     def history(self, stream: str = A) -> list[str]:
         """All commits of a stream as lines."""

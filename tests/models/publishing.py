@@ -1,6 +1,6 @@
 """From the log to one partitioned view: publisher, bus, reader and sweeper of a lane.
 
-Modelled: blocks are appended at any time and ring a waker that may be lost; relays
+Modelled: blocks are appended at any time and wake a function that may be lost; relays
 publish from the published-through mark to the end of the log, record by record, and
 crash anywhere; the bus delivers a record again and again and in any order, and may
 lose any record, the last one included; readers drop what was seen, notice a gap by

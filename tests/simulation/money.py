@@ -184,7 +184,7 @@ def policies_are_behind(world: World) -> Iterator[str]:
     for policy in POLICIES:
         ends = ends_of(policy, world.log.head())
         done = world.checkpoints.read(policy.name, list(ends))
-        if any(done[slot] < end for slot, end in ends.items()):
+        if any(done[key] < end for key, end in ends.items()):
             yield f"I8: {policy.name} has not come to the end"
 
 

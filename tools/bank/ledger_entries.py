@@ -71,7 +71,7 @@ class Comparison:
 def compare(book: Book, entries: Iterable[LedgerEntry]) -> Comparison:
     """The comparison of *book* with all *entries* of the ledger, in the order of each journal.
 
-    Entries of equal content cannot be told apart, so they are counted. Their order in the
+    Entries of equal content cannot be distinguished, so they are counted. Their order in the
     book does not matter, nor which of them are in the ledger.
     """
     all_entries = list(entries)

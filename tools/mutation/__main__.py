@@ -131,8 +131,8 @@ def wanted_files(sources: Iterable[str], files: tuple[str, ...], since: str | No
 def changed_since(revision: str) -> set[str]:
     """The files that differ from a revision."""
     command = ["git", "diff", "--name-only", revision, "--"]
-    told = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
-    return set(told.stdout.splitlines())
+    reported = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    return set(reported.stdout.splitlines())
 
 
 def hunt(plan: Plan, count: "Count") -> None:

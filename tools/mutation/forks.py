@@ -16,12 +16,12 @@ from typing import NamedTuple, NoReturn
 
 # Bytes that a job may take beyond what its parent holds.
 MORE_MEMORY = 1_500_000_000
-# In a job's process: where it tells its parent.
+# In a job's process: where it reports to its parent.
 PIPES: list[int] = []
 
 
 class Job(NamedTuple):
-    """What a process does: *work* returns what is told of it, in *seconds* at most."""
+    """What a process does: *work* returns what is reported of it, in *seconds* at most."""
 
     name: str
     work: Callable[[], str]
@@ -29,16 +29,16 @@ class Job(NamedTuple):
 
 
 class Done(NamedTuple):
-    """What became of a job: what was told, or nothing and why."""
+    """What became of a job: what was reported, or nothing and why."""
 
     job: Job
-    told: str
+    reported: str
     why: str = ""
 
 
 @dataclass
 class Child:
-    """A running process, the pipe it tells through, its folder and its end."""
+    """A running process, the pipe it reports through, its folder and its end."""
 
     job: Job
     pid: int
@@ -98,17 +98,17 @@ def _start(job: Job) -> Child:
 
 
 def bound_memory() -> None:
-    """Lets this process take little more than it holds, where the system tells how much."""
+    """Lets this process take little more than it holds, where the system reports how much."""
     sizes = Path("/proc/self/statm")
     if sizes.exists():
-        held = int(sizes.read_text().split()[0]) * resource.getpagesize()
+        stored = int(sizes.read_text().split()[0]) * resource.getpagesize()
         _, hard = resource.getrlimit(resource.RLIMIT_AS)
-        resource.setrlimit(resource.RLIMIT_AS, (held + MORE_MEMORY, hard))
+        resource.setrlimit(resource.RLIMIT_AS, (stored + MORE_MEMORY, hard))
 
 
-def end(told: str) -> NoReturn:
-    """In a job's process: tells its parent, and ends at once."""
-    data = told.encode()
+def end(reported: str) -> NoReturn:
+    """In a job's process: reports its parent, and ends at once."""
+    data = reported.encode()
     try:
         while data:
             data = data[os.write(PIPES[-1], data) :]
@@ -129,10 +129,10 @@ def _ended(child: Child) -> Done:
     os.close(child.pipe)
     _, status = os.waitpid(child.pid, 0)
     shutil.rmtree(child.folder, ignore_errors=True)
-    told = b"".join(child.said).decode()
-    if told.startswith("!"):
-        return Done(child.job, "", told[1:])
-    if not told:
+    reported = b"".join(child.said).decode()
+    if reported.startswith("!"):
+        return Done(child.job, "", reported[1:])
+    if not reported:
         why = "its time was over" if not child.job.seconds else f"it ended with {status}"
         return Done(child.job, "", why)
-    return Done(child.job, told)
+    return Done(child.job, reported)

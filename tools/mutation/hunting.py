@@ -98,10 +98,10 @@ class Hunter:
     """The plugin of a session: instead of running its tests once, it hunts."""
 
     def __init__(
-        self, plan: Plan, tell: Callable[[str], None], found: Callable[[Outcome], None]
+        self, plan: Plan, report: Callable[[str], None], found: Callable[[Outcome], None]
     ) -> None:
         self.plan = plan
-        self.tell = tell
+        self.report = report
         self.found = found
         self._calls = Calls(plan.root, plan.code)
         self._imported: frozenset[str] = frozenset()
@@ -119,14 +119,14 @@ class Hunter:
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
-            self.tell(report.longreprtext)
+            self.report(report.longreprtext)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         if session.testsfailed:
             raise session.Interrupted
         if len(threads := threading.enumerate()) > 1:
-            self.tell(f"a fork would lose threads: {threads}")
+            self.report(f"a fork would lose threads: {threads}")
             raise session.Interrupted
         self._session = session
         self._items = {item.nodeid: item for item in session.items}
@@ -143,22 +143,22 @@ class Hunter:
         unknown = kept.load({file: digests[file] for file in map(file_of, self._items)})
         items = [item for item in self._items.values() if file_of(item.nodeid) in unknown]
         if items:
-            self.tell(f"learning what {len(items)} tests reach")
+            self.report(f"learning what {len(items)} tests reach")
         learning = groups(items)
         jobs = (Job(str(n), partial(self._learnt, some), 3600) for n, some in enumerate(learning))
         for done in forks.run(jobs, self.plan.workers):
-            if not done.told:
-                self.tell(f"nothing was learnt: {done.why}")
+            if not done.reported:
+                self.report(f"nothing was learnt: {done.why}")
                 raise self._session.Interrupted
             # At once: a hunt that is stopped while it learns has learnt this much.
             files = {file_of(item.nodeid) for item in learning[int(done.job.name)]}
-            kept.learn(done.told, digests, files)
+            kept.learn(done.reported, digests, files)
         self._tests = {n: t for n, t in kept.tests().items() if n in self._items}
         self._modules = {
             node: {function.partition(":")[0] for function in test.functions}
             for node, test in self._tests.items()
         }
-        self.tell(f"{len(self._tests)} of {len(self._items)} tests pass here and are used")
+        self.report(f"{len(self._tests)} of {len(self._items)} tests pass here and are used")
 
     def _learnt(self, items: list[pytest.Item]) -> str:
         learning = Learning(self._calls)
@@ -240,7 +240,7 @@ class Hunter:
     def _outcome(self, done: Done) -> Outcome:
         mutant = next(m for m in self.plan.mutants if m.key == done.job.name)
         ran = len(self.tests_of(mutant))
-        became, _, by = done.told.partition(" ")
+        became, _, by = done.reported.partition(" ")
         if became in {KILLED, ENDLESS, SURVIVED}:
             return Outcome(mutant, became, by, ran)
         return Outcome(mutant, ENDLESS, done.why.strip(), ran)

@@ -48,8 +48,8 @@ class Equivalent:
 
 def equivalents(path: Path) -> list[Equivalent]:
     """Those that are known."""
-    held = tomllib.loads(path.read_text()) if path.exists() else {}
-    return [Equivalent(**each) for each in held.get("equivalent", [])]
+    stored = tomllib.loads(path.read_text()) if path.exists() else {}
+    return [Equivalent(**each) for each in stored.get("equivalent", [])]
 
 
 class Share(NamedTuple):
@@ -87,26 +87,26 @@ class Results:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._held: dict[str, dict[str, str | int]] = {}
+        self._stored: dict[str, dict[str, str | int]] = {}
         if path.exists():
             for line in path.read_text().splitlines():
-                held = json.loads(line)
-                self._held[held["key"]] = held
+                stored = json.loads(line)
+                self._stored[stored["key"]] = stored
 
     def find(self, mutant: Mutant, digest: str, digests: dict[str, str]) -> Outcome | None:
         """What is known of a mutant."""
-        held = self._held.get(mutant.key)
-        if held is None or held["module"] != digest:
+        stored = self._stored.get(mutant.key)
+        if stored is None or stored["module"] != digest:
             return None
-        decided = digests.get(str(held["file"])) if held["file"] else digests["*"]
-        if held["tests"] != decided:
+        decided = digests.get(str(stored["file"])) if stored["file"] else digests["*"]
+        if stored["tests"] != decided:
             return None
-        return Outcome(mutant, str(held["became"]), str(held["by"]), int(held["ran"]))
+        return Outcome(mutant, str(stored["became"]), str(stored["by"]), int(stored["ran"]))
 
     def keep(self, outcome: Outcome, digest: str, digests: dict[str, str]) -> None:
         """Writes one down."""
         file = outcome.by.partition("::")[0] if outcome.is_dead and "::" in outcome.by else ""
-        held = {
+        stored = {
             "key": outcome.mutant.key,
             "module": digest,
             "file": file,
@@ -117,4 +117,4 @@ class Results:
         }
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a") as lines:
-            lines.write(json.dumps(held) + "\n")
+            lines.write(json.dumps(stored) + "\n")

@@ -132,17 +132,17 @@ class Kept:
 
     def load(self, digests: Mapping[str, str]) -> set[str]:
         """Reads what is still true; the files of which nothing is."""
-        held = json.loads(self.path.read_text()) if self.path.exists() else {}
+        stored = json.loads(self.path.read_text()) if self.path.exists() else {}
         self.files = {
-            file: known for file, known in held.items() if known["digest"] == digests.get(file)
+            file: known for file, known in stored.items() if known["digest"] == digests.get(file)
         }
         return digests.keys() - self.files.keys()
 
-    def learn(self, told: str, digests: Mapping[str, str], files: Iterable[str]) -> None:
-        """Keeps what a run has told of some files."""
+    def learn(self, reported: str, digests: Mapping[str, str], files: Iterable[str]) -> None:
+        """Keeps what a run has reported of some files."""
         for file in files:
             self.files[file] = {"digest": digests[file], "tests": {}}
-        for node, (file, seconds, functions) in json.loads(told).items():
+        for node, (file, seconds, functions) in json.loads(reported).items():
             self.files[file]["tests"][node] = [seconds, functions]
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.write_text(json.dumps(self.files))

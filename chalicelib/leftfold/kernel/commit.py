@@ -116,7 +116,7 @@ class Commit(NamedTuple):
 
     @property
     def kind(self) -> Kind:
-        """What tells commits, copies and tombstones apart where they are stored."""
+        """The kind under which the commit is stored: a commit, a copy or a tombstone."""
         if self.archive is not None:
             return "tombstone"
         return "commit" if self.root is None else "copy"
@@ -152,32 +152,32 @@ class Commit(NamedTuple):
         return cls.from_json(json.loads(line))
 
     @classmethod
-    def from_json(cls, held: dict[str, Any]) -> "Commit":
+    def from_json(cls, members: dict[str, Any]) -> "Commit":
         """A commit from the parsed JSON of its line. Raises `UnknownFormatError`.
 
         A member that this engine does not know is never dropped: the line that is made of the
         commit again must have the hash that was taken of it.
         """
-        if held.get("format") != FORMAT or not held.keys() <= MEMBERS:
-            raise unknown_line(held)
-        root, source = held.get("root"), held.get("source")
-        if held["kind"] != ("commit" if root is None else "copy"):
-            raise unknown_line(held)
+        if members.get("format") != FORMAT or not members.keys() <= MEMBERS:
+            raise unknown_line(members)
+        root, source = members.get("root"), members.get("source")
+        if members["kind"] != ("commit" if root is None else "copy"):
+            raise unknown_line(members)
         return cls(
-            aggregate_id=held["aggregateId"],
-            version=held["sequenceNumber"],
-            events=events_from_json(held["events"]),
-            command_id=held["commandId"],
-            body_hash=held["bodyHash"],
-            at=held["at"],
-            actor=held["actor"],
-            authority=held["authority"],
-            correlation_id=held["correlationId"],
-            traceparent=held["traceparent"],
-            tags=tuple(held["tags"]),
-            deps=tuple(map(tuple, held["deps"])),
-            epoch=held["epoch"],
-            epoch_start=held["epochStart"],
+            aggregate_id=members["aggregateId"],
+            version=members["sequenceNumber"],
+            events=events_from_json(members["events"]),
+            command_id=members["commandId"],
+            body_hash=members["bodyHash"],
+            at=members["at"],
+            actor=members["actor"],
+            authority=members["authority"],
+            correlation_id=members["correlationId"],
+            traceparent=members["traceparent"],
+            tags=tuple(members["tags"]),
+            deps=tuple(map(tuple, members["deps"])),
+            epoch=members["epoch"],
+            epoch_start=members["epochStart"],
             root=None if root is None else (root[0], root[1]),
             source=None if source is None else (source[0], source[1]),
         )
@@ -208,12 +208,12 @@ MEMBERS = frozenset(
 )
 
 
-def unknown_line(held: dict[str, Any]) -> UnknownFormatError:
+def unknown_line(members: dict[str, Any]) -> UnknownFormatError:
     """The error of a line that this engine cannot read whole."""
     return UnknownFormatError(
-        f"version {held.get('sequenceNumber')} of {held.get('aggregateId')} is of format"
-        f" {held.get('format')!r} and kind {held.get('kind')!r}, with the unknown members"
-        f" {sorted(held.keys() - MEMBERS)}: this engine reads format {FORMAT}, so a newer one is"
+        f"version {members.get('sequenceNumber')} of {members.get('aggregateId')} is of format"
+        f" {members.get('format')!r} and kind {members.get('kind')!r}, with the unknown members"
+        f" {sorted(members.keys() - MEMBERS)}: this engine reads format {FORMAT}, so a newer one is"
         " needed"
     )
 

@@ -21,7 +21,7 @@ class ReactionNameError(ValueError):
 class Reaction:
     """A command to the aggregate *key* that an event leads to.
 
-    *name* tells the reaction from the others that the same event leads to. The command's id
+    *name* distinguishes the reaction from the others that the same event leads to. The command's id
     is made of it, so a name is never changed and never given to another reaction. It is words
     of lower-case letters and digits with hyphens between them, 64 characters at most.
 
@@ -100,11 +100,11 @@ class Policy:
 
 @dataclass(frozen=True)
 class Deadline:
-    """What aggregates are told that have waited for too long.
+    """A command to aggregates that have waited for too long.
 
     *view* is a search view with a date field `deadline`: an instant in ISO 8601, or None in
     the rows of those that wait for nothing. *key* names the aggregate of a row, *command*
-    makes what it is told. Its rules decide: it may have moved on since the row was written.
+    makes its command. Its rules decide: it may have moved on since the row was written.
     """
 
     name: str

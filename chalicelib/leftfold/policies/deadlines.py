@@ -68,7 +68,7 @@ class Timekeeper:
 
 
 def request_of(deadline: Deadline, row: Row, last: Commit) -> CommandRequest:
-    """The command that tells an aggregate of the deadline in its row.
+    """The command that an aggregate gets for the deadline in its row.
 
     *last* is the aggregate's newest commit, to whose unit of work and trace the command belongs.
     """

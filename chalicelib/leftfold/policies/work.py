@@ -89,7 +89,7 @@ class Cause(NamedTuple):
     def command_id(self, policy: str, purpose: str) -> str:
         """The same one whenever, and by whomever, the step is taken.
 
-        *purpose* tells the command from the answers to it. The time is that of the cause.
+        *purpose* distinguishes the command from the answers to it. The time is that of the cause.
         """
         entropy = hashlib.sha256(canonical([*self.key(policy), purpose]).encode()).digest()
         at = datetime.fromisoformat(self.commit.at)
