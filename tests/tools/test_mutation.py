@@ -156,8 +156,8 @@ def hang() -> str:
 def test_a_process_that_hangs_or_breaks_is_ended_and_the_others_go_on() -> None:
     jobs = [Job("hang", hang, 0.5), Job("boom", boom, 60), Job("works", lambda: "ž" * 10**5, 60)]
     done = {one.job.name: one for one in forks.run(jobs, workers=2)}
-    assert done["works"].told == "ž" * 10**5
-    assert (done["hang"].told, done["hang"].why) == ("", "its time was over")
+    assert done["works"].reported == "ž" * 10**5
+    assert (done["hang"].reported, done["hang"].why) == ("", "its time was over")
     assert "boom" in done["boom"].why
 
 
