@@ -19,7 +19,7 @@ check: tools ## style, types, layers: in seconds
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-quick: tools ## the tests that need no engine, at small sizes: in a minute
+quick: tools ## the tests that need no engine, at small sizes: in about three minutes
 	$(BIN)/pytest $(QUICK) $(PARALLEL)
 
 test: check engines ## everything: style, types, layers and behaviour, on the engines
