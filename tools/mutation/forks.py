@@ -16,12 +16,12 @@ from typing import NamedTuple, NoReturn
 
 # Bytes that a job may take beyond what its parent holds.
 MORE_MEMORY = 1_500_000_000
-# In a job's process: where it reports to its parent.
+# In a job's process: the pipe to its parent.
 PIPES: list[int] = []
 
 
 class Job(NamedTuple):
-    """What a process does: *work* returns what is reported of it, in *seconds* at most."""
+    """A task for a process of its own. *work* returns the report, within *seconds*."""
 
     name: str
     work: Callable[[], str]
@@ -29,7 +29,7 @@ class Job(NamedTuple):
 
 
 class Done(NamedTuple):
-    """What became of a job: what was reported, or nothing and why."""
+    """The end of a job: its report, or an empty report and the reason."""
 
     job: Job
     reported: str
@@ -98,7 +98,7 @@ def _start(job: Job) -> Child:
 
 
 def bound_memory() -> None:
-    """Lets this process take little more than it holds, where the system reports how much."""
+    """Limits this process to little more memory than it has, if the system says how much that is."""
     sizes = Path("/proc/self/statm")
     if sizes.exists():
         stored = int(sizes.read_text().split()[0]) * resource.getpagesize()
@@ -107,7 +107,7 @@ def bound_memory() -> None:
 
 
 def end(reported: str) -> NoReturn:
-    """In a job's process: reports its parent, and ends at once."""
+    """In a job's process: sends the report to the parent, and ends at once."""
     data = reported.encode()
     try:
         while data:

@@ -139,7 +139,7 @@ class Kept:
         return digests.keys() - self.files.keys()
 
     def learn(self, reported: str, digests: Mapping[str, str], files: Iterable[str]) -> None:
-        """Keeps what a run has reported of some files."""
+        """Keeps the report of a run over some files."""
         for file in files:
             self.files[file] = {"digest": digests[file], "tests": {}}
         for node, (file, seconds, functions) in json.loads(reported).items():
