@@ -97,8 +97,8 @@ class Application(Gateway):
 
     def settle(self) -> None:
         """Brings everything that was written into the log and the views."""
-        held, _ = self.events.scan(0, 1, None, 10**6)
-        list(Sequencer(self.events, self.log, still, lambda _: None).sequence(dict(sorted(held))))
+        stored, _ = self.events.scan(0, 1, None, 10**6)
+        list(Sequencer(self.events, self.log, still, lambda _: None).sequence(dict(sorted(stored))))
         services = process.services()
         for view in DOMAIN.views.values():
             make = services.ordered if view.order == "ordered" else services.partitioned

@@ -8,9 +8,9 @@ from typing import Any
 from chalicelib.leftfold.kernel.commit import canonical
 
 
-def stored(held: Any) -> Any:
+def stored(found: Any) -> Any:
     """JSON values as an item of DynamoDB, or a line of the log, gives them back."""
-    return json.loads(canonical(held))
+    return json.loads(canonical(found))
 
 
 def same(one: Any, other: Any) -> bool:

@@ -85,8 +85,8 @@ def codes(  # noqa: C901 - one match lists every form
 
 def hints(module: ModuleType, function: ast.FunctionDef) -> dict[str, Any]:
     """The types of a function's parameters; of a function within another, none."""
-    held = getattr(module, function.name, None)
-    return {} if held is None else get_type_hints(held)
+    stored = getattr(module, function.name, None)
+    return {} if stored is None else get_type_hints(stored)
 
 
 def taken_from(function: ast.FunctionDef, name: str) -> tuple[str, int] | None:

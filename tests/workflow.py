@@ -76,6 +76,6 @@ class Workflow:
                 recorded = Recorded(*where, place, commit.at, 0, event)
                 for reaction in policy.reactions(recorded):
                     assert isinstance(reaction, Reaction)
-                    told = repr((policy.name, where, place, reaction.name)).encode()
-                    command_id = uuid7(milliseconds, hashlib.sha256(told).digest())
+                    reported = repr((policy.name, where, place, reaction.name)).encode()
+                    command_id = uuid7(milliseconds, hashlib.sha256(reported).digest())
                     yield Step(command_id, where, reaction)

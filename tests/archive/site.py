@@ -167,7 +167,7 @@ class Stage:
             commits += page.commits
         return [commit.to_line() for commit in commits]
 
-    def held(self, stream: str = A) -> list[int]:
+    def versions(self, stream: str = A) -> list[int]:
         """The versions whose items are in the table."""
         return [commit.version for commit in self.table.range(stream, 1, EVERY)]
 

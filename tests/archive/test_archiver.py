@@ -27,7 +27,7 @@ NOBODY = timedelta(0)
 IN_PARTS: dict[str, Any] = {"part_bytes": 1_000, "step_bytes": 1}
 
 
-def told(months: int = 3) -> Stage:
+def closed(months: int = 3) -> Stage:
     site = Stage()
     site.months(months)
     ended(site)
@@ -38,15 +38,15 @@ def told(months: int = 3) -> Stage:
 
 def loads(site: Stage, stream: str = A) -> object:
     """The state, the version and the epoch that a command would decide on."""
-    held = load(site.events, account, stream, fingerprint="fold-1")
-    return held.state, held.version, held.epoch, held.epoch_start
+    present = load(site.events, account, stream, fingerprint="fold-1")
+    return present.state, present.version, present.epoch, present.epoch_start
 
 
 def test_only_the_live_epoch_and_the_tombstone_stay() -> None:
-    site = told()
+    site = closed()
     before = site.history()
     moved = site.archive_all()
-    assert site.held() == [1, 13, 14]
+    assert site.versions() == [1, 13, 14]
     assert (moved.objects, moved.items) == (4, 13)
     assert site.log.streams([A])[A].archived_through == 12
     assert site.first().events == ()
@@ -55,39 +55,39 @@ def test_only_the_live_epoch_and_the_tombstone_stay() -> None:
 
 
 def test_all_that_the_archive_holds_is_told() -> None:
-    site = told()
+    site = closed()
     moved = site.archive_all()
     assert moved.stored == sum(map(len, site.archive._objects.values()))
 
 
 def test_an_aggregate_that_has_ended_keeps_its_last_epoch() -> None:
-    site = told()
+    site = closed()
     site.archive_all()
-    assert site.held(B) == [1, 2]
+    assert site.versions(B) == [1, 2]
     with pytest.raises(Refused, match="account-closed"):
         site.do(credit(1), "b")
 
 
 def test_a_dry_run_tells_what_a_run_would_move_and_moves_nothing() -> None:
-    site = told()
+    site = closed()
     archiver = site.archiver()
     planned = [
         plan for found in archiver.candidates() for plan in archiver.plan(*found, site.clock())
     ]
     assert sum(plan.items for plan in planned) == 13
-    assert site.held() == list(range(1, 15))
+    assert site.versions() == list(range(1, 15))
     moved = site.archive_all()
     assert moved[:3] == tuple(map(sum, zip(*planned, strict=True)))[:3]
 
 
 def test_a_second_run_finds_nothing_to_do() -> None:
-    site = told()
+    site = closed()
     site.archive_all()
     assert not any(site.archive_all())
 
 
 def test_later_epochs_join_those_that_are_archived() -> None:
-    site = told()
+    site = closed()
     site.archive_all()
     for month in (4, 5):
         site.do(credit(1))
@@ -96,7 +96,7 @@ def test_later_epochs_join_those_that_are_archived() -> None:
     site.clock.forward(days=2)
     before = site.history()
     site.archive_all()
-    assert site.held() == [1, 18]
+    assert site.versions() == [1, 18]
     assert site.history() == before
     assert [line.count('"sequenceNumber"') for line in before] == [1] * 18
 
@@ -110,7 +110,7 @@ def test_an_epoch_that_was_closed_less_than_a_day_ago_stays(hours: int) -> None:
     site.settle()
     site.clock.forward(hours=hours)
     assert not any(site.archive_all())
-    assert site.held() == [1, 2]
+    assert site.versions() == [1, 2]
     site.do(CloseStatement("2026-02-28"))
     site.settle()
     site.clock.forward(hours=25)
@@ -128,20 +128,20 @@ def test_where_nobody_writes_nothing_needs_to_wait() -> None:
 
 
 def test_what_was_closed_after_the_date_stays() -> None:
-    site = told()
+    site = closed()
     second = site.table.range(A, 9, 9)[0].at
     archiver = site.archiver()
     before = site.clock.now.fromisoformat(second)
     list(archiver.run(A, site.log.streams([A])[A], before))
-    assert site.held() == [1, *range(5, 15)]
+    assert site.versions() == [1, *range(5, 15)]
 
 
 def test_what_is_not_logged_stays() -> None:
-    site = told()
+    site = closed()
     site.do(CloseStatement("2001-12-28"))
     site.clock.forward(days=2)
     site.archive_all()
-    assert site.held() == [1, 13, 14, 15]
+    assert site.versions() == [1, 13, 14, 15]
 
 
 def test_a_second_opening_meets_the_tombstone() -> None:
@@ -155,7 +155,7 @@ def test_a_second_opening_meets_the_tombstone() -> None:
     with pytest.raises(Refused, match="account-exists"):
         site.do(OPENING, command_id="another")
     assert site.do(OPENING, command_id="opening") == 1
-    assert site.held() == [1, 3]
+    assert site.versions() == [1, 3]
 
 
 def test_a_repeated_command_is_recognised_where_it_is_archived() -> None:
@@ -170,9 +170,9 @@ def test_a_repeated_command_is_recognised_where_it_is_archived() -> None:
     site.settle()
     site.clock.forward(days=2)
     site.archive_all()
-    before = site.held()
+    before = site.versions()
     assert site.do(credit(5), command_id=key) == version
-    assert site.held() == before
+    assert site.versions() == before
 
 
 def test_a_random_key_is_recognised_for_a_day_though_its_commit_is_archived() -> None:
@@ -187,16 +187,16 @@ def test_a_random_key_is_recognised_for_a_day_though_its_commit_is_archived() ->
     site.settle()
     site.clock.forward(minutes=1)
     site.archive_all(grace=NOBODY)
-    assert site.held() == [1, len(site.history())]
+    assert site.versions() == [1, len(site.history())]
     assert site.do(credit(5), command_id="job-1") == version
     site.clock.forward(hours=2)
     with pytest.raises(KeyReusedError):
         site.do(credit(6), command_id="job-1")
-    assert site.held() == [1, len(site.history())]
+    assert site.versions() == [1, len(site.history())]
 
 
 def test_a_stray_item_at_a_freed_key_changes_nothing() -> None:
-    site = told()
+    site = closed()
     before, state = site.history(), loads(site)
     site.archive_all()
     blocks = len(list(site.log.blocks(0)))
@@ -209,9 +209,11 @@ def test_a_stray_item_at_a_freed_key_changes_nothing() -> None:
     site.settle()
     assert len(list(site.log.blocks(0))) == blocks
     late = uuid7(site.clock.milliseconds - 10**10, bytes(10))
-    held = looked_back(site.events, A, load(site.events, account, A, fingerprint="fold-1"), since=0)
-    assert held.version_of("late") is None
-    assert len(held.commands) == 14
+    present = looked_back(
+        site.events, A, load(site.events, account, A, fingerprint="fold-1"), since=0
+    )
+    assert present.version_of("late") is None
+    assert len(present.commands) == 14
     assert site.do(credit(1), command_id=late) == 15
     site.restore()
     assert site.history()[:14] == before
@@ -224,7 +226,7 @@ def test_a_stray_item_that_cannot_be_deleted_is_not_taken_for_the_commit() -> No
         def delete(self, *_deletes: object) -> bool:
             return False
 
-    site = told()
+    site = closed()
     before = site.history()
     site.archive_all()
     stray = commit(A, 7, command_id="late", at="2030-01-01T00:00:00.000Z", amount=9)
@@ -261,24 +263,24 @@ def check(site: Stage, before: dict[str, list[str]], state: object) -> None:
 def test_killed_after_any_call_and_run_again_it_loses_nothing_and_repeats_nothing(
     rules: dict[str, Any],
 ) -> None:
-    points = kill_points(lambda process: told().archive_all(process, **rules))
+    points = kill_points(lambda process: closed().archive_all(process, **rules))
     assert points > 20
     for last in range(1, points + 1):
-        site = told()
+        site = closed()
         before, state = {s: site.history(s) for s in (A, B)}, loads(site)
         with pytest.raises(KilledError):
             site.archive_all(Mortal(last), **rules)
         check(site, before, state)
         site.archive_all(**rules)
         check(site, before, state)
-        assert site.held() == [1, 13, 14], last
+        assert site.versions() == [1, 13, 14], last
         assert site.log.streams([A])[A].archived_through == 12
         assert site.restore() == 12
         assert site.history() == before[A]
 
 
 def test_killed_again_and_again_it_comes_to_an_end() -> None:
-    site = told()
+    site = closed()
     before, state = {s: site.history(s) for s in (A, B)}, loads(site)
     for last in count(3):
         try:
@@ -287,14 +289,14 @@ def test_killed_again_and_again_it_comes_to_an_end() -> None:
             check(site, before, state)
             continue
         break
-    assert site.held() == [1, 13, 14]
+    assert site.versions() == [1, 13, 14]
     check(site, before, state)
 
 
 @pytest.mark.parametrize("epoch", [1, 2, 3])
 def test_restored_at_any_call_again_it_loses_nothing_and_repeats_nothing(epoch: int) -> None:
     def archived() -> Stage:
-        site = told()
+        site = closed()
         site.archive_all()
         return site
 
@@ -311,11 +313,11 @@ def test_restored_at_any_call_again_it_loses_nothing_and_repeats_nothing(epoch: 
             assert last == points
         check(site, before, state)
         through = 4 * (epoch - 1)
-        assert site.held() == [*range(1, 2 if through else 1), *range(through + 1, 15)], last
+        assert site.versions() == [*range(1, 2 if through else 1), *range(through + 1, 15)], last
         assert site.log.streams([A])[A].archived_through == through
         site.archive_all()
         check(site, before, state)
-        assert site.held() == [1, 13, 14]
+        assert site.versions() == [1, 13, 14]
 
 
 @pytest.mark.parametrize("rules", [{}, IN_PARTS], ids=["whole epochs", "parts"])
@@ -323,9 +325,9 @@ def test_restored_at_any_call_again_it_loses_nothing_and_repeats_nothing(epoch: 
 def test_a_slow_archiver_deletes_nothing_that_was_restored(
     first: str, rules: dict[str, Any]
 ) -> None:
-    points = kill_points(lambda process: told().archive_all(process, **rules))
+    points = kill_points(lambda process: closed().archive_all(process, **rules))
     for paused in range(1, points + 1):
-        site = told()
+        site = closed()
         before = site.history()
         process = Mortal()
         interrupt(process, paused, site, first)
@@ -338,7 +340,7 @@ def test_a_slow_archiver_deletes_nothing_that_was_restored(
 def test_who_reads_while_epochs_are_brought_back_sees_all_of_them(epoch: int, paused: int) -> None:
     """The items were not back yet when they were read, and no longer are said to be archived."""
 
-    archived = told()
+    archived = closed()
     archived.archive_all()
     before = archived.history()
 
@@ -390,25 +392,25 @@ def interrupt(process: Mortal, paused: int, site: Stage, other: str) -> None:
 
 
 def test_two_archivers_at_any_moment_of_each_other_end_as_one() -> None:
-    points = kill_points(told().archive_all)
+    points = kill_points(closed().archive_all)
     for paused in range(1, points + 1):
-        site = told()
+        site = closed()
         before = site.history()
         process = Mortal()
         interrupt(process, paused, site, "archiver")
         site.archive_all(process)
         site.archive_all()
         assert site.history() == before
-        assert site.held() == [1, 13, 14]
+        assert site.versions() == [1, 13, 14]
 
 
 def test_an_object_that_is_not_the_epoch_stops_the_stream_and_frees_nothing() -> None:
-    site = told()
+    site = closed()
     key = "epochs/tenant=main/category=account/a/000001-1-4.jsonl.gz"
     site.archive.put(key, b"something else")
     with pytest.raises(DamagedArchiveError):
         list(site.archiver().run(A, site.log.streams([A])[A], site.clock()))
-    assert site.held() == list(range(1, 15))
+    assert site.versions() == list(range(1, 15))
 
 
 def test_a_copy_that_did_not_land_frees_nothing() -> None:
@@ -416,16 +418,16 @@ def test_a_copy_that_did_not_land_frees_nothing() -> None:
         def put(self, *_object: object) -> bool:
             return True
 
-    site = told()
+    site = closed()
     site.archive = Forgetful()
     with pytest.raises(DamagedArchiveError):
         list(site.archiver().run(A, site.log.streams([A])[A], site.clock()))
-    assert site.held() == list(range(1, 15))
+    assert site.versions() == list(range(1, 15))
 
 
 @pytest.mark.parametrize("start", ["epochs", "manifests"])
 def test_an_object_that_has_changed_is_not_believed(start: str) -> None:
-    site = told()
+    site = closed()
     site.archive_all()
     (key, *_) = (key for key in site.archive._objects if key.startswith(start))
     site.archive._objects[key] += b" "
@@ -433,11 +435,11 @@ def test_an_object_that_has_changed_is_not_believed(start: str) -> None:
         site.events.range(A, 1, EVERY)
     with pytest.raises(DamagedArchiveError):
         site.restore()
-    assert site.held() == [1, 13, 14]
+    assert site.versions() == [1, 13, 14]
 
 
 def test_what_was_never_archived_cannot_be_restored() -> None:
-    site = told()
+    site = closed()
     with pytest.raises(LookupError):
         site.restore()
     site.archive_all()
@@ -446,7 +448,7 @@ def test_what_was_never_archived_cannot_be_restored() -> None:
 
 
 def test_an_archiver_leaves_a_stream_alone_that_is_being_restored() -> None:
-    site = told()
+    site = closed()
     site.archive_all()
     site.do(CloseStatement("2001-12-28"))
     site.settle()
@@ -455,13 +457,13 @@ def test_an_archiver_leaves_a_stream_alone_that_is_being_restored() -> None:
     for last in count(1):
         with pytest.raises(KilledError):
             site.restore(2, Mortal(last))
-        held = site.first().archive
-        if held is not None and held.restoring:
+        present = site.first().archive
+        if present is not None and present.restoring:
             break
-    assert held is not None
-    assert held.restoring == 5
+    assert present is not None
+    assert present.restoring == 5
     assert not any(site.archive_all())
-    assert site.first().archive == held
+    assert site.first().archive == present
     site.restore(2)
     assert site.history() == before
     assert site.archive_all().objects == 3
@@ -482,10 +484,10 @@ def test_an_epoch_that_fills_a_memory_is_archived_in_parts() -> None:
     assert sum(key.startswith("manifests/") for key in site.archive._objects) == 9
     assert site.history() == before
     assert site.paged() == before[::-1]
-    assert site.held() == [1, 21, 22]
+    assert site.versions() == [1, 21, 22]
     assert site.restore(2) == 10
     assert site.history() == before
-    assert site.held() == [1, *range(11, 23)]
+    assert site.versions() == [1, *range(11, 23)]
     site.archive_all(**IN_PARTS)
     assert [key for key in site.archive._objects if key.startswith("epochs/")] == parts
 
@@ -493,12 +495,12 @@ def test_an_epoch_that_fills_a_memory_is_archived_in_parts() -> None:
 def test_an_epoch_begins_where_its_commits_say_or_nothing_of_it_goes() -> None:
     """An item that was changed by hand must not lead the archiver to cut epochs anywhere."""
     for version, said in ((12, 13), (12, 0), (10, 7)):
-        site = told()
+        site = closed()
         stream = site.table._streams[A]
         stream[version] = stream[version]._replace(epoch_start=said)
         with pytest.raises(BrokenStreamError, match=f"version {version} of {A} says"):
             list(site.archiver().run(A, site.log.streams([A])[A], site.clock()))
-        assert set(range(9, 15)) <= set(site.held())
+        assert set(range(9, 15)) <= set(site.versions())
 
 
 @pytest.mark.parametrize("text", ["\u2028", "\u2029", "\x85", "\x0b\x0c\x1c\r\n"])
@@ -524,7 +526,7 @@ def test_a_text_may_hold_what_unicode_takes_for_the_end_of_a_line(text: str) -> 
 
 def test_a_stray_item_of_the_same_command_is_not_taken_for_the_commit() -> None:
     """A late attempt of a command has its id, but was decided on another state."""
-    site = told()
+    site = closed()
     before = site.history()
     archived = site.table.range(A, 7, 7)[0]
     site.archive_all()
@@ -538,12 +540,12 @@ def test_the_registry_never_says_that_what_is_back_in_the_table_is_archived() ->
     """A restore was killed before it told the registry: then this says too much, not too
     little, and a run with nothing to archive must put that right, too.
     """
-    site = told()
+    site = closed()
     site.archive_all()
     points = kill_points(lambda process: deepcopy(site).restore(1, process))
     with pytest.raises(KilledError):
         site.restore(1, Mortal(points - 2))
-    assert site.held() == list(range(1, 15))
+    assert site.versions() == list(range(1, 15))
     assert site.log.streams([A])[A].archived_through == 12
     long_ago = site.clock() - timedelta(days=10_000)
     assert list(site.archiver().run(A, site.log.streams([A])[A], long_ago)) == []
@@ -552,11 +554,11 @@ def test_the_registry_never_says_that_what_is_back_in_the_table_is_archived() ->
 
 def test_nothing_goes_before_all_that_is_older_has_gone() -> None:
     """Two servers' clocks differ: the third epoch seems to be closed before the second."""
-    site = told()
+    site = closed()
     stream = site.table._streams[A]
     stream[9] = stream[9]._replace(at="2030-01-01T00:00:00.000Z")
     site.archive_all()
-    assert site.held() == [1, *range(5, 15)]
+    assert site.versions() == [1, *range(5, 15)]
 
 
 # --- manifests

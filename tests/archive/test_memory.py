@@ -20,7 +20,7 @@ def test_an_epoch_of_sixty_thousand_commits_takes_half_of_a_functions_memory(
         capture_output=True,
         check=True,
     )
-    told = json.loads(run.stdout)
-    assert told["size"] > 60_000 * 1_400
-    assert told["objects"] > 10
-    assert max(told["memory"].values()) < 256 * MB, told
+    reported = json.loads(run.stdout)
+    assert reported["size"] > 60_000 * 1_400
+    assert reported["objects"] > 10
+    assert max(reported["memory"].values()) < 256 * MB, reported

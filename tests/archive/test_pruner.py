@@ -30,7 +30,7 @@ LIVE = [view for view in DOMAIN.views.values() if view.from_carried]
 WHOLE_ONLY = [view for view in DOMAIN.views.values() if not view.from_carried]
 
 
-def told() -> Stage:
+def closed() -> Stage:
     """A log of five blocks, which all views have read, and of one that is young."""
     site = Stage()
     site.months(3)
@@ -54,7 +54,7 @@ def whole(site: Stage) -> list[tuple[int, str]]:
 
 
 def test_old_blocks_are_in_a_segment_and_the_head_stays() -> None:
-    site = told()
+    site = closed()
     before, head = whole(site), site.log.head()
     assert site.prune() == 5
     assert len(list(site.log.blocks(0))) == 1
@@ -67,7 +67,7 @@ def test_old_blocks_are_in_a_segment_and_the_head_stays() -> None:
 
 @pytest.mark.parametrize("position", range(22))
 def test_reading_begins_anywhere(position: int) -> None:
-    site = told()
+    site = closed()
     expected = [block.hash for block in site.log.blocks(position)]
     one = [block.hash for block in site.log.blocks(position, 1)]
     site.prune()
@@ -76,7 +76,7 @@ def test_reading_begins_anywhere(position: int) -> None:
 
 
 def test_what_a_view_has_not_read_stays() -> None:
-    site = told()
+    site = closed()
     late = site.checkpoints.read("totals", [0])[0]
     assert site.checkpoints.move("totals", 0, late, 14)
     assert site.prune() == 1
@@ -85,7 +85,7 @@ def test_what_a_view_has_not_read_stays() -> None:
 
 
 def test_a_block_that_is_gone_in_the_middle_comes_from_its_segment() -> None:
-    site = told()
+    site = closed()
     before = whole(site)
     blocks = list(site.log.blocks(0))
     site.prune()
@@ -94,7 +94,7 @@ def test_a_block_that_is_gone_in_the_middle_comes_from_its_segment() -> None:
 
 
 def test_a_log_that_seems_to_end_because_it_is_pruned_is_read_on() -> None:
-    site = told()
+    site = closed()
     before = whole(site)
     site.prune()
     site.log._blocks = []
@@ -122,7 +122,7 @@ def test_a_segment_that_is_missing_between_others_is_no_shorter_log(
 ) -> None:
     """Rows made of the rest would look right, and lack what it held."""
     monkeypatch.setattr("chalicelib.leftfold.archive.pruner.BLOCKS_IN_SEGMENT", 1)
-    site = told()
+    site = closed()
     site.prune()
     (_, second, *_) = site.log.segments()
     del site.log._segments[second.first_position]
@@ -134,7 +134,7 @@ def test_what_is_pruned_while_live_epochs_are_read_comes_whole() -> None:
     """The registry is read after `live` was called: what it holds for live must be there,
     also if it was closed and pruned before the reader came to it.
     """
-    site = told()
+    site = closed()
     log = site.whole
     remains = log.live()
     epochs = {stream: entry.epoch for stream, entry in site.log.registry()}
@@ -150,7 +150,7 @@ def test_what_is_pruned_while_live_epochs_are_read_comes_whole() -> None:
 
 
 def test_who_wants_no_more_blocks_asks_for_none() -> None:
-    site = told()
+    site = closed()
     process = Mortal()
     log = SegmentedLog(process(site.log), site.archive)
     assert len(list(log.blocks(0, 2))) == 2
@@ -160,7 +160,7 @@ def test_who_wants_no_more_blocks_asks_for_none() -> None:
 @pytest.mark.parametrize("limit", ["BLOCKS", "COMMITS", "BYTES"])
 def test_a_segment_is_what_a_function_can_hold(monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
     """A block may have 400 KB: 500 of them are more than a function's memory."""
-    site = told()
+    site = closed()
     before = whole(site)
     monkeypatch.setattr(f"chalicelib.leftfold.archive.pruner.{limit}_IN_SEGMENT", 1)
     assert site.prune() == 5
@@ -169,10 +169,10 @@ def test_a_segment_is_what_a_function_can_hold(monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_killed_after_any_call_and_run_again_it_loses_nothing_and_repeats_nothing() -> None:
-    points = kill_points(told().prune)
+    points = kill_points(closed().prune)
     assert points > 10
     for last in range(1, points + 1):
-        site = told()
+        site = closed()
         before = whole(site)
         with pytest.raises(KilledError):
             site.prune(Mortal(last))
@@ -184,9 +184,9 @@ def test_killed_after_any_call_and_run_again_it_loses_nothing_and_repeats_nothin
 
 
 def test_two_pruners_at_any_moment_of_each_other_end_as_one() -> None:
-    points = kill_points(told().prune)
+    points = kill_points(closed().prune)
     for paused in range(1, points + 1):
-        site = told()
+        site = closed()
         before = whole(site)
         process = Mortal()
         original = process.survive
@@ -209,7 +209,7 @@ def test_two_pruners_at_any_moment_of_each_other_end_as_one() -> None:
 
 @pytest.mark.parametrize("start", ["segments", "remainders"])
 def test_an_object_that_has_changed_is_not_believed(start: str) -> None:
-    site = told()
+    site = closed()
     site.prune()
     (key,) = (key for key in site.archive._objects if key.startswith(start))
     site.archive._objects[key] += b" "
@@ -220,7 +220,7 @@ def test_an_object_that_has_changed_is_not_believed(start: str) -> None:
 @pytest.mark.parametrize("start", ["segments", "remainders"])
 def test_an_object_with_less_than_was_written_is_not_believed(start: str) -> None:
     """Each of its blocks still has the hash of what it says."""
-    site = told()
+    site = closed()
     site.prune()
     (key,) = (key for key in site.archive._objects if key.startswith(start))
     lines = lines_of(bytes(site.archive._objects[key]))
@@ -231,8 +231,8 @@ def test_an_object_with_less_than_was_written_is_not_believed(start: str) -> Non
 
 @pytest.mark.parametrize("start", ["segments", "remainders"])
 def test_a_copy_that_is_another_deletes_nothing(start: str) -> None:
-    site = told()
-    twin = told()
+    site = closed()
+    twin = closed()
     twin.prune()
     (key,) = (key for key in twin.archive._objects if key.startswith(start))
     site.archive.put(key, b"something else")
@@ -270,7 +270,7 @@ def said_otherwise(first: Block, _: Block) -> list[Block]:
 def test_blocks_that_are_not_this_log_are_not_taken_for_a_segment(
     forged: Callable[[Block, Block], list[Block]],
 ) -> None:
-    site = told()
+    site = closed()
     first, second, *_ = site.log.blocks(0)
     site.archive.put("segments/000000000000.jsonl.gz", pack_blocks(forged(first, second)))
     with pytest.raises(DamagedArchiveError):
@@ -280,15 +280,15 @@ def test_blocks_that_are_not_this_log_are_not_taken_for_a_segment(
 
 
 def test_a_remainder_holds_all_that_is_live_and_nothing_else() -> None:
-    untouched = told()
+    untouched = closed()
     twin = deepcopy(untouched)
     twin.prune()
     key = "remainders/000000000000.jsonl.gz"
     live = unpack_live(bytes(twin.archive._objects[key]))
     position, kept = live[-1]
-    for held in (live[1:], [*live, (position, kept._replace(actor="another"))]):
+    for stored in (live[1:], [*live, (position, kept._replace(actor="another"))]):
         site = deepcopy(untouched)
-        site.archive.put(key, pack_live(held))
+        site.archive.put(key, pack_live(stored))
         with pytest.raises(DamagedArchiveError):
             site.prune()
         assert len(list(site.log.blocks(0))) == 6
@@ -296,7 +296,7 @@ def test_a_remainder_holds_all_that_is_live_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("view", LIVE, ids=lambda view: view.name)
 def test_live_epochs_alone_make_the_same_rows(view: object) -> None:
-    site = told()
+    site = closed()
     site.prune()
     site.archive_all()
     full = replay(view, site.whole, lambda _: None)  # type: ignore[arg-type]
@@ -308,7 +308,7 @@ def test_live_epochs_alone_make_the_same_rows(view: object) -> None:
 
 @pytest.mark.parametrize("view", LIVE, ids=lambda view: view.name)
 def test_a_remainder_that_has_grown_old_makes_the_same_rows(view: object) -> None:
-    site = told()
+    site = closed()
     site.prune()
     for key in ("a",):
         site.do(CloseStatement("2020-01-01"), key)
@@ -327,7 +327,7 @@ def test_what_was_closed_since_is_not_folded(monkeypatch: pytest.MonkeyPatch) ->
         return Folding(view, commits, stopped)
 
     monkeypatch.setattr("chalicelib.leftfold.projection.replay.Folding", folding)
-    site = told()
+    site = closed()
     site.prune()
     site.do(CloseStatement("2020-01-01"))
     site.settle()
@@ -340,11 +340,11 @@ def test_what_was_closed_since_is_not_folded(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize("view", WHOLE_ONLY, ids=lambda view: view.name)
 def test_a_view_that_keeps_older_detail_is_not_replayed_live(view: object) -> None:
     with pytest.raises(NotFromLiveError):
-        replay_live(view, told().whole, lambda _: None)  # type: ignore[arg-type]
+        replay_live(view, closed().whole, lambda _: None)  # type: ignore[arg-type]
 
 
 def test_both_streams_are_whole_after_both_have_moved() -> None:
-    site = told()
+    site = closed()
     before = site.history(A), site.history(B)
     site.prune()
     site.archive_all()

@@ -23,8 +23,8 @@ def s3(ministack: str) -> S3Archive:
 def archive(request: pytest.FixtureRequest) -> Archive:
     if request.param == "memory":
         return MemoryArchive()
-    held: S3Archive = request.getfixturevalue("s3")
-    return held
+    stored: S3Archive = request.getfixturevalue("s3")
+    return stored
 
 
 @pytest.fixture

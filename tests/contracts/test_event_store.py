@@ -363,7 +363,7 @@ def test_only_version_1_is_replaced_and_only_by_itself(events: EventTable, strea
     first, second = commit(stream, 1), commit(stream, 2)
     events.append(first)
     events.append(second)
-    for held, by in (
+    for stored, by in (
         (first, second),
         (second, second),
         (first, commit(f"{stream}-b", 1, command_id=first.command_id)),
@@ -371,7 +371,7 @@ def test_only_version_1_is_replaced_and_only_by_itself(events: EventTable, strea
         (first, first._replace(body_hash="")),
     ):
         with pytest.raises(MalformedCommitError):
-            events.replace(held, by)
+            events.replace(stored, by)
     assert list(events.range(stream, 1, 2)) == [first, second]
 
 

@@ -52,8 +52,8 @@ def test_a_message_arrives_as_it_was_written(ministack: str) -> None:
     subject = f"Převod {uuid4()}"
     SesMailer(client, SENDER).send(Email("n", "ada@example.com", subject, "a\nč"))
     with urlopen(f"{ministack}/_ministack/ses/messages") as answer:  # noqa: S310 - our own
-        held = json.load(answer)
-    sent = [message for account in held["messages"].values() for message in account]
+        stored = json.load(answer)
+    sent = [message for account in stored["messages"].values() for message in account]
     (message,) = [message for message in sent if message["Subject"] == subject]
     assert (message["Source"], message["To"]) == (SENDER, ["ada@example.com"])
     assert message["BodyText"] == "a\nč"

@@ -89,7 +89,7 @@ def save(rows: RowStore, key: str, row: Row | None, position: int) -> None:
     assert rows.save([Save(key, row, position, load(rows, key))]) == set()
 
 
-def held(rows: RowStore, key: str) -> tuple[Row | None, int]:
+def stored(rows: RowStore, key: str) -> tuple[Row | None, int]:
     row, position, _ = load(rows, key)
     return row, position
 
@@ -103,9 +103,9 @@ def test_a_row_that_was_never_there_is_at_position_minus_1(rows: RowStore) -> No
 
 def test_a_saved_row_is_loaded_with_its_position_at_once(rows: RowStore) -> None:
     save(rows, A, {"n": 1}, 0)
-    assert held(rows, A) == ({"n": 1}, 0)
+    assert stored(rows, A) == ({"n": 1}, 0)
     save(rows, A, {"n": 2}, 7)
-    assert held(rows, A) == ({"n": 2}, 7)
+    assert stored(rows, A) == ({"n": 2}, 7)
 
 
 def test_saving_nothing_does_nothing(rows: RowStore) -> None:
@@ -118,14 +118,14 @@ def test_of_two_writers_from_the_same_load_one_wins(rows: RowStore) -> None:
     assert rows.save([Save(A, {"n": 2}, 2, loaded)]) == set()
     # Its position is higher: only the condition on what was loaded keeps it out.
     assert rows.save([Save(A, {"n": 3}, 3, loaded)]) == {A}
-    assert held(rows, A) == ({"n": 2}, 2)
+    assert stored(rows, A) == ({"n": 2}, 2)
 
 
 def test_of_two_writers_who_saw_no_row_one_wins(rows: RowStore) -> None:
     never = load(rows, A)
     assert rows.save([Save(A, {"n": 2}, 2, never)]) == set()
     assert rows.save([Save(A, {"n": 3}, 3, never)]) == {A}
-    assert held(rows, A) == ({"n": 2}, 2)
+    assert stored(rows, A) == ({"n": 2}, 2)
 
 
 def test_a_row_that_is_gone_from_the_position_it_was_loaded_at_is_not_written(
@@ -158,29 +158,29 @@ def test_of_several_rows_each_is_judged_for_itself(rows: RowStore) -> None:
     save(rows, A, {"n": 2}, 2)
     saves = [Save(A, {"n": 9}, 3, stale), Save(B, {"n": 9}, 3, NEVER)]
     assert rows.save(saves) == {A}
-    assert held(rows, A) == ({"n": 2}, 2)
-    assert held(rows, B) == ({"n": 9}, 3)
+    assert stored(rows, A) == ({"n": 2}, 2)
+    assert stored(rows, B) == ({"n": 9}, 3)
 
 
 def test_without_accumulation_a_lower_position_never_overwrites(rows: RowStore) -> None:
     for position, n in ((0, 1), (5, 2), (5, 3), (3, 4), (0, 5)):
         assert rows.save([Save(A, {"n": n}, position, None)]) == set()
-    assert held(rows, A) == ({"n": 2}, 5)
+    assert stored(rows, A) == ({"n": 2}, 5)
 
 
 def test_without_accumulation_a_tombstone_is_not_brought_back(rows: RowStore) -> None:
     rows.save([Save(A, {"n": 1}, 1, None)])
     rows.save([Save(A, None, 2, None)])
     assert rows.save([Save(A, {"n": 1}, 1, None)]) == set()
-    assert held(rows, A) == (None, 2)
+    assert stored(rows, A) == (None, 2)
 
 
 def test_a_tombstone_keeps_its_position_and_can_be_written_over(rows: RowStore) -> None:
     save(rows, A, {"n": 1}, 1)
     save(rows, A, None, 2)
-    assert held(rows, A) == (None, 2)
+    assert stored(rows, A) == (None, 2)
     save(rows, A, {"n": 3}, 3)
-    assert held(rows, A) == ({"n": 3}, 3)
+    assert stored(rows, A) == ({"n": 3}, 3)
 
 
 def test_a_tombstone_stands_in_the_way_of_those_who_saw_no_row(rows: RowStore) -> None:
@@ -213,7 +213,7 @@ def test_more_rows_than_one_call_takes_are_saved_loaded_and_scanned(
 def test_large_integers_stay_exact(rows: RowStore, n: int) -> None:
     save(rows, A, {"n": n}, max(0, n))
     rows.flush()
-    assert held(rows, A)[0] == {"n": n}
+    assert stored(rows, A)[0] == {"n": n}
     assert [row for _, (row, _, _) in rows.scan()] == [{"n": n}]
 
 
@@ -223,13 +223,13 @@ def test_large_integers_stay_exact(rows: RowStore, n: int) -> None:
 )
 def test_any_key_within_the_limit_is_a_key(rows: RowStore, key: str) -> None:
     save(rows, key, {"name": "příliš žluťoučký 💶\n"}, 1)
-    assert held(rows, key) == ({"name": "příliš žluťoučký 💶\n"}, 1)
+    assert stored(rows, key) == ({"name": "příliš žluťoučký 💶\n"}, 1)
 
 
 def test_rows_keep_what_is_empty_null_or_a_list(rows: RowStore) -> None:
     row = {"name": "", "tag": None, "n": [1, 2], "on": "2026-01-01"}
     save(rows, A, row, 1)
-    assert held(rows, A) == (row, 1)
+    assert stored(rows, A) == (row, 1)
 
 
 @pytest.mark.parametrize(
@@ -255,4 +255,4 @@ def test_what_no_store_takes_is_rejected_and_nothing_is_sent(
 def test_a_row_of_the_largest_size_is_taken(rows: RowStore) -> None:
     row = {"name": "x" * (ROW_BYTES - len('{"name":""}'))}
     save(rows, "k" * KEY_BYTES, row, 10**15)
-    assert held(rows, "k" * KEY_BYTES) == (row, 10**15)
+    assert stored(rows, "k" * KEY_BYTES) == (row, 10**15)

@@ -63,17 +63,17 @@ def scanned(events: EventStore) -> Iterator[tuple[str, int]]:
 
 def balances_are_wrong(left: Left, calls: Sequence[Call]) -> Iterator[str]:
     """Each account holds what its clients were told that they had moved."""
-    told: Counter[str] = Counter()
+    reported: Counter[str] = Counter()
     for call in calls:
         if call.outcome == "acknowledged":
             bookings = getattr(call.command, "bookings", ())
-            told[account.stream(call.key)] += sum(map(signed_amount, bookings))
-    for aggregate_id, balance in told.items():
+            reported[account.stream(call.key)] += sum(map(signed_amount, bookings))
+    for aggregate_id, balance in reported.items():
         commits = left.events.range(aggregate_id, *EVERY_VERSION)
         decoded = (account.codec.decode(e) for c in commits for e in c.events)
-        held = account.decider.fold(decoded).balance
-        if held != balance:
-            yield f"{aggregate_id} holds {held}, its clients moved {balance}"
+        stored = account.decider.fold(decoded).balance
+        if stored != balance:
+            yield f"{aggregate_id} holds {stored}, its clients moved {balance}"
 
 
 def stuck_rows(services: Services) -> list[str]:

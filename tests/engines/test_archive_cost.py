@@ -99,9 +99,9 @@ def test_ten_years_cost_a_load_nothing_before_and_after_they_are_archived(old: O
     archived = [commit.to_line() for commit in old.events.range(stream, 1, EVERY)]
     assert archived[: len(lines)] == lines
     assert len(archived) == len(lines) + 1
-    held = old.table.range(stream, 1, EVERY)
-    assert len(held) < 30
+    found = old.table.range(stream, 1, EVERY)
+    assert len(found) < 30
 
     assert Restore(old.table, old.log, old.archive).run(stream, 120) == 62
     assert [c.to_line() for c in old.events.range(stream, 1, EVERY)] == archived
-    assert len(old.table.range(stream, 1, EVERY)) == len(held) + 62
+    assert len(old.table.range(stream, 1, EVERY)) == len(found) + 62

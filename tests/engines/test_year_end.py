@@ -107,7 +107,7 @@ def test_each_entry_is_in_one_year_and_the_books_balance(dynamodb_local: str) ->
 
     states = States(calm, FINGERPRINTS)
     books: Ledger = states.newest(ledger, ledger.stream("a")).state
-    held: list[Journal] = [
+    stored: list[Journal] = [
         states.newest(journal, journal.stream(journal_key("a", number))).state
         for number in range(JOURNALS)
     ]
@@ -118,6 +118,6 @@ def test_each_entry_is_in_one_year_and_the_books_balance(dynamodb_local: str) ->
     assert books.open_years == (2021,)
     assert books.opening == {CASH: {"CZK": earned}, RETAINED: {"CZK": -earned}}
     assert sums(changes_of(books.opening)) == {}
-    left = [change for j in held for change in changes_of(j.totals.get("2021", {}))]
+    left = [change for j in stored for change in changes_of(j.totals.get("2021", {}))]
     assert plus({}, left) == plus({}, of_next)
-    assert all(j.closed_through == 2020 and set(j.totals) <= {"2021"} for j in held)
+    assert all(j.closed_through == 2020 and set(j.totals) <= {"2021"} for j in stored)

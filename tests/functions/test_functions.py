@@ -279,13 +279,13 @@ def test_the_sweeper_tells_how_far_each_reader_is_behind_and_what_is_parked(
     site.write(commit(at="2026-01-01T00:00:00.000Z"))
     site.parking.park("ranking", "main/account-z", ParkedStream(0, 0, "why"))
     handlers["sweeper"](SCHEDULED, Context())
-    told = metrics(capsys)
-    assert {m["SweptCommits"] for m in told if "SweptCommits" in m} == {1}
+    reported = metrics(capsys)
+    assert {m["SweptCommits"] for m in reported if "SweptCommits" in m} == {1}
     assert {
-        m["view"]: m["PositionsBehind"] for m in told if "PositionsBehind" in m
+        m["view"]: m["PositionsBehind"] for m in reported if "PositionsBehind" in m
     } == dict.fromkeys(READERS, 1)
-    assert {m["OldestWaits"] for m in told if "OldestWaits" in m} == {60.0}
-    assert {m["view"]: m["StreamsParked"] for m in told if "StreamsParked" in m}["ranking"] == 1
+    assert {m["OldestWaits"] for m in reported if "OldestWaits" in m} == {60.0}
+    assert {m["view"]: m["StreamsParked"] for m in reported if "StreamsParked" in m}["ranking"] == 1
     assert set(site.door.woken) == set(READERS)
 
 
@@ -372,10 +372,10 @@ def test_what_was_closed_long_ago_leaves_the_tables(
     assert [c.version for c in site.events.range(stream, 1, 9)] == [1, 3]
     assert [c.version for c in site.events.range(damaged, 1, 9)] == [1, 2, 3]
     assert list(site.log.blocks(0)) == []
-    told = metrics(capsys)
-    assert [m["CommitsArchived"] for m in told if "CommitsArchived" in m] == [2]
-    assert [m["StreamsNotArchived"] for m in told if "StreamsNotArchived" in m] == [1]
-    assert [m["BlocksArchived"] for m in told if "BlocksArchived" in m] == [1]
+    reported = metrics(capsys)
+    assert [m["CommitsArchived"] for m in reported if "CommitsArchived" in m] == [2]
+    assert [m["StreamsNotArchived"] for m in reported if "StreamsNotArchived" in m] == [1]
+    assert [m["BlocksArchived"] for m in reported if "BlocksArchived" in m] == [1]
 
 
 def test_an_archive_whose_time_was_over_goes_on_where_it_was(site: Functions) -> None:
@@ -461,7 +461,7 @@ def test_a_stream_that_was_busy_is_archived_in_the_same_run(
     assert are_archived(site, streams) == [True, True, True]
     assert {entry.archived_through for entry in log.streams(streams).values()} == {1}
     assert list(log.blocks(0)) == []
-    assert not any("StreamsNotArchived" in told for told in metrics(capsys))
+    assert not any("StreamsNotArchived" in reported for reported in metrics(capsys))
 
 
 def test_a_stream_that_stays_busy_is_told_and_holds_up_nothing(
@@ -474,7 +474,9 @@ def test_a_stream_that_stays_busy_is_told_and_holds_up_nothing(
     entries = log.streams(streams)
     assert [entries[stream].archived_through for stream in streams] == [0, 1, 1]
     assert list(log.blocks(0)) == []
-    (reason,) = [told["reason"] for told in metrics(capsys) if "StreamsNotArchived" in told]
+    (reason,) = [
+        reported["reason"] for reported in metrics(capsys) if "StreamsNotArchived" in reported
+    ]
     assert reason == f"{streams[0]}: TransactionConflictException"
 
 

@@ -30,10 +30,10 @@ OURS = [alarm for alarm in ALARMS.values() if alarm["Namespace"] == NAMESPACE]
 Measured = tuple[str, frozenset[tuple[str, str]]]
 
 
-def measured(told: list[dict[str, Any]]) -> set[Measured]:
+def measured(reported: list[dict[str, Any]]) -> set[Measured]:
     """Each metric with its dimensions, as CloudWatch reads them."""
     found: set[Measured] = set()
-    for line in told:
+    for line in reported:
         (directive,) = line["_aws"]["CloudWatchMetrics"]
         assert directive["Namespace"] == NAMESPACE
         (names,) = directive["Dimensions"]
@@ -63,10 +63,10 @@ def test_every_alarm_listens_to_what_is_measured_in_its_stack(
     key = "epochs/tenant=main/category=account/a/000001-1-1.jsonl.gz"
     site.services.archive.put(key, b"something else")
     handlers["archive"](SCHEDULED, Context())
-    told = measured(metrics(capsys))
+    reported = measured(metrics(capsys))
     assert OURS
-    assert {listened_to(alarm, "test") for alarm in OURS} <= told
-    assert not {listened_to(alarm, "other") for alarm in OURS} & told
+    assert {listened_to(alarm, "test") for alarm in OURS} <= reported
+    assert not {listened_to(alarm, "other") for alarm in OURS} & reported
 
 
 def test_metrics_are_of_the_stack_that_the_environment_names(
@@ -122,10 +122,10 @@ class NoScan(MemoryEvents):
 class NoRanking(MemoryCheckpoints):
     """Checkpoints that cannot be read for one view."""
 
-    def read(self, reader: str, slots: Any) -> dict[int, int]:
+    def read(self, reader: str, keys: Any) -> dict[int, int]:
         if reader == "ranking":
             raise Unavailable("read")
-        return super().read(reader, slots)
+        return super().read(reader, keys)
 
 
 class NoParking(MemoryParking):
@@ -135,8 +135,8 @@ class NoParking(MemoryParking):
         raise Unavailable("all")
 
 
-def by_view(told: list[dict[str, Any]], metric: str) -> dict[str, float]:
-    return {line["view"]: line[metric] for line in told if metric in line}
+def by_view(reported: list[dict[str, Any]], metric: str) -> dict[str, float]:
+    return {line["view"]: line[metric] for line in reported if metric in line}
 
 
 def test_a_sweep_that_fails_is_raised_and_the_views_are_measured(
@@ -145,10 +145,10 @@ def test_a_sweep_that_fails_is_raised_and_the_views_are_measured(
     site.services.events = NoScan()
     with pytest.raises(Unavailable, match="scan"):
         handlers["sweeper"](SCHEDULED, Context())
-    told = metrics(capsys)
-    assert by_view(told, "OldestWaits").keys() == set(READERS)
-    assert by_view(told, "StreamsParked").keys() == set(READERS)
-    assert not any("SweptCommits" in line for line in told)
+    reported = metrics(capsys)
+    assert by_view(reported, "OldestWaits").keys() == set(READERS)
+    assert by_view(reported, "StreamsParked").keys() == set(READERS)
+    assert not any("SweptCommits" in line for line in reported)
 
 
 def test_a_view_that_cannot_be_measured_hides_no_other(
@@ -159,9 +159,9 @@ def test_a_view_that_cannot_be_measured_hides_no_other(
     with pytest.raises(ExceptionGroup) as raised:
         handlers["sweeper"](SCHEDULED, Context())
     assert [str(error) for error in raised.value.exceptions] == ["read"]
-    told = metrics(capsys)
-    assert by_view(told, "OldestWaits").keys() == set(READERS) - {"ranking"}
-    assert by_view(told, "StreamsParked") == dict.fromkeys(READERS, 0) | {"ranking": 1}
+    reported = metrics(capsys)
+    assert by_view(reported, "OldestWaits").keys() == set(READERS) - {"ranking"}
+    assert by_view(reported, "StreamsParked") == dict.fromkeys(READERS, 0) | {"ranking": 1}
 
 
 def test_lag_is_told_when_what_is_parked_cannot_be(

@@ -94,8 +94,8 @@ def overdue(bank: Bank, minutes: int, capsys: pytest.CaptureFixture[str]) -> int
     bank.settle()
     capsys.readouterr()
     handlers["deadlines"](SCHEDULED, Context())
-    (told,) = metrics(capsys)
-    sent: int = told["DeadlinesPassed"]
+    (reported,) = metrics(capsys)
+    sent: int = reported["DeadlinesPassed"]
     return sent
 
 

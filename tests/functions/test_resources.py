@@ -98,30 +98,30 @@ def test_who_fails_each_minute_or_never_runs_is_told(function: str) -> None:
 
 @pytest.mark.parametrize("name", ["Archive", "Purge"])
 def test_what_runs_once_a_day_is_missed_when_it_fails_once(name: str) -> None:
-    told = RESOURCES[f"{name}ErrorAlarm"]["Properties"]
-    assert (told["Namespace"], told["MetricName"]) == ("AWS/Lambda", "Errors")
-    assert told["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": name}}]
-    assert (told["Threshold"], told["EvaluationPeriods"]) == (0, 1)
+    reported = RESOURCES[f"{name}ErrorAlarm"]["Properties"]
+    assert (reported["Namespace"], reported["MetricName"]) == ("AWS/Lambda", "Errors")
+    assert reported["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": name}}]
+    assert (reported["Threshold"], reported["EvaluationPeriods"]) == (0, 1)
 
 
 def test_a_stream_that_cannot_be_archived_is_told_at_once() -> None:
-    told = RESOURCES["StreamsNotArchivedAlarm"]["Properties"]
-    assert (told["Namespace"], told["MetricName"]) == ("Leftfold", "StreamsNotArchived")
-    assert told["Dimensions"] == [{"Name": "stack", "Value": {"Ref": "AWS::StackName"}}]
-    assert (told["Threshold"], told["EvaluationPeriods"]) == (0, 1)
+    reported = RESOURCES["StreamsNotArchivedAlarm"]["Properties"]
+    assert (reported["Namespace"], reported["MetricName"]) == ("Leftfold", "StreamsNotArchived")
+    assert reported["Dimensions"] == [{"Name": "stack", "Value": {"Ref": "AWS::StackName"}}]
+    assert (reported["Threshold"], reported["EvaluationPeriods"]) == (0, 1)
 
 
 def test_a_sweep_that_takes_twice_as_long_as_it_should_is_told() -> None:
-    told = RESOURCES["SweepRoundAlarm"]["Properties"]
-    assert (told["Namespace"], told["MetricName"]) == ("Leftfold", "SweepRoundSeconds")
-    assert told["Threshold"] == 2 * ROUND.total_seconds()
+    reported = RESOURCES["SweepRoundAlarm"]["Properties"]
+    assert (reported["Namespace"], reported["MetricName"]) == ("Leftfold", "SweepRoundSeconds")
+    assert reported["Threshold"] == 2 * ROUND.total_seconds()
 
 
 def test_who_parks_streams_is_told_at_once() -> None:
     parking = [name for name, view in DOMAIN.views.items() if view.order == "partitioned"]
-    told = alarms("StreamsParked")
-    assert sorted(told) == sorted([*parking, *DOMAIN.policies])
-    assert {alarm["EvaluationPeriods"] for alarm in told.values()} == {1}
+    reported = alarms("StreamsParked")
+    assert sorted(reported) == sorted([*parking, *DOMAIN.policies])
+    assert {alarm["EvaluationPeriods"] for alarm in reported.values()} == {1}
 
 
 def test_an_ordered_view_that_stops_is_told() -> None:

@@ -179,7 +179,7 @@ def test_a_lost_answer_is_found_again_with_the_same_key(bank: Bank, url: str) ->
     ids=["open with the client's id", "open with the server's id", "booking"],
 )
 def test_a_retry_is_answered_as_if_no_answer_had_been_lost(url: str, body: Any) -> None:
-    def told(*, lost: bool) -> tuple[int, Any, str, str]:
+    def reported(*, lost: bool) -> tuple[int, Any, str, str]:
         events = AnswerLost()
         bank = Bank(events=events)
         bank.open()
@@ -190,7 +190,7 @@ def test_a_retry_is_answered_as_if_no_answer_had_been_lost(url: str, body: Any) 
         assert bank.written() == 2
         return answer.status, answer.json, answer.headers["ETag"], answer.headers["Location"]
 
-    assert told(lost=True) == told(lost=False)
+    assert reported(lost=True) == reported(lost=False)
 
 
 def test_a_lost_answer_names_the_key_that_was_made_for_the_command(bank: Bank) -> None:

@@ -64,7 +64,7 @@ def table_of(plan: Plan, report: Report) -> Table:
         "request to completion, p99 s": round(measured.p99, 2) if measured else "—",
         "told by e-mail": len(report.mails),
         "told twice": sum(count > 1 for count in report.mails.values()),
-        **{f"replays: {what}": told for what, told in report.replayed.items()},
+        **{f"replays: {what}": reported for what, reported in report.replayed.items()},
         "broken laws": len(report.broken),
     }
     for name, number in figures.items():

@@ -222,14 +222,14 @@ def money_is_lost(api: Api, keys: list[str], rows: list[dict[str, Any]]) -> Iter
         if row["state"] == "completed":
             expected[row["source"]] -= minor(row["amount"])
             expected[row["target"]] += minor(row["amount"])
-    held = {key: minor(newest_balance(api, key)) for key in keys}
-    if sum(held.values()) != OPENING * len(keys):
-        yield f"the sum of all money was {OPENING * len(keys)} and is {sum(held.values())}"
+    stored = {key: minor(newest_balance(api, key)) for key in keys}
+    if sum(stored.values()) != OPENING * len(keys):
+        yield f"the sum of all money was {OPENING * len(keys)} and is {sum(stored.values())}"
     for key in keys:
-        if held[key] != expected[key]:
-            yield f"{key} has {held[key]} and should have {expected[key]}"
-        if held[key] < 0:
-            yield f"{key} is below its limit: {held[key]}"
+        if stored[key] != expected[key]:
+            yield f"{key} has {stored[key]} and should have {expected[key]}"
+        if stored[key] < 0:
+            yield f"{key} is below its limit: {stored[key]}"
 
 
 def newest_balance(api: Api, key: str) -> dict[str, str]:

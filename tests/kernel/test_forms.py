@@ -82,7 +82,7 @@ class Named:
 
 @dataclass(frozen=True)
 class Box(Generic[T]):
-    held: T
+    found: T
 
 
 @dataclass(frozen=True)
@@ -148,8 +148,8 @@ def containers(parts: st.SearchStrategy[Case]) -> st.SearchStrategy[Case]:
         return frozenset.__class_getitem__(part[0]), st.frozensets(part[1], max_size=3)
 
     def dicts(two: tuple[Case, Case]) -> Case:
-        (key, keys), (held, values) = two
-        made = dict.__class_getitem__((key, held))
+        (key, keys), (found, values) = two
+        made = dict.__class_getitem__((key, found))
         return made, st.dictionaries(keys, values, max_size=3)
 
     hashable = st.sampled_from([*SCALARS.items(), *NESTED.items()])
@@ -175,14 +175,14 @@ def test_whatever_has_a_form_comes_back_equal_and_of_the_same_types(data: st.Dat
     )
     value = kind(*(data.draw(values) for _, values in parts))
 
-    held = stored(to_json(value))
+    found = stored(to_json(value))
 
-    assert same(from_json(kind, held), value)
-    assert canonical(to_json(from_json(kind, held))) == canonical(to_json(value))
+    assert same(from_json(kind, found), value)
+    assert canonical(to_json(from_json(kind, found))) == canonical(to_json(value))
 
 
 @pytest.mark.parametrize(
-    ("value", "held"),
+    ("value", "found"),
     [
         (date(2026, 1, 31), "2026-01-31"),
         (datetime(2026, 1, 31, 12, 0, 0, 5, tzinfo=UTC), "2026-01-31T12:00:00.000005Z"),
@@ -197,8 +197,8 @@ def test_whatever_has_a_form_comes_back_equal_and_of_the_same_types(data: st.Dat
         ({Colour.RED: 1, Colour.BLUE: 2}, {"red": 1, "blue": 2}),
     ],
 )
-def test_a_form_is_what_people_would_write(value: Any, held: Any) -> None:
-    assert to_json(value) == held
+def test_a_form_is_what_people_would_write(value: Any, found: Any) -> None:
+    assert to_json(value) == found
 
 
 def test_a_field_is_found_where_its_class_inherits_it_or_names_it_later() -> None:
@@ -231,7 +231,7 @@ def test_a_field_is_found_where_its_class_inherits_it_or_names_it_later() -> Non
         (Mixed, "all str or all int"),
         (Nothing, "all str or all int"),
         (Box[int], "not generic"),
-        (Box, "Box.held"),
+        (Box, "Box.found"),
         (Tree, "contains itself"),
         (Started, "fields alone"),
         (Derived, "fields alone"),
@@ -245,12 +245,12 @@ def test_a_type_without_a_form_is_refused_where_it_is_defined(kind: Any, cure: s
     """Both an event and a state: with the class, the field, and what to do."""
     seat = make_dataclass("Seat", [("number", int, 0), ("sold", kind, None)], frozen=True)
     expected = r"Seat\.sold: .*no JSON form.*"
-    with pytest.raises(TypeError, match=f"the event 'sold': {expected}") as told:
+    with pytest.raises(TypeError, match=f"the event 'sold': {expected}") as reported:
         Codec({"sold": seat})
-    assert cure in str(told.value)
-    with pytest.raises(TypeError, match=f"the state of 'seat': {expected}") as told:
+    assert cure in str(reported.value)
+    with pytest.raises(TypeError, match=f"the state of 'seat': {expected}") as reported:
         aggregate(seat())
-    assert cure in str(told.value)
+    assert cure in str(reported.value)
 
 
 def aggregate(initial: Any, evolve: Any = lambda state, _event: state) -> Aggregate:
@@ -300,7 +300,7 @@ def test_a_category_that_no_aggregate_id_can_have_is_refused(category: str) -> N
 def test_types_that_only_a_type_checker_sees_are_refused() -> None:
     @dataclass(frozen=True)
     class Local:
-        held: "Unheard"  # type: ignore[name-defined] # noqa: F821 - that is the point
+        found: "Unheard"  # type: ignore[name-defined] # noqa: F821 - that is the point
 
     with pytest.raises(TypeError, match="Local has no JSON form: name 'Unheard' is not defined"):
         Codec({"local": Local})

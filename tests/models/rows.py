@@ -353,8 +353,8 @@ class Rows:
         due = self._fold(number, Row(), -1, state.checkpoint)
         if not self.tombstones and not due.content:
             return bool(row.content)
-        held = self.poison >= 0 and self.streams[number] == self._parkable
-        covered = state.parked_stream.last if held else -1
+        found = self.poison >= 0 and self.streams[number] == self._parkable
+        covered = state.parked_stream.last if found else -1
         return max(row.position, covered) < due.position
 
     def _complete(self, state: State) -> bool:

@@ -177,8 +177,8 @@ class Office:
 
     def relay(self) -> None:
         """Logs what was committed."""
-        held, _ = self.events.scan(0, 1, None, 10**6)
-        list(Sequencer(self.events, self.log, pause, lambda _: None).sequence(dict(held)))
+        stored, _ = self.events.scan(0, 1, None, 10**6)
+        list(Sequencer(self.events, self.log, pause, lambda _: None).sequence(dict(stored)))
 
     def do(self, command: Any, key: str = "e") -> None:
         """A command to an errand."""

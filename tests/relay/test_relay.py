@@ -400,9 +400,9 @@ def test_a_round_tells_how_long_it_goes_on_and_when_it_ends() -> None:
     world = Tables()
     world.write(*stream("a", 3))
     sweeper = every_minute(world)
-    told = [sweeper.run(lambda: False) for _ in range(PARTS + 1)]
-    assert [each.round_took for each in told] == [0, 60, 120, 180, 240, 300, 360, 420, 60]
-    assert [each.is_round for each in told] == [False] * 7 + [True, False]
+    reported = [sweeper.run(lambda: False) for _ in range(PARTS + 1)]
+    assert [each.round_took for each in reported] == [0, 60, 120, 180, 240, 300, 360, 420, 60]
+    assert [each.is_round for each in reported] == [False] * 7 + [True, False]
 
 
 @pytest.mark.parametrize("lost", range(1, 2 * PARTS + 6))
@@ -469,9 +469,9 @@ def test_a_whole_sweep_at_once_leaves_the_round_where_it_is() -> None:
     sweeper.run(lambda: False)
     before = sweeper.noted()
     logged = len(world.logged())
-    told = [page for part in range(PARTS) for page in sweeper.sweep_part(part)]
-    assert sum(seen for seen, _ in told) == 120
-    assert sum(found for _, found in told) == 120 - logged
+    reported = [page for part in range(PARTS) for page in sweeper.sweep_part(part)]
+    assert sum(seen for seen, _ in reported) == 120
+    assert sum(found for _, found in reported) == 120 - logged
     assert len(set(world.logged())) == len(world.logged()) == 120
     assert sweeper.noted() == before
 

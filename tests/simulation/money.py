@@ -48,7 +48,7 @@ def money_appears(commits: Sequence[Commit]) -> Iterator[str]:
     """The sum of all money never changes, but for what clients bring and take: what is on
     accounts and what is under way, at every position of the log.
     """
-    brought = held = 0
+    brought = found = 0
     legs: dict[str, Legs] = defaultdict(Legs)
     for position, commit in enumerate(commits):
         take(legs, commit)
@@ -57,11 +57,11 @@ def money_appears(commits: Sequence[Commit]) -> Iterator[str]:
         for event in map(account.codec.decode, commit.events):
             if isinstance(event, Credited | Debited):
                 amount = event.amount if isinstance(event, Credited) else -event.amount
-                held += amount
+                found += amount
                 brought += 0 if event.transfer else amount
         under_way = [leg.under_way for leg in legs.values()]
-        if held + sum(under_way) != brought or min(under_way, default=0) < 0:
-            yield f"money: at {position} {brought} were brought, {held} are on accounts"
+        if found + sum(under_way) != brought or min(under_way, default=0) < 0:
+            yield f"money: at {position} {brought} were brought, {found} are on accounts"
             return
 
 

@@ -90,9 +90,9 @@ class SequencerWithoutGapPull(Sequencer):
         wanted: Mapping[str, int],  # noqa: ARG002 - it trusts the records alone
         commits: Iterable[Commit] = (),
     ) -> Iterator[Block]:
-        told = sorted(commits, key=lambda commit: commit.version)
-        registry = self.log.streams({commit.aggregate_id for commit in told})
-        new = [c for c in told if c.version >= registry.get(c.aggregate_id, StreamEntry()).next]
+        reported = sorted(commits, key=lambda commit: commit.version)
+        registry = self.log.streams({commit.aggregate_id for commit in reported})
+        new = [c for c in reported if c.version >= registry.get(c.aggregate_id, StreamEntry()).next]
         if not new:
             return
         head = self.log.head()
@@ -111,12 +111,12 @@ class SequencerInOrderOfArrival(Sequencer):
         wanted: Mapping[str, int],  # noqa: ARG002 - it trusts the records alone
         commits: Iterable[Commit] = (),
     ) -> Iterator[Block]:
-        told = list(commits)
-        if not told:
+        reported = list(commits)
+        if not reported:
             return
         head = self.log.head()
-        block, next_head = seal(head, cut(told))
-        entries = {commit.aggregate_id: StreamEntry() for commit in told}
+        block, next_head = seal(head, cut(reported))
+        entries = {commit.aggregate_id: StreamEntry() for commit in reported}
         won = self.log.append(block, head, next_head, moves(block, entries))
         if won:
             yield block

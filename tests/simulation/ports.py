@@ -28,18 +28,18 @@ SINGLE = WRITES - {"publish", "save", "send"}
 class Faulty:
     """Any port; each call is a point where others run, and may fail on either side.
 
-    *told* is called with the name, arguments and answer of each call that took effect.
+    *reported* is called with the name, arguments and answer of each call that took effect.
     """
 
     def __init__(
         self,
         port: Any,
         scheduler: Scheduler,
-        told: Callable[[str, tuple[Any, ...], Any], None] = lambda *_: None,
+        reported: Callable[[str, tuple[Any, ...], Any], None] = lambda *_: None,
     ) -> None:
         self._port = port
         self._scheduler = scheduler
-        self._told = told
+        self._told = reported
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         method = getattr(self._port, name)

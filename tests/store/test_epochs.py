@@ -50,10 +50,10 @@ def test_a_load_folds_the_live_epoch_alone() -> None:
     bank = Teller(events)
     for command in (OPENING, *[credit(1)] * 15, JANUARY, debit(3)):
         bank.do(command)
-    held = loaded(events)
-    assert (held.folded, held.version, held.epoch, held.epoch_start) == (2, 18, 2, 17)
-    assert isinstance(held.state, Account)
-    assert (held.state.balance, held.state.number, held.state.opening_balance) == (12, 2, 15)
+    stored = loaded(events)
+    assert (stored.folded, stored.version, stored.epoch, stored.epoch_start) == (2, 18, 2, 17)
+    assert isinstance(stored.state, Account)
+    assert (stored.state.balance, stored.state.number, stored.state.opening_balance) == (12, 2, 15)
 
 
 @pytest.mark.parametrize("statements", [1, 12, 120])

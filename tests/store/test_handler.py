@@ -361,8 +361,8 @@ def test_what_one_attempt_has_looked_through_the_next_does_not() -> None:
 def test_a_busy_stream_whose_commits_have_no_room_to_remember_is_read_in_large_pages() -> None:
     store = MemoryEvents()
     bank, key = taken_once_on_a_busy_stream(store, 1000, DAY)
-    for held in store._streams[STREAM].values():
-        store._streams[STREAM][held.version] = held._replace(recent_commands=None)
+    for stored in store._streams[STREAM].values():
+        store._streams[STREAM][stored.version] = stored._replace(recent_commands=None)
     events = Counting(store)
     assert Teller(events, clock=bank.clock).do(credit(5), command_id=key) == 2
     assert events.calls == {"newest": 1, "newest consistent": 2}

@@ -61,41 +61,41 @@ def append(events: MemoryEvents, side: int) -> bool:
     return events.append(commit(A, 1, command_id=f"c{side}")) is None
 
 
-def log(held: MemoryLog, side: int) -> bool:
+def log(stored: MemoryLog, side: int) -> bool:
     head = NEXT._replace(hash=f"{side}")
-    return held.append(BLOCK, Head(), head, {A: (StreamEntry(), StreamEntry(2, 0))})
+    return stored.append(BLOCK, Head(), head, {A: (StreamEntry(), StreamEntry(2, 0))})
 
 
-def add_segment(held: MemoryLog, side: int) -> bool:
-    return held.add_segment(Segment(0, 1, f"{side}", "", "", ""))
+def add_segment(stored: MemoryLog, side: int) -> bool:
+    return stored.add_segment(Segment(0, 1, f"{side}", "", "", ""))
 
 
 def archived() -> MemoryLog:
-    held = MemoryLog()
-    assert log(held, 0)
-    return held
+    stored = MemoryLog()
+    assert log(stored, 0)
+    return stored
 
 
-def park(held: MemoryParking, side: int) -> bool:
-    return held.park("view", A, ParkedStream(side, side, ""))
+def park(stored: MemoryParking, side: int) -> bool:
+    return stored.park("view", A, ParkedStream(side, side, ""))
 
 
 def parked() -> MemoryParking:
-    held = MemoryParking()
-    assert park(held, 0)
-    return held
+    stored = MemoryParking()
+    assert park(stored, 0)
+    return stored
 
 
-def release(held: MemoryParking, _side: int) -> bool:
-    return held.release("view", A, 0)
+def release(stored: MemoryParking, _side: int) -> bool:
+    return stored.release("view", A, 0)
 
 
 def effects() -> MemoryEffects:
     return MemoryEffects(lambda: datetime(2026, 1, 1, tzinfo=UTC))
 
 
-def plan(held: MemoryEffects, side: int) -> bool:
-    return held.plan(
+def plan(stored: MemoryEffects, side: int) -> bool:
+    return stored.plan(
         EffectKey("p", "main/errand-e", 1, 0, "n"), {"side": side}, f"owner-{side}"
     ).mine
 
@@ -114,14 +114,14 @@ def send(mailer: MemoryMailer, _side: int) -> bool:
         (MemoryEvents, append),
         (MemoryLog, log),
         (MemoryLog, add_segment),
-        (archived, lambda held, _: held.mark_archived(A, 0, 1)),
-        (MemoryCheckpoints, lambda held, side: held.move("view", 0, -1, side)),
+        (archived, lambda stored, _: stored.mark_archived(A, 0, 1)),
+        (MemoryCheckpoints, lambda stored, side: stored.move("view", 0, -1, side)),
         (MemoryParking, park),
         (parked, release),
         (effects, plan),
         (MemoryRows, save),
         (MemoryMailer, send),
-        (MemoryArchive, lambda held, side: held.put("key", bytes([side]))),
+        (MemoryArchive, lambda stored, side: stored.put("key", bytes([side]))),
     ],
 )
 def test_of_two_that_race_exactly_one_wins(

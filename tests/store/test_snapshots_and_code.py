@@ -34,13 +34,13 @@ from chalicelib.leftfold.commands.loading import load
 from chalicelib.leftfold.store.memory import MemoryEvents
 
 assert Path(chalicelib.__file__).is_relative_to(Path.cwd())
-told = json.load(sys.stdin)
+reported = json.load(sys.stdin)
 events = MemoryEvents()
-for line, snapshot in told["commits"]:
+for line, snapshot in reported["commits"]:
     made = Snapshot(*snapshot) if snapshot else None
     assert events.append(Commit.from_line(line)._replace(snapshot=made)) is None
 account = DOMAIN.aggregates["account"]
-loaded = load(events, account, {STREAM!r}, fingerprint=told["fingerprint"])
+loaded = load(events, account, {STREAM!r}, fingerprint=reported["fingerprint"])
 print(json.dumps([loaded.version, loaded.state.balance, loaded.folded]))
 """
 
@@ -76,14 +76,14 @@ def richer(commit: Commit) -> Commit:
 
 def loaded(code: Path, commits: list[Commit]) -> tuple[int, int, int]:
     """Version, balance and commits folded, as the code in a folder loads the stream."""
-    told: dict[str, Any] = {
+    reported: dict[str, Any] = {
         "commits": [(c.to_line(), c.snapshot) for c in commits],
         "fingerprint": fingerprints(code)["account"],
     }
     done = subprocess.run(
         [sys.executable, "-B", "-c", LOAD],
         cwd=code,
-        input=json.dumps(told),
+        input=json.dumps(reported),
         check=True,
         stdout=subprocess.PIPE,
         text=True,

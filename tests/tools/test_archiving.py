@@ -56,7 +56,7 @@ def test_a_dry_run_tells_and_moves_nothing(site: Stage) -> None:
     planned, failed = archive_epochs(services, EVER, GRACE, dry=True)
     assert (planned.items, planned.objects, planned.stored, failed) == (12, 3, 0, {})
     assert prune(services, EVER, dry=True).items == 1
-    assert len(site.held()) == 14
+    assert len(site.versions()) == 14
     assert len(list(site.log.blocks(0))) == 1
 
 

@@ -39,14 +39,28 @@ PAYLOADS = {
 }
 
 
-# Policies tell amounts to people, and send a command for each journal.
-LIKELY = {"currency": st.sampled_from(list(MINOR_DIGITS)), "journals": st.integers(1, 9)}
+DAYS = st.dates(max_value=date(2999, 12, 31)).map(lambda day: day.isoformat())
+# E-mails name amounts and days, and a policy sends a command for each journal.
+LIKELY = {
+    "currency": st.sampled_from(list(MINOR_DIGITS)),
+    "journals": st.integers(1, 9),
+    "since": DAYS,
+    "through": DAYS,
+    "value_date": DAYS,
+}
 
 
 def events(kind: Any) -> st.SearchStrategy[Any]:
     """Events of a class, with small balances and totals: those nest deeply."""
     hints = get_type_hints(kind)
-    return st.builds(kind, **{name: LIKELY.get(name, values(hints[name])) for name in hints})
+    return st.builds(kind, **{name: likely(name, hints[name]) for name in hints})
+
+
+def likely(name: str, hint: Any) -> st.SearchStrategy[Any]:
+    chosen = LIKELY.get(name)
+    if chosen is None:
+        return values(hint)
+    return st.none() | chosen if type(None) in get_args(hint) else chosen
 
 
 def values(hint: Any) -> st.SearchStrategy[Any]:

@@ -1,6 +1,5 @@
 """The event model: all that the code has is in it, and it says no less than the code does."""
 
-from datetime import date
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -13,7 +12,7 @@ from chalicelib.bank.account import domain as accounts
 from chalicelib.bank.transfer import domain as transfers
 from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.kernel import Aggregate, Email, Reaction, Recorded, Refused
-from tests.tools.test_asyncapi import events
+from tests.tools.test_asyncapi import DAYS, events
 from tools.__main__ import leftfold
 from tools.event_model import Command, Event, Listener, Step, command_kinds, registered
 from tools.event_model_files import DOCS, differing, generated, write
@@ -175,7 +174,6 @@ def recorded_of(category: str, event: object) -> Recorded:
     return Recorded(f"main/{category}-book-1", 1, 0, "2026-01-31T12:00:00.000Z", 0, event)
 
 
-DAYS = st.dates(max_value=date(2999, 12, 31)).map(lambda day: day.isoformat())
 STATES = {
     "account": st.builds(accounts.Account, currency=st.just("CZK"), through=st.none() | DAYS),
     "transfer": st.from_type(transfers.Transfer),

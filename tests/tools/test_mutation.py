@@ -305,8 +305,8 @@ def test_a_hunt_kills_what_a_test_misses_and_tells_what_lives(tmp_path: Path) ->
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stdout + run.stderr
-    told = set(run.stdout.splitlines())
-    assert "killed LIMIT: int = 11" in told
-    assert "killed return balance - amount > 0 and amount > 0" in told
-    assert "survived return balance - amount >= 0 and amount >= 0" in told
-    assert "endless n += 1" in told
+    emitted = set(run.stdout.splitlines())
+    assert "killed LIMIT: int = 11" in emitted
+    assert "killed return balance - amount > 0 and amount > 0" in emitted
+    assert "survived return balance - amount >= 0 and amount >= 0" in emitted
+    assert "endless n += 1" in emitted
