@@ -42,7 +42,8 @@ def steps_of(seed: int, since: str = "HEAD~1") -> list[Step]:
     """
     engines = ["--seed", str(seed)]
     return [
-        Step(4, "tests.simulation", ["--first", str(seed), "--count", "1000"]),
+        Step(2.5, "tests.simulation", ["--first", str(seed), "--count", "600"]),
+        Step(1.5, "tests.simulation", ["--generations", "--first", str(seed), "--count", "250"]),
         Step(1, "tests.engines", ["run", "--commits", "2000", *engines]),
         Step(1, "tests.engines", ["sweeper", "--commits", "2000", *engines]),
         Step(1, "tests.engines", ["poison", "--commits", "2000", *engines]),

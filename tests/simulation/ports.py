@@ -10,13 +10,18 @@ from tests.simulation.scheduler import Scheduler
 
 WRITES = {
     "append",
+    "bar",
+    "change",
     "extend",
     "finish",
+    "mark",
     "move",
     "park",
     "plan",
     "publish",
+    "put_copy",
     "release",
+    "remove_bar",
     "save",
     "send",
     "write_note",

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 
+from chalicelib.leftfold.commands.handler import owned
 from chalicelib.leftfold.commands.loading import Loaded, load
+from chalicelib.leftfold.commands.owning import ALONE, Owner
 from chalicelib.leftfold.kernel import Aggregate
 from chalicelib.leftfold.store.ports import EventStore
 
@@ -13,8 +15,11 @@ MOST_KEPT = 32
 class States:
     """Reads aggregates and keeps their states, for rules to which an old state does no harm."""
 
-    def __init__(self, events: EventStore, fingerprints: Mapping[str, str]) -> None:
+    def __init__(
+        self, events: EventStore, fingerprints: Mapping[str, str], owner: Owner = ALONE
+    ) -> None:
         self._events = events
+        self._owner = owner
         self._fingerprints = fingerprints
         self._kept: dict[str, Loaded] = {}
 
@@ -24,8 +29,12 @@ class States:
         return kept or self._read(aggregate, aggregate_id, consistent=False)
 
     def newest(self, aggregate: Aggregate, aggregate_id: str) -> Loaded:
-        """The state as it is, read consistently."""
-        return self._read(aggregate, aggregate_id, consistent=True)
+        """The state as it is, read consistently by the stream's owner. Raises `NotOwnedError`."""
+        return owned(
+            self._owner,
+            aggregate_id,
+            lambda: self._read(aggregate, aggregate_id, consistent=True),
+        )
 
     def _read(self, aggregate: Aggregate, aggregate_id: str, *, consistent: bool) -> Loaded:
         loaded = load(

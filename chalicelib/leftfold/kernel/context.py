@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from chalicelib.leftfold.kernel.aggregate import Aggregate
 from chalicelib.leftfold.kernel.policy import Deadline, Policy
+from chalicelib.leftfold.kernel.transform import Transform
 from chalicelib.leftfold.kernel.view import View
 
 T = TypeVar("T")
@@ -17,7 +18,8 @@ class Context:
 
     *http* is the import path of the module that holds the context's `routes` (a tuple of
     `Route`) and `problems` (a `Kind` for each refusal code). It is a path and not a module,
-    because functions that events start must not import HTTP.
+    because functions that events start must not import HTTP. *transforms* say how streams of the
+    generation before this one become streams of this one; a category without one stays as it is.
     """
 
     aggregates: tuple[Aggregate, ...] = ()
@@ -25,6 +27,7 @@ class Context:
     policies: tuple[Policy, ...] = ()
     deadlines: tuple[Deadline, ...] = ()
     http: str | None = None
+    transforms: tuple[Transform, ...] = ()
 
 
 class Domain:
