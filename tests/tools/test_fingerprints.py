@@ -140,7 +140,7 @@ def test_a_package_does_not_count_because_a_module_in_it_does(tmp_path: Path) ->
 @pytest.mark.parametrize(
     "edited",
     [
-        "chalicelib/bank/__init__.py",
+        "chalicelib/bank/contexts.py",
         "chalicelib/bank/account/__init__.py",
         "chalicelib/bank/account/http/__init__.py",
         "chalicelib/bank/account/http/accounts.py",

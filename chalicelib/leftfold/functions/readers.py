@@ -1,10 +1,9 @@
 """The functions of views and policies, and `log_grew`, which wakes those that follow the log."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from chalicelib.leftfold.functions.budgets import FOR_A_SLICE, time_left
-from chalicelib.leftfold.functions.lane_records import decoded
 from chalicelib.leftfold.metrics import emit
 from chalicelib.leftfold.projection.runner import OvertakenError
 from chalicelib.leftfold.wiring.process import services
@@ -12,49 +11,27 @@ from chalicelib.leftfold.wiring.process import services
 # Blocks of the log that a reader takes between two looks at the clock.
 SLICE = 8
 
-Handler = Callable[[Any, Any], None]
 
-
-def log_grew(_event: Any) -> None:
+def log_grew(_event: Any, _context: Any) -> None:
     """Wakes every follower. No other function reads the log table's stream."""
     for follower in services().followers:
         services().waker.wake(follower)
 
 
-def fed_by_bus(view: str) -> Callable[[Any], None]:
-    """The function of a view that Kinesis feeds."""
+def reader(name: str) -> Callable[[Any, Any], None]:
+    """The function of a view or a policy: lane records feed it, and a wake lets it read the log."""
 
-    def handler(event: Any) -> None:
-        project(view, event)
+    def read(event: Any, context: Any) -> None:
+        records = event.get("Records", ())
+        if records:
+            # Imported here, because a reader that follows the log gets no records.
+            from chalicelib.leftfold.functions.lane_records import decoded
 
-    return called(view, handler)
+            services().partitioned(name).handle(list(decoded(records)))
+        else:
+            follow(name, context)
 
-
-def woken(reader: str) -> Handler:
-    """The function of a follower, which a wake starts."""
-
-    def handler(_event: Any, context: Any) -> None:
-        follow(reader, context)
-
-    return called(reader, handler)
-
-
-F = TypeVar("F", bound=Callable[..., None])
-
-
-def called(name: str, handler: F) -> F:
-    """*handler*, renamed to *name*, by which Lambda finds it."""
-    handler.__name__ = handler.__qualname__ = name
-    return handler
-
-
-def project(view: str, event: Any) -> None:
-    """Folds the lane records in *event* into a view. An event without records is a wake."""
-    records = event.to_dict().get("Records", ())
-    if records:
-        services().partitioned(view).handle(list(decoded(records)))
-    else:
-        follow(view, event.context)
+    return read
 
 
 def follow(reader: str, context: Any) -> None:
