@@ -173,7 +173,7 @@ def epochs_are_wrong(world: Subject) -> Iterator[str]:
         state, live = decider.initial, decider.initial
         epoch, start = 1, 1
         for commit in world.events.range(aggregate_id, 1, 10**6):
-            events = [codec.decode(event) for event in commit.events]
+            events = [event for stored in commit.events for event in codec.decode(stored)]
             if aggregate.begins_epoch(events):
                 epoch, start, live = epoch + 1, commit.version, decider.initial
             state, live = decider.fold(events, state), decider.fold(events, live)

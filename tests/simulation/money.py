@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from chalicelib.bank.account.domain import Credited, Debited, StatementClosed, account
@@ -54,7 +55,7 @@ def money_appears(commits: Sequence[Commit]) -> Iterator[str]:
         take(legs, commit)
         if category_of(commit.aggregate_id) != account.category:
             continue
-        for event in map(account.codec.decode, commit.events):
+        for event in chain.from_iterable(map(account.codec.decode, commit.events)):
             if isinstance(event, Credited | Debited):
                 amount = event.amount if isinstance(event, Credited) else -event.amount
                 found += amount
@@ -115,14 +116,14 @@ def take(legs: dict[str, Legs], commit: Commit) -> None:
     _, category, key = AggregateId.parse(commit.aggregate_id)
     if category == transfer.category:
         leg = legs[key]
-        events = [transfer.codec.decode(stored) for stored in commit.events]
+        events = [e for stored in commit.events for e in transfer.codec.decode(stored)]
         leg.state = transfer.decider.fold(events, leg.state)
         leg.answered.update(ANSWERS[e.name] for e in commit.events if e.name in ANSWERS)
         for event in events:
             if isinstance(event, Requested):
                 leg.order = event.order
     if category == account.category:
-        for event in map(account.codec.decode, commit.events):
+        for event in chain.from_iterable(map(account.codec.decode, commit.events)):
             if isinstance(event, Credited | Debited) and event.transfer:
                 amount = event.amount if isinstance(event, Credited) else -event.amount
                 legs[event.transfer].booked.append((key, event.operation or "", amount))

@@ -13,7 +13,8 @@ Row = dict[str, Any]
 class Recorded(NamedTuple):
     """An event with its keys in its stream, its commit and the log.
 
-    *event_index* is the index of the event in its commit, from 0.
+    *event_index* is the index of the stored event in its commit, from 0. *part* tells apart the
+    events as which one stored event is read: 0, unless an upcast made several of it.
     """
 
     aggregate_id: str
@@ -22,6 +23,7 @@ class Recorded(NamedTuple):
     at: str
     position: int
     event: Any
+    part: int = 0
 
     @property
     def key(self) -> str:

@@ -84,7 +84,10 @@ class Cause(NamedTuple):
         It names the root of a copy, so that a copy leads to no second command or effect.
         """
         stream, version = self.commit.root or (self.commit.aggregate_id, self.commit.version)
-        return EffectKey(policy, stream, version, self.recorded.event_index, self.name)
+        # The first of the events that an upcast makes of one keeps the steps of that one. No name
+        # of a reaction has a dot.
+        name = f"{self.name}.{self.recorded.part}" if self.recorded.part else self.name
+        return EffectKey(policy, stream, version, self.recorded.event_index, name)
 
     def command_id(self, policy: str, purpose: str) -> str:
         """The same one whenever, and by whomever, the step is taken.
