@@ -17,10 +17,13 @@ from tools.deploy import deploy
 from tools.domain_package import DomainError
 from tools.engines import EngineError
 from tools.event_model import registered
+from tools.event_versions import COMMANDS as EVENT_VERSIONS
+from tools.event_versions import show_written, write_schemas
 from tools.last_deployment import STACK, STAGE, Current, NoDeploymentError, remember
 from tools.new_context import NewContextError, new_context
 from tools.operations import COMMANDS
 from tools.package import package
+from tools.schemas import SchemaError
 
 # Errors whose text says in one line what is wrong, and the cure.
 EXPLAINED: tuple[type[Exception], ...] = (
@@ -33,6 +36,7 @@ EXPLAINED: tuple[type[Exception], ...] = (
     NoDeploymentError,
     PackagingError,
     resources.ResourcesError,
+    SchemaError,
     Unavailable,
     *domain.ERRORS,
 )
@@ -96,11 +100,13 @@ def resources_command() -> None:
 def event_model_command() -> None:
     """Draw how commands, events, views and policies lead to each other, from the code.
 
-    Writes docs/event-model.md (diagrams of commands, events, views and policies)
-    and docs/asyncapi.json (messages and their schemas). Run it after a change to these.
+    Writes docs/event-model.md (diagrams of commands, events, views and policies),
+    docs/events.md (the fields of events), docs/asyncapi.json (messages and their schemas)
+    and docs/schemas (as `leftfold schema` does). Run it after a change to these.
     """
     for path in event_model_files.write(event_model_files.generated(registered())):
         console.print(f"made anew: {path}", soft_wrap=True)
+    show_written(write_schemas())
 
 
 @leftfold.command("deploy")
@@ -156,7 +162,7 @@ def new_context_command(name: str) -> None:
     )
 
 
-for command in (*domain.COMMANDS, *COMMANDS):
+for command in (*domain.COMMANDS, *COMMANDS, *EVENT_VERSIONS):
     leftfold.add_command(command)
 
 
