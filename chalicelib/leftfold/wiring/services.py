@@ -80,7 +80,7 @@ class Services(Adapters):
         In an unpackaged process a random one, so that it trusts only its own snapshots.
         """
         if FINGERPRINTS.exists():
-            packaged: dict[str, str] = json.loads(FINGERPRINTS.read_text())
+            packaged: dict[str, str] = json.loads(FINGERPRINTS.read_text())["folds"]
             return packaged
         return dict.fromkeys(self.domain.aggregates, f"unpackaged {self.new_id()}")
 
