@@ -1,11 +1,13 @@
 """The CloudFormation template that Chalice merges into its own."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from chalicelib.leftfold.kernel import Policy, View
 from tools.resources.alarms import other_alarms, reader_alarms
 from tools.resources.functions import Function, ResourcesError
-from tools.resources.permissions import NAMED, Json
+from tools.resources.permissions import Json
+from tools.resources.stacks import DOCUMENTS, STAGE, TABLE_NAMES, TRUTH, table, tables_of
 
 # The sweeper wakes a function whose wake was lost, so Lambda keeps no wake for long and repeats none.
 WAKE_UP: Json = {"MaximumEventAgeInSeconds": 60, "MaximumRetryAttempts": 0}
@@ -16,10 +18,12 @@ def function_resources(function: Function) -> Json:
     """The properties of a function that Chalice cannot set, and the function's log group."""
     variables: Json = {
         "LEFTFOLD_STACK": {"Ref": "AWS::StackName"},
+        "LEFTFOLD_TRUTH": {"Ref": "Truth"},
+        "LEFTFOLD_STAGE": {"Ref": "Stage"},
         "LEFTFOLD_ARCHIVE": {"Ref": "ArchiveBucket"},
     }
     if function.search:
-        variables["LEFTFOLD_SEARCH_ENDPOINT"] = {"Fn::GetAtt": ["Search", "DomainEndpoint"]}
+        variables["LEFTFOLD_SEARCH_ENDPOINT"] = {"Ref": "SearchEndpoint"}
         variables["LEFTFOLD_SEARCH_SCHEME"] = {"Ref": "SearchScheme"}
     variables |= function.variables or {}
     properties: Json = {"FunctionName": {"Fn::Sub": function.full_name}}
@@ -42,35 +46,60 @@ def function_resources(function: Function) -> Json:
     }
 
 
-def documents_table(view: View) -> Json:
-    """The table of a view that keeps documents, whose deleted rows expire by themselves."""
-    return {
-        "Type": "AWS::DynamoDB::Table",
-        "Properties": {
-            "TableName": {"Fn::Sub": NAMED(view.name)},
-            "BillingMode": "PAY_PER_REQUEST",
-            "AttributeDefinitions": [{"AttributeName": "key", "AttributeType": "S"}],
-            "KeySchema": [{"AttributeName": "key", "KeyType": "HASH"}],
-            "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
-            "SSESpecification": {"SSEEnabled": True},
-            "TimeToLiveSpecification": {"AttributeName": "purgeAt", "Enabled": True},
-        },
-    }
+def parameter(says: str, **more: Any) -> Json:
+    """A parameter of the template."""
+    return {"Type": "String", **more, "Description": says}
+
+
+# What the stacks of truth and stage put out, and what a deployment is told by its operator.
+PARAMETERS: Json = {
+    "Stage": STAGE,
+    "Truth": TRUTH,
+    "EventsStream": parameter("The ARN of the stream of the events table"),
+    "LogStream": parameter("The ARN of the stream of the log table"),
+    "ArchiveBucket": parameter("The archive's bucket"),
+    "SearchEndpoint": parameter("The host of the search domain"),
+    "SearchArn": parameter("The ARN of the search domain"),
+    "SearchScheme": parameter(
+        "http where OpenSearch has no certificate, as on a developer's machine",
+        Default="https",
+        AllowedValues=["https", "http"],
+    ),
+    "AlarmTopic": parameter(
+        "The ARN of the SNS topic that every alarm tells; without one, alarms only show",
+        Default="",
+    ),
+    "MailFrom": parameter(
+        "The address, verified in SES, that e-mail comes from; without one, none is sent",
+        Default="",
+    ),
+}
+CONDITIONS: Json = {
+    f"Has{name}": {"Fn::Not": [{"Fn::Equals": [{"Ref": name}, ""]}]}
+    for name in ("AlarmTopic", "MailFrom")
+}
+OUTPUTS: Json = {
+    **{
+        name: {"Value": {"Ref": name}}
+        for name in ("Stage", "Truth", "ArchiveBucket", "SearchEndpoint")
+    },
+    "MailFrom": {"Condition": "HasMailFrom", "Value": {"Ref": "MailFrom"}},
+}
 
 
 def template(
-    base: Json,
     made: Iterable[Function],
     views: Mapping[str, View],
     policies: Mapping[str, Policy],
 ) -> Json:
-    """*base* with the resources of functions, views and policies. Raises ResourcesError."""
-    resources = dict(base["Resources"])
+    """The resources of functions, views and policies. Raises ResourcesError."""
+    resources = tables_of("application")
     for function in made:
         added = function_resources(function)
         name = function.name
         if name in views and views[name].store == "documents":
-            added[f"{function.logical_id}Table"] = documents_table(views[name])
+            check_table(views[name])
+            added[f"{function.logical_id}Table"] = table(name, DOCUMENTS, kept=False)
         if reader := views.get(name) or policies.get(name):
             added |= reader_alarms(function, reader)
         added |= other_alarms(function)
@@ -80,4 +109,18 @@ def template(
                 " another resource has that name; rename the view or policy"
             )
         resources |= added
-    return base | {"Resources": resources}
+    return {
+        "Parameters": PARAMETERS,
+        "Conditions": CONDITIONS,
+        "Resources": resources,
+        "Outputs": OUTPUTS,
+    }
+
+
+def check_table(view: View) -> None:
+    """Raises ResourcesError for a view whose table would be named like one of the deployment's."""
+    if (name := view.name.replace("_", "-")) in TABLE_NAMES:
+        raise ResourcesError(
+            f"resources: the view {view.name} needs a table {name}, and another table has that"
+            " name; rename the view"
+        )
