@@ -7,11 +7,13 @@ from pathlib import Path
 from chalicelib.leftfold.kernel import Policy, View
 from tools.bootstrap import ROOT
 from tools.resources.functions import Function, functions
-from tools.resources.permissions import LOGGING, Json
+from tools.resources.permissions import Json, logging
+from tools.resources.stacks import stage_template, truth_template
 from tools.resources.template import Served, template
 
-BASE = Path("infra/base.json")
 TEMPLATE = Path("infra/resources.json")
+STAGE_TEMPLATE = Path("infra/stage.json")
+TRUTH_TEMPLATE = Path("infra/truth.json")
 CONFIG = Path(".chalice/config.json")
 
 
@@ -29,7 +31,10 @@ def config(existing: Json, made: Iterable[Function]) -> Json:
 
 def permissions(function: Function) -> Json:
     """The policy document of a function's role."""
-    return {"Version": "2012-10-17", "Statement": [LOGGING, *function.statements]}
+    return {
+        "Version": "2012-10-17",
+        "Statement": [logging(function.full_name), *function.statements],
+    }
 
 
 def generated(
@@ -44,10 +49,11 @@ def generated(
     *served* are the routes that a function other than the API's serves.
     """
     made = functions(names, views, policies)
-    base = json.loads((root / BASE).read_text())
     existing = json.loads((root / CONFIG).read_text())
     contents = {
-        TEMPLATE: template(base, made, views, policies, served),
+        STAGE_TEMPLATE: stage_template(),
+        TRUTH_TEMPLATE: truth_template(),
+        TEMPLATE: template(made, views, policies, served),
         CONFIG: config(existing, made),
         **{CONFIG.parent / f.iam_file: permissions(f) for f in made},
     }

@@ -10,11 +10,12 @@ from chalicelib.leftfold.kernel import Email, Policy, View
 from tools.resources.permissions import (
     ANSWER,
     BUS,
+    BUS_STREAM,
     COMMAND,
-    NAMED,
     READ,
     READING_ARCHIVE,
     READING_LOG,
+    REFERENCES,
     WRITE,
     Json,
     allow,
@@ -62,7 +63,7 @@ class Function:
 
     @property
     def full_name(self) -> str:
-        return NAMED(self.called or self.name)
+        return REFERENCES.function(self.called or self.name)
 
     @property
     def iam_file(self) -> str:
@@ -70,10 +71,9 @@ class Function:
         return f"iam/{(self.called or self.name).replace('_', '-')}.json"
 
 
-def stream_of(table_id: str) -> tuple[str, Json]:
-    """The event source of a function that reads a table's stream."""
-    stream = {"Fn::GetAtt": [table_id, "StreamArn"]}
-    return "Dynamodb", {"Stream": stream, "FilterCriteria": INSERTS}
+def stream_of(parameter: str) -> tuple[str, Json]:
+    """The event source of a function that reads the table's stream that *parameter* names."""
+    return "Dynamodb", {"Stream": {"Ref": parameter}, "FilterCriteria": INSERTS}
 
 
 RELAYING = (
@@ -121,12 +121,12 @@ def other_functions(
             "relay",
             (reading_stream("events"), *RELAYING),
             woken=True,
-            source=stream_of("EventsTable"),
+            source=stream_of("EventsStream"),
         ),
         Function("sweeper", (*RELAYING, waking(*views, *policies))),
         Function("purge", (search("Post"),), search=True),
         Function(
-            "log_grew", (reading_stream("log"), waking(*followers)), source=stream_of("LogTable")
+            "log_grew", (reading_stream("log"), waking(*followers)), source=stream_of("LogStream")
         ),
         Function(
             "deadlines",
@@ -189,7 +189,7 @@ def view_function(view: View) -> Function:
         ),
         search=searches,
         woken=True,
-        source=("Kinesis", {"Stream": {"Fn::Sub": "${BusStream.Arn}"}}) if from_bus else None,
+        source=("Kinesis", {"Stream": BUS_STREAM}) if from_bus else None,
     )
 
 
