@@ -14,6 +14,7 @@ from tools.cloud import Cloud, DeployError
 from tools.console import INTERRUPTED, console, errors
 from tools.dependencies import PackagingError
 from tools.deploy import deploy
+from tools.deployment_services import reach
 from tools.domain_package import DomainError
 from tools.engines import EngineError
 from tools.event_model import registered
@@ -136,7 +137,9 @@ def deploy_command(
     cloud = Cloud(endpoint_url, alarm_topic, mail_from)
     with errors.status("deploying") as status:
         deployed = deploy(package(stage, status.update), stack, cloud, status.update)
-    remember(Current(stack, deployed.url, endpoint_url))
+    current = Current(stack, deployed.url, endpoint_url)
+    remember(current)
+    reach(current).begin_policies()
     for name, value in sorted(deployed.outputs.items()):
         console.print(f"{name:<16} {value}", soft_wrap=True)
     console.print(f"{'API':<16} {deployed.url}", soft_wrap=True)

@@ -22,15 +22,23 @@ from tools.schemas import (
     fixtures,
     hashes_of,
     schema,
+    stored_names,
 )
 
+GONE = (
+    'a view or policy that only has another name says stored_as="{0}"; if {0} was removed on'
+    " purpose, take it out of docs/schemas/released.json"
+)
 AT = "2026-01-01T00:00:00.000Z"
 
 
 class Finding(NamedTuple):
-    """What has become of a version of an event. *breaks* says that a release must not be so."""
+    """What has become of a version of an event, of a view or of a policy.
 
-    event: EventVersion
+    *breaks* says that a release must not be so.
+    """
+
+    subject: str
     kind: str
     detail: str = ""
     breaks: bool = False
@@ -38,13 +46,16 @@ class Finding(NamedTuple):
 
 def report(domain: Domain, root: Path = ROOT) -> list[Finding]:
     """All findings; a version that is as it was released is none."""
-    released = Released.read(root).events
-    found = [Finding(event, "added") for event in current(domain) if event not in released]
+    last = Released.read(root)
+    released = last.events
+    found = [Finding(str(event), "added") for event in current(domain) if event not in released]
     for event, hashes in sorted(released.items()):
         found += _files(event, hashes, root)
         found += _readable(event, domain, root)
     for event in fixtures(root):
         found += _tried(event, domain, root)
+    gone = set(last.readers) - set(stored_names(domain))
+    found += [Finding(r, "reader gone", GONE.format(r), breaks=True) for r in sorted(gone)]
     return found
 
 
@@ -52,28 +63,28 @@ def _files(event: EventVersion, hashes: Json, root: Path) -> Iterator[Finding]:
     now = hashes_of(event, root)
     for folder, part in ((SCHEMAS, "schema"), (FIXTURES, "fixture")):
         if now[part] is None:
-            yield Finding(event, f"{part} lost", f"restore {folder / event.file}", breaks=True)
+            yield Finding(str(event), f"{part} lost", f"restore {folder / event.file}", breaks=True)
         elif now[part] != hashes[part]:
             what = f"{folder / event.file} was edited after its release; restore it"
-            yield Finding(event, f"{part} edited", what, breaks=True)
+            yield Finding(str(event), f"{part} edited", what, breaks=True)
 
 
 def _readable(event: EventVersion, domain: Domain, root: Path) -> Iterator[Finding]:
     aggregate = domain.aggregates.get(event.category)
     if aggregate is None:
-        yield Finding(event, "category gone", "its streams have no rules", breaks=True)
+        yield Finding(str(event), "category gone", "its streams have no rules", breaks=True)
         return
     codec = aggregate.codec
     newest = codec.versions().get(event.name)
     if newest is None:
-        yield Finding(event, "name gone", _cure_of_name(event, aggregate, root), breaks=True)
+        yield Finding(str(event), "name gone", _cure_of_name(event, aggregate, root), breaks=True)
     elif event.version > newest:
         cure = f"the code reads versions up to {newest}: restore the upcast of version {newest}"
-        yield Finding(event, "version gone", cure, breaks=True)
+        yield Finding(str(event), "version gone", cure, breaks=True)
     elif event.name not in codec.events:
-        yield Finding(event, "retired", "read by an upcast")
+        yield Finding(str(event), "retired", "read by an upcast")
     elif event.version < newest:
-        yield Finding(event, "changed", f"read by upcasts up to version {newest}")
+        yield Finding(str(event), "changed", f"read by upcasts up to version {newest}")
     else:
         yield from _changed(event, aggregate, root)
 
@@ -87,7 +98,7 @@ def _changed(event: EventVersion, aggregate: Aggregate, root: Path) -> Iterator[
     if before["x-carries-forward"] != today["x-carries-forward"]:
         told = "it carries the state forward in one of them only"
     cure = f'add an upcast ("{event.name}", {event.version})'
-    yield Finding(event, "body changed", f"{told}: {cure}", breaks=True)
+    yield Finding(str(event), "body changed", f"{told}: {cure}", breaks=True)
 
 
 def _cure_of_name(event: EventVersion, aggregate: Aggregate, root: Path) -> str:
@@ -134,29 +145,31 @@ def _tried(event: EventVersion, domain: Domain, root: Path) -> Iterator[Finding]
     fixture = json.loads((root / FIXTURES / event.file).read_text())
     written = [stored_of(part) for part in (*fixture["earlier"], fixture["event"])]
     if written[-1][:2] != (event.name, event.version):
-        yield Finding(event, "fixture misnamed", f"it has {written[-1].name}", breaks=True)
+        yield Finding(str(event), "fixture misnamed", f"it has {written[-1].name}", breaks=True)
         return
     try:
         read = [aggregate.codec.decode(stored) for stored in written]
         for made in (e for events in read for e in events):
             aggregate.codec.encode(made)
     except Exception as error:  # noqa: BLE001 - an upcast may raise anything
-        yield Finding(event, "does not decode", _said(error), breaks=True)
+        yield Finding(str(event), "does not decode", _said(error), breaks=True)
         return
     was = _schema(event, root)
     if was and was["x-carries-forward"] and not isinstance((*read[-1], None)[0], aggregate.carries):
         what = "a load begins at it: what it is read as first must carry the state forward too"
-        yield Finding(event, "carries no more", what, breaks=True)
+        yield Finding(str(event), "carries no more", what, breaks=True)
     try:
         aggregate.decider.fold(e for events in read for e in events)
     except Exception as error:  # noqa: BLE001 - so may a fold
-        yield Finding(event, "does not fold", _said(error), breaks=True)
+        yield Finding(str(event), "does not fold", _said(error), breaks=True)
     commits = list(enumerate(commits_of(aggregate, written)))
     for view in domain.views.values():
         folding = Folding(view, commits)
         folding.onto({})
         for poison in folding.poisons.values():
-            yield Finding(event, "does not project", f"{view.name}: {poison.reason}", breaks=True)
+            yield Finding(
+                str(event), "does not project", f"{view.name}: {poison.reason}", breaks=True
+            )
 
 
 def stored_of(part: Json) -> StoredEvent:
@@ -187,4 +200,4 @@ def _said(error: Exception) -> str:
 
 def breaks(findings: list[Finding]) -> list[Any]:
     """The findings that forbid a release, as lines."""
-    return [f"{f.event}: {f.kind}: {f.detail}" for f in findings if f.breaks]
+    return [f"{f.subject}: {f.kind}: {f.detail}" for f in findings if f.breaks]

@@ -54,13 +54,10 @@ def show_written(paths: Iterable[Path]) -> None:
 def show_report(found: list[Finding]) -> None:
     """The findings as a table, what breaks last."""
     table = Table(box=SIMPLE_HEAD)
-    for name in ("category", "event", "version", "finding", "detail"):
-        table.add_column(name, overflow="fold", justify="right" if name == "version" else "left")
-    for event, kind, detail, wrong in sorted(found, key=lambda finding: finding.breaks):
-        style = "bold red" if wrong else ""
-        table.add_row(
-            event.category, event.name, str(event.version), Text(kind, style), Text(detail)
-        )
+    for name in ("what", "finding", "detail"):
+        table.add_column(name, overflow="fold")
+    for subject, kind, detail, wrong in sorted(found, key=lambda finding: finding.breaks):
+        table.add_row(subject, Text(kind, "bold red" if wrong else ""), Text(detail))
     if found:
         console.print(table)
     before = schemas.Released.read()

@@ -50,10 +50,13 @@ class EventVersion(NamedTuple):
 
 @dataclass(frozen=True)
 class Released:
-    """The last release: the hashes of the schema and of the fixture of each event's version."""
+    """The last release: the hashes of the schema and of the fixture of each event's version, and
+    the names under which views and policies are stored.
+    """
 
     release: str
     events: dict[EventVersion, Json]
+    readers: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, root: Path = ROOT) -> "Released":
@@ -61,11 +64,13 @@ class Released:
         if not path.exists():
             return cls("none", {})
         found = json.loads(path.read_text())
-        return cls(found["release"], {EventVersion.of(k): v for k, v in found["events"].items()})
+        events = {EventVersion.of(key): hashes for key, hashes in found["events"].items()}
+        return cls(found["release"], events, tuple(found["readers"]))
 
     def write(self, root: Path = ROOT) -> None:
         events = {str(event): hashes for event, hashes in sorted(self.events.items())}
-        (root / RELEASED).write_text(text_of({"release": self.release, "events": events}))
+        made = {"release": self.release, "events": events, "readers": sorted(self.readers)}
+        (root / RELEASED).write_text(text_of(made))
 
 
 def current(domain: Domain) -> dict[EventVersion, Json]:
@@ -123,8 +128,14 @@ def release(name: str, domain: Domain, root: Path = ROOT) -> int:
         )
     write(domain, root)
     hashes = {event: hashes_of(event, root) for event in new}
-    Released(name, before.events | hashes).write(root)
+    Released(name, before.events | hashes, stored_names(domain)).write(root)
     return len(new)
+
+
+def stored_names(domain: Domain) -> tuple[str, ...]:
+    """The names under which the views and policies of *domain* are stored."""
+    views, policies = domain.views.values(), domain.policies.values()
+    return (*(view.stored_name for view in views), *(policy.stored_name for policy in policies))
 
 
 def hashes_of(event: EventVersion, root: Path = ROOT) -> Json:

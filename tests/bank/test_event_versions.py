@@ -243,3 +243,14 @@ def _of_the_bank() -> Iterator[EventVersion]:
     from chalicelib.domain import DOMAIN
 
     yield from current(DOMAIN)
+
+
+def test_a_view_or_policy_that_is_renamed_says_what_it_was_called(root: Path) -> None:
+    called = Domain((Context(aggregates=(accounts.account,), views=(balances,)),))
+    release("1.1.0", called, root)
+    renamed = replace(balances, name="standings")
+    without = breaks(report(Domain((Context((accounts.account,), (renamed,)),)), root))
+    said = "balances: reader gone: a view or policy that only has another name says stored_as="
+    assert [line.partition('"')[0] for line in without] == [said]
+    stored = replace(renamed, stored_as="balances")
+    assert breaks(report(Domain((Context((accounts.account,), (stored,)),)), root)) == []

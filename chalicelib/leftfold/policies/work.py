@@ -124,6 +124,10 @@ class PolicyWork:
         return self.policy.name
 
     @property
+    def stored_name(self) -> str:
+        return self.policy.stored_name
+
+    @property
     def fed(self) -> Literal["log"]:
         return self.policy.fed
 
@@ -271,14 +275,14 @@ class PolicyWork:
         attempt that sent another kind of command is no earlier attempt. The target needs no
         comparison, because the id is looked for in the target alone.
         """
-        command_id = cause.command_id(self.name, purpose)
+        command_id = cause.command_id(self.stored_name, purpose)
         kind = type(command).__name__
         return CommandRequest(
             aggregate=aggregate,
             aggregate_id=stream,
             command=command,
             command_id=command_id,
-            body_hash=body_hash(f"policy {self.name}", command_id, {"kind": kind}),
+            body_hash=body_hash(f"policy {self.stored_name}", command_id, {"kind": kind}),
             actor=f"policy:{self.name}",
             # A policy acts as itself, whoever asked for what it reacts to.
             authority=f"policy:{self.name}",
@@ -293,7 +297,7 @@ class PolicyWork:
         An effect that was decided earlier is sent in the words of then. Its kind and its
         recipient must be today's: raises `StepChangedError` if they are not.
         """
-        key = cause.key(self.name)
+        key = cause.key(self.stored_name)
         effect = effect_of(email)
         planned = self.effects.plan(key, effect, self.owner)
         decided = (planned.effect["kind"], planned.effect["to"])
