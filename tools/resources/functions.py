@@ -101,6 +101,7 @@ def other_functions(
                 tables(
                     (*READ, "dynamodb:Scan"),
                     *("streams", "view-checkpoints", "view-parked", *documents, "log"),
+                    *("policy-checkpoints", "policy-parked"),
                 ),
                 search("Get", "Post"),
                 READING_ARCHIVE,
