@@ -286,7 +286,7 @@ def redrive_command(
 
 def redrive(services: Services, reader: str | None, stream: str | None) -> bool:
     """Redrives parked streams, of *reader* and *stream* if given; False if one fails again."""
-    parked = services.parking.all(stored(reader, services))
+    parked = services.parking.all(reader and services.stored_name(reader))
     waiting = [
         (services.stored_under(name), aggregate_id)
         for name, aggregate_id, _ in parked
@@ -304,11 +304,6 @@ def redrive(services: Services, reader: str | None, stream: str | None) -> bool:
                 console.print(f"{name}: {aggregate_id}: {error}", style="red", markup=False)
             progress.advance(task)
     return report(failed, f"{counted(len(waiting), 'stream')} redriven", "streams failed again")
-
-
-def stored(reader: str | None, services: Services) -> str | None:
-    """The name under which a view or a policy is stored."""
-    return next((r.stored_name for r in services.readers if r.name == reader), reader)
 
 
 COMMANDS = (

@@ -69,6 +69,10 @@ class Services(Adapters):
         """All views and policies."""
         return [*self.views.values(), *self.policies.values()]
 
+    def stored_name(self, name: str) -> str:
+        """The name under which the view or the policy *name* is stored."""
+        return next((r.stored_name for r in self.readers if r.name == name), name)
+
     def stored_under(self, stored_name: str) -> str:
         """The name of the view or the policy that is stored under *stored_name*."""
         return next((r.name for r in self.readers if r.stored_name == stored_name), stored_name)
