@@ -29,6 +29,7 @@ from tools.archiving import COMMANDS as ARCHIVING
 from tools.console import bar, console, errors
 from tools.options import chosen, endpoint_option, stack_option
 from tools.polling import Pause, remaining
+from tools.texts import counted
 from tools.verify import verify
 
 SHOWN = 20
@@ -66,11 +67,11 @@ def show_status(services: Services, max_age: timedelta) -> bool:
         behind = lag(reader, services.log, services.checkpoints, services.clock)
         late |= behind.age > max_age
         waits = f"{behind.age.total_seconds():,.1f} s" if behind.positions else "—"
-        count = parked.count(reader.name)
+        count = parked.count(reader.stored_name)
         kind = reader.order if isinstance(reader, View) else "policy"
         table.add_row(reader.name, kind, f"{behind.positions:,}", waits, f"{count:,}")
     console.print(table)
-    console.print(f"the log has {services.log.head().next_position:,} commits")
+    console.print(f"the log has {counted(services.log.head().next_position, 'commit')}")
     return not parked and not late
 
 
@@ -93,7 +94,7 @@ def verify_command(stack: str | None, endpoint_url: str | None) -> None:
         found = list(verify(events, log, lambda at: progress.update(task, completed=at)))
     for broken in found[:SHOWN]:
         console.print(f"{broken.promise}: not so: {broken.where}", style="red", markup=False)
-    if not report(len(found), f"{end:,} positions checked", "promises broken"):
+    if not report(len(found), f"{counted(end, 'position')} checked", "promises broken"):
         sys.exit(1)
 
 
@@ -133,7 +134,9 @@ def replay_command(
         took = time.perf_counter() - began
     if live and check and not same_as_whole(chosen_view, services, made, took):
         sys.exit(1)
-    console.print(f"{made.position + 1:,} positions make {len(made.rows):,} rows of {view}")
+    console.print(
+        f"{counted(len(made.rows), 'row')} of {view} made of {counted(made.position + 1, 'position')}"
+    )
     for stream, reason in made.stopped.items():
         console.print(f"stopped {stream}: {reason}", style="red", markup=False)
     if check and not is_live(made, services.views[view], services):
@@ -170,7 +173,7 @@ def is_live(made: Replayed, view: View, services: Services, pause: Pause = time.
     ends = ends_of(view, services.log.head())
 
     def behind() -> dict[int, int]:
-        reached = services.checkpoints.read(view.name, ends)
+        reached = services.checkpoints.read(view.stored_name, ends)
         return {key: position for key, position in reached.items() if position < ends[key]}
 
     with errors.status("waiting for the view"):
@@ -215,7 +218,7 @@ def sweep_now(services: Services) -> None:
                 seen, logged = seen + items, logged + commits
             progress.advance(task)
     woken = sweeper.wake()
-    console.print(f"{seen:,} commits seen, {logged:,} of them logged only now")
+    console.print(f"{counted(seen, 'commit')} seen, {logged:,} of them logged only now")
     console.print(f"woken: {', '.join(woken)}" if woken else "no reader is behind")
 
 
@@ -242,16 +245,17 @@ def parked_command(stack: str | None, endpoint_url: str | None) -> None:
 
     Exits with 1 if there are any.
     """
-    parked_streams = list(chosen(stack, endpoint_url).parking.all())
+    services = chosen(stack, endpoint_url)
+    parked_streams = list(services.parking.all())
     if not parked_streams:
         console.print("nothing is parked")
         return
     table = Table(box=SIMPLE_HEAD)
     for name in ("reader", "stream", "positions", "reason"):
         table.add_column(name, overflow="fold")
-    for reader, stream, parked_stream in parked_streams:
+    for stored_name, stream, parked_stream in parked_streams:
         table.add_row(
-            reader,
+            services.stored_under(stored_name),
             stream,
             f"{parked_stream.first} to {parked_stream.last}",
             Text(parked_stream.reason),
@@ -282,11 +286,16 @@ def redrive_command(
 
 def redrive(services: Services, reader: str | None, stream: str | None) -> bool:
     """Redrives parked streams, of *reader* and *stream* if given; False if one fails again."""
-    waiting = [m for m in services.parking.all(reader) if stream in (None, m[1])]
+    parked = services.parking.all(reader and services.stored_name(reader))
+    waiting = [
+        (services.stored_under(name), aggregate_id)
+        for name, aggregate_id, _ in parked
+        if stream in (None, aggregate_id)
+    ]
     failed = 0
     with bar("redriving streams", len(waiting)) as progress:
         (task,) = progress.task_ids
-        for name, aggregate_id, _ in waiting:
+        for name, aggregate_id in waiting:
             try:
                 redriver = services.policy if name in services.policies else services.partitioned
                 redriver(name).redrive(aggregate_id)
@@ -294,7 +303,7 @@ def redrive(services: Services, reader: str | None, stream: str | None) -> bool:
                 failed += 1
                 console.print(f"{name}: {aggregate_id}: {error}", style="red", markup=False)
             progress.advance(task)
-    return report(failed, f"{len(waiting):,} streams redriven", "streams failed again")
+    return report(failed, f"{counted(len(waiting), 'stream')} redriven", "streams failed again")
 
 
 COMMANDS = (

@@ -1,11 +1,13 @@
 """The functions of views and policies, and `log_grew`, which wakes those that follow the log."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from chalicelib.leftfold.functions.budgets import FOR_A_SLICE, time_left
 from chalicelib.leftfold.metrics import emit
+from chalicelib.leftfold.projection.fold import PoisonError
 from chalicelib.leftfold.projection.runner import OvertakenError
+from chalicelib.leftfold.store.ports import Unavailable
 from chalicelib.leftfold.wiring.process import services
 
 # Blocks of the log that a reader takes between two looks at the clock.
@@ -29,9 +31,26 @@ def reader(name: str) -> Callable[[Any, Any], None]:
 
             services().partitioned(name).handle(list(decoded(records)))
         else:
+            redrive(name, event.get("wanted", {}), context)
             follow(name, context)
 
     return read
+
+
+def redrive(reader: str, streams: Iterable[str], context: Any) -> None:
+    """Redrives the parked *streams* that a wake names, while there is time.
+
+    A stream on which the reader fails again stays parked, with the reason.
+    """
+    current = services()
+    for stream in streams:
+        if time_left(context) < FOR_A_SLICE:
+            return
+        try:
+            runner = current.policy if reader in current.policies else current.partitioned
+            runner(reader).redrive(stream)
+        except (PoisonError, Unavailable) as error:
+            emit("RedrivesFailed", 1, view=reader, reason=f"{stream}: {error}")
 
 
 def follow(reader: str, context: Any) -> None:

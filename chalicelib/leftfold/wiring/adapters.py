@@ -83,7 +83,7 @@ class Adapters:
 
         named = self.settings.named
         return DividedCheckpoints(
-            self.domain.views,
+            {view.stored_name for view in self.domain.views.values()},
             DynamoCheckpoints(self.dynamodb, named("view-checkpoints")),
             DynamoCheckpoints(self.dynamodb, named("policy-checkpoints")),
         )
@@ -94,7 +94,7 @@ class Adapters:
 
         named = self.settings.named
         return DividedParking(
-            self.domain.views,
+            {view.stored_name for view in self.domain.views.values()},
             DynamoParking(self.dynamodb, named("view-parked")),
             DynamoParking(self.dynamodb, named("policy-parked")),
         )
@@ -116,7 +116,7 @@ class Adapters:
     def waker(self) -> Waker:
         from chalicelib.leftfold.relay.waker import LambdaWaker
 
-        return LambdaWaker(client("lambda"), self.settings.named)
+        return LambdaWaker(client("lambda"), self.settings.function)
 
     @cached_property
     def rows(self) -> "Callable[[str], RowStore]":
@@ -127,7 +127,8 @@ class Adapters:
             return self.search_rows(view)
         from chalicelib.leftfold.projection.documents import DynamoRows
 
-        return DynamoRows(self.dynamodb, self.settings.named(view), self.clock)
+        stored = self.views[view].stored_name
+        return DynamoRows(self.dynamodb, self.settings.named(stored), self.clock)
 
     def search_rows(self, view: str) -> "SearchRows":
         """The rows of a view in OpenSearch, which has queries as well."""
@@ -135,7 +136,11 @@ class Adapters:
 
         named = self.settings.named
         return SearchRows(
-            connect(self.settings.search_url), named(view), self.views[view], self.clock, self.pause
+            connect(self.settings.search_url),
+            named(self.views[view].stored_name),
+            self.views[view],
+            self.clock,
+            self.pause,
         )
 
     @cached_property
