@@ -37,7 +37,7 @@ from chalicelib.leftfold.store.blocks import lane_records, seal
 from chalicelib.leftfold.store.checkpoints import DynamoCheckpoints, DynamoParking
 from chalicelib.leftfold.store.effects import DynamoEffects
 from chalicelib.leftfold.store.events import DynamoEvents
-from chalicelib.leftfold.store.log import DynamoLog
+from chalicelib.leftfold.store.log import DynamoLog, LogTables
 from chalicelib.leftfold.store.ports import (
     Archive,
     CallRefusedError,
@@ -126,7 +126,7 @@ def events(client: Any) -> DynamoEvents:
 
 
 def log(client: Any) -> DynamoLog:
-    return DynamoLog(client, "log", "streams")
+    return DynamoLog(client, LogTables("log", "bodies", "streams"))
 
 
 def checkpoints(client: Any) -> DynamoCheckpoints:

@@ -496,7 +496,7 @@ def test_the_log_is_pruned_though_no_stream_could_be_read(site: Functions) -> No
 
 def test_the_streams_are_archived_though_the_log_could_not_be_pruned(site: Functions) -> None:
     streams = closed_long_ago(site, "a")
-    site.services.archive.put("segments/000000000000.jsonl.gz", b"something else")
+    site.services.archive.put("segments/main/000000000000.jsonl.gz", b"something else")
     with pytest.raises(ExceptionGroup, match="not all could be archived"):
         handlers["archive"](SCHEDULED, Context())
     assert are_archived(site, streams) == [True]

@@ -145,7 +145,7 @@ def test_only_a_view_that_the_bus_feeds_reads_the_bus(view: str) -> None:
 
 
 def test_a_function_writes_its_own_tables_alone() -> None:
-    truth = {"log", "streams", "policy-checkpoints"}
+    truth = {"log", "bodies", "streams", "policy-checkpoints"}
     documents = {
         name: {name.replace("_", "-")}
         for name, view in DOMAIN.views.items()
@@ -262,7 +262,7 @@ def test_a_function_rings_whom_it_has_work_for_and_nobody_else(
 
 def test_what_nothing_can_rebuild_stays_when_the_stack_goes() -> None:
     kept = {name for name, made in RESOURCES.items() if "DeletionPolicy" in made}
-    tables = ("Events", "Log", "Streams", "Effects", "PolicyCheckpoints", "PolicyParked")
+    tables = ("Events", "Log", "Bodies", "Streams", "Effects", "PolicyCheckpoints", "PolicyParked")
     assert kept == {*(f"{name}Table" for name in tables), "ArchiveBucket"}
     assert {RESOURCES[name]["DeletionPolicy"] for name in kept} == {"RetainExceptOnCreate"}
     assert {RESOURCES[name]["UpdateReplacePolicy"] for name in kept} == {"Retain"}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-from . import answering, archiving, pruning, rows, sequencer
+from . import answering, archiving, bodies, pruning, rows, sequencer
 from .answering import Answering
 from .archiving import Archiving
+from .bodies import Bodies
 from .checker import LIMIT, Result
 from .pruning import Pruning
 from .publishing import FOLD, Publishing
@@ -261,6 +262,33 @@ PRUNING = (
     ),
 )
 
+BODIES = (
+    Case("two relays, one pruner, the design's rules", Bodies(), least=2_000),
+    Case("two pruners", Bodies(pruners=2), least=2_000),
+    Case(
+        "a sweeper that deletes bodies of which the head has passed and the link is another's",
+        Bodies(sweeps="another's, passed"),
+        least=2_000,
+    ),
+    Case("the link written before the body", Bodies(first="link"), bodies.BODILESS),
+    Case(
+        "a body that has no link yet taken for an orphan",
+        Bodies(sweeps="another's"),
+        bodies.BODILESS,
+    ),
+    Case(
+        "an orphan deleted without a look at the link",
+        Bodies(sweeps="any, passed"),
+        bodies.BODILESS,
+    ),
+    Case("a body under its position alone", Bodies(keyed_by="position"), bodies.ANOTHERS),
+    Case("bodies deleted before the segment is listed", Bodies(lists_first=False), bodies.BODILESS),
+    Case("a link without a body passed over", Bodies(missing_body="passed over"), bodies.SKIPPED),
+    Case("the link deleted before its bodies", Bodies(bodies_first=False), STUCK),
+    Case("the link's body deleted alone", Bodies(deletes="the link's"), STUCK),
+    Case("a relay that puts a body where all is pruned", Bodies(late_puts=True), STUCK),
+)
+
 ARCHIVING = (
     Case("three epochs, two writers, one archiver", Archiving(), least=3_000),
     Case("two archivers, deletes in any order", Archiving(archivers=2), least=20_000),
@@ -332,7 +360,7 @@ ANSWERING = (
     Case("no command id", Answering(command_ids=False), answering.TWICE),
 )
 
-SUITE = (*SEQUENCER, *PUBLISHING, *ROWS, *PRUNING, *ARCHIVING, *ANSWERING)
+SUITE = (*SEQUENCER, *PUBLISHING, *ROWS, *PRUNING, *BODIES, *ARCHIVING, *ANSWERING)
 
 DEEP = (
     Case("two streams of two, batches of two", Sequencer(), least=240_000),
@@ -383,6 +411,7 @@ DEEP = (
         Pruning(4, readers=(0, 1), pruners=2, late_view=True),
         least=100_000,
     ),
+    Case("three relays, three blocks, two pruners", Bodies(3, 3, 2), least=100_000),
     Case(
         "three writers, two archivers, four epochs",
         Archiving((2, 4, 5, 6), writers=3, archivers=2),

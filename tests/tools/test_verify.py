@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import pytest
 
@@ -19,7 +19,12 @@ class Altered(MemoryLog):
         self.end = log.head()
         self.entries = dict(log.registry())
 
-    def blocks(self, position: int, limit: int | None = None) -> Iterator[Block]:
+    def blocks(
+        self,
+        position: int,
+        limit: int | None = None,
+        heard: Collection[str] | None = None,  # noqa: ARG002 - it shows all
+    ) -> Iterator[Block]:
         return iter(self.shown[position:limit])
 
     def head(self) -> Head:

@@ -80,6 +80,7 @@ RELAYING = (
     tables(
         (*READ, "dynamodb:PutItem", "dynamodb:UpdateItem"), "log", "streams", "policy-checkpoints"
     ),
+    tables(("dynamodb:BatchGetItem", "dynamodb:PutItem"), "bodies"),
     bus(["kinesis:PutRecords"]),
     READING_ARCHIVE,
 )
@@ -100,6 +101,7 @@ def other_functions(
                     (*READ, "dynamodb:Scan"),
                     *("streams", "view-checkpoints", "view-parked", *documents, "log"),
                 ),
+                tables(("dynamodb:BatchGetItem",), "bodies"),
                 search("Get", "Post"),
                 READING_ARCHIVE,
                 waking("relay", *views, *policies),
@@ -154,6 +156,9 @@ def other_functions(
                         "dynamodb:BatchWriteItem",
                     ),
                     "log",
+                ),
+                tables(
+                    ("dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:DeleteItem"), "bodies"
                 ),
                 tables(READ, "view-checkpoints"),
                 tables((*READ, "dynamodb:PutItem"), "policy-checkpoints"),

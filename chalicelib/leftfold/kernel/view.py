@@ -68,6 +68,11 @@ class View:
     from_carried: bool = False
     fields: Mapping[str, Literal["keyword", "text", "long", "date"]] = field(default_factory=dict)
 
+    @property
+    def categories(self) -> frozenset[str]:
+        """The categories that the view listens to."""
+        return frozenset(self.codecs)
+
     def __post_init__(self) -> None:
         if self.order == "ordered" and self.fed == "bus":
             object.__setattr__(self, "fed", "log")

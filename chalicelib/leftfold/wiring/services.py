@@ -139,7 +139,14 @@ class Services(Adapters):
         from chalicelib.leftfold.relay.publisher import Published
 
         readers = [*self.readers, Published()]
-        return Pruner(self.log_table, self.archive, self.checkpoints, readers, self.clock)
+        return Pruner(
+            self.log_table,
+            self.archive,
+            self.checkpoints,
+            readers,
+            self.clock,
+            self.settings.log,
+        )
 
     @cached_property
     def freshness(self) -> "Freshness":

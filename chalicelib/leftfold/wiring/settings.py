@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from chalicelib.leftfold.store.ports import MAIN
+
 
 class Settings:
     """The settings, by environment variable.
@@ -9,7 +11,8 @@ class Settings:
     LEFTFOLD_STACK is the stack's name, with which the names of all its resources begin.
     LEFTFOLD_SEARCH_ENDPOINT is the host of OpenSearch, and LEFTFOLD_SEARCH_SCHEME is https
     unless it is set. LEFTFOLD_MAIL_FROM is the sender of e-mail, verified in SES; without
-    it no e-mail is sent. LEFTFOLD_ARCHIVE is the archive's bucket.
+    it no e-mail is sent. LEFTFOLD_ARCHIVE is the archive's bucket. LEFTFOLD_LOG is the name of
+    the log, "main" unless it is set: each group of tenants can have a log of its own.
     """
 
     def __init__(self, variables: Mapping[str, str]) -> None:
@@ -27,6 +30,11 @@ class Settings:
     @property
     def mail_from(self) -> str | None:
         return self._variables.get("LEFTFOLD_MAIL_FROM") or None
+
+    @property
+    def log(self) -> str:
+        """The name of the log. It is in the keys of the log's items, so logs can share tables."""
+        return self._variables.get("LEFTFOLD_LOG") or MAIN
 
     @property
     def archive(self) -> str:
