@@ -154,6 +154,8 @@ def tombstone() -> Any:
 
 
 BLOCK, NEXT = seal(Head(), [commit(A)])
+# Its body is not in its link.
+LARGE, _ = seal(Head(), [commit(f"main/account-{n}") for n in range(3)])
 SEGMENT = Segment(0, 1, "key", "hash", "liveKey", "liveHash")
 KEY = EffectKey("policy", A, 1, 0, "hello")
 MAIL = Email("hello", "ada@example.com", "Hello", "Good day.")
@@ -194,6 +196,7 @@ CALLS = [
     Call(EventTable, "dynamodb", "delete", lambda c: events(c).delete(tombstone(), [2])),
     Call(Log, "dynamodb", "head", lambda c: log(c).head()),
     Call(Log, "dynamodb", "streams", lambda c: log(c).streams([A])),
+    Call(Log, "dynamodb", "put_body", lambda c: log(c).put_body(LARGE)),
     Call(
         Log,
         "dynamodb",

@@ -266,14 +266,14 @@ def test_a_block_is_read_for_half_and_a_link_for_nearly_nothing(metered: Metered
     commits = metered.booked()
     relay(services, commits)
     metered.meter.reset()
-    (_, block) = services.log.blocks(0)
+    (_, block) = services.log_table.blocks(0)
     assert {c.aggregate_id: c for c in block.commits} == {c.aggregate_id: c for c in commits}
     assert metered.meter.calls == {("Query", "log"): 1, ("BatchGetItem", "bodies"): 1}
     assert metered.meter.units["Query", "log"] == 1
-    read = sum(-(-(len(pack(b.commits)) + 512) // 4096) / 2 for b in services.log.blocks(0))
+    read = sum(-(-(len(pack(b.commits)) + 512) // 4096) / 2 for b in services.log_table.blocks(0))
     assert metered.meter.units["BatchGetItem", "bodies"] <= 2 * read
     metered.meter.reset()
-    assert [b.commits for b in services.log.blocks(0, heard=("transfer",))] == [(), ()]
+    assert [b.commits for b in services.log_table.blocks(0, heard=("transfer",))] == [(), ()]
     assert metered.meter.calls == {("Query", "log"): 1}
     assert metered.meter.units == {("Query", "log"): 1}
 

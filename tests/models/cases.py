@@ -10,6 +10,7 @@ from . import (
     bodies,
     carrying,
     handing,
+    hearing,
     merging,
     pruning,
     rows,
@@ -22,6 +23,7 @@ from .bodies import Bodies
 from .carrying import Carrying
 from .checker import LIMIT, Result
 from .handing import AGAIN, BACK, Handing
+from .hearing import Hearing
 from .merging import SAME_KEY, Merging
 from .pruning import Pruning
 from .publishing import FOLD, Publishing
@@ -304,6 +306,28 @@ BODIES = (
     Case("a relay that puts a body where all is pruned", Bodies(late_puts=True), STUCK),
 )
 
+HEARING = (
+    Case("two functions of one follower, the design's rules", Hearing(), least=500),
+    Case("every wake is lost", Hearing(wakes="nobody"), least=500),
+    Case("no sweeper", Hearing(sweeps="nothing"), STUCK),
+    Case(
+        "a sweeper that wakes only for what the follower hears",
+        Hearing(sweeps="behind what it hears"),
+        STUCK,
+    ),
+    Case(
+        "a follower that hears nothing passes to the head",
+        Hearing(passes_to="the head"),
+        hearing.PASSED,
+    ),
+    Case("a link that names one category alone", Hearing(names="the first"), hearing.PASSED),
+    Case(
+        "no compare-and-set on the checkpoint: it goes back below what was pruned",
+        Hearing(checkpoint_condition=False),
+        STUCK,
+    ),
+)
+
 ARCHIVING = (
     Case("three epochs, two writers, one archiver", Archiving(), least=3_000),
     Case("two archivers, deletes in any order", Archiving(archivers=2), least=20_000),
@@ -470,6 +494,7 @@ SUITE = (
     *ROWS,
     *PRUNING,
     *BODIES,
+    *HEARING,
     *ARCHIVING,
     *ANSWERING,
     *HANDING,
@@ -528,6 +553,7 @@ DEEP = (
         least=100_000,
     ),
     Case("three relays, three blocks, two pruners", Bodies(3, 3, 2), least=100_000),
+    Case("three blocks for two functions of one follower", Hearing(3), least=15_000),
     Case(
         "three writers, two archivers, four epochs",
         Archiving((2, 4, 5, 6), writers=3, archivers=2),

@@ -38,12 +38,15 @@ def history(seed: int, parts: Parts | None = None) -> Report:
     scheduler = Scheduler(random, any_chances(random, contended))
     world = World(scheduler, parts or Parts())
     calls: list[Call] = []
+    broken: list[str] = []
     try:
         calls = live(world)
         heal(world)
-        broken = [*bodies_are_wrong(world), *violations(world, calls), *money_is_wrong(world)]
+        broken += bodies_are_wrong(world)
+        broken += violations(world, calls)
+        broken += money_is_wrong(world)
     except (DamagedArchiveError, Unavailable) as error:
-        broken = [f"I1: the log cannot be read: {error}"]
+        broken.append(f"I1: the log cannot be read: {error}")
     return Report(
         seed,
         scheduler.steps,
