@@ -29,7 +29,7 @@ from chalicelib.leftfold.store.memory import (
     MemoryParking,
 )
 from chalicelib.leftfold.store.ports import ContendedError, ParkedStream, StreamEntry, Unavailable
-from chalicelib.leftfold.store.readers import ends_of
+from chalicelib.leftfold.store.readers import Reader, ends_of
 from chalicelib.leftfold.wiring import process
 from chalicelib.leftfold.wiring.services import Services
 from chalicelib.leftfold.wiring.settings import Settings
@@ -256,12 +256,32 @@ def test_a_record_that_cannot_be_read_is_passed_over_and_counted(
     assert [m["BrokenRecords"] for m in metrics(capsys)] == [1, 1]
 
 
-def test_the_growing_log_wakes_all_that_follow_it_and_nobody_else(site: Functions) -> None:
-    handlers["log_grew"]({"Records": []}, Context())
-    fed = [name for name, view in DOMAIN.views.items() if view.fed == "log"]
-    assert site.door.woken == [*fed, *DOMAIN.policies]
-    assert "totals" in fed
-    assert "balances" not in fed
+def grown(*links: tuple[str, ...]) -> dict[str, Any]:
+    """What the log table's stream brings of new blocks, by their categories."""
+    images = [{"categories": {"S": json.dumps(categories)}} for categories in links]
+    return {"Records": [{"dynamodb": {"NewImage": image}} for image in images]}
+
+
+@pytest.mark.parametrize(
+    "links", [(), (("account",),), (("account",), ("transfer",)), (("account", "transfer"),)]
+)
+def test_the_growing_log_wakes_those_that_follow_it_and_hear_of_it(
+    site: Functions, links: tuple[tuple[str, ...], ...]
+) -> None:
+    handlers["log_grew"](grown(*links), Context())
+    held = {category for link in links for category in link}
+    followers: list[Reader] = [view for view in DOMAIN.views.values() if view.fed == "log"]
+    followers += DOMAIN.policies.values()
+    hearing = [each.name for each in followers if held.intersection(each.categories)]
+    assert site.door.woken == hearing
+    assert ("totals" in site.door.woken) == ("account" in held)
+    assert "balances" not in site.door.woken
+
+
+def test_a_new_head_and_a_new_segment_wake_nobody(site: Functions) -> None:
+    records = [{"dynamodb": {"NewImage": {"hash": {"S": "h"}}}}, {"dynamodb": {}}]
+    handlers["log_grew"]({"Records": records}, Context())
+    assert site.door.woken == []
 
 
 def test_an_ordered_view_follows_the_log(site: Functions) -> None:

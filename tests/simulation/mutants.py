@@ -335,9 +335,9 @@ MUTANTS = {
     ),
     "no condition on the registry": Mutant("I2/I3", Parts(log=LogWithoutRegistryCondition)),
     "no condition on the head": Mutant("I1", Parts(log=LogWithoutHeadCondition)),
-    "a body put after its link": Mutant("B1: the link", Parts(log=LogThatPutsBodiesLast)),
+    "a body put after its link": Mutant("B1: the link", Parts(log=LogThatPutsBodiesLast), first=8),
     "a link deleted before its bodies": Mutant(
-        "B1: a body is left", Parts(log=LogThatUnlinksFirst)
+        "B1: a body is left", Parts(log=LogThatUnlinksFirst), first=93
     ),
     "the body of a block that lost forgotten": Mutant(
         "B1: a body is left", Parts(log=LogThatForgetsOrphans)

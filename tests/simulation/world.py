@@ -60,7 +60,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 SKEW = 149.0
 VIEWS = (balances, ranking, bookings, totals, transfers)
 POLICIES = (debit_source, credit_target, refund_source, notify)
-FOLLOWERS = (totals.name, transfers.name, *(policy.name for policy in POLICIES))
+FOLLOWERS: tuple[View | Policy, ...] = (totals, transfers, *POLICIES)
 SLICE = 8
 
 
@@ -391,10 +391,11 @@ class World:
             self.appended.append(args[0])
             self._deliver([args[0]], self.stream_records, self.start_relay)
 
-    def _after_block(self, name: str, _args: tuple[Any, ...], answer: Any) -> None:
+    def _after_block(self, name: str, args: tuple[Any, ...], answer: Any) -> None:
         if name == "append" and answer is True:
             for follower in FOLLOWERS:
-                self.wake(follower)
+                if follower.categories.intersection(args[0].categories):
+                    self.wake(follower.name)
 
     def _after_move(self, name: str, args: tuple[Any, ...], answer: Any) -> None:
         if name == "move" and answer:

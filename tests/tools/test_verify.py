@@ -2,6 +2,7 @@ from collections.abc import Collection, Iterator
 
 import pytest
 
+from chalicelib.leftfold.store.blocks import hash_of
 from chalicelib.leftfold.store.memory import MemoryLog
 from chalicelib.leftfold.store.ports import Block, Head, StreamEntry
 from tests.commits import commit
@@ -119,6 +120,15 @@ def test_a_wrong_position_of_a_lane_is_found(bank: Bank) -> None:
     log.shown[1] = log.shown[1]._replace(previous_in_lane=wrong)
 
     assert "a block names its lanes' positions before it" in broken(bank, log)
+
+
+def test_a_block_that_names_other_categories_than_it_holds_is_found(bank: Bank) -> None:
+    """A reader that hears one of them would pass over the block."""
+    log = filled(bank)
+    forged = log.shown[1]._replace(categories=("transfer",))
+    log.shown[1] = forged._replace(hash=hash_of(forged))
+
+    assert "a block names the categories that it holds" in broken(bank, log)
 
 
 def test_a_registry_that_is_not_the_fold_of_the_log_is_found(bank: Bank) -> None:

@@ -69,10 +69,9 @@ class Services(Adapters):
         return [*self.views.values(), *self.policies.values()]
 
     @property
-    def followers(self) -> Sequence[str]:
-        """The names of the readers that follow the log; Kinesis feeds the others."""
-        views = [view.name for view in self.views.values() if view.fed == "log"]
-        return [*views, *self.policies]
+    def followers(self) -> Sequence[Reader]:
+        """The readers that follow the log; Kinesis feeds the others."""
+        return [reader for reader in self.readers if reader.fed == "log"]
 
     @cached_property
     def fingerprints(self) -> Mapping[str, str]:
