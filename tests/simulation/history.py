@@ -108,7 +108,7 @@ def live(world: World) -> list[Call]:
         scheduler.spawn("client", client.run, mortal=False)
     for _ in range(random.randint(0, 3)):
         world.start_sweeper(after=random.uniform(0, 10 * MINUTE))
-    for _ in range(random.choice([0, 0, 2])):
+    for _ in range(random.choice([0, 2, 4])):
         world.start_pruner(after=random.choice([HOUR, DAY]) + random.uniform(0, 10 * MINUTE))
     for _ in range(random.randint(0, 5)):
         world.start_deadlines(after=random.uniform(0, 10 * MINUTE))

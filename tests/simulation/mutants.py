@@ -328,16 +328,16 @@ MUTANTS = {
         # Before, it stops histories with an error instead.
         "main/account-",
         names=((loading, "is_dense", lambda *_, **__: True),),
-        first=57,
+        first=91,
     ),
     "a server that decides after its caller has gone": Mutant(
         "refused, but found", names=((handler, "DECIDE_WITHIN", timedelta(days=9)),), first=272
     ),
     "no condition on the registry": Mutant("I2/I3", Parts(log=LogWithoutRegistryCondition)),
     "no condition on the head": Mutant("I1", Parts(log=LogWithoutHeadCondition)),
-    "a body put after its link": Mutant("B1: the link", Parts(log=LogThatPutsBodiesLast), first=8),
+    "a body put after its link": Mutant("B1: the link", Parts(log=LogThatPutsBodiesLast), first=1),
     "a link deleted before its bodies": Mutant(
-        "B1: a body is left", Parts(log=LogThatUnlinksFirst), first=93
+        "B1: a body is left", Parts(log=LogThatUnlinksFirst), first=1
     ),
     "the body of a block that lost forgotten": Mutant(
         "B1: a body is left", Parts(log=LogThatForgetsOrphans)
