@@ -102,6 +102,7 @@ def other_functions(
                 tables(
                     (*READ, "dynamodb:Scan"),
                     *("streams", "view-checkpoints", "view-parked", *documents, "log"),
+                    *("policy-checkpoints", "policy-parked"),
                 ),
                 tables(("dynamodb:BatchGetItem",), "bodies"),
                 search("Get", "Post"),

@@ -67,6 +67,13 @@ class FollowQuery(Strict):
             " beginning."
         },
     )
+    last = Whole(
+        1,
+        500,
+        metadata={
+            "description": "Without `after`: begin so many positions before the end of the log."
+        },
+    )
     limit = Whole(1, 500, load_default=100)
     wait = Whole(
         0,
@@ -91,8 +98,12 @@ def feed_route(aggregates: Mapping[str, Aggregate], bodies: Mapping[str, BodyJso
 
     def answer(call: Call) -> Answer:
         asked = without_filter(call)
-        (position,) = after_of(asked, *CURSOR_PARTS, name="after") or (0,)
         query = call.query
+        (position,) = after_of(asked, *CURSOR_PARTS, name="after") or (
+            max(0, call.services.log.head().next_position - query["last"])
+            if "last" in query
+            else 0,
+        )
         try:
             page = call.services.follower.page(
                 position, query["limit"], wanted(query.get("category")), query["wait"]
