@@ -19,6 +19,7 @@ class Published(NamedTuple):
     """
 
     name: str = MARK
+    stored_name: str = MARK
     categories: tuple[str, ...] = ()
     fed: Literal["log"] = "log"
 

@@ -44,13 +44,33 @@ class DynamoCheckpoints:
             positions[int(item["checkpointKey"]["N"])] = int(item["position"]["N"])
         return positions
 
+    def begin(self, reader: str, key: int, position: int) -> int:
+        with translated():
+            answer = self._client.update_item(
+                TableName=self._table,
+                Key=self._key(reader, key),
+                UpdateExpression="SET #position = if_not_exists(#position, :position),"
+                " #format = if_not_exists(#format, :format)",
+                ExpressionAttributeNames={"#position": "position", "#format": "format"},
+                ExpressionAttributeValues={
+                    ":position": {"N": str(position)},
+                    ":format": {"N": str(CHECKPOINT_FORMAT)},
+                },
+                ReturnValues="ALL_NEW",
+            )
+        check_format(answer["Attributes"], CHECKPOINT_FORMAT, f"the checkpoint of {reader}")
+        return int(answer["Attributes"]["position"]["N"])
+
     def move(self, reader: str, key: int, old: int, new: int) -> bool:
-        values = {":new": {"N": str(new)}, ":format": {"N": str(CHECKPOINT_FORMAT)}}
+        values = {
+            ":new": {"N": str(new)},
+            ":old": {"N": str(old)},
+            ":format": {"N": str(CHECKPOINT_FORMAT)},
+        }
+        condition = "#position = :old AND #format = :format"
         if old == -1:
-            condition = "attribute_not_exists(#position)"
-        else:
-            condition = "#position = :old AND #format = :format"
-            values[":old"] = {"N": str(old)}
+            # A checkpoint that was begun on an empty log is there, at -1.
+            condition = f"attribute_not_exists(#position) OR ({condition})"
         try:
             with translated():
                 self._client.update_item(
@@ -182,6 +202,9 @@ class DividedCheckpoints:
 
     def read(self, reader: str, keys: Collection[int]) -> dict[int, int]:
         return self._of(reader).read(reader, keys)
+
+    def begin(self, reader: str, key: int, position: int) -> int:
+        return self._of(reader).begin(reader, key, position)
 
     def move(self, reader: str, key: int, old: int, new: int) -> bool:
         return self._of(reader).move(reader, key, old, new)

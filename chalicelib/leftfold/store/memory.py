@@ -207,7 +207,10 @@ class MemoryLog:
         """The block of a link, without its commits if none is *heard*; None if they are deleted."""
         if heard is not None and not set(heard).intersection(link.categories):
             return link
-        return self._bodies.get((link.first_position, link.hash))
+        body = self._bodies.get((link.first_position, link.hash))
+        if body is None:
+            return None
+        return link._replace(previous_in_lane=body.previous_in_lane, commits=body.commits)
 
     def registry(self, after: str | None = None) -> Iterator[tuple[str, StreamEntry]]:
         with self._lock:
@@ -257,6 +260,10 @@ class MemoryCheckpoints:
     def read(self, reader: str, keys: Collection[int]) -> dict[int, int]:
         with self._lock:
             return {key: self._positions.get((reader, key), -1) for key in keys}
+
+    def begin(self, reader: str, key: int, position: int) -> int:
+        with self._lock:
+            return self._positions.setdefault((reader, key), position)
 
     def move(self, reader: str, key: int, old: int, new: int) -> bool:
         with self._lock:
