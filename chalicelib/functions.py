@@ -9,6 +9,8 @@ from chalicelib.leftfold.kernel import Domain
 from chalicelib.leftfold.wiring.domain_index import indexed
 from chalicelib.leftfold.wiring.process import serve
 
+__all__ = ["handler"]
+
 
 def whole_domain() -> Domain:
     """The domain with all of its contexts."""

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
-from chalicelib.leftfold.functions import handler
+from chalicelib.functions import handler
 from chalicelib.leftfold.metrics import NAMESPACE
 from chalicelib.leftfold.store.memory import MemoryCheckpoints, MemoryEvents, MemoryParking
 from chalicelib.leftfold.store.ports import CallRefusedError, ParkedStream, Unavailable

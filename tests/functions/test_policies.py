@@ -8,7 +8,7 @@ import pytest
 from chalicelib.bank.account.domain import Close, CloseStatement, Open
 from chalicelib.bank.transfer.domain import Order, RequestTransfer, transfer
 from chalicelib.domain import DOMAIN
-from chalicelib.leftfold.functions import handler
+from chalicelib.functions import handler
 from chalicelib.leftfold.kernel import Email
 from chalicelib.leftfold.policies import deadlines as timekeeping
 from chalicelib.leftfold.store.ports import ParkedStream
