@@ -4,14 +4,23 @@ A request enters at `chalicelib.leftfold.http`, an event at `chalicelib.leftfold
 docstring of each package describes the path from there.
 """
 
+from typing import Any
+
 from chalice.app import Chalice
 
+from chalicelib import functions
 from chalicelib.domain import DOMAIN
-from chalicelib.functions import functions
+from chalicelib.leftfold.functions import event_functions
 from chalicelib.leftfold.http.api import api_of, blueprint
 
 API = api_of(DOMAIN, "A bank's back office, event-sourced.")
 
 app = Chalice(app_name="leftfold")
 app.register_blueprint(blueprint(API))
-app.register_blueprint(functions)
+app.register_blueprint(event_functions(functions, DOMAIN))
+
+
+@app.lambda_function(name="feed")
+def feed(event: Any, context: Any) -> Any:
+    """Serves the routes that wait, so that waiting readers take no function from commands."""
+    return app(event, context)

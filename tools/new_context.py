@@ -2,7 +2,6 @@
 
 import ast
 import builtins
-import json
 import keyword
 import re
 import subprocess
@@ -12,11 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
-from chalice.utils import to_cfn_resource_name
-
 from tools.bootstrap import ROOT
 from tools.domain_package import NAMED_IN, domain_package
-from tools.resources import BASE
+from tools.resources import TABLE_NAMES, app_functions
 
 TEMPLATES = Path(__file__).parent / "context_template"
 # A name becomes part of a path, of a table and of a problem's code: one plain word.
@@ -57,7 +54,7 @@ def new_context(name: str, root: Path = ROOT) -> Made:
     check_word(name)
     package = domain_package(root)
     names = plural(name)
-    check_free(name, names, taken(), root)
+    check_free(name, names, taken())
     folder = Path(*package.split("."))
     tests = Path("tests", folder.name)
     existing = next(
@@ -82,7 +79,7 @@ def new_context(name: str, root: Path = ROOT) -> Made:
         **{folder / name / f"{module}.py": filled(module, words) for module in MODULES},
         tests / f"test_{name}.py": filled("test", words),
     }
-    listing = folder / "__init__.py"
+    listing = folder / "contexts.py"
     listed = with_context((root / listing).read_text(), package, name, listing)
     if not (root / tests / "__init__.py").exists():
         files[tests / "__init__.py"] = ""
@@ -169,28 +166,24 @@ def plural(name: str) -> str:
 def taken() -> Taken:
     """The names that the running application uses."""
     from app import API
+    from chalicelib import functions
     from chalicelib.domain import DOMAIN
-    from chalicelib.functions import handlers
 
+    of_functions = (*app_functions(), *vars(functions))
     return Taken(
         frozenset(DOMAIN.aggregates),
-        frozenset((*handlers, "api_handler", "functions", "handlers")),
+        frozenset(of_functions),
         frozenset(route.path.split("/")[1] for route in API.routes),
     )
 
 
-def check_free(name: str, names: str, used: Taken, root: Path) -> None:
+def check_free(name: str, names: str, used: Taken) -> None:
     """Raises NewContextError where another part of the application has one of the names."""
-    resources = json.loads((root / BASE).read_text())["Resources"]
-    logical_id = to_cfn_resource_name(names)
     clashes = (
         (name in used.categories, f"{name!r} is a category of streams already"),
         (names in used.functions, f"its view {names!r} would be named like another function"),
         (names in used.paths, f"its path /{names} is served already"),
-        (
-            any(f"{logical_id}{part}" in resources for part in ("", "Table", "Log")),
-            f"its view {names!r} would be named like a resource of {BASE}",
-        ),
+        (names in TABLE_NAMES, f"its view {names!r} would be named like a table of the engine"),
     )
     for clash, says in clashes:
         if clash:
@@ -198,7 +191,7 @@ def check_free(name: str, names: str, used: Taken, root: Path) -> None:
 
 
 def with_context(text: str, package: str, name: str, path: Path) -> str:
-    """The package's `__init__` with one more context in CONTEXTS."""
+    """The domain's `contexts.py` with one more context in CONTEXTS."""
     tree = ast.parse(text)
     for node in tree.body:
         match node:

@@ -218,7 +218,6 @@ GREEN_ACCOUNT = Aggregate(
     "account",
     account.decider,
     Codec({**account.codec.events, "interest-credited": type("Interest", (Credited,), {})}),
-    account.module,
     account.carries,
 )
 

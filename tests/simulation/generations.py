@@ -678,7 +678,7 @@ def decided_on_old_states(active: Half) -> Iterator[str]:
             continue
         state = aggregate.decider.initial
         for commit in commits:
-            events = [aggregate.codec.decode(event) for event in commit.events]
+            events = [e for stored in commit.events for e in aggregate.codec.decode(stored)]
             frozen = state.status == "frozen"
             state = aggregate.decider.fold(events, state)
             booked = commit.command_id and any("ited" in event.name for event in commit.events)

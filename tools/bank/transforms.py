@@ -23,7 +23,7 @@ def renamed(event: StoredEvent, name: str) -> StoredEvent:
 # --- a split: credit-card accounts leave `account` for a context of their own
 
 CARD_EVENTS = {name.replace("account", "card"): kind for name, kind in account.codec.events.items()}
-card = Aggregate("card", account.decider, Codec(CARD_EVENTS), account.module, account.carries)
+card = Aggregate("card", account.decider, Codec(CARD_EVENTS), account.carries)
 
 
 def cards_apart() -> Transform:

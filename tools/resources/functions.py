@@ -10,11 +10,12 @@ from chalicelib.leftfold.kernel import Email, Policy, View
 from tools.resources.permissions import (
     ANSWER,
     BUS,
+    BUS_STREAM,
     COMMAND,
-    NAMED,
     READ,
     READING_ARCHIVE,
     READING_LOG,
+    REFERENCES,
     WRITE,
     Json,
     allow,
@@ -42,7 +43,8 @@ class Function:
     *called* is the function's name in the stack, if it differs from *name*. *source* is
     Chalice's word for the kind of the event source ("Dynamodb" or "Kinesis"), with the
     properties of the source that Chalice cannot set. *chalice* are further settings for
-    .chalice/config.json.
+    .chalice/config.json. *capped* says that the parameter FeedConcurrency bounds how many of it
+    run at a time.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Function:
     search: bool = False
     variables: Mapping[str, Any] | None = None
     woken: bool = False
+    capped: bool = False
     source: tuple[str, Json] | None = None
     chalice: Mapping[str, Any] | None = None
 
@@ -60,7 +63,7 @@ class Function:
 
     @property
     def full_name(self) -> str:
-        return NAMED(self.called or self.name)
+        return REFERENCES.function(self.called or self.name)
 
     @property
     def iam_file(self) -> str:
@@ -68,10 +71,9 @@ class Function:
         return f"iam/{(self.called or self.name).replace('_', '-')}.json"
 
 
-def stream_of(table_id: str) -> tuple[str, Json]:
-    """The event source of a function that reads a table's stream."""
-    stream = {"Fn::GetAtt": [table_id, "StreamArn"]}
-    return "Dynamodb", {"Stream": stream, "FilterCriteria": INSERTS}
+def stream_of(parameter: str) -> tuple[str, Json]:
+    """The event source of a function that reads the table's stream that *parameter* names."""
+    return "Dynamodb", {"Stream": {"Ref": parameter}, "FilterCriteria": INSERTS}
 
 
 RELAYING = (
@@ -80,6 +82,7 @@ RELAYING = (
     tables(
         (*READ, "dynamodb:PutItem", "dynamodb:UpdateItem"), "log", "streams", "policy-checkpoints"
     ),
+    tables(("dynamodb:BatchGetItem", "dynamodb:PutItem"), "bodies"),
     bus(["kinesis:PutRecords"]),
     READING_ARCHIVE,
 )
@@ -89,7 +92,7 @@ def other_functions(
     views: Mapping[str, View], policies: Mapping[str, Policy]
 ) -> dict[str, Function]:
     """The functions that are neither views nor policies; an app may do without some of them."""
-    documents = [name for name, view in views.items() if view.store == "documents"]
+    documents = [view.stored_name for view in views.values() if view.store == "documents"]
     followers = [*(name for name, view in views.items() if view.fed == "log"), *policies]
     engines_own = (
         Function(
@@ -99,7 +102,9 @@ def other_functions(
                 tables(
                     (*READ, "dynamodb:Scan"),
                     *("streams", "view-checkpoints", "view-parked", *documents, "log"),
+                    *("policy-checkpoints", "policy-parked"),
                 ),
+                tables(("dynamodb:BatchGetItem",), "bodies"),
                 search("Get", "Post"),
                 READING_ARCHIVE,
                 waking("relay", *views, *policies),
@@ -109,15 +114,22 @@ def other_functions(
             chalice={"lambda_timeout": 29},
         ),
         Function(
+            "feed",
+            READING_LOG,
+            capped=True,
+            # A request waits up to 20 seconds, and API Gateway up to 29 for its answer.
+            chalice={"lambda_timeout": 29},
+        ),
+        Function(
             "relay",
             (reading_stream("events"), *RELAYING),
             woken=True,
-            source=stream_of("EventsTable"),
+            source=stream_of("EventsStream"),
         ),
         Function("sweeper", (*RELAYING, waking(*views, *policies))),
         Function("purge", (search("Post"),), search=True),
         Function(
-            "log_grew", (reading_stream("log"), waking(*followers)), source=stream_of("LogTable")
+            "log_grew", (reading_stream("log"), waking(*followers)), source=stream_of("LogStream")
         ),
         Function(
             "deadlines",
@@ -155,6 +167,9 @@ def other_functions(
                     ),
                     "log",
                 ),
+                tables(
+                    ("dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:DeleteItem"), "bodies"
+                ),
                 tables(READ, "view-checkpoints"),
                 tables((*READ, "dynamodb:PutItem"), "policy-checkpoints"),
                 objects("s3:GetObject", "s3:PutObject"),
@@ -176,11 +191,11 @@ def view_function(view: View) -> Function:
             *([bus(BUS), allow(("kinesis:ListStreams",), "*")] if from_bus else []),
             *READING_LOG,
             checkpointing("view"),
-            search("Get", "Head", "Post", "Put") if searches else tables(WRITE, view.name),
+            search("Get", "Head", "Post", "Put") if searches else tables(WRITE, view.stored_name),
         ),
         search=searches,
         woken=True,
-        source=("Kinesis", {"Stream": {"Fn::Sub": "${BusStream.Arn}"}}) if from_bus else None,
+        source=("Kinesis", {"Stream": BUS_STREAM}) if from_bus else None,
     )
 
 

@@ -1,61 +1,71 @@
 """The functions of views and policies, and `log_grew`, which wakes those that follow the log."""
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+import json
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from chalicelib.leftfold.commands.owning import NotOwnedError
 from chalicelib.leftfold.functions.budgets import FOR_A_SLICE, time_left
-from chalicelib.leftfold.functions.lane_records import decoded
 from chalicelib.leftfold.metrics import emit
+from chalicelib.leftfold.projection.fold import PoisonError
 from chalicelib.leftfold.projection.runner import OvertakenError
+from chalicelib.leftfold.store.ports import Unavailable
 from chalicelib.leftfold.wiring.process import services
 
 # Blocks of the log that a reader takes between two looks at the clock.
 SLICE = 8
 
-Handler = Callable[[Any, Any], None]
 
+def log_grew(event: Any, _context: Any) -> None:
+    """Wakes the followers that hear a category of the new blocks.
 
-def log_grew(_event: Any) -> None:
-    """Wakes every follower. No other function reads the log table's stream."""
+    No other function reads the log table's stream. A follower that hears none of them passes
+    over them when it is woken next, which the sweeper does within a minute.
+    """
+    grown = held_in(event["Records"])
     for follower in services().followers:
-        services().waker.wake(follower)
+        if grown.intersection(follower.categories):
+            services().waker.wake(follower.name)
 
 
-def fed_by_bus(view: str) -> Callable[[Any], None]:
-    """The function of a view that Kinesis feeds."""
-
-    def handler(event: Any) -> None:
-        project(view, event)
-
-    return called(view, handler)
+def held_in(records: Sequence[Any]) -> set[str]:
+    """The categories of the blocks whose links are new in *records* of the log table's stream."""
+    images = (record["dynamodb"].get("NewImage", {}) for record in records)
+    links = (image for image in images if "categories" in image)
+    return {category for link in links for category in json.loads(link["categories"]["S"])}
 
 
-def woken(reader: str) -> Handler:
-    """The function of a follower, which a wake starts."""
+def reader(name: str) -> Callable[[Any, Any], None]:
+    """The function of a view or a policy: lane records feed it, and a wake lets it read the log."""
 
-    def handler(_event: Any, context: Any) -> None:
-        follow(reader, context)
+    def read(event: Any, context: Any) -> None:
+        records = event.get("Records", ())
+        if records:
+            # Imported here, because a reader that follows the log gets no records.
+            from chalicelib.leftfold.functions.lane_records import decoded
 
-    return called(reader, handler)
+            services().partitioned(name).handle(list(decoded(records)))
+        else:
+            redrive(name, event.get("wanted", {}), context)
+            follow(name, context)
+
+    return read
 
 
-F = TypeVar("F", bound=Callable[..., None])
+def redrive(reader: str, streams: Iterable[str], context: Any) -> None:
+    """Redrives the parked *streams* that a wake names, while there is time.
 
-
-def called(name: str, handler: F) -> F:
-    """*handler*, renamed to *name*, by which Lambda finds it."""
-    handler.__name__ = handler.__qualname__ = name
-    return handler
-
-
-def project(view: str, event: Any) -> None:
-    """Folds the lane records in *event* into a view. An event without records is a wake."""
-    records = event.to_dict().get("Records", ())
-    if records:
-        services().partitioned(view).handle(list(decoded(records)))
-    else:
-        follow(view, event.context)
+    A stream on which the reader fails again stays parked, with the reason.
+    """
+    current = services()
+    for stream in streams:
+        if time_left(context) < FOR_A_SLICE:
+            return
+        try:
+            runner = current.policy if reader in current.policies else current.partitioned
+            runner(reader).redrive(stream)
+        except (PoisonError, Unavailable) as error:
+            emit("RedrivesFailed", 1, view=reader, reason=f"{stream}: {error}")
 
 
 def follow(reader: str, context: Any) -> None:

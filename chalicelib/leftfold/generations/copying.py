@@ -163,7 +163,8 @@ class Copying:
         Raises an error of any kind for an event that green's code cannot read.
         """
         aggregate = self.aggregates[AggregateId.parse(target).category]
-        return aggregate.begins_epoch([aggregate.codec.decode(event) for _, event in made])
+        read = [event for _, stored in made for event in aggregate.codec.decode(stored)]
+        return aggregate.begins_epoch(read)
 
     def _opaque(self, commit: Commit, target: str) -> list[tuple[int, StoredEvent]]:
         """The events as they are, in one of the streams that the commit feeds."""

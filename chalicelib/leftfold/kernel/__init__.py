@@ -6,7 +6,7 @@ of streams. A `Transform` says how the streams of one generation become those of
 """
 
 from chalicelib.leftfold.kernel.aggregate import Aggregate, AggregateId
-from chalicelib.leftfold.kernel.codec import Codec
+from chalicelib.leftfold.kernel.codec import Codec, dropped, renamed, unchanged
 from chalicelib.leftfold.kernel.commit import (
     LANES,
     Archived,
@@ -58,7 +58,10 @@ __all__ = [
     "TransformError",
     "UnknownFormatError",
     "View",
+    "dropped",
     "from_json",
     "lane_of",
+    "renamed",
     "to_json",
+    "unchanged",
 ]

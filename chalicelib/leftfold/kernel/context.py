@@ -17,9 +17,12 @@ class Context:
     """Everything that the engine needs to run one part of a domain.
 
     *http* is the import path of the module that holds the context's `routes` (a tuple of
-    `Route`) and `problems` (a `Kind` for each refusal code). It is a path and not a module,
-    because functions that events start must not import HTTP. *transforms* say how streams of the
-    generation before this one become streams of this one; a category without one stays as it is.
+    `Route`), `problems` (a `Kind` for each refusal code) and, if it likes, `bodies` (by category, a
+    function that makes the body that clients see of a stored one). It is a path and not a module,
+    because functions that events start must not import HTTP.
+
+    *transforms* say how streams of the generation before this one become streams of this one; a
+    category without one stays as it is.
     """
 
     aggregates: tuple[Aggregate, ...] = ()
@@ -35,6 +38,7 @@ class Domain:
 
     Raises ValueError if two parts of one kind have the same name. A view and a policy cannot
     share a name either, because each has a Lambda function and checkpoints of its name.
+    Nor can two of them be stored under one name.
     """
 
     def __init__(self, contexts: Iterable[Context]) -> None:
@@ -53,7 +57,9 @@ class Domain:
         self.deadlines: Mapping[str, Deadline] = by_name(
             (deadline.name, deadline) for context in self.contexts for deadline in context.deadlines
         )
-        by_name((name, None) for name in (*self.views, *self.policies))
+        readers: list[View | Policy] = [*self.views.values(), *self.policies.values()]
+        by_name((reader.name, None) for reader in readers)
+        by_name((reader.stored_name, None) for reader in readers)
 
 
 def by_name(named: Iterable[tuple[str, T]]) -> dict[str, T]:
