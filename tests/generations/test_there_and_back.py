@@ -1,11 +1,15 @@
 """A stream that is copied as it is: who writes it, at every moment of a switch and of the way back."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from chalicelib.bank.account.domain import CloseStatement, account
 from chalicelib.leftfold.commands.owning import MovedError, NotActiveError
 from chalicelib.leftfold.kernel import Bar, Refused
-from tests.generations.site import Site
+from chalicelib.leftfold.store.memory import MemoryEvents
+from tests.generations.site import GenerationTeller, Site
 from tests.teller import OPENING, credit, debit
 
 A = "main/account-a"
@@ -221,3 +225,65 @@ def test_a_bar_of_a_stream_that_nobody_created_is_in_no_ones_way() -> None:
         site.teller("blue").do(credit(1), "new")
     assert site.blue.table.newest(new, consistent=True).bar is None
     assert site.teller("blue").do(OPENING, "new") == 1
+
+
+class Calls:
+    """A port that notes the name of each call."""
+
+    def __init__(self, port: Any) -> None:
+        self.port = port
+        self.names: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        self.names.append(name)
+        return getattr(self.port, name)
+
+
+def test_a_command_on_an_owned_stream_makes_no_call_more_than_before_any_generation() -> None:
+    alone = Calls(MemoryEvents())
+    for command in (OPENING, credit(1)):
+        GenerationTeller(alone).do(command)
+    assert alone.names == ["append", "newest", "append"]
+
+    site = opened()
+    site.switch()
+    site.take_all()
+    green = site.teller("green")
+    green.do(credit(1))
+    own, other, control = (
+        Calls(port) for port in (site.green.table, site.blue.table, site.control)
+    )
+    assert green.owner is not None
+    taker = replace(
+        site.there, copying=replace(site.there.copying, giver=replace(site.blue, table=other))
+    )
+    green.owner = replace(green.owner, control=control, taker=taker)
+    green.events = own
+    green.do(credit(1))
+    assert (own.names, other.names, control.names) == (["newest", "append"], [], [])
+
+
+def test_the_first_command_to_a_stream_reads_both_ends_and_writes_a_bar_and_a_mark() -> None:
+    site = opened()
+    site.copy()
+    site.switch()
+    blue, green, control = (
+        Calls(port) for port in (site.blue.table, site.green.table, site.control)
+    )
+    copying = replace(
+        site.there.copying,
+        giver=replace(site.blue, table=blue),
+        receiver=replace(site.green, table=green),
+    )
+    teller = site.teller("green")
+    assert teller.owner is not None
+    teller.owner = replace(
+        teller.owner, control=control, taker=replace(site.there, copying=copying)
+    )
+    teller.events = green
+    teller.do(credit(1))
+    assert control.names == ["read"]
+    # Each step reads both ends: before the bar, before the mark, and to see that all is done.
+    assert [name for name in blue.names if name != "newest"] == ["bar"]
+    assert [name for name in green.names if name != "newest"] == ["mark", "append"]
+    assert (blue.names.count("newest"), green.names.count("newest")) == (3, 7)
