@@ -51,14 +51,14 @@ B = TypeVar("B")
 
 @dataclass(frozen=True)
 class LateRepairs:
-    """`Repairs` whose code is imported when a commit could not be read."""
+    """`Repairs` whose code and clients are made when a commit could not be read."""
 
-    events: EventStore
+    events: Callable[[], EventStore]
 
     def of(self, aggregate_id: str, version: int) -> "Repair":
         from chalicelib.leftfold.repair.stored import StoredRepairs
 
-        return StoredRepairs(self.events).of(aggregate_id, version)
+        return StoredRepairs(self.events()).of(aggregate_id, version)
 
 
 class Services(Adapters):
@@ -114,7 +114,7 @@ class Services(Adapters):
 
     @cached_property
     def repairs(self) -> "Repairs":
-        return LateRepairs(self.events)
+        return LateRepairs(lambda: self.events)
 
     @property
     def repairer(self) -> "Repairer":
