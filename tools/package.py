@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tools.bootstrap import ROOT, STATE
 from tools.dependencies import PackagingError, compile_quietly, dependencies
+from tools.domain_index import domain_index
 from tools.engines import Progress
 from tools.fingerprints import fingerprints
 
@@ -83,8 +84,9 @@ def _package(stage: str, report: Progress, root: Path, build: Path) -> Package:
     report("package: copying the code")
     shutil.rmtree(folder, ignore_errors=True)
     _copy(root, app, vendor)
-    made = json.dumps(fingerprints(app), indent=2, sort_keys=True)
-    (app / "chalicelib" / "fingerprints.json").write_text(f"{made}\n")
+    for name, made in (("fingerprints", fingerprints(app)), ("domain", domain_index(app))):
+        text = json.dumps(made, indent=2, sort_keys=True)
+        (app / "chalicelib" / f"{name}.json").write_text(f"{text}\n")
     compile_quietly(app / "chalicelib")
     report("package: chalice package")
     _chalice_package(stage, app, folder, root / MERGED)
