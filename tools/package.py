@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tools import web_console
 from tools.bootstrap import ROOT, STATE
 from tools.dependencies import PackagingError, compile_quietly, dependencies
 from tools.engines import Progress
@@ -83,6 +84,8 @@ def _package(stage: str, report: Progress, root: Path, build: Path) -> Package:
     report("package: copying the code")
     shutil.rmtree(folder, ignore_errors=True)
     _copy(root, app, vendor)
+    if any(web_console.sources(root)):
+        shutil.copytree(web_console.build(root, report), app / "chalicelib" / "console")
     made = json.dumps(fingerprints(app), indent=2, sort_keys=True)
     (app / "chalicelib" / "fingerprints.json").write_text(f"{made}\n")
     compile_quietly(app / "chalicelib")
@@ -94,7 +97,7 @@ def _package(stage: str, report: Progress, root: Path, build: Path) -> Package:
 
 def _fingerprint(root: Path, stage: str, needed: str) -> str:
     digest = hashlib.sha256(f"{stage} {needed}".encode())
-    for file in [Path(__file__), *_inputs(root)]:
+    for file in [Path(__file__), *_inputs(root), *web_console.sources(root)]:
         digest.update(f"\0{file.name}\0".encode())
         digest.update(file.read_bytes())
     return digest.hexdigest()
