@@ -15,6 +15,7 @@ from pathlib import Path
 from tools import web_console
 from tools.bootstrap import ROOT, STATE
 from tools.dependencies import PackagingError, compile_quietly, dependencies
+from tools.domain_index import domain_index
 from tools.engines import Progress
 from tools.fingerprints import fingerprints
 
@@ -86,8 +87,9 @@ def _package(stage: str, report: Progress, root: Path, build: Path) -> Package:
     _copy(root, app, vendor)
     if any(web_console.sources(root)):
         shutil.copytree(web_console.build(root, report), app / "chalicelib" / "console")
-    made = json.dumps(fingerprints(app), indent=2, sort_keys=True)
-    (app / "chalicelib" / "fingerprints.json").write_text(f"{made}\n")
+    for name, made in (("fingerprints", fingerprints(app)), ("domain", domain_index(app))):
+        text = json.dumps(made, indent=2, sort_keys=True)
+        (app / "chalicelib" / f"{name}.json").write_text(f"{text}\n")
     compile_quietly(app / "chalicelib")
     report("package: chalice package")
     _chalice_package(stage, app, folder, root / MERGED)

@@ -3,6 +3,8 @@
 import json
 import sys
 
+import click
+
 from tests.browser.shown import Shown, served
 from tests.browser.test_console import SCREENSHOTS, quiet
 from tools.bootstrap import ROOT, STATE
@@ -18,6 +20,6 @@ if __name__ == "__main__":
     ):
         seen = json.loads(node(work, "journey.js", url, str(SCREENSHOTS), "all"))
     for said in (*seen["violations"], *seen["complaints"]):
-        print(said)
-    print(f"{len(seen['pages'])} looks in {SCREENSHOTS.relative_to(ROOT)}")
+        click.echo(said)
+    click.echo(f"{len(seen['pages'])} looks in {SCREENSHOTS.relative_to(ROOT)}")
     sys.exit(1 if seen["violations"] or seen["complaints"] else 0)

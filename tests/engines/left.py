@@ -40,7 +40,9 @@ def left_by(deployment: Deployment) -> Left:
     for aggregate_id in sorted({place[0] for place in scanned(services.events)}):
         for commit in services.events.range(aggregate_id, *EVERY_VERSION):
             assert events.append(commit) is None
-    log._blocks = list(services.log.blocks(0))
+    log._links = list(services.log.blocks(0))
+    for block in log._links:
+        log.put_body(block)
     log._head = services.log.head()
     log._streams = dict(services.log.registry())
     saved = {
@@ -70,7 +72,9 @@ def balances_are_wrong(left: Left, calls: Sequence[Call]) -> Iterator[str]:
             reported[account.stream(call.key)] += sum(map(signed_amount, bookings))
     for aggregate_id, balance in reported.items():
         commits = left.events.range(aggregate_id, *EVERY_VERSION)
-        decoded = (account.codec.decode(e) for c in commits for e in c.events)
+        decoded = (
+            event for c in commits for stored in c.events for event in account.codec.decode(stored)
+        )
         stored = account.decider.fold(decoded).balance
         if stored != balance:
             yield f"{aggregate_id} holds {stored}, its clients moved {balance}"
