@@ -184,6 +184,7 @@ class Commit(NamedTuple):
             epoch_start=members["epochStart"],
             root=None if root is None else (root[0], root[1]),
             source=None if source is None else (source[0], source[1]),
+            format=members["format"],
         )
 
 
