@@ -24,6 +24,7 @@ from chalicelib.leftfold.kernel import (
     StoredEvent,
 )
 from chalicelib.leftfold.kernel.commit import canonical, instant, traceparent_of
+from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repairs
 from chalicelib.leftfold.store.ports import (
     BarredError,
     ContendedError,
@@ -91,14 +92,16 @@ class CommandHandler:
     """Executes commands on an event store.
 
     *fingerprints* maps each category to the fingerprint of its fold. *pause* takes the number
-    of the attempt that has failed and waits, with jitter, before the next one. *owner* hands over
-    the streams that another generation owns.
+    of the attempt that has failed and waits, with jitter, before the next one. *repairs* are
+    asked for a commit that cannot be decoded. *owner* hands over the streams that another
+    generation owns.
     """
 
     events: EventStore
     fingerprints: Mapping[str, str]
     clock: Callable[[], datetime]
     pause: Callable[[int], None]
+    repairs: Repairs = NO_REPAIRS
     owner: Owner = ALONE
 
     def execute(self, request: CommandRequest) -> int:
@@ -175,7 +178,12 @@ class CommandHandler:
             self.owner,
             aggregate_id,
             lambda: load(
-                self.events, aggregate, aggregate_id, fingerprint=fingerprint, consistent=True
+                self.events,
+                aggregate,
+                aggregate_id,
+                fingerprint=fingerprint,
+                consistent=True,
+                repairs=self.repairs,
             ),
         )
         return loaded.state, loaded.version
@@ -226,6 +234,7 @@ class CommandHandler:
             request.aggregate_id,
             fingerprint=self.fingerprints[request.aggregate.category],
             consistent=consistent,
+            repairs=self.repairs,
         )
         # Not with `owns`: a stream without items is the first generation's.
         if not loaded.version and not self.owner.first:

@@ -18,6 +18,7 @@ from typing import Any
 from uuid import UUID
 
 from chalicelib.leftfold.kernel import Aggregate, Bar, Commit, RecentCommand
+from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repairs, read
 from chalicelib.leftfold.store.ports import EventStore
 
 # K: a snapshot is due once a load has folded so many commits. It is about the optimum
@@ -70,7 +71,7 @@ class Loaded:
         return None
 
 
-def load(
+def load(  # noqa: PLR0913 - each is a fact about the read
     events: EventStore,
     aggregate: Aggregate,
     aggregate_id: str,
@@ -78,6 +79,7 @@ def load(
     fingerprint: str,
     consistent: bool = False,
     below: int | None = None,
+    repairs: Repairs = NO_REPAIRS,
 ) -> Loaded:
     """The state of a stream, and the newest of its commands: at least the last 65. With *below*,
     the stream as it was before that version.
@@ -99,12 +101,13 @@ def load(
                 fingerprint=fingerprint,
                 consistent=True,
                 below=below,
+                repairs=repairs,
             )
         if not page.more:
             raise BrokenStreamError(f"{aggregate_id} has a hole")
         page = events.newest(aggregate_id, below=commits[-1].version, consistent=True)
         commits += page.commits
-    loaded = loaded_from(commits, aggregate, fingerprint, consistent=consistent)
+    loaded = loaded_from(commits, aggregate, fingerprint, repairs, consistent=consistent)
     if owns(commits, page_bar):
         return loaded
     return replace(loaded, owned=False, barred=page_bar is not None)
@@ -199,7 +202,12 @@ def known_commands(commits: Sequence[Commit]) -> list[RecentCommand]:
 
 
 def loaded_from(
-    commits: Sequence[Commit], aggregate: Aggregate, fingerprint: str, *, consistent: bool
+    commits: Sequence[Commit],
+    aggregate: Aggregate,
+    fingerprint: str,
+    repairs: Repairs = NO_REPAIRS,
+    *,
+    consistent: bool,
 ) -> Loaded:
     """The stream of *commits*, which are newest first: folded from their base (`base_of`)."""
     decider, codec = aggregate.decider, aggregate.codec
@@ -219,10 +227,9 @@ def loaded_from(
         version=newest.version,
         state=decider.fold(
             (
-                e
-                for c in reversed(commits[:unfolded])
-                for stored in c.events
-                for e in codec.decode(stored)
+                event.event
+                for commit in reversed(commits[:unfolded])
+                for event in read(commit, codec, repairs)
             ),
             state,
         ),

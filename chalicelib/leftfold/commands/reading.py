@@ -6,6 +6,7 @@ from chalicelib.leftfold.commands.handler import owned
 from chalicelib.leftfold.commands.loading import Loaded, load
 from chalicelib.leftfold.commands.owning import ALONE, Owner
 from chalicelib.leftfold.kernel import Aggregate
+from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repairs
 from chalicelib.leftfold.store.ports import EventStore
 
 # A state may be some hundred kilobytes.
@@ -16,9 +17,14 @@ class States:
     """Reads aggregates and keeps their states, for rules to which an old state does no harm."""
 
     def __init__(
-        self, events: EventStore, fingerprints: Mapping[str, str], owner: Owner = ALONE
+        self,
+        events: EventStore,
+        fingerprints: Mapping[str, str],
+        repairs: Repairs = NO_REPAIRS,
+        owner: Owner = ALONE,
     ) -> None:
         self._events = events
+        self._repairs = repairs
         self._owner = owner
         self._fingerprints = fingerprints
         self._kept: dict[str, Loaded] = {}
@@ -43,6 +49,7 @@ class States:
             aggregate_id,
             fingerprint=self._fingerprints[aggregate.category],
             consistent=consistent,
+            repairs=self._repairs,
         )
         self._kept.pop(aggregate_id, None)
         while len(self._kept) >= MOST_KEPT:

@@ -219,6 +219,7 @@ class Commit(NamedTuple):
             position=members.get("position"),
             indexes=tuple(members.get("indexes", ())),
             addressed=members.get("addressed"),
+            format=members["format"],
         )
 
     def root_index(self, event_index: int) -> int:
