@@ -76,6 +76,8 @@ def stream_of(parameter: str) -> tuple[str, Json]:
     return "Dynamodb", {"Stream": {"Ref": parameter}, "FilterCriteria": INSERTS}
 
 
+# Repairs are in streams of their own; they are looked for when a commit cannot be read.
+READING_REPAIRS = tables(("dynamodb:Query",), "events")
 RELAYING = (
     tables(("dynamodb:Query", "dynamodb:Scan"), "events", "view-parked", "policy-parked"),
     tables(READ, "view-checkpoints"),
@@ -112,6 +114,7 @@ def other_functions(
             (tables(COMMAND, "events"), *querying),
             called="api",
             search=True,
+            variables={"LEFTFOLD_REPAIRS": {"Ref": "Repairs"}},
             chalice={"lambda_timeout": 29},
         ),
         Function(
@@ -192,6 +195,7 @@ def view_function(view: View) -> Function:
         (
             *([bus(BUS), allow(("kinesis:ListStreams",), "*")] if from_bus else []),
             *READING_LOG,
+            READING_REPAIRS,
             checkpointing("view"),
             search("Get", "Head", "Post", "Put") if searches else tables(WRITE, view.stored_name),
         ),
