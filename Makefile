@@ -1,11 +1,13 @@
 export PYTHON ?= python3
+# Compiled modules are kept, whatever the shell says: the tests start Python hundreds of times.
+unexport PYTHONDONTWRITEBYTECODE
 BIN := .leftfold/venv/bin
 # One process a core. A group of tests that shares an engine or a module's fixture stays in one process.
 PARALLEL := -n auto --dist loadgroup
 # A part of the histories and of the example's accounts; `make test-more` takes all, and new seeds.
 GATE := --share 0.4
 # A tenth of them, and few examples of each property.
-QUICK := -q -m "not engine" --share 0.1 --hypothesis-profile=quick
+QUICK := -q -m "not engine and not slow" --share 0.1 --hypothesis-profile=quick
 
 .PHONY: help run tools engines check quick test test-more coverage lock
 
