@@ -226,7 +226,7 @@ def test_a_function_reaches_the_search_domain_of_its_own_stack_alone() -> None:
         if any(action.startswith("es:") for action in allowed)
     }
     searching = {name for name, view in DOMAIN.views.items() if view.store == "search"}
-    assert set(reached) == {"api_handler", "purge", "deadlines"} | searching
+    assert set(reached) == {"api_handler", "feed", "purge", "deadlines"} | searching
     assert TRUTH["Outputs"]["SearchArn"]["Value"] == {"Fn::GetAtt": ["Search", "Arn"]}
     for resource in reached.values():
         assert resource == [{"Fn::Sub": "${SearchArn}/*"}]
