@@ -11,6 +11,7 @@ from chalicelib.leftfold.kernel.uuid7 import uuid7
 from chalicelib.leftfold.policies.mailing import MemoryMailer
 from chalicelib.leftfold.projection.freshness import Freshness
 from chalicelib.leftfold.relay.sequencer import Sequencer
+from chalicelib.leftfold.store.applications import MemoryApplications
 from chalicelib.leftfold.store.memory import (
     MemoryCheckpoints,
     MemoryEffects,
@@ -75,6 +76,7 @@ class Application(Gateway):
                 checkpoints=self.checkpoints,
                 parking=self.parking,
                 effects=self.effects,
+                applications=MemoryApplications(active="test"),
                 mailer=self.mailer,
                 pause=still,
                 rows=self.rows.__getitem__,

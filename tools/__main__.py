@@ -108,19 +108,21 @@ def event_model_command() -> None:
 @click.option("--stack", default=STACK, help="Name of the CloudFormation stack.")
 @click.option(
     "--alarm-topic",
-    default="",
     metavar="ARN",
-    help="SNS topic that alarms notify; name it each time.",
+    help='SNS topic that alarms notify; kept from the last deployment, taken away by "".',
 )
 @click.option(
     "--mail-from",
-    default="",
     metavar="ADDRESS",
-    help="Sender of e-mail, verified in SES; name it each time.",
+    help='Sender of e-mail, verified in SES; kept from the last deployment, taken away by "".',
 )
 @endpoint_option
 def deploy_command(
-    stage: str, stack: str, alarm_topic: str, mail_from: str, endpoint_url: str | None
+    stage: str,
+    stack: str,
+    alarm_topic: str | None,
+    mail_from: str | None,
+    endpoint_url: str | None,
 ) -> None:
     """Deploy to AWS, or to a stand-in for it.
 

@@ -168,10 +168,11 @@ def taken() -> Taken:
     from app import API
     from chalicelib.domain import DOMAIN
     from chalicelib.functions import handlers
+    from chalicelib.leftfold.wiring.settings import FUNCTIONS_OF_TRUTH
 
     return Taken(
         frozenset(DOMAIN.aggregates),
-        frozenset((*handlers, "api_handler", "functions", "handlers")),
+        frozenset((*handlers, *FUNCTIONS_OF_TRUTH, "api_handler", "functions", "handlers")),
         frozenset(route.path.split("/")[1] for route in API.routes),
     )
 

@@ -41,6 +41,16 @@ class Package:
     def template(self) -> Path:
         return self.folder / "sam.json"
 
+    @property
+    def truth_zip(self) -> Path:
+        """The code of the truth's functions: the engine, without any domain."""
+        return self.folder / "truth.zip"
+
+    @property
+    def truth_fingerprint(self) -> str:
+        """Stands for all that `truth_zip` is made of."""
+        return (self.folder / "truth.stamp").read_text()
+
     def sizes(self) -> tuple[int, int]:
         """Bytes zipped and unzipped; Lambda takes 250 MB unzipped."""
         with zipfile.ZipFile(self.zip) as contents:
@@ -88,8 +98,24 @@ def _package(stage: str, report: Progress, root: Path, build: Path) -> Package:
     compile_quietly(app / "chalicelib")
     report("package: chalice package")
     _chalice_package(stage, app, folder, root / MERGED)
+    _package_truth(app, vendor, needed, folder)
     stamp.write_text(fingerprint)
     return Package(folder, fingerprint, made_anew=True)
+
+
+def _package_truth(app: Path, vendor: Path, needed: str, folder: Path) -> None:
+    """The engine with what it imports. It is the same zip as long as the engine is the same."""
+    engine = [app / "chalicelib" / "__init__.py", *(app / "chalicelib" / "leftfold").rglob("*.py")]
+    digest = hashlib.sha256(needed.encode())
+    for file in sorted(engine):
+        digest.update(f"\0{file.relative_to(app)}\0".encode() + file.read_bytes())
+    compiled = [path for file in engine for path in file.parent.glob(f"__pycache__/{file.stem}.*")]
+    with zipfile.ZipFile(folder / "truth.zip", "w", zipfile.ZIP_DEFLATED) as zipped:
+        for file in sorted([*engine, *compiled]):
+            zipped.write(file, file.relative_to(app))
+        for file in sorted(path for path in vendor.rglob("*") if path.is_file()):
+            zipped.write(file, file.relative_to(vendor))
+    (folder / "truth.stamp").write_text(digest.hexdigest())
 
 
 def _fingerprint(root: Path, stage: str, needed: str) -> str:

@@ -3,7 +3,7 @@
 import pytest
 
 from chalicelib.domain import DOMAIN
-from chalicelib.leftfold.functions import event_functions
+from chalicelib.leftfold.functions.application import event_functions
 from chalicelib.leftfold.kernel import Context, Domain, Policy
 from chalicelib.leftfold.wiring import process
 

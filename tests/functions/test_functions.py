@@ -12,13 +12,13 @@ import pytest
 from moto import mock_aws
 
 from chalicelib.domain import DOMAIN
-from chalicelib.functions import handlers
 from chalicelib.leftfold.kernel import LANES, Commit, RecentCommand, Snapshot, UnknownFormatError
 from chalicelib.leftfold.projection.memory import MemoryRows
 from chalicelib.leftfold.relay.kinesis import CALL_BYTES, KinesisBus, calls_of, hash_key
 from chalicelib.leftfold.relay.publisher import Published, Publisher
 from chalicelib.leftfold.relay.relay import Relay
 from chalicelib.leftfold.relay.sequencer import Sequencer
+from chalicelib.leftfold.store.applications import MemoryApplications
 from chalicelib.leftfold.store.bus import LaneRecord
 from chalicelib.leftfold.store.events import item_of
 from chalicelib.leftfold.store.memory import (
@@ -34,6 +34,7 @@ from chalicelib.leftfold.wiring import process
 from chalicelib.leftfold.wiring.services import Services
 from chalicelib.leftfold.wiring.settings import Settings
 from tests.commits import commit
+from tests.functions.handlers import handlers
 
 READERS = [*DOMAIN.views, *DOMAIN.policies]
 SCHEDULED = {
@@ -103,6 +104,7 @@ class Functions:
             checkpoints=self.checkpoints,
             parking=self.parking,
             waker=self.door,
+            applications=MemoryApplications(active="test"),
             rows=self.rows.__getitem__,
             search_rows=self.rows.__getitem__,
             clock=lambda: datetime(2026, 1, 1, 0, 1, tzinfo=UTC),

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
-from chalicelib.functions import handlers
 from chalicelib.leftfold.metrics import NAMESPACE
 from chalicelib.leftfold.store.memory import MemoryCheckpoints, MemoryEvents, MemoryParking
 from chalicelib.leftfold.store.ports import CallRefusedError, ParkedStream, Unavailable
 from chalicelib.leftfold.wiring import process
 from tests.commits import commit
 from tests.functions import test_functions as functions
+from tests.functions.handlers import handlers
 from tests.functions.test_functions import (
     READERS,
     SCHEDULED,
@@ -45,7 +45,7 @@ def measured(reported: list[dict[str, Any]]) -> set[Measured]:
 
 def listened_to(alarm: dict[str, Any], stack: str) -> Measured:
     """The metric of an alarm, with its dimensions, in the stack of that name."""
-    by_reference = {"AWS::StackName": stack}
+    by_reference = {"AWS::StackName": stack, "Truth": stack}
     dimensions = {
         (d["Name"], d["Value"] if isinstance(d["Value"], str) else by_reference[d["Value"]["Ref"]])
         for d in alarm["Dimensions"]

@@ -8,11 +8,11 @@ import pytest
 from chalicelib.bank.account.domain import Close, CloseStatement, Open
 from chalicelib.bank.transfer.domain import Order, RequestTransfer, transfer
 from chalicelib.domain import DOMAIN
-from chalicelib.functions import handlers
 from chalicelib.leftfold.kernel import Email
 from chalicelib.leftfold.policies import deadlines as timekeeping
 from chalicelib.leftfold.store.ports import ParkedStream
 from chalicelib.leftfold.wiring import process
+from tests.functions.handlers import handlers
 from tests.functions.test_functions import SCHEDULED, Context, metrics
 from tests.http.conftest import Bank
 from tests.teller import Teller as Writer

@@ -10,7 +10,6 @@ import pytest
 from moto import mock_aws
 
 from chalicelib.domain import DOMAIN
-from chalicelib.functions import handlers
 from chalicelib.leftfold.functions.readers import SLICE
 from chalicelib.leftfold.kernel import lane_of
 from chalicelib.leftfold.projection.ordered import ViewStoppedError
@@ -19,6 +18,7 @@ from chalicelib.leftfold.store.bus import LaneRecord
 from tests.builders import Added, LogBuilder, stream
 from tests.commits import commit
 from tests.functions import test_functions as functions
+from tests.functions.handlers import handlers
 from tests.functions.test_functions import Context, Functions, bus_event, metrics
 
 site = functions.site

@@ -274,7 +274,7 @@ def test_deploying_the_same_again_changes_nothing(running: Local) -> None:
     again = deploy(package("dev", lambda _: None), STACK, running.cloud, reported.append)
 
     assert again == running.deployed == find(STACK, running.cloud)
-    assert reported == ["deploy: uploading"]
+    assert reported == ["deploy: uploading", "deploy: uploading the application"]
 
 
 def test_a_fuzzer_that_knows_the_description_finds_nothing(running: Local) -> None:

@@ -8,8 +8,9 @@ from chalicelib.leftfold.kernel import Policy, View
 from tools.bootstrap import ROOT
 from tools.resources.functions import Function, functions
 from tools.resources.permissions import Json, logging
-from tools.resources.stacks import stage_template, truth_template
+from tools.resources.stacks import stage_template
 from tools.resources.template import template
+from tools.resources.truth import truth_template
 
 TEMPLATE = Path("infra/resources.json")
 STAGE_TEMPLATE = Path("infra/stage.json")

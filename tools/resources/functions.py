@@ -22,14 +22,10 @@ from tools.resources.permissions import (
     arn,
     bus,
     checkpointing,
-    objects,
-    reading_stream,
     search,
     tables,
     waking,
 )
-
-INSERTS: Json = {"Filters": [{"Pattern": '{"eventName": ["INSERT"]}'}]}
 
 
 class ResourcesError(Exception):
@@ -41,9 +37,8 @@ class Function:
     """One Lambda function: its settings and its permissions.
 
     *called* is the function's name in the stack, if it differs from *name*. *source* is
-    Chalice's word for the kind of the event source ("Dynamodb" or "Kinesis"), with the
-    properties of the source that Chalice cannot set. *chalice* are further settings for
-    .chalice/config.json.
+    Chalice's word for the kind of the event source ("Kinesis"), with the properties of the source
+    that Chalice cannot set. *chalice* are further settings for .chalice/config.json.
     """
 
     name: str
@@ -69,28 +64,11 @@ class Function:
         return f"iam/{(self.called or self.name).replace('_', '-')}.json"
 
 
-def stream_of(parameter: str) -> tuple[str, Json]:
-    """The event source of a function that reads the table's stream that *parameter* names."""
-    return "Dynamodb", {"Stream": {"Ref": parameter}, "FilterCriteria": INSERTS}
-
-
-RELAYING = (
-    tables(("dynamodb:Query", "dynamodb:Scan"), "events", "view-parked", "policy-parked"),
-    tables(READ, "view-checkpoints"),
-    tables(
-        (*READ, "dynamodb:PutItem", "dynamodb:UpdateItem"), "log", "streams", "policy-checkpoints"
-    ),
-    bus(["kinesis:PutRecords"]),
-    READING_ARCHIVE,
-)
-
-
 def other_functions(
     views: Mapping[str, View], policies: Mapping[str, Policy]
 ) -> dict[str, Function]:
     """The functions that are neither views nor policies; an app may do without some of them."""
     documents = [name for name, view in views.items() if view.store == "documents"]
-    followers = [*(name for name, view in views.items() if view.fed == "log"), *policies]
     engines_own = (
         Function(
             "api_handler",
@@ -108,59 +86,16 @@ def other_functions(
             search=True,
             chalice={"lambda_timeout": 29},
         ),
-        Function(
-            "relay",
-            (reading_stream("events"), *RELAYING),
-            woken=True,
-            source=stream_of("EventsStream"),
-        ),
-        Function("sweeper", (*RELAYING, waking(*views, *policies))),
         Function("purge", (search("Post"),), search=True),
         Function(
-            "log_grew", (reading_stream("log"), waking(*followers)), source=stream_of("LogStream")
-        ),
-        Function(
             "deadlines",
-            (tables(COMMAND, "events"), READING_ARCHIVE, search("Get", "Post")),
-            search=True,
-        ),
-        Function(
-            "archive",
             (
-                tables(
-                    (
-                        *ANSWER,
-                        "dynamodb:UpdateItem",
-                        "dynamodb:DeleteItem",
-                        "dynamodb:BatchWriteItem",
-                    ),
-                    "events",
-                ),
-                tables(
-                    (
-                        "dynamodb:GetItem",
-                        "dynamodb:BatchGetItem",
-                        "dynamodb:Scan",
-                        "dynamodb:UpdateItem",
-                    ),
-                    "streams",
-                ),
-                tables(
-                    (
-                        "dynamodb:Query",
-                        "dynamodb:GetItem",
-                        "dynamodb:PutItem",
-                        "dynamodb:DeleteItem",
-                        "dynamodb:BatchWriteItem",
-                    ),
-                    "log",
-                ),
-                tables(READ, "view-checkpoints"),
-                tables((*READ, "dynamodb:PutItem"), "policy-checkpoints"),
-                objects("s3:GetObject", "s3:PutObject"),
+                tables(COMMAND, "events"),
+                tables(("dynamodb:Scan",), "applications"),
+                READING_ARCHIVE,
+                search("Get", "Post"),
             ),
-            # Lambda's longest timeout. The next day's run goes on where this one stops.
-            chalice={"lambda_timeout": 900},
+            search=True,
         ),
     )
     return {function.name: function for function in engines_own}

@@ -70,6 +70,21 @@ def checkpointing(kind: str) -> Json:
     return tables(WRITE, f"{kind}-checkpoints", f"{kind}-parked")
 
 
+def of_every_application(actions: Iterable[str], *names: str) -> Json:
+    """Allows *actions* on the tables *names* of each application that a stage may ever have.
+
+    The first application is called like its stage, and a later one STAGE--NAME.
+    """
+    owners = ("${Stage}", "${Stage}--*")
+    return allow(
+        actions, *(arn("dynamodb", f"table/{owner}-{name}") for name in names for owner in owners)
+    )
+
+
+# The functions of a truth know no domain: they wake any function of their stage.
+WAKING_ALL = allow(("lambda:InvokeFunction",), arn("lambda", "function:${Stage}-*"))
+
+
 def waking(*names: str) -> Json:
     """Allows a function to wake the functions *names*."""
     return allow(

@@ -36,6 +36,7 @@ TABLES: Mapping[Owner, Mapping[str, Table]] = {
         "streams": Table("aggregateId"),
         "policy-checkpoints": CHECKPOINTS,
         "policy-parked": PARKED,
+        "applications": Table("application"),
     },
     "application": {"view-checkpoints": CHECKPOINTS, "view-parked": PARKED},
 }
@@ -45,20 +46,26 @@ DOCUMENTS = Table("key", expires="purgeAt")
 # What nothing can rebuild stays when its stack goes.
 KEPT: Json = {"DeletionPolicy": "RetainExceptOnCreate", "UpdateReplacePolicy": "Retain"}
 
-STAGE: Json = {
-    "Type": "String",
-    "Description": "The stage's name, with which the names of its resources begin",
-}
-TRUTH: Json = {
-    "Type": "String",
-    "Description": "The truth's name, with which the names of its resources begin",
-}
-IS_PROTECTED: Json = {
-    "Type": "String",
-    "Default": "true",
-    "AllowedValues": ["true", "false"],
-    "Description": "Whether tables refuse to be deleted",
-}
+
+def parameter(says: str, **more: Any) -> Json:
+    """A parameter of a template."""
+    return {"Type": "String", **more, "Description": says}
+
+
+def has(name: str) -> Json:
+    """The condition that a parameter is not empty."""
+    return {"Fn::Not": [{"Fn::Equals": [{"Ref": name}, ""]}]}
+
+
+STAGE = parameter("The stage's name, with which the names of its resources begin")
+TRUTH = parameter("The truth's name, with which the names of its resources begin")
+IS_PROTECTED = parameter(
+    "Whether tables refuse to be deleted", Default="true", AllowedValues=["true", "false"]
+)
+ALARM_TOPIC = parameter(
+    "The ARN of the SNS topic that every alarm tells; without one, alarms only show", Default=""
+)
+PROTECTED: Json = {"IsProtected": {"Fn::Equals": [{"Ref": "IsProtected"}, "true"]}}
 
 
 def table_id(name: str) -> str:
@@ -99,35 +106,9 @@ def stage_template() -> Json:
     """What outlives every truth: the ledger of effects."""
     return {
         "Parameters": {"Stage": STAGE, "IsProtected": IS_PROTECTED},
-        "Conditions": {"IsProtected": {"Fn::Equals": [{"Ref": "IsProtected"}, "true"]}},
+        "Conditions": PROTECTED,
         "Resources": tables_of("stage"),
         "Outputs": {"Stage": {"Value": {"Ref": "Stage"}}},
-    }
-
-
-def truth_template() -> Json:
-    """What cannot be rebuilt, the bus that carries it, and the domain that is searched."""
-    return {
-        "Parameters": {"Stage": STAGE, "Truth": TRUTH, "IsProtected": IS_PROTECTED},
-        "Conditions": {"IsProtected": {"Fn::Equals": [{"Ref": "IsProtected"}, "true"]}},
-        "Resources": {
-            **tables_of("truth"),
-            "ArchiveBucket": archive_bucket(),
-            "ArchiveBucketPolicy": archive_policy(),
-            "BusStream": bus_stream(),
-            "Search": search_domain(),
-        },
-        "Outputs": {
-            name: {"Value": value}
-            for name, value in {
-                "Truth": {"Ref": "Truth"},
-                "EventsStream": attribute("EventsTable", "StreamArn"),
-                "LogStream": attribute("LogTable", "StreamArn"),
-                "ArchiveBucket": {"Ref": "ArchiveBucket"},
-                "SearchEndpoint": attribute("Search", "DomainEndpoint"),
-                "SearchArn": attribute("Search", "Arn"),
-            }.items()
-        },
     }
 
 

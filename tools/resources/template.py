@@ -1,13 +1,22 @@
 """The CloudFormation template that Chalice merges into its own."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from chalicelib.leftfold.kernel import Policy, View
 from tools.resources.alarms import other_alarms, reader_alarms
 from tools.resources.functions import Function, ResourcesError
 from tools.resources.permissions import Json
-from tools.resources.stacks import DOCUMENTS, STAGE, TABLE_NAMES, TRUTH, table, tables_of
+from tools.resources.stacks import (
+    ALARM_TOPIC,
+    DOCUMENTS,
+    STAGE,
+    TABLE_NAMES,
+    TRUTH,
+    has,
+    parameter,
+    table,
+    tables_of,
+)
 
 # The sweeper wakes a function whose wake was lost, so Lambda keeps no wake for long and repeats none.
 WAKE_UP: Json = {"MaximumEventAgeInSeconds": 60, "MaximumRetryAttempts": 0}
@@ -36,27 +45,25 @@ def function_resources(function: Function) -> Json:
         properties["Events"] = {event: {"Properties": source}}
     return {
         function.logical_id: {"Properties": properties},
-        f"{function.logical_id}Log": {
-            "Type": "AWS::Logs::LogGroup",
-            "Properties": {
-                "LogGroupName": {"Fn::Sub": f"/aws/lambda/{function.full_name}"},
-                "RetentionInDays": KEEP_LOGS_DAYS,
-            },
-        },
+        f"{function.logical_id}Log": log_group(function),
     }
 
 
-def parameter(says: str, **more: Any) -> Json:
-    """A parameter of the template."""
-    return {"Type": "String", **more, "Description": says}
+def log_group(function: Function) -> Json:
+    """The log group of a function."""
+    return {
+        "Type": "AWS::Logs::LogGroup",
+        "Properties": {
+            "LogGroupName": {"Fn::Sub": f"/aws/lambda/{function.full_name}"},
+            "RetentionInDays": KEEP_LOGS_DAYS,
+        },
+    }
 
 
 # What the stacks of truth and stage put out, and what a deployment is told by its operator.
 PARAMETERS: Json = {
     "Stage": STAGE,
     "Truth": TRUTH,
-    "EventsStream": parameter("The ARN of the stream of the events table"),
-    "LogStream": parameter("The ARN of the stream of the log table"),
     "ArchiveBucket": parameter("The archive's bucket"),
     "SearchEndpoint": parameter("The host of the search domain"),
     "SearchArn": parameter("The ARN of the search domain"),
@@ -65,19 +72,13 @@ PARAMETERS: Json = {
         Default="https",
         AllowedValues=["https", "http"],
     ),
-    "AlarmTopic": parameter(
-        "The ARN of the SNS topic that every alarm tells; without one, alarms only show",
-        Default="",
-    ),
+    "AlarmTopic": ALARM_TOPIC,
     "MailFrom": parameter(
         "The address, verified in SES, that e-mail comes from; without one, none is sent",
         Default="",
     ),
 }
-CONDITIONS: Json = {
-    f"Has{name}": {"Fn::Not": [{"Fn::Equals": [{"Ref": name}, ""]}]}
-    for name in ("AlarmTopic", "MailFrom")
-}
+CONDITIONS: Json = {f"Has{name}": has(name) for name in ("AlarmTopic", "MailFrom")}
 OUTPUTS: Json = {
     **{
         name: {"Value": {"Ref": name}}

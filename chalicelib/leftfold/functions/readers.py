@@ -1,4 +1,4 @@
-"""The functions of views and policies, and `log_grew`, which wakes those that follow the log."""
+"""The functions of views and policies."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -13,12 +13,6 @@ from chalicelib.leftfold.wiring.process import services
 SLICE = 8
 
 Handler = Callable[[Any, Any], None]
-
-
-def log_grew(_event: Any) -> None:
-    """Wakes every follower. No other function reads the log table's stream."""
-    for follower in services().followers:
-        services().waker.wake(follower)
 
 
 def fed_by_bus(view: str) -> Callable[[Any], None]:

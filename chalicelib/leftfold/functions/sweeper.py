@@ -10,11 +10,11 @@ from chalicelib.leftfold.wiring.process import services
 from chalicelib.leftfold.wiring.services import Services
 
 
-def sweeper(event: Any) -> None:
+def sweeper(_event: Any, context: Any) -> None:
     """Logs commits whose stream record was lost, wakes readers that are behind, measures all."""
     current = services()
     try:
-        sweep = current.sweeper.run(lambda: time_left(event.context) > FOR_THE_READERS)
+        sweep = current.sweeper.run(lambda: time_left(context) > FOR_THE_READERS)
         emit("SweptCommits", sweep.logged, seen=sweep.seen, woken=sweep.woken)
         # Emitted before a round ends, too, so that a round that never ends shows.
         emit("SweepRoundSeconds", sweep.round_took, unit="Seconds")
@@ -41,10 +41,12 @@ def measure(current: Services) -> None:
 def emit_lag(current: Services, reader: Reader) -> None:
     """Emits how far a view or a policy is behind the log."""
     behind = lag(reader, current.log, current.checkpoints, current.clock)
-    emit("PositionsBehind", behind.positions, view=reader.name)
-    emit("OldestWaits", behind.age.total_seconds(), unit="Seconds", view=reader.name)
+    of = current.measured_as(reader)
+    emit("PositionsBehind", behind.positions, **of)
+    emit("OldestWaits", behind.age.total_seconds(), unit="Seconds", **of)
 
 
 def emit_parked(current: Services, reader: Reader) -> None:
     """Emits the number of streams that are parked in a view or a policy."""
-    emit("StreamsParked", len(list(current.parking.all(reader.name))), view=reader.name)
+    parked = len(list(current.parking.all(reader.name)))
+    emit("StreamsParked", parked, **current.measured_as(reader))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.leftfold.kernel import Domain, View
 from chalicelib.leftfold.kernel.uuid7 import uuid7
+from chalicelib.leftfold.store.applications import Applications
 from chalicelib.leftfold.store.ports import (
     Archive,
     Checkpoints,
@@ -79,25 +80,32 @@ class Adapters:
 
     @cached_property
     def checkpoints(self) -> Checkpoints:
-        from chalicelib.leftfold.store.checkpoints import DividedCheckpoints, DynamoCheckpoints
+        from chalicelib.leftfold.store.checkpoints import DynamoCheckpoints, RoutedCheckpoints
 
         named = self.settings.named
-        return DividedCheckpoints(
-            self.domain.views,
-            DynamoCheckpoints(self.dynamodb, named("view-checkpoints")),
-            DynamoCheckpoints(self.dynamodb, named("policy-checkpoints")),
-        )
+        of_views = DynamoCheckpoints(self.dynamodb, named("view-checkpoints"))
+        others = DynamoCheckpoints(self.dynamodb, named("policy-checkpoints"))
+        views = self.domain.views
+        return RoutedCheckpoints(lambda reader: (of_views if reader in views else others, reader))
 
     @cached_property
     def parking(self) -> Parking:
-        from chalicelib.leftfold.store.checkpoints import DividedParking, DynamoParking
+        from chalicelib.leftfold.store.checkpoints import DynamoParking, RoutedParking
 
         named = self.settings.named
-        return DividedParking(
-            self.domain.views,
-            DynamoParking(self.dynamodb, named("view-parked")),
-            DynamoParking(self.dynamodb, named("policy-parked")),
+        of_views = DynamoParking(self.dynamodb, named("view-parked"))
+        others = DynamoParking(self.dynamodb, named("policy-parked"))
+        views = self.domain.views
+        return RoutedParking(
+            lambda reader: (of_views if reader in views else others, reader),
+            lambda: [("", of_views), ("", others)],
         )
+
+    @cached_property
+    def applications(self) -> Applications:
+        from chalicelib.leftfold.store.applications import DynamoApplications
+
+        return DynamoApplications(self.dynamodb, self.settings.named("applications"))
 
     @cached_property
     def effects(self) -> Effects:

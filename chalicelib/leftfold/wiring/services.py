@@ -73,6 +73,15 @@ class Services(Adapters):
         views = [view.name for view in self.views.values() if view.fed == "log"]
         return [*views, *self.policies]
 
+    @property
+    def pruning_waits_for(self) -> Sequence[Reader]:
+        """The readers that must have passed a block of the log before it is pruned."""
+        return self.readers
+
+    def measured_as(self, reader: Reader) -> Mapping[str, str]:
+        """The dimensions of the reader's metrics."""
+        return {"view": reader.name}
+
     @cached_property
     def fingerprints(self) -> Mapping[str, str]:
         """Fold fingerprint per category.
@@ -112,7 +121,7 @@ class Services(Adapters):
             lambda error: metrics.emit("PublishesFailed", 1, reason=str(error)),
         )
 
-    @cached_property
+    @property
     def sweeper(self) -> "Sweeper":
         from chalicelib.leftfold.relay.sweeper import Sweeper
 
@@ -133,12 +142,12 @@ class Services(Adapters):
 
         return Archiver(self.event_table, self.log_table, self.archive, self.clock, grace)
 
-    @cached_property
+    @property
     def pruner(self) -> "Pruner":
         from chalicelib.leftfold.archive.pruner import Pruner
         from chalicelib.leftfold.relay.publisher import Published
 
-        readers = [*self.readers, Published()]
+        readers = [*self.pruning_waits_for, Published()]
         return Pruner(self.log_table, self.archive, self.checkpoints, readers, self.clock)
 
     @cached_property
@@ -195,6 +204,10 @@ class Services(Adapters):
         from chalicelib.leftfold.projection.partitioned import PartitionedRunner
 
         return PartitionedRunner(work, self.log, self.checkpoints, self.parking, self.pause)
+
+    def is_active(self) -> bool:
+        """Whether this application is the active one of its truth."""
+        return self.applications.known().active == self.settings.stack
 
     @cached_property
     def timekeeper(self) -> "Timekeeper":
