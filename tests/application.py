@@ -12,6 +12,7 @@ from chalicelib.leftfold.policies.mailing import MemoryMailer
 from chalicelib.leftfold.projection.freshness import Freshness
 from chalicelib.leftfold.relay.sequencer import Sequencer
 from chalicelib.leftfold.store.applications import MemoryApplications
+from chalicelib.leftfold.store.following import Follower
 from chalicelib.leftfold.store.memory import (
     MemoryCheckpoints,
     MemoryEffects,
@@ -89,6 +90,7 @@ class Application(Gateway):
                     lambda: self.waited,
                     self._wait,
                 ),
+                follower=Follower(self.log, lambda: self.waited, self._wait),
                 health=lambda: self.health,
             )
         )

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from chalice.utils import to_cfn_resource_name
 
+from app import API
 from chalicelib.bank.account.views import balances, bookings, totals
 from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.kernel import Email, Policy, Recorded, View
@@ -165,6 +166,21 @@ def test_only_a_view_that_the_bus_feeds_reads_the_bus(view: str) -> None:
     assert ("kinesis:ListStreams" in reads) == (DOMAIN.views[view].fed == "bus")
 
 
+def test_the_routes_that_wait_are_served_by_a_function_of_their_own_with_a_bound() -> None:
+    waiting = {route.path for route in API.routes if route.function == "feed"}
+    assert "/log" in waiting
+    paths = RESOURCES["RestAPI"]["Properties"]["DefinitionBody"]["paths"]
+    assert set(paths) == waiting
+    for methods in paths.values():
+        assert set(methods) == {"get", "head"}
+        for operation in methods.values():
+            uri = operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
+            assert uri.endswith("/functions/${Feed.Arn}/invocations")
+    assert RESOURCES["FeedInvokePermission"]["Properties"]["FunctionName"] == {"Ref": "Feed"}
+    bound = RESOURCES["Feed"]["Properties"]["ReservedConcurrentExecutions"]["Fn::If"]
+    assert bound[1] == {"Ref": "FeedConcurrency"}
+
+
 def test_a_function_writes_its_own_tables_alone() -> None:
     truth = {"log", "streams", "policy-checkpoints"}
     documents = {
@@ -175,6 +191,7 @@ def test_a_function_writes_its_own_tables_alone() -> None:
     of_view, of_policy = ({f"{kind}-checkpoints", f"{kind}-parked"} for kind in ("view", "policy"))
     assert {function: written(function) for function in EVERY_FUNCTION} == {
         "api_handler": {"events"},
+        "feed": set(),
         "relay": truth,
         "sweeper": truth,
         "purge": set(),

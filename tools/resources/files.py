@@ -9,7 +9,7 @@ from tools.bootstrap import ROOT
 from tools.resources.functions import Function, functions
 from tools.resources.permissions import Json, logging
 from tools.resources.stacks import stage_template
-from tools.resources.template import template
+from tools.resources.template import Served, template
 from tools.resources.truth import truth_template
 
 TEMPLATE = Path("infra/resources.json")
@@ -43,14 +43,18 @@ def generated(
     views: Mapping[str, View],
     policies: Mapping[str, Policy],
     root: Path = ROOT,
+    served: Collection[Served] = (),
 ) -> dict[Path, str]:
-    """The text of each generated file by its path below *root*. Raises ResourcesError."""
+    """The text of each generated file by its path below *root*. Raises ResourcesError.
+
+    *served* are the routes that a function other than the API's serves.
+    """
     made = functions(names, views, policies)
     existing = json.loads((root / CONFIG).read_text())
     contents = {
         STAGE_TEMPLATE: stage_template(),
         TRUTH_TEMPLATE: truth_template(),
-        TEMPLATE: template(made, views, policies),
+        TEMPLATE: template(made, views, policies, served),
         CONFIG: config(existing, made),
         **{CONFIG.parent / f.iam_file: permissions(f) for f in made},
     }
@@ -71,9 +75,16 @@ def app_functions() -> list[str]:
 
 def wanted() -> dict[Path, str]:
     """The text of each generated file for this app and its domain. Raises ResourcesError."""
+    from app import API
     from chalicelib.domain import DOMAIN
 
-    return generated(app_functions(), DOMAIN.views, DOMAIN.policies)
+    served = [
+        (route.function, method, route.path)
+        for route in API.routes
+        if route.function != "api_handler"
+        for method in route.methods
+    ]
+    return generated(app_functions(), DOMAIN.views, DOMAIN.policies, served=served)
 
 
 def differing(files: Mapping[Path, str], root: Path = ROOT) -> list[Path]:

@@ -38,7 +38,8 @@ class Function:
 
     *called* is the function's name in the stack, if it differs from *name*. *source* is
     Chalice's word for the kind of the event source ("Kinesis"), with the properties of the source
-    that Chalice cannot set. *chalice* are further settings for .chalice/config.json.
+    that Chalice cannot set. *chalice* are further settings for .chalice/config.json. *capped*
+    says that the parameter FeedConcurrency bounds how many of it run at a time.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Function:
     search: bool = False
     variables: Mapping[str, Any] | None = None
     woken: bool = False
+    capped: bool = False
     source: tuple[str, Json] | None = None
     chalice: Mapping[str, Any] | None = None
 
@@ -84,6 +86,13 @@ def other_functions(
             ),
             called="api",
             search=True,
+            chalice={"lambda_timeout": 29},
+        ),
+        Function(
+            "feed",
+            READING_LOG,
+            capped=True,
+            # A request waits up to 20 seconds, and API Gateway up to 29 for its answer.
             chalice={"lambda_timeout": 29},
         ),
         Function("purge", (search("Post"),), search=True),

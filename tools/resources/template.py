@@ -1,6 +1,6 @@
 """The CloudFormation template that Chalice merges into its own."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from chalicelib.leftfold.kernel import Policy, View
 from tools.resources.alarms import other_alarms, reader_alarms
@@ -17,6 +17,9 @@ from tools.resources.stacks import (
     table,
     tables_of,
 )
+
+# A function that serves a route, the route's method and its path.
+Served = tuple[str, str, str]
 
 # The sweeper wakes a function whose wake was lost, so Lambda keeps no wake for long and repeats none.
 WAKE_UP: Json = {"MaximumEventAgeInSeconds": 60, "MaximumRetryAttempts": 0}
@@ -36,6 +39,11 @@ def function_resources(function: Function) -> Json:
         variables["LEFTFOLD_SEARCH_SCHEME"] = {"Ref": "SearchScheme"}
     variables |= function.variables or {}
     properties: Json = {"FunctionName": {"Fn::Sub": function.full_name}}
+    if function.capped:
+        cap = {"Ref": f"{function.logical_id}Concurrency"}
+        properties["ReservedConcurrentExecutions"] = {
+            "Fn::If": [f"Has{function.logical_id}Concurrency", cap, {"Ref": "AWS::NoValue"}]
+        }
     if function.woken:
         properties["EventInvokeConfig"] = WAKE_UP
     properties["Environment"] = {"Variables": variables}
@@ -77,8 +85,18 @@ PARAMETERS: Json = {
         "The address, verified in SES, that e-mail comes from; without one, none is sent",
         Default="",
     ),
+    "FeedConcurrency": parameter(
+        "How many requests may wait on the feed at a time. AWS leaves 100 of an account's"
+        " concurrency unreserved, so an account with fewer than 120 needs less here; 0 reserves"
+        " none and sets no bound",
+        Default="20",
+        AllowedPattern="[0-9]{1,5}",
+    ),
 }
-CONDITIONS: Json = {f"Has{name}": has(name) for name in ("AlarmTopic", "MailFrom")}
+CONDITIONS: Json = {
+    **{f"Has{name}": has(name) for name in ("AlarmTopic", "MailFrom")},
+    "HasFeedConcurrency": {"Fn::Not": [{"Fn::Equals": [{"Ref": "FeedConcurrency"}, "0"]}]},
+}
 OUTPUTS: Json = {
     **{
         name: {"Value": {"Ref": name}}
@@ -88,12 +106,42 @@ OUTPUTS: Json = {
 }
 
 
+def serving(function: Function, served: Collection[Served]) -> Json:
+    """What sends the requests of the routes *served* by *function* to it, and lets them in."""
+    path = "lambda:path/2015-03-31/functions/${" + function.logical_id + ".Arn}/invocations"
+    uri = {"Fn::Sub": "arn:${AWS::Partition}:apigateway:${AWS::Region}:" + path}
+    paths: dict[str, Json] = {}
+    for name, method, route in served:
+        if name == function.name:
+            integration = {"x-amazon-apigateway-integration": {"uri": uri}}
+            paths.setdefault(route, {})[method.lower()] = integration
+    if not paths:
+        return {}
+    api = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${RestAPI}/*"
+    return {
+        "RestAPI": {"Properties": {"DefinitionBody": {"paths": paths}}},
+        f"{function.logical_id}InvokePermission": {
+            "Type": "AWS::Lambda::Permission",
+            "Properties": {
+                "FunctionName": {"Ref": function.logical_id},
+                "Action": "lambda:InvokeFunction",
+                "Principal": "apigateway.amazonaws.com",
+                "SourceArn": {"Fn::Sub": api},
+            },
+        },
+    }
+
+
 def template(
     made: Iterable[Function],
     views: Mapping[str, View],
     policies: Mapping[str, Policy],
+    served: Collection[Served] = (),
 ) -> Json:
-    """The resources of functions, views and policies. Raises ResourcesError."""
+    """The resources of functions, views, policies and the routes that they serve.
+
+    Raises ResourcesError.
+    """
     resources = tables_of("application")
     for function in made:
         added = function_resources(function)
@@ -103,7 +151,7 @@ def template(
             added[f"{function.logical_id}Table"] = table(name, DOCUMENTS, kept=False)
         if reader := views.get(name) or policies.get(name):
             added |= reader_alarms(function, reader)
-        added |= other_alarms(function)
+        added |= other_alarms(function) | serving(function, served)
         if clash := resources.keys() & added.keys():
             raise ResourcesError(
                 f"resources: the function {name} needs a resource {min(clash)}, and"
