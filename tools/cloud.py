@@ -53,6 +53,18 @@ class Cloud:
             **{name: value for name, value in self._told.items() if value is not None},
         }
 
+    @property
+    def region(self) -> str:
+        """The region of the clients."""
+        name: str = self.client("sts").meta.region_name
+        return name
+
+    @property
+    def partition(self) -> str:
+        """The part of AWS that the region is in."""
+        name: str = self.client("sts").meta.partition
+        return name
+
     @cached_property
     def account(self) -> str:
         """The number of the account."""

@@ -1,18 +1,24 @@
 """From a package to a running deployment: stage, truth and application; alike on AWS and MiniStack."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from chalicelib.leftfold.store.applications import DynamoApplications
 from tools.applications import register
 from tools.bootstrap import ROOT
-from tools.cloud import Cloud, explained
-from tools.dependencies import PYTHON
+from tools.cloud import Cloud, DeployError, explained
 from tools.engines import Progress
 from tools.package import Package
-from tools.resources import STAGE_TEMPLATE, TRUTH_TEMPLATE
+from tools.provisioned import write_down
+from tools.resources import BESIDE_TEMPLATE, STAGE_TEMPLATE, TEMPLATE, TRUTH_TEMPLATE
 from tools.stacks import Stacks
+from tools.stages import Stage, running
 from tools.uploading import Uploads
+
+Facts = Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -25,44 +31,114 @@ class Deployed:
 
 
 def deploy(
-    package: Package, stack: str, cloud: Cloud, report: Progress, stacks: Stacks | None = None
+    package: Package, stage: Stage, cloud: Cloud, report: Progress, stacks: Stacks | None = None
 ) -> Deployed:
-    """Creates or updates the stacks of the stage *stack*, of its truth, and of its application.
+    """Creates or updates the stacks of a stage, of its truth, and of its application.
 
     Raises DeployError; then the stack that failed is as it was before.
     """
     stacks = stacks or Stacks(cloud, report)
     with explained(cloud):
-        truth = provision(package, stack, stacks)
+        facts = provision(package, stage, stacks)
         report("deploy: uploading the application")
-        uploads = Uploads(cloud, stack)
+        uploads = Uploads(cloud, stage.prefix)
         code = uploads.code(package.zip, package.fingerprint)
         template = uploads.template(json.loads(package.template.read_text()), code)
-        stacks.bring(stack, template, {**truth, **cloud.parameters})
-        return find(stack, cloud)
+        stacks.bring(stage.prefix, template, facts)
+        return find(stage.prefix, cloud)
 
 
-def provision(package: Package, stage: str, stacks: Stacks) -> dict[str, str]:
-    """Creates or updates stage and truth, and registers the first application; what they put out.
+def provision(package: Package, stage: Stage, stacks: Stacks) -> Facts:
+    """Creates or updates stage and truth, and registers the first application.
+
+    Returns what an application is told of them. Raises DeployError; then the stack that failed is
+    as it was before.
+    """
+    cloud = stacks.cloud
+    with explained(cloud):
+        stacks.report("deploy: uploading")
+        uploads = Uploads(cloud, stage.prefix)
+        uploads.make_bucket()
+        facts = {**stage.parameters, "Truth": stage.prefix, **cloud.parameters}
+        template = uploads.template(read(STAGE_TEMPLATE))
+        stacks.bring(stage_stack(stage), template, facts)
+        facts["KeyArn"] = stacks.outputs(stage_stack(stage)).get("KeyArn", "")
+        code = uploads.code(package.truth_zip, package.truth_fingerprint)
+        template = uploads.template(read(TRUTH_TEMPLATE), code)
+        built = {"Runtime": running(), "Architecture": package.architecture}
+        stacks.bring(truth_stack(stage), template, facts | built)
+        register(applications(stage, cloud), stage.prefix)
+        return facts | stacks.outputs(truth_stack(stage))
+
+
+def provision_for_chalice(package: Package, stage: Stage, stacks: Stacks) -> Path:
+    """Makes all but what `chalice deploy` makes, and writes it down; the file.
 
     Raises DeployError; then the stack that failed is as it was before.
     """
     cloud = stacks.cloud
     with explained(cloud):
-        stacks.report("deploy: uploading")
-        uploads = Uploads(cloud, stage)
-        uploads.make_bucket()
-        given = {"Stage": stage, "Truth": stage, "Runtime": f"python{PYTHON}", **cloud.parameters}
-        template = uploads.template(json.loads((ROOT / STAGE_TEMPLATE).read_text()))
-        stacks.bring(f"{stage}-stage", template, given)
-        code = uploads.code(package.truth_zip, package.truth_fingerprint)
-        template = uploads.template(json.loads((ROOT / TRUTH_TEMPLATE).read_text()), code)
-        stacks.bring(f"{stage}-truth", template, given)
-        register(DynamoApplications(cloud.client("dynamodb"), f"{stage}-applications"), stage)
-        return given | stacks.outputs(f"{stage}-truth")
+        facts = {**provision(package, stage, stacks), "Application": stage.prefix}
+        template = Uploads(cloud, stage.prefix).template(read(BESIDE_TEMPLATE))
+        stacks.bring(beside_stack(stage), template, facts)
+        kept = stacks.parameters(beside_stack(stage))
+        home = {
+            "Account": cloud.account,
+            "Region": cloud.region,
+            "Partition": cloud.partition,
+        }
+        return write_down(stage.name, {**defaults(read(TEMPLATE)), **kept, **facts, **home})
 
 
 def find(stack: str, cloud: Cloud) -> Deployed:
     """The application as it runs. Raises DeployError if there is none."""
     outputs = Stacks(cloud, lambda _: None).outputs(stack)
     return Deployed(stack, cloud.api_url(outputs), outputs)
+
+
+def applications(stage: Stage, cloud: Cloud) -> DynamoApplications:
+    """The register of a truth's applications."""
+    return DynamoApplications(cloud.client("dynamodb"), f"{stage.prefix}-applications")
+
+
+def stage_stack(stage: Stage) -> str:
+    """The name of the stack of what outlives every truth."""
+    return f"{stage.prefix}-stage"
+
+
+def truth_stack(stage: Stage) -> str:
+    """The name of the truth's stack."""
+    return f"{stage.prefix}-truth"
+
+
+def beside_stack(stage: Stage) -> str:
+    """The name of the stack of what stands beside the functions of `chalice deploy`."""
+    return f"{stage.prefix}-beside"
+
+
+def read(template: Path) -> dict[str, Any]:
+    """One of the generated templates."""
+    made: dict[str, Any] = json.loads((ROOT / template).read_text())
+    return made
+
+
+def defaults(template: Mapping[str, Any]) -> dict[str, str]:
+    """The parameters of a template that have defaults."""
+    return {
+        name: made["Default"] for name, made in template["Parameters"].items() if "Default" in made
+    }
+
+
+def check_way(stage: Stage, way: str) -> None:
+    """Raises DeployError for a stage that is deployed in another way."""
+    if stage.way == way:
+        return
+    cures = {
+        "cloudformation": f"`leftfold deploy --stage {stage.name}`",
+        "chalice": f"`leftfold provision --stage {stage.name}`, then `chalice deploy --stage"
+        f" {stage.name}`",
+    }
+    raise DeployError(
+        f'the stage {stage.name} is deployed by {cures[stage.way]}; for another way, set way = "{way}"'
+        " in infra/stages.toml"
+    )

@@ -67,6 +67,15 @@ def test_the_active_application_is_not_removed(applications: Applications) -> No
     assert list(applications.known().applications) == [BLUE.name]
 
 
+def test_where_the_active_one_is_retired_none_is_active(applications: Applications) -> None:
+    applications.retire()
+    applications.register(BLUE)
+    assert applications.activate(BLUE.name, None)
+    applications.retire()
+    assert applications.known() == Known({BLUE.name: BLUE}, None)
+    assert applications.remove(BLUE.name)
+
+
 def test_an_application_is_removed_where_none_is_active(applications: Applications) -> None:
     applications.register(BLUE)
     assert applications.remove(BLUE.name)

@@ -327,7 +327,8 @@ KEPT = {
 def test_what_nothing_can_rebuild_stays_when_the_stack_goes() -> None:
     tables = {"Events", "Log", "Streams", "Effects", "PolicyCheckpoints", "PolicyParked"}
     tables |= {"Applications"}
-    assert set(KEPT) == {*(f"{name}Table" for name in tables), "ArchiveBucket"}
+    others = {"ArchiveBucket", "Key", "BackupVault"}
+    assert set(KEPT) == {*(f"{name}Table" for name in tables), *others}
     assert {made["DeletionPolicy"] for made in KEPT.values()} == {"RetainExceptOnCreate"}
     assert {made["UpdateReplacePolicy"] for made in KEPT.values()} == {"Retain"}
 
@@ -477,17 +478,14 @@ def test_a_registered_view_without_a_function_is_refused() -> None:
         functions([], {"by_day": VIEW}, {})
 
 
-def test_all_stages_and_their_own_settings_are_kept(tmp_path: Path) -> None:
+def test_every_stage_of_the_file_has_its_own_settings(tmp_path: Path) -> None:
     copied(tmp_path)
-    config = json.loads((tmp_path / ".chalice/config.json").read_text())
-    config["stages"]["prod"] = {"lambda_memory_size": 1024}
-    (tmp_path / ".chalice/config.json").write_text(json.dumps(config))
     write(generated(["purge"], {}, {}, tmp_path), tmp_path)
     stages = json.loads((tmp_path / ".chalice/config.json").read_text())["stages"]
-    assert stages["prod"] == {
-        "lambda_memory_size": 1024,
-        "lambda_functions": {"purge": {"iam_policy_file": "iam/purge.json"}},
-    }
+    memory = {name: stage["lambda_memory_size"] for name, stage in stages.items()}
+    assert memory == {"dev": 512, "staging": 512, "prod": 1024}
+    for stage in stages.values():
+        assert stage["lambda_functions"] == {"purge": {"iam_policy_file": "iam/purge.json"}}
 
 
 def test_the_policy_of_a_function_that_is_gone_goes_too(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from tools.bootstrap import ROOT
 from tools.dependencies import SERVICES, PackagingError
 from tools.fingerprints import fingerprints
 from tools.package import Package, package
+from tools.stages import StageError
 
 FUNCTIONS = sorted(
     f"chalicelib.leftfold.functions.{path.stem}"
@@ -204,7 +205,7 @@ def test_an_app_that_cannot_be_imported_is_told_in_one_line(
 
 
 def test_a_stage_that_is_not_configured_is_refused() -> None:
-    with pytest.raises(PackagingError, match=r"no stage 'moon' .* \(it has dev\); add it there"):
+    with pytest.raises(StageError, match=r"no stage 'moon' .* \(it has dev, .*\); add it there"):
         package("moon", lambda _: None)
 
 

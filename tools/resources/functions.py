@@ -61,9 +61,9 @@ class Function:
         return REFERENCES.function(self.called or self.name)
 
     @property
-    def iam_file(self) -> str:
-        """The file of its role's permissions, below .chalice/."""
-        return f"iam/{(self.called or self.name).replace('_', '-')}.json"
+    def iam_name(self) -> str:
+        """The name of the file of its role's permissions."""
+        return f"{(self.called or self.name).replace('_', '-')}.json"
 
 
 def other_functions(

@@ -9,6 +9,8 @@ from tools.resources.permissions import Json
 from tools.resources.stacks import (
     ALARM_TOPIC,
     DOCUMENTS,
+    KEEP_LOGS_DAYS,
+    KEY,
     STAGE,
     TABLE_NAMES,
     TRUTH,
@@ -23,7 +25,6 @@ Served = tuple[str, str, str]
 
 # The sweeper wakes a function whose wake was lost, so Lambda keeps no wake for long and repeats none.
 WAKE_UP: Json = {"MaximumEventAgeInSeconds": 60, "MaximumRetryAttempts": 0}
-KEEP_LOGS_DAYS = 30
 
 
 def function_resources(function: Function) -> Json:
@@ -63,7 +64,7 @@ def log_group(function: Function) -> Json:
         "Type": "AWS::Logs::LogGroup",
         "Properties": {
             "LogGroupName": {"Fn::Sub": f"/aws/lambda/{function.full_name}"},
-            "RetentionInDays": KEEP_LOGS_DAYS,
+            "RetentionInDays": {"Ref": "KeepLogsDays"},
         },
     }
 
@@ -72,6 +73,8 @@ def log_group(function: Function) -> Json:
 PARAMETERS: Json = {
     "Stage": STAGE,
     "Truth": TRUTH,
+    "KeyArn": KEY,
+    "KeepLogsDays": KEEP_LOGS_DAYS,
     "ArchiveBucket": parameter("The archive's bucket"),
     "SearchEndpoint": parameter("The host of the search domain"),
     "SearchArn": parameter("The ARN of the search domain"),
@@ -95,6 +98,7 @@ PARAMETERS: Json = {
 }
 CONDITIONS: Json = {
     **{f"Has{name}": has(name) for name in ("AlarmTopic", "MailFrom")},
+    "HasKey": has("KeyArn"),
     "HasFeedConcurrency": {"Fn::Not": [{"Fn::Equals": [{"Ref": "FeedConcurrency"}, "0"]}]},
 }
 OUTPUTS: Json = {

@@ -20,17 +20,21 @@ from tools.resources.permissions import (
 from tools.resources.stacks import (
     ALARM_TOPIC,
     IS_PROTECTED,
-    PROTECTED,
+    KEEP_LOGS_DAYS,
+    KEY,
     STAGE,
     TRUTH,
     archive_bucket,
     archive_policy,
     attribute,
+    backup,
     bus_stream,
     has,
+    is_true,
     parameter,
     search_domain,
     tables_of,
+    yes_or_no,
 )
 from tools.resources.template import WAKE_UP, log_group
 
@@ -142,7 +146,7 @@ def function_resources(function: Function) -> Json:
         "CodeUri": CODE,
         "Runtime": {"Ref": "Runtime"},
         "Architectures": [{"Ref": "Architecture"}],
-        "MemorySize": 512,
+        "MemorySize": {"Ref": "Memory"},
         "Timeout": TIMEOUTS.get(function.name, 60),
         "Role": attribute(f"{name}Role", "Arn"),
         "Environment": {
@@ -196,6 +200,7 @@ def truth_template() -> Json:
         "ArchiveBucketPolicy": archive_policy(),
         "BusStream": bus_stream(),
         "Search": search_domain(),
+        **backup(),
     }
     for function in FUNCTIONS:
         resources |= function_resources(function)
@@ -212,12 +217,28 @@ def truth_template() -> Json:
             "Truth": TRUTH,
             "IsProtected": IS_PROTECTED,
             "AlarmTopic": ALARM_TOPIC,
+            "KeyArn": KEY,
+            "KeepLogsDays": KEEP_LOGS_DAYS,
+            "HasBackup": yes_or_no("Whether AWS Backup copies the tables every day"),
+            "Memory": parameter("MB of each function", Default="512"),
+            "Shards": parameter("Shards of the bus", Default="1"),
+            "SearchInstance": parameter("Of the search domain", Default="t3.small.search"),
+            "SearchInstances": parameter("1, or a multiple of 2", Default="1"),
+            "SearchVolume": parameter("GB of each search instance", Default="10"),
             "Runtime": parameter("Lambda's runtime", Default="python3.12"),
             "Architecture": parameter(
                 "The functions' processor", Default="x86_64", AllowedValues=["x86_64", "arm64"]
             ),
         },
-        "Conditions": {**PROTECTED, "HasAlarmTopic": has("AlarmTopic")},
+        "Conditions": {
+            "IsProtected": is_true("IsProtected"),
+            "HasAlarmTopic": has("AlarmTopic"),
+            "HasKey": has("KeyArn"),
+            "HasBackup": is_true("HasBackup"),
+            "HasManySearchInstances": {
+                "Fn::Not": [{"Fn::Equals": [{"Ref": "SearchInstances"}, "1"]}]
+            },
+        },
         "Resources": resources,
         "Outputs": {name: {"Value": value} for name, value in outputs.items()},
     }

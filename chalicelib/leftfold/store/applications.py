@@ -63,6 +63,9 @@ class Applications(Protocol):
     def remove(self, name: str) -> bool:
         """Forgets an application; one that is not known is gone already. False if it is active."""
 
+    def retire(self) -> None:
+        """Leaves no application active: nobody's policies run, until another is activated."""
+
 
 class MemoryApplications:
     """`Applications` in memory."""
@@ -88,6 +91,9 @@ class MemoryApplications:
             return False
         self._applications.pop(name, None)
         return True
+
+    def retire(self) -> None:
+        self._active = None
 
 
 class DynamoApplications:
@@ -149,6 +155,10 @@ class DynamoApplications:
         return self._together(
             {"ConditionCheck": {**self._key(ACTIVE), **other}}, {"Delete": self._key(name)}
         )
+
+    def retire(self) -> None:
+        with translated():
+            self._client.delete_item(**self._key(ACTIVE))
 
     def _key(self, name: str) -> dict[str, Any]:
         return {"TableName": self._table, "Key": {"application": {"S": name}}}
