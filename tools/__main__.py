@@ -17,10 +17,13 @@ from tools.deploying import COMMANDS as DEPLOYING
 from tools.domain_package import DomainError
 from tools.engines import EngineError
 from tools.event_model import registered
+from tools.event_versions import COMMANDS as EVENT_VERSIONS
+from tools.event_versions import show_written, write_schemas
 from tools.last_deployment import STAGE, NoDeploymentError
 from tools.new_context import NewContextError, new_context
 from tools.operations import COMMANDS
 from tools.package import package
+from tools.schemas import SchemaError
 from tools.stages import StageError
 
 # Errors whose text says in one line what is wrong, and the cure.
@@ -35,6 +38,7 @@ EXPLAINED: tuple[type[Exception], ...] = (
     PackagingError,
     StageError,
     resources.ResourcesError,
+    SchemaError,
     Unavailable,
     *domain.ERRORS,
 )
@@ -95,11 +99,13 @@ def resources_command() -> None:
 def event_model_command() -> None:
     """Draw how commands, events, views and policies lead to each other, from the code.
 
-    Writes docs/event-model.md (diagrams of commands, events, views and policies)
-    and docs/asyncapi.json (messages and their schemas). Run it after a change to these.
+    Writes docs/event-model.md (diagrams of commands, events, views and policies),
+    docs/events.md (the fields of events), docs/asyncapi.json (messages and their schemas)
+    and docs/schemas (as `leftfold schema` does). Run it after a change to these.
     """
     for path in event_model_files.write(event_model_files.generated(registered())):
         console.print(f"made anew: {path}", soft_wrap=True)
+    show_written(write_schemas())
 
 
 @leftfold.command("new-context")
@@ -122,7 +128,7 @@ def new_context_command(name: str) -> None:
     )
 
 
-for command in (*domain.COMMANDS, *DEPLOYING, *COMMANDS):
+for command in (*domain.COMMANDS, *DEPLOYING, *COMMANDS, *EVENT_VERSIONS):
     leftfold.add_command(command)
 
 

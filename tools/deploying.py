@@ -10,6 +10,7 @@ from rich.table import Table
 from tools.cloud import Cloud, DeployError
 from tools.console import console, errors
 from tools.deploy import check_way, deploy, provision_for_chalice, read
+from tools.deployment_services import reach
 from tools.destroy import destroy_application, destroy_truth
 from tools.last_deployment import STAGE, Current, remember
 from tools.options import endpoint_option
@@ -104,7 +105,9 @@ def deploy_command(
         made = package(name, status.update)
     stacks = Stacks(cloud, told, shown if yes else asked, alarms)
     deployed = deploy(made, found, cloud, told, stacks)
-    remember(Current(deployed.stack, deployed.url, endpoint_url))
+    current = Current(deployed.stack, deployed.url, endpoint_url)
+    remember(current)
+    reach(current).begin_policies()
     for output, value in sorted(deployed.outputs.items()):
         console.print(f"{output:<16} {value}", soft_wrap=True)
     console.print(f"{'API':<16} {deployed.url}", soft_wrap=True)

@@ -12,9 +12,10 @@ from chalicelib.leftfold.store.applications import (
 )
 from tools.tables import create_tables, dynamodb_client
 
-BLUE = Application("bank", (Registered("sums", "view", "bus"),), {"sums": "f1"})
+BLUE = Application("bank", (Registered("sums", "sums", "view", "bus"),), {"sums": "f1"})
 GREEN = Application(
-    "bank--green", (Registered("sums", "view", "bus"), Registered("tell", "policy", "log"))
+    "bank--green",
+    (Registered("sums", "sums", "view", "bus"), Registered("tell", "tell", "policy", "log")),
 )
 
 

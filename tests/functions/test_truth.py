@@ -29,9 +29,9 @@ from tests.commits import commit
 from tests.functions.test_functions import Bus, Context, Door, metrics
 
 READERS = (
-    Registered("sums", "view", "bus"),
-    Registered("list", "view", "log"),
-    Registered("tell", "policy", "log"),
+    Registered("sums", "sums", "view", "bus"),
+    Registered("list", "kept-list", "view", "log"),
+    Registered("tell", "tell", "policy", "log"),
 )
 BLUE, GREEN, RED = (Application(name, READERS) for name in ("s-a", "s-a--green", "s-a--red"))
 SETTINGS = Settings({"LEFTFOLD_TRUTH": "s-a", "LEFTFOLD_STAGE": "s-a"})
@@ -120,8 +120,8 @@ def test_the_sweeper_wakes_and_measures_each_application_apart(
     truth: Truth, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert truth.events.append(commit()) is None
-    truth.checkpoints["s-a--green"].move("list", WHOLE_LOG, -1, 0)
-    truth.parking["s-a--red"].park("list", "main/account-z", ParkedStream(0, 0, "why"))
+    truth.checkpoints["s-a--green"].move("kept-list", WHOLE_LOG, -1, 0)
+    truth.parking["s-a--red"].park("kept-list", "main/account-z", ParkedStream(0, 0, "why"))
     HANDLERS["sweeper"]({}, Context())
     reported = metrics(capsys)
     assert "s-a/list" in truth.door.woken

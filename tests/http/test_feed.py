@@ -81,6 +81,16 @@ def test_a_category_leaves_the_others_out_and_the_place_serves_any_category(bank
     assert item["id"] == "c"
 
 
+def test_a_reader_may_begin_near_the_end(bank: Bank) -> None:
+    for key in "abc":
+        bank.open(key)
+    bank.settle()
+    page = bank.get("/log?last=2").json
+    assert [item["position"] for item in page["items"]] == [1, 2]
+    assert [item["position"] for item in bank.get("/log?last=9").json["items"]] == [0, 1, 2]
+    assert bank.get(f"/log?last=2&after={page['next']}").json["items"] == []
+
+
 def test_an_unknown_category_is_an_error_and_no_silence(bank: Bank) -> None:
     answer = bank.get("/log?category=acount")
     assert (answer.status, answer.parameters) == (400, ["category"])

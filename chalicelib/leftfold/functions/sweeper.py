@@ -48,5 +48,5 @@ def emit_lag(current: Services, reader: Reader) -> None:
 
 def emit_parked(current: Services, reader: Reader) -> None:
     """Emits the number of streams that are parked in a view or a policy."""
-    parked = len(list(current.parking.all(reader.name)))
+    parked = len(list(current.parking.all(reader.stored_name)))
     emit("StreamsParked", parked, **current.measured_as(reader))

@@ -10,6 +10,7 @@ from marshmallow import INCLUDE, Schema
 
 from chalicelib.leftfold.http import health
 from chalicelib.leftfold.http.feed import feed_route
+from chalicelib.leftfold.http.operating import operating_routes
 from chalicelib.leftfold.http.problems import PROBLEMS, Kind
 from chalicelib.leftfold.http.respond import respond
 from chalicelib.leftfold.http.routes import Answer, Call, Route
@@ -56,6 +57,7 @@ def api_of(domain: Domain, description: str) -> Api:
     routes = (
         *(route for module in modules for route in module.routes),
         feed_route(domain.aggregates, bodies),
+        *operating_routes(domain.aggregates, bodies),
         *health.routes,
         Route(
             "GET",

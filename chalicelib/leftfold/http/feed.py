@@ -8,7 +8,7 @@ from marshmallow import fields, validate
 
 from chalicelib.leftfold.http.cursors import after_of, cursor, whole
 from chalicelib.leftfold.http.fields import LARGEST_VERSION, Shown, Strict, Whole
-from chalicelib.leftfold.http.history import BodyJson, StreamVersion, event_json
+from chalicelib.leftfold.http.history import BodyJson, StreamVersion, events_json
 from chalicelib.leftfold.http.problems import Problem
 from chalicelib.leftfold.http.routes import Answer, Call, Route
 from chalicelib.leftfold.kernel import Aggregate, AggregateId, Commit
@@ -67,6 +67,13 @@ class FollowQuery(Strict):
             " beginning."
         },
     )
+    last = Whole(
+        1,
+        500,
+        metadata={
+            "description": "Without `after`: begin so many positions before the end of the log."
+        },
+    )
     limit = Whole(1, 500, load_default=100)
     wait = Whole(
         0,
@@ -91,8 +98,12 @@ def feed_route(aggregates: Mapping[str, Aggregate], bodies: Mapping[str, BodyJso
 
     def answer(call: Call) -> Answer:
         asked = without_filter(call)
-        (position,) = after_of(asked, *CURSOR_PARTS, name="after") or (0,)
         query = call.query
+        (position,) = after_of(asked, *CURSOR_PARTS, name="after") or (
+            max(0, call.services.log.head().next_position - query["last"])
+            if "last" in query
+            else 0,
+        )
         try:
             page = call.services.follower.page(
                 position, query["limit"], wanted(query.get("category")), query["wait"]
@@ -157,7 +168,9 @@ def commit_json(
         "correlationId": commit.correlation_id,
         "causes": [{"stream": stream, "version": version} for stream, version in commit.deps],
         "events": [
-            event_json(stored, aggregates[category].codec, shown) for stored in commit.events
+            event
+            for stored in commit.events
+            for event in events_json(stored, aggregates[category].codec, shown)
         ],
     }
 

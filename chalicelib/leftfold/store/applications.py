@@ -21,9 +21,13 @@ ACTIVE = "#active"
 
 @dataclass(frozen=True)
 class Registered:
-    """A reader of an application, as the functions of the truth know it."""
+    """A reader of an application, as the functions of the truth know it.
+
+    *name* is that of its function, and *stored_name* that of its checkpoints and parked streams.
+    """
 
     name: str
+    stored_name: str
     kind: Literal["view", "policy"]
     fed: Literal["bus", "log"]
 

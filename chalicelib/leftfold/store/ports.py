@@ -247,6 +247,9 @@ class Checkpoints(Protocol):
         A partitioned view has a key for each lane; anything else uses key 0.
         """
 
+    def begin(self, reader: str, key: int, position: int) -> int:
+        """Sets the key to *position* if it was never set; the position at which it is."""
+
     def move(self, reader: str, key: int, old: int, new: int) -> bool:
         """Sets the key to *new* if it still is *old*; False if it is not."""
 
@@ -326,5 +329,6 @@ class Waker(Protocol):
     def wake(self, function: str, wanted: Mapping[str, int] = {}, /) -> None:
         """Asks *function* ("relay", or a reader's name) to look for work, without waiting.
 
-        *wanted* gives the relay the versions of streams that a reader waits for.
+        *wanted* gives the relay the versions of streams that a reader waits for, and a reader
+        the parked streams that it is to redrive, by their last positions.
         """

@@ -85,7 +85,7 @@ class Adapters:
         named = self.settings.named
         of_views = DynamoCheckpoints(self.dynamodb, named("view-checkpoints"))
         others = DynamoCheckpoints(self.dynamodb, named("policy-checkpoints"))
-        views = self.domain.views
+        views = {view.stored_name for view in self.domain.views.values()}
         return RoutedCheckpoints(lambda reader: (of_views if reader in views else others, reader))
 
     @cached_property
@@ -95,7 +95,7 @@ class Adapters:
         named = self.settings.named
         of_views = DynamoParking(self.dynamodb, named("view-parked"))
         others = DynamoParking(self.dynamodb, named("policy-parked"))
-        views = self.domain.views
+        views = {view.stored_name for view in self.domain.views.values()}
         return RoutedParking(
             lambda reader: (of_views if reader in views else others, reader),
             lambda: [("", of_views), ("", others)],
@@ -135,7 +135,8 @@ class Adapters:
             return self.search_rows(view)
         from chalicelib.leftfold.projection.documents import DynamoRows
 
-        return DynamoRows(self.dynamodb, self.settings.named(view), self.clock)
+        stored = self.views[view].stored_name
+        return DynamoRows(self.dynamodb, self.settings.named(stored), self.clock)
 
     def search_rows(self, view: str) -> "SearchRows":
         """The rows of a view in OpenSearch, which has queries as well."""
@@ -143,7 +144,11 @@ class Adapters:
 
         named = self.settings.named
         return SearchRows(
-            connect(self.settings.search_url), named(view), self.views[view], self.clock, self.pause
+            connect(self.settings.search_url),
+            named(self.views[view].stored_name),
+            self.views[view],
+            self.clock,
+            self.pause,
         )
 
     @cached_property

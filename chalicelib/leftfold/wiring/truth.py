@@ -25,9 +25,10 @@ REMEMBERED = timedelta(seconds=10)
 
 @dataclass(frozen=True)
 class ReaderOf:
-    """A reader of an application: its *name* among all of the truth, and what it is *called* there."""
+    """A reader of an application, which is *called* so there; its names among all of the truth's."""
 
     name: str
+    stored_name: str
     fed: Literal["bus", "log"]
     application: str
     called: str
@@ -126,8 +127,13 @@ class TruthServices(Services):
         known = self.known
         for application in known.applications.values():
             for each in application.readers:
-                if each.kind == "view":
-                    name = f"{application.name}/{each.name}"
-                    yield ReaderOf(name, each.fed, application.name, each.name)
-                elif application.name == known.active:
-                    yield ReaderOf(each.name, each.fed, application.name, each.name)
+                if each.kind == "policy" and application.name != known.active:
+                    continue
+                within = f"{application.name}/" if each.kind == "view" else ""
+                yield ReaderOf(
+                    f"{within}{each.name}",
+                    f"{within}{each.stored_name}",
+                    each.fed,
+                    application.name,
+                    each.name,
+                )
