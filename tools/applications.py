@@ -8,10 +8,13 @@ from chalicelib.leftfold.store.applications import Application, Applications, Re
 def application(name: str, domain: Domain = DOMAIN) -> Application:
     """The application *name*, as the functions of its truth know it."""
     views = (
-        Registered(view.name, view.stored_name, "view", view.fed) for view in domain.views.values()
+        Registered(view.name, view.stored_name, "view", view.fed, tuple(sorted(view.categories)))
+        for view in domain.views.values()
     )
     policies = (
-        Registered(policy.name, policy.stored_name, "policy", "log")
+        Registered(
+            policy.name, policy.stored_name, "policy", "log", tuple(sorted(policy.categories))
+        )
         for policy in domain.policies.values()
     )
     return Application(name, (*views, *policies))

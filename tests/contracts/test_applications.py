@@ -12,10 +12,15 @@ from chalicelib.leftfold.store.applications import (
 )
 from tools.tables import create_tables, dynamodb_client
 
-BLUE = Application("bank", (Registered("sums", "sums", "view", "bus"),), {"sums": "f1"})
+BLUE = Application(
+    "bank", (Registered("sums", "sums", "view", "bus", ("account",)),), {"sums": "f1"}
+)
 GREEN = Application(
     "bank--green",
-    (Registered("sums", "sums", "view", "bus"), Registered("tell", "tell", "policy", "log")),
+    (
+        Registered("sums", "sums", "view", "bus", ("account",)),
+        Registered("tell", "tell", "policy", "log", ("account",)),
+    ),
 )
 
 

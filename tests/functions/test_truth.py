@@ -29,9 +29,9 @@ from tests.commits import commit
 from tests.functions.test_functions import Bus, Context, Door, metrics
 
 READERS = (
-    Registered("sums", "sums", "view", "bus"),
-    Registered("list", "kept-list", "view", "log"),
-    Registered("tell", "tell", "policy", "log"),
+    Registered("sums", "sums", "view", "bus", ("account",)),
+    Registered("list", "kept-list", "view", "log", ("account",)),
+    Registered("tell", "tell", "policy", "log", ("account",)),
 )
 BLUE, GREEN, RED = (Application(name, READERS) for name in ("s-a", "s-a--green", "s-a--red"))
 SETTINGS = Settings({"LEFTFOLD_TRUTH": "s-a", "LEFTFOLD_STAGE": "s-a"})

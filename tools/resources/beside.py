@@ -19,8 +19,12 @@ def beside_chalice(merged: Json, functions: Iterable[Function]) -> Json:
 
     *merged* is the template that `leftfold deploy` merges into Chalice's.
     """
-    # What has no type changes a resource that Chalice's own template has.
-    kept = {name: made for name, made in merged["Resources"].items() if "Type" in made}
+    # What has no type changes a resource of Chalice's own, and Chalice connects its API by itself.
+    kept = {
+        name: made
+        for name, made in merged["Resources"].items()
+        if "Type" in made and made["Type"] != "AWS::Lambda::Permission"
+    }
     text = json.dumps(kept)
     for function in functions:
         called = function.full_name

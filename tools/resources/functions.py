@@ -81,6 +81,7 @@ def other_functions(
                     *("streams", "view-checkpoints", "view-parked", *documents, "log"),
                     *("policy-checkpoints", "policy-parked"),
                 ),
+                tables(("dynamodb:BatchGetItem",), "bodies"),
                 search("Get", "Post"),
                 READING_ARCHIVE,
                 waking("relay", *views, *policies),

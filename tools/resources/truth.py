@@ -46,6 +46,7 @@ SCAN_APPLICATIONS = tables(("dynamodb:Scan",), "applications")
 RELAYING = (
     tables((*READ, "dynamodb:PutItem", "dynamodb:UpdateItem"), "log", "streams"),
     tables((*READ, "dynamodb:PutItem", "dynamodb:UpdateItem"), "policy-checkpoints"),
+    tables(("dynamodb:BatchGetItem", "dynamodb:PutItem"), "bodies"),
     bus(["kinesis:PutRecords"]),
     READING_ARCHIVE,
 )
@@ -99,6 +100,7 @@ FUNCTIONS = (
                 ),
                 "log",
             ),
+            tables(("dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:DeleteItem"), "bodies"),
             SCAN_APPLICATIONS,
             of_every_application(READ, "view-checkpoints"),
             tables((*READ, "dynamodb:PutItem"), "policy-checkpoints"),

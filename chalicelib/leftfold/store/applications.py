@@ -24,12 +24,14 @@ class Registered:
     """A reader of an application, as the functions of the truth know it.
 
     *name* is that of its function, and *stored_name* that of its checkpoints and parked streams.
+    It listens to *categories*.
     """
 
     name: str
     stored_name: str
     kind: Literal["view", "policy"]
     fed: Literal["bus", "log"]
+    categories: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -180,5 +182,8 @@ class DynamoApplications:
 
 def application_of(item: Mapping[str, Any]) -> Application:
     """The application that an item holds."""
-    readers = tuple(Registered(**reader) for reader in json.loads(item["readers"]["S"]))
+    readers = tuple(
+        Registered(**reader | {"categories": tuple(reader["categories"])})
+        for reader in json.loads(item["readers"]["S"])
+    )
     return Application(item["application"]["S"], readers, json.loads(item["folds"]["S"]))

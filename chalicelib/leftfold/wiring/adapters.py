@@ -67,10 +67,10 @@ class Adapters:
 
     @cached_property
     def log_table(self) -> Log:
-        from chalicelib.leftfold.store.log import DynamoLog
+        from chalicelib.leftfold.store.log import DynamoLog, LogTables
 
-        named = self.settings.named
-        return DynamoLog(self.dynamodb, named("log"), named("streams"))
+        tables = LogTables(*map(self.settings.named, LogTables._fields))
+        return DynamoLog(self.dynamodb, tables, self.settings.log)
 
     @cached_property
     def archive(self) -> Archive:
@@ -82,9 +82,10 @@ class Adapters:
     def checkpoints(self) -> Checkpoints:
         from chalicelib.leftfold.store.checkpoints import DynamoCheckpoints, RoutedCheckpoints
 
-        named = self.settings.named
-        of_views = DynamoCheckpoints(self.dynamodb, named("view-checkpoints"))
-        others = DynamoCheckpoints(self.dynamodb, named("policy-checkpoints"))
+        def stored(table: str) -> Checkpoints:
+            return DynamoCheckpoints(self.dynamodb, self.settings.named(table), self.settings.log)
+
+        of_views, others = stored("view-checkpoints"), stored("policy-checkpoints")
         views = {view.stored_name for view in self.domain.views.values()}
         return RoutedCheckpoints(lambda reader: (of_views if reader in views else others, reader))
 

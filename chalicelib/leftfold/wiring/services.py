@@ -78,10 +78,9 @@ class Services(Adapters):
         return next((r.name for r in self.readers if r.stored_name == stored_name), stored_name)
 
     @property
-    def followers(self) -> Sequence[str]:
-        """The names of the readers that follow the log; Kinesis feeds the others."""
-        views = [view.name for view in self.views.values() if view.fed == "log"]
-        return [*views, *self.policies]
+    def followers(self) -> Sequence[Reader]:
+        """The readers that follow the log; Kinesis feeds the others."""
+        return [reader for reader in self.readers if reader.fed == "log"]
 
     @property
     def pruning_waits_for(self) -> Sequence[Reader]:
@@ -158,7 +157,14 @@ class Services(Adapters):
         from chalicelib.leftfold.relay.publisher import Published
 
         readers = [*self.pruning_waits_for, Published()]
-        return Pruner(self.log_table, self.archive, self.checkpoints, readers, self.clock)
+        return Pruner(
+            self.log_table,
+            self.archive,
+            self.checkpoints,
+            readers,
+            self.clock,
+            self.settings.log,
+        )
 
     @cached_property
     def freshness(self) -> "Freshness":

@@ -30,6 +30,7 @@ class ReaderOf:
     name: str
     stored_name: str
     fed: Literal["bus", "log"]
+    categories: tuple[str, ...]
     application: str
     called: str
 
@@ -55,14 +56,14 @@ class TruthServices(Services):
         return list(self._readers())
 
     @property
-    def followers(self) -> Sequence[str]:
+    def followers(self) -> Sequence[Reader]:
         """The readers that are woken when the log grows.
 
         The bus feeds the active application alone, because a shard bears few readers. All views
         of other applications follow the log.
         """
         active = self.known.active
-        return [r.name for r in self._readers() if r.fed == "log" or r.application != active]
+        return [r for r in self._readers() if r.fed == "log" or r.application != active]
 
     @property
     def pruning_waits_for(self) -> Sequence[Reader]:
@@ -83,7 +84,7 @@ class TruthServices(Services):
 
         def route(reader: str) -> tuple[Checkpoints, str]:
             table, name = self._place(reader, "checkpoints")
-            return DynamoCheckpoints(self.dynamodb, table), name
+            return DynamoCheckpoints(self.dynamodb, table, self.settings.log), name
 
         return RoutedCheckpoints(route)
 
@@ -134,6 +135,7 @@ class TruthServices(Services):
                     f"{within}{each.name}",
                     f"{within}{each.stored_name}",
                     each.fed,
+                    each.categories,
                     application.name,
                     each.name,
                 )
