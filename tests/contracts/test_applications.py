@@ -19,7 +19,7 @@ GREEN = Application(
     "bank--green",
     (
         Registered("sums", "sums", "view", "bus", ("account",)),
-        Registered("tell", "tell", "policy", "log", ("account",)),
+        Registered("tell", "told", "policy", "log", ("account", "transfer")),
     ),
 )
 

@@ -26,7 +26,7 @@ from chalicelib.leftfold.wiring.services import Services
 from chalicelib.leftfold.wiring.settings import Settings
 from chalicelib.leftfold.wiring.truth import REMEMBERED, TruthServices
 from tests.commits import commit
-from tests.functions.test_functions import Bus, Context, Door, metrics
+from tests.functions.test_functions import Bus, Context, Door, grown, metrics
 
 READERS = (
     Registered("sums", "sums", "view", "bus", ("account",)),
@@ -84,7 +84,7 @@ def test_the_growing_log_wakes_what_follows_it_and_every_view_that_the_bus_does_
     truth: Truth,
 ) -> None:
     """A shard of the bus bears five readers, so it feeds the active application alone."""
-    HANDLERS["log_grew"]({"Records": []}, Context())
+    HANDLERS["log_grew"](grown(("account",)), Context())
     assert truth.door.woken == [
         "s-a/list",
         "tell",
@@ -108,11 +108,11 @@ def test_a_view_is_woken_in_its_own_application_and_the_relay_in_the_truth(truth
 
 
 def test_a_new_application_is_found_within_seconds(truth: Truth) -> None:
-    HANDLERS["log_grew"]({"Records": []}, Context())
+    HANDLERS["log_grew"](grown(("account",)), Context())
     truth.applications.register(Application("s-a--new", READERS))
     truth.now += REMEMBERED + timedelta(seconds=1)
     truth.door.woken.clear()
-    HANDLERS["log_grew"]({"Records": []}, Context())
+    HANDLERS["log_grew"](grown(("account",)), Context())
     assert {"s-a--new/sums", "s-a--new/list"} <= set(truth.door.woken)
 
 
