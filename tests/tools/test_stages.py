@@ -44,6 +44,7 @@ FACTS = {
     "ArchiveBucket": "leftfold-dev-archive-123456789012-eu-central-1",
     "SearchEndpoint": "search.example",
     "SearchArn": "arn:aws:es:eu-central-1:123456789012:domain/search",
+    "MailFrom": "bank@leftfold.example",
 }
 
 

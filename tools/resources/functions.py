@@ -6,17 +6,18 @@ from typing import Any, get_args, get_type_hints
 
 from chalice.utils import to_cfn_resource_name
 
-from chalicelib.leftfold.kernel import Email, Policy, View
+from chalicelib.leftfold.kernel import Email, Policy, Reaction, View
 from tools.resources.permissions import (
     ANSWER,
     BUS,
     BUS_STREAM,
     COMMAND,
-    READ,
+    FIND,
+    LOAD,
     READING_ARCHIVE,
     READING_LOG,
     REFERENCES,
-    WRITE,
+    ROWS,
     Json,
     allow,
     arn,
@@ -76,14 +77,10 @@ def other_functions(
             "api_handler",
             (
                 tables(COMMAND, "events"),
-                tables(
-                    (*READ, "dynamodb:Scan"),
-                    *("streams", "view-checkpoints", "view-parked", *documents, "log"),
-                    *("policy-checkpoints", "policy-parked"),
-                ),
-                tables(("dynamodb:BatchGetItem",), "bodies"),
+                tables(LOAD, "streams", "view-checkpoints", "policy-checkpoints", *documents),
+                tables(FIND, "view-parked", "policy-parked"),
                 search("Get", "Post"),
-                READING_ARCHIVE,
+                *READING_LOG,
                 waking("relay", *views, *policies),
             ),
             called="api",
@@ -103,7 +100,7 @@ def other_functions(
             (
                 tables(COMMAND, "events"),
                 tables(("dynamodb:Scan",), "applications"),
-                READING_ARCHIVE,
+                *READING_ARCHIVE,
                 search("Get", "Post"),
             ),
             search=True,
@@ -121,8 +118,8 @@ def view_function(view: View) -> Function:
         (
             *([bus(BUS), allow(("kinesis:ListStreams",), "*")] if from_bus else []),
             *READING_LOG,
-            checkpointing("view"),
-            search("Get", "Head", "Post", "Put") if searches else tables(WRITE, view.stored_name),
+            *checkpointing("view", parks=view.order == "partitioned"),
+            search("Get", "Head", "Post", "Put") if searches else tables(ROWS, view.stored_name),
         ),
         search=searches,
         woken=True,
@@ -132,15 +129,16 @@ def view_function(view: View) -> Function:
 
 def policy_function(policy: Policy) -> Function:
     """The function of a policy: it sends commands, and e-mails if its `react` returns `Email`s."""
-    mails = Email in named_in(get_type_hints(policy.react)["return"])
+    leads_to = named_in(get_type_hints(policy.react)["return"])
+    mails, commands = Email in leads_to, Reaction in leads_to
     # SES may have verified the address itself or its domain, so any identity is allowed.
     sender = {"StringEquals": {"ses:FromAddress": {"Ref": "MailFrom"}}}
     return Function(
         policy.name,
         (
-            tables(ANSWER, "events"),
+            *([tables(ANSWER, "events")] if commands else []),
             *READING_LOG,
-            checkpointing("policy"),
+            *checkpointing("policy"),
             *(
                 [
                     tables(("dynamodb:UpdateItem",), "effects"),

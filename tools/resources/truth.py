@@ -6,8 +6,13 @@ from tools.resources.alarms import other_alarms
 from tools.resources.functions import Function
 from tools.resources.permissions import (
     ANSWER,
-    READ,
+    FIND,
+    FOLLOW,
+    LOAD,
+    MOVE,
+    NOTE,
     READING_ARCHIVE,
+    ROWS,
     WAKING_ALL,
     Json,
     bus,
@@ -44,11 +49,11 @@ MODULE = "chalicelib.leftfold.functions.truth"
 CODE = "./truth.zip"
 SCAN_APPLICATIONS = tables(("dynamodb:Scan",), "applications")
 RELAYING = (
-    tables((*READ, "dynamodb:PutItem", "dynamodb:UpdateItem"), "log", "streams"),
-    tables((*READ, "dynamodb:PutItem", "dynamodb:UpdateItem"), "policy-checkpoints"),
-    tables(("dynamodb:BatchGetItem", "dynamodb:PutItem"), "bodies"),
+    tables((*FOLLOW, "dynamodb:PutItem"), "log"),
+    tables(MOVE, "streams", "policy-checkpoints"),
+    tables(ROWS, "bodies"),
     bus(["kinesis:PutRecords"]),
-    READING_ARCHIVE,
+    *READING_ARCHIVE,
 )
 FUNCTIONS = (
     Function(
@@ -63,7 +68,8 @@ FUNCTIONS = (
             tables(("dynamodb:Query", "dynamodb:Scan"), "events"),
             *RELAYING,
             SCAN_APPLICATIONS,
-            of_every_application(READ, "view-checkpoints"),
+            tables(NOTE, "policy-checkpoints"),
+            of_every_application(LOAD, "view-checkpoints"),
             of_every_application(("dynamodb:Query",), "view-parked"),
             tables(("dynamodb:Query",), "policy-parked"),
             WAKING_ALL,
@@ -72,39 +78,14 @@ FUNCTIONS = (
     Function(
         "archive",
         (
-            tables(
-                (
-                    *ANSWER,
-                    "dynamodb:UpdateItem",
-                    "dynamodb:DeleteItem",
-                    "dynamodb:BatchWriteItem",
-                ),
-                "events",
-            ),
-            tables(
-                (
-                    "dynamodb:GetItem",
-                    "dynamodb:BatchGetItem",
-                    "dynamodb:Scan",
-                    "dynamodb:UpdateItem",
-                ),
-                "streams",
-            ),
-            tables(
-                (
-                    "dynamodb:Query",
-                    "dynamodb:GetItem",
-                    "dynamodb:PutItem",
-                    "dynamodb:DeleteItem",
-                    "dynamodb:BatchWriteItem",
-                ),
-                "log",
-            ),
-            tables(("dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:DeleteItem"), "bodies"),
+            tables((*ANSWER, "dynamodb:DeleteItem"), "events"),
+            tables((*MOVE, "dynamodb:Scan"), "streams"),
+            tables((*FOLLOW, "dynamodb:PutItem", "dynamodb:DeleteItem"), "log"),
+            tables((*FIND, "dynamodb:DeleteItem"), "bodies"),
             SCAN_APPLICATIONS,
-            of_every_application(READ, "view-checkpoints"),
-            tables((*READ, "dynamodb:PutItem"), "policy-checkpoints"),
-            objects("s3:GetObject", "s3:PutObject"),
+            of_every_application(LOAD, "view-checkpoints"),
+            tables((*LOAD, *NOTE), "policy-checkpoints"),
+            *objects("s3:GetObject", "s3:PutObject"),
         ),
     ),
 )
