@@ -33,9 +33,10 @@ class Cloud:
         endpoint_url: str | None = None,
         alarm_topic: str | None = None,
         mail_from: str | None = None,
+        repairs: str | None = None,
     ) -> None:
         self.endpoint_url = endpoint_url
-        self._told = {"AlarmTopic": alarm_topic, "MailFrom": mail_from}
+        self._told = {"AlarmTopic": alarm_topic, "MailFrom": mail_from, "Repairs": repairs}
         self._session = boto3.Session() if endpoint_url is None else local_session()
 
     def client(self, service: str) -> Any:

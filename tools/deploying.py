@@ -23,6 +23,11 @@ from tools.stages import Stage, stage
 stage_option = click.option(
     "--stage", "name", default=STAGE, show_default=True, help="Stage in infra/stages.toml."
 )
+repairs_option = click.option(
+    "--repairs",
+    type=click.Choice(["two", "one"]),
+    help="How many persons the repair of a commit takes; kept from the last deployment, at first two.",
+)
 yes_option = click.option("--yes", is_flag=True, help="Make the changes without asking.")
 alarm_topic_option = click.option(
     "--alarm-topic",
@@ -75,6 +80,7 @@ def checked(name: str, way: str, endpoint_url: str | None) -> Stage:
 @stage_option
 @alarm_topic_option
 @mail_from_option
+@repairs_option
 @click.option(
     "--rollback-alarm",
     "alarms",
@@ -84,11 +90,12 @@ def checked(name: str, way: str, endpoint_url: str | None) -> Stage:
 )
 @yes_option
 @endpoint_option
-def deploy_command(
+def deploy_command(  # noqa: PLR0913 - one for each option
     *,
     name: str,
     alarm_topic: str | None,
     mail_from: str | None,
+    repairs: str | None,
     alarms: tuple[str, ...],
     yes: bool,
     endpoint_url: str | None,
@@ -100,7 +107,7 @@ def deploy_command(
     the AWS environment variables and profiles.
     """
     found = checked(name, "cloudformation", endpoint_url)
-    cloud = Cloud(endpoint_url, alarm_topic, mail_from)
+    cloud = Cloud(endpoint_url, alarm_topic, mail_from, repairs)
     with errors.status("packaging") as status:
         made = package(name, status.update)
     stacks = Stacks(cloud, told, shown if yes else asked, alarms)
@@ -117,14 +124,16 @@ def deploy_command(
 @stage_option
 @alarm_topic_option
 @mail_from_option
+@repairs_option
 @click.option("--after", is_flag=True, help="Set what Chalice cannot, after `chalice deploy`.")
 @yes_option
 @endpoint_option
-def provision_command(
+def provision_command(  # noqa: PLR0913 - one for each option
     *,
     name: str,
     alarm_topic: str | None,
     mail_from: str | None,
+    repairs: str | None,
     after: bool,
     yes: bool,
     endpoint_url: str | None,
@@ -136,7 +145,7 @@ def provision_command(
     permissions of each function. With --after, only sets how often a wake is repeated.
     """
     found = checked(name, "chalice", endpoint_url)
-    cloud = Cloud(endpoint_url, alarm_topic, mail_from)
+    cloud = Cloud(endpoint_url, alarm_topic, mail_from, repairs)
     if after:
         functions = cloud.client("lambda")
         for function, settings in asynchronous(read(TEMPLATE), found.prefix).items():

@@ -17,13 +17,13 @@ import pytest
 from chalicelib.bank.account.domain import CloseStatement, Open, account
 from chalicelib.bank.transfer.domain import Order, RequestTransfer, transfer
 from chalicelib.domain import DOMAIN
+from chalicelib.functions import handler
 from chalicelib.leftfold.wiring import process
 from chalicelib.leftfold.wiring.process import made_of
 from chalicelib.leftfold.wiring.services import Services
 from chalicelib.leftfold.wiring.settings import FUNCTIONS_OF_TRUTH, Settings
 from tests.clock import Clock
 from tests.contracts import moto
-from tests.functions.handlers import handlers
 from tests.functions.test_functions import SCHEDULED, Context, bus_event, grown, stream_event
 from tests.http.findable import FindableRows
 from tests.teller import Teller, credit
@@ -148,7 +148,7 @@ class Account:
     def run(self, function: str, event: Any) -> None:
         """An invocation of a function."""
         with self.running(function):
-            handlers[function](event, Context())
+            handler(function)(event, Context())
 
     def published(self) -> list[bytes]:
         """Everything on the bus."""

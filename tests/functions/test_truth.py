@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.leftfold.functions.truth import HANDLERS
+from chalicelib.leftfold.functions import handler
 from chalicelib.leftfold.relay.publisher import Publisher
 from chalicelib.leftfold.relay.relay import Relay
 from chalicelib.leftfold.relay.sequencer import Sequencer
@@ -84,7 +84,7 @@ def test_the_growing_log_wakes_what_follows_it_and_every_view_that_the_bus_does_
     truth: Truth,
 ) -> None:
     """A shard of the bus bears five readers, so it feeds the active application alone."""
-    HANDLERS["log_grew"](grown(("account",)), Context())
+    handler("log_grew")(grown(("account",)), Context())
     assert truth.door.woken == [
         "s-a/list",
         "tell",
@@ -108,11 +108,11 @@ def test_a_view_is_woken_in_its_own_application_and_the_relay_in_the_truth(truth
 
 
 def test_a_new_application_is_found_within_seconds(truth: Truth) -> None:
-    HANDLERS["log_grew"](grown(("account",)), Context())
+    handler("log_grew")(grown(("account",)), Context())
     truth.applications.register(Application("s-a--new", READERS))
     truth.now += REMEMBERED + timedelta(seconds=1)
     truth.door.woken.clear()
-    HANDLERS["log_grew"](grown(("account",)), Context())
+    handler("log_grew")(grown(("account",)), Context())
     assert {"s-a--new/sums", "s-a--new/list"} <= set(truth.door.woken)
 
 
@@ -122,7 +122,7 @@ def test_the_sweeper_wakes_and_measures_each_application_apart(
     assert truth.events.append(commit()) is None
     truth.checkpoints["s-a--green"].move("kept-list", WHOLE_LOG, -1, 0)
     truth.parking["s-a--red"].park("kept-list", "main/account-z", ParkedStream(0, 0, "why"))
-    HANDLERS["sweeper"]({}, Context())
+    handler("sweeper")({}, Context())
     reported = metrics(capsys)
     assert "s-a/list" in truth.door.woken
     assert "s-a--green/list" not in truth.door.woken

@@ -67,6 +67,10 @@ class Function:
         return f"{(self.called or self.name).replace('_', '-')}.json"
 
 
+# Repairs are in streams of their own; they are looked for when a commit cannot be read.
+READING_REPAIRS = tables(("dynamodb:Query",), "events")
+
+
 def other_functions(
     views: Mapping[str, View], policies: Mapping[str, Policy]
 ) -> dict[str, Function]:
@@ -85,11 +89,12 @@ def other_functions(
             ),
             called="api",
             search=True,
+            variables={"LEFTFOLD_REPAIRS": {"Ref": "Repairs"}},
             chalice={"lambda_timeout": 29},
         ),
         Function(
             "feed",
-            READING_LOG,
+            (*READING_LOG, READING_REPAIRS),
             capped=True,
             # A request waits up to 20 seconds, and API Gateway up to 29 for its answer.
             chalice={"lambda_timeout": 29},
@@ -118,6 +123,7 @@ def view_function(view: View) -> Function:
         (
             *([bus(BUS), allow(("kinesis:ListStreams",), "*")] if from_bus else []),
             *READING_LOG,
+            READING_REPAIRS,
             *checkpointing("view", parks=view.order == "partitioned"),
             search("Get", "Head", "Post", "Put") if searches else tables(ROWS, view.stored_name),
         ),

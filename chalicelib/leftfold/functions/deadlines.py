@@ -7,7 +7,7 @@ from chalicelib.leftfold.metrics import emit
 from chalicelib.leftfold.wiring.process import services
 
 
-def deadlines(event: Any) -> None:
+def deadlines(_event: Any, context: Any) -> None:
     """Sends the commands of deadlines that have passed, while there is time.
 
     Only the active application does: the rows of others may be behind, or made by other folds.
@@ -15,5 +15,5 @@ def deadlines(event: Any) -> None:
     current = services()
     if not current.is_active():
         return
-    sent = current.timekeeper.run(lambda: time_left(event.context) > FOR_A_COMMAND)
+    sent = current.timekeeper.run(lambda: time_left(context) > FOR_A_COMMAND)
     emit("DeadlinesPassed", sent)
