@@ -76,17 +76,18 @@ def other_functions(
 ) -> dict[str, Function]:
     """The functions that are neither views nor policies; an app may do without some of them."""
     documents = [view.stored_name for view in views.values() if view.store == "documents"]
+    # What queries need. A wait for a view wakes it.
+    querying = (
+        tables(LOAD, "streams", "view-checkpoints", "policy-checkpoints", *documents),
+        tables(FIND, "view-parked", "policy-parked"),
+        search("Get", "Post"),
+        *READING_LOG,
+        waking("relay", *views, *policies),
+    )
     engines_own = (
         Function(
             "api_handler",
-            (
-                tables(COMMAND, "events"),
-                tables(LOAD, "streams", "view-checkpoints", "policy-checkpoints", *documents),
-                tables(FIND, "view-parked", "policy-parked"),
-                search("Get", "Post"),
-                *READING_LOG,
-                waking("relay", *views, *policies),
-            ),
+            (tables(COMMAND, "events"), *querying),
             called="api",
             search=True,
             variables={"LEFTFOLD_REPAIRS": {"Ref": "Repairs"}},
@@ -94,7 +95,8 @@ def other_functions(
         ),
         Function(
             "feed",
-            (*READING_LOG, READING_REPAIRS),
+            (tables(("dynamodb:GetItem", "dynamodb:Query"), "events"), *querying),
+            search=True,
             capped=True,
             # A request waits up to 20 seconds, and API Gateway up to 29 for its answer.
             chalice={"lambda_timeout": 29},
