@@ -542,7 +542,7 @@ def broken_laws(both: Both) -> Iterator[str]:
     yield from streams_are_not_taken(active, other)
     yield from commands_are_wrong(both)
     yield from streams_are_not_the_transform(both, active, other)
-    yield from decided_on_old_states(active)
+    yield from decided_on_old_states(both.kind, active)
     if both.kind in {"identity", "events"}:
         yield from money_appears(logged)
         yield from transfers_are_wrong(logged)
@@ -667,7 +667,7 @@ def copies_are_wrong(
                 yield f"G3: version {copy.version} of {target} is not the transform"
 
 
-def decided_on_old_states(active: Half) -> Iterator[str]:
+def decided_on_old_states(kind: Kind, active: Half) -> Iterator[str]:
     """G2: every decision stands: no debit was taken that the balance before it did not bear."""
     streams: dict[str, list[Commit]] = defaultdict(list)
     for commit in items(active):
@@ -681,9 +681,12 @@ def decided_on_old_states(active: Half) -> Iterator[str]:
             events = [e for stored in commit.events for e in aggregate.codec.decode(stored)]
             frozen = state.status == "frozen"
             state = aggregate.decider.fold(events, state)
-            booked = commit.command_id and any("ited" in event.name for event in commit.events)
-            own = commit.addressed is None
-            if state.status != "missing" and own and state.balance + state.credit_limit < 0:
+            booked = any("ited" in event.name for event in commit.events)
+            debited = any("debited" in event.name for event in commit.events)
+            # What two accounts decided apart may be too much for the one that they became.
+            own = commit.root is None or kind != "merge"
+            overdrawn = state.status != "missing" and state.balance + state.credit_limit < 0
+            if own and debited and overdrawn:
                 yield f"G2: {stream} is overdrawn at version {commit.version}"
             refund = any(event.body.get("operation") == "transfer-back" for event in commit.events)
             if booked and own and frozen and not refund:
