@@ -328,10 +328,10 @@ MUTANTS = {
         # Before, it stops histories with an error instead.
         "main/account-",
         names=((loading, "is_dense", lambda *_, **__: True),),
-        first=91,
+        first=65,
     ),
     "a server that decides after its caller has gone": Mutant(
-        "refused, but found", names=((handler, "DECIDE_WITHIN", timedelta(days=9)),), first=272
+        "refused, but found", names=((handler, "DECIDE_WITHIN", timedelta(days=9)),), first=61
     ),
     "no condition on the registry": Mutant("I2/I3", Parts(log=LogWithoutRegistryCondition)),
     "no condition on the head": Mutant("I1", Parts(log=LogWithoutHeadCondition)),
@@ -357,7 +357,7 @@ MUTANTS = {
         "I7", Parts(rows=RowsSavedOverLowerOnes, partitioned=RunnerThatReadsRowsFirst)
     ),
     "parked_streams read before the checkpoint": Mutant(
-        "I7", Parts(partitioned=RunnerThatReadsMarkersFirst), first=26
+        "I7", Parts(partitioned=RunnerThatReadsMarkersFirst), first=295
     ),
     "a checkpoint without its condition": Mutant(
         "I7: the checkpoint", Parts(checkpoints=CheckpointsWithoutCondition)
@@ -367,23 +367,23 @@ MUTANTS = {
     ),
     "a parked stream that goes on": Mutant("I7", Parts(parking=ParkingThatHoldsNobody)),
     "redrive without the parked_stream's condition": Mutant(
-        "I7", Parts(parking=ParkingWithoutCondition), first=32
+        "I7", Parts(parking=ParkingWithoutCondition), first=87
     ),
     "no command id": Mutant("transfer ", names=((Cause, "command_id", any_command_id),)),
     "a command taken though its process has moved": Mutant(
-        "answer: ", Parts(acting=ActingOnAnyState), first=18
+        "answer: ", Parts(acting=ActingOnAnyState), first=46
     ),
     "a refusal recorded though what refused has moved": Mutant(
-        "answer: ", Parts(acting=RefusingOnAnyState), first=87
+        "answer: ", Parts(acting=RefusingOnAnyState), first=24
     ),
     "a step that is awaited no more passed without a look at its target": Mutant(
         "answer: passed",
         Parts(hurries=True),
         ((CommandHandler, "taken", lambda *_: None),),
-        first=66,
+        first=65,
     ),
     "a checkpoint moved before a policy acts": Mutant(
-        "transfer ", Parts(policy=RunnerThatMovesFirst), first=13
+        "transfer ", Parts(policy=RunnerThatMovesFirst), first=5
     ),
     "an effect sent before its record": Mutant("effects: sent before", Parts(acting=SendingFirst)),
     "a policy run on replay": Mutant("replay: ", Parts(replay=replay_that_acts)),

@@ -11,6 +11,7 @@ from tests.simulation.scheduler import Scheduler
 WRITES = {
     "add_segment",
     "append",
+    "claim",
     "delete",
     "extend",
     "finish",

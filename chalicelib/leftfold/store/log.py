@@ -12,10 +12,11 @@ its link instead.
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from chalicelib.leftfold.kernel.commit import canonical
+from chalicelib.leftfold.kernel.commit import canonical, instant
 from chalicelib.leftfold.store.blocks import is_small, pack, unpack
 from chalicelib.leftfold.store.dynamo import batch_get, limited, transact, translated
 from chalicelib.leftfold.store.formats import check_format, format_item
@@ -60,13 +61,46 @@ class DynamoLog:
         self._head_key: Item = {"log": {"S": f"{name}#head"}, "firstPosition": {"N": "0"}}
 
     def head(self) -> Head:
+        item = self._head_item()
+        return Head() if item is None else self._head_of(item)
+
+    def claim(self, owner: str, now: datetime, until: datetime) -> Head | None:
+        # Read first: a claim that is refused would cost a write unit, and many may be waiting.
+        item = self._head_item()
+        if item is None:
+            return Head()
+        head = self._head_of(item)
+        free = "attribute_not_exists(claimedBy) OR claimedBy = :owner OR claimedUntil < :now"
+        others = "claimedBy" in item and item["claimedBy"]["S"] != owner
+        if others and item["claimedUntil"]["S"] >= instant(now):
+            return None
+        try:
+            with translated():
+                self._client.update_item(
+                    TableName=self._log,
+                    Key=self._head_key,
+                    UpdateExpression="SET claimedBy = :owner, claimedUntil = :until",
+                    ConditionExpression=f"#hash = :hash AND ({free})",
+                    ExpressionAttributeNames={"#hash": "hash"},
+                    ExpressionAttributeValues={
+                        ":owner": {"S": owner},
+                        ":now": {"S": instant(now)},
+                        ":until": {"S": instant(until)},
+                        ":hash": {"S": head.hash},
+                    },
+                )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return None
+        return head._replace(claimed=owner)
+
+    def _head_item(self) -> Item | None:
         with translated():
             answer = self._client.get_item(
                 TableName=self._log, Key=self._head_key, ConsistentRead=True
             )
-        item = answer.get("Item")
-        if item is None:
-            return Head()
+        return answer.get("Item")
+
+    def _head_of(self, item: Item) -> Head:
         check_format(item, BLOCK_FORMAT, f"the head of the log {self._name}")
         return Head(
             int(item["nextPosition"]["N"]),
@@ -333,11 +367,13 @@ class DynamoLog:
             "ConditionExpression": "attribute_not_exists(nextPosition)",
         }
         if head.next_position:
-            put["ConditionExpression"] = "nextPosition = :next AND #hash = :hash"
+            claimed = "claimedBy = :owner" if head.claimed else "attribute_not_exists(claimedBy)"
+            put["ConditionExpression"] = f"nextPosition = :next AND #hash = :hash AND {claimed}"
             put["ExpressionAttributeNames"] = {"#hash": "hash"}
             put["ExpressionAttributeValues"] = {
                 ":next": {"N": str(head.next_position)},
                 ":hash": {"S": head.hash},
+                **({":owner": {"S": head.claimed}} if head.claimed else {}),
             }
         return {"Put": put}
 
