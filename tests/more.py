@@ -51,6 +51,8 @@ def steps_of(seed: int, since: str = "HEAD~1") -> list[Step]:
         Step(1, "tests.engines", ["poison", "--commits", "2000", *engines]),
         Step(1, "tests.engines", ["shards", "--commits", "2000", *engines]),
         Step(1, "tests.engines", ["race", "--commits", "200", *engines]),
+        Step(1, "tools.web_console", ["check"]),
+        Step(2, "tests.browser", []),
         Step(2, "tests.journey", ["--transfers", "200", *engines]),
         Step(8, "tests.models", ["--deep"]),
         Step(4, "tools", ["run", "--all", "--once", *PORTS]),

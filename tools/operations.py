@@ -29,6 +29,7 @@ from tools.archiving import COMMANDS as ARCHIVING
 from tools.console import bar, console, errors
 from tools.options import chosen, endpoint_option, stack_option
 from tools.polling import Pause, remaining
+from tools.repairing import repair_command
 from tools.texts import counted
 from tools.verify import verify
 
@@ -126,11 +127,10 @@ def replay_command(
 
         began = time.perf_counter()
         if live:
-            made = replay_live(
-                chosen_view, SegmentedLog(services.log_table, services.archive), advance
-            )
+            archived = SegmentedLog(services.log_table, services.archive)
+            made = replay_live(chosen_view, archived, advance, services.repairs)
         else:
-            made = replay(chosen_view, services.log, advance)
+            made = replay(chosen_view, services.log, advance, services.repairs)
         took = time.perf_counter() - began
     if live and check and not same_as_whole(chosen_view, services, made, took):
         sys.exit(1)
@@ -150,7 +150,7 @@ def same_as_whole(view: View, services: Services, made: Replayed, took: float) -
     """
     began = time.perf_counter()
     with errors.status("replaying the whole log"):
-        whole = replay(view, services.log, lambda _: None)
+        whole = replay(view, services.log, lambda _: None, services.repairs)
     whole_took = time.perf_counter() - began
     console.print(
         f"live epochs {took:,.2f} s, the whole log {whole_took:,.2f} s:"
@@ -313,6 +313,7 @@ COMMANDS = (
     sweep_command,
     parked_command,
     redrive_command,
+    repair_command,
     *ARCHIVING,
 )
 

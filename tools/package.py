@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tools import web_console
 from tools.bootstrap import ROOT, STATE
 from tools.dependencies import PackagingError, compile_quietly, dependencies
 from tools.domain_index import domain_index
@@ -84,6 +85,8 @@ def _package(stage: str, report: Progress, root: Path, build: Path) -> Package:
     report("package: copying the code")
     shutil.rmtree(folder, ignore_errors=True)
     _copy(root, app, vendor)
+    if any(web_console.sources(root)):
+        shutil.copytree(web_console.build(root, report), app / "chalicelib" / "console")
     for name, made in (("fingerprints", fingerprints(app)), ("domain", domain_index(app))):
         text = json.dumps(made, indent=2, sort_keys=True)
         (app / "chalicelib" / f"{name}.json").write_text(f"{text}\n")
@@ -96,7 +99,7 @@ def _package(stage: str, report: Progress, root: Path, build: Path) -> Package:
 
 def _fingerprint(root: Path, stage: str, needed: str) -> str:
     digest = hashlib.sha256(f"{stage} {needed}".encode())
-    for file in [Path(__file__), *_inputs(root)]:
+    for file in [Path(__file__), *_inputs(root), *web_console.sources(root)]:
         digest.update(f"\0{file.name}\0".encode())
         digest.update(file.read_bytes())
     return digest.hexdigest()

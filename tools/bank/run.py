@@ -144,7 +144,11 @@ def invitation(url: str) -> str:
         f' "amount": {amount}, "valueDate": "2026-01-01"}}'
     )
     return f"""
-Leftfold serves at {url} until Ctrl-C. Try, in another terminal:
+Leftfold serves at {url} until Ctrl-C.
+
+The console: {url}/console
+
+Try, in another terminal:
 
 curl '{url}/accounts?sort=-balance&limit=3'
 

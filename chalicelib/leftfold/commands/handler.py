@@ -23,6 +23,7 @@ from chalicelib.leftfold.kernel import (
     StoredEvent,
 )
 from chalicelib.leftfold.kernel.commit import canonical, instant, traceparent_of
+from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repairs
 from chalicelib.leftfold.store.ports import ContendedError, EventStore, StreamVersion
 
 COMMAND_ATTEMPTS = 12
@@ -83,13 +84,15 @@ class CommandHandler:
     """Executes commands on an event store.
 
     *fingerprints* maps each category to the fingerprint of its fold. *pause* takes the number
-    of the attempt that has failed and waits, with jitter, before the next one.
+    of the attempt that has failed and waits, with jitter, before the next one. *repairs* are
+    asked for a commit that cannot be decoded.
     """
 
     events: EventStore
     fingerprints: Mapping[str, str]
     clock: Callable[[], datetime]
     pause: Callable[[int], None]
+    repairs: Repairs = NO_REPAIRS
 
     def execute(self, request: CommandRequest) -> int:
         """The version of the command's commit, made now or in an earlier attempt.
@@ -147,6 +150,7 @@ class CommandHandler:
             aggregate_id,
             fingerprint=fingerprint,
             consistent=True,
+            repairs=self.repairs,
         )
         return loaded.state, loaded.version
 
@@ -160,6 +164,7 @@ class CommandHandler:
             request.aggregate_id,
             fingerprint=self.fingerprints[request.aggregate.category],
             consistent=consistent,
+            repairs=self.repairs,
         )
         if not request.may_repeat:
             return loaded

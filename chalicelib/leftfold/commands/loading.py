@@ -18,6 +18,7 @@ from typing import Any
 from uuid import UUID
 
 from chalicelib.leftfold.kernel import Aggregate, Commit, RecentCommand
+from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repairs, read
 from chalicelib.leftfold.store.ports import EventStore
 
 # K: a snapshot is due once a load has folded so many commits. It is about the optimum
@@ -61,7 +62,7 @@ class Loaded:
         return None
 
 
-def load(
+def load(  # noqa: PLR0913 - each is a fact about the read
     events: EventStore,
     aggregate: Aggregate,
     aggregate_id: str,
@@ -69,6 +70,7 @@ def load(
     fingerprint: str,
     consistent: bool = False,
     below: int | None = None,
+    repairs: Repairs = NO_REPAIRS,
 ) -> Loaded:
     """The state of a stream, and the newest of its commands: at least the last 65. With *below*,
     the stream as it was before that version.
@@ -90,12 +92,13 @@ def load(
                 fingerprint=fingerprint,
                 consistent=True,
                 below=below,
+                repairs=repairs,
             )
         if not page.more:
             raise BrokenStreamError(f"{aggregate_id} has a hole")
         page = events.newest(aggregate_id, below=commits[-1].version, consistent=True)
         commits += page.commits
-    return loaded_from(commits, aggregate, fingerprint, consistent=consistent)
+    return loaded_from(commits, aggregate, fingerprint, repairs, consistent=consistent)
 
 
 def looked_back(
@@ -177,7 +180,12 @@ def known_commands(commits: Sequence[Commit]) -> list[RecentCommand]:
 
 
 def loaded_from(
-    commits: Sequence[Commit], aggregate: Aggregate, fingerprint: str, *, consistent: bool
+    commits: Sequence[Commit],
+    aggregate: Aggregate,
+    fingerprint: str,
+    repairs: Repairs = NO_REPAIRS,
+    *,
+    consistent: bool,
 ) -> Loaded:
     """The stream of *commits*, which are newest first: folded from their base (`base_of`)."""
     decider, codec = aggregate.decider, aggregate.codec
@@ -197,10 +205,9 @@ def loaded_from(
         version=newest.version,
         state=decider.fold(
             (
-                e
-                for c in reversed(commits[:unfolded])
-                for stored in c.events
-                for e in codec.decode(stored)
+                event.event
+                for commit in reversed(commits[:unfolded])
+                for event in read(commit, codec, repairs)
             ),
             state,
         ),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from chalicelib.leftfold.commands.loading import Loaded, load
 from chalicelib.leftfold.kernel import Aggregate
+from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repairs
 from chalicelib.leftfold.store.ports import EventStore
 
 # A state may be some hundred kilobytes.
@@ -13,8 +14,11 @@ MOST_KEPT = 32
 class States:
     """Reads aggregates and keeps their states, for rules to which an old state does no harm."""
 
-    def __init__(self, events: EventStore, fingerprints: Mapping[str, str]) -> None:
+    def __init__(
+        self, events: EventStore, fingerprints: Mapping[str, str], repairs: Repairs = NO_REPAIRS
+    ) -> None:
         self._events = events
+        self._repairs = repairs
         self._fingerprints = fingerprints
         self._kept: dict[str, Loaded] = {}
 
@@ -34,6 +38,7 @@ class States:
             aggregate_id,
             fingerprint=self._fingerprints[aggregate.category],
             consistent=consistent,
+            repairs=self._repairs,
         )
         self._kept.pop(aggregate_id, None)
         while len(self._kept) >= MOST_KEPT:

@@ -8,7 +8,7 @@ from importlib import import_module
 from chalice.app import Blueprint, Request, Response
 from marshmallow import INCLUDE, Schema
 
-from chalicelib.leftfold.http import health
+from chalicelib.leftfold.http import console, health, repairing
 from chalicelib.leftfold.http.feed import feed_route
 from chalicelib.leftfold.http.operating import operating_routes
 from chalicelib.leftfold.http.problems import PROBLEMS, Kind
@@ -17,6 +17,7 @@ from chalicelib.leftfold.http.routes import Answer, Call, Route
 from chalicelib.leftfold.http.unserved import METHODS, PATHS, unserved
 from chalicelib.leftfold.kernel import Domain
 from chalicelib.leftfold.kernel.context import by_name
+from chalicelib.leftfold.repair.domain import repair
 
 # The route that answers a request.
 RouteOf = Callable[[Request], Route]
@@ -57,7 +58,8 @@ def api_of(domain: Domain, description: str) -> Api:
     routes = (
         *(route for module in modules for route in module.routes),
         feed_route(domain.aggregates, bodies),
-        *operating_routes(domain.aggregates, bodies),
+        *operating_routes({**domain.aggregates, repair.category: repair}, bodies),
+        *repairing.routes,
         *health.routes,
         Route(
             "GET",
@@ -85,8 +87,20 @@ def blueprint(api: Api) -> Blueprint:
         # An empty list of content types leaves their check to `accept`.
         views.route(path, methods=list(methods), name=name, content_types=[])(view)
 
+    def add_file(path: str) -> None:
+        def view(**_path: str) -> Response:
+            request = views.current_request
+            served = console.serve(request)
+            missing = partial(unserved, api.routes)
+            return served or respond(missing(request), request, api.problems)
+
+        view.__name__ = "console"
+        views.route(path, methods=list(console.METHODS), name="console", content_types=[])(view)
+
     for route in api.routes:
         add(route.path, route.methods, route.name, always(route))
+    for path in console.PATHS:
+        add_file(path)
     for path in PATHS:
         add(path, METHODS, "unserved", partial(unserved, api.routes))
     return views

@@ -153,22 +153,29 @@ class PolicyWork:
         return Outcome(done=True, poisons=poisons, rejected={})
 
     def _take_stream(self, commits: Commits) -> PoisonError | None:
-        try:
-            for position, commit in commits:
+        for position, commit in commits:
+            try:
                 for step in self._steps(position, commit):
                     self._persist(position, commit, step)
-        except PoisonError as failure:
-            return failure
+            except PoisonError as failure:
+                repair = self.handler.repairs.of(commit.aggregate_id, commit.version)
+                if self.stored_name not in repair.skipped_by:
+                    return failure
         return None
 
+    def _recorded(self, position: int, commit: Commit) -> Iterator[Recorded]:
+        return recorded_of(self._heard(commit).codec, position, commit, self.handler.repairs)
+
     def _steps(self, position: int, commit: Commit) -> Iterator[Callable[[], None]]:
-        """What the commit leads to, in order. Raises `PoisonError`."""
+        """What the commit leads to, in order. Raises `PoisonError` and `Unavailable`."""
         try:
             led_to = [
                 (recorded, reaction)
-                for recorded in recorded_of(self._heard(commit).codec, position, commit)
+                for recorded in self._recorded(position, commit)
                 for reaction in self.policy.reactions(recorded)
             ]
+        except Unavailable:
+            raise
         except Exception as error:
             raise poison(commit.aggregate_id, position, error) from error
         for recorded, reaction in led_to:

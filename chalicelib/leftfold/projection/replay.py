@@ -6,6 +6,7 @@ from typing import NamedTuple
 from chalicelib.leftfold.archive.segments import SegmentedLog
 from chalicelib.leftfold.kernel import View
 from chalicelib.leftfold.kernel.commit import canonical
+from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repairs
 from chalicelib.leftfold.projection.fold import Folding, hears
 from chalicelib.leftfold.projection.rows import NEVER, StoredRow
 from chalicelib.leftfold.projection.runner import slices
@@ -32,7 +33,9 @@ class Difference(NamedTuple):
     live: str
 
 
-def replay(view: View, log: Log, progress: Callable[[int], None]) -> Replayed:
+def replay(
+    view: View, log: Log, progress: Callable[[int], None], repairs: Repairs = NO_REPAIRS
+) -> Replayed:
     """Folds the whole log, with only the view's rows in memory.
 
     *progress* is called with each position that is reached. Raises `Unavailable`.
@@ -49,7 +52,7 @@ def replay(view: View, log: Log, progress: Callable[[int], None]) -> Replayed:
         wanted=lambda commit: hears(view, commit.aggregate_id),
         size=1,
     ):
-        folding = Folding(view, commits, stopped)
+        folding = Folding(view, commits, stopped, repairs)
         rows |= folding.onto(rows)
         stopped |= {scope: str(poison) for scope, poison in folding.poisons.items()}
         progress(position)
@@ -65,7 +68,9 @@ class NotFromLiveError(Exception):
         super().__init__(f"the rows of {view} cannot be made from live epochs alone")
 
 
-def replay_live(view: View, log: SegmentedLog, progress: Callable[[int], None]) -> Replayed:
+def replay_live(
+    view: View, log: SegmentedLog, progress: Callable[[int], None], repairs: Repairs = NO_REPAIRS
+) -> Replayed:
     """Folds the live epochs only: the live remainders of segments, then the table's blocks.
 
     The rows of a view that is *from_carried* are the same as from `replay`. Raises
@@ -89,7 +94,7 @@ def replay_live(view: View, log: SegmentedLog, progress: Callable[[int], None]) 
             if hears(view, commit.aggregate_id)
             and commit.epoch >= epochs.get(commit.aggregate_id, 1)
         ]
-        folding = Folding(view, live, stopped)
+        folding = Folding(view, live, stopped, repairs)
         rows |= folding.onto(rows)
         stopped |= {scope: str(poison) for scope, poison in folding.poisons.items()}
         position = following - 1
