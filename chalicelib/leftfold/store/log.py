@@ -119,9 +119,12 @@ class DynamoLog:
     def put_body(self, block: Block) -> None:
         if is_small(block):
             return
-        item = self._body_key(block.first_position, block.hash) | body_item(block)
         with translated():
-            self._client.put_item(TableName=self._bodies, Item=item)
+            self._client.put_item(TableName=self._bodies, Item=self.body_of(block))
+
+    def body_of(self, block: Block) -> Item:
+        """The item that `put_body` puts."""
+        return self._body_key(block.first_position, block.hash) | body_item(block)
 
     def append(
         self,
