@@ -21,6 +21,7 @@ from chalicelib.leftfold.projection.replay import (
     replay,
     replay_live,
 )
+from chalicelib.leftfold.projection.typed import typed
 from chalicelib.leftfold.relay.sweeper import PARTS
 from chalicelib.leftfold.store.ports import Unavailable
 from chalicelib.leftfold.store.readers import ends_of
@@ -130,7 +131,7 @@ def replay_command(
             archived = SegmentedLog(services.log_table, services.archive)
             made = replay_live(chosen_view, archived, advance, services.repairs)
         else:
-            made = replay(chosen_view, services.log, advance, services.repairs)
+            made = replay(typed(chosen_view), services.replayed_log, advance, services.repairs)
         took = time.perf_counter() - began
     if live and check and not same_as_whole(chosen_view, services, made, took):
         sys.exit(1)
@@ -150,7 +151,7 @@ def same_as_whole(view: View, services: Services, made: Replayed, took: float) -
     """
     began = time.perf_counter()
     with errors.status("replaying the whole log"):
-        whole = replay(view, services.log, lambda _: None, services.repairs)
+        whole = replay(typed(view), services.replayed_log, lambda _: None, services.repairs)
     whole_took = time.perf_counter() - began
     console.print(
         f"live epochs {took:,.2f} s, the whole log {whole_took:,.2f} s:"

@@ -96,21 +96,22 @@ def other_functions(
     """The functions that are neither views nor policies; an app may do without some of them."""
     documents = [view.stored_name for view in views.values() if view.store == "documents"]
     followers = [*(name for name, view in views.items() if view.fed == "log"), *policies]
+    # What queries need. A wait for a view wakes it.
+    querying = (
+        tables(
+            (*READ, "dynamodb:Scan"),
+            *("streams", "view-checkpoints", "view-parked", *documents, "log"),
+            *("policy-checkpoints", "policy-parked"),
+        ),
+        tables(("dynamodb:BatchGetItem",), "bodies"),
+        search("Get", "Post"),
+        READING_ARCHIVE,
+        waking("relay", *views, *policies),
+    )
     engines_own = (
         Function(
             "api_handler",
-            (
-                tables(COMMAND, "events"),
-                tables(
-                    (*READ, "dynamodb:Scan"),
-                    *("streams", "view-checkpoints", "view-parked", *documents, "log"),
-                    *("policy-checkpoints", "policy-parked"),
-                ),
-                tables(("dynamodb:BatchGetItem",), "bodies"),
-                search("Get", "Post"),
-                READING_ARCHIVE,
-                waking("relay", *views, *policies),
-            ),
+            (tables(COMMAND, "events"), *querying),
             called="api",
             search=True,
             variables={"LEFTFOLD_REPAIRS": {"Ref": "Repairs"}},
@@ -118,7 +119,8 @@ def other_functions(
         ),
         Function(
             "feed",
-            (*READING_LOG, READING_REPAIRS),
+            (tables(("dynamodb:GetItem", "dynamodb:Query"), "events"), *querying),
+            search=True,
             capped=True,
             # A request waits up to 20 seconds, and API Gateway up to 29 for its answer.
             chalice={"lambda_timeout": 29},
