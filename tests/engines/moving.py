@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from threading import Event, Lock, Thread
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import click
 
 from chalicelib.bank.account.domain import Open
-from chalicelib.leftfold.generations.control import Control, DynamoControl, switched
+from chalicelib.leftfold.generations.control import Control, DynamoControl, number_of, switched
 from chalicelib.leftfold.generations.copier import SHARDS, Copier
 from chalicelib.leftfold.generations.copying import Copying, NotCopiedYetError, Truth
 from chalicelib.leftfold.generations.owner import GenerationOwner
@@ -136,7 +137,8 @@ class Move:
     def taker(self, sides: Mapping[str, Side]) -> Taker:
         blue, green = (self.truth(name, sides) for name in ("blue", "green"))
         failed = lambda commit, why: self.opaque.append(f"{commit} {why}")  # noqa: E731
-        return Taker(Copying(blue, green, self.boundaries, AGGREGATES, failed), pause)
+        copying = Copying(blue, green, self.boundaries, AGGREGATES, failed)
+        return Taker(copying, pause, partial(number_of, self.control))
 
     def teller(self, name: str) -> GenerationTeller:
         taker = self.taker(self.struck) if name == "green" else None

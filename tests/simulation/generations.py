@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from random import Random
 from types import SimpleNamespace
 from typing import Any, Literal
@@ -23,6 +24,7 @@ from chalicelib.leftfold.generations.control import (
     Control,
     MemoryControl,
     WrongStateError,
+    number_of,
     switched,
 )
 from chalicelib.leftfold.generations.copier import READER, SHARDS, Copier
@@ -122,6 +124,7 @@ class Rules:
     copying: type[Copying] = Copying
     handler: Callable[[CommandHandler], CommandHandler] = lambda made: made
     passed: Callable[..., Any] = passed_of
+    number: Callable[[Any], int] = number_of
     acting: type[PolicyWork] = PolicyWork
     kinds: tuple[Kind, ...] = KINDS
 
@@ -198,10 +201,12 @@ class Both:
         there, back = boundaries[source], boundaries[target]
         if there is None:
             return None
-        made = self.rules.taker(self.copying(source, target, there), self.pause)
+        control: Any = Faulty(self.control, self.scheduler)
+        number = partial(self.rules.number, control)
+        made = self.rules.taker(self.copying(source, target, there), self.pause, number)
         if back is None:
             return made
-        opposite = self.rules.taker(self.copying(target, source, back), self.pause)
+        opposite = self.rules.taker(self.copying(target, source, back), self.pause, number)
         return replace(made, opposite=opposite)
 
     def copying(self, source: str, target: str, boundaries: Boundaries) -> Copying:
