@@ -25,6 +25,7 @@ from chalicelib.leftfold.wiring.settings import Settings
 from tests.clock import Clock
 from tests.http.findable import FindableRows
 from tests.http.gateway import Gateway
+from tests.issuer import ISSUER, SETTINGS
 
 if TYPE_CHECKING:
     from chalicelib.leftfold.projection.rows import RowStore
@@ -64,8 +65,9 @@ class Application(Gateway):
         """Puts *events*, an `EventStore`, under the app."""
         process.use(
             Services(
-                Settings({"LEFTFOLD_STACK": "test"}),
+                Settings({"LEFTFOLD_STACK": "test", **SETTINGS}),
                 DOMAIN,
+                signing_keys=ISSUER.published,
                 clock=self.clock,
                 new_id=self.new_id,
                 events=events,

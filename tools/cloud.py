@@ -49,6 +49,7 @@ class Cloud:
             "SearchScheme": scheme,
             "AlarmTopic": self._alarm_topic,
             "MailFrom": self._mail_from,
+            "CognitoEndpoint": self.endpoint_url or "",
         }
 
     def api_url(self, outputs: dict[str, str]) -> str:

@@ -11,6 +11,7 @@ from chalicelib.leftfold.store.readers import checkpoint_key
 from tests.http.conftest import Bank
 from tests.http.gateway import Answer
 from tests.http.samples import booking, czk, directed, opening
+from tests.issuer import SUBJECT
 
 
 def funded(bank: Bank, balances: dict[str, str]) -> None:
@@ -321,7 +322,7 @@ def test_the_history_has_every_event_in_order(bank: Bank) -> None:
             "purpose": "x",
         },
         "at": "2026-01-01T00:00:00.000Z",
-        "actor": "anonymous",
+        "actor": SUBJECT,
         "correlationId": "c",
     }
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from chalicelib.leftfold.kernel import Policy, View
 from tools.bootstrap import ROOT
-from tools.resources.functions import Function, functions
+from tools.resources.functions import Function, ResourcesError, functions
 from tools.resources.permissions import LOGGING, Json
 from tools.resources.template import template
 
 BASE = Path("infra/base.json")
+ACCESS = Path("infra/access.json")
 TEMPLATE = Path("infra/resources.json")
 CONFIG = Path(".chalice/config.json")
 
@@ -32,6 +33,28 @@ def permissions(function: Function) -> Json:
     return {"Version": "2012-10-17", "Statement": [LOGGING, *function.statements]}
 
 
+def base(root: Path) -> Json:
+    """The resources that no function brings: the engine's, and those of access.
+
+    Raises ResourcesError if both have a part of one name.
+    """
+    made: Json = json.loads((root / BASE).read_text())
+    for section, parts in with_code(json.loads((root / ACCESS).read_text()), root).items():
+        if clash := made[section].keys() & parts.keys():
+            raise ResourcesError(f"resources: {BASE} and {ACCESS} both have {min(clash)}")
+        made[section] |= parts
+    return made
+
+
+def with_code(template: Json, root: Path) -> Json:
+    """*template* with the text of each file that a function's `ZipFile` names."""
+    for resource in template["Resources"].values():
+        code = resource.get("Properties", {}).get("Code", {})
+        if "ZipFile" in code:
+            code["ZipFile"] = (root / code["ZipFile"]).read_text()
+    return template
+
+
 def generated(
     names: Collection[str],
     views: Mapping[str, View],
@@ -40,10 +63,9 @@ def generated(
 ) -> dict[Path, str]:
     """The text of each generated file by its path below *root*. Raises ResourcesError."""
     made = functions(names, views, policies)
-    base = json.loads((root / BASE).read_text())
     existing = json.loads((root / CONFIG).read_text())
     contents = {
-        TEMPLATE: template(base, made, views, policies),
+        TEMPLATE: template(base(root), made, views, policies),
         CONFIG: config(existing, made),
         **{CONFIG.parent / f.iam_file: permissions(f) for f in made},
     }

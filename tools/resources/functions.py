@@ -74,6 +74,38 @@ def stream_of(table_id: str) -> tuple[str, Json]:
     return "Dynamodb", {"Stream": stream, "FilterCriteria": INSERTS}
 
 
+# Which tokens the API accepts: those of the stack's own user pool, or of another issuer.
+ACCESS: Json = {
+    "LEFTFOLD_ISSUER": {
+        "Fn::If": [
+            "IssuesTokens",
+            {"Fn::Sub": "https://${UserPool.ProviderName}"},
+            {"Ref": "TokenIssuer"},
+        ]
+    },
+    "LEFTFOLD_JWKS": {
+        "Fn::If": [
+            "IssuesTokens",
+            {
+                "Fn::If": [
+                    "HasCognitoEndpoint",
+                    {"Fn::Sub": "${CognitoEndpoint}/${UserPool}/.well-known/jwks.json"},
+                    {"Fn::Sub": "https://${UserPool.ProviderName}/.well-known/jwks.json"},
+                ]
+            },
+            {"Ref": "TokenKeys"},
+        ]
+    },
+    "LEFTFOLD_AUDIENCE": {
+        "Fn::If": [
+            "IssuesTokens",
+            {"Fn::Sub": "${MachineClient},${OperatorClient},${PeopleClient},${TokenAudience}"},
+            {"Ref": "TokenAudience"},
+        ]
+    },
+    "LEFTFOLD_TENANT_CLAIM": {"Ref": "TenantClaim"},
+}
+
 RELAYING = (
     tables(("dynamodb:Query", "dynamodb:Scan"), "events", "view-parked", "policy-parked"),
     tables(READ, "view-checkpoints"),
@@ -106,6 +138,7 @@ def other_functions(
             ),
             called="api",
             search=True,
+            variables=ACCESS,
             chalice={"lambda_timeout": 29},
         ),
         Function(

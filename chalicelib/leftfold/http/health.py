@@ -1,4 +1,4 @@
-"""The health check of the service's dependencies."""
+"""Whether the service is up, for everybody, and how its dependencies are, for operators."""
 
 from marshmallow import fields, validate
 
@@ -10,6 +10,12 @@ from chalicelib.leftfold.http.routes import Answer, Call, Route
 STATES = ("ok", "failing")
 
 
+class Up(Shown):
+    """The service answers; its dependencies were not asked."""
+
+    status = fields.String(required=True, validate=validate.Equal("ok"))
+
+
 class Health(Shown):
     """The state of each dependency, and of all together."""
 
@@ -19,6 +25,11 @@ class Health(Shown):
         values=fields.String(validate=validate.OneOf(STATES)),
         required=True,
     )
+
+
+def up(_call: Call) -> Answer:
+    """Costs no call of any dependency: strangers may ask as often as they like."""
+    return Answer({"status": "ok"})
 
 
 def health(call: Call) -> Answer:
@@ -36,10 +47,20 @@ routes: tuple[Route, ...] = (
     Route(
         "GET",
         "/health",
+        "check_up",
+        "Whether the service answers",
+        up,
+        Up(),
+        scope=None,
+    ),
+    Route(
+        "GET",
+        "/health/dependencies",
         "check_health",
         "Check whether the service's dependencies answer",
         health,
         Health(),
+        scope="operate",
         problems=("unhealthy",),
     ),
 )

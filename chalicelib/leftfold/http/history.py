@@ -52,7 +52,7 @@ def history_route(aggregate: Aggregate, path: str, summary: str, shown: BodyJson
     missing = f"{aggregate.category}-missing"
 
     def answer(call: Call) -> Answer:
-        stream = aggregate.stream(call.key)
+        stream = call.stream(aggregate)
         version, index = after_of(call, *CURSOR_PARTS) or (1, 0)
         limit = call.query["limit"]
         commits = commits_from(call.services.events, stream, version)
@@ -80,6 +80,7 @@ def history_route(aggregate: Aggregate, path: str, summary: str, shown: BodyJson
         summary,
         answer,
         EventList(),
+        scope="queries",
         aggregate=aggregate,
         query=Pages(),
         problems=(missing, "bad-cursor", "unavailable"),

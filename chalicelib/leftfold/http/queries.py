@@ -25,7 +25,7 @@ def wait_until_fresh(call: Call, view: str, aggregate: Aggregate, key: str) -> N
     version = call.query.get("min_version")
     if version is None:
         return
-    stream = aggregate.stream(key)
+    stream = call.stream(aggregate, key)
     if not call.services.events.newest(stream, limit=1, consistent=True).commits:
         raise Problem(f"{aggregate.category}-missing")
     call.services.freshness.wait(call.services.views[view], stream, version)
@@ -54,7 +54,7 @@ def document(
     *shape* makes the shown row of the stored one.
     """
     wait_until_fresh(call, view, aggregate, call.key)
-    stream = aggregate.stream(call.key)
+    stream = call.stream(aggregate)
     stored = call.services.rows(view).load([stream]).get(stream)
     if stored is None or stored.row is None:
         raise not_shown(call, f"{aggregate.category}-missing")

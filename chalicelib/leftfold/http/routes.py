@@ -6,6 +6,7 @@ from typing import Any
 
 from marshmallow import Schema
 
+from chalicelib.leftfold.access.callers import Caller, Scope
 from chalicelib.leftfold.http.fields import NoFields
 from chalicelib.leftfold.http.headers import Header
 from chalicelib.leftfold.kernel import Aggregate
@@ -18,10 +19,11 @@ class Call:
 
     *key* is the path's {id}, *path* its other parts. *command_id* is the client's
     Idempotency-Key or a new id. *body_hash* distinguishes a retry from another command with
-    the same *command_id*.
+    the same *command_id*. *caller* is None on a route that is open to everybody.
     """
 
     route: "Route"
+    caller: Caller | None
     services: Services
     headers: Mapping[str, str]
     query: Mapping[str, Any]
@@ -32,6 +34,17 @@ class Call:
     body_hash: str
     correlation_id: str
     traceparent: str | None = None
+
+    @property
+    def tenant(self) -> str:
+        """The tenant for which the caller calls. Raises LookupError on an open route."""
+        if self.caller is None or self.caller.tenant is None:
+            raise LookupError(f"{self.route.name} has no caller of a tenant")
+        return self.caller.tenant
+
+    def stream(self, aggregate: Aggregate, key: str | None = None) -> str:
+        """The aggregate id of the caller's own aggregate *key*, by default that of the path."""
+        return aggregate.stream(self.key if key is None else key, self.tenant)
 
 
 @dataclass(frozen=True)
@@ -50,6 +63,8 @@ class Route:
     Never rename a route: body hashes and the ids that the server chooses are derived from
     *name*, so a retry of an older request would be another command. The path may change.
 
+    *scope* is what a caller's token must have; None opens the route to everybody.
+
     The request: *aggregate* is the one that the path's {id} names, and *parts*, *query* and
     *body* are the schemas of the path's other parts, the query string and the body. *heeds*
     are the request headers. A body may be left out if its schema has no fields.
@@ -65,6 +80,7 @@ class Route:
     summary: str
     answer: Callable[[Call], Answer]
     returns: Schema
+    scope: Scope | None = field(kw_only=True)
     status: int = 200
     gives: tuple[str, ...] = ()
     aggregate: Aggregate | None = None

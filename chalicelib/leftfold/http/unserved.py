@@ -34,6 +34,7 @@ def unserved(routes: Iterable[Route], request: Request) -> Route:
         "What no route serves",
         answer,
         Schema(),
+        scope=None,
         query=Schema(unknown=EXCLUDE),
     )
 

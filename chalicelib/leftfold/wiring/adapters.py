@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache, cached_property, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.leftfold.kernel import Domain, View
 from chalicelib.leftfold.kernel.uuid7 import uuid7
@@ -137,6 +137,12 @@ class Adapters:
         return SearchRows(
             connect(self.settings.search_url), named(view), self.views[view], self.clock, self.pause
         )
+
+    def signing_keys(self) -> Mapping[str, Any]:
+        """The issuer's public keys, as it publishes them now."""
+        from chalicelib.leftfold.access.keys import fetched
+
+        return fetched(self.settings.jwks)
 
     @cached_property
     def views(self) -> Mapping[str, View]:

@@ -31,6 +31,7 @@ class Parts(TypedDict, total=False):
     """Each part by the name of the attribute of `Services` that it replaces."""
 
     dynamodb: "DynamoDBClient"
+    signing_keys: Callable[[], Mapping[str, Any]]
     events: EventStore
     event_table: EventTable
     log: Log

@@ -22,6 +22,7 @@ from chalicelib.leftfold.wiring.parts import Parts
 from chalicelib.leftfold.wiring.settings import Settings
 
 if TYPE_CHECKING:
+    from chalicelib.leftfold.access.tokens import Tokens
     from chalicelib.leftfold.archive.archiver import Archiver
     from chalicelib.leftfold.archive.pruner import Pruner
     from chalicelib.leftfold.commands.reading import States
@@ -57,6 +58,15 @@ class Services(Adapters):
             raise TypeError(f"Services has no part {', '.join(sorted(unknown))}")
         # An attribute that is set is never computed by its `cached_property`.
         self.__dict__.update(parts)
+
+    @cached_property
+    def tokens(self) -> "Tokens":
+        from chalicelib.leftfold.access.keys import Keys
+        from chalicelib.leftfold.access.tokens import Tokens
+
+        settings = self.settings
+        keys = Keys(self.signing_keys, self.clock)
+        return Tokens(settings.issuer, settings.audience, settings.tenant_claim, keys, self.clock)
 
     @cached_property
     def policies(self) -> Mapping[str, Policy]:

@@ -10,6 +10,10 @@ class Settings:
     LEFTFOLD_SEARCH_ENDPOINT is the host of OpenSearch, and LEFTFOLD_SEARCH_SCHEME is https
     unless it is set. LEFTFOLD_MAIL_FROM is the sender of e-mail, verified in SES; without
     it no e-mail is sent. LEFTFOLD_ARCHIVE is the archive's bucket.
+
+    LEFTFOLD_ISSUER is the `iss` of access tokens, LEFTFOLD_JWKS the address of the issuer's keys,
+    LEFTFOLD_AUDIENCE what a token's `aud`, or the `client_id` of one of Cognito, may be, separated
+    by commas. LEFTFOLD_TENANT_CLAIM is the name of the claim that has the tenant.
     """
 
     def __init__(self, variables: Mapping[str, str]) -> None:
@@ -32,6 +36,23 @@ class Settings:
     def archive(self) -> str:
         """The archive's bucket, named by default like the stack's other resources."""
         return self._variables.get("LEFTFOLD_ARCHIVE") or self.named("archive")
+
+    @property
+    def issuer(self) -> str:
+        return self._get("LEFTFOLD_ISSUER")
+
+    @property
+    def jwks(self) -> str:
+        return self._get("LEFTFOLD_JWKS")
+
+    @property
+    def audience(self) -> frozenset[str]:
+        named = self._get("LEFTFOLD_AUDIENCE").split(",")
+        return frozenset(one.strip() for one in named if one.strip())
+
+    @property
+    def tenant_claim(self) -> str:
+        return self._variables.get("LEFTFOLD_TENANT_CLAIM") or "tenant"
 
     def named(self, resource: str) -> str:
         """The name of a table, index, stream or function of this deployment."""

@@ -73,6 +73,7 @@ routes: tuple[Route, ...] = (
         "Accounts, bookings and balances of each currency",
         totals,
         TotalList(),
+        scope="queries",
         query=TotalsQuery(),
         problems=("account-missing", *FRESHNESS),
     ),

@@ -202,6 +202,7 @@ routes: tuple[Route, ...] = (
         "A ledger's chart of accounts and its years",
         show,
         LedgerDocument(),
+        scope="queries",
         gives=("ETag",),
         aggregate=ledger,
         query=LedgerQuery(),

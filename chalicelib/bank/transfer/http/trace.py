@@ -97,6 +97,7 @@ routes: tuple[Route, ...] = (
         "All commits of a transfer across aggregates, in the order of the log",
         trace,
         Trace(),
+        scope="queries",
         aggregate=transfer,
         query=TransferQuery(),
         problems=("transfer-missing", *FRESHNESS),

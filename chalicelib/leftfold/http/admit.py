@@ -1,0 +1,50 @@
+"""Lets a request in: verifies its token, and that the token has the scope of its route."""
+
+import re
+from collections.abc import Mapping
+
+from chalicelib.leftfold.access.callers import (
+    HOUSE,
+    Caller,
+    TokenError,
+    TokenExpiredError,
+    granted,
+)
+from chalicelib.leftfold.http.problems import Problem
+from chalicelib.leftfold.http.routes import Route
+from chalicelib.leftfold.wiring.services import Services
+
+_BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/=-]+)", re.IGNORECASE)
+
+
+def admit(route: Route, headers: Mapping[str, str], services: Services) -> Caller | None:
+    """Who calls; None on a route that is open to everybody. Raises `Problem` and `Unavailable`.
+
+    The token is looked at before anything else of the request, so a stranger learns nothing.
+    """
+    if route.scope is None:
+        return None
+    caller = caller_of(headers.get("authorization"), services)
+    if not caller.may(route.scope):
+        needed = granted(route.scope)
+        challenge = f'Bearer error="insufficient_scope", scope="{needed}"'
+        raise Problem("scope-missing", headers={"WWW-Authenticate": challenge}, scope=needed)
+    if caller.tenant is None or (caller.tenant == HOUSE and route.scope != "operate"):
+        raise Problem("tenant-missing")
+    return caller
+
+
+def caller_of(authorization: str | None, services: Services) -> Caller:
+    """Who sends this `Authorization` header. Raises `Problem` and `Unavailable`."""
+    if authorization is None:
+        raise Problem("token-missing", headers={"WWW-Authenticate": "Bearer"})
+    challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+    bearer = _BEARER.fullmatch(authorization)
+    if bearer is None:
+        raise Problem("token-invalid", headers=challenge)
+    try:
+        return services.tokens.caller(bearer[1])
+    except TokenExpiredError as error:
+        raise Problem("token-expired", headers=challenge) from error
+    except TokenError as error:
+        raise Problem("token-invalid", headers=challenge) from error
