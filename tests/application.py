@@ -17,6 +17,7 @@ from chalicelib.leftfold.store.memory import (
     MemoryEvents,
     MemoryLog,
     MemoryParking,
+    MemorySecrets,
 )
 from chalicelib.leftfold.store.ports import EventStore
 from chalicelib.leftfold.wiring import process
@@ -55,6 +56,7 @@ class Application(Gateway):
         self.parking = MemoryParking()
         self.effects = MemoryEffects(self.clock)
         self.mailer = MemoryMailer()
+        self.secrets = MemorySecrets()
         self.rows: dict[str, RowStore] = {
             name: FindableRows(view) for name, view in DOMAIN.views.items()
         }
@@ -68,6 +70,7 @@ class Application(Gateway):
                 Settings({"LEFTFOLD_STACK": "test", **SETTINGS}),
                 DOMAIN,
                 signing_keys=ISSUER.published,
+                secrets=self.secrets,
                 clock=self.clock,
                 new_id=self.new_id,
                 events=events,

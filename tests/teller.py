@@ -48,7 +48,7 @@ class Teller:
         return self.handler.execute(
             CommandRequest(
                 aggregate=aggregate,
-                aggregate_id=aggregate.stream(key),
+                aggregate_id=aggregate.stream(key, "main"),
                 command=command,
                 command_id=command_id or f"command-{next(_numbers)}",
                 body_hash=body_hash(type(command).__name__, to_json(command)),

@@ -21,7 +21,7 @@ from chalicelib.leftfold.store.ports import Unavailable
 from tests.engines.deployment import Deployment
 from tests.teller import OPENING, Teller, credit, debit
 
-STREAM = account.stream("a")
+STREAM = account.stream("a", "main")
 WRITERS, BOOKINGS, STATEMENTS = 4, 30, 20
 SEED = 7
 

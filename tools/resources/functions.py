@@ -134,6 +134,7 @@ def other_functions(
                 ),
                 search("Get", "Post"),
                 READING_ARCHIVE,
+                tables(("dynamodb:GetItem", "dynamodb:PutItem"), "secrets"),
                 waking("relay", *views, *policies),
             ),
             called="api",

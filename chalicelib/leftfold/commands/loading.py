@@ -18,7 +18,7 @@ from typing import Any
 from uuid import UUID
 
 from chalicelib.leftfold.kernel import Aggregate, Commit, RecentCommand
-from chalicelib.leftfold.store.ports import EventStore
+from chalicelib.leftfold.store.ports import Streams
 
 # K: a snapshot is due once a load has folded so many commits. It is about the optimum
 # sqrt(80 s/e) for a state of s = 2 KB and commits of e = 350 bytes.
@@ -62,7 +62,7 @@ class Loaded:
 
 
 def load(
-    events: EventStore,
+    events: Streams,
     aggregate: Aggregate,
     aggregate_id: str,
     *,
@@ -90,7 +90,7 @@ def load(
 
 
 def looked_back(
-    events: EventStore, aggregate_id: str, loaded: Loaded, *, since: int, checked: int = 0
+    events: Streams, aggregate_id: str, loaded: Loaded, *, since: int, checked: int = 0
 ) -> Loaded:
     """*loaded* with its commands back to *since*, in seconds since 1970.
 

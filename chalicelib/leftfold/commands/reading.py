@@ -1,30 +1,41 @@
 """States of aggregates that decisions about other aggregates use, kept between requests."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
 
 from chalicelib.leftfold.commands.loading import Loaded, load
 from chalicelib.leftfold.kernel import Aggregate
-from chalicelib.leftfold.store.ports import EventStore
+from chalicelib.leftfold.store.ports import Streams
+from chalicelib.leftfold.store.tenants import check_own
 
 # A state may be some hundred kilobytes.
 MOST_KEPT = 32
 
 
+class KnownStates(Protocol):
+    """States of aggregates, to read."""
+
+    def known(self, aggregate: Aggregate, aggregate_id: str) -> Loaded:
+        """The state of the last read, however long ago. It is read now if it never was."""
+
+    def newest(self, aggregate: Aggregate, aggregate_id: str) -> Loaded:
+        """The state as it is, read consistently."""
+
+
 class States:
     """Reads aggregates and keeps their states, for rules to which an old state does no harm."""
 
-    def __init__(self, events: EventStore, fingerprints: Mapping[str, str]) -> None:
+    def __init__(self, events: Streams, fingerprints: Mapping[str, str]) -> None:
         self._events = events
         self._fingerprints = fingerprints
         self._kept: dict[str, Loaded] = {}
 
     def known(self, aggregate: Aggregate, aggregate_id: str) -> Loaded:
-        """The state of the last read, however long ago. It is read now if it never was."""
         kept = self._kept.get(aggregate_id)
         return kept or self._read(aggregate, aggregate_id, consistent=False)
 
     def newest(self, aggregate: Aggregate, aggregate_id: str) -> Loaded:
-        """The state as it is, read consistently."""
         return self._read(aggregate, aggregate_id, consistent=True)
 
     def _read(self, aggregate: Aggregate, aggregate_id: str, *, consistent: bool) -> Loaded:
@@ -40,3 +51,19 @@ class States:
             del self._kept[next(iter(self._kept))]
         self._kept[aggregate_id] = loaded
         return loaded
+
+
+@dataclass(frozen=True)
+class TenantStates:
+    """The states of one tenant's aggregates, and no others."""
+
+    states: KnownStates
+    tenant: str
+
+    def known(self, aggregate: Aggregate, aggregate_id: str) -> Loaded:
+        check_own(self.tenant, aggregate_id)
+        return self.states.known(aggregate, aggregate_id)
+
+    def newest(self, aggregate: Aggregate, aggregate_id: str) -> Loaded:
+        check_own(self.tenant, aggregate_id)
+        return self.states.newest(aggregate, aggregate_id)

@@ -32,7 +32,7 @@ def accept(route: Route, request: Request, services: Services, correlation_id: s
     return Call(
         route=route,
         caller=caller,
-        services=services,
+        house=services,
         headers=request.headers,
         query=query,
         body={} if route.body is None else loaded_body(route.body, given),

@@ -171,7 +171,7 @@ def perform(call: Call, request: CommandRequest) -> int:
     """The version that the command made, now or at its first attempt. Raises `Problem`."""
     refuse_future_key(call)
     try:
-        return call.services.handler.execute(request)
+        return call.services.execute(request)
     except Unavailable as error:
         raise Problem(
             "outcome-unknown",

@@ -34,7 +34,7 @@ def up(_call: Call) -> Answer:
 
 def health(call: Call) -> Answer:
     """The state of each dependency, by name. Its error goes to the log, not to the client."""
-    results = call.services.health()
+    results = call.house.health()
     failing = {name: str(error) for name, error in results.items() if error is not True}
     checks = {name: "failing" if name in failing else "ok" for name in results}
     if failing:

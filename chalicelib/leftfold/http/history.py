@@ -11,7 +11,7 @@ from chalicelib.leftfold.http.fields import LARGEST_VERSION, Pages, Shown
 from chalicelib.leftfold.http.problems import Problem
 from chalicelib.leftfold.http.routes import Answer, Call, Route
 from chalicelib.leftfold.kernel import Aggregate, Codec, Commit, StoredEvent
-from chalicelib.leftfold.store.ports import EventStore
+from chalicelib.leftfold.store.ports import Streams
 
 # One read takes few commits, because a commit may have 400 KB and a page seldom needs more.
 COMMITS_AT_ONCE = 25
@@ -88,7 +88,7 @@ def history_route(aggregate: Aggregate, path: str, summary: str, shown: BodyJson
 
 
 def commits_from(
-    store: EventStore, stream: str, first: int, last: int | None = None
+    store: Streams, stream: str, first: int, last: int | None = None
 ) -> Iterator[Commit]:
     """The commits of a stream from version *first* to *last*, read lazily."""
     while last is None or first <= last:

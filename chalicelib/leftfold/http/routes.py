@@ -11,6 +11,7 @@ from chalicelib.leftfold.http.fields import NoFields
 from chalicelib.leftfold.http.headers import Header
 from chalicelib.leftfold.kernel import Aggregate
 from chalicelib.leftfold.wiring.services import Services
+from chalicelib.leftfold.wiring.tenants import TenantServices
 
 
 @dataclass(frozen=True)
@@ -20,11 +21,12 @@ class Call:
     *key* is the path's {id}, *path* its other parts. *command_id* is the client's
     Idempotency-Key or a new id. *body_hash* distinguishes a retry from another command with
     the same *command_id*. *caller* is None on a route that is open to everybody.
+    *house* are the services of all tenants, for operators' routes alone; others use `services`.
     """
 
     route: "Route"
     caller: Caller | None
-    services: Services
+    house: Services
     headers: Mapping[str, str]
     query: Mapping[str, Any]
     body: Mapping[str, Any]
@@ -41,6 +43,11 @@ class Call:
         if self.caller is None or self.caller.tenant is None:
             raise LookupError(f"{self.route.name} has no caller of a tenant")
         return self.caller.tenant
+
+    @property
+    def services(self) -> TenantServices:
+        """What the caller's tenant may use of the application."""
+        return TenantServices(self.house, self.tenant)
 
     def stream(self, aggregate: Aggregate, key: str | None = None) -> str:
         """The aggregate id of the caller's own aggregate *key*, by default that of the path."""

@@ -1,7 +1,7 @@
 """Requests to OpenSearch for the rows of a view, and the meaning of its answers; pure.
 
-A document has the fields of the row, `key` and `position`. That of a deleted row has only
-`key`, `position`, `deleted` and `deletedAt`.
+A document has the fields of the row, `key`, `tenant` and `position`. That of a deleted row has
+only `key`, `tenant`, `position`, `deleted` and `deletedAt`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,6 +22,7 @@ EXACT_LENGTH = 8_191
 
 BOOKKEEPING: dict[str, Any] = {
     "key": {"type": "keyword"},
+    "tenant": {"type": "keyword"},
     "position": {"type": "long"},
     "deleted": {"type": "boolean"},
     "deletedAt": {"type": "date"},
@@ -71,7 +72,8 @@ def index_of(view: View, alias: str) -> Json:
 
 def lines_of(save: Save, now: datetime) -> str:
     """The two lines of a bulk request that write the row; *now* is the time of a deletion."""
-    document: Json = {"key": save.key, "position": save.position}
+    tenant = save.key.partition("/")[0]
+    document: Json = {"key": save.key, "tenant": tenant, "position": save.position}
     if save.row is None:
         document |= {"deleted": True, "deletedAt": instant(now)}
     else:

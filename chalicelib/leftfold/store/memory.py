@@ -4,6 +4,7 @@ Each call is atomic, also among threads, and takes effect at once. Tests wrap an
 make it fail.
 """
 
+import secrets
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,7 @@ from chalicelib.leftfold.store.checks import check_append, check_delete, check_r
 from chalicelib.leftfold.store.events import commit_from_item, fitting_item, item_of, item_size
 from chalicelib.leftfold.store.ports import (
     CLAIM,
+    SECRET_BYTES,
     Block,
     EffectKey,
     Head,
@@ -334,3 +336,13 @@ class MemoryEffects:
         with self._lock:
             stored = self.stored[key]
             stored.answer = stored.answer or answer
+
+
+class MemorySecrets:
+    """`Secrets` in memory."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, bytes] = {}
+
+    def secret(self, name: str) -> bytes:
+        return self._made.setdefault(name, secrets.token_bytes(SECRET_BYTES))

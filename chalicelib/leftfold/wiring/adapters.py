@@ -18,6 +18,7 @@ from chalicelib.leftfold.store.ports import (
     EventTable,
     Log,
     Parking,
+    Secrets,
     Waker,
 )
 from chalicelib.leftfold.wiring.clients import client
@@ -104,6 +105,12 @@ class Adapters:
         from chalicelib.leftfold.store.effects import DynamoEffects
 
         return DynamoEffects(self.dynamodb, self.settings.named("effects"), self.clock)
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        from chalicelib.leftfold.store.secrets import DynamoSecrets
+
+        return DynamoSecrets(self.dynamodb, self.settings.named("secrets"))
 
     @cached_property
     def mailer(self) -> "Mailer":

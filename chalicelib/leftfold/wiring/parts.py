@@ -14,6 +14,7 @@ from chalicelib.leftfold.store.ports import (
     EventTable,
     Log,
     Parking,
+    Secrets,
     Waker,
 )
 
@@ -40,6 +41,7 @@ class Parts(TypedDict, total=False):
     checkpoints: Checkpoints
     parking: Parking
     effects: Effects
+    secrets: Secrets
     mailer: "Mailer"
     waker: Waker
     bus: "Bus"

@@ -22,6 +22,7 @@ from chalicelib.leftfold.wiring.parts import Parts
 from chalicelib.leftfold.wiring.settings import Settings
 
 if TYPE_CHECKING:
+    from chalicelib.leftfold.access.sealing import Seal
     from chalicelib.leftfold.access.tokens import Tokens
     from chalicelib.leftfold.archive.archiver import Archiver
     from chalicelib.leftfold.archive.pruner import Pruner
@@ -67,6 +68,13 @@ class Services(Adapters):
         settings = self.settings
         keys = Keys(self.signing_keys, self.clock)
         return Tokens(settings.issuer, settings.audience, settings.tenant_claim, keys, self.clock)
+
+    @cached_property
+    def cursors(self) -> "Seal":
+        """Seals the places at which the pages of lists end."""
+        from chalicelib.leftfold.access.sealing import Seal
+
+        return Seal(self.secrets.secret("cursors"))
 
     @cached_property
     def policies(self) -> Mapping[str, Policy]:

@@ -100,7 +100,7 @@ class AccountInChart(Shown):
 
 
 class LedgerDocument(Shown):
-    """A ledger as it stands at *version*; *position* is the log position of its last commit."""
+    """A ledger as it stands at *version*."""
 
     ledger_id = key(required=True)
     name = fields.String(required=True)
@@ -111,7 +111,6 @@ class LedgerDocument(Shown):
     commodities = fields.List(fields.Nested(CommodityBody), required=True)
     years = fields.List(fields.Nested(YearShown), required=True)
     version = fields.Integer(required=True)
-    position = fields.Integer(required=True)
 
 
 class LedgerQuery(Strict):

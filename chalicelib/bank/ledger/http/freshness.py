@@ -32,5 +32,5 @@ def reported(call: Call, *views: str) -> Ledger:
             journal = journal_of(stream, number)
             if not call.services.events.range(journal, version, version):
                 raise Problem("entry-missing")
-            call.services.freshness.wait(call.services.views[view], journal, version)
+            call.services.wait(view, journal, version)
     return ledgers_of(call.services).newest(stream)

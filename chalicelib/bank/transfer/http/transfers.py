@@ -98,10 +98,9 @@ class TransferShown(Shown):
 
 
 class TransferDocument(TransferShown):
-    """A transfer with all its steps; *position* is the log position of its last commit."""
+    """A transfer with all its steps."""
 
     steps = fields.List(fields.Nested(StepShown), required=True)
-    position = fields.Integer(required=True)
 
     @pre_dump
     def with_steps(self, row: Mapping[str, Any], **_: Any) -> dict[str, Any]:
