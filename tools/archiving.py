@@ -15,6 +15,7 @@ from chalicelib.leftfold.store.ports import Unavailable
 from chalicelib.leftfold.wiring.services import Services
 from tools.console import bar, console, errors
 from tools.options import chosen, endpoint_option, stack_option
+from tools.texts import counted
 
 # List prices of us-east-1, in dollars for a GB and month: Standard tables, S3 Standard.
 TABLE_PRICE, ARCHIVE_PRICE = 0.25, 0.023
@@ -172,7 +173,7 @@ def restore_command(
         count = restore.run(aggregate, epoch)
     except (LookupError, BrokenStreamError) as error:
         raise click.ClickException(str(error)) from error
-    console.print(f"{count:,} commits of {aggregate} are back", style="green")
+    console.print(f"{counted(count, 'commit')} of {aggregate} are back", style="green")
 
 
 COMMANDS = (archive_command, restore_command)

@@ -31,6 +31,7 @@ from tools.last_deployment import Current, recall
 from tools.options import chosen, endpoint_option, stack_option
 from tools.polling import Pause, remaining
 from tools.signing_in import MACHINE, OPERATOR, token_of
+from tools.texts import counted
 from tools.verify import verify
 
 SHOWN = 20
@@ -72,7 +73,7 @@ def show_status(services: Services, max_age: timedelta) -> bool:
         kind = reader.order if isinstance(reader, View) else "policy"
         table.add_row(reader.name, kind, f"{behind.positions:,}", waits, f"{count:,}")
     console.print(table)
-    console.print(f"the log has {services.log.head().next_position:,} commits")
+    console.print(f"the log has {counted(services.log.head().next_position, 'commit')}")
     return not parked and not late
 
 
@@ -95,7 +96,7 @@ def verify_command(stack: str | None, endpoint_url: str | None) -> None:
         found = list(verify(events, log, lambda at: progress.update(task, completed=at)))
     for broken in found[:SHOWN]:
         console.print(f"{broken.promise}: not so: {broken.where}", style="red", markup=False)
-    if not report(len(found), f"{end:,} positions checked", "promises broken"):
+    if not report(len(found), f"{counted(end, 'position')} checked", "promises broken"):
         sys.exit(1)
 
 
@@ -135,7 +136,9 @@ def replay_command(
         took = time.perf_counter() - began
     if live and check and not same_as_whole(chosen_view, services, made, took):
         sys.exit(1)
-    console.print(f"{made.position + 1:,} positions make {len(made.rows):,} rows of {view}")
+    console.print(
+        f"{counted(len(made.rows), 'row')} of {view} made of {counted(made.position + 1, 'position')}"
+    )
     for stream, reason in made.stopped.items():
         console.print(f"stopped {stream}: {reason}", style="red", markup=False)
     if check and not is_live(made, services.views[view], services):
@@ -217,7 +220,7 @@ def sweep_now(services: Services) -> None:
                 seen, logged = seen + items, logged + commits
             progress.advance(task)
     woken = sweeper.wake()
-    console.print(f"{seen:,} commits seen, {logged:,} of them logged only now")
+    console.print(f"{counted(seen, 'commit')} seen, {logged:,} of them logged only now")
     console.print(f"woken: {', '.join(woken)}" if woken else "no reader is behind")
 
 
@@ -296,7 +299,7 @@ def redrive(services: Services, reader: str | None, stream: str | None) -> bool:
                 failed += 1
                 console.print(f"{name}: {aggregate_id}: {error}", style="red", markup=False)
             progress.advance(task)
-    return report(failed, f"{len(waiting):,} streams redriven", "streams failed again")
+    return report(failed, f"{counted(len(waiting), 'stream')} redriven", "streams failed again")
 
 
 @click.command("token")
@@ -306,7 +309,7 @@ def redrive(services: Services, reader: str | None, stream: str | None) -> bool:
 def token_command(stack: str | None, endpoint_url: str | None, *, operator: bool) -> None:
     """Print a new access token for the API.
 
-    It is one of the stack's own machine client, for the tenant main: to send commands, to read
+    It is one of the stage's own machine client, for the tenant main: to send commands, to read
     views and to follow the log. It is good for an hour. Needs AWS credentials that may read the
     client's secret.
     """

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from tools.cloud import Cloud, DeployError, explained
-from tools.deploy import Deployed, find
+from tools.deploy import Deployed, find, find_outputs
 from tools.last_deployment import Current, NoDeploymentError, recall
 
 # A token of another issuer, or for another deployment than the newest.
@@ -72,21 +72,23 @@ def token_of(current: Current, client: str = MACHINE) -> str:
 
 
 def token(deployed: Deployed, endpoint_url: str | None, client: str = MACHINE) -> str:
-    """A new token of one of the stack's machine clients. Raises DeployError.
+    """A new token of one of the stage's machine clients. Raises DeployError.
 
     The client's secret is read with AWS credentials, so it is stored nowhere else.
     """
-    if client not in deployed.outputs:
+    cloud = Cloud(endpoint_url)
+    stage = find_outputs(f"{deployed.outputs['Stage']}-stage", cloud)
+    if client not in stage:
         raise DeployError(
             f"{deployed.stack} takes tokens of an issuer of your own; get one there, and set {VARIABLE}"
         )
-    cloud, name = Cloud(endpoint_url), deployed.outputs[client]
+    name = stage[client]
     with explained(cloud):
         described = cloud.client("cognito-idp").describe_user_pool_client(
-            UserPoolId=deployed.outputs["UserPool"], ClientId=name
+            UserPoolId=stage["UserPool"], ClientId=name
         )
     secret = described["UserPoolClient"]["ClientSecret"]
-    url = token_url(deployed.outputs["TokenUrl"], endpoint_url)
+    url = token_url(stage["TokenUrl"], endpoint_url)
     try:
         answer = httpx.post(
             url,

@@ -1,4 +1,4 @@
-"""Texts from files, made to fit what the API takes: one line, and no longer than its field."""
+"""Texts that people read: of files, made to fit what the API takes, and numbers with their nouns."""
 
 import re
 from typing import NamedTuple
@@ -31,3 +31,11 @@ def fitted(text: str, longest: int) -> Fitted:
     """*text* folded, and cut to at most *longest* characters."""
     line = folded(text)
     return Fitted(line[:longest].rstrip(), len(line))
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things: "1 entry", "1,200 entries"."""
+    if number == 1:
+        return f"1 {noun}"
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number:,} {plural}"

@@ -10,6 +10,7 @@ from chalicelib.leftfold.store.blocks import hash_of
 from chalicelib.leftfold.store.checks import is_commit_key
 from chalicelib.leftfold.store.ports import Block, EventStore, Head, Log, StreamEntry
 from tools.polling import Pause, remaining
+from tools.texts import counted
 
 PARTS = 8
 PAGE = 1_000
@@ -37,7 +38,9 @@ class Fold:
         if block.first_position != self.next_position:
             yield Broken("positions are dense", f"{where} follows {self.next_position - 1}")
         if block.next_position - block.first_position != len(block.commits):
-            yield Broken("positions are dense", f"{where} has {len(block.commits)} commits")
+            yield Broken(
+                "positions are dense", f"{where} has {counted(len(block.commits), 'commit')}"
+            )
         if block.previous_hash != self.hash or hash_of(block) != block.hash:
             yield Broken("the blocks are a chain", where)
         touched = {lane_of(commit.aggregate_id) for commit in block.commits}

@@ -135,8 +135,8 @@ def test_nothing_tells_where_it_was_made(unzipped: Path) -> None:
 def test_the_package_is_small(packaged: Package) -> None:
     zipped, unzipped = packaged.sizes()
 
-    assert zipped < 7_000_000
-    assert unzipped < 22_000_000
+    assert zipped < 13_000_000
+    assert unzipped < 40_000_000
 
 
 def test_a_second_package_of_the_same_code_is_not_made(packaged: Package) -> None:

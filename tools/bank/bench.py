@@ -46,6 +46,7 @@ from tools.engines import DynamoDBLocal
 from tools.last_deployment import STAGE
 from tools.package import package
 from tools.tables import create_tables, dynamodb_client
+from tools.texts import counted
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -274,7 +275,7 @@ def bench_replay(commits: int, tick: Callable[[], None]) -> Result:
     left, right = map(min, times)
     rate, grown = commits / left, peak() - before
     console.print(
-        f"replay: {commits:,} commits, {left:,.1f} s, {rate:,.0f}/s, {grown} MB more memory"
+        f"replay: {counted(commits, 'commit')}, {left:,.1f} s, {rate:,.0f}/s, {grown} MB more memory"
     )
     return Result("replay", left, right, 2.0, "a plain loop")
 

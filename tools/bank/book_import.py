@@ -20,6 +20,7 @@ from tools.bank.terminal import differences_table, rejected_table, years_table
 from tools.console import bar, console
 from tools.files import FileError
 from tools.signing_in import signed_in
+from tools.texts import counted
 
 # Accounts in one command; commodities in it, and currencies of an account in it.
 ACCOUNTS, COMMODITIES = 100, 200
@@ -91,7 +92,9 @@ def import_through(api: Api, path: Path, ledger: str, choices: Choices) -> bool:
     """`import_book` through an API that is there."""
     book = read_book(path)
     total = sum(map(len, book.years.values()))
-    console.print(f"{path.name}: {total:,} entries, {len(book.accounts)} accounts")
+    console.print(
+        f"{path.name}: {counted(total, 'entry')}, {counted(len(book.accounts), 'account')}"
+    )
     began = time.monotonic()
     importer = BookImport(api, book, ledger, choices, datetime.now(UTC).date())
     importer.open()
@@ -106,11 +109,11 @@ def import_through(api: Api, path: Path, ledger: str, choices: Choices) -> bool:
     rejected = [line for year in done for line in year.rejected]
     posted = sum(year.posted for year in done)
     console.print(
-        f"{posted:,} entries posted, {total - missing:,} were there already;"
+        f"{counted(posted, 'entry')} posted, {total - missing:,} were there already;"
         f" years compared and closed in {time.monotonic() - began:,.1f} s"
     )
     if rejected:
-        console.print(f"{len(rejected):,} entries rejected:", style="bold red")
+        console.print(f"{counted(len(rejected), 'entry')} rejected:", style="bold red")
         console.print(rejected_table(rejected))
     console.print(years_table(done))
     differences = [difference for year in done for difference in year.differences]

@@ -25,6 +25,7 @@ from tools.bank.terminal import accounts_table, amount, rejected_table
 from tools.console import bar, console, errors
 from tools.files import FileError
 from tools.signing_in import signed_in
+from tools.texts import counted
 
 # Batches that are sent one at a time.
 FOLLOWED = 25
@@ -72,7 +73,7 @@ def import_file(
     )
     chosen = [replace(history, least_credit=limit) for history in found[: selection.accounts]]
     sent = [history for history in chosen if history.withheld is None and not file.unattributed]
-    console.print(f"{path.name}: {_count(chosen)} of {len(chosen):,} accounts")
+    console.print(f"{path.name}: {_count(chosen)} of {counted(len(chosen), 'account')}")
     _show_fold(sent)
     _show_notes([*_orders(chosen), *file.notes])
     last = max((line.day[:7] for line in file.lines), default="")
@@ -173,7 +174,7 @@ def _import(api: Api, chosen: list[History], *, opening_balance: bool) -> list[I
     known = sum(account.known for account in accounts)
     rate = rest.rows / rest.seconds if rest.seconds else 0
     before = f"; {known:,} were booked before" if known else ""
-    console.print(f"{first.rows + rest.rows:,} rows booked, {rate:,.0f} rows/s{before}")
+    console.print(f"{counted(first.rows + rest.rows, 'row')} booked, {rate:,.0f} rows/s{before}")
     for when, sampler in (("one at a time", alone), ("at full speed", loaded)):
         if measured := percentiles(sampler.seconds):
             console.print(
@@ -200,7 +201,7 @@ def agrees(api: Api, done: list[Imported], currency: str, *, fresh: bool) -> boo
         mismatches += _differing(api, accounts, "events", wrong_histories)
     closed = sum(len(account.closed) for account in accounts)
     if closed:
-        mismatches += _differing(api, accounts, f"{closed:,} statements", wrong_statements)
+        mismatches += _differing(api, accounts, counted(closed, "statement"), wrong_statements)
     if fresh:
         with errors.status("waiting for the totals"):
             wait_for_totals(api, accounts)
@@ -236,8 +237,8 @@ def _differing(api: Api, accounts: list[Imported], what: str, find: Finder) -> i
 
 def _described(whole: Totals, currency: str) -> str:
     balance = f"{amount(whole.balance, currency)} {currency}"
-    return f"{whole.accounts:,} accounts, {whole.bookings:,} bookings, {balance}"
+    return f"{counted(whole.accounts, 'account')}, {counted(whole.bookings, 'booking')}, {balance}"
 
 
 def _count(chosen: list[History]) -> str:
-    return f"{sum(len(history.lines) for history in chosen):,} rows"
+    return counted(sum(len(history.lines) for history in chosen), "row")

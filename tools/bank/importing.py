@@ -29,6 +29,7 @@ from tools.bank.histories import (
     opening_key,
     statement_key,
 )
+from tools.texts import counted
 
 WORKERS = 8
 # Times that an account is looked at anew because others book onto it meanwhile.
@@ -299,7 +300,7 @@ def periods_left(done: Imported, found: Found) -> list[Period]:
                 raise DiffersError(
                     last,
                     f"the statement through {through} was closed after"
-                    f" {max(had, 0):,} rows of this file and not after {period.end:,}",
+                    f" {counted(max(had, 0), 'row')} of this file and not after {period.end:,}",
                 )
             done.closed.append(period)
         elif through <= last_closed or done.known + done.later > period.end:

@@ -11,6 +11,7 @@ from chalicelib.bank.money import Money
 from tools.bank.bank_file import Rejected
 from tools.bank.book import amount_text
 from tools.bank.checking import Checked
+from tools.texts import counted
 
 if TYPE_CHECKING:
     from tools.bank.book_import import Difference, ImportedYear
@@ -50,7 +51,7 @@ def accounts_table(checked: Sequence[Checked], currency: str) -> Table:
         )
     table.add_section()
     table.add_row(
-        f"{len(checked):,} accounts",
+        counted(len(checked), "account"),
         f"{sum(account.rows for account in checked):,}",
         amount(sum(account.bank for account in checked), currency),
         amount(sum(account.document or 0 for account in checked), currency),

@@ -68,20 +68,29 @@ def load(
     *,
     fingerprint: str,
     consistent: bool = False,
+    below: int | None = None,
 ) -> Loaded:
-    """The state of a stream, and the newest of its commands: at least the last 65.
+    """The state of a stream, and the newest of its commands: at least the last 65. With *below*,
+    the stream as it was before that version.
 
     The read is eventually consistent while one page is enough for the state. After a hole, or
     for a second page, the stream is read again consistently: two pages may come from different
     replicas, and an append above a hole would meet its condition.
     """
-    page = events.newest(aggregate_id, limit=SNAPSHOT_EVERY + 1, consistent=consistent)
+    page = events.newest(aggregate_id, limit=SNAPSHOT_EVERY + 1, below=below, consistent=consistent)
     commits = list(page.commits)
     while not is_dense(commits, more=page.more) or (
         page.more and base_of(commits, fingerprint) is None
     ):
         if not consistent:
-            return load(events, aggregate, aggregate_id, fingerprint=fingerprint, consistent=True)
+            return load(
+                events,
+                aggregate,
+                aggregate_id,
+                fingerprint=fingerprint,
+                consistent=True,
+                below=below,
+            )
         if not page.more:
             raise BrokenStreamError(f"{aggregate_id} has a hole")
         page = events.newest(aggregate_id, below=commits[-1].version, consistent=True)

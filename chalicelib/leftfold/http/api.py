@@ -9,6 +9,8 @@ from chalice.app import Blueprint, Request, Response
 from marshmallow import INCLUDE, Schema
 
 from chalicelib.leftfold.http import health
+from chalicelib.leftfold.http.feed import feed_route
+from chalicelib.leftfold.http.operating import operating_routes
 from chalicelib.leftfold.http.problems import PROBLEMS, Kind
 from chalicelib.leftfold.http.respond import respond
 from chalicelib.leftfold.http.routes import Answer, Call, Route
@@ -44,6 +46,8 @@ def api_of(domain: Domain, description: str) -> Api:
         for code, kind in table.items()
     )
 
+    bodies = by_name(shown for module in modules for shown in getattr(module, "bodies", {}).items())
+
     def describe(_call: Call) -> Answer:
         # Imported here, so that no other route waits for apispec.
         from chalicelib.leftfold.http.openapi import document
@@ -52,6 +56,8 @@ def api_of(domain: Domain, description: str) -> Api:
 
     routes = (
         *(route for module in modules for route in module.routes),
+        feed_route(domain.aggregates, bodies),
+        *operating_routes(domain.aggregates, bodies),
         *health.routes,
         Route(
             "GET",

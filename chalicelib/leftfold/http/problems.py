@@ -40,6 +40,7 @@ PROBLEMS: dict[str, Kind] = {
     "token-invalid": Kind(401, "The access token is not valid here"),
     "scope-missing": Kind(403, "The access token does not allow this request"),
     "tenant-missing": Kind(403, "The access token names no tenant that this request is for"),
+    "house-only": Kind(403, "Only an operator of the house may do this"),
     # commands
     "version-mismatch": Kind(412, "The aggregate is at a version that If-Match does not allow"),
     "commit-too-large": Kind(413, "The events of this command are too large for one commit"),
@@ -49,6 +50,9 @@ PROBLEMS: dict[str, Kind] = {
         503, "The storage did not confirm the command; it may have taken effect", 1
     ),
     # queries
+    "stream-missing": Kind(404, "There is no such stream, or no such version of it"),
+    "no-such-position": Kind(404, "The log has not reached this position"),
+    "reader-missing": Kind(404, "There is no view and no policy of this name"),
     "unavailable": Kind(503, "The storage did not answer", 1),
     "view-behind": Kind(503, "The view has not reached minVersion yet", 1),
     "view-parked": Kind(503, "The view has failed on this aggregate and waits for an operator", 60),

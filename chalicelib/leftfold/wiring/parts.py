@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from chalicelib.leftfold.projection.rows import RowStore
     from chalicelib.leftfold.relay.relay import Relay
     from chalicelib.leftfold.store.bus import Bus
+    from chalicelib.leftfold.store.following import Follower
 
 
 class Parts(TypedDict, total=False):
@@ -53,6 +54,7 @@ class Parts(TypedDict, total=False):
     handler: CommandHandler
     relay: "Relay"
     freshness: "Freshness"
+    follower: "Follower"
     health: Callable[[], Mapping[str, bool | str]]
     clock: Callable[[], datetime]
     pause: Callable[[int], None]

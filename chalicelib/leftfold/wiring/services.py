@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from chalicelib.leftfold.relay.relay import Relay
     from chalicelib.leftfold.relay.sweeper import Sweeper
     from chalicelib.leftfold.store.bus import Bus
+    from chalicelib.leftfold.store.following import Follower
 
 # `leftfold package` makes this file; a plain `chalice package` does not.
 FINGERPRINTS = Path(__file__).parents[2] / "fingerprints.json"
@@ -171,6 +172,12 @@ class Services(Adapters):
             time.monotonic,
             time.sleep,
         )
+
+    @cached_property
+    def follower(self) -> "Follower":
+        from chalicelib.leftfold.store.following import Follower
+
+        return Follower(self.log, time.monotonic, time.sleep)
 
     def reader(self, name: str) -> "PartitionedRunner | OrderedRunner":
         """The runner of a view or a policy."""

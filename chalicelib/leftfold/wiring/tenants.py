@@ -1,19 +1,21 @@
 """What a request of one tenant may use of the services."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from chalicelib.leftfold.commands.handler import CommandRequest
 from chalicelib.leftfold.commands.reading import KnownStates, TenantStates
-from chalicelib.leftfold.kernel import View
+from chalicelib.leftfold.kernel import Commit, View
+from chalicelib.leftfold.kernel.aggregate import is_of
 from chalicelib.leftfold.store.ports import Streams
 from chalicelib.leftfold.store.tenants import TenantStreams, check_own
 from chalicelib.leftfold.wiring.services import Services
 
 if TYPE_CHECKING:
     from chalicelib.leftfold.projection.tenant_rows import TenantRows
+    from chalicelib.leftfold.store.following import Followed
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,21 @@ class TenantServices:
         """Waits until *view* shows the version of the stream, as `Freshness.wait` does."""
         check_own(self.tenant, stream)
         self.services.freshness.wait(self.views[view], stream, version)
+
+    def end(self) -> int:
+        """The position that the next commit of any tenant will have; a route never shows it."""
+        return self.services.log.head().next_position
+
+    def page(
+        self, position: int, limit: int, wanted: Callable[[Commit], bool], seconds: float
+    ) -> "Followed":
+        """The tenant's own commits of the log from *position* on, as `Follower.page` has them."""
+        return self.services.follower.page(
+            position,
+            limit,
+            lambda commit: is_of(self.tenant, commit.aggregate_id) and wanted(commit),
+            seconds,
+        )
 
     def seal(self, content: bytes, bound: str) -> str:
         """Opaque text of *content* for the tenant alone, which opens with the same *bound* text."""

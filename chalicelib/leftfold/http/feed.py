@@ -1,0 +1,170 @@
+"""The feed: all commits in the one order, for programs of others to follow."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from marshmallow import fields, validate
+
+from chalicelib.leftfold.http.cursors import after_of, cursor, whole
+from chalicelib.leftfold.http.fields import LARGEST_VERSION, Shown, Strict, Whole
+from chalicelib.leftfold.http.history import BodyJson, StreamVersion, event_json
+from chalicelib.leftfold.http.problems import Problem
+from chalicelib.leftfold.http.routes import Answer, Call, Route
+from chalicelib.leftfold.kernel import Aggregate, AggregateId, Commit
+from chalicelib.leftfold.store.following import BeyondTheLogError
+
+# Seconds. API Gateway waits 29 for an answer.
+LONGEST_WAIT = 20
+# A cursor's one value: a position.
+CURSOR_PARTS = (whole(0, LARGEST_VERSION),)
+
+Json = dict[str, Any]
+
+
+class FollowedEvent(Shown):
+    """An event in the current version of its name."""
+
+    name = fields.String(required=True)
+    event_version = fields.Integer(required=True)
+    body = fields.Dict(keys=fields.String(), required=True)
+
+
+class FollowedCommit(StreamVersion):
+    """One commit: events that were recorded together; *causes* are the commits that led to it.
+
+    The feed gives each commit once, in the one order of the log.
+    """
+
+    category = fields.String(required=True)
+    id = fields.String(required=True)
+    at = fields.String(required=True, metadata={"format": "date-time"})
+    actor = fields.String(required=True)
+    correlation_id = fields.String(required=True)
+    causes = fields.List(fields.Nested(StreamVersion), required=True)
+    events = fields.List(fields.Nested(FollowedEvent), required=True)
+
+
+class FollowedPage(Shown):
+    """Commits in order. `next` is always there, also after the last commit that there is."""
+
+    items = fields.List(fields.Nested(FollowedCommit), required=True)
+    next = fields.String(required=True)
+    at_end = fields.Boolean(
+        required=True,
+        metadata={"description": "The log ended here: ask again with `wait`."},
+    )
+
+
+class FollowQuery(Strict):
+    """The parameters of the feed; *categories* are those that there are."""
+
+    after = fields.String(
+        validate=validate.Length(1, 2000),
+        metadata={
+            "description": "The `next` of the page before. Without it the log is read from its"
+            " beginning."
+        },
+    )
+    from_ = fields.String(
+        validate=validate.OneOf(("beginning", "end")),
+        load_default="beginning",
+        metadata={"description": "Without `after`: where to begin."},
+    )
+    limit = Whole(1, 500, load_default=100)
+    wait = Whole(
+        0,
+        LONGEST_WAIT,
+        load_default=0,
+        metadata={"description": "Seconds to wait for a commit if there is none yet."},
+    )
+    category = fields.String()
+
+    def __init__(self, categories: list[str]) -> None:
+        super().__init__()
+        self.fields["category"].validators = [
+            validate.OneOf(categories, error="must be one of: {choices}")
+        ]
+
+
+def feed_route(aggregates: Mapping[str, Aggregate], bodies: Mapping[str, BodyJson]) -> Route:
+    """GET /log gives the commits of all *aggregates* after a cursor, and waits for the next one.
+
+    *bodies* make, by category, the body that clients see of a stored one.
+    """
+
+    def answer(call: Call) -> Answer:
+        asked = without_filter(call)
+        query = call.query
+        (position,) = after_of(asked, *CURSOR_PARTS, name="after") or (
+            call.services.end() if query["from_"] == "end" else 0,
+        )
+        try:
+            page = call.services.page(
+                position, query["limit"], wanted(query.get("category")), query["wait"]
+            )
+        except BeyondTheLogError as error:
+            detail = "is beyond the end of this log"
+            raise Problem(
+                "bad-cursor", errors=[{"parameter": "after", "detail": detail}]
+            ) from error
+        return Answer(
+            {
+                "items": [commit_json(commit, aggregates, bodies) for _, commit in page.commits],
+                "next": cursor(asked, [page.following]),
+                "atEnd": page.at_end,
+            }
+        )
+
+    return Route(
+        "GET",
+        "/log",
+        "follow_log",
+        "The commits of all streams in the one order, from a cursor on",
+        answer,
+        FollowedPage(),
+        scope="feed",
+        query=FollowQuery(sorted(aggregates)),
+        problems=("bad-cursor", "unavailable"),
+        function="feed",
+    )
+
+
+def without_filter(call: Call) -> Call:
+    """The call as its cursor sees it: a reader may change what it wants, and go on."""
+    return replace(
+        call, query={name: call.query[name] for name in ("after",) if name in call.query}
+    )
+
+
+def wanted(category: str | None) -> Callable[[Commit], bool]:
+    """Whether the feed gives a commit: all of them, or those of one category."""
+    return lambda commit: category in (None, AggregateId.parse(commit.aggregate_id).category)
+
+
+def commit_json(
+    commit: Commit,
+    aggregates: Mapping[str, Aggregate],
+    bodies: Mapping[str, BodyJson],
+) -> Json:
+    """A commit with its causes and its events."""
+    _, category, key = AggregateId.parse(commit.aggregate_id)
+    shown = bodies.get(category, as_stored)
+    return {
+        "stream": commit.aggregate_id,
+        "version": commit.version,
+        "category": category,
+        "id": key,
+        "at": commit.at,
+        "actor": commit.actor,
+        "correlationId": commit.correlation_id,
+        "causes": [{"stream": stream, "version": version} for stream, version in commit.deps],
+        "events": [
+            event_json(stored, aggregates[category].codec, shown) for stored in commit.events
+        ],
+    }
+
+
+def as_stored(body: Json) -> Json:
+    """The body of an event whose context shows it as it is stored."""
+    return body
