@@ -268,7 +268,7 @@ def test_an_ordered_view_follows_the_log(site: Functions) -> None:
     site.write(commit(), commit("main/account-b", 1))
     handlers["relay"](stream_event(commit(), commit("main/account-b", 1)), Context())
     handlers["totals"]({}, Context())
-    row = site.rows["totals"].load(["CZK"])["CZK"].row
+    row = site.rows["totals"].load(["main/CZK"])["main/CZK"].row
     assert row is not None
     assert row["accounts"] == 2
 

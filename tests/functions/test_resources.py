@@ -181,8 +181,8 @@ def test_a_function_writes_its_own_tables_alone() -> None:
     }
     of_view, of_policy = ({f"{kind}-checkpoints", f"{kind}-parked"} for kind in ("view", "policy"))
     assert {function: written(function) for function in FUNCTIONS} == {
-        "api_handler": {"events"},
-        "feed": set(),
+        "api_handler": {"events", "secrets"},
+        "feed": {"secrets"},
         "relay": truth,
         "sweeper": truth,
         "purge": set(),
@@ -307,8 +307,8 @@ KEPT = {
 
 
 def test_what_nothing_can_rebuild_stays_when_the_stack_goes() -> None:
-    tables = ("Events", "Log", "Streams", "Effects", "PolicyCheckpoints", "PolicyParked")
-    assert set(KEPT) == {*(f"{name}Table" for name in tables), "ArchiveBucket"}
+    tables = ("Events", "Log", "Streams", "Effects", "Secrets", "PolicyCheckpoints", "PolicyParked")
+    assert set(KEPT) == {*(f"{name}Table" for name in tables), "ArchiveBucket", "UserPool"}
     assert {made["DeletionPolicy"] for made in KEPT.values()} == {"RetainExceptOnCreate"}
     assert {made["UpdateReplacePolicy"] for made in KEPT.values()} == {"Retain"}
 

@@ -93,7 +93,7 @@ def listed(request: pytest.FixtureRequest) -> Books:
 def sealed(name: str, after: Any, tenant: str = "main") -> str:
     """A cursor of a list, with any place in it: only the service itself can make one."""
     bound = canonical([name, *LISTS[name][1]])
-    return process.services().cursors.close(json.dumps(after).encode(), [tenant, bound])
+    return process.services().cursors.close(canonical(after).encode(), [tenant, bound])
 
 
 def opened(name: str, cursor: str) -> list[Any]:

@@ -15,6 +15,7 @@ from chalicelib.leftfold.wiring import process
 from tests.application import still
 from tests.http.conftest import Bank
 from tests.http.samples import booking, czk
+from tests.issuer import token
 
 
 class Context:
@@ -98,6 +99,7 @@ def test_the_rows_after_the_last_commit_are_the_live_rows(bank: Bank) -> None:
 
 def test_a_block_shows_its_hashes_and_whether_they_are_right(bank: Bank) -> None:
     with_a_statement(bank)
+    bank.token = token("*")
     blocks = [bank.get(f"/blocks/{position}").json for position in range(5)]
     assert all(b["firstPosition"] <= p < b["nextPosition"] for p, b in enumerate(blocks))
     assert all(block["proved"] for block in blocks)
@@ -113,6 +115,7 @@ def test_a_block_shows_its_hashes_and_whether_they_are_right(bank: Bank) -> None
 
 def test_readers_say_how_far_they_are(bank: Bank) -> None:
     with_a_statement(bank)
+    bank.token = token("*")
     shown = bank.get("/readers").json
     assert shown["nextPosition"] == 5
     by_name = {reader["name"]: reader for reader in shown["items"]}
@@ -128,7 +131,8 @@ def test_readers_say_how_far_they_are(bank: Bank) -> None:
         "parked": 0,
     }
     bank.clock.forward(seconds=90)
-    bank.post("/accounts/a/credits", booking("1.00", valueDate="1993-03-02"))
+    signed = {"authorization": f"Bearer {token()}"}
+    bank.post("/accounts/a/credits", booking("1.00", valueDate="1993-03-02"), **signed)
     stored, _ = bank.events.scan(0, 1, None, 100)
     list(Sequencer(bank.events, bank.log, still, lambda _: None).sequence(dict(sorted(stored))))
     bank.clock.forward(seconds=10)
@@ -150,6 +154,7 @@ def test_a_parked_stream_is_shown_and_redriven_by_the_function_of_its_reader(ban
     services = process.services()
     services.views = {**DOMAIN.views, "balances": fails(DOMAIN.views["balances"])}
     bank.settle()
+    bank.token = token("*")
     (shown,) = bank.get("/readers/balances/parked").json["items"]
     assert (shown["stream"], shown["first"], shown["version"]) == ("main/account-a", 0, 1)
     assert shown["reason"] == "ValueError: planted"
@@ -161,6 +166,7 @@ def test_a_parked_stream_is_shown_and_redriven_by_the_function_of_its_reader(ban
     services.views = DOMAIN.views
     redrive("balances", heard.wakes[0][1], Context())
     assert bank.get("/readers/balances/parked").json["total"] == 0
+    bank.token = token()
     assert bank.get("/accounts/a").status == 200
 
 
@@ -180,3 +186,47 @@ def test_only_chosen_parked_streams_are_redriven(bank: Bank) -> None:
 def test_a_reader_that_there_is_not_is_missing(bank: Bank, method: str, rest: str) -> None:
     answer = getattr(bank, method)(f"/readers/nobody/{rest}", *[{}] * (method == "post"))
     assert (answer.status, answer.code) == (404, "reader-missing")
+
+
+def test_an_operator_of_a_tenant_sees_its_own_streams_and_no_positions(bank: Bank) -> None:
+    bank.open("a")
+    services = process.services()
+    services.views = {**DOMAIN.views, "balances": fails(DOMAIN.views["balances"])}
+    bank.token = token("other")
+    bank.open("b")
+    bank.settle()
+    assert bank.get("/streams/account/a").code == "stream-missing"
+    assert bank.get("/streams/account/b").json["position"] is None
+    parked = bank.get("/readers/balances/parked").json
+    assert [one["stream"] for one in parked["items"]] == ["other/account-b"]
+    assert (parked["total"], parked["items"][0]["first"]) == (1, None)
+    services.waker = heard = Heard()
+    everything = {"streams": ["main/account-a", "other/account-b"]}
+    assert bank.post("/readers/balances/redrive", everything).json["asked"] == 1
+    assert heard.wakes == [("balances", {"other/account-b": 1})]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/readers",
+        "/blocks/0",
+        "/streams/account/a?tenant=main",
+        "/streams/account/a/commits/1?tenant=main",
+    ],
+)
+def test_what_shows_all_tenants_is_for_the_house(bank: Bank, path: str) -> None:
+    bank.open("a")
+    bank.settle()
+    bank.token = token("other")
+    answer = bank.get(path)
+    assert (answer.status, answer.code) == (403, "house-only")
+    bank.token = token("*")
+    assert bank.get(path).status == 200
+
+
+def test_an_operator_of_the_house_says_whose_stream_it_is(bank: Bank) -> None:
+    bank.open("a")
+    bank.token = token("*")
+    answer = bank.get("/streams/account/a")
+    assert (answer.status, answer.parameters) == (400, ["tenant"])

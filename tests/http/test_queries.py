@@ -41,7 +41,6 @@ def test_the_document_has_what_the_contract_says(bank: Bank) -> None:
         "creditLimit": czk("50.00"),
         "statements": 0,
         "version": 2,
-        "position": 1,
     }
 
 
