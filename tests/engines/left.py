@@ -70,7 +70,9 @@ def balances_are_wrong(left: Left, calls: Sequence[Call]) -> Iterator[str]:
             reported[account.stream(call.key, "main")] += sum(map(signed_amount, bookings))
     for aggregate_id, balance in reported.items():
         commits = left.events.range(aggregate_id, *EVERY_VERSION)
-        decoded = (account.codec.decode(e) for c in commits for e in c.events)
+        decoded = (
+            event for c in commits for stored in c.events for event in account.codec.decode(stored)
+        )
         stored = account.decider.fold(decoded).balance
         if stored != balance:
             yield f"{aggregate_id} holds {stored}, its clients moved {balance}"

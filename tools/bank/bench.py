@@ -248,7 +248,7 @@ def plain_loop(log: PackedLog) -> dict[str, Row | None]:
             stream = commit["aggregateId"]
             if AggregateId.parse(stream).category == account.category:
                 for index, e in enumerate(commit["events"]):
-                    event = decode(StoredEvent(e["name"], e["version"], e["body"]))
+                    (event,) = decode(StoredEvent(e["name"], e["version"], e["body"]))
                     recorded = Recorded(
                         stream, commit["sequenceNumber"], index, commit["at"], position, event
                     )

@@ -100,7 +100,7 @@ def other_functions(
     views: Mapping[str, View], policies: Mapping[str, Policy]
 ) -> dict[str, Function]:
     """The functions that are neither views nor policies; an app may do without some of them."""
-    documents = [name for name, view in views.items() if view.store == "documents"]
+    documents = [view.stored_name for view in views.values() if view.store == "documents"]
     followers = [*(name for name, view in views.items() if view.fed == "log"), *policies]
     engines_own = (
         Function(
@@ -198,7 +198,7 @@ def view_function(view: View) -> Function:
             *([bus(BUS), allow(("kinesis:ListStreams",), "*")] if from_bus else []),
             *READING_LOG,
             checkpointing("view"),
-            search("Get", "Head", "Post", "Put") if searches else tables(WRITE, view.name),
+            search("Get", "Head", "Post", "Put") if searches else tables(WRITE, view.stored_name),
         ),
         search=searches,
         woken=True,

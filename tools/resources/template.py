@@ -3,6 +3,8 @@
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from chalice.utils import to_cfn_resource_name
+
 from chalicelib.leftfold.kernel import Policy, View
 from tools.resources.alarms import other_alarms, reader_alarms
 from tools.resources.functions import Function, ResourcesError
@@ -148,7 +150,9 @@ def template(
         name = function.name
         if name in views and views[name].store == "documents":
             check_table(views[name])
-            added[f"{function.logical_id}Table"] = table(name, DOCUMENTS, kept=False)
+            added[f"{to_cfn_resource_name(views[name].stored_name)}Table"] = table(
+                views[name].stored_name, DOCUMENTS, kept=False
+            )
         if reader := views.get(name) or policies.get(name):
             added |= reader_alarms(function, reader)
         added |= other_alarms(function) | serving(function, served)
@@ -168,7 +172,7 @@ def template(
 
 def check_table(view: View) -> None:
     """Raises ResourcesError for a view whose table would be named like one of the deployment's."""
-    if (name := view.name.replace("_", "-")) in TABLE_NAMES:
+    if (name := view.stored_name.replace("_", "-")) in TABLE_NAMES:
         raise ResourcesError(
             f"resources: the view {view.name} needs a table {name}, and another table has that"
             " name; rename the view"

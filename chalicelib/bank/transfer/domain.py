@@ -333,6 +333,5 @@ transfer = Aggregate(
     "transfer",
     decider,
     codec,
-    module=__name__,
     carries=(Completed, TransferRefused, Cancelled, Expired),
 )

@@ -76,7 +76,7 @@ class Pruner:
         floor = head.next_position
         for reader in self.readers:
             ends = ends_of(reader, head)
-            done = self.checkpoints.read(reader.name, ends)
+            done = self.checkpoints.read(reader.stored_name, ends)
             floor = min([floor, *(done[s] + 1 for s, end in ends.items() if done[s] < end)])
         return floor
 

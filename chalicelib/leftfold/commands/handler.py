@@ -193,7 +193,7 @@ class CommandHandler:
         self, aggregate: Aggregate, loaded: Loaded, events: tuple[StoredEvent, ...]
     ) -> Snapshot:
         # Folded from what is stored, as a load without the snapshot folds it.
-        read = [aggregate.codec.decode(event.as_read()) for event in events]
+        read = [read for event in events for read in aggregate.codec.decode(event.as_read())]
         state = aggregate.decider.fold(read, loaded.state)
         return Snapshot(self.fingerprints[aggregate.category], aggregate.to_snapshot(state))
 

@@ -196,7 +196,13 @@ def loaded_from(
     return Loaded(
         version=newest.version,
         state=decider.fold(
-            (codec.decode(e) for c in reversed(commits[:unfolded]) for e in c.events), state
+            (
+                e
+                for c in reversed(commits[:unfolded])
+                for stored in c.events
+                for e in codec.decode(stored)
+            ),
+            state,
         ),
         epoch=newest.epoch,
         epoch_start=newest.epoch_start,

@@ -10,7 +10,7 @@ from chalicelib.leftfold.access.callers import HOUSE, TENANT
 from chalicelib.leftfold.commands.loading import load
 from chalicelib.leftfold.http.feed import FollowedEvent, as_stored
 from chalicelib.leftfold.http.fields import LARGEST_VERSION, Fullmatch, Shown, Strict, Whole, key
-from chalicelib.leftfold.http.history import BodyJson, StreamVersion, event_json
+from chalicelib.leftfold.http.history import BodyJson, StreamVersion, events_json
 from chalicelib.leftfold.http.problems import Problem
 from chalicelib.leftfold.http.routes import Answer, Call, Route
 from chalicelib.leftfold.kernel import Aggregate, Commit
@@ -283,7 +283,11 @@ class Operating:
             "traceparent": commit.traceparent,
             "tags": list(commit.tags),
             "causes": [{"stream": stream, "version": version} for stream, version in commit.deps],
-            "events": [event_json(stored, aggregate.codec, shown) for stored in commit.events],
+            "events": [
+                event
+                for stored in commit.events
+                for event in events_json(stored, aggregate.codec, shown)
+            ],
         }
 
 
@@ -317,7 +321,7 @@ def own_parked(call: Call, reader: str) -> list[tuple[str, ParkedStream]]:
     """The parked streams of a reader that the operator may see."""
     return [
         (stream, parked)
-        for _, stream, parked in call.house.parking.all(reader)
+        for _, stream, parked in call.house.parking.all(call.house.stored_name(reader))
         if is_house(call) or is_of(call.tenant, stream)
     ]
 
@@ -365,7 +369,7 @@ def reader_json(services: Services, reader: Reader) -> Json:
         "store": None if view is None else view.store,
         "behind": behind.positions,
         "waits": max(0.0, behind.age.total_seconds()),
-        "parked": sum(1 for _ in services.parking.all(reader.name)),
+        "parked": sum(1 for _ in services.parking.all(reader.stored_name)),
     }
 
 

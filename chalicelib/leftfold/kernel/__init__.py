@@ -6,7 +6,7 @@ of streams.
 """
 
 from chalicelib.leftfold.kernel.aggregate import Aggregate, AggregateId
-from chalicelib.leftfold.kernel.codec import Codec
+from chalicelib.leftfold.kernel.codec import Codec, dropped, renamed, unchanged
 from chalicelib.leftfold.kernel.commit import (
     LANES,
     Archived,
@@ -46,7 +46,10 @@ __all__ = [
     "ToFact",
     "UnknownFormatError",
     "View",
+    "dropped",
     "from_json",
     "lane_of",
+    "renamed",
     "to_json",
+    "unchanged",
 ]

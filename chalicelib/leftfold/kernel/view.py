@@ -13,7 +13,8 @@ Row = dict[str, Any]
 class Recorded(NamedTuple):
     """An event with its keys in its stream, its commit and the log.
 
-    *event_index* is the index of the event in its commit, from 0.
+    *event_index* is the index of the stored event in its commit, from 0. *part* tells apart the
+    events as which one stored event is read: 0, unless an upcast made several of it.
     """
 
     aggregate_id: str
@@ -22,6 +23,7 @@ class Recorded(NamedTuple):
     at: str
     position: int
     event: Any
+    part: int = 0
 
     @property
     def tenant(self) -> str:
@@ -59,6 +61,9 @@ class View:
     *from_carried* says that a row can be made from its stream's live epoch alone, because the
     carry-forward events contain all that it shows. Then `replay --live` can rebuild the view.
 
+    *name* is that of its function. Its rows, its progress and its parked streams are stored
+    under it too, or under *stored_as*: what a renamed view was called first (docs/adr/0021).
+
     *store* is the kind of row store. A search store needs the type of each of the *fields*:
     "keyword" (exact), "text" (words), "long" or "date".
     """
@@ -73,6 +78,12 @@ class View:
     fed: Literal["bus", "log"] = "bus"
     from_carried: bool = False
     fields: Mapping[str, Literal["keyword", "text", "long", "date"]] = field(default_factory=dict)
+    stored_as: str = ""
+
+    @property
+    def stored_name(self) -> str:
+        """The name under which all is stored: the first that the view had."""
+        return self.stored_as or self.name
 
     def __post_init__(self) -> None:
         if self.order == "ordered" and self.fed == "bus":

@@ -23,7 +23,7 @@ def lag(reader: Reader, log: Log, checkpoints: Checkpoints, now: Callable[[], da
     """The reader's lag, read from the log after the reader's checkpoint. Raises `Unavailable`."""
     head = log.head()
     ends = ends_of(reader, head)
-    reached = checkpoints.read(reader.name, ends)
+    reached = checkpoints.read(reader.stored_name, ends)
     behind = {key: position for key, position in reached.items() if position < ends[key]}
     if not behind:
         return Lag(0, timedelta())

@@ -77,7 +77,7 @@ class Outcome(NamedTuple):
 class Work(Reader, Protocol):
     """The work of a partitioned reader on commits: a view saves rows, a policy sends commands.
 
-    Checkpoints and parked streams are stored under its name, which is the reader's.
+    Checkpoints and parked streams are stored under its stored name, which is the reader's.
     """
 
     @property
@@ -102,6 +102,10 @@ class ViewWork:
     @property
     def name(self) -> str:
         return self.view.name
+
+    @property
+    def stored_name(self) -> str:
+        return self.view.stored_name
 
     @property
     def fed(self) -> Literal["bus", "log"]:

@@ -16,6 +16,7 @@ class Published(NamedTuple):
     """The bus as a reader of the log. Its one checkpoint is the published-through mark."""
 
     name: str = MARK
+    stored_name: str = MARK
     fed: Literal["log"] = "log"
 
 

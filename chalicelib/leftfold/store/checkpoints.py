@@ -40,13 +40,24 @@ class DynamoCheckpoints:
             positions[int(item["checkpointKey"]["N"])] = int(item["position"]["N"])
         return positions
 
+    def begin(self, reader: str, key: int, position: int) -> int:
+        with translated():
+            answer = self._client.update_item(
+                TableName=self._table,
+                Key=checkpoint_item_key(reader, key),
+                UpdateExpression="SET #position = if_not_exists(#position, :position)",
+                ExpressionAttributeNames={"#position": "position"},
+                ExpressionAttributeValues={":position": {"N": str(position)}},
+                ReturnValues="ALL_NEW",
+            )
+        return int(answer["Attributes"]["position"]["N"])
+
     def move(self, reader: str, key: int, old: int, new: int) -> bool:
-        values = {":new": {"N": str(new)}}
+        values = {":new": {"N": str(new)}, ":old": {"N": str(old)}}
+        condition = "#position = :old"
         if old == -1:
-            condition = "attribute_not_exists(#position)"
-        else:
-            condition = "#position = :old"
-            values[":old"] = {"N": str(old)}
+            # A checkpoint that was begun on an empty log is there, at -1.
+            condition = f"attribute_not_exists(#position) OR {condition}"
         try:
             with translated():
                 self._client.update_item(
@@ -174,6 +185,9 @@ class DividedCheckpoints:
 
     def read(self, reader: str, keys: Collection[int]) -> dict[int, int]:
         return self._of(reader).read(reader, keys)
+
+    def begin(self, reader: str, key: int, position: int) -> int:
+        return self._of(reader).begin(reader, key, position)
 
     def move(self, reader: str, key: int, old: int, new: int) -> bool:
         return self._of(reader).move(reader, key, old, new)

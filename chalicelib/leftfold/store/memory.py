@@ -243,6 +243,10 @@ class MemoryCheckpoints:
         with self._lock:
             return {key: self._positions.get((reader, key), -1) for key in keys}
 
+    def begin(self, reader: str, key: int, position: int) -> int:
+        with self._lock:
+            return self._positions.setdefault((reader, key), position)
+
     def move(self, reader: str, key: int, old: int, new: int) -> bool:
         with self._lock:
             if self._positions.get((reader, key), -1) != old:

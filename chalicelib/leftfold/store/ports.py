@@ -251,6 +251,9 @@ class Checkpoints(Protocol):
         A partitioned view has a key for each lane; anything else uses key 0.
         """
 
+    def begin(self, reader: str, key: int, position: int) -> int:
+        """Sets the key to *position* if it was never set; the position at which it is."""
+
     def move(self, reader: str, key: int, old: int, new: int) -> bool:
         """Sets the key to *new* if it still is *old*; False if it is not."""
 

@@ -17,7 +17,11 @@ class Reader(Protocol):
 
     @property
     def name(self) -> str:
-        """The name of its function, and of its checkpoints and parked streams."""
+        """The name of its function."""
+
+    @property
+    def stored_name(self) -> str:
+        """The name of its checkpoints and parked streams."""
 
     @property
     def fed(self) -> Literal["bus", "log"]:

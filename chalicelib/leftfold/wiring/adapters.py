@@ -84,7 +84,7 @@ class Adapters:
 
         named = self.settings.named
         return DividedCheckpoints(
-            self.domain.views,
+            {view.stored_name for view in self.domain.views.values()},
             DynamoCheckpoints(self.dynamodb, named("view-checkpoints")),
             DynamoCheckpoints(self.dynamodb, named("policy-checkpoints")),
         )
@@ -95,7 +95,7 @@ class Adapters:
 
         named = self.settings.named
         return DividedParking(
-            self.domain.views,
+            {view.stored_name for view in self.domain.views.values()},
             DynamoParking(self.dynamodb, named("view-parked")),
             DynamoParking(self.dynamodb, named("policy-parked")),
         )
@@ -134,7 +134,8 @@ class Adapters:
             return self.search_rows(view)
         from chalicelib.leftfold.projection.documents import DynamoRows
 
-        return DynamoRows(self.dynamodb, self.settings.named(view), self.clock)
+        stored = self.views[view].stored_name
+        return DynamoRows(self.dynamodb, self.settings.named(stored), self.clock)
 
     def search_rows(self, view: str) -> "SearchRows":
         """The rows of a view in OpenSearch, which has queries as well."""
@@ -142,7 +143,11 @@ class Adapters:
 
         named = self.settings.named
         return SearchRows(
-            connect(self.settings.search_url), named(view), self.views[view], self.clock, self.pause
+            connect(self.settings.search_url),
+            named(self.views[view].stored_name),
+            self.views[view],
+            self.clock,
+            self.pause,
         )
 
     def signing_keys(self) -> Mapping[str, Any]:

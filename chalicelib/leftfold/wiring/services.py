@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, TypeVar, Unpack
 from chalicelib.leftfold import metrics
 from chalicelib.leftfold.commands.handler import CommandHandler
 from chalicelib.leftfold.kernel import Domain, Policy, Row
-from chalicelib.leftfold.store.readers import Reader
+from chalicelib.leftfold.store.ports import Checkpoints
+from chalicelib.leftfold.store.readers import WHOLE_LOG, Reader
 from chalicelib.leftfold.wiring.adapters import Adapters
 from chalicelib.leftfold.wiring.clients import client
 from chalicelib.leftfold.wiring.parts import Parts
@@ -86,6 +87,14 @@ class Services(Adapters):
         """All views and policies."""
         return [*self.views.values(), *self.policies.values()]
 
+    def stored_name(self, name: str) -> str:
+        """The name under which the view or the policy *name* is stored."""
+        return next((r.stored_name for r in self.readers if r.name == name), name)
+
+    def stored_under(self, stored_name: str) -> str:
+        """The name of the view or the policy that is stored under *stored_name*."""
+        return next((r.name for r in self.readers if r.stored_name == stored_name), stored_name)
+
     @property
     def followers(self) -> Sequence[str]:
         """The names of the readers that follow the log; Kinesis feeds the others."""
@@ -99,7 +108,7 @@ class Services(Adapters):
         In an unpackaged process a random one, so that it trusts only its own snapshots.
         """
         if FINGERPRINTS.exists():
-            packaged: dict[str, str] = json.loads(FINGERPRINTS.read_text())
+            packaged: dict[str, str] = json.loads(FINGERPRINTS.read_text())["folds"]
             return packaged
         return dict.fromkeys(self.domain.aggregates, f"unpackaged {self.new_id()}")
 
@@ -190,7 +199,7 @@ class Services(Adapters):
         """The runner of a partitioned view."""
         from chalicelib.leftfold.projection.runner import ViewWork
 
-        return self._lanes(ViewWork(self.views[view], self.rows(view)))
+        return self._lanes(ViewWork(self.views[view], self.rows(view)), self.checkpoints)
 
     def ordered(self, view: str) -> "OrderedRunner":
         """The runner of an ordered view."""
@@ -204,22 +213,36 @@ class Services(Adapters):
         """The runner of a policy."""
         from chalicelib.leftfold.policies.work import PolicyWork
 
-        return self._lanes(
-            PolicyWork(
-                self.policies[policy],
-                self.handler,
-                self.effects,
-                self.mailer,
-                self.new_id(),
-                self.pause,
-                side_by_side,
-            )
+        work = PolicyWork(
+            self.policies[policy],
+            self.handler,
+            self.effects,
+            self.mailer,
+            self.new_id(),
+            self.pause,
+            side_by_side,
         )
+        return self._lanes(work, self.beginning(policy))
 
-    def _lanes(self, work: "Work") -> "PartitionedRunner":
+    def beginning(self, policy: str) -> Checkpoints:
+        """The checkpoints of a policy, which has one as soon as it is read."""
+        from chalicelib.leftfold.policies.beginning import BeginningCheckpoints
+
+        found = self.policies[policy]
+        if found.since == "beginning":
+            return self.checkpoints
+        return BeginningCheckpoints(found, self.log, self.checkpoints)
+
+    def begin_policies(self) -> None:
+        """Decides where policies begin that have never run, and keeps it."""
+        for name, policy in self.policies.items():
+            if policy.since != "beginning":
+                self.beginning(name).read(policy.stored_name, [WHOLE_LOG])
+
+    def _lanes(self, work: "Work", checkpoints: Checkpoints) -> "PartitionedRunner":
         from chalicelib.leftfold.projection.partitioned import PartitionedRunner
 
-        return PartitionedRunner(work, self.log, self.checkpoints, self.parking, self.pause)
+        return PartitionedRunner(work, self.log, checkpoints, self.parking, self.pause)
 
     @cached_property
     def timekeeper(self) -> "Timekeeper":
