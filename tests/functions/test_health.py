@@ -7,11 +7,13 @@ import pytest
 
 from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.projection.memory import MemoryRows
+from chalicelib.leftfold.store.checkpoints import DividedCheckpoints, DividedParking
 from chalicelib.leftfold.store.memory import (
     MemoryCheckpoints,
     MemoryEvents,
     MemoryLog,
     MemoryParking,
+    MemorySecrets,
 )
 from chalicelib.leftfold.store.ports import Unavailable
 from chalicelib.leftfold.wiring.services import Services
@@ -19,13 +21,18 @@ from chalicelib.leftfold.wiring.settings import Settings
 from tools.bootstrap import ROOT
 
 DOCUMENTS = [name for name, view in DOMAIN.views.items() if view.store == "documents"]
+KINDS = ("view", "policy")
+STORED_VIEWS = {view.stored_name for view in DOMAIN.views.values()}
 # Each dependency, the part that asks it, and with which call.
 ASKED = {
     "events": ("events", "newest"),
     "log": ("log", "head"),
     "streams": ("log", "streams"),
-    "view-checkpoints": ("checkpoints", "read"),
-    "view-parked": ("parking", "find"),
+    "secrets": ("secrets", "secret"),
+    "view-checkpoints": ("view-checkpoints", "read"),
+    "view-parked": ("view-parked", "find"),
+    "policy-checkpoints": ("policy-checkpoints", "read"),
+    "policy-parked": ("policy-parked", "find"),
     "search": ("search", "load"),
     **{name: (name, "load") for name in DOCUMENTS},
 }
@@ -52,8 +59,9 @@ def services(down: str | None = None) -> Services:
     parts: dict[str, Any] = {
         "events": MemoryEvents(),
         "log": MemoryLog(),
-        "checkpoints": MemoryCheckpoints(),
-        "parking": MemoryParking(),
+        "secrets": MemorySecrets(),
+        **{f"{kind}-checkpoints": MemoryCheckpoints() for kind in KINDS},
+        **{f"{kind}-parked": MemoryParking() for kind in KINDS},
         "search": MemoryRows(),
         **{name: MemoryRows() for name in DOCUMENTS},
     }
@@ -62,6 +70,10 @@ def services(down: str | None = None) -> Services:
         parts[part] = Down(parts[part], call)
     rows = {view: parts.pop(view) for view in DOCUMENTS}
     search = parts.pop("search")
+    checkpoints = [parts.pop(f"{kind}-checkpoints") for kind in KINDS]
+    parking = [parts.pop(f"{kind}-parked") for kind in KINDS]
+    parts["checkpoints"] = DividedCheckpoints(STORED_VIEWS, *checkpoints)
+    parts["parking"] = DividedParking(STORED_VIEWS, *parking)
     return Services(
         Settings({}), DOMAIN, rows=rows.__getitem__, search_rows=lambda _view: search, **parts
     )

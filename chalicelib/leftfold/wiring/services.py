@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 # `leftfold package` makes this file; a plain `chalice package` does not.
 FINGERPRINTS = Path(__file__).parents[2] / "fingerprints.json"
 
+# The name of the secret that seals cursors.
+CURSORS = "cursors"
+
 # Streams whose commands a policy sends at the same time, on half of a client's connections.
 AT_ONCE = 16
 
@@ -76,7 +79,7 @@ class Services(Adapters):
         """Seals the places at which the pages of lists end."""
         from chalicelib.leftfold.access.sealing import Seal
 
-        return Seal(self.secrets.secret("cursors"))
+        return Seal(self.secrets.secret(CURSORS))
 
     @cached_property
     def policies(self) -> Mapping[str, Policy]:
