@@ -18,6 +18,7 @@ from chalicelib.leftfold.store.memory import (
     MemoryEvents,
     MemoryLog,
     MemoryParking,
+    MemoryRequestCounts,
     MemorySecrets,
 )
 from chalicelib.leftfold.store.ports import EventStore
@@ -58,6 +59,7 @@ class Application(Gateway):
         self.effects = MemoryEffects(self.clock)
         self.mailer = MemoryMailer()
         self.secrets = MemorySecrets()
+        self.request_counts = MemoryRequestCounts()
         self.rows: dict[str, RowStore] = {
             name: FindableRows(view) for name, view in DOMAIN.views.items()
         }
@@ -72,6 +74,7 @@ class Application(Gateway):
                 DOMAIN,
                 signing_keys=ISSUER.published,
                 secrets=self.secrets,
+                request_counts=self.request_counts,
                 clock=self.clock,
                 new_id=self.new_id,
                 events=events,

@@ -181,8 +181,8 @@ def test_a_function_writes_its_own_tables_alone() -> None:
     }
     of_view, of_policy = ({f"{kind}-checkpoints", f"{kind}-parked"} for kind in ("view", "policy"))
     assert {function: written(function) for function in FUNCTIONS} == {
-        "api_handler": {"events", "secrets"},
-        "feed": {"secrets"},
+        "api_handler": {"events", "secrets", "requests"},
+        "feed": {"secrets", "requests"},
         "relay": truth,
         "sweeper": truth,
         "purge": set(),

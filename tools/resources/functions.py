@@ -76,13 +76,17 @@ def stream_of(parameter: str) -> tuple[str, Json]:
     return "Dynamodb", {"Stream": {"Ref": parameter}, "FilterCriteria": INSERTS}
 
 
-# Which tokens the API takes, and the key with which it seals cursors.
+# Which tokens the API takes, and which sites may call it.
 ACCESS: Json = {
     "LEFTFOLD_ISSUER": {"Ref": "TokenIssuer"},
     "LEFTFOLD_JWKS": {"Ref": "TokenKeys"},
     "LEFTFOLD_AUDIENCE": {"Ref": "TokenAudience"},
     "LEFTFOLD_TENANT_CLAIM": {"Ref": "TenantClaim"},
+    "LEFTFOLD_CORS_ORIGINS": {"Ref": "CorsOrigins"},
+    "LEFTFOLD_TENANT_RATE": {"Ref": "TenantRate"},
 }
+# The key that seals cursors.
+COUNTING = tables(("dynamodb:UpdateItem",), "requests")
 SEALING = tables(("dynamodb:GetItem", "dynamodb:PutItem"), "secrets")
 
 RELAYING = (
@@ -115,6 +119,7 @@ def other_functions(
                 search("Get", "Post"),
                 READING_ARCHIVE,
                 SEALING,
+                COUNTING,
                 waking("relay", *views, *policies),
             ),
             called="api",
@@ -124,7 +129,7 @@ def other_functions(
         ),
         Function(
             "feed",
-            (*READING_LOG, SEALING),
+            (*READING_LOG, SEALING, COUNTING),
             variables=ACCESS,
             capped=True,
             # A request waits up to 20 seconds, and API Gateway up to 29 for its answer.

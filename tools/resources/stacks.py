@@ -38,7 +38,12 @@ TABLES: Mapping[Owner, Mapping[str, Table]] = {
         "policy-checkpoints": CHECKPOINTS,
         "policy-parked": PARKED,
     },
-    "application": {"view-checkpoints": CHECKPOINTS, "view-parked": PARKED},
+    "application": {
+        "view-checkpoints": CHECKPOINTS,
+        "view-parked": PARKED,
+        # How many requests each tenant has sent; each count is of use for some seconds.
+        "requests": Table("tenant", "#window", expires="expiresAt"),
+    },
 }
 TABLE_NAMES = frozenset(name for tables in TABLES.values() for name in tables)
 # The rows of a view, whose deleted rows expire by themselves.

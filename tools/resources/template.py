@@ -6,6 +6,7 @@ from typing import Any
 from chalice.utils import to_cfn_resource_name
 
 from chalicelib.leftfold.kernel import Policy, View
+from tools.resources import edge
 from tools.resources.alarms import other_alarms, reader_alarms
 from tools.resources.functions import Function, ResourcesError
 from tools.resources.permissions import Json
@@ -162,12 +163,20 @@ def template(
                 " another resource has that name; rename the view or policy"
             )
         resources |= added
+    api = merged(edge.rest_api(), resources.pop("RestAPI", {}))
     return {
-        "Parameters": PARAMETERS,
-        "Conditions": CONDITIONS,
-        "Resources": resources,
+        "Parameters": PARAMETERS | edge.PARAMETERS,
+        "Conditions": CONDITIONS | edge.CONDITIONS,
+        "Resources": {**resources, "RestAPI": api, **edge.resources()},
         "Outputs": OUTPUTS,
     }
+
+
+def merged(one: Any, other: Any) -> Any:
+    """The members of both, at every depth; *other* counts where both have a value."""
+    if not (isinstance(one, dict) and isinstance(other, dict)):
+        return other
+    return {**one, **{k: merged(one[k], v) if k in one else v for k, v in other.items()}}
 
 
 def check_table(view: View) -> None:

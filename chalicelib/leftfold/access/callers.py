@@ -23,6 +23,14 @@ class TokenExpiredError(TokenError):
     """The token was good once."""
 
 
+class TooManyRequestsError(Exception):
+    """The tenant has sent more requests than its share; *wait* is in seconds."""
+
+    def __init__(self, wait: int) -> None:
+        super().__init__(f"too many requests; wait {wait} s")
+        self.wait = wait
+
+
 @dataclass(frozen=True)
 class Caller:
     """Who calls, as a verified token has it.

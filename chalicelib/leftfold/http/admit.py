@@ -8,6 +8,7 @@ from chalicelib.leftfold.access.callers import (
     Caller,
     TokenError,
     TokenExpiredError,
+    TooManyRequestsError,
     granted,
 )
 from chalicelib.leftfold.http.problems import Problem
@@ -31,7 +32,17 @@ def admit(route: Route, headers: Mapping[str, str], services: Services) -> Calle
         raise Problem("scope-missing", headers={"WWW-Authenticate": challenge}, scope=needed)
     if caller.tenant is None or (caller.tenant == HOUSE and route.scope != "operate"):
         raise Problem("tenant-missing")
+    if caller.tenant != HOUSE:
+        admit_one_more(caller.tenant, services)
     return caller
+
+
+def admit_one_more(tenant: str, services: Services) -> None:
+    """Counts a request of a tenant. Raises `Problem` if the tenant has had its share."""
+    try:
+        services.fairness.admit(tenant)
+    except TooManyRequestsError as error:
+        raise Problem("too-many-requests", headers={"Retry-After": str(error.wait)}) from error
 
 
 def caller_of(authorization: str | None, services: Services) -> Caller:

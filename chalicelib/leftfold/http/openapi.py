@@ -25,6 +25,7 @@ OF_EVERY_TOKEN = (
     "token-invalid",
     "scope-missing",
     "tenant-missing",
+    "too-many-requests",
     "unavailable",
 )
 OF_EVERY_BODY = (

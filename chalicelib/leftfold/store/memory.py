@@ -350,3 +350,17 @@ class MemorySecrets:
 
     def secret(self, name: str) -> bytes:
         return self._made.setdefault(name, secrets.token_bytes(SECRET_BYTES))
+
+
+class MemoryRequestCounts:
+    """`RequestCounts` in memory."""
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[str, int], int] = {}
+        self._lock = OwnLock()
+
+    def add(self, tenant: str, window: int, count: int) -> int:
+        with self._lock:
+            total = self._counts.get((tenant, window), 0) + count
+            self._counts[tenant, window] = total
+            return total

@@ -327,6 +327,13 @@ class Effects(Protocol):
         """Records the *answer*. Only the first answer counts."""
 
 
+class RequestCounts(Protocol):
+    """How many requests each tenant has sent, by the second at which a window began."""
+
+    def add(self, tenant: str, window: int, count: int) -> int:
+        """Adds to the count of a window and returns all of it. Raises `Unavailable`."""
+
+
 SECRET_BYTES = 64
 
 

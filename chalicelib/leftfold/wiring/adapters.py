@@ -18,6 +18,7 @@ from chalicelib.leftfold.store.ports import (
     EventTable,
     Log,
     Parking,
+    RequestCounts,
     Secrets,
     Waker,
 )
@@ -111,6 +112,12 @@ class Adapters:
         from chalicelib.leftfold.store.secrets import DynamoSecrets
 
         return DynamoSecrets(self.dynamodb, self.settings.named("secrets"))
+
+    @cached_property
+    def request_counts(self) -> RequestCounts:
+        from chalicelib.leftfold.store.requests import DynamoRequestCounts
+
+        return DynamoRequestCounts(self.dynamodb, self.settings.named("requests"))
 
     @cached_property
     def mailer(self) -> "Mailer":

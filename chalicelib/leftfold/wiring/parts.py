@@ -14,6 +14,7 @@ from chalicelib.leftfold.store.ports import (
     EventTable,
     Log,
     Parking,
+    RequestCounts,
     Secrets,
     Waker,
 )
@@ -43,6 +44,7 @@ class Parts(TypedDict, total=False):
     parking: Parking
     effects: Effects
     secrets: Secrets
+    request_counts: RequestCounts
     mailer: "Mailer"
     waker: Waker
     bus: "Bus"

@@ -23,6 +23,7 @@ from chalicelib.leftfold.wiring.parts import Parts
 from chalicelib.leftfold.wiring.settings import Settings
 
 if TYPE_CHECKING:
+    from chalicelib.leftfold.access.fairness import Fairness
     from chalicelib.leftfold.access.sealing import Seal
     from chalicelib.leftfold.access.tokens import Tokens
     from chalicelib.leftfold.archive.archiver import Archiver
@@ -73,6 +74,12 @@ class Services(Adapters):
         settings = self.settings
         keys = Keys(self.signing_keys, self.clock)
         return Tokens(settings.issuer, settings.audience, settings.tenant_claim, keys, self.clock)
+
+    @cached_property
+    def fairness(self) -> "Fairness":
+        from chalicelib.leftfold.access.fairness import Fairness
+
+        return Fairness(self.request_counts, self.settings.tenant_rate, self.clock)
 
     @cached_property
     def cursors(self) -> "Seal":

@@ -23,6 +23,8 @@ class Settings:
     LEFTFOLD_ISSUER is the `iss` of access tokens, LEFTFOLD_JWKS the address of the issuer's keys,
     LEFTFOLD_AUDIENCE what a token's `aud`, or the `client_id` of one of Cognito, may be, separated
     by commas. LEFTFOLD_TENANT_CLAIM is the name of the claim that has the tenant.
+    LEFTFOLD_TENANT_RATE is how many requests a second each tenant may send, 0 for any number.
+    LEFTFOLD_CORS_ORIGINS are the sites, separated by commas, whose pages may call the API.
     """
 
     def __init__(self, variables: Mapping[str, str]) -> None:
@@ -70,6 +72,15 @@ class Settings:
     @property
     def tenant_claim(self) -> str:
         return self._variables.get("LEFTFOLD_TENANT_CLAIM") or "tenant"
+
+    @property
+    def tenant_rate(self) -> int:
+        return int(self._variables.get("LEFTFOLD_TENANT_RATE") or 0)
+
+    @property
+    def cors_origins(self) -> frozenset[str]:
+        named = self._variables.get("LEFTFOLD_CORS_ORIGINS", "").split(",")
+        return frozenset(one.strip() for one in named if one.strip())
 
     def named(self, resource: str) -> str:
         """The name of a table, an index or a stream, in the stack that has it."""
