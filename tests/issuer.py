@@ -11,7 +11,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
-from chalicelib.leftfold.access.callers import SCOPES, granted
+from chalicelib.leftfold.access.callers import HOUSE, SCOPES, granted
 
 NAME = "https://issuer.test/stage"
 AUDIENCE = "client-of-tests"
@@ -84,5 +84,10 @@ ISSUER = Issuer()
 
 @cache
 def token(tenant: str = "main", *scopes: str) -> str:
-    """A token of this tenant, with all scopes if none is named."""
+    """A token of this tenant, with the scopes of all routes if none is named."""
     return ISSUER.token(scopes or tuple(map(granted, SCOPES)), tenant)
+
+
+def house_token(tenant: str = "main") -> str:
+    """A token of an operator of the house, who has the scopes of all routes."""
+    return token(tenant, *map(granted, SCOPES), HOUSE)

@@ -309,7 +309,9 @@ def redrive(services: Services, reader: str | None, stream: str | None) -> bool:
 
 
 @click.command("token")
-@click.option("--operator", is_flag=True, help="A token to operate the system, of the house.")
+@click.option(
+    "--operator", is_flag=True, help="A token of an operator of the house, as for the console."
+)
 @stack_option
 @endpoint_option
 def token_command(stack: str | None, endpoint_url: str | None, *, operator: bool) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from chalicelib.leftfold.kernel import LANES, Commit, lane_of
-from chalicelib.leftfold.store.blocks import hash_of
+from chalicelib.leftfold.store.blocks import categories_of, hash_of
 from chalicelib.leftfold.store.checks import is_commit_key
 from chalicelib.leftfold.store.ports import Block, EventStore, Head, Log, StreamEntry
 from tools.polling import Pause, remaining
@@ -30,6 +30,7 @@ class Fold:
     next_position: int = 0
     hash: str = ""
     lanes: list[int] = field(default_factory=lambda: [-1] * LANES)
+    format: int = 1
     streams: dict[str, StreamEntry] = field(default_factory=dict)
 
     def take(self, block: Block) -> Iterator[Broken]:
@@ -43,12 +44,15 @@ class Fold:
             )
         if block.previous_hash != self.hash or hash_of(block) != block.hash:
             yield Broken("the blocks are a chain", where)
+        if block.categories != categories_of(block.commits):
+            yield Broken("a block names the categories that it holds", where)
         touched = {lane_of(commit.aggregate_id) for commit in block.commits}
         if block.previous_in_lane != {lane: self.lanes[lane] for lane in touched}:
             yield Broken("a block names its lanes' positions before it", where)
         for position, commit in enumerate(block.commits, block.first_position):
             yield from self._commit(position, commit)
         self.next_position, self.hash = block.next_position, block.hash
+        self.format = max(self.format, block.format)
 
     def _commit(self, position: int, commit: Commit) -> Iterator[Broken]:
         where = f"version {commit.version} of {commit.aggregate_id} at {position}"
@@ -86,7 +90,7 @@ def verify(
         yield from fold.take(block)
         yield from otherwise_committed(block, events)
         progress(fold.next_position)
-    if Head(fold.next_position, fold.hash, tuple(fold.lanes)) != head:
+    if Head(fold.next_position, fold.hash, tuple(fold.lanes), fold.format) != head:
         yield Broken("the head is the log's end", f"at position {fold.next_position}")
     yield from compare_registry(fold, log)
     yield from never_logged(committed, fold, log, pause)

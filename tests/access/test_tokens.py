@@ -72,7 +72,7 @@ def test_scopes_come_as_text_or_as_a_list(claims: dict[str, object]) -> None:
     assert tokens().caller(changed(**claims)).scopes == {"a", "b"}
 
 
-@pytest.mark.parametrize("name", ["main", "a", "a-1", "0", "a" * 32, "*"])
+@pytest.mark.parametrize("name", ["main", "a", "a-1", "0", "a" * 32])
 def test_a_tenant_has_a_name_for_keys(name: str) -> None:
     assert tokens().caller(changed(tenant=name)).tenant == name
 
@@ -81,7 +81,7 @@ def test_a_tenant_has_a_name_for_keys(name: str) -> None:
     "name",
     [
         *(None, "", " ", "Main", "MAIN", "a/b", "a%2Fb", "a#b", "..", ".", "a-", "-a", "a" * 33),
-        *("m\u0430in", "main\n", "main\x00", "*/", "**", 7, ["main"], {"main": 1}, True),
+        *("m\u0430in", "main\n", "main\x00", "*", "*/", "**", 7, ["main"], {"main": 1}, True),
     ],
 )
 def test_a_tenant_by_another_name_is_no_tenant(name: object) -> None:

@@ -40,7 +40,9 @@ def left_by(deployment: Deployment) -> Left:
     for aggregate_id in sorted({place[0] for place in scanned(services.events)}):
         for commit in services.events.range(aggregate_id, *EVERY_VERSION):
             assert events.append(commit) is None
-    log._blocks = list(services.log.blocks(0))
+    log._links = list(services.log.blocks(0))
+    for block in log._links:
+        log.put_body(block)
     log._head = services.log.head()
     log._streams = dict(services.log.registry())
     saved = {

@@ -27,6 +27,7 @@ STORED_VIEWS = {view.stored_name for view in DOMAIN.views.values()}
 ASKED = {
     "events": ("events", "newest"),
     "log": ("log", "head"),
+    "bodies": ("log", "blocks"),
     "streams": ("log", "streams"),
     "secrets": ("secrets", "secret"),
     "view-checkpoints": ("view-checkpoints", "read"),
@@ -97,4 +98,5 @@ def test_every_table_that_the_api_may_use_is_asked() -> None:
         for resource in statement["Resource"]
     }
     asked = {name.replace("_", "-") for name in services().health()}
-    assert tables | {"search"} == asked
+    # Without its counts the API goes on, and admits everybody.
+    assert tables - {"requests"} | {"search"} == asked

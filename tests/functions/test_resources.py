@@ -173,7 +173,7 @@ def test_the_routes_that_wait_are_served_by_a_function_of_their_own_with_a_bound
 
 
 def test_a_function_writes_its_own_tables_alone() -> None:
-    truth = {"log", "streams", "policy-checkpoints"}
+    truth = {"log", "bodies", "streams", "policy-checkpoints"}
     documents = {
         name: {name.replace("_", "-")}
         for name, view in DOMAIN.views.items()
@@ -307,7 +307,10 @@ KEPT = {
 
 
 def test_what_nothing_can_rebuild_stays_when_the_stack_goes() -> None:
-    tables = ("Events", "Log", "Streams", "Effects", "Secrets", "PolicyCheckpoints", "PolicyParked")
+    tables = (
+        *("Events", "Log", "Bodies", "Streams", "Effects", "Secrets"),
+        *("PolicyCheckpoints", "PolicyParked"),
+    )
     assert set(KEPT) == {*(f"{name}Table" for name in tables), "ArchiveBucket", "UserPool"}
     assert {made["DeletionPolicy"] for made in KEPT.values()} == {"RetainExceptOnCreate"}
     assert {made["UpdateReplacePolicy"] for made in KEPT.values()} == {"Retain"}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app import API
-from chalicelib.leftfold.access.callers import SCOPES, granted
+from chalicelib.leftfold.access.callers import HOUSE, SCOPES, granted
 from chalicelib.leftfold.http.routes import Route
 from chalicelib.leftfold.store.ports import Unavailable
 from chalicelib.leftfold.wiring import process
@@ -131,10 +131,10 @@ def test_a_token_without_a_tenant_gets_nothing(guarded: Bank, tenant: Any) -> No
         assert refused(answer) == (403, "tenant-missing")
 
 
-def test_an_operator_of_the_house_needs_no_tenant_and_may_only_operate(bank: Bank) -> None:
-    bank.token = token("*")
-    assert bank.get("/health/dependencies").status == 200
-    assert refused(bank.get("/accounts/a")) == (403, "tenant-missing")
+def test_the_right_of_the_house_opens_no_route_by_itself(guarded: Bank) -> None:
+    guarded.token = token("main", HOUSE)
+    assert refused(guarded.get("/accounts/a")) == (403, "scope-missing")
+    assert refused(guarded.get("/readers")) == (403, "scope-missing")
 
 
 def test_a_stranger_does_not_learn_whether_a_request_is_right(guarded: Bank) -> None:

@@ -7,7 +7,7 @@ import pytest
 from tests.http.conftest import Bank
 from tests.http.samples import booking, czk
 from tests.http.test_ledgers import entry, posting, usd, with_chart
-from tests.issuer import token
+from tests.issuer import house_token, token
 from tests.ledgers import Books
 
 
@@ -36,6 +36,7 @@ def test_every_commit_comes_once_and_in_the_order_of_the_log(bank: Bank) -> None
         "category": "account",
         "id": "a",
         "version": 2,
+        "position": None,
         "at": "2026-01-01T00:00:00.000Z",
         "actor": items[1]["actor"],
         "correlationId": items[1]["correlationId"],
@@ -98,10 +99,24 @@ def test_the_feed_of_one_tenant_has_nothing_of_another_and_no_positions(bank: Ba
     bank.settle()
     page = bank.get("/log").json
     assert [item["stream"] for item in page["items"]] == ["other/account-b"]
-    assert "position" not in page["items"][0]
+    assert page["items"][0]["position"] is None
+    assert bank.get("/log?last=1").code == "house-only"
     bank.token = token("main")
     assert [item["stream"] for item in bank.get("/log").json["items"]] == ["main/account-a"]
     assert bank.get(f"/log?after={page['next']}").code == "bad-cursor"
+
+
+def test_the_feed_of_the_house_has_all_tenants_and_positions(bank: Bank) -> None:
+    for tenant in ("main", "other"):
+        bank.token = token(tenant)
+        bank.open("a")
+    bank.settle()
+    bank.token = house_token()
+    page = bank.get("/log?last=2").json
+    assert [(item["stream"], item["position"]) for item in page["items"]] == [
+        ("main/account-a", 0),
+        ("other/account-a", 1),
+    ]
 
 
 def test_an_unknown_category_is_an_error_and_no_silence(bank: Bank) -> None:

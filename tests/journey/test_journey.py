@@ -114,7 +114,7 @@ def test_the_lines_to_paste_work(running: Local) -> None:
     lines = [
         shlex.split(line)
         for line in invitation(
-            running.deployed.url, token(running.deployed, running.cloud.endpoint_url)
+            running.deployed.url, token(running.deployed, running.cloud.endpoint_url), "operator"
         ).splitlines()
         if line.startswith("curl ")
     ]

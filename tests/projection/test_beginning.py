@@ -47,6 +47,7 @@ def log_of(blocks: list[list[int]]) -> MemoryLog:
     for minutes in blocks:
         made = [commit(f"main/pile-{next(keys)}", at=instant(minute(m))) for m in minutes]
         block, next_head = seal(head, made)
+        log.put_body(block)
         assert log.append(block, head, next_head, {})
         head = next_head
     return log
@@ -109,7 +110,7 @@ def test_an_instant_has_the_position_that_a_look_at_every_commit_finds(
 
 def test_a_log_with_a_hole_has_no_position_for_an_instant() -> None:
     log = log_of([[0], [1], [2]])
-    del log._blocks[1]
+    del log._links[1]
     with pytest.raises(Unavailable):
         first_since(log, minute(1))
 

@@ -20,10 +20,12 @@ from tools.deployment_services import reach
 from tools.engines import Engine, EngineError, MiniStack, OpenSearch, Progress
 from tools.last_deployment import STACK, STAGE, Current, forget, remember
 from tools.package import package
-from tools.signing_in import token_of
+from tools.signing_in import OPERATOR, token_of
 
 BANK_FILE = ROOT / "examples" / "bank-transactions.csv.gz"
 CURRENCY = "CZK"
+# Accounts of the whole file that get statements.
+WHOLE_STATEMENTS = 100
 # MiniStack keeps what it is given to send.
 SENDER = "bank@leftfold.example"
 
@@ -40,6 +42,18 @@ class Local:
     def functions_of(self) -> int | None:
         """The process under which the engine of the functions runs."""
         return self.engines[-1].process
+
+
+@dataclass(frozen=True)
+class Work:
+    """The first *accounts* of a file, or all, with *statements* for the first of them.
+
+    What is closed is archived, and all is compared once more, if it *archives*.
+    """
+
+    accounts: int | None
+    statements: int
+    archives: bool = False
 
 
 @contextmanager
@@ -71,15 +85,7 @@ def local(
         yield Local(deployed, cloud, (search, services))
 
 
-def run(
-    file: Path,
-    accounts: int | None,
-    statements: int,
-    port: int,
-    search_port: int,
-    *,
-    once: bool,
-) -> bool:
+def run(file: Path, work: Work, port: int, search_port: int, *, once: bool) -> bool:
     """Starts, imports, compares and serves; True if balances and totals are the bank's.
 
     Raises what `local` and `import_file` raise, and EngineError if an engine dies.
@@ -95,14 +101,16 @@ def run(
         agree = import_file(
             running.deployed.url,
             file,
-            Selection(CURRENCY, accounts, statements),
+            Selection(CURRENCY, work.accounts, work.statements),
             fresh=True,
-            then=partial(archive_closed, current) if statements else None,
+            then=partial(archive_closed, current) if work.archives else None,
         )
         if not once:
             # Not wrapped, because a wrapped command cannot be pasted.
             console.print(
-                invitation(running.deployed.url, token_of(current)), soft_wrap=True, markup=False
+                invitation(running.deployed.url, token_of(current), token_of(current, OPERATOR)),
+                soft_wrap=True,
+                markup=False,
             )
             serve(running)
     return agree
@@ -129,7 +137,7 @@ def serve(running: Local) -> None:
         errors.print("stopping")
 
 
-def invitation(url: str, token: str) -> str:
+def invitation(url: str, token: str, operator: str) -> str:
     """Commands to paste, in this order."""
     signed = f"-H 'Authorization: Bearer {token}'"
     amount = '{"amount": "100.00", "currency": "CZK"}'
@@ -142,8 +150,11 @@ def invitation(url: str, token: str) -> str:
         f' "amount": {amount}, "valueDate": "2026-01-01"}}'
     )
     return f"""
-Leftfold serves at {url} until Ctrl-C. Try, in another terminal (the token is good for an hour;
-./leftfold token prints another):
+Leftfold serves at {url} until Ctrl-C.
+
+The console: {url}/console#token={operator}
+
+Try, in another terminal (the token is good for an hour; ./leftfold token prints another):
 
 curl {signed} '{url}/accounts?sort=-balance&limit=3'
 

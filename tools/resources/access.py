@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib.leftfold.access import claims
-from chalicelib.leftfold.access.callers import HOUSE, RESOURCE, SCOPES, Scope, granted
+from chalicelib.leftfold.access.callers import RESOURCE
 from tools.resources.permissions import Json, logging
 
 # The tenant of the machine client that every stage has.
 FIRST_TENANT = "main"
-SAYS: Mapping[Scope, str] = {
+SAYS: Mapping[str, str] = {
     "commands": "Send commands",
     "queries": "Read views and histories",
     "feed": "Follow the log",
-    "operate": "Operate the system",
+    "operate": "Operate a tenant",
+    "house": "Operate for all tenants",
 }
 # Minutes.
 MACHINES_TOKEN, PEOPLES_TOKEN = 60, 15
@@ -99,17 +100,16 @@ def resources(kept: Json) -> Json:
             Name="tenant",
             Scopes=[
                 {"ScopeName": FIRST_TENANT, "ScopeDescription": f"Act for {FIRST_TENANT}"},
-                {"ScopeName": HOUSE, "ScopeDescription": "Act for the house"},
             ],
         ),
         **{
-            f"{scope.title()}Group": of_pool(
-                "Group", GroupName=scope, Description=f"{SAYS[scope]}: the scope {granted(scope)}"
+            f"{right.title()}Group": of_pool(
+                "Group", GroupName=right, Description=f"{says}: the scope {RESOURCE}/{right}"
             )
-            for scope in SCOPES
+            for right, says in SAYS.items()
         },
-        "MachineClient": machine("machine", FIRST_TENANT, "commands", "queries", "feed"),
-        "OperatorClient": machine("operator", HOUSE, "operate"),
+        "MachineClient": machine("machine", "commands", "queries", "feed"),
+        "OperatorClient": machine("operator", "queries", "feed", "operate", "house"),
         "PeopleClient": of_pool(
             "Client",
             ClientName="people",
@@ -139,15 +139,15 @@ def of_pool(kind: str, **properties: Any) -> Json:
     }
 
 
-def machine(name: str, tenant: str, *scopes: Scope) -> Json:
-    """A client that signs in by its secret, for one tenant."""
+def machine(name: str, *rights: str) -> Json:
+    """A client that signs in by its secret, for the first tenant."""
     client = of_pool(
         "Client",
         ClientName=name,
         GenerateSecret=True,
         AllowedOAuthFlowsUserPoolClient=True,
         AllowedOAuthFlows=["client_credentials"],
-        AllowedOAuthScopes=[*map(granted, scopes), f"tenant/{tenant}"],
+        AllowedOAuthScopes=[*(f"{RESOURCE}/{right}" for right in rights), f"tenant/{FIRST_TENANT}"],
         ExplicitAuthFlows=[],
         AccessTokenValidity=MACHINES_TOKEN,
         TokenValidityUnits={"AccessToken": "minutes"},

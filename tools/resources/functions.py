@@ -95,6 +95,7 @@ RELAYING = (
     tables(
         (*READ, "dynamodb:PutItem", "dynamodb:UpdateItem"), "log", "streams", "policy-checkpoints"
     ),
+    tables(("dynamodb:BatchGetItem", "dynamodb:PutItem"), "bodies"),
     bus(["kinesis:PutRecords"]),
     READING_ARCHIVE,
 )
@@ -116,6 +117,7 @@ def other_functions(
                     *("streams", "view-checkpoints", "view-parked", *documents, "log"),
                     *("policy-checkpoints", "policy-parked"),
                 ),
+                tables(("dynamodb:BatchGetItem",), "bodies"),
                 search("Get", "Post"),
                 READING_ARCHIVE,
                 SEALING,
@@ -181,6 +183,9 @@ def other_functions(
                         "dynamodb:BatchWriteItem",
                     ),
                     "log",
+                ),
+                tables(
+                    ("dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:DeleteItem"), "bodies"
                 ),
                 tables(READ, "view-checkpoints"),
                 tables((*READ, "dynamodb:PutItem"), "policy-checkpoints"),

@@ -9,8 +9,8 @@ Scope = Literal["commands", "queries", "feed", "operate"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 # The name of this API in scopes: Cognito writes them as <resource server>/<scope>.
 RESOURCE = "leftfold"
-# The tenant of operators who belong to the house and to no tenant.
-HOUSE = "*"
+# Beside `operate`: the right of the house, to operate for all tenants.
+HOUSE = f"{RESOURCE}/house"
 # A tenant's name is a part of every key. One spelling only: no case, no accents, no separators.
 TENANT = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
 
@@ -36,7 +36,7 @@ class Caller:
     """Who calls, as a verified token has it.
 
     *subject* is the person or the machine, *client* the application through which they call.
-    *tenant* is None if the token names none, and `HOUSE` for an operator of the house.
+    *tenant* is None if the token names none.
     """
 
     subject: str
@@ -47,6 +47,11 @@ class Caller:
     def may(self, scope: Scope) -> bool:
         """Whether the token has *scope*."""
         return granted(scope) in self.scopes
+
+    @property
+    def is_of_house(self) -> bool:
+        """Whether an operator of the house calls, and not one of a tenant."""
+        return self.may("operate") and HOUSE in self.scopes
 
 
 def granted(scope: Scope) -> str:

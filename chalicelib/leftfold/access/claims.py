@@ -10,7 +10,7 @@ scopes by their groups. A machine has the one scope `tenant/NAME` that its clien
 
 from typing import Any
 
-SCOPES = ("commands", "queries", "feed", "operate")
+SCOPES = ("commands", "queries", "feed", "operate", "house")
 OURS = ("leftfold/", "tenant/")
 MACHINES = "TokenGeneration_ClientCredentials"
 

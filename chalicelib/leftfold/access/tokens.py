@@ -10,7 +10,6 @@ from typing import Any
 import jwt
 
 from chalicelib.leftfold.access.callers import (
-    HOUSE,
     TENANT,
     Caller,
     TokenError,
@@ -119,7 +118,7 @@ def tenant_of(claim: object) -> str | None:
     """The tenant that a token names; None if it names none, or one whose name cannot be used."""
     if not isinstance(claim, str):
         return None
-    return claim if claim == HOUSE or TENANT.fullmatch(claim) else None
+    return claim if TENANT.fullmatch(claim) else None
 
 
 def scopes(claims: Mapping[str, Any]) -> Iterator[str]:

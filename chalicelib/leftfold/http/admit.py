@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping
 
 from chalicelib.leftfold.access.callers import (
-    HOUSE,
     Caller,
     TokenError,
     TokenExpiredError,
@@ -30,9 +29,9 @@ def admit(route: Route, headers: Mapping[str, str], services: Services) -> Calle
         needed = granted(route.scope)
         challenge = f'Bearer error="insufficient_scope", scope="{needed}"'
         raise Problem("scope-missing", headers={"WWW-Authenticate": challenge}, scope=needed)
-    if caller.tenant is None or (caller.tenant == HOUSE and route.scope != "operate"):
+    if caller.tenant is None:
         raise Problem("tenant-missing")
-    if caller.tenant != HOUSE:
+    if not caller.is_of_house:
         admit_one_more(caller.tenant, services)
     return caller
 

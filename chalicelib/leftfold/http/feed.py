@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from marshmallow import fields, validate
 
@@ -33,9 +33,11 @@ class FollowedEvent(Shown):
 class FollowedCommit(StreamVersion):
     """One commit: events that were recorded together; *causes* are the commits that led to it.
 
-    The feed gives each commit once, in the one order of the log.
+    The feed gives each commit once, in the one order of the log. *position* is its place there,
+    which operators of the house alone see: it tells how much all tenants have done.
     """
 
+    position = fields.Integer(required=True, allow_none=True)
     category = fields.String(required=True)
     id = fields.String(required=True)
     at = fields.String(required=True, metadata={"format": "date-time"})
@@ -64,6 +66,14 @@ class FollowQuery(Strict):
         metadata={
             "description": "The `next` of the page before. Without it the log is read from its"
             " beginning."
+        },
+    )
+    last = Whole(
+        1,
+        500,
+        metadata={
+            "description": "Without `after`: begin so many positions before the end of the log;"
+            " for operators of the house, whose feed has the commits of all tenants."
         },
     )
     from_ = fields.String(
@@ -96,13 +106,12 @@ def feed_route(aggregates: Mapping[str, Aggregate], bodies: Mapping[str, BodyJso
     def answer(call: Call) -> Answer:
         asked = without_filter(call)
         query = call.query
-        (position,) = after_of(asked, *CURSOR_PARTS, name="after") or (
-            call.services.end() if query["from_"] == "end" else 0,
-        )
+        if "last" in query and not call.is_of_house:
+            raise Problem("house-only")
+        (position,) = after_of(asked, *CURSOR_PARTS, name="after") or (beginning(call),)
+        read = call.house.follower.page if call.is_of_house else call.services.page
         try:
-            page = call.services.page(
-                position, query["limit"], wanted(query.get("category")), query["wait"]
-            )
+            page = read(position, query["limit"], wanted(query.get("category")), query["wait"])
         except BeyondTheLogError as error:
             detail = "is beyond the end of this log"
             raise Problem(
@@ -110,7 +119,10 @@ def feed_route(aggregates: Mapping[str, Aggregate], bodies: Mapping[str, BodyJso
             ) from error
         return Answer(
             {
-                "items": [commit_json(commit, aggregates, bodies) for _, commit in page.commits],
+                "items": [
+                    commit_json(at if call.is_of_house else None, commit, aggregates, bodies)
+                    for at, commit in page.commits
+                ],
                 "next": cursor(asked, [page.following]),
                 "atEnd": page.at_end,
             }
@@ -125,7 +137,7 @@ def feed_route(aggregates: Mapping[str, Aggregate], bodies: Mapping[str, BodyJso
         FollowedPage(),
         scope="feed",
         query=FollowQuery(sorted(aggregates)),
-        problems=("bad-cursor", "unavailable"),
+        problems=("bad-cursor", "house-only", "unavailable"),
         function="feed",
     )
 
@@ -137,12 +149,20 @@ def without_filter(call: Call) -> Call:
     )
 
 
+def beginning(call: Call) -> int:
+    """The position at which a reader without a cursor begins."""
+    if "last" in call.query:
+        return max(0, call.services.end() - cast("int", call.query["last"]))
+    return call.services.end() if call.query["from_"] == "end" else 0
+
+
 def wanted(category: str | None) -> Callable[[Commit], bool]:
     """Whether the feed gives a commit: all of them, or those of one category."""
     return lambda commit: category in (None, AggregateId.parse(commit.aggregate_id).category)
 
 
 def commit_json(
+    position: int | None,
     commit: Commit,
     aggregates: Mapping[str, Aggregate],
     bodies: Mapping[str, BodyJson],
@@ -153,6 +173,7 @@ def commit_json(
     return {
         "stream": commit.aggregate_id,
         "version": commit.version,
+        "position": position,
         "category": category,
         "id": key,
         "at": commit.at,

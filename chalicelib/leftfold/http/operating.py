@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from marshmallow import fields, validate
 
-from chalicelib.leftfold.access.callers import HOUSE, TENANT
+from chalicelib.leftfold.access.callers import TENANT
 from chalicelib.leftfold.commands.loading import load
 from chalicelib.leftfold.http.feed import FollowedEvent, as_stored
 from chalicelib.leftfold.http.fields import LARGEST_VERSION, Fullmatch, Shown, Strict, Whole, key
@@ -40,7 +40,9 @@ class OfTenant(Strict):
 
     tenant = fields.String(
         validate=Fullmatch(f"^{TENANT.pattern}$", reason="must be the name of a tenant"),
-        metadata={"description": "Whose stream it is; operators of the house alone need it."},
+        metadata={
+            "description": "Whose stream it is, by default the operator's own; for operators of the house."
+        },
     )
 
 
@@ -233,7 +235,7 @@ class Operating:
                 "version": newest[0].version,
                 "epoch": newest[0].epoch,
                 "logged": entry.next - 1,
-                "position": entry.position if is_house(call) else None,
+                "position": entry.position if call.is_of_house else None,
                 "archivedThrough": entry.archived_through,
                 "items": [self._commit(aggregate, one, entry) for one in reversed(commits)],
                 "next": first if first > 1 else None,
@@ -291,14 +293,9 @@ class Operating:
         }
 
 
-def is_house(call: Call) -> bool:
-    """Whether an operator of the house calls, and not one of a tenant."""
-    return call.tenant == HOUSE
-
-
 def for_house(call: Call) -> Services:
     """The services, for what shows how busy all tenants are together. Raises `Problem`."""
-    if not is_house(call):
+    if not call.is_of_house:
         raise Problem("house-only")
     return call.house
 
@@ -306,13 +303,10 @@ def for_house(call: Call) -> Services:
 def operated_stream(call: Call, aggregate: Aggregate) -> str:
     """The stream that the path names: of the operator's tenant, or of the one that is named.
 
-    Raises `Problem` if an operator of a tenant names another, or one of the house names none.
+    Raises `Problem` if an operator of a tenant names another.
     """
     named = call.query.get("tenant")
-    if is_house(call) and named is None:
-        detail = "is needed by an operator of the house"
-        raise Problem("invalid-query", errors=[{"parameter": "tenant", "detail": detail}])
-    if not is_house(call) and named not in (None, call.tenant):
+    if not call.is_of_house and named not in (None, call.tenant):
         raise Problem("house-only")
     return aggregate.stream(call.path["key"], named or call.tenant)
 
@@ -322,7 +316,7 @@ def own_parked(call: Call, reader: str) -> list[tuple[str, ParkedStream]]:
     return [
         (stream, parked)
         for _, stream, parked in call.house.parking.all(call.house.stored_name(reader))
-        if is_house(call) or is_of(call.tenant, stream)
+        if call.is_of_house or is_of(call.tenant, stream)
     ]
 
 
@@ -410,8 +404,8 @@ def parked_json(call: Call, stream: str, parked: ParkedStream) -> Json:
     block = next(call.house.log.blocks(parked.first, 1))
     return {
         "stream": stream,
-        "first": parked.first if is_house(call) else None,
-        "last": parked.last if is_house(call) else None,
+        "first": parked.first if call.is_of_house else None,
+        "last": parked.last if call.is_of_house else None,
         "version": block.commits[parked.first - block.first_position].version,
         "reason": parked.reason,
     }

@@ -45,6 +45,11 @@ class Call:
         return self.caller.tenant
 
     @property
+    def is_of_house(self) -> bool:
+        """Whether an operator of the house calls."""
+        return self.caller is not None and self.caller.is_of_house
+
+    @property
     def services(self) -> TenantServices:
         """What the caller's tenant may use of the application."""
         return TenantServices(self.house, self.tenant)

@@ -95,6 +95,11 @@ class Policy:
         return self.stored_as or self.name
 
     @property
+    def categories(self) -> frozenset[str]:
+        """The categories that the policy listens to."""
+        return frozenset(aggregate.category for aggregate in self.hears)
+
+    @property
     def fed(self) -> Literal["log"]:
         """A policy follows the log, woken by wakes."""
         return "log"

@@ -85,6 +85,11 @@ class View:
         """The name under which all is stored: the first that the view had."""
         return self.stored_as or self.name
 
+    @property
+    def categories(self) -> frozenset[str]:
+        """The categories that the view listens to."""
+        return frozenset(self.codecs)
+
     def __post_init__(self) -> None:
         if self.order == "ordered" and self.fed == "bus":
             object.__setattr__(self, "fed", "log")

@@ -1,7 +1,7 @@
 """What a policy does about commits: commands with one answer each, effects decided once."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -122,6 +122,10 @@ class PolicyWork:
     @property
     def name(self) -> str:
         return self.policy.name
+
+    @property
+    def categories(self) -> Collection[str]:
+        return self.policy.categories
 
     @property
     def stored_name(self) -> str:

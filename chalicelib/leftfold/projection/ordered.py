@@ -52,7 +52,7 @@ class OrderedRunner:
             return False
         first, settled = checkpoint + 1, False
         for slice_ in slices(
-            self.log.blocks(first, blocks),
+            self.log.blocks(first, blocks, self.view.categories),
             first,
             wanted=lambda commit: hears(self.view, commit.aggregate_id),
         ):

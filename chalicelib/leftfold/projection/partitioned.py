@@ -94,7 +94,7 @@ class PartitionedRunner:
         first, last = min(behind.values()) + 1, max(ends.values())
         settled = False
         for slice_ in slices(
-            self.log.blocks(first, blocks),
+            self.log.blocks(first, blocks, self.work.categories),
             first,
             last,
             lambda commit: checkpoint_key(self.work, commit.aggregate_id) in ends,

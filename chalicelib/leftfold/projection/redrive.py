@@ -41,7 +41,7 @@ class Redrive:
     def _waiting(self, aggregate_id: str, first: int, last: int) -> Iterator[Commits]:
         following = first
         for slice_ in slices(
-            self.log.blocks(first),
+            self.log.blocks(first, heard=self.work.categories),
             first,
             last,
             lambda commit: commit.aggregate_id == aggregate_id,

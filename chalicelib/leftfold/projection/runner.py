@@ -1,6 +1,6 @@
 """Parts that all runners share: slices of the log, work on commits, repeated passes."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol, TypeVar
 
@@ -102,6 +102,10 @@ class ViewWork:
     @property
     def name(self) -> str:
         return self.view.name
+
+    @property
+    def categories(self) -> Collection[str]:
+        return self.view.categories
 
     @property
     def stored_name(self) -> str:

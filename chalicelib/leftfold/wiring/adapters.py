@@ -68,10 +68,10 @@ class Adapters:
 
     @cached_property
     def log_table(self) -> Log:
-        from chalicelib.leftfold.store.log import DynamoLog
+        from chalicelib.leftfold.store.log import DynamoLog, LogTables
 
-        named = self.settings.named
-        return DynamoLog(self.dynamodb, named("log"), named("streams"))
+        tables = LogTables(*map(self.settings.named, LogTables._fields))
+        return DynamoLog(self.dynamodb, tables, self.settings.log)
 
     @cached_property
     def archive(self) -> Archive:
@@ -83,11 +83,13 @@ class Adapters:
     def checkpoints(self) -> Checkpoints:
         from chalicelib.leftfold.store.checkpoints import DividedCheckpoints, DynamoCheckpoints
 
-        named = self.settings.named
+        def stored(table: str) -> Checkpoints:
+            return DynamoCheckpoints(self.dynamodb, self.settings.named(table), self.settings.log)
+
         return DividedCheckpoints(
             {view.stored_name for view in self.domain.views.values()},
-            DynamoCheckpoints(self.dynamodb, named("view-checkpoints")),
-            DynamoCheckpoints(self.dynamodb, named("policy-checkpoints")),
+            stored("view-checkpoints"),
+            stored("policy-checkpoints"),
         )
 
     @cached_property

@@ -16,6 +16,7 @@ def health(services: Services) -> dict[str, bool | str]:
     checks: dict[str, Callable[[], object]] = {
         "events": partial(services.events.newest, NOBODY, limit=1),
         "log": services.log.head,
+        "bodies": lambda: next(services.log.blocks(0, 1), None),
         "streams": partial(services.log.streams, [NOBODY]),
         "secrets": partial(services.secrets.secret, CURSORS),
     }

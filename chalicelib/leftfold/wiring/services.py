@@ -106,10 +106,9 @@ class Services(Adapters):
         return next((r.name for r in self.readers if r.stored_name == stored_name), stored_name)
 
     @property
-    def followers(self) -> Sequence[str]:
-        """The names of the readers that follow the log; Kinesis feeds the others."""
-        views = [view.name for view in self.views.values() if view.fed == "log"]
-        return [*views, *self.policies]
+    def followers(self) -> Sequence[Reader]:
+        """The readers that follow the log; Kinesis feeds the others."""
+        return [reader for reader in self.readers if reader.fed == "log"]
 
     @cached_property
     def fingerprints(self) -> Mapping[str, str]:
@@ -177,7 +176,14 @@ class Services(Adapters):
         from chalicelib.leftfold.relay.publisher import Published
 
         readers = [*self.readers, Published()]
-        return Pruner(self.log_table, self.archive, self.checkpoints, readers, self.clock)
+        return Pruner(
+            self.log_table,
+            self.archive,
+            self.checkpoints,
+            readers,
+            self.clock,
+            self.settings.log,
+        )
 
     @cached_property
     def freshness(self) -> "Freshness":
