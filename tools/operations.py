@@ -21,6 +21,7 @@ from chalicelib.leftfold.projection.replay import (
     replay,
     replay_live,
 )
+from chalicelib.leftfold.projection.typed import typed
 from chalicelib.leftfold.relay.sweeper import PARTS
 from chalicelib.leftfold.store.ports import Unavailable
 from chalicelib.leftfold.store.readers import ends_of
@@ -30,6 +31,7 @@ from tools.console import bar, console, errors
 from tools.last_deployment import Current, recall
 from tools.options import chosen, endpoint_option, stack_option
 from tools.polling import Pause, remaining
+from tools.repairing import repair_command
 from tools.signing_in import MACHINE, OPERATOR, token_of
 from tools.texts import counted
 from tools.verify import verify
@@ -128,11 +130,10 @@ def replay_command(
 
         began = time.perf_counter()
         if live:
-            made = replay_live(
-                chosen_view, SegmentedLog(services.log_table, services.archive), advance
-            )
+            archived = SegmentedLog(services.log_table, services.archive)
+            made = replay_live(chosen_view, archived, advance, services.repairs)
         else:
-            made = replay(chosen_view, services.log, advance)
+            made = replay(typed(chosen_view), services.replayed_log, advance, services.repairs)
         took = time.perf_counter() - began
     if live and check and not same_as_whole(chosen_view, services, made, took):
         sys.exit(1)
@@ -152,7 +153,7 @@ def same_as_whole(view: View, services: Services, made: Replayed, took: float) -
     """
     began = time.perf_counter()
     with errors.status("replaying the whole log"):
-        whole = replay(view, services.log, lambda _: None)
+        whole = replay(typed(view), services.replayed_log, lambda _: None, services.repairs)
     whole_took = time.perf_counter() - began
     console.print(
         f"live epochs {took:,.2f} s, the whole log {whole_took:,.2f} s:"
@@ -334,6 +335,7 @@ COMMANDS = (
     parked_command,
     redrive_command,
     token_command,
+    repair_command,
     *ARCHIVING,
 )
 

@@ -129,6 +129,9 @@ def test_the_names_of_commands_never_change() -> None:
         "reverse_entry": "/ledgers/{id}/entries/{entry}/reversal",
         "close_year": "/ledgers/{id}/years/{year}/close",
         "redrive_parked": "/readers/{reader}/redrive",
+        "correct_event": "/streams/{category}/{key}/commits/{version}/corrections",
+        "decide_repair": "/streams/{category}/{key}/commits/{version}/decisions",
+        "skip_commit": "/readers/{reader}/skips",
     }
 
 

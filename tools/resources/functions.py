@@ -89,6 +89,8 @@ ACCESS: Json = {
 COUNTING = tables(("dynamodb:UpdateItem",), "requests")
 SEALING = tables(("dynamodb:GetItem", "dynamodb:PutItem"), "secrets")
 
+# Repairs are in streams of their own; they are looked for when a commit cannot be read.
+READING_REPAIRS = tables(("dynamodb:Query",), "events")
 RELAYING = (
     tables(("dynamodb:Query", "dynamodb:Scan"), "events", "view-parked", "policy-parked"),
     tables(READ, "view-checkpoints"),
@@ -107,31 +109,36 @@ def other_functions(
     """The functions that are neither views nor policies; an app may do without some of them."""
     documents = [view.stored_name for view in views.values() if view.store == "documents"]
     followers = [*(name for name, view in views.items() if view.fed == "log"), *policies]
+    # What queries need. A wait for a view wakes it.
+    querying = (
+        tables(
+            (*READ, "dynamodb:Scan"),
+            *("streams", "view-checkpoints", "view-parked", *documents, "log"),
+            *("policy-checkpoints", "policy-parked"),
+        ),
+        tables(("dynamodb:BatchGetItem",), "bodies"),
+        search("Get", "Post"),
+        READING_ARCHIVE,
+        waking("relay", *views, *policies),
+    )
     engines_own = (
         Function(
             "api_handler",
-            (
-                tables(COMMAND, "events"),
-                tables(
-                    (*READ, "dynamodb:Scan"),
-                    *("streams", "view-checkpoints", "view-parked", *documents, "log"),
-                    *("policy-checkpoints", "policy-parked"),
-                ),
-                tables(("dynamodb:BatchGetItem",), "bodies"),
-                search("Get", "Post"),
-                READING_ARCHIVE,
-                SEALING,
-                COUNTING,
-                waking("relay", *views, *policies),
-            ),
+            (tables(COMMAND, "events"), SEALING, COUNTING, *querying),
             called="api",
             search=True,
-            variables=ACCESS,
+            variables={**ACCESS, "LEFTFOLD_REPAIRS": {"Ref": "Repairs"}},
             chalice={"lambda_timeout": 29},
         ),
         Function(
             "feed",
-            (*READING_LOG, SEALING, COUNTING),
+            (
+                tables(("dynamodb:GetItem", "dynamodb:Query"), "events"),
+                SEALING,
+                COUNTING,
+                *querying,
+            ),
+            search=True,
             variables=ACCESS,
             capped=True,
             # A request waits up to 20 seconds, and API Gateway up to 29 for its answer.
@@ -207,6 +214,7 @@ def view_function(view: View) -> Function:
         (
             *([bus(BUS), allow(("kinesis:ListStreams",), "*")] if from_bus else []),
             *READING_LOG,
+            READING_REPAIRS,
             checkpointing("view"),
             search("Get", "Head", "Post", "Put") if searches else tables(WRITE, view.stored_name),
         ),

@@ -4,8 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from chalicelib.leftfold.commands.handler import owned
 from chalicelib.leftfold.commands.loading import Loaded, load
+from chalicelib.leftfold.commands.owning import ALONE, Owner
 from chalicelib.leftfold.kernel import Aggregate
+from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repairs
 from chalicelib.leftfold.store.ports import Streams
 from chalicelib.leftfold.store.tenants import check_own
 
@@ -26,8 +29,16 @@ class KnownStates(Protocol):
 class States:
     """Reads aggregates and keeps their states, for rules to which an old state does no harm."""
 
-    def __init__(self, events: Streams, fingerprints: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        events: Streams,
+        fingerprints: Mapping[str, str],
+        repairs: Repairs = NO_REPAIRS,
+        owner: Owner = ALONE,
+    ) -> None:
         self._events = events
+        self._repairs = repairs
+        self._owner = owner
         self._fingerprints = fingerprints
         self._kept: dict[str, Loaded] = {}
 
@@ -36,7 +47,12 @@ class States:
         return kept or self._read(aggregate, aggregate_id, consistent=False)
 
     def newest(self, aggregate: Aggregate, aggregate_id: str) -> Loaded:
-        return self._read(aggregate, aggregate_id, consistent=True)
+        """The state as it is, read consistently by the stream's owner. Raises `NotOwnedError`."""
+        return owned(
+            self._owner,
+            aggregate_id,
+            lambda: self._read(aggregate, aggregate_id, consistent=True),
+        )
 
     def _read(self, aggregate: Aggregate, aggregate_id: str, *, consistent: bool) -> Loaded:
         loaded = load(
@@ -45,6 +61,7 @@ class States:
             aggregate_id,
             fingerprint=self._fingerprints[aggregate.category],
             consistent=consistent,
+            repairs=self._repairs,
         )
         self._kept.pop(aggregate_id, None)
         while len(self._kept) >= MOST_KEPT:

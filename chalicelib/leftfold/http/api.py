@@ -8,7 +8,8 @@ from importlib import import_module
 from chalice.app import Blueprint, Request, Response
 from marshmallow import INCLUDE, Schema
 
-from chalicelib.leftfold.http import console, health
+from chalicelib.leftfold.http import console, health, repairing
+from chalicelib.leftfold.http import live as twins
 from chalicelib.leftfold.http.feed import feed_route
 from chalicelib.leftfold.http.operating import operating_routes
 from chalicelib.leftfold.http.problems import PROBLEMS, Kind
@@ -17,6 +18,7 @@ from chalicelib.leftfold.http.routes import Answer, Call, Route
 from chalicelib.leftfold.http.unserved import METHODS, PATHS, unserved
 from chalicelib.leftfold.kernel import Domain
 from chalicelib.leftfold.kernel.context import by_name
+from chalicelib.leftfold.repair.domain import repair
 
 # The route that answers a request.
 RouteOf = Callable[[Request], Route]
@@ -57,7 +59,8 @@ def api_of(domain: Domain, description: str) -> Api:
     routes = (
         *(route for module in modules for route in module.routes),
         feed_route(domain.aggregates, bodies),
-        *operating_routes(domain.aggregates, bodies),
+        *operating_routes({**domain.aggregates, repair.category: repair}, bodies),
+        *repairing.routes,
         *health.routes,
         Route(
             "GET",
@@ -98,6 +101,7 @@ def blueprint(api: Api) -> Blueprint:
 
     for route in api.routes:
         add(route.path, route.methods, route.name, always(route))
+    add(twins.PATH, METHODS, "live", partial(twins.live, api.routes))
     for path in console.PATHS:
         add_file(path)
     for path in PATHS:

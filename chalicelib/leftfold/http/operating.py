@@ -16,6 +16,7 @@ from chalicelib.leftfold.http.routes import Answer, Call, Route
 from chalicelib.leftfold.kernel import Aggregate, Commit
 from chalicelib.leftfold.kernel.aggregate import is_of
 from chalicelib.leftfold.kernel.commit import instant
+from chalicelib.leftfold.kernel.repair import Repairs
 from chalicelib.leftfold.projection.lag import lag
 from chalicelib.leftfold.projection.rewinding import rewound
 from chalicelib.leftfold.store.blocks import hash_of
@@ -237,7 +238,10 @@ class Operating:
                 "logged": entry.next - 1,
                 "position": entry.position if call.is_of_house else None,
                 "archivedThrough": entry.archived_through,
-                "items": [self._commit(aggregate, one, entry) for one in reversed(commits)],
+                "items": [
+                    self._commit(aggregate, one, entry, services.repairs)
+                    for one in reversed(commits)
+                ],
                 "next": first if first > 1 else None,
             }
         )
@@ -255,10 +259,13 @@ class Operating:
         return Answer(
             {
                 "stream": stream,
-                "commit": self._commit(aggregate, commits[0], entry),
+                "commit": self._commit(aggregate, commits[0], entry, services.repairs),
                 "before": state_before(services, aggregate, stream, version),
                 "after": state_before(services, aggregate, stream, version + 1),
-                "rows": [row._asdict() for row in rewound(views, services.events, commits[0])],
+                "rows": [
+                    row._asdict()
+                    for row in rewound(views, services.events, commits[0], services.repairs)
+                ],
             }
         )
 
@@ -271,7 +278,9 @@ class Operating:
                 f"There is no category of that name; there are {', '.join(self.aggregates)}.",
             ) from error
 
-    def _commit(self, aggregate: Aggregate, commit: Commit, entry: StreamEntry) -> Json:
+    def _commit(
+        self, aggregate: Aggregate, commit: Commit, entry: StreamEntry, repairs: Repairs
+    ) -> Json:
         shown = self.bodies.get(aggregate.category, as_stored)
         return {
             "version": commit.version,
@@ -285,11 +294,7 @@ class Operating:
             "traceparent": commit.traceparent,
             "tags": list(commit.tags),
             "causes": [{"stream": stream, "version": version} for stream, version in commit.deps],
-            "events": [
-                event
-                for stored in commit.events
-                for event in events_json(stored, aggregate.codec, shown)
-            ],
+            "events": events_json(commit, aggregate.codec, shown, repairs),
         }
 
 
@@ -301,14 +306,19 @@ def for_house(call: Call) -> Services:
 
 
 def operated_stream(call: Call, aggregate: Aggregate) -> str:
-    """The stream that the path names: of the operator's tenant, or of the one that is named.
+    """The stream that the path names. Raises `Problem`."""
+    return aggregate.stream(call.path["key"], operated_tenant(call))
+
+
+def operated_tenant(call: Call) -> str:
+    """The operator's tenant, or the one that an operator of the house names.
 
     Raises `Problem` if an operator of a tenant names another.
     """
-    named = call.query.get("tenant")
+    named: str | None = call.query.get("tenant")
     if not call.is_of_house and named not in (None, call.tenant):
         raise Problem("house-only")
-    return aggregate.stream(call.path["key"], named or call.tenant)
+    return named or call.tenant
 
 
 def own_parked(call: Call, reader: str) -> list[tuple[str, ParkedStream]]:
@@ -332,6 +342,7 @@ def state_before(services: Services, aggregate: Aggregate, stream: str, version:
         fingerprint=fingerprint,
         consistent=True,
         below=version,
+        repairs=services.repairs,
     )
     return aggregate.to_snapshot(loaded.state)
 

@@ -14,6 +14,7 @@ from chalicelib.leftfold.commands.handler import (
     KeyReusedError,
     body_hash,
 )
+from chalicelib.leftfold.commands.owning import NotOwnedError
 from chalicelib.leftfold.kernel import (
     Aggregate,
     AggregateId,
@@ -87,7 +88,8 @@ class Cause(NamedTuple):
         # The first of the events that an upcast makes of one keeps the steps of that one. No name
         # of a reaction has a dot.
         name = f"{self.name}.{self.recorded.part}" if self.recorded.part else self.name
-        return EffectKey(policy, stream, version, self.recorded.event_index, name)
+        index = self.commit.root_index(self.recorded.event_index)
+        return EffectKey(policy, stream, version, index, name)
 
     def command_id(self, policy: str, purpose: str) -> str:
         """The same one whenever, and by whomever, the step is taken.
@@ -107,7 +109,8 @@ class PolicyWork:
     read first, consistently. While that awaits the step, the command is taken on condition that the
     process has not moved; a refusal is recorded on condition that the aggregate that
     refused has not. A process that awaits no longer may have been answered by a command
-    that was taken before, and whose taker died: it is looked for once more.
+    that was taken before, and whose taker died: it is looked for once more. *passed* says that the
+    policy of another generation has taken all steps that a copy leads to.
     """
 
     policy: Policy
@@ -118,6 +121,7 @@ class PolicyWork:
     pause: Pause
     spread: Spread
     size: int | None = SIZE
+    passed: Callable[[Commit], bool] = lambda _commit: False
 
     @property
     def name(self) -> str:
@@ -142,8 +146,8 @@ class PolicyWork:
         """Takes each stream's steps in order, up to one that fails.
 
         Raises `OvertakenError` if another is at work on one of the effects,
-        `SendingStoppedError` if none can be sent now, and `UnknownFormatError` if a newer
-        engine wrote what a step stands on.
+        `SendingStoppedError` if none can be sent now, `NotOwnedError` if another generation has
+        one of the streams, and `UnknownFormatError` if a newer engine wrote what a step stands on.
         """
         streams: dict[str, list[tuple[int, Commit]]] = {}
         for position, commit in commits:
@@ -153,22 +157,31 @@ class PolicyWork:
         return Outcome(done=True, poisons=poisons, rejected={})
 
     def _take_stream(self, commits: Commits) -> PoisonError | None:
-        try:
-            for position, commit in commits:
+        for position, commit in commits:
+            if commit.root is not None and self.passed(commit):
+                continue
+            try:
                 for step in self._steps(position, commit):
                     self._persist(position, commit, step)
-        except PoisonError as failure:
-            return failure
+            except PoisonError as failure:
+                repair = self.handler.repairs.of(commit.aggregate_id, commit.version)
+                if self.stored_name not in repair.skipped_by:
+                    return failure
         return None
 
+    def _recorded(self, position: int, commit: Commit) -> Iterator[Recorded]:
+        return recorded_of(self._heard(commit).codec, position, commit, self.handler.repairs)
+
     def _steps(self, position: int, commit: Commit) -> Iterator[Callable[[], None]]:
-        """What the commit leads to, in order. Raises `PoisonError`."""
+        """What the commit leads to, in order. Raises `PoisonError` and `Unavailable`."""
         try:
             led_to = [
                 (recorded, reaction)
-                for recorded in recorded_of(self._heard(commit).codec, position, commit)
+                for recorded in self._recorded(position, commit)
                 for reaction in self.policy.reactions(recorded)
             ]
+        except Unavailable:
+            raise
         except Exception as error:
             raise poison(commit.aggregate_id, position, error) from error
         for recorded, reaction in led_to:
@@ -185,8 +198,9 @@ class PolicyWork:
         for attempt in range(1, PASS_ATTEMPTS + 1):
             try:
                 return step()
-            except (OvertakenError, UnknownFormatError):
-                # Neither is a fault of the process: another is at it, or must be.
+            except (OvertakenError, UnknownFormatError, NotOwnedError):
+                # None is a fault of the process: another is at it, or must be. A step whose
+                # streams have moved is never passed, or it would be lost on the way back.
                 raise
             except (AnswerRefusedError, StreamAdvancedError) as error:
                 failure = error

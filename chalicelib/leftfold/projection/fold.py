@@ -1,12 +1,14 @@
 """Folds commits into the rows of a view; pure, and the same code live and in a replay."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 from chalicelib.leftfold.kernel import AggregateId, Codec, Commit, Recorded, Row, View
 from chalicelib.leftfold.kernel.aggregate import is_of
+from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repairs, read
 from chalicelib.leftfold.projection.rows import NEVER, StoredRow, check_key, text_of
+from chalicelib.leftfold.store.ports import Unavailable
 
 REASON_LENGTH = 1_000
 
@@ -32,7 +34,8 @@ class Folding:
 
     A commit that fails is in *poisons* by its scope. Neither it nor a later commit of its scope
     is folded into a row. The scope is the stream; it is "" for an ordered view, whose rows
-    mix streams. *stopped* are scopes that have failed earlier.
+    mix streams. *stopped* are scopes that have failed earlier. A commit that fails, and that the
+    view is to pass over by *repairs*, touches no row.
     """
 
     def __init__(
@@ -40,16 +43,18 @@ class Folding:
         view: View,
         commits: Iterable[tuple[int, Commit]],
         stopped: Collection[str] = (),
+        repairs: Repairs = NO_REPAIRS,
     ) -> None:
         self.poisons: dict[str, PoisonError] = {}
         self._view = view
+        self._repairs = repairs
         self._touches: list[tuple[str, int, Touched]] = []
         for position, commit in commits:
             scope = self._scope(commit.aggregate_id)
             if scope in self.poisons or scope in stopped:
                 continue
             try:
-                touched = touched_by(view, position, commit)
+                touched = touched_by(view, position, commit, repairs)
             except PoisonError as poison:
                 self.poisons[scope] = poison
                 continue
@@ -83,6 +88,8 @@ class Folding:
             try:
                 folded = self._fold(position, touched, rows, changed)
             except Exception as error:  # noqa: BLE001 - a view may raise anything
+                if self._is_skipped(touched[0][1]):
+                    continue
                 # This commit comes before the one of the scope, if any, that could not be decoded.
                 self.poisons[scope] = poison(touched[0][1].aggregate_id, position, error)
                 failed.add(scope)
@@ -115,17 +122,75 @@ class Folding:
                 text_of(key, row)
         return folded
 
+    def _is_skipped(self, recorded: Recorded) -> bool:
+        repair = self._repairs.of(recorded.aggregate_id, recorded.version)
+        return self._view.stored_name in repair.skipped_by
+
     def _scope(self, aggregate_id: str) -> str:
         return aggregate_id if self._view.order == "partitioned" else ""
+
+
+def fold_quickly(
+    view: View, first: int, commits: Sequence[Commit], rows: dict[str, StoredRow]
+) -> int:
+    """Folds *commits*, which begin at position *first*, into *rows*, up to the first on which the
+    view fails; how many it has passed.
+
+    Nothing of the commit that fails is in a row. `Folding` does the same with it as with any, and
+    knows what to make of a failure.
+    """
+    for position, commit in enumerate(commits, first):
+        codec = view.codecs.get(category_of(commit.aggregate_id))
+        if codec is None:
+            continue
+        try:
+            made = _made_of(view, codec, position, commit, rows)
+        except Exception:  # noqa: BLE001 - a view may raise anything
+            return position - first
+        for key, row in made.items():
+            rows[key] = StoredRow(row, position)
+    return len(commits)
+
+
+def _made_of(
+    view: View,
+    codec: Codec[Any],
+    position: int,
+    commit: Commit,
+    rows: Mapping[str, StoredRow],
+) -> dict[str, Row | None]:
+    """The rows that a commit changes, if the view does not fail on it."""
+    aggregate_id, version, at = commit.aggregate_id, commit.version, commit.at
+    keys_of, fold, accumulates = view.keys, view.fold, view.accumulates
+    made: dict[str, Row | None] = {}
+    for index, stored in enumerate(commit.events):
+        for part, event in enumerate(codec.decode(stored)):
+            recorded = Recorded(aggregate_id, version, index, at, position, event, part)
+            for key in dict.fromkeys(keys_of(recorded)):
+                if key in made:
+                    former = made[key]
+                else:
+                    if key != aggregate_id:
+                        _check_own(view, aggregate_id, key)
+                    stored_row = rows.get(key, NEVER)
+                    if position <= stored_row.position:
+                        continue
+                    former = stored_row.row
+                made[key] = fold(former if accumulates else None, recorded, key)
+    if view.order == "ordered":
+        for key, row in made.items():
+            text_of(key, row)
+    return made
 
 
 def fold(
     view: View,
     commits: Iterable[tuple[int, Commit]],
     rows: Mapping[str, StoredRow],
+    repairs: Repairs = NO_REPAIRS,
 ) -> dict[str, StoredRow]:
     """The rows that *commits*, as (position, commit), change. Raises `PoisonError`."""
-    folding = Folding(view, commits)
+    folding = Folding(view, commits, repairs=repairs)
     changed = folding.onto(rows)
     for failure in folding.poisons.values():
         raise failure
@@ -144,10 +209,11 @@ def category_of(aggregate_id: str) -> str:
     return AggregateId.parse(aggregate_id).category
 
 
-def touched_by(view: View, position: int, commit: Commit) -> Touched:
+def touched_by(view: View, position: int, commit: Commit, repairs: Repairs = NO_REPAIRS) -> Touched:
     """(key, event) for each row that each event of the commit touches.
 
-    The list is empty for a category that the view does not listen to. Raises `PoisonError`.
+    The list is empty for a category that the view does not listen to, and for a commit that
+    the view cannot read and is to pass over. Raises `PoisonError` and `Unavailable`.
     """
     aggregate_id = commit.aggregate_id
     codec = view.codecs.get(category_of(aggregate_id))
@@ -155,29 +221,34 @@ def touched_by(view: View, position: int, commit: Commit) -> Touched:
         return []
     touched: Touched = []
     try:
-        for recorded in recorded_of(codec, position, commit):
+        for recorded in recorded_of(codec, position, commit, repairs):
             # A view may return a key twice, as for an event with the same key on two sides.
             for key in dict.fromkeys(view.keys(recorded)):
                 _check_own(view, aggregate_id, key)
                 touched.append((key, recorded))
+    except Unavailable:
+        raise
     except Exception as error:
+        if view.stored_name in repairs.of(aggregate_id, commit.version).skipped_by:
+            return []
         raise poison(aggregate_id, position, error) from error
     return touched
 
 
-def recorded_of(codec: Codec[Any], position: int, commit: Commit) -> Iterator[Recorded]:
+def recorded_of(
+    codec: Codec[Any], position: int, commit: Commit, repairs: Repairs = NO_REPAIRS
+) -> Iterator[Recorded]:
     """The commit's events, recorded at *position* of the log."""
-    for index, stored in enumerate(commit.events):
-        for part, event in enumerate(codec.decode(stored)):
-            yield Recorded(
-                commit.aggregate_id,
-                commit.version,
-                index,
-                commit.at,
-                position,
-                event,
-                part,
-            )
+    for index, part, event, _ in read(commit, codec, repairs):
+        yield Recorded(
+            commit.aggregate_id,
+            commit.version,
+            index,
+            commit.at,
+            position,
+            event,
+            part,
+        )
 
 
 def poison(aggregate_id: str, position: int, error: Exception) -> PoisonError:

@@ -21,7 +21,8 @@ class Settings:
     OpenSearch, and LEFTFOLD_SEARCH_SCHEME is https unless it is set. LEFTFOLD_MAIL_FROM is the
     sender of e-mail, verified in SES; without it no e-mail is sent. LEFTFOLD_ARCHIVE is the
     archive's bucket. LEFTFOLD_LOG is the name of the log, "main" unless it is set: each group of
-    tenants can have a log of its own.
+    tenants can have a log of its own. LEFTFOLD_REPAIRS is "one" where one person may repair a
+    commit alone.
 
     LEFTFOLD_ISSUER is the `iss` of access tokens, LEFTFOLD_JWKS the address of the issuer's keys,
     LEFTFOLD_AUDIENCE what a token's `aud`, or the `client_id` of one of Cognito, may be, separated
@@ -53,6 +54,11 @@ class Settings:
     @property
     def mail_from(self) -> str | None:
         return self._variables.get("LEFTFOLD_MAIL_FROM") or None
+
+    @property
+    def repairs_need_two(self) -> bool:
+        """Whether a second person has to approve each repair: unless LEFTFOLD_REPAIRS is "one"."""
+        return self._variables.get("LEFTFOLD_REPAIRS") != "one"
 
     @property
     def log(self) -> str:

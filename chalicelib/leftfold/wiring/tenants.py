@@ -9,6 +9,7 @@ from chalicelib.leftfold.commands.handler import CommandRequest
 from chalicelib.leftfold.commands.reading import KnownStates, TenantStates
 from chalicelib.leftfold.kernel import Commit, View
 from chalicelib.leftfold.kernel.aggregate import is_of
+from chalicelib.leftfold.kernel.repair import Repairs
 from chalicelib.leftfold.store.ports import Streams
 from chalicelib.leftfold.store.tenants import TenantStreams, check_own
 from chalicelib.leftfold.wiring.services import Services
@@ -40,6 +41,11 @@ class TenantServices:
     @property
     def views(self) -> Mapping[str, View]:
         return self.services.views
+
+    @property
+    def repairs(self) -> Repairs:
+        """The repairs of commits that the tenant has read: a repair is found by its commit."""
+        return self.services.repairs
 
     def rows(self, view: str) -> "TenantRows":
         """The rows of a view."""

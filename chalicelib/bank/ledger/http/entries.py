@@ -206,7 +206,11 @@ def list_entries(call: Call) -> Answer:
         raise Problem("invalid-query", errors=[{"parameter": "journal", "detail": detail}])
     (first,) = after_of(call, whole(1, LARGEST_VERSION)) or (1,)
     commits = commits_from(call.services.events, journal_of(stream, number), first)
-    entries = (entry for commit in commits if (entry := entry_in(commit)) is not None)
+    entries = (
+        entry
+        for commit in commits
+        if (entry := entry_in(commit, call.services.repairs)) is not None
+    )
     page: list[Row] = []
     room, following = POSTINGS_SHOWN, None
     for entry in entries:

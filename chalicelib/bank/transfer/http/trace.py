@@ -13,6 +13,7 @@ from chalicelib.leftfold.http.history import StreamVersion, events_json
 from chalicelib.leftfold.http.queries import FRESHNESS, not_shown, wait_until_fresh
 from chalicelib.leftfold.http.routes import Answer, Call, Route
 from chalicelib.leftfold.kernel import AggregateId, Commit
+from chalicelib.leftfold.kernel.repair import Repairs
 
 # More commits than a transfer has in its own stream and in both accounts.
 LONGEST_TRACE = 100
@@ -56,14 +57,14 @@ def trace(call: Call) -> Answer:
     if not traced:
         raise not_shown(call, "transfer-missing")
     commits = [
-        commit_json(commit)
+        commit_json(commit, call.services.repairs)
         for row in traced
         for commit in call.services.events.range(row["aggregateId"], row["version"], row["version"])
     ]
     return Answer({"transferId": call.key, "commits": commits})
 
 
-def commit_json(commit: Commit) -> dict[str, Any]:
+def commit_json(commit: Commit, repairs: Repairs) -> dict[str, Any]:
     """A commit with its causes and its events."""
     codec = TRACED[AggregateId.parse(commit.aggregate_id).category].codec
     return {
@@ -73,9 +74,7 @@ def commit_json(commit: Commit) -> dict[str, Any]:
         "actor": commit.actor,
         "correlationId": commit.correlation_id,
         "causes": [{"stream": stream, "version": version} for stream, version in commit.deps],
-        "events": [
-            event for stored in commit.events for event in events_json(stored, codec, body_json)
-        ],
+        "events": events_json(commit, codec, body_json, repairs),
     }
 
 
