@@ -132,6 +132,7 @@ ASKED = {
     "list_parked": "/readers/balances/parked",
     "show_stream": "/streams/account/a",
     "show_commit": "/streams/account/a/commits/1",
+    "list_repairs": "/streams/account/a/commits/1/repairs",
 }
 # What operators of the house alone may ask, and what tells nothing of any tenant.
 NOBODYS = {"list_readers", "show_block", "check_health", "check_up", "describe_api"}
