@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 import httpx
 
 from tools.cloud import Cloud, DeployError, explained
-from tools.deploy import Deployed, find, find_outputs
+from tools.deploy import Deployed, find
 from tools.last_deployment import Current, NoDeploymentError, recall
+from tools.stacks import Stacks
 
 # A token of another issuer, or for another deployment than the newest.
 VARIABLE = "LEFTFOLD_TOKEN"
@@ -77,7 +78,7 @@ def token(deployed: Deployed, endpoint_url: str | None, client: str = MACHINE) -
     The client's secret is read with AWS credentials, so it is stored nowhere else.
     """
     cloud = Cloud(endpoint_url)
-    stage = find_outputs(f"{deployed.outputs['Stage']}-stage", cloud)
+    stage = Stacks(cloud, lambda _: None).outputs(f"{deployed.outputs['Stage']}-stage")
     if client not in stage:
         raise DeployError(
             f"{deployed.stack} takes tokens of an issuer of your own; get one there, and set {VARIABLE}"

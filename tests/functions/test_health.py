@@ -7,7 +7,7 @@ import pytest
 
 from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.projection.memory import MemoryRows
-from chalicelib.leftfold.store.checkpoints import DividedCheckpoints, DividedParking
+from chalicelib.leftfold.store.checkpoints import RoutedCheckpoints, RoutedParking
 from chalicelib.leftfold.store.memory import (
     MemoryCheckpoints,
     MemoryEvents,
@@ -73,8 +73,13 @@ def services(down: str | None = None) -> Services:
     search = parts.pop("search")
     checkpoints = [parts.pop(f"{kind}-checkpoints") for kind in KINDS]
     parking = [parts.pop(f"{kind}-parked") for kind in KINDS]
-    parts["checkpoints"] = DividedCheckpoints(STORED_VIEWS, *checkpoints)
-    parts["parking"] = DividedParking(STORED_VIEWS, *parking)
+    parts["checkpoints"] = RoutedCheckpoints(
+        lambda reader: (checkpoints[reader not in STORED_VIEWS], reader)
+    )
+    parts["parking"] = RoutedParking(
+        lambda reader: (parking[reader not in STORED_VIEWS], reader),
+        lambda: [("", store) for store in parking],
+    )
     return Services(
         Settings({}), DOMAIN, rows=rows.__getitem__, search_rows=lambda _view: search, **parts
     )

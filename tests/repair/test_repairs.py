@@ -281,6 +281,9 @@ def test_an_ordered_view_passes_over_a_commit_and_goes_on(place: Place) -> None:
         place.ordered(parity).catch_up(8)
     place.second = False
     place.repairer().pass_over("parity", A, 2, ANN)
+    # No other view passes it over.
+    run(place.view(piles))
+    assert set(place.parking.find("piles", [A])) == {A}
     while place.ordered(parity).catch_up(8):
         pass
     assert place.rows["parity"].load(["all"])["all"].row == {

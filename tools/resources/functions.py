@@ -6,30 +6,27 @@ from typing import Any, get_args, get_type_hints
 
 from chalice.utils import to_cfn_resource_name
 
-from chalicelib.leftfold.kernel import Email, Policy, View
+from chalicelib.leftfold.kernel import Email, Policy, Reaction, View
 from tools.resources.permissions import (
     ANSWER,
     BUS,
     BUS_STREAM,
     COMMAND,
-    READ,
+    FIND,
+    LOAD,
     READING_ARCHIVE,
     READING_LOG,
     REFERENCES,
-    WRITE,
+    ROWS,
     Json,
     allow,
     arn,
     bus,
     checkpointing,
-    objects,
-    reading_stream,
     search,
     tables,
     waking,
 )
-
-INSERTS: Json = {"Filters": [{"Pattern": '{"eventName": ["INSERT"]}'}]}
 
 
 class ResourcesError(Exception):
@@ -41,10 +38,9 @@ class Function:
     """One Lambda function: its settings and its permissions.
 
     *called* is the function's name in the stack, if it differs from *name*. *source* is
-    Chalice's word for the kind of the event source ("Dynamodb" or "Kinesis"), with the
-    properties of the source that Chalice cannot set. *chalice* are further settings for
-    .chalice/config.json. *capped* says that the parameter FeedConcurrency bounds how many of it
-    run at a time.
+    Chalice's word for the kind of the event source ("Kinesis"), with the properties of the source
+    that Chalice cannot set. *chalice* are further settings for .chalice/config.json. *capped*
+    says that the parameter FeedConcurrency bounds how many of it run at a time.
     """
 
     name: str
@@ -66,14 +62,9 @@ class Function:
         return REFERENCES.function(self.called or self.name)
 
     @property
-    def iam_file(self) -> str:
-        """The file of its role's permissions, below .chalice/."""
-        return f"iam/{(self.called or self.name).replace('_', '-')}.json"
-
-
-def stream_of(parameter: str) -> tuple[str, Json]:
-    """The event source of a function that reads the table's stream that *parameter* names."""
-    return "Dynamodb", {"Stream": {"Ref": parameter}, "FilterCriteria": INSERTS}
+    def iam_name(self) -> str:
+        """The name of the file of its role's permissions."""
+        return f"{(self.called or self.name).replace('_', '-')}.json"
 
 
 # Which tokens the API takes, and which sites may call it.
@@ -91,16 +82,6 @@ SEALING = tables(("dynamodb:GetItem", "dynamodb:PutItem"), "secrets")
 
 # Repairs are in streams of their own; they are looked for when a commit cannot be read.
 READING_REPAIRS = tables(("dynamodb:Query",), "events")
-RELAYING = (
-    tables(("dynamodb:Query", "dynamodb:Scan"), "events", "view-parked", "policy-parked"),
-    tables(READ, "view-checkpoints"),
-    tables(
-        (*READ, "dynamodb:PutItem", "dynamodb:UpdateItem"), "log", "streams", "policy-checkpoints"
-    ),
-    tables(("dynamodb:BatchGetItem", "dynamodb:PutItem"), "bodies"),
-    bus(["kinesis:PutRecords"]),
-    READING_ARCHIVE,
-)
 
 
 def other_functions(
@@ -108,17 +89,12 @@ def other_functions(
 ) -> dict[str, Function]:
     """The functions that are neither views nor policies; an app may do without some of them."""
     documents = [view.stored_name for view in views.values() if view.store == "documents"]
-    followers = [*(name for name, view in views.items() if view.fed == "log"), *policies]
     # What queries need. A wait for a view wakes it.
     querying = (
-        tables(
-            (*READ, "dynamodb:Scan"),
-            *("streams", "view-checkpoints", "view-parked", *documents, "log"),
-            *("policy-checkpoints", "policy-parked"),
-        ),
-        tables(("dynamodb:BatchGetItem",), "bodies"),
+        tables(LOAD, "streams", "view-checkpoints", "policy-checkpoints", *documents),
+        tables(FIND, "view-parked", "policy-parked"),
         search("Get", "Post"),
-        READING_ARCHIVE,
+        *READING_LOG,
         waking("relay", *views, *policies),
     )
     engines_own = (
@@ -144,62 +120,16 @@ def other_functions(
             # A request waits up to 20 seconds, and API Gateway up to 29 for its answer.
             chalice={"lambda_timeout": 29},
         ),
-        Function(
-            "relay",
-            (reading_stream("events"), *RELAYING),
-            woken=True,
-            source=stream_of("EventsStream"),
-        ),
-        Function("sweeper", (*RELAYING, waking(*views, *policies))),
         Function("purge", (search("Post"),), search=True),
         Function(
-            "log_grew", (reading_stream("log"), waking(*followers)), source=stream_of("LogStream")
-        ),
-        Function(
             "deadlines",
-            (tables(COMMAND, "events"), READING_ARCHIVE, search("Get", "Post")),
-            search=True,
-        ),
-        Function(
-            "archive",
             (
-                tables(
-                    (
-                        *ANSWER,
-                        "dynamodb:UpdateItem",
-                        "dynamodb:DeleteItem",
-                        "dynamodb:BatchWriteItem",
-                    ),
-                    "events",
-                ),
-                tables(
-                    (
-                        "dynamodb:GetItem",
-                        "dynamodb:BatchGetItem",
-                        "dynamodb:Scan",
-                        "dynamodb:UpdateItem",
-                    ),
-                    "streams",
-                ),
-                tables(
-                    (
-                        "dynamodb:Query",
-                        "dynamodb:GetItem",
-                        "dynamodb:PutItem",
-                        "dynamodb:DeleteItem",
-                        "dynamodb:BatchWriteItem",
-                    ),
-                    "log",
-                ),
-                tables(
-                    ("dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:DeleteItem"), "bodies"
-                ),
-                tables(READ, "view-checkpoints"),
-                tables((*READ, "dynamodb:PutItem"), "policy-checkpoints"),
-                objects("s3:GetObject", "s3:PutObject"),
+                tables(COMMAND, "events"),
+                tables(("dynamodb:Scan",), "applications"),
+                *READING_ARCHIVE,
+                search("Get", "Post"),
             ),
-            # Lambda's longest timeout. The next day's run goes on where this one stops.
-            chalice={"lambda_timeout": 900},
+            search=True,
         ),
     )
     return {function.name: function for function in engines_own}
@@ -215,8 +145,8 @@ def view_function(view: View) -> Function:
             *([bus(BUS), allow(("kinesis:ListStreams",), "*")] if from_bus else []),
             *READING_LOG,
             READING_REPAIRS,
-            checkpointing("view"),
-            search("Get", "Head", "Post", "Put") if searches else tables(WRITE, view.stored_name),
+            *checkpointing("view", parks=view.order == "partitioned"),
+            search("Get", "Head", "Post", "Put") if searches else tables(ROWS, view.stored_name),
         ),
         search=searches,
         woken=True,
@@ -226,15 +156,16 @@ def view_function(view: View) -> Function:
 
 def policy_function(policy: Policy) -> Function:
     """The function of a policy: it sends commands, and e-mails if its `react` returns `Email`s."""
-    mails = Email in named_in(get_type_hints(policy.react)["return"])
+    leads_to = named_in(get_type_hints(policy.react)["return"])
+    mails, commands = Email in leads_to, Reaction in leads_to
     # SES may have verified the address itself or its domain, so any identity is allowed.
     sender = {"StringEquals": {"ses:FromAddress": {"Ref": "MailFrom"}}}
     return Function(
         policy.name,
         (
-            tables(ANSWER, "events"),
+            *([tables(ANSWER, "events")] if commands else []),
             *READING_LOG,
-            checkpointing("policy"),
+            *checkpointing("policy"),
             *(
                 [
                     tables(("dynamodb:UpdateItem",), "effects"),

@@ -10,14 +10,25 @@ from tools.resources import edge
 from tools.resources.alarms import other_alarms, reader_alarms
 from tools.resources.functions import Function, ResourcesError
 from tools.resources.permissions import Json
-from tools.resources.stacks import DOCUMENTS, STAGE, TABLE_NAMES, TRUTH, table, tables_of
+from tools.resources.stacks import (
+    ALARM_TOPIC,
+    DOCUMENTS,
+    KEEP_LOGS_DAYS,
+    KEY,
+    STAGE,
+    TABLE_NAMES,
+    TRUTH,
+    has,
+    parameter,
+    table,
+    tables_of,
+)
 
 # A function that serves a route, the route's method and its path.
 Served = tuple[str, str, str]
 
 # The sweeper wakes a function whose wake was lost, so Lambda keeps no wake for long and repeats none.
 WAKE_UP: Json = {"MaximumEventAgeInSeconds": 60, "MaximumRetryAttempts": 0}
-KEEP_LOGS_DAYS = 30
 
 
 def function_resources(function: Function) -> Json:
@@ -47,27 +58,27 @@ def function_resources(function: Function) -> Json:
         properties["Events"] = {event: {"Properties": source}}
     return {
         function.logical_id: {"Properties": properties},
-        f"{function.logical_id}Log": {
-            "Type": "AWS::Logs::LogGroup",
-            "Properties": {
-                "LogGroupName": {"Fn::Sub": f"/aws/lambda/{function.full_name}"},
-                "RetentionInDays": KEEP_LOGS_DAYS,
-            },
-        },
+        f"{function.logical_id}Log": log_group(function),
     }
 
 
-def parameter(says: str, **more: Any) -> Json:
-    """A parameter of the template."""
-    return {"Type": "String", **more, "Description": says}
+def log_group(function: Function) -> Json:
+    """The log group of a function."""
+    return {
+        "Type": "AWS::Logs::LogGroup",
+        "Properties": {
+            "LogGroupName": {"Fn::Sub": f"/aws/lambda/{function.full_name}"},
+            "RetentionInDays": {"Ref": "KeepLogsDays"},
+        },
+    }
 
 
 # What the stacks of truth and stage put out, and what a deployment is told by its operator.
 PARAMETERS: Json = {
     "Stage": STAGE,
     "Truth": TRUTH,
-    "EventsStream": parameter("The ARN of the stream of the events table"),
-    "LogStream": parameter("The ARN of the stream of the log table"),
+    "KeyArn": KEY,
+    "KeepLogsDays": KEEP_LOGS_DAYS,
     "ArchiveBucket": parameter("The archive's bucket"),
     "TokenIssuer": parameter("The iss of the access tokens that the API takes"),
     "TokenKeys": parameter("The address of their issuer's JWK set"),
@@ -80,10 +91,7 @@ PARAMETERS: Json = {
         Default="https",
         AllowedValues=["https", "http"],
     ),
-    "AlarmTopic": parameter(
-        "The ARN of the SNS topic that every alarm tells; without one, alarms only show",
-        Default="",
-    ),
+    "AlarmTopic": ALARM_TOPIC,
     "MailFrom": parameter(
         "The address, verified in SES, that e-mail comes from; without one, none is sent",
         Default="",
@@ -100,8 +108,9 @@ PARAMETERS: Json = {
     ),
 }
 CONDITIONS: Json = {
-    f"Has{name}": {"Fn::Not": [{"Fn::Equals": [{"Ref": name}, without]}]}
-    for name, without in {"AlarmTopic": "", "MailFrom": "", "FeedConcurrency": "0"}.items()
+    **{f"Has{name}": has(name) for name in ("AlarmTopic", "MailFrom")},
+    "HasKey": has("KeyArn"),
+    "HasFeedConcurrency": {"Fn::Not": [{"Fn::Equals": [{"Ref": "FeedConcurrency"}, "0"]}]},
 }
 OUTPUTS: Json = {
     **{

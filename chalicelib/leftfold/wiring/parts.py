@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from chalicelib.leftfold.commands.handler import CommandHandler
 from chalicelib.leftfold.kernel import Policy, View
+from chalicelib.leftfold.store.applications import Applications
 from chalicelib.leftfold.store.ports import (
     Archive,
     Checkpoints,
@@ -46,6 +47,7 @@ class Parts(TypedDict, total=False):
     effects: Effects
     secrets: Secrets
     request_counts: RequestCounts
+    applications: Applications
     mailer: "Mailer"
     waker: Waker
     bus: "Bus"
