@@ -207,7 +207,7 @@ def keep_up(made: Account) -> None:
     """Relay, sweeper and every reader, often enough for a transfer."""
     for _ in range(2):
         with made.running("people") as services:
-            streams = [account.stream(key) for key in "ab"] + [transfer.stream("t")]
+            streams = [account.stream(key, "main") for key in "ab"] + [transfer.stream("t", "main")]
             newest = [services.events.newest(stream, limit=1)[0][0] for stream in streams]
         made.run("relay", stream_event(*newest))
         made.run("sweeper", SCHEDULED)
