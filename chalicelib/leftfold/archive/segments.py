@@ -56,6 +56,8 @@ class SegmentedLog:
         self._table = table
         self._archive = archive
         self._unpack = unpack or unpack_blocks
+        # Readers ask for a few blocks at a time, and a segment is read and proved as a whole.
+        self._last: tuple[str, Sequence[Block]] = ("", ())
 
     def head(self) -> Head:
         return self._table.head()
@@ -139,12 +141,22 @@ class SegmentedLog:
             segment = self._table.segment_with(following)
             if segment is None:
                 return
-            for block in self._unpack(verified(self._archive, segment.key, segment.hash)):
+            for block in self._blocks_of(segment):
                 if until is not None and block.first_position >= until:
                     return
                 if block.next_position > following:
                     yield block
             following = segment.next_position
+
+    def _blocks_of(self, segment: Segment) -> Sequence[Block]:
+        """The blocks of a segment. Those of the last segment that was read are kept."""
+        key, blocks = self._last
+        if key != segment.key:
+            # Given up first, so that there is never more than one in memory.
+            self._last = ("", ())
+            blocks = self._unpack(verified(self._archive, segment.key, segment.hash))
+            self._last = (segment.key, blocks)
+        return blocks
 
 
 def pack_blocks(blocks: Sequence[Block]) -> bytes:
