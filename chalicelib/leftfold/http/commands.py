@@ -158,12 +158,12 @@ def elsewhere(
     `Problem`, with the place to send it to. A client that follows it drops no header, for it
     stays on the host.
     """
-    found = call.services.handler.found_in(request, moved.places)
+    found = call.services.found_in(request, moved.places)
     keys = [AggregateId.parse(place.aggregate_id) for place in moved.places]
     same = [
         id_.key
         for id_ in keys
-        if id_._replace(key="") == AggregateId(_TENANT, aggregate.category, "")
+        if id_._replace(key="") == AggregateId(call.tenant, aggregate.category, "")
     ]
     if found is not None:
         key = AggregateId.parse(found[0]).key
