@@ -249,6 +249,8 @@ SELDOM = {
     "dynamodb:BatchGetItem policy-parked",
     # A reader, or a load, that reaches what is archived: tests/archive.
     "s3:GetObject archive",
+    # A commit that cannot be read, of which there may be a repair: tests/repair.
+    *(f"dynamodb:Query events of {name}" for name in DOMAIN.views),
     # The sweeper finds a commit that the relay was never told of, as the relay does.
     "dynamodb:Query events of sweeper",
     "dynamodb:PutItem bodies of sweeper",

@@ -8,6 +8,7 @@ each commit whose epoch was its stream's live epoch when the segment was written
 import gzip
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from chalicelib.leftfold.archive.epochs import DamagedArchiveError, lines_of, verified
@@ -64,6 +65,9 @@ class SegmentedLog:
 
     def streams(self, aggregate_ids: Collection[str]) -> dict[str, StreamEntry]:
         return self._table.streams(aggregate_ids)
+
+    def claim(self, owner: str, now: datetime, until: datetime) -> Head | None:
+        return self._table.claim(owner, now, until)
 
     def put_body(self, block: Block) -> None:
         self._table.put_body(block)
