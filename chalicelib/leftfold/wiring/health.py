@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
 
-from chalicelib.leftfold.wiring.services import Services
+from chalicelib.leftfold.wiring.services import CURSORS, Services
 
 # The name of a stream, a reader and a row that never exist.
 NOBODY = "main/health-check"
@@ -16,12 +16,15 @@ def health(services: Services) -> dict[str, bool | str]:
     checks: dict[str, Callable[[], object]] = {
         "events": partial(services.events.newest, NOBODY, limit=1),
         "log": services.log.head,
+        "bodies": lambda: next(services.log.blocks(0, 1), None),
         "streams": partial(services.log.streams, [NOBODY]),
+        "secrets": partial(services.secrets.secret, CURSORS),
     }
-    # The API asks how far views have come, and never a policy: any view stands for all.
-    for name in islice((view.stored_name for view in services.domain.views.values()), 1):
-        checks["view-checkpoints"] = partial(services.checkpoints.read, name, [0])
-        checks["view-parked"] = partial(services.parking.find, name, [NOBODY])
+    # Any view stands for all views, and any policy for all policies.
+    for kind, readers in (("view", services.domain.views), ("policy", services.domain.policies)):
+        for name in islice((reader.stored_name for reader in readers.values()), 1):
+            checks[f"{kind}-checkpoints"] = partial(services.checkpoints.read, name, [0])
+            checks[f"{kind}-parked"] = partial(services.parking.find, name, [NOBODY])
     for name, view in services.domain.views.items():
         if view.store == "documents":
             checks[name] = partial(services.rows(name).load, [NOBODY])
