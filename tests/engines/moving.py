@@ -197,7 +197,7 @@ class Move:
                 return (name, *found)
             key, id_ = "a", f"{id_} moved"
         version = teller.do(asked.command, key, command_id=id_, aggregate=aggregate)
-        return name, aggregate.stream(key), version
+        return name, aggregate.stream(key, "main"), version
 
     def relay(self, name: str) -> None:
         truth = self.truth(name, self.struck)
