@@ -3,9 +3,12 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import islice
+from typing import TYPE_CHECKING
 
 from chalicelib.leftfold.wiring.services import Services
+
+if TYPE_CHECKING:
+    from chalicelib.leftfold.store.readers import Reader
 
 # The name of a stream, a reader and a row that never exist.
 NOBODY = "main/health-check"
@@ -18,10 +21,15 @@ def health(services: Services) -> dict[str, bool | str]:
         "log": services.log.head,
         "streams": partial(services.log.streams, [NOBODY]),
     }
-    # The API asks how far views have come, and never a policy: any view stands for all.
-    for name in islice((view.stored_name for view in services.domain.views.values()), 1):
-        checks["view-checkpoints"] = partial(services.checkpoints.read, name, [0])
-        checks["view-parked"] = partial(services.parking.find, name, [NOBODY])
+    # The API asks how far views and policies have come: any of a kind stands for all of it.
+    kinds: dict[str, list[Reader]] = {
+        "view": [*services.domain.views.values()],
+        "policy": [*services.domain.policies.values()],
+    }
+    for kind, readers in kinds.items():
+        for name in (reader.stored_name for reader in readers[:1]):
+            checks[f"{kind}-checkpoints"] = partial(services.checkpoints.read, name, [0])
+            checks[f"{kind}-parked"] = partial(services.parking.find, name, [NOBODY])
     for name, view in services.domain.views.items():
         if view.store == "documents":
             checks[name] = partial(services.rows(name).load, [NOBODY])
