@@ -116,7 +116,7 @@ class Account:
         moto.client("kinesis").create_stream(StreamName=f"{STACK}-bus", ShardCount=1)
         moto.client("ses").verify_email_identity(EmailAddress=FACTS["MailFrom"])
         with self.running("deploy") as services:
-            register(services.applications, STACK)
+            register(services.applications, STACK, {})
 
     def _note(self, params: Mapping[str, Any], model: Any, **_: Any) -> None:
         if not self._runs:

@@ -17,6 +17,7 @@ from tools.resources.stacks import (
     TABLE_NAMES,
     TRUTH,
     has,
+    is_true,
     parameter,
     table,
     tables_of,
@@ -76,6 +77,11 @@ PARAMETERS: Json = {
     "Stage": STAGE,
     "Truth": TRUTH,
     "KeyArn": KEY,
+    "FedByBus": parameter(
+        "Whether the bus feeds the views that it may feed; else they follow the log",
+        Default="true",
+        AllowedValues=["true", "false"],
+    ),
     "KeepLogsDays": KEEP_LOGS_DAYS,
     "ArchiveBucket": parameter("The archive's bucket"),
     "SearchEndpoint": parameter("The host of the search domain"),
@@ -104,6 +110,7 @@ PARAMETERS: Json = {
 CONDITIONS: Json = {
     **{f"Has{name}": has(name) for name in ("AlarmTopic", "MailFrom")},
     "HasKey": has("KeyArn"),
+    "IsFedByBus": is_true("FedByBus"),
     "HasFeedConcurrency": {"Fn::Not": [{"Fn::Equals": [{"Ref": "FeedConcurrency"}, "0"]}]},
 }
 OUTPUTS: Json = {
