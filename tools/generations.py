@@ -15,6 +15,7 @@ from tools.console import console, errors
 from tools.deploy import applications, check_way, find, read, truth_stack
 from tools.deploying import asked, mail_from_option, shown, stage_option, told, yes_option
 from tools.deployment_services import reach
+from tools.generation import generation_command as generation
 from tools.last_deployment import Current, remember
 from tools.operations import show_status
 from tools.options import endpoint_option
@@ -85,15 +86,6 @@ def drop(register: Applications, app: str, stacks: Stacks) -> None:
 def listed(known: Known) -> str:
     """The names of all applications."""
     return ", ".join(known.applications) or "none"
-
-
-@click.group("generation")
-def generation() -> None:
-    """Releases beside each other on one truth.
-
-    A generation has functions, views and rows of its own, and shares events, log and policies'
-    progress with the others. Policies and deadlines run in the active one alone.
-    """
 
 
 generation_argument = click.argument("green", metavar="NAME")

@@ -162,7 +162,7 @@ class Services(Adapters):
         from chalicelib.leftfold.relay.sequencer import Sequencer
 
         return Relay(
-            Sequencer(self.events, self.log, self.pause, self.alarm),
+            Sequencer(self.events, self.log, self.pause, self.alarm, clock=self.clock),
             Publisher(self.log, self.bus, self.checkpoints),
             lambda error: metrics.emit("PublishesFailed", 1, reason=str(error)),
         )
