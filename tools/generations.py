@@ -15,7 +15,7 @@ from tools.console import console, errors
 from tools.deploy import applications, check_way, find, read, truth_stack
 from tools.deploying import asked, mail_from_option, shown, stage_option, told, yes_option
 from tools.deployment_services import reach
-from tools.generation import generation_command as generation
+from tools.generation import generation_command
 from tools.last_deployment import Current, remember
 from tools.operations import show_status
 from tools.options import endpoint_option
@@ -91,7 +91,7 @@ def listed(known: Known) -> str:
 generation_argument = click.argument("green", metavar="NAME")
 
 
-@generation.command("create")
+@generation_command.command("create")
 @generation_argument
 @stage_option
 @mail_from_option
@@ -109,7 +109,7 @@ def create_command(
     console.print(f"{app} fills its rows; `leftfold generation status {green}` shows how far it is")
 
 
-@generation.command("list")
+@generation_command.command("list")
 @stage_option
 @endpoint_option
 def list_command(*, name: str, endpoint_url: str | None) -> None:
@@ -126,7 +126,7 @@ def list_command(*, name: str, endpoint_url: str | None) -> None:
     console.print(table)
 
 
-@generation.command("status")
+@generation_command.command("status")
 @generation_argument
 @stage_option
 @endpoint_option
@@ -137,7 +137,7 @@ def status_command(*, green: str, name: str, endpoint_url: str | None) -> None:
         sys.exit(1)
 
 
-@generation.command("activate")
+@generation_command.command("activate")
 @generation_argument
 @click.option("--behind", is_flag=True, help="Also while a view is behind.")
 @stage_option
@@ -160,7 +160,7 @@ def activate_command(*, green: str, behind: bool, name: str, endpoint_url: str |
     console.print(f"{app} is active: {current.url}", soft_wrap=True)
 
 
-@generation.command("drop")
+@generation_command.command("drop")
 @generation_argument
 @stage_option
 @endpoint_option
@@ -180,3 +180,6 @@ def of_cloudformation(name: str, endpoint_url: str | None) -> Stage:
     if endpoint_url is None:
         found.check_runtime()
     return found
+
+
+COMMANDS = (generation_command,)
