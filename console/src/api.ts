@@ -21,6 +21,30 @@ export class Problem extends Error {
 // The console is served at …/console/index.html.
 const base = new URL("..", location.href.split("#")[0]);
 
+// The access token of this tab: that of the link which opened it (…/console#token=…), or one that
+// was asked for. It is gone when the tab is closed.
+const KEPT = "leftfold-token";
+const linked = /^#token=([\w.~+/=-]+)$/.exec(location.hash)?.[1];
+if (linked) {
+  sessionStorage.setItem(KEPT, linked);
+  history.replaceState(null, "", "#/");
+}
+
+/** Another token than the refused one; people are asked once, however many requests were refused. */
+function another(refused: string): string {
+  const now = sessionStorage.getItem(KEPT) ?? "";
+  if (now !== refused) return now;
+  const told = prompt("Access token (./leftfold token --operator prints one)")?.trim() ?? "";
+  sessionStorage.setItem(KEPT, told);
+  return told;
+}
+
+function signed(init: RequestInit, token: string): RequestInit {
+  const headers = new Headers(init.headers);
+  if (token) headers.set("Authorization", `Bearer ${token}`);
+  return { ...init, headers };
+}
+
 type Get = { [P in keyof paths]: paths[P] extends { get: object } ? P : never }[keyof paths];
 type Answer<P extends Get> = paths[P] extends {
   get: { responses: { 200: { content: { "application/json": infer Body } } } };
@@ -42,7 +66,12 @@ function url(path: string, parts: Parts, query: Query): URL {
 async function send(to: URL, init: RequestInit): Promise<unknown> {
   let answer: Response;
   try {
-    answer = await fetch(to, init);
+    const token = sessionStorage.getItem(KEPT) ?? "";
+    answer = await fetch(to, signed(init, token));
+    if (answer.status === 401) {
+      const next = another(token);
+      if (next && next !== token) answer = await fetch(to, signed(init, next));
+    }
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw new Problem(0, "unreachable", "The server cannot be reached.");

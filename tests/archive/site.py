@@ -24,7 +24,7 @@ from chalicelib.leftfold.store.readers import Reader, ends_of
 from tests.clock import Clock
 from tests.teller import OPENING, Teller
 
-A, B = account.stream("a"), account.stream("b")
+A, B = account.stream("a", "main"), account.stream("b", "main")
 EVERY = 10**9
 
 

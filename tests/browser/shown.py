@@ -19,6 +19,7 @@ from tests.http.conftest import Bank
 from tests.http.gateway import Answer
 from tests.http.samples import czk, opening
 from tests.http.test_ledgers import CHART, meal, posting
+from tests.issuer import house_token
 from tests.ledgers import Books
 
 OWNERS = ("Ada Novak", "Bo Svoboda", "Cyril Dvorak", "Dana Cerna", "Emil Prochazka", "Fiona Kucera")
@@ -46,6 +47,10 @@ class Woken:
 
 class Shown(Books):
     """The bank, whose clock is that of the machine when it is served."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.token = house_token()
 
     def fill(self) -> None:
         """A year of accounts with statements, transfers, a ledger of two years, a parked stream."""

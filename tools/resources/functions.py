@@ -70,6 +70,19 @@ class Function:
         return f"{(self.called or self.name).replace('_', '-')}.json"
 
 
+# Which tokens the API takes, and which sites may call it.
+ACCESS: Json = {
+    "LEFTFOLD_ISSUER": {"Ref": "TokenIssuer"},
+    "LEFTFOLD_JWKS": {"Ref": "TokenKeys"},
+    "LEFTFOLD_AUDIENCE": {"Ref": "TokenAudience"},
+    "LEFTFOLD_TENANT_CLAIM": {"Ref": "TenantClaim"},
+    "LEFTFOLD_CORS_ORIGINS": {"Ref": "CorsOrigins"},
+    "LEFTFOLD_TENANT_RATE": {"Ref": "TenantRate"},
+}
+# The key that seals cursors.
+COUNTING = tables(("dynamodb:UpdateItem",), "requests")
+SEALING = tables(("dynamodb:GetItem", "dynamodb:PutItem"), "secrets")
+
 # Repairs are in streams of their own; they are looked for when a commit cannot be read.
 READING_REPAIRS = tables(("dynamodb:Query",), "events")
 
@@ -90,16 +103,22 @@ def other_functions(
     engines_own = (
         Function(
             "api_handler",
-            (tables(COMMAND, "events"), *querying),
+            (tables(COMMAND, "events"), SEALING, COUNTING, *querying),
             called="api",
             search=True,
-            variables={"LEFTFOLD_REPAIRS": {"Ref": "Repairs"}},
+            variables={**ACCESS, "LEFTFOLD_REPAIRS": {"Ref": "Repairs"}},
             chalice={"lambda_timeout": 29},
         ),
         Function(
             "feed",
-            (tables(("dynamodb:GetItem", "dynamodb:Query"), "events"), *querying),
+            (
+                tables(("dynamodb:GetItem", "dynamodb:Query"), "events"),
+                SEALING,
+                COUNTING,
+                *querying,
+            ),
             search=True,
+            variables=ACCESS,
             capped=True,
             # A request waits up to 20 seconds, and API Gateway up to 29 for its answer.
             chalice={"lambda_timeout": 29},

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tools.resources import access
 from tools.resources.permissions import NAMED, Json
 
 Owner = Literal["stage", "truth", "application"]
@@ -29,7 +30,7 @@ class Table:
 CHECKPOINTS = Table("reader", "#checkpointKey")
 PARKED = Table("reader", "aggregateId")
 TABLES: Mapping[Owner, Mapping[str, Table]] = {
-    "stage": {"effects": Table("policy", "step")},
+    "stage": {"effects": Table("policy", "step"), "secrets": Table("name")},
     "truth": {
         "events": Table("aggregateId", "#sequenceNumber", stream="NEW_IMAGE"),
         "log": Table("log", "#firstPosition", stream="NEW_IMAGE"),
@@ -39,7 +40,12 @@ TABLES: Mapping[Owner, Mapping[str, Table]] = {
         "policy-parked": PARKED,
         "applications": Table("application"),
     },
-    "application": {"view-checkpoints": CHECKPOINTS, "view-parked": PARKED},
+    "application": {
+        "view-checkpoints": CHECKPOINTS,
+        "view-parked": PARKED,
+        # How many requests each tenant has sent; each count is of use for some seconds.
+        "requests": Table("tenant", "#window", expires="expiresAt"),
+    },
 }
 TABLE_NAMES = frozenset(name for tables in TABLES.values() for name in tables)
 # The rows of a view, whose deleted rows expire by themselves.
@@ -127,16 +133,28 @@ def tables_of(owner: Owner, key: Any = None) -> Json:
 
 
 def stage_template() -> Json:
-    """What outlives every truth: the ledger of effects, and the key of all that is kept."""
+    """What outlives every truth: the ledger of effects, secrets, who may come in, and the key of
+    all that is kept.
+    """
     return {
         "Parameters": {
             "Stage": STAGE,
             "IsProtected": IS_PROTECTED,
             "HasOwnKeys": yes_or_no("Whether a key of the account's own encrypts what is kept"),
+            **access.PARAMETERS,
         },
-        "Conditions": {"IsProtected": is_true("IsProtected"), "HasKey": is_true("HasOwnKeys")},
-        "Resources": {**tables_of("stage", attribute("Key", "Arn")), "Key": own_key()},
+        "Conditions": {
+            "IsProtected": is_true("IsProtected"),
+            "HasKey": is_true("HasOwnKeys"),
+            **access.CONDITIONS,
+        },
+        "Resources": {
+            **tables_of("stage", attribute("Key", "Arn")),
+            "Key": own_key(),
+            **access.resources(KEPT),
+        },
         "Outputs": {
+            **access.OUTPUTS,
             "Stage": {"Value": {"Ref": "Stage"}},
             "KeyArn": {"Condition": "HasKey", "Value": attribute("Key", "Arn")},
         },

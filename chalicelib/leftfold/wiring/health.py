@@ -3,12 +3,9 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING
+from itertools import islice
 
-from chalicelib.leftfold.wiring.services import Services
-
-if TYPE_CHECKING:
-    from chalicelib.leftfold.store.readers import Reader
+from chalicelib.leftfold.wiring.services import CURSORS, Services
 
 # The name of a stream, a reader and a row that never exist.
 NOBODY = "main/health-check"
@@ -19,15 +16,13 @@ def health(services: Services) -> dict[str, bool | str]:
     checks: dict[str, Callable[[], object]] = {
         "events": partial(services.events.newest, NOBODY, limit=1),
         "log": services.log.head,
+        "bodies": lambda: next(services.log.blocks(0, 1), None),
         "streams": partial(services.log.streams, [NOBODY]),
+        "secrets": partial(services.secrets.secret, CURSORS),
     }
-    # The API asks how far views and policies have come: any of a kind stands for all of it.
-    kinds: dict[str, list[Reader]] = {
-        "view": [*services.domain.views.values()],
-        "policy": [*services.domain.policies.values()],
-    }
-    for kind, readers in kinds.items():
-        for name in (reader.stored_name for reader in readers[:1]):
+    # Any view stands for all views, and any policy for all policies.
+    for kind, readers in (("view", services.domain.views), ("policy", services.domain.policies)):
+        for name in islice((reader.stored_name for reader in readers.values()), 1):
             checks[f"{kind}-checkpoints"] = partial(services.checkpoints.read, name, [0])
             checks[f"{kind}-parked"] = partial(services.parking.find, name, [NOBODY])
     for name, view in services.domain.views.items():

@@ -387,7 +387,7 @@ function Sequence({ of }: { of: Schemas["TracedCommit"][] }) {
       </div>
       <ol class="inside">
         {of.map((one) => (
-          <li key={`${one.stream}@${one.version}`} value={one.position}>
+          <li key={`${one.stream}@${one.version}`}>
             <StreamLink stream={one.stream} version={one.version} /> {one.events.map((event) => event.name).join(", ")}{" "}
             <span class="muted"><Time at={one.at} short /></span>
           </li>

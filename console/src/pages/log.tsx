@@ -97,8 +97,8 @@ export function Log({ correlation, position }: { correlation: string; position: 
                 label="Commits, the newest first"
                 row={(one) => (
                   <div class="logged" data-chosen={one.position === position}>
-                    <a class="number muted" href={link("log", one.position)} aria-label={`Position ${one.position}`}>
-                      {count(one.position)}
+                    <a class="number muted" href={link("log", one.position ?? 0)} aria-label={`Position ${one.position ?? 0}`}>
+                      {count(one.position ?? 0)}
                     </a>
                     <StreamLink stream={one.stream} version={one.version} />
                     <span class="what">{one.events.map((event) => event.name).join(", ")}</span>
