@@ -19,6 +19,7 @@ from tools.resources.stacks import (
     TABLE_NAMES,
     TRUTH,
     has,
+    is_true,
     parameter,
     table,
     tables_of,
@@ -78,6 +79,11 @@ PARAMETERS: Json = {
     "Stage": STAGE,
     "Truth": TRUTH,
     "KeyArn": KEY,
+    "FedByBus": parameter(
+        "Whether the bus feeds the views that it may feed; else they follow the log",
+        Default="true",
+        AllowedValues=["true", "false"],
+    ),
     "KeepLogsDays": KEEP_LOGS_DAYS,
     "ArchiveBucket": parameter("The archive's bucket"),
     "TokenIssuer": parameter("The iss of the access tokens that the API takes"),
@@ -110,6 +116,7 @@ PARAMETERS: Json = {
 CONDITIONS: Json = {
     **{f"Has{name}": has(name) for name in ("AlarmTopic", "MailFrom")},
     "HasKey": has("KeyArn"),
+    "IsFedByBus": is_true("FedByBus"),
     "HasFeedConcurrency": {"Fn::Not": [{"Fn::Equals": [{"Ref": "FeedConcurrency"}, "0"]}]},
 }
 OUTPUTS: Json = {
