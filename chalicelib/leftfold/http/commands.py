@@ -156,10 +156,11 @@ def elsewhere(
 
     A command that was taken gets its first answer, at its place today. For another one raises
     `Problem`, with the place to send it to. A client that follows it drops no header, for it
-    stays on the host.
+    stays on the host. It is told of places of its own tenant alone.
     """
-    found = call.services.found_in(request, moved.places)
-    keys = [AggregateId.parse(place.aggregate_id) for place in moved.places]
+    places = [p for p in moved.places if AggregateId.parse(p.aggregate_id).tenant == call.tenant]
+    found = call.services.found_in(request, places)
+    keys = [AggregateId.parse(place.aggregate_id) for place in places]
     same = [
         id_.key
         for id_ in keys
@@ -171,7 +172,7 @@ def elsewhere(
         headers = {"ETag": etag(found[1]), "Location": location(call.route, key)}
         return Answer(answered, headers, call.route.status)
     if len(keys) != 1 or not same or "/{id}/" not in call.route.path:
-        raise moved
+        raise IdMovedError(request.aggregate_id, places)
     action = call.route.path.partition("/{id}/")[2]
     raise Problem("id-moved", headers={"Location": f"{location(call.route, same[0])}/{action}"})
 
