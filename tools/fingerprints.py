@@ -22,14 +22,16 @@ LENGTH = 32
 _LIST_MODULES = """
 import json
 from chalicelib.domain import DOMAIN
-print(json.dumps({name: found.module for name, found in DOMAIN.aggregates.items()}))
+from chalicelib.leftfold.subjects.audit import audit
+found = [*DOMAIN.aggregates.values(), audit]
+print(json.dumps({aggregate.category: aggregate.module for aggregate in found}))
 """
 
 _Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def fingerprints(root: Path) -> dict[str, str]:
-    """The fingerprint of each category of the domain of the chalicelib under *root*."""
+    """The fingerprint of each category of the chalicelib under *root*, the engine's own too."""
     listed = subprocess.run(
         # A process of its own, because this one may have another copy of chalicelib.
         [sys.executable, "-B", "-S", "-c", _LIST_MODULES],

@@ -127,10 +127,13 @@ def replay_command(
         began = time.perf_counter()
         if live:
             made = replay_live(
-                chosen_view, SegmentedLog(services.log_table, services.archive), advance
+                chosen_view,
+                SegmentedLog(services.log_table, services.archive),
+                advance,
+                services.vault,
             )
         else:
-            made = replay(chosen_view, services.log, advance)
+            made = replay(chosen_view, services.log, advance, services.vault)
         took = time.perf_counter() - began
     if live and check and not same_as_whole(chosen_view, services, made, took):
         sys.exit(1)
@@ -150,7 +153,7 @@ def same_as_whole(view: View, services: Services, made: Replayed, took: float) -
     """
     began = time.perf_counter()
     with errors.status("replaying the whole log"):
-        whole = replay(view, services.log, lambda _: None)
+        whole = replay(view, services.log, lambda _: None, services.vault)
     whole_took = time.perf_counter() - began
     console.print(
         f"live epochs {took:,.2f} s, the whole log {whole_took:,.2f} s:"

@@ -54,7 +54,7 @@ def money_appears(commits: Sequence[Commit]) -> Iterator[str]:
         take(legs, commit)
         if category_of(commit.aggregate_id) != account.category:
             continue
-        for event in map(account.codec.decode, commit.events):
+        for event in map(account.codec.decode, commit.blind().events):
             if isinstance(event, Credited | Debited):
                 amount = event.amount if isinstance(event, Credited) else -event.amount
                 found += amount
@@ -99,7 +99,7 @@ def answers_are_late(world: World) -> Iterator[str]:
     for commit in world.appended:
         stream, awaited = commit.aggregate_id, awaits.get(commit.actor)
         if category_of(stream) == transfer.category:
-            events = map(transfer.codec.decode, commit.events)
+            events = map(transfer.codec.decode, commit.blind().events)
             states[stream] = transfer.decider.fold(events, states[stream])
             if {"debit-refused", "credit-refused"} & {event.name for event in commit.events}:
                 for target, version in commit.deps:
@@ -115,14 +115,14 @@ def take(legs: dict[str, Legs], commit: Commit) -> None:
     _, category, key = AggregateId.parse(commit.aggregate_id)
     if category == transfer.category:
         leg = legs[key]
-        events = [transfer.codec.decode(stored) for stored in commit.events]
+        events = [transfer.codec.decode(stored) for stored in commit.blind().events]
         leg.state = transfer.decider.fold(events, leg.state)
         leg.answered.update(ANSWERS[e.name] for e in commit.events if e.name in ANSWERS)
         for event in events:
             if isinstance(event, Requested):
                 leg.order = event.order
     if category == account.category:
-        for event in map(account.codec.decode, commit.events):
+        for event in map(account.codec.decode, commit.blind().events):
             if isinstance(event, Credited | Debited) and event.transfer:
                 amount = event.amount if isinstance(event, Credited) else -event.amount
                 legs[event.transfer].booked.append((key, event.operation or "", amount))
@@ -148,7 +148,8 @@ def effects_are_wrong(world: World, commits: Sequence[Commit]) -> Iterator[str]:
     due: dict[EffectKey, str] = {}
     for commit in commits:
         codec = DOMAIN.aggregates[category_of(commit.aggregate_id)].codec
-        for index, event in enumerate(map(codec.decode, commit.events)):
+        (opened,) = world.vault.opened([commit])
+        for index, event in enumerate(map(codec.decode, opened.events)):
             if address := address_of(event):
                 stream, name = commit.aggregate_id, NOTICES[type(event)]
                 due[EffectKey("notify", stream, commit.version, index, name)] = address

@@ -71,6 +71,15 @@ def other_alarms(function: Function) -> Json:
                     minutes=1,
                 ),
             }
+        case "forget":
+            return {
+                "ForgetErrorAlarm": error_alarm(
+                    function,
+                    "An erasure does not go on: look at the log of the function. The subject's key"
+                    " is destroyed; rows may still show what was made of its data.",
+                    minutes=15,
+                )
+            }
         case "purge":
             return {
                 "PurgeErrorAlarm": error_alarm(

@@ -12,9 +12,11 @@ from tools.resources.permissions import (
     BUS,
     COMMAND,
     NAMED,
+    OPENING,
     READ,
     READING_ARCHIVE,
     READING_LOG,
+    SEALING,
     WRITE,
     Json,
     allow,
@@ -90,12 +92,15 @@ def other_functions(
 ) -> dict[str, Function]:
     """The functions that are neither views nor policies; an app may do without some of them."""
     documents = [name for name, view in views.items() if view.store == "documents"]
+    personal = [name for name in documents if views[name].personal]
     followers = [*(name for name, view in views.items() if view.fed == "log"), *policies]
     engines_own = (
         Function(
             "api_handler",
             (
                 tables(COMMAND, "events"),
+                *SEALING,
+                tables(("dynamodb:Query", "dynamodb:UpdateItem"), "subjects"),
                 tables(
                     (*READ, "dynamodb:Scan"),
                     *("streams", "view-checkpoints", "view-parked", *documents, "log"),
@@ -117,11 +122,26 @@ def other_functions(
         Function("sweeper", (*RELAYING, waking(*views, *policies))),
         Function("purge", (search("Post"),), search=True),
         Function(
+            "forget",
+            (
+                tables(COMMAND, "events"),
+                tables(WRITE, "subjects"),
+                OPENING[1],
+                tables(READ, "log"),
+                tables((*READ, "dynamodb:PutItem"), *personal),
+                READING_ARCHIVE,
+                search("Get", "Post"),
+            ),
+            search=True,
+            # What is left is gone on with by the next run.
+            chalice={"lambda_timeout": 240},
+        ),
+        Function(
             "log_grew", (reading_stream("log"), waking(*followers)), source=stream_of("LogTable")
         ),
         Function(
             "deadlines",
-            (tables(COMMAND, "events"), READING_ARCHIVE, search("Get", "Post")),
+            (tables(COMMAND, "events"), *SEALING, READING_ARCHIVE, search("Get", "Post")),
             search=True,
         ),
         Function(
@@ -175,6 +195,7 @@ def view_function(view: View) -> Function:
         (
             *([bus(BUS), allow(("kinesis:ListStreams",), "*")] if from_bus else []),
             *READING_LOG,
+            *(OPENING if view.personal else ()),
             checkpointing("view"),
             search("Get", "Head", "Post", "Put") if searches else tables(WRITE, view.name),
         ),
@@ -193,6 +214,7 @@ def policy_function(policy: Policy) -> Function:
         policy.name,
         (
             tables(ANSWER, "events"),
+            *SEALING,
             *READING_LOG,
             checkpointing("policy"),
             *(

@@ -95,6 +95,14 @@ def objects(*actions: str) -> Json:
     return allow((*actions, "s3:ListBucket"), {"Fn::Sub": "${ArchiveBucket.Arn}/*"}, bucket)
 
 
+# To read personal data, and to write it: to make the keys of subjects that have none yet.
+KEY: Json = {"Fn::GetAtt": ["PersonalDataKey", "Arn"]}
+OPENING = (tables(("dynamodb:BatchGetItem",), "subjects"), allow(("kms:Decrypt",), KEY))
+SEALING = (
+    tables(("dynamodb:BatchGetItem", "dynamodb:PutItem"), "subjects"),
+    allow(("kms:Decrypt", "kms:GenerateDataKey"), KEY),
+)
+
 # A function that reads events or the log reads their archived part in the bucket.
 READING_ARCHIVE = objects("s3:GetObject")
 READING_LOG = (tables(READ, "log", "streams"), READING_ARCHIVE)

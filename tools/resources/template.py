@@ -43,7 +43,11 @@ def function_resources(function: Function) -> Json:
 
 
 def documents_table(view: View) -> Json:
-    """The table of a view that keeps documents, whose deleted rows expire by themselves."""
+    """The table of a view that keeps documents, whose deleted rows expire by themselves.
+
+    A personal view has no backup, which would keep the rows of forgotten subjects. Its rows can
+    be made again from the log.
+    """
     return {
         "Type": "AWS::DynamoDB::Table",
         "Properties": {
@@ -51,7 +55,7 @@ def documents_table(view: View) -> Json:
             "BillingMode": "PAY_PER_REQUEST",
             "AttributeDefinitions": [{"AttributeName": "key", "AttributeType": "S"}],
             "KeySchema": [{"AttributeName": "key", "KeyType": "HASH"}],
-            "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
+            "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": not view.personal},
             "SSESpecification": {"SSEEnabled": True},
             "TimeToLiveSpecification": {"AttributeName": "purgeAt", "Enabled": True},
         },

@@ -20,10 +20,10 @@ from chalicelib.leftfold.kernel import (
     Commit,
     Refused,
     Snapshot,
-    StoredEvent,
 )
 from chalicelib.leftfold.kernel.commit import canonical, instant, traceparent_of
 from chalicelib.leftfold.store.ports import ContendedError, EventStore, StreamVersion
+from chalicelib.leftfold.subjects.vault import Vault, sealed_snapshot, subjects_of
 
 COMMAND_ATTEMPTS = 12
 # Less than any caller waits (docs/adr/0005). A caller that no longer waits may have asked again
@@ -43,7 +43,8 @@ class CommandRequest:
     exist. *authority* is the right by which *actor* acts. *traceparent* is the W3C header that
     came with the request, None if none did. *unless* is the key of a commit in another stream.
     The command is taken only if that commit does not exist, because the decision was made
-    without it.
+    without it. *leaves_out* says that personal data of a forgotten subject is left out of the
+    events. Without it, such a command is refused, so that its sender can word it otherwise.
     """
 
     aggregate: Aggregate
@@ -60,6 +61,7 @@ class CommandRequest:
     unless: StreamVersion | None = None
     authority: str = "none"
     traceparent: str | None = None
+    leaves_out: bool = False
 
 
 class VersionMismatchError(Exception):
@@ -83,13 +85,15 @@ class CommandHandler:
     """Executes commands on an event store.
 
     *fingerprints* maps each category to the fingerprint of its fold. *pause* takes the number
-    of the attempt that has failed and waits, with jitter, before the next one.
+    of the attempt that has failed and waits, with jitter, before the next one. *vault* seals
+    what is written and opens what is read.
     """
 
     events: EventStore
     fingerprints: Mapping[str, str]
     clock: Callable[[], datetime]
     pause: Callable[[int], None]
+    vault: Vault
 
     def execute(self, request: CommandRequest) -> int:
         """The version of the command's commit, made now or in an earlier attempt.
@@ -111,7 +115,7 @@ class CommandHandler:
                 version, body_hash = earlier
                 return accepted(version, body_hash.hex(), request)
             try:
-                new_events = decide(request, loaded)
+                commit = self._commit(request, loaded, decide(request, loaded))
             except (Refused, VersionMismatchError) as refusal:
                 if loaded.consistent:
                     if isinstance(refusal, Refused):
@@ -119,7 +123,6 @@ class CommandHandler:
                     raise
                 loaded = self._load(request, consistent=True, checked=loaded.version)
                 continue
-            commit = self._commit(request, loaded, new_events)
             with suppress(ContendedError):
                 holder = self.events.append(commit, request.unless)
                 if holder is None:
@@ -146,6 +149,7 @@ class CommandHandler:
             aggregate,
             aggregate_id,
             fingerprint=fingerprint,
+            vault=self.vault,
             consistent=True,
         )
         return loaded.state, loaded.version
@@ -159,6 +163,7 @@ class CommandHandler:
             request.aggregate,
             request.aggregate_id,
             fingerprint=self.fingerprints[request.aggregate.category],
+            vault=self.vault,
             consistent=consistent,
         )
         if not request.may_repeat:
@@ -167,11 +172,12 @@ class CommandHandler:
         return looked_back(self.events, request.aggregate_id, loaded, since=since, checked=checked)
 
     def _commit(self, request: CommandRequest, loaded: Loaded, new_events: list[Any]) -> Commit:
+        """The commit of *new_events*, sealed. Raises `Refused` for data of a forgotten subject."""
         aggregate, version = request.aggregate, loaded.version + 1
         begins = aggregate.begins_epoch(new_events)
         due = loaded.folded >= SNAPSHOT_EVERY and not begins
         events = tuple(map(aggregate.codec.encode, new_events))
-        return Commit(
+        commit = Commit(
             aggregate_id=request.aggregate_id,
             version=version,
             events=events,
@@ -185,17 +191,22 @@ class CommandHandler:
             deps=request.deps,
             epoch=loaded.epoch + (begins and version > 1),
             epoch_start=version if begins else loaded.epoch_start,
-            snapshot=self._snapshot(aggregate, loaded, events) if due else None,
             recent_commands=tuple(loaded.commands[:RECENT_COMMANDS]) if due or begins else None,
         )
+        sealed = self.vault.seal(
+            aggregate.codec, commit, loaded.subjects, leave_out=request.leaves_out
+        )
+        if not due:
+            return sealed
+        return sealed._replace(snapshot=self._snapshot(aggregate, loaded, sealed))
 
-    def _snapshot(
-        self, aggregate: Aggregate, loaded: Loaded, events: tuple[StoredEvent, ...]
-    ) -> Snapshot:
+    def _snapshot(self, aggregate: Aggregate, loaded: Loaded, commit: Commit) -> Snapshot | None:
         # Folded from what is stored, as a load without the snapshot folds it.
-        read = [aggregate.codec.decode(event.as_read()) for event in events]
+        (opened,) = self.vault.opened([commit])
+        read = [aggregate.codec.decode(event.as_read()) for event in opened.events]
         state = aggregate.decider.fold(read, loaded.state)
-        return Snapshot(self.fingerprints[aggregate.category], aggregate.to_snapshot(state))
+        made = Snapshot(self.fingerprints[aggregate.category], aggregate.to_snapshot(state))
+        return sealed_snapshot(self.vault, commit, made, loaded.subjects | subjects_of([commit]))
 
 
 def decide(request: CommandRequest, loaded: Loaded) -> list[Any]:

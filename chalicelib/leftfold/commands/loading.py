@@ -14,11 +14,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from chalicelib.leftfold.kernel import Aggregate, Commit, RecentCommand
 from chalicelib.leftfold.store.ports import EventStore
+from chalicelib.leftfold.subjects.vault import Vault, opened_state, subjects_of, tenant_of
 
 # K: a snapshot is due once a load has folded so many commits. It is about the optimum
 # sqrt(80 s/e) for a state of s = 2 KB and commits of e = 350 bytes.
@@ -41,7 +42,8 @@ class Loaded:
     """A stream as it was read.
 
     *commands* are the newest commands without a hole, newest first: the first of them made
-    *version*. *folded* is the number of commits that were folded after the snapshot.
+    *version*. *folded* is the number of commits that were folded after the snapshot. *subjects*
+    are those whose data the state may have.
     """
 
     version: int
@@ -51,6 +53,7 @@ class Loaded:
     folded: int = 0
     commands: Sequence[RecentCommand] = ()
     consistent: bool = False
+    subjects: frozenset[str] = frozenset()
 
     def version_of(self, command_id: str) -> tuple[int, bytes] | None:
         """The version of this command's commit, and the hash of its body; None if it is not known."""
@@ -67,6 +70,7 @@ def load(
     aggregate_id: str,
     *,
     fingerprint: str,
+    vault: Vault,
     consistent: bool = False,
 ) -> Loaded:
     """The state of a stream, and the newest of its commands: at least the last 65.
@@ -78,15 +82,22 @@ def load(
     page = events.newest(aggregate_id, limit=SNAPSHOT_EVERY + 1, consistent=consistent)
     commits = list(page.commits)
     while not is_dense(commits, more=page.more) or (
-        page.more and base_of(commits, fingerprint) is None
+        page.more and base_of(commits, fingerprint, vault) is None
     ):
         if not consistent:
-            return load(events, aggregate, aggregate_id, fingerprint=fingerprint, consistent=True)
+            return load(
+                events,
+                aggregate,
+                aggregate_id,
+                fingerprint=fingerprint,
+                vault=vault,
+                consistent=True,
+            )
         if not page.more:
             raise BrokenStreamError(f"{aggregate_id} has a hole")
         page = events.newest(aggregate_id, below=commits[-1].version, consistent=True)
         commits += page.commits
-    return loaded_from(commits, aggregate, fingerprint, consistent=consistent)
+    return loaded_from(commits, aggregate, fingerprint, vault, consistent=consistent)
 
 
 def looked_back(
@@ -141,16 +152,30 @@ def is_dense(commits: Sequence[Commit], *, more: bool) -> bool:
     return ends_well and all(a.version == b.version + 1 for a, b in pairwise(commits))
 
 
-def base_of(commits: Sequence[Commit], fingerprint: str) -> int | None:
-    """The index of the newest commit with which the fold can begin, if there is one.
+class Base(NamedTuple):
+    """The commit with which a fold begins: its place, and the state and subjects of its snapshot.
 
-    It has a snapshot by the running fold, or begins the epoch.
+    *written* is None if the fold begins with the commit's own events.
+    """
+
+    at: int
+    written: tuple[Any, tuple[str, ...]] | None = None
+
+
+def base_of(commits: Sequence[Commit], fingerprint: str, vault: Vault) -> Base | None:
+    """The newest commit with which the fold can begin, if there is one.
+
+    It begins the epoch, or has a snapshot by the running fold. A snapshot with data of a
+    forgotten subject does not open, and is passed over like that of another fold.
     """
     for index, commit in enumerate(commits):
-        if commit.snapshot is not None and commit.snapshot.fingerprint == fingerprint:
-            return index
+        snapshot = commit.snapshot
+        if snapshot is not None and snapshot.fingerprint == fingerprint:
+            opens, state = opened_state(vault, commit, snapshot)
+            if opens:
+                return Base(index, (state, snapshot.subjects))
         if commit.version == commit.epoch_start:
-            return index
+            return Base(index)
     return None
 
 
@@ -168,32 +193,39 @@ def known_commands(commits: Sequence[Commit]) -> list[RecentCommand]:
 
 
 def loaded_from(
-    commits: Sequence[Commit], aggregate: Aggregate, fingerprint: str, *, consistent: bool
+    commits: Sequence[Commit],
+    aggregate: Aggregate,
+    fingerprint: str,
+    vault: Vault,
+    *,
+    consistent: bool,
 ) -> Loaded:
     """The stream of *commits*, which are newest first: folded from their base (`base_of`)."""
     decider, codec = aggregate.decider, aggregate.codec
     if not commits:
         return Loaded(0, decider.initial, consistent=consistent)
-    base = base_of(commits, fingerprint)
+    base = base_of(commits, fingerprint, vault)
     if base is None:
         raise BrokenStreamError(
             f"{commits[0].aggregate_id} has no commit that a fold can begin with"
         )
-    state, unfolded = decider.initial, base + 1
-    snapshot = commits[base].snapshot
-    if snapshot is not None and snapshot.fingerprint == fingerprint:
-        state, unfolded = aggregate.from_snapshot(snapshot.state), base
-    newest = commits[0]
+    state, unfolded = decider.initial, base.at + 1
+    subjects: frozenset[str] = frozenset()
+    if base.written is not None:
+        written, known = base.written
+        state, unfolded, subjects = aggregate.from_snapshot(written), base.at, frozenset(known)
+    newest, sealed = commits[0], commits[:unfolded]
+    opened = vault.opened(sealed)
     return Loaded(
         version=newest.version,
-        state=decider.fold(
-            (codec.decode(e) for c in reversed(commits[:unfolded]) for e in c.events), state
-        ),
+        state=decider.fold((codec.decode(e) for c in reversed(opened) for e in c.events), state),
         epoch=newest.epoch,
         epoch_start=newest.epoch_start,
         folded=unfolded,
         commands=known_commands(commits),
         consistent=consistent,
+        # What a forgotten subject's events say is `erased` in the state.
+        subjects=subjects | vault.present(tenant_of(newest), subjects_of(sealed)),
     )
 
 

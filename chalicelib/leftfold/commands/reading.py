@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from chalicelib.leftfold.commands.loading import Loaded, load
 from chalicelib.leftfold.kernel import Aggregate
 from chalicelib.leftfold.store.ports import EventStore
+from chalicelib.leftfold.subjects.vault import Vault
 
 # A state may be some hundred kilobytes.
 MOST_KEPT = 32
@@ -13,9 +14,10 @@ MOST_KEPT = 32
 class States:
     """Reads aggregates and keeps their states, for rules to which an old state does no harm."""
 
-    def __init__(self, events: EventStore, fingerprints: Mapping[str, str]) -> None:
+    def __init__(self, events: EventStore, fingerprints: Mapping[str, str], vault: Vault) -> None:
         self._events = events
         self._fingerprints = fingerprints
+        self._vault = vault
         self._kept: dict[str, Loaded] = {}
 
     def known(self, aggregate: Aggregate, aggregate_id: str) -> Loaded:
@@ -28,11 +30,17 @@ class States:
         return self._read(aggregate, aggregate_id, consistent=True)
 
     def _read(self, aggregate: Aggregate, aggregate_id: str, *, consistent: bool) -> Loaded:
+        if aggregate.codec.has_personal:
+            raise TypeError(
+                f"a state of {aggregate.category!r} has personal data: it must not be kept, because"
+                " its subject may be forgotten; load it by the command handler"
+            )
         loaded = load(
             self._events,
             aggregate,
             aggregate_id,
             fingerprint=self._fingerprints[aggregate.category],
+            vault=self._vault,
             consistent=consistent,
         )
         self._kept.pop(aggregate_id, None)

@@ -10,7 +10,7 @@ from typing import Any
 
 from chalice.app import Blueprint
 
-from chalicelib.leftfold.functions import archive, deadlines, purge, readers, relay, sweeper
+from chalicelib.leftfold.functions import archive, deadlines, forget, purge, readers, relay, sweeper
 from chalicelib.leftfold.functions.sources import BUS, EVENTS_STREAM, LOG_STREAM
 from chalicelib.leftfold.kernel import Domain
 from chalicelib.leftfold.wiring.process import serve
@@ -40,6 +40,7 @@ def event_functions(module: str, domain: Domain) -> tuple[Blueprint, Mapping[str
         "deadlines": functions.schedule("rate(1 minute)", name="deadlines")(deadlines.deadlines),
         "archive": functions.schedule("rate(1 day)", name="archive")(archive.archive),
         "purge": functions.schedule("rate(1 day)", name="purge")(purge.purge),
+        "forget": functions.schedule("rate(5 minutes)", name="forget")(forget.forget),
     }
     for name in (*domain.views, *domain.policies):
         if name in (*handlers, "functions", "handlers"):

@@ -8,7 +8,7 @@ from importlib import import_module
 from chalice.app import Blueprint, Request, Response
 from marshmallow import INCLUDE, Schema
 
-from chalicelib.leftfold.http import health
+from chalicelib.leftfold.http import health, subjects
 from chalicelib.leftfold.http.problems import PROBLEMS, Kind
 from chalicelib.leftfold.http.respond import respond
 from chalicelib.leftfold.http.routes import Answer, Call, Route
@@ -53,6 +53,7 @@ def api_of(domain: Domain, description: str) -> Api:
     routes = (
         *(route for module in modules for route in module.routes),
         *health.routes,
+        *subjects.routes,
         Route(
             "GET",
             "/openapi.json",

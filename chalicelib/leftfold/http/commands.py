@@ -31,6 +31,7 @@ GIVEN = ("ETag", "Location")
 OF_EVERY_COMMAND = (
     "version-mismatch",
     "commit-too-large",
+    "subject-erased",
     "key-reused",
     "contention",
     "outcome-unknown",

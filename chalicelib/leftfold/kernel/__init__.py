@@ -20,10 +20,12 @@ from chalicelib.leftfold.kernel.commit import (
 from chalicelib.leftfold.kernel.context import Context, Domain
 from chalicelib.leftfold.kernel.decider import Decider, Refused, ToFact
 from chalicelib.leftfold.kernel.forms import from_json, to_json
+from chalicelib.leftfold.kernel.personal import ERASED, personal
 from chalicelib.leftfold.kernel.policy import Deadline, Email, Policy, Reaction
 from chalicelib.leftfold.kernel.view import Recorded, Row, View
 
 __all__ = [
+    "ERASED",
     "LANES",
     "Aggregate",
     "AggregateId",
@@ -48,5 +50,6 @@ __all__ = [
     "View",
     "from_json",
     "lane_of",
+    "personal",
     "to_json",
 ]

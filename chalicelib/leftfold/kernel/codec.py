@@ -1,11 +1,12 @@
 """The table of stored event names: events to JSON and back, in every version."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, is_dataclass
 from typing import Any, Generic, TypeVar
 
 from chalicelib.leftfold.kernel.commit import StoredEvent
 from chalicelib.leftfold.kernel.forms import Form, form_of, name_of
+from chalicelib.leftfold.kernel.personal import Personal, personal_fields
 
 E = TypeVar("E")
 Json = dict[str, Any]
@@ -37,15 +38,27 @@ class Codec(Generic[E]):
     def decode(self, stored: StoredEvent) -> E:
         """The event of *stored*, upcast to the current version.
 
-        Raises `UnknownEvent` for a name or version that this code has never written.
+        Raises `UnknownEvent` for a name or version that this code has never written, and
+        `SealedError` for an event whose personal data nobody has opened.
         """
-        name, version, body = stored.name, stored.version, stored.body
+        name, version, body, sealed = stored
+        if sealed:
+            raise SealedError(name, sealed)
         current = self._current.get(name)
         if current is None or not 1 <= version <= current:
             raise UnknownEvent(name, version)
         while version < current:
             body, version = self.upcasts[name, version](body), version + 1
         return self._readers[name](body)  # type: ignore[no-any-return]
+
+    def personal(self, name: str) -> tuple[Personal, ...]:
+        """The personal fields of the event *name*, in its current version."""
+        return self._personal[name]
+
+    @property
+    def has_personal(self) -> bool:
+        """Whether any event has a personal field."""
+        return any(self._personal.values())
 
     def __post_init__(self) -> None:
         current = {
@@ -62,11 +75,15 @@ class Codec(Generic[E]):
         forms = {name: _form_of_event(name, kind) for name, kind in self.events.items()}
         fixed(self, "_forms", forms)
         fixed(self, "_readers", {name: form.read for name, form in forms.items()})
+        fixed(
+            self, "_personal", {name: personal_fields(kind) for name, kind in self.events.items()}
+        )
 
     _current: dict[str, int] = field(init=False, repr=False, compare=False)
     _names: dict[type, str] = field(init=False, repr=False, compare=False)
     _forms: dict[str, Form] = field(init=False, repr=False, compare=False)
     _readers: dict[str, Callable[[Any], Any]] = field(init=False, repr=False, compare=False)
+    _personal: dict[str, tuple[Personal, ...]] = field(init=False, repr=False, compare=False)
 
 
 class UnknownEvent(Exception):  # noqa: N818 - the name says which event it is
@@ -74,6 +91,17 @@ class UnknownEvent(Exception):  # noqa: N818 - the name says which event it is
 
     def __init__(self, name: str, version: int) -> None:
         super().__init__(f"no event {name!r} in version {version}")
+
+
+class SealedError(Exception):
+    """An event whose personal data is still sealed: no key was asked for, or none opens it."""
+
+    def __init__(self, name: str, sealed: Iterable[str]) -> None:
+        super().__init__(
+            f"the event {name!r} has sealed data of {', '.join(sorted(sealed))}: a view or policy"
+            " that shows it is declared with personal=True; else its key is lost, or what is"
+            " stored was moved here from elsewhere"
+        )
 
 
 def _form_of_event(name: str, kind: type) -> Form:

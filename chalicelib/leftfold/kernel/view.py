@@ -53,6 +53,11 @@ class View:
     *from_carried* says that a row can be made from its stream's live epoch alone, because the
     carry-forward events contain all that it shows. Then `replay --live` can rebuild the view.
 
+    *personal* says that the rows show personal data, so the view's events are opened. Other views
+    read `erased` in personal fields. A row of a forgotten subject is folded again from its
+    stream, so a personal view is partitioned, its events have the position -1, and its keys have
+    no personal data.
+
     *store* is the kind of row store. A search store needs the type of each of the *fields*:
     "keyword" (exact), "text" (words), "long" or "date".
     """
@@ -66,6 +71,7 @@ class View:
     accumulates: bool = True
     fed: Literal["bus", "log"] = "bus"
     from_carried: bool = False
+    personal: bool = False
     fields: Mapping[str, Literal["keyword", "text", "long", "date"]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -73,3 +79,8 @@ class View:
             object.__setattr__(self, "fed", "log")
         if self.order == "ordered" and self.store != "documents":
             raise ValueError(f'the view {self.name} is ordered: its store must be "documents"')
+        if self.order == "ordered" and self.personal:
+            raise ValueError(
+                f"the view {self.name} is ordered: its rows mix streams, so personal data could not"
+                " be taken out of them; show it in a partitioned view"
+            )

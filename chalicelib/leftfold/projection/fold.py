@@ -2,6 +2,8 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
+from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 
 from chalicelib.leftfold.kernel import AggregateId, Codec, Commit, Recorded, Row, View
@@ -83,7 +85,9 @@ class Folding:
                 folded = self._fold(position, touched, rows, changed)
             except Exception as error:  # noqa: BLE001 - a view may raise anything
                 # This commit comes before the one of the scope, if any, that could not be decoded.
-                self.poisons[scope] = poison(touched[0][1].aggregate_id, position, error)
+                self.poisons[scope] = poison(
+                    touched[0][1].aggregate_id, position, error, private=self._view.personal
+                )
                 failed.add(scope)
                 continue
             for key, row in folded.items():
@@ -146,7 +150,8 @@ def category_of(aggregate_id: str) -> str:
 def touched_by(view: View, position: int, commit: Commit) -> Touched:
     """(key, event) for each row that each event of the commit touches.
 
-    The list is empty for a category that the view does not listen to. Raises `PoisonError`.
+    The list is empty for a category that the view does not listen to. The commit of a personal
+    view has been opened. Raises `PoisonError`.
     """
     aggregate_id = commit.aggregate_id
     codec = view.codecs.get(category_of(aggregate_id))
@@ -154,14 +159,25 @@ def touched_by(view: View, position: int, commit: Commit) -> Touched:
         return []
     touched: Touched = []
     try:
-        for recorded in recorded_of(codec, position, commit):
+        for recorded in seen_by(view, codec, position, commit):
             # A view may return a key twice, as for an event with the same key on two sides.
             for key in dict.fromkeys(view.keys(recorded)):
                 _check_own(view, aggregate_id, key)
                 touched.append((key, recorded))
     except Exception as error:
-        raise poison(aggregate_id, position, error) from error
+        raise poison(aggregate_id, position, error, private=view.personal) from error
     return touched
+
+
+def seen_by(view: View, codec: Codec[Any], position: int, commit: Commit) -> Iterator[Recorded]:
+    """The commit's events as the view sees them.
+
+    A view that is not personal reads `erased` in personal fields. A personal view sees no
+    position: its rows can be folded again from a stream, which has none.
+    """
+    if view.personal:
+        return recorded_of(codec, NEVER.position, commit)
+    return recorded_of(codec, position, commit.blind())
 
 
 def recorded_of(codec: Codec[Any], position: int, commit: Commit) -> Iterator[Recorded]:
@@ -177,9 +193,19 @@ def recorded_of(codec: Codec[Any], position: int, commit: Commit) -> Iterator[Re
         )
 
 
-def poison(aggregate_id: str, position: int, error: Exception) -> PoisonError:
-    """The failure with a reason for people, cut to the length that a parked stream stores."""
+def poison(
+    aggregate_id: str, position: int, error: Exception, *, private: bool = False
+) -> PoisonError:
+    """The failure with a reason for people, cut to the length that a parked stream stores.
+
+    The reason of a *private* one says where the code failed, and not why: the message of an
+    exception may have personal data, which no erasure would find in a parked stream.
+    """
     reason = f"{type(error).__name__}: {error}"
+    if private:
+        frames = extract_tb(error.__traceback__)
+        where = f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else "?"
+        reason = f"{type(error).__name__} in {where}"
     return PoisonError(aggregate_id, position, reason[:REASON_LENGTH])
 
 

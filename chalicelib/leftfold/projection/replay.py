@@ -8,8 +8,9 @@ from chalicelib.leftfold.kernel import View
 from chalicelib.leftfold.kernel.commit import canonical
 from chalicelib.leftfold.projection.fold import Folding, hears
 from chalicelib.leftfold.projection.rows import NEVER, StoredRow
-from chalicelib.leftfold.projection.runner import slices
+from chalicelib.leftfold.projection.runner import seen, slices
 from chalicelib.leftfold.store.ports import Log, Unavailable
+from chalicelib.leftfold.subjects.vault import CLOSED, Opener
 
 
 class Replayed(NamedTuple):
@@ -32,10 +33,13 @@ class Difference(NamedTuple):
     live: str
 
 
-def replay(view: View, log: Log, progress: Callable[[int], None]) -> Replayed:
+def replay(
+    view: View, log: Log, progress: Callable[[int], None], opener: Opener = CLOSED
+) -> Replayed:
     """Folds the whole log, with only the view's rows in memory.
 
-    *progress* is called with each position that is reached. Raises `Unavailable`.
+    *progress* is called with each position that is reached. *opener* opens the commits of a
+    personal view. Raises `Unavailable`.
     """
     end = log.head().next_position - 1
     rows: dict[str, StoredRow] = {}
@@ -46,7 +50,7 @@ def replay(view: View, log: Log, progress: Callable[[int], None]) -> Replayed:
     for _, position, commits in slices(
         log.blocks(0), 0, wanted=lambda commit: hears(view, commit.aggregate_id), size=1
     ):
-        folding = Folding(view, commits, stopped)
+        folding = Folding(view, seen(view, commits, opener), stopped)
         rows |= folding.onto(rows)
         stopped |= {scope: str(poison) for scope, poison in folding.poisons.items()}
         progress(position)
@@ -62,7 +66,9 @@ class NotFromLiveError(Exception):
         super().__init__(f"the rows of {view} cannot be made from live epochs alone")
 
 
-def replay_live(view: View, log: SegmentedLog, progress: Callable[[int], None]) -> Replayed:
+def replay_live(
+    view: View, log: SegmentedLog, progress: Callable[[int], None], opener: Opener = CLOSED
+) -> Replayed:
     """Folds the live epochs only: the live remainders of segments, then the table's blocks.
 
     The rows of a view that is *from_carried* are the same as from `replay`. Raises
@@ -86,7 +92,7 @@ def replay_live(view: View, log: SegmentedLog, progress: Callable[[int], None]) 
             if hears(view, commit.aggregate_id)
             and commit.epoch >= epochs.get(commit.aggregate_id, 1)
         ]
-        folding = Folding(view, live, stopped)
+        folding = Folding(view, seen(view, live, opener), stopped)
         rows |= folding.onto(rows)
         stopped |= {scope: str(poison) for scope, poison in folding.poisons.items()}
         position = following - 1

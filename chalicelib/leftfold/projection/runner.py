@@ -9,6 +9,7 @@ from chalicelib.leftfold.projection.fold import Folding, PoisonError, hears
 from chalicelib.leftfold.projection.rows import RowRejectedError, RowStore, Save
 from chalicelib.leftfold.store.ports import Block, Unavailable
 from chalicelib.leftfold.store.readers import Reader
+from chalicelib.leftfold.subjects.vault import CLOSED, Opener
 
 PASS_ATTEMPTS = 8
 # Events in a slice: about one or two megabytes of rows, saved in one or two seconds.
@@ -93,11 +94,12 @@ class Work(Reader, Protocol):
 
 @dataclass(frozen=True)
 class ViewWork:
-    """`Work` of a view."""
+    """`Work` of a view. *opener* opens the commits of a personal one."""
 
     view: View
     rows: RowStore
     size: int | None = None
+    opener: Opener = CLOSED
 
     @property
     def name(self) -> str:
@@ -111,7 +113,22 @@ class ViewWork:
         return hears(self.view, aggregate_id)
 
     def take(self, commits: Sequence[tuple[int, Commit]]) -> Outcome:
-        return project(self.view, self.rows, commits)
+        return project(self.view, self.rows, seen(self.view, commits, self.opener))
+
+
+def seen(
+    view: View, commits: Sequence[tuple[int, Commit]], opener: Opener
+) -> Sequence[tuple[int, Commit]]:
+    """The commits as the view may see them: opened if it is personal. Raises `Unavailable`."""
+    return opened_at(opener, commits) if view.personal else commits
+
+
+def opened_at(
+    opener: Opener, commits: Sequence[tuple[int, Commit]]
+) -> Sequence[tuple[int, Commit]]:
+    """The commits, by position, with their personal data opened. Raises `Unavailable`."""
+    opened = opener.opened([commit for _, commit in commits])
+    return [(at, commit) for (at, _), commit in zip(commits, opened, strict=True)]
 
 
 def project(view: View, rows: RowStore, commits: Iterable[tuple[int, Commit]]) -> Outcome:

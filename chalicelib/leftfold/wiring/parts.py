@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from chalicelib.leftfold.projection.rows import RowStore
     from chalicelib.leftfold.relay.relay import Relay
     from chalicelib.leftfold.store.bus import Bus
+    from chalicelib.leftfold.subjects.keys import DataKeys, KeyService
+    from chalicelib.leftfold.subjects.vault import Vault
 
 
 class Parts(TypedDict, total=False):
@@ -40,6 +42,9 @@ class Parts(TypedDict, total=False):
     parking: Parking
     effects: Effects
     mailer: "Mailer"
+    data_keys: "DataKeys"
+    key_service: "KeyService"
+    vault: "Vault"
     waker: Waker
     bus: "Bus"
     rows: "Callable[[str], RowStore]"

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, TypeVar, Unpack
 
 from chalicelib.leftfold import metrics
 from chalicelib.leftfold.commands.handler import CommandHandler
-from chalicelib.leftfold.kernel import Domain, Policy, Row
+from chalicelib.leftfold.kernel import Aggregate, Domain, Policy, Row
+from chalicelib.leftfold.kernel.context import by_name
 from chalicelib.leftfold.store.readers import Reader
+from chalicelib.leftfold.subjects.audit import audit
 from chalicelib.leftfold.wiring.adapters import Adapters
 from chalicelib.leftfold.wiring.clients import client
 from chalicelib.leftfold.wiring.parts import Parts
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from chalicelib.leftfold.archive.archiver import Archiver
     from chalicelib.leftfold.archive.pruner import Pruner
     from chalicelib.leftfold.commands.reading import States
+    from chalicelib.leftfold.erasure.erasing import Eraser
+    from chalicelib.leftfold.erasure.export import Export
     from chalicelib.leftfold.policies.deadlines import Timekeeper
     from chalicelib.leftfold.projection.freshness import Freshness
     from chalicelib.leftfold.projection.ordered import OrderedRunner
@@ -74,6 +78,14 @@ class Services(Adapters):
         return [*views, *self.policies]
 
     @cached_property
+    def aggregates(self) -> Mapping[str, Aggregate]:
+        """All aggregates by category: those of the domain, and the engine's own.
+
+        Raises ValueError if the domain has an aggregate of the engine's name.
+        """
+        return by_name([*self.domain.aggregates.items(), (audit.category, audit)])
+
+    @cached_property
     def fingerprints(self) -> Mapping[str, str]:
         """Fold fingerprint per category.
 
@@ -82,17 +94,17 @@ class Services(Adapters):
         if FINGERPRINTS.exists():
             packaged: dict[str, str] = json.loads(FINGERPRINTS.read_text())
             return packaged
-        return dict.fromkeys(self.domain.aggregates, f"unpackaged {self.new_id()}")
+        return dict.fromkeys(self.aggregates, f"unpackaged {self.new_id()}")
 
     @cached_property
     def handler(self) -> CommandHandler:
-        return CommandHandler(self.events, self.fingerprints, self.clock, self.pause)
+        return CommandHandler(self.events, self.fingerprints, self.clock, self.pause, self.vault)
 
     @cached_property
     def states(self) -> "States":
         from chalicelib.leftfold.commands.reading import States
 
-        return States(self.events, self.fingerprints)
+        return States(self.events, self.fingerprints, self.vault)
 
     @cached_property
     def bus(self) -> "Bus":
@@ -165,7 +177,7 @@ class Services(Adapters):
         """The runner of a partitioned view."""
         from chalicelib.leftfold.projection.runner import ViewWork
 
-        return self._lanes(ViewWork(self.views[view], self.rows(view)))
+        return self._lanes(ViewWork(self.views[view], self.rows(view), opener=self.vault))
 
     def ordered(self, view: str) -> "OrderedRunner":
         """The runner of an ordered view."""
@@ -188,6 +200,7 @@ class Services(Adapters):
                 self.new_id(),
                 self.pause,
                 side_by_side,
+                self.vault,
             )
         )
 
@@ -204,6 +217,29 @@ class Services(Adapters):
             return overdue(self.search_rows(view), now)
 
         return Timekeeper(self.domain.deadlines.values(), find, self.handler, self.clock)
+
+    @cached_property
+    def eraser(self) -> "Eraser":
+        from chalicelib.leftfold.erasure.erasing import Eraser
+
+        return Eraser(
+            self.data_keys,
+            self.vault,
+            self.events,
+            self.log,
+            self.aggregates,
+            self.views,
+            self.rows,
+            self.handler,
+            self.clock,
+            self.pause,
+        )
+
+    @cached_property
+    def export(self) -> "Export":
+        from chalicelib.leftfold.erasure.export import Export
+
+        return Export(self.data_keys, self.vault, self.events, self.aggregates)
 
     def health(self) -> Mapping[str, bool | str]:
         """Each dependency of the API by name: True, or the error that it has answered with."""

@@ -29,6 +29,11 @@ class Settings:
         return self._variables.get("LEFTFOLD_MAIL_FROM") or None
 
     @property
+    def personal_data_key(self) -> str:
+        """The alias of the KMS key that wraps the keys of personal data."""
+        return f"alias/{self.named('personal-data')}"
+
+    @property
     def archive(self) -> str:
         """The archive's bucket, named by default like the stack's other resources."""
         return self._variables.get("LEFTFOLD_ARCHIVE") or self.named("archive")
