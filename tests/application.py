@@ -11,6 +11,7 @@ from chalicelib.leftfold.kernel.uuid7 import uuid7
 from chalicelib.leftfold.policies.mailing import MemoryMailer
 from chalicelib.leftfold.projection.freshness import Freshness
 from chalicelib.leftfold.relay.sequencer import Sequencer
+from chalicelib.leftfold.store.following import Follower
 from chalicelib.leftfold.store.memory import (
     MemoryCheckpoints,
     MemoryEffects,
@@ -94,6 +95,7 @@ class Application(Gateway):
                     lambda: self.waited,
                     self._wait,
                 ),
+                follower=Follower(self.log, lambda: self.waited, self._wait),
                 health=lambda: self.health,
             )
         )

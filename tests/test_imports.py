@@ -75,7 +75,12 @@ def test_kernel_and_rules_import_the_standard_library_and_themselves(path: Path)
 
 
 ENGINE = sorted(
-    [*(CODE / "leftfold").rglob("*.py"), CODE / "functions.py", ROOT / "infra/base.json"]
+    [
+        *(CODE / "leftfold").rglob("*.py"),
+        CODE / "functions.py",
+        ROOT / "infra/stage.json",
+        ROOT / "infra/truth.json",
+    ]
 )
 # Words of the bank that the engine has no other use for.
 BANKS = re.compile(r"\b(banks?|bookings?|rankings?|statements?|transfers?)\b", re.IGNORECASE)
@@ -85,6 +90,7 @@ def test_the_engine_never_names_the_bank() -> None:
     named = {
         str(path.relative_to(ROOT)): found
         for path in ENGINE
-        if (found := BANKS.findall(path.read_text()))
+        # IAM's word, in every policy document.
+        if (found := BANKS.findall(path.read_text().replace('"Statement"', "")))
     }
     assert named == {}

@@ -117,8 +117,8 @@ def test_a_team_takes_a_later_engine_by_the_documented_steps(upstream: Tree, clo
     account = "chalicelib/bank/account/domain.py"
     upstream.write(account, f"{upstream.read(account)}\n\nLATER = 1\n")
     upstream.write("tests/bank/test_later.py", "from chalicelib.bank.account.domain import LATER\n")
-    upstream.replace("infra/base.json", '"Resources": {', '"Resources": {\n    "Later": {},')
-    upstream.replace("infra/resources.json", '"Resources": {', '"Resources": {\n    "Later": {},')
+    upstream.replace("tools/resources/stacks.py", '"stage": {', '"stage": {"later": Table("key"), ')
+    upstream.replace("infra/stage.json", '"Resources": {', '"Resources": {\n    "Later": {},')
     upstream.run(f"git add -A && git {ME} commit -q -m Later")
 
     follow_blocks(section("Take a later engine"), clone)
@@ -126,7 +126,7 @@ def test_a_team_takes_a_later_engine_by_the_documented_steps(upstream: Tree, clo
     assert "LATER = 1" in clone.read(decider)
     assert not (clone.root / "chalicelib" / "bank").exists()
     assert not (clone.root / "tests" / "bank").exists()
-    assert '"Later"' in clone.read("infra/resources.json")
+    assert '"LaterTable"' in clone.read("infra/stage.json")
     assert '"Loans"' in clone.read("infra/resources.json")
     assert clone.run("git status --porcelain") == ""
     clone.run("git merge-base --is-ancestor leftfold/main HEAD")

@@ -21,6 +21,8 @@ def reach(current: Current) -> Services:
     settings = Settings(
         {
             "LEFTFOLD_STACK": current.stack,
+            "LEFTFOLD_TRUTH": deployed.outputs["Truth"],
+            "LEFTFOLD_STAGE": deployed.outputs["Stage"],
             "LEFTFOLD_ARCHIVE": deployed.outputs.get("ArchiveBucket", ""),
             "LEFTFOLD_SEARCH_ENDPOINT": deployed.outputs["SearchEndpoint"],
             "LEFTFOLD_SEARCH_SCHEME": cloud.parameters.get("SearchScheme", "https"),
@@ -33,7 +35,7 @@ def reach(current: Current) -> Services:
         DOMAIN,
         dynamodb=cloud.client("dynamodb"),
         archive=S3Archive(partial(cloud.client, "s3"), settings.archive),
-        waker=LambdaWaker(cloud.client("lambda"), settings.named),
+        waker=LambdaWaker(cloud.client("lambda"), settings.function),
         mailer=SesMailer(cloud.client("ses"), sender) if sender else NoMailer(),
     )
     services.bus = KinesisBus(cloud.client("kinesis"), settings.named("bus"), services.pause)

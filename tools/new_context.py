@@ -2,7 +2,6 @@
 
 import ast
 import builtins
-import json
 import keyword
 import re
 import subprocess
@@ -12,11 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
-from chalice.utils import to_cfn_resource_name
-
 from tools.bootstrap import ROOT
 from tools.domain_package import NAMED_IN, domain_package
-from tools.resources import BASE
+from tools.resources import TABLE_NAMES
 
 TEMPLATES = Path(__file__).parent / "context_template"
 # A name becomes part of a path, of a table and of a problem's code: one plain word.
@@ -57,7 +54,7 @@ def new_context(name: str, root: Path = ROOT) -> Made:
     check_word(name)
     package = domain_package(root)
     names = plural(name)
-    check_free(name, names, taken(), root)
+    check_free(name, names, taken())
     folder = Path(*package.split("."))
     tests = Path("tests", folder.name)
     existing = next(
@@ -179,18 +176,13 @@ def taken() -> Taken:
     )
 
 
-def check_free(name: str, names: str, used: Taken, root: Path) -> None:
+def check_free(name: str, names: str, used: Taken) -> None:
     """Raises NewContextError where another part of the application has one of the names."""
-    resources = json.loads((root / BASE).read_text())["Resources"]
-    logical_id = to_cfn_resource_name(names)
     clashes = (
         (name in used.categories, f"{name!r} is a category of streams already"),
         (names in used.functions, f"its view {names!r} would be named like another function"),
         (names in used.paths, f"its path /{names} is served already"),
-        (
-            any(f"{logical_id}{part}" in resources for part in ("", "Table", "Log")),
-            f"its view {names!r} would be named like a resource of {BASE}",
-        ),
+        (names in TABLE_NAMES, f"its view {names!r} would be named like a table of the engine"),
     )
     for clash, says in clashes:
         if clash:

@@ -1,6 +1,7 @@
-"""The deployment's own tables, made on an engine from infra/resources.json."""
+"""The deployment's own tables, made on an engine from the templates in infra/."""
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -11,7 +12,10 @@ from botocore.config import Config
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-TEMPLATE = Path(__file__).parent.parent / "infra" / "resources.json"
+INFRA = Path(__file__).parent.parent / "infra"
+TEMPLATES = [INFRA / f"{name}.json" for name in ("stage", "truth", "resources")]
+# The first application of a stage shares its name with stage and truth.
+PREFIX = re.compile(r"\$\{(AWS::StackName|Truth|Stage)\}")
 # The properties that an engine needs; encryption and the like are for AWS.
 USED = (
     "AttributeDefinitions",
@@ -34,15 +38,16 @@ def dynamodb_client(url: str, **config: Any) -> "DynamoDBClient":
 
 
 def create_tables(client: "DynamoDBClient", stack: str | None = None) -> str:
-    """Makes every table of the template under a stack's name, and returns that name."""
+    """Makes every table of the templates under a stack's name, and returns that name."""
     stack = stack or f"t{uuid4().hex[:12]}"
-    for resource in json.loads(TEMPLATE.read_text())["Resources"].values():
+    templates = [json.loads(path.read_text()) for path in TEMPLATES]
+    for resource in (r for template in templates for r in template["Resources"].values()):
         if resource.get("Type") != "AWS::DynamoDB::Table":
             continue
         properties = resource["Properties"]
         made = {name: properties[name] for name in USED if name in properties}
         if "StreamSpecification" in made:
             made["StreamSpecification"] = {**made["StreamSpecification"], "StreamEnabled": True}
-        name = properties["TableName"]["Fn::Sub"].replace("${AWS::StackName}", stack)
+        name = PREFIX.sub(stack, properties["TableName"]["Fn::Sub"])
         client.create_table(TableName=name, **made)
     return stack

@@ -79,7 +79,7 @@ def test_what_does_not_answer_is_named_and_nothing_else(down: str) -> None:
 def test_every_table_that_the_api_may_use_is_asked() -> None:
     policy = json.loads((ROOT / ".chalice/iam/api.json").read_text())
     tables = {
-        resource["Fn::Sub"].rpartition("${AWS::StackName}-")[2]
+        resource["Fn::Sub"].rpartition("}-")[2]
         for statement in policy["Statement"]
         if any(action.startswith("dynamodb:") for action in statement["Action"])
         for resource in statement["Resource"]

@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 from chalice.utils import to_cfn_resource_name
 
+from app import API
 from chalicelib.bank.account.views import balances, bookings, totals
 from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.kernel import Email, Policy, Recorded, View
 from chalicelib.leftfold.relay.sweeper import ROUND
-from chalicelib.leftfold.wiring.settings import Settings
+from chalicelib.leftfold.wiring.settings import IN_STAGE, IN_TRUTH, Settings
 from tools.bootstrap import ROOT
 from tools.resources import (
+    TABLE_NAMES,
     ResourcesError,
     app_functions,
     differing,
@@ -25,9 +27,14 @@ from tools.resources import (
     wanted,
     write,
 )
+from tools.resources.permissions import BUS_STREAM
+from tools.resources.stacks import TABLES
 
 TEMPLATE: dict[str, Any] = json.loads((ROOT / "infra/resources.json").read_text())
 RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
+STAGE, TRUTH = (
+    json.loads((ROOT / f"infra/{name}.json").read_text()) for name in ("stage", "truth")
+)
 CHALICE = ROOT / ".chalice"
 FUNCTIONS: dict[str, Any] = json.loads((CHALICE / "config.json").read_text())["stages"]["dev"][
     "lambda_functions"
@@ -74,9 +81,15 @@ def test_a_ring_is_not_repeated_and_not_kept_long(function: str) -> None:
 @pytest.mark.parametrize("name", ["relay", *DOMAIN.views, *DOMAIN.policies])
 def test_a_function_has_the_name_that_the_doorbell_wakes(name: str) -> None:
     called = RESOURCES[to_cfn_resource_name(name)]["Properties"]["FunctionName"]
-    woken = Settings({"LEFTFOLD_STACK": "leftfold"}).named(name)
+    woken = Settings({"LEFTFOLD_STACK": "leftfold"}).function(name)
     assert called["Fn::Sub"].replace("${AWS::StackName}", "leftfold") == woken
-    assert "_" not in woken
+
+
+@pytest.mark.parametrize("name", [name for name in FUNCTIONS if name != "api_handler"])
+def test_both_ways_of_deploying_give_a_function_the_same_name(name: str) -> None:
+    called = RESOURCES[to_cfn_resource_name(name)]["Properties"]["FunctionName"]["Fn::Sub"]
+    # As Chalice has it: application, stage, function.
+    assert called.replace("${AWS::StackName}", "leftfold-dev") == f"leftfold-dev-{name}"
 
 
 @pytest.mark.parametrize("reader", [*DOMAIN.views, *DOMAIN.policies])
@@ -144,6 +157,21 @@ def test_only_a_view_that_the_bus_feeds_reads_the_bus(view: str) -> None:
     assert ("kinesis:ListStreams" in reads) == (DOMAIN.views[view].fed == "bus")
 
 
+def test_the_routes_that_wait_are_served_by_a_function_of_their_own_with_a_bound() -> None:
+    waiting = {route.path for route in API.routes if route.function == "feed"}
+    assert "/log" in waiting
+    paths = RESOURCES["RestAPI"]["Properties"]["DefinitionBody"]["paths"]
+    assert set(paths) == waiting
+    for methods in paths.values():
+        assert set(methods) == {"get", "head"}
+        for operation in methods.values():
+            uri = operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
+            assert uri.endswith("/functions/${Feed.Arn}/invocations")
+    assert RESOURCES["FeedInvokePermission"]["Properties"]["FunctionName"] == {"Ref": "Feed"}
+    bound = RESOURCES["Feed"]["Properties"]["ReservedConcurrentExecutions"]["Fn::If"]
+    assert bound[1] == {"Ref": "FeedConcurrency"}
+
+
 def test_a_function_writes_its_own_tables_alone() -> None:
     truth = {"log", "streams", "policy-checkpoints"}
     documents = {
@@ -154,6 +182,7 @@ def test_a_function_writes_its_own_tables_alone() -> None:
     of_view, of_policy = ({f"{kind}-checkpoints", f"{kind}-parked"} for kind in ("view", "policy"))
     assert {function: written(function) for function in FUNCTIONS} == {
         "api_handler": {"events"},
+        "feed": set(),
         "relay": truth,
         "sweeper": truth,
         "purge": set(),
@@ -170,11 +199,16 @@ def written(function: str) -> set[str]:
     """The tables that a function may write to."""
     changes = {f"dynamodb:{call}Item" for call in ("Put", "Update", "Delete", "BatchWrite")}
     return {
-        resource["Fn::Sub"].rpartition("${AWS::StackName}-")[2]
+        name_of(resource)
         for allowed, resources in statements(function)
         if allowed & changes
         for resource in resources
     }
+
+
+def name_of(resource: dict[str, str]) -> str:
+    """The name of a table in its ARN, without that of the stack that has it."""
+    return resource["Fn::Sub"].rpartition("}-")[2]
 
 
 def test_only_what_a_policy_may_mail_is_mailed_and_from_one_address() -> None:
@@ -192,9 +226,9 @@ def test_a_function_reaches_the_search_domain_of_its_own_stack_alone() -> None:
     }
     searching = {name for name, view in DOMAIN.views.items() if view.store == "search"}
     assert set(reached) == {"api_handler", "purge", "deadlines"} | searching
-    assert RESOURCES["Search"]["Type"] == "AWS::OpenSearchService::Domain"
+    assert TRUTH["Outputs"]["SearchArn"]["Value"] == {"Fn::GetAtt": ["Search", "Arn"]}
     for resource in reached.values():
-        assert resource == [{"Fn::Sub": "${Search.Arn}/*"}]
+        assert resource == [{"Fn::Sub": "${SearchArn}/*"}]
     for function in reached:
         logical_id = "APIHandler" if function == "api_handler" else to_cfn_resource_name(function)
         variables = RESOURCES[logical_id]["Properties"]["Environment"]["Variables"]
@@ -208,7 +242,12 @@ def test_a_function_may_do_what_it_does_and_no_more() -> None:
     assert "dynamodb:DescribeTable" not in actions("api_handler")
     assert {a for a in actions("purge") if not a.startswith("logs:")} == {"es:ESHttpPost"}
     variables = RESOURCES["Sweeper"]["Properties"]["Environment"]["Variables"]
-    assert list(variables) == ["LEFTFOLD_STACK", "LEFTFOLD_ARCHIVE"]
+    assert list(variables) == [
+        "LEFTFOLD_STACK",
+        "LEFTFOLD_TRUTH",
+        "LEFTFOLD_STAGE",
+        "LEFTFOLD_ARCHIVE",
+    ]
 
 
 def test_who_reads_events_or_the_log_reads_the_archive_and_one_writes_it() -> None:
@@ -223,7 +262,7 @@ def test_who_reads_events_or_the_log_reads_the_archive_and_one_writes_it() -> No
 def reads(function: str) -> set[str]:
     """The tables that a function may read."""
     return {
-        resource["Fn::Sub"].rpartition("${AWS::StackName}-")[2]
+        name_of(resource)
         for allowed, resources in statements(function)
         if allowed & {"dynamodb:Query", "dynamodb:Scan"}
         for resource in resources
@@ -260,18 +299,70 @@ def test_a_function_rings_whom_it_has_work_for_and_nobody_else(
 # --- what is kept
 
 
+KEPT = {
+    name: made
+    for name, made in {**STAGE["Resources"], **TRUTH["Resources"], **RESOURCES}.items()
+    if "DeletionPolicy" in made
+}
+
+
 def test_what_nothing_can_rebuild_stays_when_the_stack_goes() -> None:
-    kept = {name for name, made in RESOURCES.items() if "DeletionPolicy" in made}
     tables = ("Events", "Log", "Streams", "Effects", "PolicyCheckpoints", "PolicyParked")
-    assert kept == {*(f"{name}Table" for name in tables), "ArchiveBucket"}
-    assert {RESOURCES[name]["DeletionPolicy"] for name in kept} == {"RetainExceptOnCreate"}
-    assert {RESOURCES[name]["UpdateReplacePolicy"] for name in kept} == {"Retain"}
+    assert set(KEPT) == {*(f"{name}Table" for name in tables), "ArchiveBucket"}
+    assert {made["DeletionPolicy"] for made in KEPT.values()} == {"RetainExceptOnCreate"}
+    assert {made["UpdateReplacePolicy"] for made in KEPT.values()} == {"Retain"}
+
+
+def test_a_table_that_nothing_can_rebuild_refuses_to_be_deleted() -> None:
+    tables = [made["Properties"] for name, made in KEPT.items() if name.endswith("Table")]
+    for properties in tables:
+        assert properties["DeletionProtectionEnabled"] == {"Fn::If": ["IsProtected", True, False]}
+        assert properties["PointInTimeRecoverySpecification"] == {
+            "PointInTimeRecoveryEnabled": True
+        }
+
+
+def test_each_stack_has_what_lives_as_long_as_it() -> None:
+    """The first application of a stage has the same name as its truth, so names must not meet."""
+    had = {
+        "stage": set(TABLES["stage"]),
+        "truth": {*TABLES["truth"], "archive", "bus"},
+    }
+    assert had == {"stage": set(IN_STAGE), "truth": set(IN_TRUTH)}
+    assert not {name.replace("_", "-") for name in DOMAIN.views} & TABLE_NAMES
+
+
+ARCHIVE = TRUTH["Resources"]["ArchiveBucket"]["Properties"]
 
 
 def test_the_archive_is_private_and_a_lost_object_can_be_had_back() -> None:
-    archive = RESOURCES["ArchiveBucket"]["Properties"]
-    assert set(archive["PublicAccessBlockConfiguration"].values()) == {True}
-    assert archive["VersioningConfiguration"] == {"Status": "Enabled"}
+    assert set(ARCHIVE["PublicAccessBlockConfiguration"].values()) == {True}
+    assert ARCHIVE["VersioningConfiguration"] == {"Status": "Enabled"}
+
+
+def test_the_archives_name_is_the_only_one_in_the_world() -> None:
+    name = ARCHIVE["BucketName"]["Fn::Sub"]
+    assert name == "${Truth}-archive-${AWS::AccountId}-${AWS::Region}"
+
+
+@pytest.mark.parametrize(
+    ("refused", "condition"),
+    [
+        ("s3:*", {"Bool": {"aws:SecureTransport": "false"}}),
+        ("s3:PutObject", {"Null": {"s3:if-none-match": "true"}}),
+        ("s3:DeleteObject", {}),
+        ("s3:DeleteObjectVersion", {}),
+    ],
+)
+def test_the_archive_refuses_whoever_may_change_it(refused: str, condition: Any) -> None:
+    policy = TRUTH["Resources"]["ArchiveBucketPolicy"]["Properties"]["PolicyDocument"]
+    (statement,) = [
+        s
+        for s in policy["Statement"]
+        if refused in ([s["Action"]] if isinstance(s["Action"], str) else s["Action"])
+    ]
+    assert (statement["Effect"], statement["Principal"]) == ("Deny", "*")
+    assert condition.items() <= statement.get("Condition", {}).items()
 
 
 # --- the generator
@@ -303,7 +394,7 @@ def test_a_search_view_that_follows_the_log_has_no_source_and_no_table() -> None
     files = made({"by_day": VIEW}, {})
     resources = files["resources.json"]["Resources"]
     properties = resources["ByDay"]["Properties"]
-    assert properties["FunctionName"] == {"Fn::Sub": "${AWS::StackName}-by-day"}
+    assert properties["FunctionName"] == {"Fn::Sub": "${AWS::StackName}-by_day"}
     assert "Events" not in properties
     assert {"ByDayLog", "ByDayLagAlarm", "ByDayParkedAlarm"} <= set(resources)
     assert "ByDayTable" not in resources
@@ -316,8 +407,9 @@ def test_a_view_on_the_bus_has_its_source_and_its_table() -> None:
     view = replace(balances, name="by_owner")
     resources = made({"by_owner": view}, {})["resources.json"]["Resources"]
     assert resources["ByOwner"]["Properties"]["Events"] == {
-        "ByOwnerKinesisEventSource": {"Properties": {"Stream": {"Fn::Sub": "${BusStream.Arn}"}}}
+        "ByOwnerKinesisEventSource": {"Properties": {"Stream": BUS_STREAM}}
     }
+    assert BUS_STREAM["Fn::Sub"].endswith("${AWS::AccountId}:stream/${Truth}-bus")
     table = resources["ByOwnerTable"]["Properties"]
     assert table["TableName"] == {"Fn::Sub": "${AWS::StackName}-by-owner"}
 
@@ -398,5 +490,5 @@ def copied(root: Path) -> None:
 
 
 def test_a_view_that_is_named_like_a_resource_of_the_stack_is_refused() -> None:
-    with pytest.raises(ResourcesError, match="events needs a resource EventsTable"):
+    with pytest.raises(ResourcesError, match="view events needs a table events"):
         made({"events": replace(balances, name="events")}, {})

@@ -4,14 +4,28 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-from . import answering, archiving, pruning, rows, sequencer
+from . import (
+    answering,
+    archiving,
+    carrying,
+    handing,
+    merging,
+    pruning,
+    rows,
+    sequencer,
+    splitting,
+)
 from .answering import Answering
 from .archiving import Archiving
+from .carrying import Carrying
 from .checker import LIMIT, Result
+from .handing import AGAIN, BACK, Handing
+from .merging import SAME_KEY, Merging
 from .pruning import Pruning
 from .publishing import FOLD, Publishing
 from .rows import Commit, Rows
 from .sequencer import Sequencer
+from .splitting import MOVES, Splitting
 
 HOLDS = "holds"
 STUCK = "cannot always complete"
@@ -332,7 +346,107 @@ ANSWERING = (
     Case("no command id", Answering(command_ids=False), answering.TWICE),
 )
 
-SUITE = (*SEQUENCER, *PUBLISHING, *ROWS, *PRUNING, *ARCHIVING, *ANSWERING)
+HANDING = (
+    Case("there, the design's rules", Handing(takers=1), least=8_000),
+    Case(
+        "there, back and there again, one command",
+        Handing(AGAIN, commands=("1",)),
+        least=12_000,
+    ),
+    Case("a stream that is created on the way", Handing(AGAIN, (), ("1",)), least=6_000),
+    Case(
+        "a writer that does not look at the newest item",
+        Handing(writers_look=False),
+        handing.BOTH,
+    ),
+    Case("a bar put over whatever is at its key", Handing(bar_on_condition=False), handing.GONE),
+    Case("barred and marked before the tail is copied", Handing(tail_first=False), handing.BOTH),
+    Case(
+        "the second generation creates a stream that is not barred in the first",
+        Handing(start=(), asks_for_absent=False),
+        handing.BOTH,
+    ),
+    Case(
+        "bars without the number of their switch",
+        Handing(AGAIN, commands=("1",), numbered=False),
+        handing.BOTH,
+    ),
+    Case(
+        "a bar taken away that is not the one that was read",
+        Handing(AGAIN, commands=("1",), names_its_bar=False),
+        handing.BOTH,
+    ),
+    Case("abandoned once it switches", Handing(((0, 1), None), commands=("1",)), STUCK),
+)
+
+MERGING = (
+    Case("two takers", Merging(takers=2, copiers=0, commands=SAME_KEY[:1]), least=1_400),
+    Case("one key and body at both sources", Merging(copiers=0, commands=SAME_KEY), least=2_700),
+    Case("a source that does not exist", Merging((("na",), ()), copiers=0), least=2_200),
+    Case("a lane for each source", Merging(one_order=False, copiers=2), merging.ORDER),
+    Case("the tails straight from the streams", Merging(waits_for_log=False), merging.ORDER),
+    Case("one source not barred", Merging(bars_all=False), merging.LACKS),
+    Case("marked before the tail is copied", Merging(copies_first=False), merging.LACKS),
+    Case("copies with keys of their own", Merging(keeps_keys=False), merging.TWICE),
+    Case(
+        "a copy found by its key, whatever its source",
+        Merging(commands=SAME_KEY, finds_by="key"),
+        merging.NOWHERE,
+    ),
+)
+
+SPLITTING = (
+    Case("a taker, the design's rules", Splitting(copiers=0), least=7_000),
+    Case("a stream that does not exist yet", Splitting((), copiers=0), least=3_700),
+    Case(
+        "no copy where there is no event, and the command is sent there",
+        Splitting(copies_all=False, commands=MOVES),
+        splitting.TWICE,
+    ),
+    Case("copies with keys of their own", Splitting(keeps_keys=False), splitting.TWICE),
+    Case("marked before the tail is copied", Splitting(copies_first=False), splitting.LACKS),
+    Case("the source not barred", Splitting(bars=False), splitting.TWICE),
+)
+
+CARRYING = (
+    Case("two executors, nobody changes the target", Carrying(changes=0), least=5_000),
+    Case("there and back, one executor", Carrying(executors=1, back=True), least=13_000),
+    Case(
+        "a step decided on a target that is not owned",
+        Carrying(looks_at_target=False),
+        carrying.WRITTEN,
+    ),
+    Case(
+        "an earlier command looked for where it may not be yet",
+        Carrying(looks_before_look=False),
+        carrying.LOST,
+    ),
+    Case("ids made of positions of the log", Carrying(same_ids=False), carrying.TWICE),
+    Case(
+        "a checkpoint that passes what has moved, and goes over later",
+        Carrying(passes_moved=True, handover="later", ends=False),
+        carrying.LOST,
+    ),
+    Case(
+        "a checkpoint that passes what has moved, and back",
+        Carrying(passes_moved=True, back=True, ends=False),
+        carrying.LOST,
+    ),
+    Case("taken whatever has become of the process", Carrying(unless_moved=False), carrying.LOST),
+)
+
+SUITE = (
+    *SEQUENCER,
+    *PUBLISHING,
+    *ROWS,
+    *PRUNING,
+    *ARCHIVING,
+    *ANSWERING,
+    *HANDING,
+    *MERGING,
+    *SPLITTING,
+    *CARRYING,
+)
 
 DEEP = (
     Case("two streams of two, batches of two", Sequencer(), least=240_000),
@@ -389,4 +503,22 @@ DEEP = (
         least=300_000,
     ),
     Case("four executors, four changes of mind", Answering(4, 4), least=5_000),
+    Case("there, two takers", Handing(), least=40_000),
+    Case("there and back, two takers", Handing(BACK), least=170_000),
+    Case("there, back and there again", Handing(AGAIN), least=500_000),
+    Case("a merge with two writers", Merging(writers=2), least=100_000),
+    Case("a merge with two takers", Merging(takers=2), least=50_000),
+    Case("a split with two writers", Splitting(writers=2), least=200_000),
+    Case("a split, and the command moves", Splitting(commands=MOVES), least=50_000),
+    Case("a split with two takers", Splitting(takers=2), least=150_000),
+    Case("a step, three executors", Carrying(3, 2), least=200_000),
+    Case("a step, and back", Carrying(changes=2, back=True), least=300_000),
+    Case(
+        "a step, and back, frozen at first",
+        Carrying(2, 2, frozen_first=True, back=True),
+        least=200_000,
+    ),
+    Case(
+        "a process read by another than its owner", Carrying(looks_at_process=False), least=40_000
+    ),
 )

@@ -24,8 +24,10 @@ def wake(deployed: Deployed, cloud: Cloud, report: Progress) -> None:
     """
     report("deploy: waking the functions")
     functions = cloud.client("lambda")
-    named = Settings({"LEFTFOLD_STACK": deployed.stack}).named
-    names = [named(name) for name in ("relay", *DOMAIN.views, *DOMAIN.policies)]
+    settings = Settings(
+        {"LEFTFOLD_STACK": deployed.stack, "LEFTFOLD_TRUTH": deployed.outputs["Truth"]}
+    )
+    names = [settings.function(name) for name in ("relay", *DOMAIN.views, *DOMAIN.policies)]
 
     def invoke(name: str) -> tuple[str, Any]:
         return name, functions.invoke(FunctionName=name, Payload=NOTHING_NEW)

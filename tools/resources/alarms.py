@@ -19,6 +19,7 @@ def alarm(  # noqa: PLR0913 - an alarm has so many parts
     statistic: str = "Maximum",
     above: int = 0,
     minutes: int = 5,
+    missing: str = "notBreaching",
 ) -> Json:
     """An alarm that goes off when a metric has been above *above* in each of *minutes* minutes."""
     topic = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopic"}], {"Ref": "AWS::NoValue"}]}
@@ -35,26 +36,77 @@ def alarm(  # noqa: PLR0913 - an alarm has so many parts
             "EvaluationPeriods": minutes,
             "Threshold": above,
             "ComparisonOperator": "GreaterThanThreshold",
-            "TreatMissingData": "notBreaching",
+            "TreatMissingData": missing,
         },
     }
 
 
-def error_alarm(function: Function, says: str, minutes: int = 5) -> Json:
-    """An alarm that goes off when a function has failed in each of *minutes* minutes."""
-    of_function = {"FunctionName": {"Ref": function.logical_id}}
+def error_alarm(
+    function: Function, says: str, minutes: int = 5, missing: str = "notBreaching"
+) -> Json:
+    """An alarm that goes off when a function has failed in each of *minutes* minutes.
+
+    Where *missing* is "breaching", also when it has not run.
+    """
     return alarm(
-        says, "Errors", of_function, namespace="AWS/Lambda", statistic="Sum", minutes=minutes
+        says,
+        "Errors",
+        of(function),
+        namespace="AWS/Lambda",
+        statistic="Sum",
+        minutes=minutes,
+        missing=missing,
     )
 
 
-def other_alarms(function: Function) -> Json:
+def of(function: Function) -> Json:
+    """The dimension of Lambda's own metrics of a function."""
+    return {"FunctionName": {"Ref": function.logical_id}}
+
+
+def other_alarms(function: Function) -> Json:  # noqa: PLR0911 - one for each function
     """The alarms on a function that is neither a view nor a policy.
 
     A function that runs once a day fails at most once a day, so one minute is enough for it.
     """
     of_stack = {"stack": {"Ref": "AWS::StackName"}}
     match function.name:
+        case "relay":
+            return {
+                "RelayLagAlarm": alarm(
+                    "Commits wait longer than five minutes for the log: look at the relay's"
+                    " errors.",
+                    "IteratorAge",
+                    of(function),
+                    namespace="AWS/Lambda",
+                    above=300_000,
+                ),
+                "RelayErrorAlarm": error_alarm(
+                    function, "The relay keeps failing; nothing is lost, everything waits."
+                ),
+                "BlockedAlarm": alarm(
+                    "Streams wait for a cause that is not there: the relay's log names them.",
+                    "StreamsBlocked",
+                    of_stack,
+                    minutes=1,
+                ),
+                "UnreadableAlarm": alarm(
+                    "The events table has an item that is no commit of Leftfold's: the log of the"
+                    " relay or of the sweeper names it.",
+                    "UnreadableCommits",
+                    of_stack,
+                    minutes=1,
+                ),
+            }
+        case "deadlines":
+            return {
+                "DeadlinesErrorAlarm": error_alarm(
+                    function,
+                    "Deadlines keep failing, or are not looked at: who waits for too long is not"
+                    " told so.",
+                    missing="breaching",
+                )
+            }
         case "archive":
             return {
                 "ArchiveErrorAlarm": error_alarm(
@@ -92,6 +144,12 @@ def other_alarms(function: Function) -> Json:
         case "sweeper":
             hours = 2 * ROUND // timedelta(hours=1)
             return {
+                "SweeperErrorAlarm": error_alarm(
+                    function,
+                    "The sweeper keeps failing, or is not run: what no message told of stays"
+                    " unseen.",
+                    missing="breaching",
+                ),
                 "SweepRoundAlarm": alarm(
                     f"The sweeper's round takes longer than {hours} hours. A commit whose stream"
                     " record was lost may wait that long. `leftfold sweep --now` makes a"
@@ -99,7 +157,7 @@ def other_alarms(function: Function) -> Json:
                     "SweepRoundSeconds",
                     of_stack,
                     above=int(2 * ROUND.total_seconds()),
-                )
+                ),
             }
     return {}
 

@@ -7,11 +7,13 @@ from pathlib import Path
 from chalicelib.leftfold.kernel import Policy, View
 from tools.bootstrap import ROOT
 from tools.resources.functions import Function, functions
-from tools.resources.permissions import LOGGING, Json
-from tools.resources.template import template
+from tools.resources.permissions import Json, logging
+from tools.resources.stacks import stage_template, truth_template
+from tools.resources.template import Served, template
 
-BASE = Path("infra/base.json")
 TEMPLATE = Path("infra/resources.json")
+STAGE_TEMPLATE = Path("infra/stage.json")
+TRUTH_TEMPLATE = Path("infra/truth.json")
 CONFIG = Path(".chalice/config.json")
 
 
@@ -29,7 +31,10 @@ def config(existing: Json, made: Iterable[Function]) -> Json:
 
 def permissions(function: Function) -> Json:
     """The policy document of a function's role."""
-    return {"Version": "2012-10-17", "Statement": [LOGGING, *function.statements]}
+    return {
+        "Version": "2012-10-17",
+        "Statement": [logging(function.full_name), *function.statements],
+    }
 
 
 def generated(
@@ -37,13 +42,18 @@ def generated(
     views: Mapping[str, View],
     policies: Mapping[str, Policy],
     root: Path = ROOT,
+    served: Collection[Served] = (),
 ) -> dict[Path, str]:
-    """The text of each generated file by its path below *root*. Raises ResourcesError."""
+    """The text of each generated file by its path below *root*. Raises ResourcesError.
+
+    *served* are the routes that a function other than the API's serves.
+    """
     made = functions(names, views, policies)
-    base = json.loads((root / BASE).read_text())
     existing = json.loads((root / CONFIG).read_text())
     contents = {
-        TEMPLATE: template(base, made, views, policies),
+        STAGE_TEMPLATE: stage_template(),
+        TRUTH_TEMPLATE: truth_template(),
+        TEMPLATE: template(made, views, policies, served),
         CONFIG: config(existing, made),
         **{CONFIG.parent / f.iam_file: permissions(f) for f in made},
     }
@@ -64,9 +74,16 @@ def app_functions() -> list[str]:
 
 def wanted() -> dict[Path, str]:
     """The text of each generated file for this app and its domain. Raises ResourcesError."""
+    from app import API
     from chalicelib.domain import DOMAIN
 
-    return generated(app_functions(), DOMAIN.views, DOMAIN.policies)
+    served = [
+        (route.function, method, route.path)
+        for route in API.routes
+        if route.function != "api_handler"
+        for method in route.methods
+    ]
+    return generated(app_functions(), DOMAIN.views, DOMAIN.policies, served=served)
 
 
 def differing(files: Mapping[Path, str], root: Path = ROOT) -> list[Path]:

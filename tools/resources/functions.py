@@ -10,12 +10,13 @@ from chalicelib.leftfold.kernel import Email, Policy, View
 from tools.resources.permissions import (
     ANSWER,
     BUS,
+    BUS_STREAM,
     COMMAND,
-    NAMED,
     OPENING,
     READ,
     READING_ARCHIVE,
     READING_LOG,
+    REFERENCES,
     SEALING,
     WRITE,
     Json,
@@ -44,7 +45,8 @@ class Function:
     *called* is the function's name in the stack, if it differs from *name*. *source* is
     Chalice's word for the kind of the event source ("Dynamodb" or "Kinesis"), with the
     properties of the source that Chalice cannot set. *chalice* are further settings for
-    .chalice/config.json.
+    .chalice/config.json. *capped* says that the parameter FeedConcurrency bounds how many of it
+    run at a time.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Function:
     search: bool = False
     variables: Mapping[str, Any] | None = None
     woken: bool = False
+    capped: bool = False
     source: tuple[str, Json] | None = None
     chalice: Mapping[str, Any] | None = None
 
@@ -62,7 +65,7 @@ class Function:
 
     @property
     def full_name(self) -> str:
-        return NAMED(self.called or self.name)
+        return REFERENCES.function(self.called or self.name)
 
     @property
     def iam_file(self) -> str:
@@ -70,10 +73,9 @@ class Function:
         return f"iam/{(self.called or self.name).replace('_', '-')}.json"
 
 
-def stream_of(table_id: str) -> tuple[str, Json]:
-    """The event source of a function that reads a table's stream."""
-    stream = {"Fn::GetAtt": [table_id, "StreamArn"]}
-    return "Dynamodb", {"Stream": stream, "FilterCriteria": INSERTS}
+def stream_of(parameter: str) -> tuple[str, Json]:
+    """The event source of a function that reads the table's stream that *parameter* names."""
+    return "Dynamodb", {"Stream": {"Ref": parameter}, "FilterCriteria": INSERTS}
 
 
 RELAYING = (
@@ -104,6 +106,7 @@ def other_functions(
                 tables(
                     (*READ, "dynamodb:Scan"),
                     *("streams", "view-checkpoints", "view-parked", *documents, "log"),
+                    *("policy-checkpoints", "policy-parked"),
                 ),
                 search("Get", "Post"),
                 READING_ARCHIVE,
@@ -114,10 +117,17 @@ def other_functions(
             chalice={"lambda_timeout": 29},
         ),
         Function(
+            "feed",
+            READING_LOG,
+            capped=True,
+            # A request waits up to 20 seconds, and API Gateway up to 29 for its answer.
+            chalice={"lambda_timeout": 29},
+        ),
+        Function(
             "relay",
             (reading_stream("events"), *RELAYING),
             woken=True,
-            source=stream_of("EventsTable"),
+            source=stream_of("EventsStream"),
         ),
         Function("sweeper", (*RELAYING, waking(*views, *policies))),
         Function("purge", (search("Post"),), search=True),
@@ -137,7 +147,7 @@ def other_functions(
             chalice={"lambda_timeout": 240},
         ),
         Function(
-            "log_grew", (reading_stream("log"), waking(*followers)), source=stream_of("LogTable")
+            "log_grew", (reading_stream("log"), waking(*followers)), source=stream_of("LogStream")
         ),
         Function(
             "deadlines",
@@ -201,7 +211,7 @@ def view_function(view: View) -> Function:
         ),
         search=searches,
         woken=True,
-        source=("Kinesis", {"Stream": {"Fn::Sub": "${BusStream.Arn}"}}) if from_bus else None,
+        source=("Kinesis", {"Stream": BUS_STREAM}) if from_bus else None,
     )
 
 

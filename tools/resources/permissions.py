@@ -27,8 +27,15 @@ BUS = (
 COMMAND = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query")
 # Besides, to write on condition that another commit exists, or does not.
 ANSWER = (*COMMAND, "dynamodb:ConditionCheckItem")
-# A resource's name, with a reference to the stack that CloudFormation replaces.
-NAMED = Settings({"LEFTFOLD_STACK": "${AWS::StackName}"}).named
+# The names of stage, truth and application as references that CloudFormation replaces.
+REFERENCES = Settings(
+    {
+        "LEFTFOLD_STACK": "${AWS::StackName}",
+        "LEFTFOLD_TRUTH": "${Truth}",
+        "LEFTFOLD_STAGE": "${Stage}",
+    }
+)
+NAMED = REFERENCES.named
 
 
 def allow(actions: Iterable[str], *resources: Any, **more: Any) -> Json:
@@ -43,19 +50,19 @@ def arn(service: str, rest: str) -> Json:
 
 
 def table(name: str) -> Json:
-    """The ARN of one of the stack's tables."""
+    """The ARN of a table of the deployment."""
     return arn("dynamodb", f"table/{NAMED(name)}")
 
 
 def tables(actions: Iterable[str], *names: str) -> Json:
-    """Allows *actions* on the tables *names*."""
+    """Allows *actions* on the tables *names*, in whichever stack each of them is."""
     return allow(actions, *map(table, names))
 
 
-LOGGING = allow(
-    ("logs:CreateLogStream", "logs:PutLogEvents"),
-    arn("logs", "log-group:/aws/lambda/${AWS::StackName}-*"),
-)
+def logging(function: str) -> Json:
+    """Allows a function, by its full name, to write its own log."""
+    group = arn("logs", f"log-group:/aws/lambda/{function}:*")
+    return allow(("logs:CreateLogStream", "logs:PutLogEvents"), group)
 
 
 def checkpointing(kind: str) -> Json:
@@ -66,7 +73,8 @@ def checkpointing(kind: str) -> Json:
 def waking(*names: str) -> Json:
     """Allows a function to wake the functions *names*."""
     return allow(
-        ("lambda:InvokeFunction",), *(arn("lambda", f"function:{NAMED(name)}") for name in names)
+        ("lambda:InvokeFunction",),
+        *(arn("lambda", f"function:{REFERENCES.function(name)}") for name in names),
     )
 
 
@@ -75,15 +83,19 @@ def reading_stream(name: str) -> Json:
     return allow(STREAM, table(f"{name}/stream/*"))
 
 
+# For Kinesis, Chalice's own `Fn::Sub` is replaced; another function would only join it.
+BUS_STREAM = arn("kinesis", f"stream/{NAMED('bus')}")
+
+
 def bus(actions: Iterable[str]) -> Json:
     """Allows *actions* on the bus."""
-    return allow(actions, arn("kinesis", f"stream/{NAMED('bus')}"))
+    return allow(actions, BUS_STREAM)
 
 
 def search(*methods: str) -> Json:
     """Allows requests to the search domain by these HTTP methods."""
     actions = [f"es:ESHttp{method}" for method in methods]
-    return allow(actions, {"Fn::Sub": "${Search.Arn}/*"})
+    return allow(actions, {"Fn::Sub": "${SearchArn}/*"})
 
 
 def objects(*actions: str) -> Json:
@@ -91,12 +103,12 @@ def objects(*actions: str) -> Json:
 
     Without s3:ListBucket, S3 answers 403 for an object that does not exist; with it, 404.
     """
-    bucket = {"Fn::GetAtt": ["ArchiveBucket", "Arn"]}
-    return allow((*actions, "s3:ListBucket"), {"Fn::Sub": "${ArchiveBucket.Arn}/*"}, bucket)
+    bucket = "arn:${AWS::Partition}:s3:::${ArchiveBucket}"
+    return allow((*actions, "s3:ListBucket"), {"Fn::Sub": f"{bucket}/*"}, {"Fn::Sub": bucket})
 
 
 # To read personal data, and to write it: to make the keys of subjects that have none yet.
-KEY: Json = {"Fn::GetAtt": ["PersonalDataKey", "Arn"]}
+KEY: Json = {"Ref": "PersonalDataKey"}
 OPENING = (tables(("dynamodb:BatchGetItem",), "subjects"), allow(("kms:Decrypt",), KEY))
 SEALING = (
     tables(("dynamodb:BatchGetItem", "dynamodb:PutItem"), "subjects"),

@@ -1,11 +1,17 @@
 """The CloudFormation template that Chalice merges into its own."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
 
 from chalicelib.leftfold.kernel import Policy, View
 from tools.resources.alarms import other_alarms, reader_alarms
 from tools.resources.functions import Function, ResourcesError
-from tools.resources.permissions import NAMED, Json
+from tools.resources.permissions import Json
+from tools.resources.stacks import DOCUMENTS, STAGE, TABLE_NAMES, TRUTH, Table, table, tables_of
+
+# A function that serves a route, the route's method and its path.
+Served = tuple[str, str, str]
 
 # The sweeper wakes a function whose wake was lost, so Lambda keeps no wake for long and repeats none.
 WAKE_UP: Json = {"MaximumEventAgeInSeconds": 60, "MaximumRetryAttempts": 0}
@@ -16,13 +22,20 @@ def function_resources(function: Function) -> Json:
     """The properties of a function that Chalice cannot set, and the function's log group."""
     variables: Json = {
         "LEFTFOLD_STACK": {"Ref": "AWS::StackName"},
+        "LEFTFOLD_TRUTH": {"Ref": "Truth"},
+        "LEFTFOLD_STAGE": {"Ref": "Stage"},
         "LEFTFOLD_ARCHIVE": {"Ref": "ArchiveBucket"},
     }
     if function.search:
-        variables["LEFTFOLD_SEARCH_ENDPOINT"] = {"Fn::GetAtt": ["Search", "DomainEndpoint"]}
+        variables["LEFTFOLD_SEARCH_ENDPOINT"] = {"Ref": "SearchEndpoint"}
         variables["LEFTFOLD_SEARCH_SCHEME"] = {"Ref": "SearchScheme"}
     variables |= function.variables or {}
     properties: Json = {"FunctionName": {"Fn::Sub": function.full_name}}
+    if function.capped:
+        cap = {"Ref": f"{function.logical_id}Concurrency"}
+        properties["ReservedConcurrentExecutions"] = {
+            "Fn::If": [f"Has{function.logical_id}Concurrency", cap, {"Ref": "AWS::NoValue"}]
+        }
     if function.woken:
         properties["EventInvokeConfig"] = WAKE_UP
     properties["Environment"] = {"Variables": variables}
@@ -42,46 +55,126 @@ def function_resources(function: Function) -> Json:
     }
 
 
-def documents_table(view: View) -> Json:
-    """The table of a view that keeps documents, whose deleted rows expire by themselves.
-
-    A personal view has no backup, which would keep the rows of forgotten subjects. Its rows can
-    be made again from the log.
+def documents(view: View) -> Table:
+    """The table of a view's rows. A backup of a personal view would keep what is forgotten, and
+    its rows can be made again from the log.
     """
+    return replace(DOCUMENTS, backups=not view.personal)
+
+
+def parameter(says: str, **more: Any) -> Json:
+    """A parameter of the template."""
+    return {"Type": "String", **more, "Description": says}
+
+
+# What the stacks of truth and stage put out, and what a deployment is told by its operator.
+PARAMETERS: Json = {
+    "Stage": STAGE,
+    "Truth": TRUTH,
+    "EventsStream": parameter("The ARN of the stream of the events table"),
+    "LogStream": parameter("The ARN of the stream of the log table"),
+    "ArchiveBucket": parameter("The archive's bucket"),
+    "PersonalDataKey": parameter("The ARN of the KMS key that wraps the keys of personal data"),
+    "SearchEndpoint": parameter("The host of the search domain"),
+    "SearchArn": parameter("The ARN of the search domain"),
+    "SearchScheme": parameter(
+        "http where OpenSearch has no certificate, as on a developer's machine",
+        Default="https",
+        AllowedValues=["https", "http"],
+    ),
+    "AlarmTopic": parameter(
+        "The ARN of the SNS topic that every alarm tells; without one, alarms only show",
+        Default="",
+    ),
+    "MailFrom": parameter(
+        "The address, verified in SES, that e-mail comes from; without one, none is sent",
+        Default="",
+    ),
+    "FeedConcurrency": parameter(
+        "How many requests may wait on the feed at a time. AWS leaves 100 of an account's"
+        " concurrency unreserved, so an account with fewer than 120 needs less here; 0 reserves"
+        " none and sets no bound",
+        Default="20",
+        AllowedPattern="[0-9]{1,5}",
+    ),
+}
+CONDITIONS: Json = {
+    f"Has{name}": {"Fn::Not": [{"Fn::Equals": [{"Ref": name}, without]}]}
+    for name, without in {"AlarmTopic": "", "MailFrom": "", "FeedConcurrency": "0"}.items()
+}
+OUTPUTS: Json = {
+    **{
+        name: {"Value": {"Ref": name}}
+        for name in ("Stage", "Truth", "ArchiveBucket", "SearchEndpoint")
+    },
+    "MailFrom": {"Condition": "HasMailFrom", "Value": {"Ref": "MailFrom"}},
+}
+
+
+def serving(function: Function, served: Collection[Served]) -> Json:
+    """What sends the requests of the routes *served* by *function* to it, and lets them in."""
+    path = "lambda:path/2015-03-31/functions/${" + function.logical_id + ".Arn}/invocations"
+    uri = {"Fn::Sub": "arn:${AWS::Partition}:apigateway:${AWS::Region}:" + path}
+    paths: dict[str, Json] = {}
+    for name, method, route in served:
+        if name == function.name:
+            integration = {"x-amazon-apigateway-integration": {"uri": uri}}
+            paths.setdefault(route, {})[method.lower()] = integration
+    if not paths:
+        return {}
+    api = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${RestAPI}/*"
     return {
-        "Type": "AWS::DynamoDB::Table",
-        "Properties": {
-            "TableName": {"Fn::Sub": NAMED(view.name)},
-            "BillingMode": "PAY_PER_REQUEST",
-            "AttributeDefinitions": [{"AttributeName": "key", "AttributeType": "S"}],
-            "KeySchema": [{"AttributeName": "key", "KeyType": "HASH"}],
-            "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": not view.personal},
-            "SSESpecification": {"SSEEnabled": True},
-            "TimeToLiveSpecification": {"AttributeName": "purgeAt", "Enabled": True},
+        "RestAPI": {"Properties": {"DefinitionBody": {"paths": paths}}},
+        f"{function.logical_id}InvokePermission": {
+            "Type": "AWS::Lambda::Permission",
+            "Properties": {
+                "FunctionName": {"Ref": function.logical_id},
+                "Action": "lambda:InvokeFunction",
+                "Principal": "apigateway.amazonaws.com",
+                "SourceArn": {"Fn::Sub": api},
+            },
         },
     }
 
 
 def template(
-    base: Json,
     made: Iterable[Function],
     views: Mapping[str, View],
     policies: Mapping[str, Policy],
+    served: Collection[Served] = (),
 ) -> Json:
-    """*base* with the resources of functions, views and policies. Raises ResourcesError."""
-    resources = dict(base["Resources"])
+    """The resources of functions, views, policies and the routes that they serve.
+
+    Raises ResourcesError.
+    """
+    resources = tables_of("application")
     for function in made:
         added = function_resources(function)
         name = function.name
         if name in views and views[name].store == "documents":
-            added[f"{function.logical_id}Table"] = documents_table(views[name])
+            check_table(views[name])
+            added[f"{function.logical_id}Table"] = table(name, documents(views[name]), kept=False)
         if reader := views.get(name) or policies.get(name):
             added |= reader_alarms(function, reader)
-        added |= other_alarms(function)
+        added |= other_alarms(function) | serving(function, served)
         if clash := resources.keys() & added.keys():
             raise ResourcesError(
                 f"resources: the function {name} needs a resource {min(clash)}, and"
                 " another resource has that name; rename the view or policy"
             )
         resources |= added
-    return base | {"Resources": resources}
+    return {
+        "Parameters": PARAMETERS,
+        "Conditions": CONDITIONS,
+        "Resources": resources,
+        "Outputs": OUTPUTS,
+    }
+
+
+def check_table(view: View) -> None:
+    """Raises ResourcesError for a view whose table would be named like one of the deployment's."""
+    if (name := view.name.replace("_", "-")) in TABLE_NAMES:
+        raise ResourcesError(
+            f"resources: the view {view.name} needs a table {name}, and another table has that"
+            " name; rename the view"
+        )

@@ -19,7 +19,7 @@ from uuid import UUID
 
 from chalicelib.leftfold.kernel import Aggregate, Commit, RecentCommand
 from chalicelib.leftfold.store.ports import EventStore
-from chalicelib.leftfold.subjects.vault import Vault, opened_state, subjects_of, tenant_of
+from chalicelib.leftfold.subjects.vault import Opener, opened_state, subjects_of, tenant_of
 
 # K: a snapshot is due once a load has folded so many commits. It is about the optimum
 # sqrt(80 s/e) for a state of s = 2 KB and commits of e = 350 bytes.
@@ -64,22 +64,24 @@ class Loaded:
         return None
 
 
-def load(
+def load(  # noqa: PLR0913 - each is a choice of the caller
     events: EventStore,
     aggregate: Aggregate,
     aggregate_id: str,
     *,
     fingerprint: str,
-    vault: Vault,
+    vault: Opener,
     consistent: bool = False,
+    below: int | None = None,
 ) -> Loaded:
-    """The state of a stream, and the newest of its commands: at least the last 65.
+    """The state of a stream, and the newest of its commands: at least the last 65. With *below*,
+    the stream as it was before that version.
 
     The read is eventually consistent while one page is enough for the state. After a hole, or
     for a second page, the stream is read again consistently: two pages may come from different
     replicas, and an append above a hole would meet its condition.
     """
-    page = events.newest(aggregate_id, limit=SNAPSHOT_EVERY + 1, consistent=consistent)
+    page = events.newest(aggregate_id, limit=SNAPSHOT_EVERY + 1, below=below, consistent=consistent)
     commits = list(page.commits)
     while not is_dense(commits, more=page.more) or (
         page.more and base_of(commits, fingerprint, vault) is None
@@ -92,6 +94,7 @@ def load(
                 fingerprint=fingerprint,
                 vault=vault,
                 consistent=True,
+                below=below,
             )
         if not page.more:
             raise BrokenStreamError(f"{aggregate_id} has a hole")
@@ -162,7 +165,7 @@ class Base(NamedTuple):
     written: tuple[Any, tuple[str, ...]] | None = None
 
 
-def base_of(commits: Sequence[Commit], fingerprint: str, vault: Vault) -> Base | None:
+def base_of(commits: Sequence[Commit], fingerprint: str, vault: Opener) -> Base | None:
     """The newest commit with which the fold can begin, if there is one.
 
     It begins the epoch, or has a snapshot by the running fold. A snapshot with data of a
@@ -196,7 +199,7 @@ def loaded_from(
     commits: Sequence[Commit],
     aggregate: Aggregate,
     fingerprint: str,
-    vault: Vault,
+    vault: Opener,
     *,
     consistent: bool,
 ) -> Loaded:

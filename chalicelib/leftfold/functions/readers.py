@@ -1,12 +1,14 @@
 """The functions of views and policies, and `log_grew`, which wakes those that follow the log."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from chalicelib.leftfold.functions.budgets import FOR_A_SLICE, time_left
 from chalicelib.leftfold.functions.lane_records import decoded
 from chalicelib.leftfold.metrics import emit
+from chalicelib.leftfold.projection.fold import PoisonError
 from chalicelib.leftfold.projection.runner import OvertakenError
+from chalicelib.leftfold.store.ports import Unavailable
 from chalicelib.leftfold.wiring.process import services
 
 # Blocks of the log that a reader takes between two looks at the clock.
@@ -33,7 +35,8 @@ def fed_by_bus(view: str) -> Callable[[Any], None]:
 def woken(reader: str) -> Handler:
     """The function of a follower, which a wake starts."""
 
-    def handler(_event: Any, context: Any) -> None:
+    def handler(event: Any, context: Any) -> None:
+        redrive(reader, event.get("wanted", {}), context)
         follow(reader, context)
 
     return called(reader, handler)
@@ -50,11 +53,29 @@ def called(name: str, handler: F) -> F:
 
 def project(view: str, event: Any) -> None:
     """Folds the lane records in *event* into a view. An event without records is a wake."""
-    records = event.to_dict().get("Records", ())
+    payload = event.to_dict()
+    records = payload.get("Records", ())
     if records:
         services().partitioned(view).handle(list(decoded(records)))
     else:
+        redrive(view, payload.get("wanted", {}), event.context)
         follow(view, event.context)
+
+
+def redrive(reader: str, streams: Iterable[str], context: Any) -> None:
+    """Redrives the parked *streams* that a wake names, while there is time.
+
+    A stream on which the reader fails again stays parked, with the reason.
+    """
+    current = services()
+    for stream in streams:
+        if time_left(context) < FOR_A_SLICE:
+            return
+        try:
+            runner = current.policy if reader in current.policies else current.partitioned
+            runner(reader).redrive(stream)
+        except (PoisonError, Unavailable) as error:
+            emit("RedrivesFailed", 1, view=reader, reason=f"{stream}: {error}")
 
 
 def follow(reader: str, context: Any) -> None:

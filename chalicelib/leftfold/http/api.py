@@ -9,12 +9,15 @@ from chalice.app import Blueprint, Request, Response
 from marshmallow import INCLUDE, Schema
 
 from chalicelib.leftfold.http import health, subjects
+from chalicelib.leftfold.http.feed import feed_route
+from chalicelib.leftfold.http.operating import operating_routes
 from chalicelib.leftfold.http.problems import PROBLEMS, Kind
 from chalicelib.leftfold.http.respond import respond
 from chalicelib.leftfold.http.routes import Answer, Call, Route
 from chalicelib.leftfold.http.unserved import METHODS, PATHS, unserved
 from chalicelib.leftfold.kernel import Domain
 from chalicelib.leftfold.kernel.context import by_name
+from chalicelib.leftfold.subjects.audit import with_engines_own
 
 # The route that answers a request.
 RouteOf = Callable[[Request], Route]
@@ -44,6 +47,10 @@ def api_of(domain: Domain, description: str) -> Api:
         for code, kind in table.items()
     )
 
+    bodies = by_name(shown for module in modules for shown in getattr(module, "bodies", {}).items())
+
+    aggregates = with_engines_own(domain.aggregates)
+
     def describe(_call: Call) -> Answer:
         # Imported here, so that no other route waits for apispec.
         from chalicelib.leftfold.http.openapi import document
@@ -52,6 +59,8 @@ def api_of(domain: Domain, description: str) -> Api:
 
     routes = (
         *(route for module in modules for route in module.routes),
+        feed_route(aggregates, bodies),
+        *operating_routes(aggregates, bodies),
         *health.routes,
         *subjects.routes,
         Route(

@@ -12,7 +12,7 @@ from chalicelib.leftfold.kernel import View
 from chalicelib.leftfold.kernel.commit import canonical
 
 # The next page may have other values of these parameters: they select no rows.
-OF_READING = {"cursor", "limit", "min_version", "min_entry"}
+OF_READING = {"after", "cursor", "limit", "min_version", "min_entry", "wait"}
 
 # OpenSearch's long, and its dates: milliseconds from 0001-01-01 to the end of 9999.
 LONG = 2**63
@@ -28,13 +28,14 @@ def cursor(call: Call, after: list[Any]) -> str:
     return base64.urlsafe_b64encode(sealed.encode()).decode().rstrip("=")
 
 
-def after_of(call: Call, *parts: Fits) -> list[Any] | None:
+def after_of(call: Call, *parts: Fits, name: str = "cursor") -> list[Any] | None:
     """The sort values in the call's cursor, each checked by one of *parts*; None without cursor.
+    *name* is the parameter that has it.
 
     Raises `Problem` for a cursor of another query, and for values that this query cannot
     have made: the hash is no secret, so a client can make a cursor of any values.
     """
-    text = call.query.get("cursor")
+    text = call.query.get(name)
     if text is None:
         return None
     try:
@@ -45,7 +46,7 @@ def after_of(call: Call, *parts: Fits) -> list[Any] | None:
         belongs = False
     if not belongs:
         detail = "is not a cursor that this query has returned"
-        raise Problem("bad-cursor", errors=[{"parameter": "cursor", "detail": detail}])
+        raise Problem("bad-cursor", errors=[{"parameter": name, "detail": detail}])
     return list(after)
 
 

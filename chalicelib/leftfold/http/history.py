@@ -25,6 +25,13 @@ BodyJson = Callable[[Json], Json]
 CURSOR_PARTS = (whole(1, LARGEST_VERSION), whole(0, LARGEST_VERSION))
 
 
+class StreamVersion(Shown):
+    """A commit by its stream and its version there."""
+
+    stream = fields.String(required=True)
+    version = fields.Integer(required=True)
+
+
 class EventShown(Shown):
     """An event, upcast to the current version of its name, with facts of its commit."""
 

@@ -49,6 +49,9 @@ PROBLEMS: dict[str, Kind] = {
     "subject-missing": Kind(404, "Nothing is held about this subject"),
     "erasure-missing": Kind(404, "This subject was not forgotten"),
     # queries
+    "stream-missing": Kind(404, "There is no such stream, or no such version of it"),
+    "no-such-position": Kind(404, "The log has not reached this position"),
+    "reader-missing": Kind(404, "There is no view and no policy of this name"),
     "unavailable": Kind(503, "The storage did not answer", 1),
     "view-behind": Kind(503, "The view has not reached minVersion yet", 1),
     "view-parked": Kind(503, "The view has failed on this aggregate and waits for an operator", 60),

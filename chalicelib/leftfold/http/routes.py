@@ -57,6 +57,9 @@ class Route:
     The response: *answer* makes it, and may raise `Problem` or an exception that `failures`
     knows; *problems* are the codes besides those that every route has. *returns* is the
     schema of the body, *status* the status, *gives* the response headers.
+
+    *function* names the Lambda function that API Gateway sends the requests to. A route that may
+    wait for long has one that commands do not need.
     """
 
     method: str
@@ -73,6 +76,7 @@ class Route:
     body: Schema | None = None
     heeds: tuple[Header, ...] = ()
     problems: tuple[str, ...] = ()
+    function: str = "api_handler"
 
     @property
     def methods(self) -> tuple[str, ...]:

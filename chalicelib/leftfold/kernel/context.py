@@ -16,7 +16,8 @@ class Context:
     """Everything that the engine needs to run one part of a domain.
 
     *http* is the import path of the module that holds the context's `routes` (a tuple of
-    `Route`) and `problems` (a `Kind` for each refusal code). It is a path and not a module,
+    `Route`), `problems` (a `Kind` for each refusal code) and, if it likes, `bodies` (by category, a
+    function that makes the body that clients see of a stored one). It is a path and not a module,
     because functions that events start must not import HTTP.
     """
 

@@ -326,5 +326,6 @@ class Waker(Protocol):
     def wake(self, function: str, wanted: Mapping[str, int] = {}, /) -> None:
         """Asks *function* ("relay", or a reader's name) to look for work, without waiting.
 
-        *wanted* gives the relay the versions of streams that a reader waits for.
+        *wanted* gives the relay the versions of streams that a reader waits for, and a reader
+        the parked streams that it is to redrive, by their last positions.
         """

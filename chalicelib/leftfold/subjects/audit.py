@@ -5,10 +5,12 @@ named by a hash of the subject, and a reason is the number of a case.
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from chalicelib.leftfold.kernel import Aggregate, Codec, Decider, Refused
+from chalicelib.leftfold.kernel.context import by_name
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,11 @@ def evolve(subject: Subject, event: Event) -> Subject:
 
 
 audit = Aggregate("audit", Decider(decide, evolve, initial=Subject()), codec, module=__name__)
+
+
+def with_engines_own(aggregates: Mapping[str, Aggregate]) -> Mapping[str, Aggregate]:
+    """A domain's aggregates, and the engine's own. Raises ValueError if a name is used twice."""
+    return by_name([*aggregates.items(), (audit.category, audit)])
 
 
 def key_of(subject: str) -> str:

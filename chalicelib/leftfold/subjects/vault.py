@@ -42,15 +42,38 @@ class Opener(Protocol):
         then raises `SealedError`. Raises `Unavailable`.
         """
 
+    def open_whole(
+        self, tenant: str, subjects: Iterable[str], place: Place, text: str
+    ) -> str | None:
+        """What `Vault.seal_whole` has sealed; None if it does not open."""
+
+    def present(self, tenant: str, subjects: Iterable[str]) -> frozenset[str]:
+        """Those of the subjects that are not forgotten, as far as the opener opens their data."""
+
 
 class Closed:
-    """An opener that opens nothing: for readers without personal data."""
+    """An opener without keys: a codec then refuses an event with personal data."""
 
     def opened(self, commits: Sequence[Commit]) -> Sequence[Commit]:
         return commits
 
+    def open_whole(
+        self, _tenant: str, _subjects: Iterable[str], _place: Place, _text: str
+    ) -> str | None:
+        return None
 
-CLOSED = Closed()
+    def present(self, _tenant: str, _subjects: Iterable[str]) -> frozenset[str]:
+        return frozenset()
+
+
+class Blind(Closed):
+    """An opener for those who are to see `erased` in every personal field."""
+
+    def opened(self, commits: Sequence[Commit]) -> Sequence[Commit]:
+        return [commit.blind() for commit in commits]
+
+
+CLOSED, BLIND = Closed(), Blind()
 
 
 class _Kept(NamedTuple):
@@ -334,7 +357,7 @@ def sealed_snapshot(
     return Snapshot(snapshot.fingerprint, text, tuple(sorted(subjects)))
 
 
-def opened_state(vault: Vault, commit: Commit, snapshot: Snapshot) -> tuple[bool, Any]:
+def opened_state(vault: Opener, commit: Commit, snapshot: Snapshot) -> tuple[bool, Any]:
     """Whether the snapshot can be used, and its state."""
     if not snapshot.subjects:
         return True, snapshot.state

@@ -135,7 +135,7 @@ class Adapters:
     def waker(self) -> Waker:
         from chalicelib.leftfold.relay.waker import LambdaWaker
 
-        return LambdaWaker(client("lambda"), self.settings.named)
+        return LambdaWaker(client("lambda"), self.settings.function)
 
     @cached_property
     def rows(self) -> "Callable[[str], RowStore]":

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from chalicelib.leftfold.projection.rows import RowStore
     from chalicelib.leftfold.relay.relay import Relay
     from chalicelib.leftfold.store.bus import Bus
+    from chalicelib.leftfold.store.following import Follower
     from chalicelib.leftfold.subjects.keys import DataKeys, KeyService
     from chalicelib.leftfold.subjects.vault import Vault
 
@@ -55,6 +56,7 @@ class Parts(TypedDict, total=False):
     handler: CommandHandler
     relay: "Relay"
     freshness: "Freshness"
+    follower: "Follower"
     health: Callable[[], Mapping[str, bool | str]]
     clock: Callable[[], datetime]
     pause: Callable[[int], None]

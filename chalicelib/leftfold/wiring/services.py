@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, TypeVar, Unpack
 from chalicelib.leftfold import metrics
 from chalicelib.leftfold.commands.handler import CommandHandler
 from chalicelib.leftfold.kernel import Aggregate, Domain, Policy, Row
-from chalicelib.leftfold.kernel.context import by_name
 from chalicelib.leftfold.store.readers import Reader
-from chalicelib.leftfold.subjects.audit import audit
+from chalicelib.leftfold.subjects.audit import with_engines_own
 from chalicelib.leftfold.wiring.adapters import Adapters
 from chalicelib.leftfold.wiring.clients import client
 from chalicelib.leftfold.wiring.parts import Parts
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from chalicelib.leftfold.relay.relay import Relay
     from chalicelib.leftfold.relay.sweeper import Sweeper
     from chalicelib.leftfold.store.bus import Bus
+    from chalicelib.leftfold.store.following import Follower
 
 # `leftfold package` makes this file; a plain `chalice package` does not.
 FINGERPRINTS = Path(__file__).parents[2] / "fingerprints.json"
@@ -83,7 +83,7 @@ class Services(Adapters):
 
         Raises ValueError if the domain has an aggregate of the engine's name.
         """
-        return by_name([*self.domain.aggregates.items(), (audit.category, audit)])
+        return with_engines_own(self.domain.aggregates)
 
     @cached_property
     def fingerprints(self) -> Mapping[str, str]:
@@ -165,6 +165,12 @@ class Services(Adapters):
             time.monotonic,
             time.sleep,
         )
+
+    @cached_property
+    def follower(self) -> "Follower":
+        from chalicelib.leftfold.store.following import Follower
+
+        return Follower(self.log, time.monotonic, time.sleep)
 
     def reader(self, name: str) -> "PartitionedRunner | OrderedRunner":
         """The runner of a view or a policy."""

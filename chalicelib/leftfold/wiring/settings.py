@@ -2,14 +2,23 @@
 
 from collections.abc import Mapping
 
+# A deployment is made of three kinds of stacks, by what they outlive (docs/adr/0025-…). These names
+# are of resources in the stage's stack and in the truth's; every other is in the application's.
+IN_STAGE = frozenset({"effects", "subjects", "personal-data"})
+IN_TRUTH = frozenset(
+    {"events", "log", "streams", "policy-checkpoints", "policy-parked", "archive", "bus"}
+)
+
 
 class Settings:
     """The settings, by environment variable.
 
-    LEFTFOLD_STACK is the stack's name, with which the names of all its resources begin.
-    LEFTFOLD_SEARCH_ENDPOINT is the host of OpenSearch, and LEFTFOLD_SEARCH_SCHEME is https
-    unless it is set. LEFTFOLD_MAIL_FROM is the sender of e-mail, verified in SES; without
-    it no e-mail is sent. LEFTFOLD_ARCHIVE is the archive's bucket.
+    LEFTFOLD_STACK is the application's name, with which the names of its functions, tables and
+    indexes begin. LEFTFOLD_TRUTH and LEFTFOLD_STAGE are those of its truth and of its stage, which
+    the first application of a stage shares with them. LEFTFOLD_SEARCH_ENDPOINT is the host of
+    OpenSearch, and LEFTFOLD_SEARCH_SCHEME is https unless it is set. LEFTFOLD_MAIL_FROM is the
+    sender of e-mail, verified in SES; without it no e-mail is sent. LEFTFOLD_ARCHIVE is the
+    archive's bucket.
     """
 
     def __init__(self, variables: Mapping[str, str]) -> None:
@@ -18,6 +27,14 @@ class Settings:
     @property
     def stack(self) -> str:
         return self._get("LEFTFOLD_STACK")
+
+    @property
+    def truth(self) -> str:
+        return self._variables.get("LEFTFOLD_TRUTH") or self.stack
+
+    @property
+    def stage(self) -> str:
+        return self._variables.get("LEFTFOLD_STAGE") or self.stack
 
     @property
     def search_url(self) -> str:
@@ -35,12 +52,19 @@ class Settings:
 
     @property
     def archive(self) -> str:
-        """The archive's bucket, named by default like the stack's other resources."""
+        """The archive's bucket, named by default like the truth's other resources."""
         return self._variables.get("LEFTFOLD_ARCHIVE") or self.named("archive")
 
     def named(self, resource: str) -> str:
-        """The name of a table, index, stream or function of this deployment."""
-        return f"{self.stack}-{resource.replace('_', '-')}"
+        """The name of a table, an index or a stream, in the stack that has it."""
+        name = resource.replace("_", "-")
+        if name in IN_STAGE:
+            return f"{self.stage}-{name}"
+        return f"{self.truth if name in IN_TRUTH else self.stack}-{name}"
+
+    def function(self, name: str) -> str:
+        """The name of a Lambda function, as `chalice deploy` would name it."""
+        return f"{self.stack}-{name}"
 
     def _get(self, name: str) -> str:
         try:

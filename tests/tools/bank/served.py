@@ -1,7 +1,7 @@
 """The app over memory behind a real port, for commands that are given a URL."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
 
@@ -34,7 +34,8 @@ def served(bank: Bank) -> Iterator[str]:
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
-            self.wfile.write(text)
+            with suppress(BrokenPipeError):
+                self.wfile.write(text)
 
         def log_message(self, *_: object) -> None:
             pass

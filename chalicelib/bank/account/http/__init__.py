@@ -7,7 +7,9 @@ from chalicelib.bank.http.event_bodies import body_json
 from chalicelib.leftfold.http.history import history_route
 from chalicelib.leftfold.http.routes import Route
 
-__all__ = ["problems", "routes"]
+__all__ = ["bodies", "problems", "routes"]
+
+bodies = {"account": body_json}
 
 routes: tuple[Route, ...] = (
     *accounts.routes,

@@ -9,7 +9,7 @@ from chalicelib.bank.http.event_bodies import body_json
 from chalicelib.bank.transfer.domain import transfer
 from chalicelib.bank.transfer.http.transfers import TransferQuery
 from chalicelib.leftfold.http.fields import Shown, key
-from chalicelib.leftfold.http.history import event_json
+from chalicelib.leftfold.http.history import StreamVersion, event_json
 from chalicelib.leftfold.http.queries import FRESHNESS, not_shown, wait_until_fresh
 from chalicelib.leftfold.http.routes import Answer, Call, Route
 from chalicelib.leftfold.kernel import AggregateId, Commit
@@ -21,13 +21,6 @@ if TYPE_CHECKING:
 LONGEST_TRACE = 100
 # The aggregates whose commits may belong to a transfer.
 TRACED = {aggregate.category: aggregate for aggregate in (account, transfer)}
-
-
-class StreamVersion(Shown):
-    """A commit by its stream and its version there."""
-
-    stream = fields.String(required=True)
-    version = fields.Integer(required=True)
 
 
 class TracedEvent(Shown):

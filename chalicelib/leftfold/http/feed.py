@@ -1,0 +1,180 @@
+"""The feed: all commits in the one order, for programs of others to follow."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from marshmallow import fields, validate
+
+from chalicelib.leftfold.http.cursors import after_of, cursor, whole
+from chalicelib.leftfold.http.fields import LARGEST_VERSION, Shown, Strict, Whole
+from chalicelib.leftfold.http.history import BodyJson, StreamVersion, event_json
+from chalicelib.leftfold.http.problems import Problem
+from chalicelib.leftfold.http.routes import Answer, Call, Route
+from chalicelib.leftfold.kernel import Aggregate, AggregateId, Commit
+from chalicelib.leftfold.store.following import BeyondTheLogError
+
+# Seconds. API Gateway waits 29 for an answer.
+LONGEST_WAIT = 20
+# A cursor's one value: a position.
+CURSOR_PARTS = (whole(0, LARGEST_VERSION),)
+
+Json = dict[str, Any]
+
+
+class FollowedEvent(Shown):
+    """An event in the current version of its name."""
+
+    name = fields.String(required=True)
+    event_version = fields.Integer(required=True)
+    body = fields.Dict(keys=fields.String(), required=True)
+
+
+class FollowedCommit(StreamVersion):
+    """One commit: events that were recorded together; *causes* are the commits that led to it.
+
+    *position* is its place in the one order. The feed gives each position once.
+    """
+
+    position = fields.Integer(required=True)
+    category = fields.String(required=True)
+    id = fields.String(required=True)
+    at = fields.String(required=True, metadata={"format": "date-time"})
+    actor = fields.String(required=True)
+    correlation_id = fields.String(required=True)
+    causes = fields.List(fields.Nested(StreamVersion), required=True)
+    events = fields.List(fields.Nested(FollowedEvent), required=True)
+
+
+class FollowedPage(Shown):
+    """Commits in order. `next` is always there, also after the last commit that there is."""
+
+    items = fields.List(fields.Nested(FollowedCommit), required=True)
+    next = fields.String(required=True)
+    at_end = fields.Boolean(
+        required=True,
+        metadata={"description": "The log ended here: ask again with `wait`."},
+    )
+
+
+class FollowQuery(Strict):
+    """The parameters of the feed; *categories* are those that there are."""
+
+    after = fields.String(
+        validate=validate.Length(1, 2000),
+        metadata={
+            "description": "The `next` of the page before. Without it the log is read from its"
+            " beginning."
+        },
+    )
+    last = Whole(
+        1,
+        500,
+        metadata={
+            "description": "Without `after`: begin so many positions before the end of the log."
+        },
+    )
+    limit = Whole(1, 500, load_default=100)
+    wait = Whole(
+        0,
+        LONGEST_WAIT,
+        load_default=0,
+        metadata={"description": "Seconds to wait for a commit if there is none yet."},
+    )
+    category = fields.String()
+
+    def __init__(self, categories: list[str]) -> None:
+        super().__init__()
+        self.fields["category"].validators = [
+            validate.OneOf(categories, error="must be one of: {choices}")
+        ]
+
+
+def feed_route(aggregates: Mapping[str, Aggregate], bodies: Mapping[str, BodyJson]) -> Route:
+    """GET /log gives the commits of all *aggregates* after a cursor, and waits for the next one.
+
+    *bodies* make, by category, the body that clients see of a stored one.
+    """
+
+    def answer(call: Call) -> Answer:
+        asked = without_filter(call)
+        query = call.query
+        (position,) = after_of(asked, *CURSOR_PARTS, name="after") or (
+            max(0, call.services.log.head().next_position - query["last"])
+            if "last" in query
+            else 0,
+        )
+        try:
+            page = call.services.follower.page(
+                position, query["limit"], wanted(query.get("category")), query["wait"]
+            )
+        except BeyondTheLogError as error:
+            detail = "is beyond the end of this log"
+            raise Problem(
+                "bad-cursor", errors=[{"parameter": "after", "detail": detail}]
+            ) from error
+        return Answer(
+            {
+                "items": [
+                    commit_json(at, commit, aggregates, bodies) for at, commit in page.commits
+                ],
+                "next": cursor(asked, [page.following]),
+                "atEnd": page.at_end,
+            }
+        )
+
+    return Route(
+        "GET",
+        "/log",
+        "follow_log",
+        "The commits of all streams in the one order, from a cursor on",
+        answer,
+        FollowedPage(),
+        query=FollowQuery(sorted(aggregates)),
+        problems=("bad-cursor", "unavailable"),
+        function="feed",
+    )
+
+
+def without_filter(call: Call) -> Call:
+    """The call as its cursor sees it: a reader may change what it wants, and go on."""
+    return replace(
+        call, query={name: call.query[name] for name in ("after",) if name in call.query}
+    )
+
+
+def wanted(category: str | None) -> Callable[[Commit], bool]:
+    """Whether the feed gives a commit: all of them, or those of one category."""
+    return lambda commit: category in (None, AggregateId.parse(commit.aggregate_id).category)
+
+
+def commit_json(
+    position: int,
+    commit: Commit,
+    aggregates: Mapping[str, Aggregate],
+    bodies: Mapping[str, BodyJson],
+) -> Json:
+    """A commit with its position, its causes and its events."""
+    _, category, key = AggregateId.parse(commit.aggregate_id)
+    shown = bodies.get(category, as_stored)
+    return {
+        "stream": commit.aggregate_id,
+        "version": commit.version,
+        "position": position,
+        "category": category,
+        "id": key,
+        "at": commit.at,
+        "actor": commit.actor,
+        "correlationId": commit.correlation_id,
+        "causes": [{"stream": stream, "version": version} for stream, version in commit.deps],
+        "events": [
+            event_json(stored, aggregates[category].codec, shown)
+            # A copy in another program is out of an erasure's reach, so the feed opens nothing.
+            for stored in commit.blind().events
+        ],
+    }
+
+
+def as_stored(body: Json) -> Json:
+    """The body of an event whose context shows it as it is stored."""
+    return body

@@ -1,0 +1,462 @@
+"""What operators see and do: streams as they were, readers and how far they are, redriving."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from marshmallow import fields, validate
+
+from chalicelib.leftfold.commands.loading import load
+from chalicelib.leftfold.http.feed import FollowedEvent, as_stored
+from chalicelib.leftfold.http.fields import LARGEST_VERSION, Fullmatch, Shown, Strict, Whole, key
+from chalicelib.leftfold.http.history import BodyJson, StreamVersion, event_json
+from chalicelib.leftfold.http.problems import Problem
+from chalicelib.leftfold.http.routes import Answer, Call, Route
+from chalicelib.leftfold.kernel import Aggregate, Commit
+from chalicelib.leftfold.kernel.commit import instant
+from chalicelib.leftfold.projection.lag import lag
+from chalicelib.leftfold.projection.rewinding import rewound
+from chalicelib.leftfold.store.blocks import hash_of
+from chalicelib.leftfold.store.ports import ParkedStream, StreamEntry
+from chalicelib.leftfold.store.readers import Reader
+from chalicelib.leftfold.subjects.vault import BLIND
+from chalicelib.leftfold.wiring.services import Services, side_by_side
+
+PARKED_SHOWN = 200
+
+Json = dict[str, Any]
+
+
+class StreamParts(Strict):
+    """The path's parts of a stream."""
+
+    category = fields.String(required=True, validate=validate.Length(1, 64))
+    key = key(required=True)
+
+
+class CommitParts(StreamParts):
+    """The path's parts of a commit."""
+
+    version = Whole(1, LARGEST_VERSION, required=True)
+
+
+class ReaderParts(Strict):
+    """The path's part of a view or a policy."""
+
+    reader = fields.String(
+        required=True,
+        validate=Fullmatch("^[a-z0-9_]{1,64}$", reason="must be the name of a view or a policy"),
+    )
+
+
+class BlockParts(Strict):
+    """The path's part of a block: any position in it."""
+
+    position = Whole(0, LARGEST_VERSION, required=True)
+
+
+class Backwards(Strict):
+    """The parameters of a list that goes from the newest to the oldest."""
+
+    limit = Whole(1, 200, load_default=50)
+    before = Whole(
+        1,
+        LARGEST_VERSION,
+        metadata={"description": "Show the commits before this version."},
+    )
+
+
+class CommitShown(Shown):
+    """A commit of a stream; *archived* says that it has left the events table."""
+
+    version = fields.Integer(required=True)
+    at = fields.String(required=True, metadata={"format": "date-time"})
+    epoch = fields.Integer(required=True)
+    begins_epoch = fields.Boolean(required=True)
+    archived = fields.Boolean(required=True)
+    actor = fields.String(required=True)
+    authority = fields.String(required=True)
+    correlation_id = fields.String(required=True)
+    traceparent = fields.String(required=True)
+    tags = fields.List(fields.String(), required=True)
+    causes = fields.List(fields.Nested(StreamVersion), required=True)
+    events = fields.List(fields.Nested(FollowedEvent), required=True)
+
+
+class StreamDocument(Shown):
+    """A stream with a page of its commits, the newest first.
+
+    *logged* is the last version that is in the log, *position* its position (-1 without one).
+    """
+
+    stream = fields.String(required=True)
+    category = fields.String(required=True)
+    key = fields.String(required=True)
+    version = fields.Integer(required=True)
+    epoch = fields.Integer(required=True)
+    logged = fields.Integer(required=True)
+    position = fields.Integer(required=True)
+    archived_through = fields.Integer(required=True)
+    items = fields.List(fields.Nested(CommitShown), required=True)
+    next = fields.Integer(
+        required=True,
+        allow_none=True,
+        metadata={"description": "The `before` of the page that follows."},
+    )
+
+
+class RowChange(Shown):
+    """A row of a view just before and just after a commit; null is no row."""
+
+    view = fields.String(required=True)
+    key = fields.String(required=True)
+    before = fields.Dict(keys=fields.String(), required=True, allow_none=True)
+    after = fields.Dict(keys=fields.String(), required=True, allow_none=True)
+
+
+class CommitDocument(Shown):
+    """A commit with the state before and after it, and the rows that it changed, as stored."""
+
+    stream = fields.String(required=True)
+    commit = fields.Nested(CommitShown, required=True)
+    before = fields.Raw(required=True, allow_none=True)
+    after = fields.Raw(required=True, allow_none=True)
+    rows = fields.List(fields.Nested(RowChange), required=True)
+
+
+class ReaderShown(Shown):
+    """How far a view or a policy is. *waits* is the age of its oldest commit, in seconds."""
+
+    name = fields.String(required=True)
+    kind = fields.String(required=True, validate=validate.OneOf(["view", "policy"]))
+    fed = fields.String(required=True)
+    order = fields.String(required=True)
+    store = fields.String(required=True, allow_none=True)
+    behind = fields.Integer(required=True)
+    waits = fields.Float(required=True)
+    parked = fields.Integer(required=True)
+
+
+class ReaderList(Shown):
+    """All views and policies, and the end of the log at the time *at*."""
+
+    at = fields.String(required=True, metadata={"format": "date-time"})
+    next_position = fields.Integer(required=True)
+    hash = fields.String(required=True)
+    items = fields.List(fields.Nested(ReaderShown), required=True)
+
+
+class BlockShown(Shown):
+    """A block of the log; *proved* says that the hash is that of the block's content."""
+
+    first_position = fields.Integer(required=True)
+    next_position = fields.Integer(required=True)
+    previous_hash = fields.String(required=True)
+    hash = fields.String(required=True)
+    proved = fields.Boolean(required=True)
+    commits = fields.List(fields.Nested(StreamVersion), required=True)
+
+
+class ParkedShown(Shown):
+    """A parked stream: commits from position *first* to *last* wait; *reason* says why."""
+
+    stream = fields.String(required=True)
+    first = fields.Integer(required=True)
+    last = fields.Integer(required=True)
+    version = fields.Integer(required=True)
+    reason = fields.String(required=True)
+
+
+class ParkedList(Shown):
+    """The parked streams of a reader, at most 200 of them."""
+
+    reader = fields.String(required=True)
+    items = fields.List(fields.Nested(ParkedShown), required=True)
+    total = fields.Integer(required=True)
+
+
+class RedriveBody(Strict):
+    """The parked streams to redrive; all of the reader's without *streams*."""
+
+    streams = fields.List(
+        fields.String(validate=validate.Length(1, 200)), validate=validate.Length(1, PARKED_SHOWN)
+    )
+
+
+class RedriveAsked(Shown):
+    """How many parked streams the reader's function was asked to redrive."""
+
+    reader = fields.String(required=True)
+    asked = fields.Integer(required=True)
+
+
+@dataclass(frozen=True)
+class Operating:
+    """The routes of operators, over all *aggregates*.
+
+    *bodies* make, by category, the body that clients see of a stored one.
+    """
+
+    aggregates: Mapping[str, Aggregate]
+    bodies: Mapping[str, BodyJson]
+
+    def show_stream(self, call: Call) -> Answer:
+        """A stream with a page of its commits, the newest first."""
+        aggregate = self._aggregate(call)
+        services, stream = call.services, aggregate.stream(call.path["key"])
+        newest = services.events.newest(stream, limit=1, consistent=True).commits
+        if not newest:
+            raise Problem("stream-missing")
+        last = min(call.query.get("before", LARGEST_VERSION) - 1, newest[0].version)
+        first = max(1, last - call.query["limit"] + 1)
+        commits = services.events.range(stream, first, last) if last else ()
+        entry = services.log.streams([stream]).get(stream, StreamEntry())
+        return Answer(
+            {
+                "stream": stream,
+                "category": aggregate.category,
+                "key": call.path["key"],
+                "version": newest[0].version,
+                "epoch": newest[0].epoch,
+                "logged": entry.next - 1,
+                "position": entry.position,
+                "archivedThrough": entry.archived_through,
+                "items": [self._commit(aggregate, one, entry) for one in reversed(commits)],
+                "next": first if first > 1 else None,
+            }
+        )
+
+    def show_commit(self, call: Call) -> Answer:
+        """A commit, the state before and after it, and the rows of views that it changed."""
+        aggregate = self._aggregate(call)
+        services, version = call.services, call.path["version"]
+        stream = aggregate.stream(call.path["key"])
+        commits = services.events.range(stream, version, version)
+        if not commits:
+            raise Problem("stream-missing")
+        entry = services.log.streams([stream]).get(stream, StreamEntry())
+        views = list(services.views.values())
+        return Answer(
+            {
+                "stream": stream,
+                "commit": self._commit(aggregate, commits[0], entry),
+                "before": state_before(services, aggregate, stream, version),
+                "after": state_before(services, aggregate, stream, version + 1),
+                "rows": [row._asdict() for row in rewound(views, services.events, commits[0])],
+            }
+        )
+
+    def _aggregate(self, call: Call) -> Aggregate:
+        try:
+            return self.aggregates[call.path["category"]]
+        except KeyError as error:
+            raise Problem(
+                "stream-missing",
+                f"There is no category of that name; there are {', '.join(self.aggregates)}.",
+            ) from error
+
+    def _commit(self, aggregate: Aggregate, commit: Commit, entry: StreamEntry) -> Json:
+        shown = self.bodies.get(aggregate.category, as_stored)
+        return {
+            "version": commit.version,
+            "at": commit.at,
+            "epoch": commit.epoch,
+            "beginsEpoch": commit.version == commit.epoch_start,
+            "archived": commit.version <= entry.archived_through,
+            "actor": commit.actor,
+            "authority": commit.authority,
+            "correlationId": commit.correlation_id,
+            "traceparent": commit.traceparent,
+            "tags": list(commit.tags),
+            "causes": [{"stream": stream, "version": version} for stream, version in commit.deps],
+            "events": [
+                event_json(stored, aggregate.codec, shown) for stored in commit.blind().events
+            ],
+        }
+
+
+def state_before(services: Services, aggregate: Aggregate, stream: str, version: int) -> Any:
+    """The state before *version*, as a snapshot keeps it; None before the first."""
+    if version == 1:
+        return None
+    fingerprint = services.fingerprints[aggregate.category]
+    loaded = load(
+        services.events,
+        aggregate,
+        stream,
+        fingerprint=fingerprint,
+        vault=BLIND,
+        consistent=True,
+        below=version,
+    )
+    return aggregate.to_snapshot(loaded.state)
+
+
+def list_readers(call: Call) -> Answer:
+    """How far all views and policies are, and how many streams each has parked."""
+    services = call.services
+    head = services.log.head()
+    shown = side_by_side(lambda reader: reader_json(services, reader), services.readers)
+    return Answer(
+        {
+            "at": instant(services.clock()),
+            "nextPosition": head.next_position,
+            "hash": head.hash,
+            "items": shown,
+        }
+    )
+
+
+def reader_json(services: Services, reader: Reader) -> Json:
+    """How far one reader is."""
+    behind = lag(reader, services.log, services.checkpoints, services.clock)
+    view = services.views.get(reader.name)
+    return {
+        "name": reader.name,
+        "kind": "policy" if view is None else "view",
+        "fed": reader.fed,
+        "order": "partitioned" if view is None else view.order,
+        "store": None if view is None else view.store,
+        "behind": behind.positions,
+        "waits": max(0.0, behind.age.total_seconds()),
+        "parked": sum(1 for _ in services.parking.all(reader.name)),
+    }
+
+
+def show_block(call: Call) -> Answer:
+    """The block of the log that has a position, and whether its hash is right."""
+    position = call.path["position"]
+    for block in call.services.log.blocks(position, 1):
+        if block.first_position <= position:
+            commits = [{"stream": c.aggregate_id, "version": c.version} for c in block.commits]
+            return Answer(
+                {
+                    "firstPosition": block.first_position,
+                    "nextPosition": block.next_position,
+                    "previousHash": block.previous_hash,
+                    "hash": block.hash,
+                    "proved": hash_of(block) == block.hash,
+                    "commits": commits,
+                }
+            )
+    raise Problem("no-such-position")
+
+
+def list_parked(call: Call) -> Answer:
+    """The parked streams of one reader, with the reasons."""
+    name = known_reader(call)
+    parked = list(call.services.parking.all(name))
+    return Answer(
+        {
+            "reader": name,
+            "items": [
+                parked_json(call.services, stream, one) for _, stream, one in parked[:PARKED_SHOWN]
+            ],
+            "total": len(parked),
+        }
+    )
+
+
+def parked_json(services: Services, stream: str, parked: ParkedStream) -> Json:
+    """A parked stream with the version on which the reader has failed."""
+    block = next(services.log.blocks(parked.first, 1))
+    return {
+        "stream": stream,
+        "first": parked.first,
+        "last": parked.last,
+        "version": block.commits[parked.first - block.first_position].version,
+        "reason": parked.reason,
+    }
+
+
+def redrive_parked(call: Call) -> Answer:
+    """Asks the reader's own function to redrive: it alone may write the reader's rows."""
+    name = known_reader(call)
+    chosen = call.body.get("streams")
+    parked = {
+        stream: one.last
+        for _, stream, one in call.services.parking.all(name)
+        if chosen is None or stream in chosen
+    }
+    if parked:
+        call.services.waker.wake(name, parked)
+    return Answer({"reader": name, "asked": len(parked)}, status=202)
+
+
+def known_reader(call: Call) -> str:
+    """The reader that the path names. Raises `Problem`."""
+    name = cast("str", call.path["reader"])
+    if name not in {reader.name for reader in call.services.readers}:
+        raise Problem("reader-missing")
+    return name
+
+
+def operating_routes(
+    aggregates: Mapping[str, Aggregate], bodies: Mapping[str, BodyJson]
+) -> tuple[Route, ...]:
+    """All routes of operators."""
+    operating = Operating(aggregates, bodies)
+    return (
+        Route(
+            "GET",
+            "/streams/{category}/{key}",
+            "show_stream",
+            "A stream with its commits, live and archived, the newest first",
+            operating.show_stream,
+            StreamDocument(),
+            parts=StreamParts(),
+            query=Backwards(),
+            problems=("stream-missing", "unavailable"),
+        ),
+        Route(
+            "GET",
+            "/streams/{category}/{key}/commits/{version}",
+            "show_commit",
+            "A commit, the state before and after it, and the rows that it changed",
+            operating.show_commit,
+            CommitDocument(),
+            parts=CommitParts(),
+            problems=("stream-missing", "unavailable"),
+        ),
+        Route(
+            "GET",
+            "/blocks/{position}",
+            "show_block",
+            "The block of the log that has a position, with its hashes",
+            show_block,
+            BlockShown(),
+            parts=BlockParts(),
+            problems=("no-such-position", "unavailable"),
+        ),
+        Route(
+            "GET",
+            "/readers",
+            "list_readers",
+            "How far all views and policies are behind the log",
+            list_readers,
+            ReaderList(),
+            problems=("unavailable",),
+        ),
+        Route(
+            "GET",
+            "/readers/{reader}/parked",
+            "list_parked",
+            "The streams on which a view or a policy has failed",
+            list_parked,
+            ParkedList(),
+            parts=ReaderParts(),
+            problems=("reader-missing", "unavailable"),
+        ),
+        Route(
+            "POST",
+            "/readers/{reader}/redrive",
+            "redrive_parked",
+            "Let parked streams go on, after the cause of their failure was mended",
+            redrive_parked,
+            RedriveAsked(),
+            status=202,
+            parts=ReaderParts(),
+            body=RedriveBody(),
+            problems=("reader-missing", "unavailable"),
+        ),
+    )

@@ -1,0 +1,59 @@
+"""The example of a follower, killed a hundred times while commits are written."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+from chalicelib.leftfold.relay.sequencer import Sequencer
+from tests.application import still
+from tests.http.conftest import Bank
+from tests.http.samples import booking
+from tests.tools.bank.served import served
+from tools.bootstrap import ROOT
+
+KILLED = (sys.executable, "-m", "tests.examples.killed")
+TIMES, COMMITS = 100, 500
+BODY = json.dumps(booking("1.00")).encode()
+
+
+class OnlyLogged(Bank):
+    """A bank whose views nobody reads here."""
+
+    def settle(self) -> None:
+        stored, _ = self.events.scan(0, 1, None, 10**6)
+        wanted = dict(sorted(stored))
+        list(Sequencer(self.events, self.log, still, lambda _: None).sequence(wanted))
+
+
+def positions(database: Path) -> list[int]:
+    """The positions that were kept, in the order in which they were."""
+    with sqlite3.connect(database) as kept:
+        rows = kept.execute("SELECT position, body FROM commits ORDER BY rowid")
+        return [json.loads(body)["position"] for _, body in rows]
+
+
+def test_a_follower_that_is_killed_a_hundred_times_keeps_every_commit_once_and_in_order(
+    tmp_path: Path,
+) -> None:
+    bank, database = OnlyLogged(), tmp_path / "kept.db"
+    bank.open()
+    posted = 0
+    with served(bank) as url:
+        asked = Request(f"{url}/accounts/a/credits", BODY, {"Content-Type": "application/json"})
+        killing = subprocess.Popen((*KILLED, url, str(database), str(TIMES), "0.06"), cwd=ROOT)
+        while killing.poll() is None:
+            if posted < COMMITS:
+                with urlopen(asked) as answer:
+                    assert answer.status == 200
+                posted += 1
+        assert killing.returncode == 0
+        reached = positions(database)
+        while len(reached) < 1 + posted:
+            subprocess.run((*KILLED, url, str(database), "1", "2"), cwd=ROOT, check=True)
+            before, reached = len(reached), positions(database)
+            assert len(reached) >= before
+    assert posted > TIMES
+    assert reached == list(range(1 + posted))

@@ -1,0 +1,161 @@
+"""The feed over HTTP: every commit once, in order, with what its event says to clients."""
+
+from typing import Any
+
+import pytest
+
+from tests.http.conftest import Bank
+from tests.http.samples import booking, czk
+from tests.http.test_ledgers import entry, posting, usd, with_chart
+from tests.ledgers import Books
+
+
+def pages(bank: Bank, asked: str = "limit=2") -> list[dict[str, Any]]:
+    """The items of all pages to the end."""
+    found, after = [], ""
+    while True:
+        page = bank.get(f"/log?{asked}{after}").json
+        found += page["items"]
+        after = f"&after={page['next']}"
+        if page["atEnd"]:
+            return found
+
+
+def test_every_commit_comes_once_and_in_the_order_of_the_log(bank: Bank) -> None:
+    for key in "abc":
+        bank.open(key)
+        bank.post(f"/accounts/{key}/credits", booking("7.00"))
+    bank.settle()
+    items = pages(bank)
+    assert [item["position"] for item in items] == list(range(6))
+    assert sorted((item["id"], item["version"]) for item in items) == [
+        (key, version) for key in "abc" for version in (1, 2)
+    ]
+    assert items[1] == {
+        "stream": "main/account-a",
+        "category": "account",
+        "id": "a",
+        "version": 2,
+        "position": 1,
+        "at": "2026-01-01T00:00:00.000Z",
+        "actor": items[1]["actor"],
+        "correlationId": items[1]["correlationId"],
+        "causes": [],
+        "events": [
+            {
+                "name": "account-credited",
+                "eventVersion": items[1]["events"][0]["eventVersion"],
+                "body": items[1]["events"][0]["body"] | {"amount": czk("7.00")},
+            }
+        ],
+    }
+
+
+def test_a_transfer_names_the_commits_that_led_to_each_other(bank: Bank) -> None:
+    for key in "ab":
+        bank.open(key)
+    bank.post("/accounts/a/credits", booking("7.00"))
+    order = {"transferId": "t", "source": "a", "target": "b", "amount": czk("7.00")}
+    assert bank.post("/transfers", order | {"valueDate": "2026-01-01"}).status == 202
+    bank.act()
+    items = pages(bank)
+    places = {(item["stream"], item["version"]): item["position"] for item in items}
+    causes = [
+        (places[cause["stream"], cause["version"]], item["position"])
+        for item in items
+        for cause in item["causes"]
+    ]
+    assert causes
+    assert all(cause < effect for cause, effect in causes)
+
+
+def test_a_category_leaves_the_others_out_and_the_place_serves_any_category(bank: Bank) -> None:
+    bank.open("a")
+    bank.open("b")
+    bank.settle()
+    page = bank.get("/log?category=transfer").json
+    assert (page["items"], page["atEnd"]) == ([], True)
+    bank.open("c")
+    bank.settle()
+    (item,) = bank.get(f"/log?category=account&after={page['next']}").json["items"]
+    assert item["id"] == "c"
+
+
+def test_a_reader_may_begin_near_the_end(bank: Bank) -> None:
+    for key in "abc":
+        bank.open(key)
+    bank.settle()
+    page = bank.get("/log?last=2").json
+    assert [item["position"] for item in page["items"]] == [1, 2]
+    assert [item["position"] for item in bank.get("/log?last=9").json["items"]] == [0, 1, 2]
+    assert bank.get(f"/log?last=2&after={page['next']}").json["items"] == []
+
+
+def test_an_unknown_category_is_an_error_and_no_silence(bank: Bank) -> None:
+    answer = bank.get("/log?category=acount")
+    assert (answer.status, answer.parameters) == (400, ["category"])
+    assert "account" in answer.json["errors"][0]["detail"]
+
+
+def test_a_request_waits_for_the_next_commit(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+
+    def then(seconds: float) -> None:
+        waits.append(seconds)
+        bank.waited += seconds
+        if len(waits) == 2:
+            bank.open("late")
+            bank.settle()
+
+    monkeypatch.setattr(bank, "_wait", then)
+    bank.use(bank.events)
+    (item,) = bank.get("/log?wait=20").json["items"]
+    assert (item["id"], len(waits)) == ("late", 2)
+
+
+def test_a_request_that_waits_in_vain_says_where_to_go_on(bank: Bank) -> None:
+    page = bank.get("/log?wait=20").json
+    assert (page["items"], page["atEnd"], round(bank.waited, 6)) == ([], True, 20)
+    bank.open()
+    bank.settle()
+    assert len(bank.get(f"/log?after={page['next']}").json["items"]) == 1
+
+
+@pytest.mark.parametrize("asked", ["wait=21", "wait=-1", "limit=0", "limit=501", "after="])
+def test_a_parameter_out_of_bounds_is_refused(bank: Bank, asked: str) -> None:
+    answer = bank.get(f"/log?{asked}")
+    assert (answer.status, answer.parameters) == (400, [asked.partition("=")[0]])
+
+
+def test_a_place_beyond_the_log_is_refused(bank: Bank) -> None:
+    """A reader of a log that was restored to an earlier time would wait for ever, and would then
+    leave out what has come in place of the lost commits.
+    """
+    bank.open()
+    bank.settle()
+    beyond = bank.get("/log").json["next"]
+    other = Bank()
+    answer = other.get(f"/log?after={beyond}")
+    assert (answer.status, answer.code, answer.parameters) == (400, "bad-cursor", ["after"])
+
+
+@pytest.mark.parametrize("after", ["5", "x", "WzAsMV0"])
+def test_what_no_page_has_given_is_no_place(bank: Bank, after: str) -> None:
+    answer = bank.get(f"/log?after={after}")
+    assert (answer.status, answer.code, answer.parameters) == (400, "bad-cursor", ["after"])
+
+
+def test_amounts_of_a_ledger_are_text_and_names_of_accounts_stay() -> None:
+    books = with_chart(Books())
+    asked = entry(
+        postings=[posting("Assets:Cash", "7.5", "XYZ"), posting("Equity:Trade", "-7.5", "XYZ")]
+    )
+    assert books.post("/ledgers/a/entries", asked).status == 201
+    books.post("/ledgers/a/years/2020/close")
+    books.settle()
+    bodies = {e["name"]: e["body"] for item in pages(books) for e in item["events"]}
+    assert bodies["entry-posted"]["postings"] == asked["postings"]
+    assert bodies["year-closed"]["closed"] == {}
+    forward = bodies["balances-brought-forward"]
+    assert forward["opening"]["Assets:Cash"] == [usd("7.5", "XYZ")]
+    assert (forward["retainedEarnings"], forward["firstYear"]) == ("Equity:R", 2020)

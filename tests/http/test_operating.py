@@ -1,0 +1,182 @@
+"""What operators see over HTTP is what the real folds say, and redriving is left to the reader."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from chalicelib.bank.account.domain import account
+from chalicelib.domain import DOMAIN
+from chalicelib.leftfold.functions.readers import redrive
+from chalicelib.leftfold.kernel import View
+from chalicelib.leftfold.relay.sequencer import Sequencer
+from chalicelib.leftfold.store.ports import ParkedStream
+from chalicelib.leftfold.wiring import process
+from tests.application import still
+from tests.http.conftest import Bank
+from tests.http.samples import booking, czk
+
+
+class Context:
+    """A function's context, with time."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 60_000
+
+
+class Heard:
+    """A waker that keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.wakes: list[tuple[str, dict[str, int]]] = []
+
+    def wake(self, function: str, wanted: Mapping[str, int] = {}) -> None:
+        self.wakes.append((function, dict(wanted)))
+
+
+def with_a_statement(bank: Bank) -> None:
+    bank.open()
+    for amount in ("7.00", "5.00"):
+        bank.post("/accounts/a/credits", booking(amount))
+    assert bank.post("/accounts/a/statements", {"through": "1993-02-01"}).status == 200
+    bank.post("/accounts/a/debits", booking("2.00", valueDate="1993-03-01"))
+    bank.settle()
+
+
+def test_a_stream_shows_its_commits_across_epochs_the_newest_first(bank: Bank) -> None:
+    with_a_statement(bank)
+    shown = bank.get("/streams/account/a?limit=3").json
+    assert (shown["version"], shown["epoch"], shown["logged"], shown["next"]) == (5, 2, 5, 3)
+    assert [(c["version"], c["epoch"], c["beginsEpoch"]) for c in shown["items"]] == [
+        (5, 2, False),
+        (4, 2, True),
+        (3, 1, False),
+    ]
+    assert shown["items"][0]["events"][0]["body"]["amount"] == czk("2.00")
+    older = bank.get(f"/streams/account/a?before={shown['next']}").json
+    assert ([c["version"] for c in older["items"]], older["next"]) == ([2, 1], None)
+    assert bank.get("/streams/account/a?before=1").json["items"] == []
+
+
+@pytest.mark.parametrize("path", ["account/b", "acount/a", "account/a/commits/6"])
+def test_what_there_is_not_is_missing(bank: Bank, path: str) -> None:
+    with_a_statement(bank)
+    assert bank.get(f"/streams/{path}").code == "stream-missing"
+
+
+def test_the_state_after_each_version_is_that_of_the_rules(bank: Bank) -> None:
+    """By every version, so across snapshots and the beginning of an epoch too."""
+    with_a_statement(bank)
+    for _ in range(25):
+        bank.post("/accounts/a/credits", booking("1.00", valueDate="1993-03-02"))
+    state, before = account.decider.initial, None
+    for commit in bank.stream():
+        state = account.decider.fold(map(account.codec.decode, commit.events), state)
+        shown = bank.get(f"/streams/account/a/commits/{commit.version}").json
+        after = account.to_snapshot(state)
+        assert (shown["before"], shown["after"]) == (before, after)
+        before = after
+
+
+def test_the_rows_after_the_last_commit_are_the_live_rows(bank: Bank) -> None:
+    with_a_statement(bank)
+    versions = range(1, len(bank.stream()) + 1)
+    rows: dict[tuple[str, str], Any] = {}
+    for version in versions:
+        for row in bank.get(f"/streams/account/a/commits/{version}").json["rows"]:
+            assert rows.get((row["view"], row["key"])) == row["before"]
+            rows[row["view"], row["key"]] = row["after"]
+    views = [v for v in DOMAIN.views.values() if v.order == "partitioned"]
+    live = {
+        (view.name, key): stored.row
+        for view in views
+        for key, stored in bank.rows[view.name].load([k for n, k in rows if n == view.name]).items()
+    }
+    assert {name for name, _ in rows} == {"balances", "ranking", "bookings", "statements"}
+    assert rows == live
+
+
+def test_a_block_shows_its_hashes_and_whether_they_are_right(bank: Bank) -> None:
+    with_a_statement(bank)
+    blocks = [bank.get(f"/blocks/{position}").json for position in range(5)]
+    assert all(b["firstPosition"] <= p < b["nextPosition"] for p, b in enumerate(blocks))
+    assert all(block["proved"] for block in blocks)
+    assert blocks[-1]["hash"] == bank.log.head().hash
+    assert {"stream": "main/account-a", "version": 5} in blocks[-1]["commits"]
+    assert bank.get("/blocks/5").code == "no-such-position"
+    stored = bank.log.head()
+    block = next(bank.log.blocks(4))
+    bank.log._blocks[block.first_position] = block._replace(previous_hash="0" * 64)
+    assert bank.get("/blocks/4").json["proved"] is False
+    assert bank.log.head() == stored
+
+
+def test_readers_say_how_far_they_are(bank: Bank) -> None:
+    with_a_statement(bank)
+    shown = bank.get("/readers").json
+    assert shown["nextPosition"] == 5
+    by_name = {reader["name"]: reader for reader in shown["items"]}
+    assert set(by_name) == {*DOMAIN.views, *DOMAIN.policies}
+    assert by_name["balances"] == {
+        "name": "balances",
+        "kind": "view",
+        "fed": "bus",
+        "order": "partitioned",
+        "store": "documents",
+        "behind": 0,
+        "waits": 0.0,
+        "parked": 0,
+    }
+    bank.clock.forward(seconds=90)
+    bank.post("/accounts/a/credits", booking("1.00", valueDate="1993-03-02"))
+    stored, _ = bank.events.scan(0, 1, None, 100)
+    list(Sequencer(bank.events, bank.log, still, lambda _: None).sequence(dict(sorted(stored))))
+    bank.clock.forward(seconds=10)
+    late = {r["name"]: (r["behind"], r["waits"]) for r in bank.get("/readers").json["items"]}
+    assert (late["balances"], late["totals"]) == ((1, 10.0), (1, 10.0))
+
+
+def fails(view: View) -> View:
+    """A view that fails on every event."""
+
+    def fold(*_: object) -> None:
+        raise ValueError("planted")
+
+    return View(view.name, view.codecs, view.keys, fold, store=view.store)
+
+
+def test_a_parked_stream_is_shown_and_redriven_by_the_function_of_its_reader(bank: Bank) -> None:
+    bank.open()
+    services = process.services()
+    services.views = {**DOMAIN.views, "balances": fails(DOMAIN.views["balances"])}
+    bank.settle()
+    (shown,) = bank.get("/readers/balances/parked").json["items"]
+    assert (shown["stream"], shown["first"], shown["version"]) == ("main/account-a", 0, 1)
+    assert shown["reason"] == "ValueError: planted"
+    services.waker = heard = Heard()
+    assert bank.post("/readers/balances/redrive", {}).json == {"reader": "balances", "asked": 1}
+    assert heard.wakes == [("balances", {"main/account-a": 0})]
+    redrive("balances", heard.wakes[0][1], Context())
+    assert bank.get("/readers/balances/parked").json["total"] == 1, "it fails again"
+    services.views = DOMAIN.views
+    redrive("balances", heard.wakes[0][1], Context())
+    assert bank.get("/readers/balances/parked").json["total"] == 0
+    assert bank.get("/accounts/a").status == 200
+
+
+def test_only_chosen_parked_streams_are_redriven(bank: Bank) -> None:
+    for key in "ab":
+        bank.parking.park("balances", f"main/account-{key}", ParkedStream(0, 0, "planted"))
+    services = process.services()
+    services.waker = heard = Heard()
+    chosen = {"streams": ["main/account-b", "main/account-c"]}
+    assert bank.post("/readers/balances/redrive", chosen).json["asked"] == 1
+    assert heard.wakes == [("balances", {"main/account-b": 0})]
+    assert bank.post("/readers/totals/redrive", {}).json["asked"] == 0
+    assert len(heard.wakes) == 1
+
+
+@pytest.mark.parametrize(("method", "rest"), [("get", "parked"), ("post", "redrive")])
+def test_a_reader_that_there_is_not_is_missing(bank: Bank, method: str, rest: str) -> None:
+    answer = getattr(bank, method)(f"/readers/nobody/{rest}", *[{}] * (method == "post"))
+    assert (answer.status, answer.code) == (404, "reader-missing")
