@@ -27,6 +27,7 @@ from chalicelib.leftfold.store.readers import ends_of
 from chalicelib.leftfold.wiring.services import Services
 from tools.archiving import COMMANDS as ARCHIVING
 from tools.console import bar, console, errors
+from tools.forgetting import COMMANDS as FORGETTING
 from tools.options import chosen, endpoint_option, stack_option
 from tools.polling import Pause, remaining
 from tools.texts import counted
@@ -311,6 +312,7 @@ COMMANDS = (
     parked_command,
     redrive_command,
     *ARCHIVING,
+    *FORGETTING,
 )
 
 

@@ -34,6 +34,7 @@ from chalicelib.leftfold.wiring import process
 from chalicelib.leftfold.wiring.services import Services
 from chalicelib.leftfold.wiring.settings import Settings
 from tests.commits import commit
+from tests.vaults import vault_of
 
 READERS = [*DOMAIN.views, *DOMAIN.policies]
 SCHEDULED = {
@@ -105,6 +106,7 @@ class Functions:
             waker=self.door,
             rows=self.rows.__getitem__,
             search_rows=self.rows.__getitem__,
+            vault=vault_of(),
             clock=lambda: datetime(2026, 1, 1, 0, 1, tzinfo=UTC),
             relay=Relay(
                 Sequencer(self.events, self.log, pause, pause),

@@ -14,6 +14,7 @@ from chalicelib.leftfold.store.memory import (
     MemoryParking,
 )
 from chalicelib.leftfold.store.ports import Unavailable
+from chalicelib.leftfold.subjects.memory import MemoryKeys
 from chalicelib.leftfold.wiring.services import Services
 from chalicelib.leftfold.wiring.settings import Settings
 from tools.bootstrap import ROOT
@@ -24,6 +25,7 @@ ASKED = {
     "events": ("events", "newest"),
     "log": ("log", "head"),
     "streams": ("log", "streams"),
+    "subjects": ("data_keys", "find"),
     "view-checkpoints": ("checkpoints", "read"),
     "view-parked": ("parking", "find"),
     "search": ("search", "load"),
@@ -54,6 +56,7 @@ def services(down: str | None = None) -> Services:
         "log": MemoryLog(),
         "checkpoints": MemoryCheckpoints(),
         "parking": MemoryParking(),
+        "data_keys": MemoryKeys(),
         "search": MemoryRows(),
         **{name: MemoryRows() for name in DOCUMENTS},
     }

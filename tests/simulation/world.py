@@ -417,12 +417,12 @@ class World:
                 self.start_redrive(view, aggregate_id, mended + self.random.uniform(0, 2))
 
     def _after_send(self, _name: str, args: tuple[Any, ...], _answer: Any) -> None:
-        if effect_of(args[0]) not in map(self._effect, self.effects.stored.items()):
+        if effect_of(args[0]) not in map(self.decided, self.effects.stored):
             self.unplanned.append(args[0])
 
-    def _effect(self, stored: tuple[EffectKey, Any]) -> Any:
+    def decided(self, key: EffectKey) -> Any:
         """An effect of the ledger, opened."""
-        key, effect = stored[0], stored[1].effect
+        effect = self.effects.stored[key].effect
         if "sealed" not in effect:
             return effect
         place = ("effect", *key)

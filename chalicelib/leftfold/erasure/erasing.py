@@ -29,6 +29,7 @@ from chalicelib.leftfold.projection.runner import Pause
 from chalicelib.leftfold.store.ports import EventStore, Log
 from chalicelib.leftfold.subjects.audit import (
     Command,
+    RecordDataRead,
     RecordErased,
     RecordErasureBegun,
     audit,
@@ -41,7 +42,7 @@ from chalicelib.leftfold.subjects.vault import KEY_AGE, Vault
 # a function runs for 15 minutes at most, and clocks differ by less than five.
 SETTLES = timedelta(seconds=KEY_AGE) + timedelta(minutes=20)
 COMMITS_AT_ONCE = 100
-FORGETTING = "operator:forget"
+AUTHORITY = "operate"
 
 
 class UnknownSubjectError(LookupError):
@@ -115,24 +116,31 @@ class Eraser:
                 counted[f"rows of {view.name}"] = rewriting.run(stream, commits, name)
         return counted
 
+    def record_read(self, subject: str, by: str, request_id: str) -> None:
+        """Adds to the subject's audit stream that *by* was shown its data, on a request."""
+        self._execute(RecordDataRead(subject), subject, by, request_id)
+
     def _record(self, command: Command, erasure: Erasure) -> None:
         """Adds to the subject's audit stream, once for each erasure and kind of command."""
-        kind = type(command).__name__
-        command_id = f"{kind} {erasure.subject} {erasure.at}"
-        tenant = erasure.subject.partition("/")[0]
-        request = CommandRequest(
-            audit,
-            audit.stream(key_of(erasure.subject), tenant),
-            command,
-            command_id,
-            body_hash(kind, command_id),
-            actor=erasure.by,
-            correlation_id=f"erasure of {key_of(erasure.subject)}",
-            authority=FORGETTING,
-        )
+        command_id = f"{type(command).__name__} {erasure.subject} {erasure.at}"
         # Another run has recorded it long ago: its command id is no longer looked for.
         with suppress(Refused):
-            self.handler.execute(request)
+            self._execute(command, erasure.subject, erasure.by, command_id)
+
+    def _execute(self, command: Command, subject: str, by: str, command_id: str) -> None:
+        key = key_of(subject)
+        self.handler.execute(
+            CommandRequest(
+                audit,
+                audit.stream(key, subject.partition("/")[0]),
+                command,
+                command_id,
+                body_hash(type(command).__name__, command_id),
+                actor=by,
+                correlation_id=f"subject {key}",
+                authority=AUTHORITY,
+            )
+        )
 
 
 def settled_at(erasure: Erasure) -> datetime:

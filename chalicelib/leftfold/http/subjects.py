@@ -4,18 +4,16 @@ from itertools import islice
 
 from marshmallow import fields, validate
 
-from chalicelib.leftfold.commands.handler import CommandRequest
 from chalicelib.leftfold.erasure.erasing import UnknownSubjectError, settled_at
 from chalicelib.leftfold.http.cursors import after_of, cursor, whole
 from chalicelib.leftfold.http.fields import LARGEST_VERSION, Fullmatch, Pages, Shown, Strict
 from chalicelib.leftfold.http.problems import Problem
 from chalicelib.leftfold.http.routes import Answer, Call, Route
 from chalicelib.leftfold.kernel.commit import TAG, instant
-from chalicelib.leftfold.subjects.audit import RecordDataRead, audit, key_of
 from chalicelib.leftfold.subjects.keys import Erasure
 
 _TENANT = "main"
-_OPERATOR, _AUTHORITY = "anonymous", "none"
+_OPERATOR = "anonymous"
 
 
 class SubjectPath(Strict):
@@ -114,29 +112,11 @@ def data(call: Call) -> Answer:
     services, subject, limit = call.services, subject_of(call), call.query["limit"]
     if not services.data_keys.find([subject]):
         raise Problem("subject-missing")
-    record_read(call, subject)
+    services.eraser.record_read(subject, _OPERATOR, services.new_id())
     (begun,) = after_of(call, whole(0, LARGEST_VERSION)) or (0,)
     page = list(islice(services.export.of(subject), begun, begun + limit + 1))
     more = len(page) > limit
     return Answer({"items": page[:limit], "next": cursor(call, [begun + limit]) if more else None})
-
-
-def record_read(call: Call, subject: str) -> None:
-    """Adds to the subject's audit stream that its data was asked for."""
-    call.services.handler.execute(
-        CommandRequest(
-            audit,
-            audit.stream(key_of(subject), _TENANT),
-            RecordDataRead(subject),
-            call.services.new_id(),
-            call.body_hash,
-            actor=_OPERATOR,
-            correlation_id=call.correlation_id,
-            authority=_AUTHORITY,
-            traceparent=call.traceparent,
-            may_repeat=False,
-        )
-    )
 
 
 routes: tuple[Route, ...] = (

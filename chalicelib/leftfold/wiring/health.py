@@ -17,6 +17,7 @@ def health(services: Services) -> dict[str, bool | str]:
         "events": partial(services.events.newest, NOBODY, limit=1),
         "log": services.log.head,
         "streams": partial(services.log.streams, [NOBODY]),
+        "subjects": partial(services.data_keys.find, [NOBODY]),
     }
     # The API asks how far views have come, and never a policy: any view stands for all.
     for name in islice(services.domain.views, 1):

@@ -182,8 +182,11 @@ class Services(Adapters):
     def partitioned(self, view: str) -> "PartitionedRunner":
         """The runner of a partitioned view."""
         from chalicelib.leftfold.projection.runner import ViewWork
+        from chalicelib.leftfold.subjects.vault import CLOSED
 
-        return self._lanes(ViewWork(self.views[view], self.rows(view), opener=self.vault))
+        chosen = self.views[view]
+        opener = self.vault if chosen.personal else CLOSED
+        return self._lanes(ViewWork(chosen, self.rows(view), opener=opener))
 
     def ordered(self, view: str) -> "OrderedRunner":
         """The runner of an ordered view."""
