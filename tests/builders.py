@@ -56,6 +56,7 @@ class LogBuilder:
             )
             for commit in made
         }
+        self.log.put_body(block)
         assert self.log.append(block, self._head, head, moves)
         self._head = head
         self.blocks.append(block)

@@ -72,7 +72,7 @@ class Workflow:
             if heard not in policy.hears:
                 continue
             for place, stored in enumerate(self.handler.vault.opened([commit])[0].events):
-                event = heard.codec.decode(stored)
+                (event,) = heard.codec.decode(stored)
                 recorded = Recorded(*where, place, commit.at, 0, event)
                 for reaction in policy.reactions(recorded):
                     assert isinstance(reaction, Reaction)

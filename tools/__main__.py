@@ -14,13 +14,17 @@ from tools.cloud import Cloud, DeployError
 from tools.console import INTERRUPTED, console, errors
 from tools.dependencies import PackagingError
 from tools.deploy import deploy
+from tools.deployment_services import reach
 from tools.domain_package import DomainError
 from tools.engines import EngineError
 from tools.event_model import registered
+from tools.event_versions import COMMANDS as EVENT_VERSIONS
+from tools.event_versions import show_written, write_schemas
 from tools.last_deployment import STACK, STAGE, Current, NoDeploymentError, remember
 from tools.new_context import NewContextError, new_context
 from tools.operations import COMMANDS
 from tools.package import package
+from tools.schemas import SchemaError
 
 # Errors whose text says in one line what is wrong, and the cure.
 EXPLAINED: tuple[type[Exception], ...] = (
@@ -33,6 +37,7 @@ EXPLAINED: tuple[type[Exception], ...] = (
     NoDeploymentError,
     PackagingError,
     resources.ResourcesError,
+    SchemaError,
     Unavailable,
     *domain.ERRORS,
 )
@@ -96,11 +101,13 @@ def resources_command() -> None:
 def event_model_command() -> None:
     """Draw how commands, events, views and policies lead to each other, from the code.
 
-    Writes docs/event-model.md (diagrams of commands, events, views and policies)
-    and docs/asyncapi.json (messages and their schemas). Run it after a change to these.
+    Writes docs/event-model.md (diagrams of commands, events, views and policies),
+    docs/events.md (the fields of events), docs/asyncapi.json (messages and their schemas)
+    and docs/schemas (as `leftfold schema` does). Run it after a change to these.
     """
     for path in event_model_files.write(event_model_files.generated(registered())):
         console.print(f"made anew: {path}", soft_wrap=True)
+    show_written(write_schemas())
 
 
 @leftfold.command("deploy")
@@ -130,7 +137,9 @@ def deploy_command(
     cloud = Cloud(endpoint_url, alarm_topic, mail_from)
     with errors.status("deploying") as status:
         deployed = deploy(package(stage, status.update), stack, cloud, status.update)
-    remember(Current(stack, deployed.url, endpoint_url))
+    current = Current(stack, deployed.url, endpoint_url)
+    remember(current)
+    reach(current).begin_policies()
     for name, value in sorted(deployed.outputs.items()):
         console.print(f"{name:<16} {value}", soft_wrap=True)
     console.print(f"{'API':<16} {deployed.url}", soft_wrap=True)
@@ -156,7 +165,7 @@ def new_context_command(name: str) -> None:
     )
 
 
-for command in (*domain.COMMANDS, *COMMANDS):
+for command in (*domain.COMMANDS, *COMMANDS, *EVENT_VERSIONS):
     leftfold.add_command(command)
 
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from tools import event_model_reference
 from tools.bootstrap import ROOT
 from tools.event_model import Model
 from tools.event_model_asyncapi import document
@@ -16,6 +17,7 @@ def generated(model: Model) -> dict[Path, str]:
     """The text of each file, by its path below the root."""
     return {
         DOCS / "event-model.md": page(model),
+        DOCS / "events.md": event_model_reference.page(model),
         DOCS / "asyncapi.json": f"{json.dumps(document(model), indent=2)}\n",
     }
 

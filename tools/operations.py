@@ -68,7 +68,7 @@ def show_status(services: Services, max_age: timedelta) -> bool:
         behind = lag(reader, services.log, services.checkpoints, services.clock)
         late |= behind.age > max_age
         waits = f"{behind.age.total_seconds():,.1f} s" if behind.positions else "—"
-        count = parked.count(reader.name)
+        count = parked.count(reader.stored_name)
         kind = reader.order if isinstance(reader, View) else "policy"
         table.add_row(reader.name, kind, f"{behind.positions:,}", waits, f"{count:,}")
     console.print(table)
@@ -177,7 +177,7 @@ def is_live(made: Replayed, view: View, services: Services, pause: Pause = time.
     ends = ends_of(view, services.log.head())
 
     def behind() -> dict[int, int]:
-        reached = services.checkpoints.read(view.name, ends)
+        reached = services.checkpoints.read(view.stored_name, ends)
         return {key: position for key, position in reached.items() if position < ends[key]}
 
     with errors.status("waiting for the view"):
@@ -249,16 +249,17 @@ def parked_command(stack: str | None, endpoint_url: str | None) -> None:
 
     Exits with 1 if there are any.
     """
-    parked_streams = list(chosen(stack, endpoint_url).parking.all())
+    services = chosen(stack, endpoint_url)
+    parked_streams = list(services.parking.all())
     if not parked_streams:
         console.print("nothing is parked")
         return
     table = Table(box=SIMPLE_HEAD)
     for name in ("reader", "stream", "positions", "reason"):
         table.add_column(name, overflow="fold")
-    for reader, stream, parked_stream in parked_streams:
+    for stored_name, stream, parked_stream in parked_streams:
         table.add_row(
-            reader,
+            services.stored_under(stored_name),
             stream,
             f"{parked_stream.first} to {parked_stream.last}",
             Text(parked_stream.reason),
@@ -289,11 +290,16 @@ def redrive_command(
 
 def redrive(services: Services, reader: str | None, stream: str | None) -> bool:
     """Redrives parked streams, of *reader* and *stream* if given; False if one fails again."""
-    waiting = [m for m in services.parking.all(reader) if stream in (None, m[1])]
+    parked = services.parking.all(reader and services.stored_name(reader))
+    waiting = [
+        (services.stored_under(name), aggregate_id)
+        for name, aggregate_id, _ in parked
+        if stream in (None, aggregate_id)
+    ]
     failed = 0
     with bar("redriving streams", len(waiting)) as progress:
         (task,) = progress.task_ids
-        for name, aggregate_id, _ in waiting:
+        for name, aggregate_id in waiting:
             try:
                 redriver = services.policy if name in services.policies else services.partitioned
                 redriver(name).redrive(aggregate_id)

@@ -9,6 +9,8 @@ from uuid import uuid4
 import boto3
 from botocore.config import Config
 
+from chalicelib.leftfold.store.log import LogTables
+
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
@@ -51,3 +53,8 @@ def create_tables(client: "DynamoDBClient", stack: str | None = None) -> str:
         name = PREFIX.sub(stack, properties["TableName"]["Fn::Sub"])
         client.create_table(TableName=name, **made)
     return stack
+
+
+def log_tables(stack: str) -> LogTables:
+    """The tables of the log of a stack."""
+    return LogTables(*(f"{stack}-{name}" for name in LogTables._fields))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from chalicelib.leftfold.kernel import LANES, Commit, lane_of
-from chalicelib.leftfold.store.blocks import hash_of
+from chalicelib.leftfold.store.blocks import categories_of, hash_of
 from chalicelib.leftfold.store.checks import is_commit_key
 from chalicelib.leftfold.store.ports import Block, EventStore, Head, Log, StreamEntry
 from tools.polling import Pause, remaining
@@ -43,6 +43,8 @@ class Fold:
             )
         if block.previous_hash != self.hash or hash_of(block) != block.hash:
             yield Broken("the blocks are a chain", where)
+        if block.categories != categories_of(block.commits):
+            yield Broken("a block names the categories that it holds", where)
         touched = {lane_of(commit.aggregate_id) for commit in block.commits}
         if block.previous_in_lane != {lane: self.lanes[lane] for lane in touched}:
             yield Broken("a block names its lanes' positions before it", where)

@@ -3,8 +3,10 @@
 CREATE EXTERNAL TABLE leftfold_segments (
   firstposition bigint,
   nextposition bigint,
+  format int,
   previoushash string,
   hash string,
+  categories array<string>,
   previousinlane array<array<bigint>>,
   commits array<string>
 )

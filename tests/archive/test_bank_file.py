@@ -25,6 +25,7 @@ from chalicelib.bank.account.views import (
 from chalicelib.leftfold.projection.replay import replay, replay_live
 from chalicelib.leftfold.projection.rows import StoredRow
 from tests.archive.site import Stage
+from tests.commits import events_in
 from tools.bank.bank_file import read
 from tools.bank.histories import History, Period, histories
 from tools.bootstrap import ROOT
@@ -61,7 +62,7 @@ class Books:
     def bookings(self, history: History) -> Iterator[Row]:
         """What an account's events say was booked."""
         for commit in self.site.events.range(account.stream(history.account), 1, 10**6):
-            for event in map(account.codec.decode, commit.blind().events):
+            for event in events_in(commit, account.codec):
                 if isinstance(event, Credited | Debited):
                     yield type(event).__name__, event.amount, event.value_date
 

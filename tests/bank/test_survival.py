@@ -122,8 +122,9 @@ def test_state_and_events_survive_their_storage_at_every_point_of_every_history(
             if not isinstance(answered, list):
                 continue
             events = [
-                aggregate.codec.decode(event._replace(body=stored(event.body)))
+                read
                 for event in answered
+                for read in aggregate.codec.decode(event._replace(body=stored(event.body)))
             ]
             assert same(tuple(events), tuple(aggregate.decider.decide(command, state)))
             state = aggregate.decider.fold(events, state)

@@ -63,6 +63,22 @@ def test_a_checkpoint_moves_from_where_it_is(checkpoints: Checkpoints) -> None:
     assert checkpoints.read("other", [3]) == {3: -1}
 
 
+def test_a_checkpoint_begins_once(checkpoints: Checkpoints) -> None:
+    assert checkpoints.begin("view", 0, 7) == 7
+    assert checkpoints.begin("view", 0, 9) == 7
+    assert checkpoints.read("view", [0]) == {0: 7}
+    assert checkpoints.move("view", 0, 7, 8)
+    assert checkpoints.begin("view", 0, 9) == 8
+
+
+def test_a_checkpoint_that_began_on_an_empty_log_begins_no_more(checkpoints: Checkpoints) -> None:
+    assert checkpoints.begin("view", 0, -1) == -1
+    assert checkpoints.begin("view", 0, 9) == -1
+    assert checkpoints.move("view", 0, -1, 3)
+    assert not checkpoints.move("view", 0, -1, 4)
+    assert checkpoints.read("view", [0]) == {0: 3}
+
+
 def test_a_checkpoint_moves_from_nowhere_else(checkpoints: Checkpoints) -> None:
     assert not checkpoints.move("view", 0, 4, 5)
     assert checkpoints.move("view", 0, -1, 5)

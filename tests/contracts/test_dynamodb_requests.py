@@ -26,7 +26,7 @@ from chalicelib.leftfold.store.ports import (
 from tests.clock import Clock
 from tests.commits import commit
 from tests.contracts import moto
-from tools.tables import create_tables
+from tools.tables import create_tables, log_tables
 
 A, B = "main/account-a", "main/account-b"
 
@@ -97,7 +97,7 @@ def test_every_read_that_decides_something_is_consistent(
     reader that decides on it would decide wrongly. Engines here always answer consistently.
     """
     events = DynamoEvents(client, f"{stack}-events")
-    log = DynamoLog(client, f"{stack}-log", f"{stack}-streams")
+    log = DynamoLog(client, log_tables(stack))
     checkpoints = DynamoCheckpoints(client, f"{stack}-view-checkpoints")
     parking = DynamoParking(client, f"{stack}-view-parked")
     rows = DynamoRows(client, f"{stack}-balances", Clock())
@@ -135,7 +135,7 @@ def test_a_page_of_a_stream_asks_for_as_many_items_as_are_wanted(
     stack: str, client: Any, wire: Wire
 ) -> None:
     DynamoEvents(client, f"{stack}-events").newest(A, limit=3)
-    DynamoLog(client, f"{stack}-log", f"{stack}-streams").segment_with(3)
+    DynamoLog(client, log_tables(stack)).segment_with(3)
     DynamoParking(client, f"{stack}-view-parked").find("view", [A])
     limits = [request["Limit"] for _, request in wire.requests]
     assert limits == [3, 1, FEW_PARKED]
@@ -176,7 +176,7 @@ def test_only_a_condition_elsewhere_makes_an_append_a_transaction(
 def test_where_a_block_begins_is_asked_for_without_its_commits(
     stack: str, client: Any, wire: Wire
 ) -> None:
-    log = DynamoLog(client, f"{stack}-log", f"{stack}-streams")
+    log = DynamoLog(client, log_tables(stack))
     list(log.blocks(5))
     (_, first), (_, then) = wire.requests
     assert first["ProjectionExpression"] == "firstPosition, nextPosition"
@@ -189,10 +189,11 @@ def test_where_a_block_begins_is_asked_for_without_its_commits(
 
 def test_who_wants_so_many_blocks_reads_no_more(stack: str, client: Any, wire: Wire) -> None:
     """A block may have 400 KB: each one that nobody wanted costs 50 units."""
-    log = DynamoLog(client, f"{stack}-log", f"{stack}-streams")
+    log = DynamoLog(client, log_tables(stack))
     head = Head()
     for n in range(1, 6):
         block, after = seal(head, [commit(A, n)])
+        log.put_body(block)
         assert log.append(block, head, after, {A: (StreamEntry(n), StreamEntry(n + 1, n - 1))})
         head = after
     wire.requests.clear()
@@ -200,10 +201,12 @@ def test_who_wants_so_many_blocks_reads_no_more(stack: str, client: Any, wire: W
     assert [request["Limit"] for _, request in wire.requests] == [3]
     # A page that ends early, for its size, leaves the rest to be asked for.
     wire.requests.clear()
-    wire.answer({"Items": [], "LastEvaluatedKey": {"log": {"S": "log"}, "firstPosition": N(1)}})
+    wire.answer(
+        {"Items": [], "LastEvaluatedKey": {"log": {"S": "main#links"}, "firstPosition": N(1)}}
+    )
     assert [block.first_position for block in log.blocks(0, 2)] == [2, 3]
     starts = [request.get("ExclusiveStartKey") for _, request in wire.requests]
-    assert starts == [None, {"log": {"S": "log"}, "firstPosition": N(1)}]
+    assert starts == [None, {"log": {"S": "main#links"}, "firstPosition": N(1)}]
     assert list(log.blocks(0, 0)) == []
 
 
@@ -236,7 +239,7 @@ def impatient(client: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_what_may_pass_is_unavailable(stack: str, impatient: Any, wire: Wire, code: str) -> None:
     wire.fail(code)
     with pytest.raises(Unavailable, match=code):
-        DynamoLog(impatient, f"{stack}-log", f"{stack}-streams").head()
+        DynamoLog(impatient, log_tables(stack)).head()
 
 
 @pytest.mark.parametrize("status", [500, 503, 599])
@@ -245,7 +248,7 @@ def test_a_server_that_fails_is_unavailable(
 ) -> None:
     wire.fail("Whatever", status)
     with pytest.raises(Unavailable, match="Whatever"):
-        DynamoLog(impatient, f"{stack}-log", f"{stack}-streams").head()
+        DynamoLog(impatient, log_tables(stack)).head()
 
 
 def test_a_mistake_of_ours_is_not_taken_for_an_outage(
@@ -254,7 +257,7 @@ def test_a_mistake_of_ours_is_not_taken_for_an_outage(
     for code in ("ValidationException", "AccessDeniedException", "ResourceNotFoundException"):
         wire.fail(code)
         with pytest.raises(CallRefusedError, match=code):
-            DynamoLog(impatient, f"{stack}-log", f"{stack}-streams").head()
+            DynamoLog(impatient, log_tables(stack)).head()
 
 
 def test_a_single_write_that_meets_a_transaction_is_contended(
@@ -273,7 +276,7 @@ def test_keys_that_were_left_are_asked_for_again_and_no_others(
     checkpoints = DynamoCheckpoints(client, table)
     assert checkpoints.move("view", 1, -1, 5)
     wire.requests.clear()
-    left = [{"reader": {"S": "view"}, "checkpointKey": N(1)}]
+    left = [{"reader": {"S": "main#view"}, "checkpointKey": N(1)}]
     wire.answer({"Responses": {table: []}, "UnprocessedKeys": {table: {"Keys": left}}})
     assert checkpoints.read("view", [0, 1]) == {0: -1, 1: 5}
     asked = [request["RequestItems"][table]["Keys"] for _, request in wire.requests]
@@ -283,7 +286,7 @@ def test_keys_that_were_left_are_asked_for_again_and_no_others(
 
 def test_keys_that_are_always_left_are_unavailable(stack: str, client: Any, wire: Wire) -> None:
     table = f"{stack}-view-checkpoints"
-    left = [{"reader": {"S": "view"}, "checkpointKey": N(1)}]
+    left = [{"reader": {"S": "main#view"}, "checkpointKey": N(1)}]
     for _ in range(BATCH_TRIES):
         wire.answer({"Responses": {}, "UnprocessedKeys": {table: {"Keys": left}}})
     with pytest.raises(Unavailable, match=f"1 keys of {table}"):

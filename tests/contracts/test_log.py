@@ -6,11 +6,38 @@ from itertools import pairwise
 import pytest
 
 from chalicelib.leftfold.store.blocks import hash_of, seal
-from chalicelib.leftfold.store.log import DynamoLog
+from chalicelib.leftfold.store.log import DynamoLog, LogTables
 from chalicelib.leftfold.store.memory import MemoryLog
-from chalicelib.leftfold.store.ports import Head, Log, Segment, StreamEntry
+from chalicelib.leftfold.store.ports import PASSED, Head, Log, Segment, StreamEntry
 from tests.commits import commit
-from tools.tables import create_tables, dynamodb_client
+from tools.tables import create_tables, dynamodb_client, log_tables
+
+
+def test_logs_in_the_same_tables_know_nothing_of_each_other(another: tuple[Log, Log]) -> None:
+    """One log for each group of tenants is a name in the keys, and nothing else."""
+    north, south = another
+    filled(north, blocks=2, size=3)
+    head = append(south, Head(), *((f"south/account-{n}", 1) for n in range(4)))
+    assert head is not None
+    assert south.add_segment(Segment(0, 4, "k", "h", "l", "i"))
+    assert (north.head().next_position, south.head().next_position) == (6, 4)
+    assert [block.next_position for block in north.blocks(0)] == [3, 6]
+    assert [block.next_position for block in south.blocks(0)] == [4]
+    assert list(north.segments()) == []
+    assert len(dict(north.registry())) == 3
+    assert {stream[:5] for stream, _ in south.registry()} == {"south"}
+    south.delete([0])
+    assert len(list(north.blocks(0))) == 2
+
+
+@pytest.fixture
+def another(log: Log) -> tuple[Log, Log]:
+    """Two logs; of DynamoDB's, both in the same tables."""
+    if isinstance(log, MemoryLog):
+        return log, MemoryLog()
+    assert isinstance(log, DynamoLog)
+    tables = LogTables(log._log, log._bodies, log._streams)
+    return log, DynamoLog(log._client, tables, "south")
 
 
 @pytest.fixture(
@@ -21,7 +48,7 @@ def log(request: pytest.FixtureRequest) -> Log:
         return MemoryLog()
     client = dynamodb_client(request.getfixturevalue("dynamodb_local"))
     stack = create_tables(client)
-    return DynamoLog(client, f"{stack}-log", f"{stack}-streams")
+    return DynamoLog(client, log_tables(stack))
 
 
 def append(log: Log, head: Head, *places: tuple[str, int]) -> Head | None:
@@ -31,6 +58,7 @@ def append(log: Log, head: Head, *places: tuple[str, int]) -> Head | None:
     for position, (aggregate_id, version) in enumerate(places, block.first_position):
         before = moves.get(aggregate_id, (StreamEntry(version),))[0]
         moves[aggregate_id] = (before, StreamEntry(version + 1, position, 1))
+    log.put_body(block)
     return next_head if log.append(block, head, next_head, moves) else None
 
 
@@ -148,6 +176,104 @@ def test_deleted_blocks_are_gone_and_the_head_stays(log: Log) -> None:
     assert [block.first_position for block in log.blocks(0)] == [2, 6]
     assert [block.first_position for block in log.blocks(5)] == [6]
     assert log.head() == head
+
+
+def test_a_body_without_its_link_is_no_block(log: Log) -> None:
+    head = filled(log, blocks=1, size=3)
+    lost, _ = seal(head, [commit("main/account-0", 9, amount=n) for n in range(3)])
+    log.put_body(lost)
+    assert [block.first_position for block in log.blocks(0)] == [0]
+    grown = append(log, head, *((f"main/account-{n}", 2) for n in range(3)))
+    assert grown is not None
+    _, second = log.blocks(0)
+    assert second.hash == grown.hash != lost.hash
+    assert [c.version for c in second.commits] == [2, 2, 2]
+
+
+def test_a_body_that_is_put_twice_is_the_same(log: Log) -> None:
+    """A relay whose put was not answered puts it again."""
+    block, _ = seal(Head(), [commit(f"main/account-{n}") for n in range(3)])
+    log.put_body(block)
+    filled(log, blocks=1, size=3)
+    log.put_body(block)
+    assert list(log.blocks(0)) == [block]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 98])
+def test_a_block_comes_back_as_it_was_whatever_its_size(log: Log, size: int) -> None:
+    head = filled(log, blocks=2, size=size)
+    first, second = log.blocks(0)
+    assert [len(first.commits), len(second.commits)] == [size, size]
+    assert (first.categories, first.format) == (("account",), 1)
+    assert hash_of(first) == first.hash == second.previous_hash
+    assert hash_of(second) == second.hash == head.hash
+
+
+def test_a_block_that_nobody_hears_comes_without_its_commits(log: Log) -> None:
+    head = append(log, Head(), *((f"main/account-{n}", 1) for n in range(3)))
+    assert head is not None
+    head = append(log, head, *((f"main/transfer-{n}", 1) for n in range(3)))
+    assert head is not None
+    assert append(log, head, ("main/account-0", 2), ("main/transfer-0", 2)) is not None
+    shown = [len(block.commits) for block in log.blocks(0, heard=["transfer"])]
+    assert shown == [0, 3, 2]
+    assert [len(block.commits) for block in log.blocks(0, heard=())] == [0, 0, 0]
+    whole = [block.categories for block in log.blocks(0, heard=["account", "transfer"])]
+    assert whole == [("account",), ("transfer",), ("account", "transfer")]
+
+
+def test_blocks_that_are_passed_over_hardly_count(log: Log) -> None:
+    """Else a reader that hears little would go on by a few blocks a call."""
+    filled(log, blocks=PASSED + 2, size=1)
+    assert len(list(log.blocks(0, 1, heard=["transfer"]))) == PASSED
+    assert len(list(log.blocks(0, 2, heard=["transfer"]))) == PASSED + 2
+    assert len(list(log.blocks(0, 2, heard=["account"]))) == 2
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_a_position_is_deleted_with_the_bodies_of_blocks_that_lost(log: Log, size: int) -> None:
+    places = [(f"main/account-{n}", 1) for n in range(size)]
+    lost, _ = seal(Head(), [commit(*place, amount=9, command_id="lost") for place in places])
+    log.put_body(lost)
+    head = append(log, Head(), *places)
+    assert head is not None
+    assert append(log, head, ("main/account-0", 2)) is not None
+    log.delete([0])
+    log.delete([0])
+    assert [block.first_position for block in log.blocks(0)] == [size]
+    assert left_at(log, 0) == []
+
+
+def left_at(log: Log, position: int) -> list[str]:
+    """The hashes of the bodies that are still stored under a position."""
+    if isinstance(log, MemoryLog):
+        return [hash_ for at, hash_ in log._bodies if at == position]
+    assert isinstance(log, DynamoLog)
+    return [key["hash"]["S"] for key in log._body_keys_at(position)]
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_a_link_whose_body_is_deleted_is_left_out_and_can_still_be_deleted(
+    log: Log, size: int
+) -> None:
+    """A delete that was killed leaves it so; its segment is listed by then."""
+    filled(log, blocks=2, size=size)
+    first, second = log.blocks(0)
+    delete_bodies(log, 0)
+    if size > 1 or isinstance(log, MemoryLog):
+        assert list(log.blocks(0)) == [second]
+    assert [block.first_position for block in log.blocks(0, heard=())] == [0, size]
+    log.delete([first.first_position])
+    assert [block.first_position for block in log.blocks(0, heard=())] == [size]
+
+
+def delete_bodies(log: Log, position: int) -> None:
+    if isinstance(log, MemoryLog):
+        log._bodies = {key: body for key, body in log._bodies.items() if key[0] != position}
+        return
+    assert isinstance(log, DynamoLog)
+    for key in log._body_keys_at(position):
+        log._client.delete_item(TableName=log._bodies, Key=key)
 
 
 def test_segments_are_noted_once_and_found_by_position(log: Log) -> None:

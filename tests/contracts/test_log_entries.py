@@ -9,7 +9,7 @@ from chalicelib.leftfold.store.memory import MemoryLog
 from chalicelib.leftfold.store.ports import Head, Log, StreamEntry
 from tests.contracts import moto
 from tests.contracts.test_log import append
-from tools.tables import create_tables
+from tools.tables import create_tables, log_tables
 
 
 @pytest.fixture(params=["memory", "dynamodb"])
@@ -20,7 +20,7 @@ def log(request: pytest.FixtureRequest) -> Iterator[Log]:
     with moto.in_process():
         client = moto.client("dynamodb")
         stack = create_tables(client)
-        yield DynamoLog(client, f"{stack}-log", f"{stack}-streams")
+        yield DynamoLog(client, log_tables(stack))
 
 
 def test_nothing_of_a_new_stream_is_archived(log: Log) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib.leftfold.store.log import DynamoLog
 from tests.contracts import moto, test_log
-from tools.tables import create_tables
+from tools.tables import create_tables, log_tables
 
 globals().update(moto.suite_of(test_log))
 
@@ -16,4 +16,4 @@ def log() -> Iterator[DynamoLog]:
     with moto.in_process():
         client = moto.client("dynamodb")
         stack = create_tables(client)
-        yield DynamoLog(client, f"{stack}-log", f"{stack}-streams")
+        yield DynamoLog(client, log_tables(stack))

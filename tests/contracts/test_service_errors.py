@@ -37,7 +37,7 @@ from chalicelib.leftfold.store.blocks import lane_records, seal
 from chalicelib.leftfold.store.checkpoints import DynamoCheckpoints, DynamoParking
 from chalicelib.leftfold.store.effects import DynamoEffects
 from chalicelib.leftfold.store.events import DynamoEvents
-from chalicelib.leftfold.store.log import DynamoLog
+from chalicelib.leftfold.store.log import DynamoLog, LogTables
 from chalicelib.leftfold.store.ports import (
     Archive,
     CallRefusedError,
@@ -126,7 +126,7 @@ def events(client: Any) -> DynamoEvents:
 
 
 def log(client: Any) -> DynamoLog:
-    return DynamoLog(client, "log", "streams")
+    return DynamoLog(client, LogTables("log", "bodies", "streams"))
 
 
 def checkpoints(client: Any) -> DynamoCheckpoints:
@@ -154,6 +154,8 @@ def tombstone() -> Any:
 
 
 BLOCK, NEXT = seal(Head(), [commit(A)])
+# Its body is not in its link.
+LARGE, _ = seal(Head(), [commit(f"main/account-{n}") for n in range(3)])
 SEGMENT = Segment(0, 1, "key", "hash", "liveKey", "liveHash")
 KEY = EffectKey("policy", A, 1, 0, "hello")
 MAIL = Email("hello", "ada@example.com", "Hello", "Good day.")
@@ -194,6 +196,7 @@ CALLS = [
     Call(EventTable, "dynamodb", "delete", lambda c: events(c).delete(tombstone(), [2])),
     Call(Log, "dynamodb", "head", lambda c: log(c).head()),
     Call(Log, "dynamodb", "streams", lambda c: log(c).streams([A])),
+    Call(Log, "dynamodb", "put_body", lambda c: log(c).put_body(LARGE)),
     Call(
         Log,
         "dynamodb",

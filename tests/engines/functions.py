@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from chalicelib.domain import DOMAIN
+from chalicelib.leftfold.functions.readers import held_in
 from chalicelib.leftfold.functions.relay import commit_in
 from chalicelib.leftfold.projection.fold import PoisonError
 from chalicelib.leftfold.projection.ordered import ViewStoppedError
@@ -103,9 +104,10 @@ class Functions:
         self._hints.put([commit for each in inserted if (commit := commit_in(each))])
 
     def _told_of_blocks(self, records: list[dict[str, Any]]) -> None:
-        if records:
-            for follower in self._deployment.services().followers:
-                self.wake(follower)
+        grown = held_in(records)
+        for follower in self._deployment.services().followers:
+            if grown.intersection(follower.categories):
+                self.wake(follower.name)
 
     def _follow_shards(self, shards: Shards) -> None:
         for records in shards.records(self.ended):

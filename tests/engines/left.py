@@ -14,6 +14,7 @@ from chalicelib.leftfold.store.memory import MemoryEvents, MemoryLog
 from chalicelib.leftfold.store.ports import Checkpoints, EventStore, Parking
 from chalicelib.leftfold.subjects.vault import Vault
 from chalicelib.leftfold.wiring.services import Services
+from tests.commits import events_in
 from tests.engines.deployment import Deployment
 from tests.simulation.clients import Call
 
@@ -42,7 +43,9 @@ def left_by(deployment: Deployment) -> Left:
     for aggregate_id in sorted({place[0] for place in scanned(services.events)}):
         for commit in services.events.range(aggregate_id, *EVERY_VERSION):
             assert events.append(commit) is None
-    log._blocks = list(services.log.blocks(0))
+    log._links = list(services.log.blocks(0))
+    for block in log._links:
+        log.put_body(block)
     log._head = services.log.head()
     log._streams = dict(services.log.registry())
     saved = {
@@ -73,7 +76,7 @@ def balances_are_wrong(left: Left, calls: Sequence[Call]) -> Iterator[str]:
             reported[account.stream(call.key)] += sum(map(signed_amount, bookings))
     for aggregate_id, balance in reported.items():
         commits = left.events.range(aggregate_id, *EVERY_VERSION)
-        decoded = (account.codec.decode(e) for c in commits for e in c.blind().events)
+        decoded = (event for c in commits for event in events_in(c, account.codec))
         stored = account.decider.fold(decoded).balance
         if stored != balance:
             yield f"{aggregate_id} holds {stored}, its clients moved {balance}"

@@ -17,7 +17,7 @@ from chalicelib.leftfold.store.memory import MemoryArchive, MemoryEvents
 from tests.clock import Clock
 from tests.engines.meter import Meter
 from tests.teller import OPENING, Teller, credit
-from tools.tables import create_tables, dynamodb_client
+from tools.tables import create_tables, dynamodb_client, log_tables
 
 EVERY = 10**9
 DAYS = 3_650
@@ -39,7 +39,7 @@ class Old:
         # What is not weighed.
         calm = dynamodb_client(self.url)
         self.table = DynamoEvents(calm, f"{stack}-events")
-        self.log = DynamoLog(calm, f"{stack}-log", f"{stack}-streams")
+        self.log = DynamoLog(calm, log_tables(stack))
 
     def live(self, key: str, days: int) -> int:
         """So many daily bookings with a statement every 30 days; made in memory, then copied.

@@ -17,7 +17,7 @@ from chalicelib.leftfold.store.ports import Unavailable
 from tests.clock import Clock
 from tests.engines.faults import Faults
 from tests.teller import OPENING, Teller, credit
-from tools.tables import create_tables, dynamodb_client
+from tools.tables import create_tables, dynamodb_client, log_tables
 
 STREAM = account.stream("a")
 EVERY = 10**9
@@ -42,14 +42,14 @@ def test_archived_and_restored_under_faults_a_stream_is_whole(
         clock.forward(days=30)
         bank.do(CloseStatement(f"2026-{month:02}-28"))
     before = [commit.to_line() for commit in table.range(STREAM, 1, EVERY)]
-    log = DynamoLog(calm, f"{stack}-log", f"{stack}-streams")
+    log = DynamoLog(calm, log_tables(stack))
     list(Sequencer(table, log, lambda _: None, lambda _: None).sequence({STREAM: len(before)}))
     clock.forward(days=2)
     faults = Faults(seed, RATE)
     struck = dynamodb_client(dynamodb_local, **SINGLE)
     faults.into(struck)
     failing = DynamoEvents(struck, f"{stack}-events")
-    failing_log = DynamoLog(struck, f"{stack}-log", f"{stack}-streams")
+    failing_log = DynamoLog(struck, log_tables(stack))
     archiver = Archiver(
         failing, failing_log, archive, clock, timedelta(0), part_bytes=1_500, step_bytes=3_000
     )

@@ -18,6 +18,7 @@ from chalicelib.leftfold.commands.handler import ContentionError
 from chalicelib.leftfold.kernel import Refused
 from chalicelib.leftfold.kernel.uuid7 import uuid7
 from chalicelib.leftfold.store.ports import Unavailable
+from tests.commits import events_in
 from tests.engines.deployment import Deployment
 from tests.teller import OPENING, Teller, credit, debit
 
@@ -74,7 +75,7 @@ def test_each_booking_is_in_one_statement_and_the_sums_are_right(dynamodb_local:
     since: list[int] = []
     epoch, start = 1, 1
     for commit in commits:
-        for event in map(account.codec.decode, commit.blind().events):
+        for event in events_in(commit, account.codec):
             match event:
                 case Credited(amount):
                     since.append(amount)

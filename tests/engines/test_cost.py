@@ -10,15 +10,19 @@ from uuid import uuid4
 
 import pytest
 
-from chalicelib.bank.account.domain import Book, Booking
+from chalicelib.bank.account.domain import Book, Booking, codec, event_of
 from chalicelib.leftfold.kernel import Commit
+from chalicelib.leftfold.kernel.commit import traceparent_of
 from chalicelib.leftfold.kernel.uuid7 import uuid7
 from chalicelib.leftfold.relay.relay import wanted_of
-from chalicelib.leftfold.store.blocks import pack
+from chalicelib.leftfold.relay.sequencer import entries_after
+from chalicelib.leftfold.store.blocks import STREAMS_PER_BLOCK, pack, seal
 from chalicelib.leftfold.store.events import DynamoEvents, item_size
 from chalicelib.leftfold.store.memory import MemoryEvents
+from chalicelib.leftfold.store.ports import Head, StreamEntry
 from chalicelib.leftfold.wiring.services import Services
 from tests.clock import Clock
+from tests.commits import commit
 from tests.engines.deployment import Deployment, WallClock
 from tests.engines.meter import Meter, begun
 from tests.engines.shards import Shards
@@ -183,6 +187,7 @@ def test_a_relay_that_has_just_started_reads_head_registry_and_mark(metered: Met
     assert metered.counted() == {
         ("BatchGetItem", "streams"): 1,
         ("GetItem", "log"): 1,
+        ("PutItem", "bodies"): 1,
         ("TransactWriteItems", "streams"): 1,
         ("TransactWriteItems", "log"): 1,
         ("BatchGetItem", "policy-checkpoints"): 1,
@@ -198,11 +203,79 @@ def test_a_warm_relay_writes_and_reads_nothing(metered: Metered) -> None:
     metered.meter.reset()
     relay(services, commits)
     assert metered.counted() == {
+        ("PutItem", "bodies"): 1,
         ("TransactWriteItems", "streams"): 1,
         ("TransactWriteItems", "log"): 1,
         ("UpdateItem", "policy-checkpoints"): 1,
         ("PutRecords", "bus"): 1,
     }
+
+
+def test_an_isolated_commit_needs_no_body_of_its_own(metered: Metered) -> None:
+    services = opened(metered)
+    commits = metered.booked()[:1]
+    metered.meter.reset()
+    relay(services, commits)
+    assert metered.counted() == {
+        ("TransactWriteItems", "streams"): 1,
+        ("TransactWriteItems", "log"): 1,
+        ("UpdateItem", "policy-checkpoints"): 1,
+        ("PutRecords", "bus"): 1,
+    }
+    # A unit for link with body, for the head, and for the stream, each doubled in a transaction.
+    units = metered.meter.units
+    assert units["TransactWriteItems", "log"] == 4
+    assert units["TransactWriteItems", "streams"] == 2
+
+
+def test_a_full_block_pays_for_its_body_once(metered: Metered) -> None:
+    """In the transaction with head and registry, every begun KB of it would cost two units."""
+    commits = [
+        commit(f"main/account-{n}")._replace(
+            events=(codec.encode(event_of(BOOKING)),),
+            command_id=(command_id := str(uuid4())),
+            correlation_id=command_id,
+            traceparent=traceparent_of(command_id),
+        )
+        for n in range(STREAMS_PER_BLOCK)
+    ]
+    block, head = seal(Head(), commits)
+    log = metered.services().log
+    log.put_body(block)
+    moves = {id_: (StreamEntry(), after) for id_, after in entries_after(block).items()}
+    assert log.append(block, Head(), head, moves)
+    assert metered.counted() == {
+        ("PutItem", "bodies"): 1,
+        ("TransactWriteItems", "streams"): 1,
+        ("TransactWriteItems", "log"): 1,
+    }
+    body = begun(len(pack(commits)) + 512)
+    units = metered.meter.units
+    # A unit for the link and a unit for the head, doubled, whatever the commits are.
+    assert units["TransactWriteItems", "log"] == 4
+    assert units["PutItem", "bodies"] <= body
+    spent = units["PutItem", "bodies"] + units["TransactWriteItems", "log"]
+    together = 2 * (1 + body)
+    assert spent / STREAMS_PER_BLOCK < 0.15
+    assert spent <= together * 2 / 3
+
+
+def test_a_block_is_read_for_half_and_a_link_for_nearly_nothing(metered: Metered) -> None:
+    """Bodies never change, so they are read eventually consistently, from many partitions."""
+    services = opened(metered)
+    commits = metered.booked()
+    relay(services, commits)
+    metered.meter.reset()
+    (_, block) = services.log_table.blocks(0)
+    assert {c.aggregate_id: c for c in block.commits} == {c.aggregate_id: c for c in commits}
+    assert metered.meter.calls == {("Query", "log"): 1, ("BatchGetItem", "bodies"): 1}
+    assert metered.meter.units["Query", "log"] == 1
+    read = sum(-(-(len(pack(b.commits)) + 512) // 4096) / 2 for b in services.log_table.blocks(0))
+    assert metered.meter.units["BatchGetItem", "bodies"] <= 2 * read
+    metered.meter.reset()
+    assert [b.commits for b in services.log_table.blocks(0, heard=("transfer",))] == [(), ()]
+    assert metered.meter.calls == {("Query", "log"): 1}
+    assert metered.meter.units == {("Query", "log"): 1}
 
 
 def test_the_relay_writes_two_and_a_quarter_units_a_commit(metered: Metered) -> None:
@@ -212,9 +285,9 @@ def test_the_relay_writes_two_and_a_quarter_units_a_commit(metered: Metered) -> 
     relay(services, commits)
     units = metered.meter.units
     assert units["TransactWriteItems", "streams"] == 2 * BATCH
-    # The head, and a block that is its packed commits and some 300 bytes more.
-    block = begun(len(pack(commits)) + 1024)
-    assert units["TransactWriteItems", "log"] <= 2 * (1 + block)
+    # The head and the link, doubled; and the body, which is its packed commits and some 100 bytes.
+    assert units["TransactWriteItems", "log"] == 4
+    assert units["PutItem", "bodies"] <= begun(len(pack(commits)) + 512)
     assert units["UpdateItem", "policy-checkpoints"] == 1
     assert 2.1 < sum(units.values()) / BATCH <= 2.3
 

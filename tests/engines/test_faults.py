@@ -10,7 +10,7 @@ from chalicelib.leftfold.store.log import DynamoLog
 from chalicelib.leftfold.store.ports import ContendedError, Unavailable
 from tests.commits import commit
 from tests.engines.faults import Faults
-from tools.tables import create_tables, dynamodb_client
+from tools.tables import create_tables, dynamodb_client, log_tables
 
 SINGLE = {"retries": {"total_max_attempts": 1}}
 A = "main/account-a"
@@ -89,7 +89,7 @@ def test_a_write_of_one_item_is_refused_for_a_transaction_and_a_read_is_not(
     client = dynamodb_client(dynamodb_local)
     faults.into(client)
     events = DynamoEvents(client, f"{table}-events")
-    log = DynamoLog(client, f"{table}-log", f"{table}-streams")
+    log = DynamoLog(client, log_tables(table))
     with pytest.raises(ContendedError):
         events.append(commit(A))
     with pytest.raises(ContendedError):

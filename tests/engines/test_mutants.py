@@ -57,7 +57,7 @@ def no_condition_on_head_and_block(patch: pytest.MonkeyPatch) -> None:
 
         return anyway
 
-    patch.setattr(DynamoLog, "_put_block", bare(DynamoLog._put_block))
+    patch.setattr(DynamoLog, "_put_link", bare(DynamoLog._put_link))
     patch.setattr(DynamoLog, "_move_head", bare(DynamoLog._move_head))
 
 

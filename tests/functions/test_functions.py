@@ -29,7 +29,7 @@ from chalicelib.leftfold.store.memory import (
     MemoryParking,
 )
 from chalicelib.leftfold.store.ports import ContendedError, ParkedStream, StreamEntry, Unavailable
-from chalicelib.leftfold.store.readers import ends_of
+from chalicelib.leftfold.store.readers import Reader, ends_of
 from chalicelib.leftfold.wiring import process
 from chalicelib.leftfold.wiring.services import Services
 from chalicelib.leftfold.wiring.settings import Settings
@@ -258,12 +258,32 @@ def test_a_record_that_cannot_be_read_is_passed_over_and_counted(
     assert [m["BrokenRecords"] for m in metrics(capsys)] == [1, 1]
 
 
-def test_the_growing_log_wakes_all_that_follow_it_and_nobody_else(site: Functions) -> None:
-    handlers["log_grew"]({"Records": []}, Context())
-    fed = [name for name, view in DOMAIN.views.items() if view.fed == "log"]
-    assert site.door.woken == [*fed, *DOMAIN.policies]
-    assert "totals" in fed
-    assert "balances" not in fed
+def grown(*links: tuple[str, ...]) -> dict[str, Any]:
+    """What the log table's stream brings of new blocks, by their categories."""
+    images = [{"categories": {"S": json.dumps(categories)}} for categories in links]
+    return {"Records": [{"dynamodb": {"NewImage": image}} for image in images]}
+
+
+@pytest.mark.parametrize(
+    "links", [(), (("account",),), (("account",), ("transfer",)), (("account", "transfer"),)]
+)
+def test_the_growing_log_wakes_those_that_follow_it_and_hear_of_it(
+    site: Functions, links: tuple[tuple[str, ...], ...]
+) -> None:
+    handlers["log_grew"](grown(*links), Context())
+    held = {category for link in links for category in link}
+    followers: list[Reader] = [view for view in DOMAIN.views.values() if view.fed == "log"]
+    followers += DOMAIN.policies.values()
+    hearing = [each.name for each in followers if held.intersection(each.categories)]
+    assert site.door.woken == hearing
+    assert ("totals" in site.door.woken) == ("account" in held)
+    assert "balances" not in site.door.woken
+
+
+def test_a_new_head_and_a_new_segment_wake_nobody(site: Functions) -> None:
+    records = [{"dynamodb": {"NewImage": {"hash": {"S": "h"}}}}, {"dynamodb": {}}]
+    handlers["log_grew"]({"Records": records}, Context())
+    assert site.door.woken == []
 
 
 def test_an_ordered_view_follows_the_log(site: Functions) -> None:
@@ -283,10 +303,14 @@ def test_the_sweeper_tells_how_far_each_reader_is_behind_and_what_is_parked(
     handlers["sweeper"](SCHEDULED, Context())
     reported = metrics(capsys)
     assert {m["SweptCommits"] for m in reported if "SweptCommits" in m} == {1}
-    assert {
-        m["view"]: m["PositionsBehind"] for m in reported if "PositionsBehind" in m
-    } == dict.fromkeys(READERS, 1)
-    assert {m["OldestWaits"] for m in reported if "OldestWaits" in m} == {60.0}
+    hearing = {reader.name for reader in site.services.readers if "account" in reader.categories}
+    assert hearing
+    assert {m["view"]: m["PositionsBehind"] for m in reported if "PositionsBehind" in m} == {
+        name: int(name in hearing) for name in READERS
+    }
+    assert {m["view"]: m["OldestWaits"] for m in reported if "OldestWaits" in m} == {
+        name: 60.0 if name in hearing else 0.0 for name in READERS
+    }
     assert {m["view"]: m["StreamsParked"] for m in reported if "StreamsParked" in m}["ranking"] == 1
     assert set(site.door.woken) == set(READERS)
 
@@ -498,7 +522,7 @@ def test_the_log_is_pruned_though_no_stream_could_be_read(site: Functions) -> No
 
 def test_the_streams_are_archived_though_the_log_could_not_be_pruned(site: Functions) -> None:
     streams = closed_long_ago(site, "a")
-    site.services.archive.put("segments/000000000000.jsonl.gz", b"something else")
+    site.services.archive.put("segments/main/000000000000.jsonl.gz", b"something else")
     with pytest.raises(ExceptionGroup, match="not all could be archived"):
         handlers["archive"](SCHEDULED, Context())
     assert are_archived(site, streams) == [True]

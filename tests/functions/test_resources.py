@@ -178,7 +178,7 @@ PERSONAL_DOCUMENTS = [
 
 
 def test_a_function_writes_its_own_tables_alone() -> None:
-    truth = {"log", "streams", "policy-checkpoints"}
+    truth = {"log", "bodies", "streams", "policy-checkpoints"}
     documents = {
         name: {name.replace("_", "-")}
         for name, view in DOMAIN.views.items()
@@ -314,7 +314,7 @@ KEPT = {
 
 def test_what_nothing_can_rebuild_stays_when_the_stack_goes() -> None:
     tables = (
-        *("Events", "Log", "Streams", "Effects", "Subjects"),
+        *("Events", "Log", "Bodies", "Streams", "Effects", "Subjects"),
         *("PolicyCheckpoints", "PolicyParked"),
     )
     assert set(KEPT) == {*(f"{name}Table" for name in tables), "ArchiveBucket", "PersonalDataKey"}

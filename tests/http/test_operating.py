@@ -113,7 +113,7 @@ def test_a_block_shows_its_hashes_and_whether_they_are_right(bank: Bank) -> None
     assert bank.get("/blocks/5").code == "no-such-position"
     stored = bank.log.head()
     block = next(bank.log.blocks(4))
-    bank.log._blocks[block.first_position] = block._replace(previous_hash="0" * 64)
+    bank.log._links[block.first_position] = block._replace(previous_hash="0" * 64)
     assert bank.get("/blocks/4").json["proved"] is False
     assert bank.log.head() == stored
 

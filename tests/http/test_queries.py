@@ -312,6 +312,7 @@ def test_the_history_has_every_event_in_order(bank: Bank) -> None:
     assert items[2] == {
         "version": 2,
         "index": 1,
+        "part": 0,
         "name": "account-debited",
         "eventVersion": 1,
         "body": {

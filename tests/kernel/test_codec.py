@@ -1,11 +1,19 @@
 """Storage formats: round trips, upcasts, and what was never written."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
-from chalicelib.leftfold.kernel import Codec, StoredEvent, from_json, to_json
+from chalicelib.leftfold.kernel import (
+    Codec,
+    StoredEvent,
+    dropped,
+    from_json,
+    renamed,
+    to_json,
+    unchanged,
+)
 from chalicelib.leftfold.kernel.codec import UnknownEvent
 
 
@@ -34,7 +42,7 @@ codec: Codec[Written] = Codec(
 
 def test_nested_values_survive_storage() -> None:
     event = Written((Line("x", 1), Line("y")), "b", {"k": 2}, "n")
-    assert codec.decode(codec.encode(event)) == event
+    assert codec.decode(codec.encode(event)) == (event,)
 
 
 def test_what_is_none_is_not_stored() -> None:
@@ -54,7 +62,7 @@ def test_an_event_is_stored_in_the_newest_version_of_its_name() -> None:
     ],
 )
 def test_every_older_version_still_reads(version: int, body: dict[str, object]) -> None:
-    assert codec.decode(StoredEvent("written", version, body)) == Written((Line("x"),), "a", {})
+    assert codec.decode(StoredEvent("written", version, body)) == (Written((Line("x"),), "a", {}),)
 
 
 @pytest.mark.parametrize(("name", "version"), [("written", 4), ("written", 0), ("other", 1)])
@@ -68,11 +76,81 @@ def test_a_field_that_is_not_known_is_not_passed_over() -> None:
         from_json(Line, {"text": "x", "other": 1})
 
 
+@dataclass(frozen=True)
+class Opened:
+    owner: str
+    limit: int = 0
+
+
+@dataclass(frozen=True)
+class Limited:
+    limit: int
+
+
+# What has happened to a table of events in its life.
+changed: Codec[Any] = Codec(
+    {"opened": Opened, "limited": Limited},
+    upcasts={
+        # An opening had a limit once, which then became an event of its own.
+        ("opened", 1): lambda body: (
+            StoredEvent("opened", 2, {"owner": body["owner"]}),
+            StoredEvent("limit-set", 1, {"limit": body["limit"]}),
+        ),
+        ("opened", 2): unchanged,
+        ("limit-set", 1): lambda body: {"limit": 100 * body["limit"]},
+        ("limit-set", 2): renamed("limited"),
+        ("pinged", 1): dropped,
+        ("lost", 1): unchanged,
+    },
+)
+
+
+@pytest.mark.parametrize(
+    ("stored", "read"),
+    [
+        (("opened", 1, {"owner": "Ada", "limit": 3}), (Opened("Ada"), Limited(300))),
+        (("opened", 2, {"owner": "Ada"}), (Opened("Ada"),)),
+        (("opened", 3, {"owner": "Ada", "limit": 5}), (Opened("Ada", 5),)),
+        (("limit-set", 1, {"limit": 3}), (Limited(300),)),
+        (("limit-set", 2, {"limit": 3}), (Limited(3),)),
+        (("pinged", 1, {}), ()),
+    ],
+)
+def test_an_event_is_read_as_several_as_another_or_as_none(
+    stored: tuple[str, int, dict[str, Any]], read: tuple[Any, ...]
+) -> None:
+    assert changed.decode(StoredEvent(*stored)) == read
+
+
+def test_a_retired_name_is_read_and_never_written() -> None:
+    assert changed.versions() == {
+        "opened": 3,
+        "limited": 1,
+        "limit-set": 2,
+        "pinged": 1,
+        "lost": 1,
+    }
+    written = {changed.encode(event)[:2] for event in (Opened("Ada"), Limited(1))}
+    assert written == {("opened", 3), ("limited", 1)}
+
+
+def test_a_retired_name_whose_upcasts_lead_nowhere_is_unknown() -> None:
+    with pytest.raises(UnknownEvent, match="'lost' in version 2"):
+        changed.decode(StoredEvent("lost", 1, {}))
+
+
+def test_a_class_has_one_stored_name() -> None:
+    with pytest.raises(ValueError, match=r"'(b|a)' and '(a|b)' both name Line"):
+        Codec({"a": Line, "b": Line})
+
+
 def test_a_gap_in_the_upcasts_is_found_when_the_codec_is_made() -> None:
     with pytest.raises(ValueError, match="dense"):
         Codec({"written": Written}, upcasts={("written", 2): dict})
     with pytest.raises(ValueError, match="dense"):
-        Codec({"written": Written}, upcasts={("never", 1): dict})
+        Codec({"written": Written}, upcasts={("never", 2): dict})
+    with pytest.raises(ValueError, match="dense"):
+        Codec({"written": Written}, upcasts={("written", 0): dict})
 
 
 def test_a_type_without_a_json_form_is_refused() -> None:

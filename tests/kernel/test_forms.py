@@ -256,7 +256,7 @@ def test_a_type_without_a_form_is_refused_where_it_is_defined(kind: Any, cure: s
 def aggregate(initial: Any, evolve: Any = lambda state, _event: state) -> Aggregate:
     """An aggregate without commands."""
     decider: Decider[Any, Any, Any] = Decider(lambda _command, _state: [], evolve, initial)
-    return Aggregate("seat", decider, Codec({}), module=__name__)
+    return Aggregate("seat", decider, Codec({}))
 
 
 @pytest.mark.parametrize("initial", [None, {}, (), frozenset(), 1.5, {"a": 1}])
@@ -294,7 +294,7 @@ def test_an_event_is_a_dataclass() -> None:
 def test_a_category_that_no_aggregate_id_can_have_is_refused(category: str) -> None:
     decider: Decider[Any, Any, Any] = Decider(lambda _c, _s: [], lambda s, _e: s, Line("x"))
     with pytest.raises(ValueError, match="neither hyphen nor slash"):
-        Aggregate(category, decider, Codec({}), module=__name__)
+        Aggregate(category, decider, Codec({}))
 
 
 def test_types_that_only_a_type_checker_sees_are_refused() -> None:

@@ -7,8 +7,10 @@ from typing import NamedTuple, Protocol
 from . import (
     answering,
     archiving,
+    bodies,
     carrying,
     handing,
+    hearing,
     merging,
     pruning,
     rows,
@@ -17,9 +19,11 @@ from . import (
 )
 from .answering import Answering
 from .archiving import Archiving
+from .bodies import Bodies
 from .carrying import Carrying
 from .checker import LIMIT, Result
 from .handing import AGAIN, BACK, Handing
+from .hearing import Hearing
 from .merging import SAME_KEY, Merging
 from .pruning import Pruning
 from .publishing import FOLD, Publishing
@@ -275,6 +279,55 @@ PRUNING = (
     ),
 )
 
+BODIES = (
+    Case("two relays, one pruner, the design's rules", Bodies(), least=2_000),
+    Case("two pruners", Bodies(pruners=2), least=2_000),
+    Case(
+        "a sweeper that deletes bodies of which the head has passed and the link is another's",
+        Bodies(sweeps="another's, passed"),
+        least=2_000,
+    ),
+    Case("the link written before the body", Bodies(first="link"), bodies.BODILESS),
+    Case(
+        "a body that has no link yet taken for an orphan",
+        Bodies(sweeps="another's"),
+        bodies.BODILESS,
+    ),
+    Case(
+        "an orphan deleted without a look at the link",
+        Bodies(sweeps="any, passed"),
+        bodies.BODILESS,
+    ),
+    Case("a body under its position alone", Bodies(keyed_by="position"), bodies.ANOTHERS),
+    Case("bodies deleted before the segment is listed", Bodies(lists_first=False), bodies.BODILESS),
+    Case("a link without a body passed over", Bodies(missing_body="passed over"), bodies.SKIPPED),
+    Case("the link deleted before its bodies", Bodies(bodies_first=False), STUCK),
+    Case("the link's body deleted alone", Bodies(deletes="the link's"), STUCK),
+    Case("a relay that puts a body where all is pruned", Bodies(late_puts=True), STUCK),
+)
+
+HEARING = (
+    Case("two functions of one follower, the design's rules", Hearing(), least=500),
+    Case("every wake is lost", Hearing(wakes="nobody"), least=500),
+    Case("no sweeper", Hearing(sweeps="nothing"), STUCK),
+    Case(
+        "a sweeper that wakes only for what the follower hears",
+        Hearing(sweeps="behind what it hears"),
+        STUCK,
+    ),
+    Case(
+        "a follower that hears nothing passes to the head",
+        Hearing(passes_to="the head"),
+        hearing.PASSED,
+    ),
+    Case("a link that names one category alone", Hearing(names="the first"), hearing.PASSED),
+    Case(
+        "no compare-and-set on the checkpoint: it goes back below what was pruned",
+        Hearing(checkpoint_condition=False),
+        STUCK,
+    ),
+)
+
 ARCHIVING = (
     Case("three epochs, two writers, one archiver", Archiving(), least=3_000),
     Case("two archivers, deletes in any order", Archiving(archivers=2), least=20_000),
@@ -440,6 +493,8 @@ SUITE = (
     *PUBLISHING,
     *ROWS,
     *PRUNING,
+    *BODIES,
+    *HEARING,
     *ARCHIVING,
     *ANSWERING,
     *HANDING,
@@ -497,6 +552,8 @@ DEEP = (
         Pruning(4, readers=(0, 1), pruners=2, late_view=True),
         least=100_000,
     ),
+    Case("three relays, three blocks, two pruners", Bodies(3, 3, 2), least=100_000),
+    Case("three blocks for two functions of one follower", Hearing(3), least=15_000),
     Case(
         "three writers, two archivers, four epochs",
         Archiving((2, 4, 5, 6), writers=3, archivers=2),

@@ -103,7 +103,7 @@ def evolve(_errand: Errand, event: Any) -> Errand:
 
 
 codec: Codec[Any] = Codec({"asked": Asked, "dropped": Dropped, "done": Done, "turned": Turned})
-errand = Aggregate("errand", Decider(decide, evolve, Errand()), codec, module=__name__)
+errand = Aggregate("errand", Decider(decide, evolve, Errand()), codec)
 
 
 def run_errand(recorded: Recorded) -> Iterable[Reaction]:

@@ -24,7 +24,7 @@ from chalicelib.leftfold.policies.mailing import SendingStoppedError
 from chalicelib.leftfold.policies.work import Cause
 from chalicelib.leftfold.projection.fold import PoisonError
 from chalicelib.leftfold.projection.runner import PASS_ATTEMPTS, OvertakenError
-from chalicelib.leftfold.store.memory import MemoryLog
+from chalicelib.leftfold.store.memory import MemoryCheckpoints, MemoryLog
 from chalicelib.leftfold.store.ports import CLAIM, CallRefusedError, EffectKey, Unavailable
 from tests.faults import Lossy
 from tests.projection.errands import Ask, Drop, Office, RecordDone, errand, run_errand, runs, tells
@@ -77,6 +77,25 @@ def test_a_policy_acts_as_itself_and_in_the_trace_of_its_cause(office: Office) -
     assert asked.authority == "none"
     assert {debited.authority, done.authority} == {"policy:runs"}
     assert {debited.traceparent, done.traceparent} == {asked.traceparent}
+
+
+def test_a_renamed_policy_takes_no_step_again(office: Office) -> None:
+    office.do(Ask("a", 40))
+    office.run(runs)
+    office.run(tells)
+    office.do(Ask("a", 7), key="f")
+    carries, informs = (
+        replace(runs, name="carries", stored_as="runs"),
+        replace(tells, name="informs", stored_as="tells"),
+    )
+    for policy in (carries, informs):
+        office.run(policy)
+        # Also where its checkpoint is lost, the steps are the same.
+        office.checkpoints = MemoryCheckpoints()
+        office.run(policy)
+    assert office.debits() == 2
+    assert len(office.mailer.sent) == 2
+    assert [c.actor for c in office.commits("main/errand-f")] == ["ada", "policy:carries"]
 
 
 def test_a_step_of_a_copy_is_the_step_of_its_root(office: Office) -> None:

@@ -1,13 +1,16 @@
 """Folding is pure, in order, all or nothing for each commit, and never twice."""
 
 from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
-from chalicelib.leftfold.kernel import Commit
-from chalicelib.leftfold.projection.fold import Folding, PoisonError, fold
+from chalicelib.leftfold.kernel import Codec, Commit, StoredEvent, dropped
+from chalicelib.leftfold.policies.work import Cause
+from chalicelib.leftfold.projection.fold import Folding, PoisonError, fold, recorded_of
 from chalicelib.leftfold.projection.rows import KEY_BYTES, StoredRow
-from tests.builders import Added, Event, LogBuilder, Removed, stream
+from tests.builders import Added, Event, LogBuilder, Removed, codec, stream
+from tests.projection.stories import log_of
 from tests.projection.views import additions, buggy, parity, piles
 
 A, B = stream("a"), stream("b")
@@ -117,3 +120,34 @@ def test_a_key_that_is_empty_or_too_long_or_foreign_is_a_poison(key: str) -> Non
     view = replace(piles, keys=lambda _recorded: (key,))
     with pytest.raises(PoisonError):
         fold(view, commits((A, [Added(1)])), {})
+
+
+def test_a_stored_event_that_is_read_as_several_is_folded_in_parts() -> None:
+    pair: Codec[Event] = Codec(
+        {"added": Added},
+        upcasts={
+            ("pair", 1): lambda body: tuple(
+                StoredEvent("added", 1, {"amount": a}) for a in cast("Any", body)
+            ),
+            ("noise", 1): dropped,
+        },
+    )
+    stored = (
+        StoredEvent("noise", 1, {}),
+        StoredEvent("pair", 1, cast("Any", [3, 5])),
+        StoredEvent("added", 1, {"amount": 7}),
+    )
+    commit = log_of([[(A, [Added(1)])]]).blocks[0].commits[0]._replace(events=stored)
+    view = replace(piles, codecs={"pile": pair})
+    assert fold(view, [(0, commit)], {})[A].row == {"amounts": [3, 5, 7], "version": 1}
+    places = [(r.event_index, r.part) for r in recorded_of(pair, 0, commit)]
+    assert places == [(1, 0), (1, 1), (2, 0)]
+
+
+def test_the_first_part_keeps_the_steps_of_the_event_that_was_split() -> None:
+    commit = log_of([[(A, [Added(1)])]]).blocks[0].commits[0]
+    (recorded,) = recorded_of(codec, 0, commit)
+    whole = Cause(recorded, commit, "debit")
+    parts = [Cause(recorded._replace(part=part), commit, "debit") for part in range(3)]
+    assert parts[0].key("policy") == whole.key("policy") == ("policy", A, 1, 0, "debit")
+    assert len({cause.command_id("policy", "command") for cause in parts}) == 3

@@ -61,7 +61,7 @@ def test_a_run_takes_as_many_blocks_as_it_was_given_and_says_whether_more_remain
 
 def test_a_log_that_does_not_show_what_its_head_counts_is_never_passed_over() -> None:
     site = Runners(log_of(HISTORY))
-    del site.story.log._blocks[1]
+    del site.story.log._links[1]
     with pytest.raises(Unavailable):
         caught_up(site.ordered(parity))
     assert checkpoint(site) == 2

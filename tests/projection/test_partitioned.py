@@ -189,7 +189,7 @@ def test_a_view_with_nothing_to_do_reads_no_block() -> None:
 
 def test_a_log_that_does_not_show_what_its_head_counts_is_never_passed_over() -> None:
     site = Runners(log_of(HISTORY))
-    del site.story.log._blocks[1]
+    del site.story.log._links[1]
     with pytest.raises(Unavailable):
         caught_up(site.partitioned(piles))
     assert max(site.checkpoints.read("piles", range(64)).values()) == 2

@@ -60,7 +60,7 @@ def test_without_a_fix_the_stream_stays_parked() -> None:
 
 def test_a_log_that_is_not_readable_keeps_the_stream_parked() -> None:
     site = parked_site(piles)
-    del site.story.log._blocks[3]
+    del site.story.log._links[3]
     with pytest.raises(Unavailable):
         site.partitioned(piles).redrive(A)
     assert [parked[1] for parked in site.parking.all()] == [A]

@@ -343,7 +343,7 @@ def test_a_block_that_is_seen_before_an_earlier_one_is_not_published_over_it() -
     blocks = list(world.log.blocks(0))
 
     class Hiding(MemoryLog):
-        def blocks(self, position: int, limit: int | None = None) -> Iterator[Block]:  # noqa: ARG002
+        def blocks(self, position: int, *_: object, **__: object) -> Iterator[Block]:
             seen = [b for b in blocks if b.next_position > position]
             return iter(seen[:1] + seen[2:])
 

@@ -1,13 +1,16 @@
 """One history: clients and faults for a while, then calm, repairs, and the laws."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 
+from chalicelib.leftfold.archive.epochs import DamagedArchiveError
+from chalicelib.leftfold.store.ports import Unavailable
 from tests.simulation.clients import Call, clients, hurried
 from tests.simulation.laws import violations
 from tests.simulation.money import money_is_wrong
-from tests.simulation.scheduler import CALM, DAY, MINUTE, Chances, Scheduler
+from tests.simulation.scheduler import CALM, DAY, HOUR, MINUTE, Chances, Scheduler
 from tests.simulation.world import POLICIES, VIEWS, Parts, World
 
 STEPS = 400_000
@@ -34,16 +37,39 @@ def history(seed: int, parts: Parts | None = None) -> Report:
     contended = Random(f"contended {seed}").choice([0.0, 0.0, 0.0, 0.05])
     scheduler = Scheduler(random, any_chances(random, contended))
     world = World(scheduler, parts or Parts())
-    calls = live(world)
-    heal(world)
+    calls: list[Call] = []
+    broken: list[str] = []
+    try:
+        calls = live(world)
+        heal(world)
+        broken += bodies_are_wrong(world)
+        broken += violations(world, calls)
+        broken += money_is_wrong(world)
+    except (DamagedArchiveError, Unavailable) as error:
+        broken.append(f"I1: the log cannot be read: {error}")
     return Report(
         seed,
         scheduler.steps,
         world.log.head().next_position,
         scheduler.faults,
         Counter(call.outcome for call in calls),
-        [*violations(world, calls), *money_is_wrong(world)],
+        broken,
     )
+
+
+def bodies_are_wrong(world: World) -> Iterator[str]:
+    """B1: a link has its body, and no body stays where the log is pruned.
+
+    A relay that slept for longer than a function can live may leave one there: that is no
+    fault of whoever deletes.
+    """
+    table = world.table
+    for position, hash_ in sorted(table.links - table.bodies):
+        yield f"B1: the link at {position} has no body {hash_[:8]}"
+    pruned = max((segment.next_position for segment in table.segments()), default=0)
+    for position, _ in sorted(table.bodies - table.late):
+        if position < pruned:
+            yield f"B1: a body is left at {position}, which is pruned"
 
 
 def any_chances(random: Random, contended: float) -> Chances:
@@ -82,6 +108,8 @@ def live(world: World) -> list[Call]:
         scheduler.spawn("client", client.run, mortal=False)
     for _ in range(random.randint(0, 3)):
         world.start_sweeper(after=random.uniform(0, 10 * MINUTE))
+    for _ in range(random.choice([0, 2, 4])):
+        world.start_pruner(after=random.choice([HOUR, DAY]) + random.uniform(0, 10 * MINUTE))
     for _ in range(random.randint(0, 5)):
         world.start_deadlines(after=random.uniform(0, 10 * MINUTE))
     scheduler.run(STEPS)
@@ -96,6 +124,7 @@ def heal(world: World) -> None:
     for _ in range(ROUNDS):
         world.scheduler.now += DAY
         world.start_sweeper()
+        world.start_pruner()
         world.start_deadlines()
         for view, aggregate_id, _ in list(world.parking.all()):
             world.start_redrive(view, aggregate_id)

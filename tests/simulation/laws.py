@@ -24,6 +24,7 @@ from chalicelib.leftfold.store.ports import (
 )
 from chalicelib.leftfold.store.readers import ends_of
 from chalicelib.leftfold.subjects.vault import Vault
+from tests.commits import events_in
 from tests.simulation.clients import Call
 from tests.simulation.world import VIEWS
 
@@ -153,7 +154,7 @@ def rules_are_broken(world: Subject) -> Iterator[str]:
             continue
         state = decider.initial
         for commit in world.events.range(aggregate_id, 1, 10**6):
-            events = list(map(codec.decode, commit.blind().events))
+            events = events_in(commit, codec)
             ended = commit.version > 1 and state.status in ("missing", "closed")
             if ended and not any(is_refund(event) for event in events):
                 yield f"{aggregate_id} {commit.version} changes a {state.status} account"
@@ -177,7 +178,7 @@ def epochs_are_wrong(world: Subject) -> Iterator[str]:
         state, live = decider.initial, decider.initial
         epoch, start = 1, 1
         for commit in world.events.range(aggregate_id, 1, 10**6):
-            events = [codec.decode(event) for event in commit.blind().events]
+            events = events_in(commit, codec)
             if aggregate.begins_epoch(events):
                 epoch, start, live = epoch + 1, commit.version, decider.initial
             state, live = decider.fold(events, state), decider.fold(events, live)

@@ -13,6 +13,7 @@ from chalicelib.leftfold.policies.work import email_of
 from chalicelib.leftfold.projection.fold import category_of
 from chalicelib.leftfold.store.ports import EffectKey
 from chalicelib.leftfold.store.readers import ends_of
+from tests.commits import events_in
 from tests.simulation.world import POLICIES, VIEWS, World
 
 ENDED = ("completed", "refused", "cancelled", "expired")
@@ -54,7 +55,7 @@ def money_appears(commits: Sequence[Commit]) -> Iterator[str]:
         take(legs, commit)
         if category_of(commit.aggregate_id) != account.category:
             continue
-        for event in map(account.codec.decode, commit.blind().events):
+        for event in events_in(commit, account.codec):
             if isinstance(event, Credited | Debited):
                 amount = event.amount if isinstance(event, Credited) else -event.amount
                 found += amount
@@ -99,7 +100,7 @@ def answers_are_late(world: World) -> Iterator[str]:
     for commit in world.appended:
         stream, awaited = commit.aggregate_id, awaits.get(commit.actor)
         if category_of(stream) == transfer.category:
-            events = map(transfer.codec.decode, commit.blind().events)
+            events = events_in(commit, transfer.codec)
             states[stream] = transfer.decider.fold(events, states[stream])
             if {"debit-refused", "credit-refused"} & {event.name for event in commit.events}:
                 for target, version in commit.deps:
@@ -115,14 +116,14 @@ def take(legs: dict[str, Legs], commit: Commit) -> None:
     _, category, key = AggregateId.parse(commit.aggregate_id)
     if category == transfer.category:
         leg = legs[key]
-        events = [transfer.codec.decode(stored) for stored in commit.blind().events]
+        events = events_in(commit, transfer.codec)
         leg.state = transfer.decider.fold(events, leg.state)
         leg.answered.update(ANSWERS[e.name] for e in commit.events if e.name in ANSWERS)
         for event in events:
             if isinstance(event, Requested):
                 leg.order = event.order
     if category == account.category:
-        for event in map(account.codec.decode, commit.blind().events):
+        for event in events_in(commit, account.codec):
             if isinstance(event, Credited | Debited) and event.transfer:
                 amount = event.amount if isinstance(event, Credited) else -event.amount
                 legs[event.transfer].booked.append((key, event.operation or "", amount))
@@ -149,7 +150,7 @@ def effects_are_wrong(world: World, commits: Sequence[Commit]) -> Iterator[str]:
     for commit in commits:
         codec = DOMAIN.aggregates[category_of(commit.aggregate_id)].codec
         (opened,) = world.vault.opened([commit])
-        for index, event in enumerate(map(codec.decode, opened.events)):
+        for index, event in enumerate(events_in(opened, codec)):
             if address := address_of(event):
                 stream, name = commit.aggregate_id, NOTICES[type(event)]
                 due[EffectKey("notify", stream, commit.version, index, name)] = address

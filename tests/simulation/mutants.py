@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
+from chalicelib.leftfold.archive.pruner import Pruner
 from chalicelib.leftfold.commands import handler, loading
 from chalicelib.leftfold.commands.handler import CommandHandler, CommandRequest
 from chalicelib.leftfold.kernel import Commit, Email, View
@@ -27,10 +28,17 @@ from chalicelib.leftfold.store.bus import LaneRecord
 from chalicelib.leftfold.store.memory import (
     MemoryCheckpoints,
     MemoryEvents,
-    MemoryLog,
     MemoryParking,
 )
-from chalicelib.leftfold.store.ports import Block, Head, ParkedStream, StreamEntry, StreamVersion
+from chalicelib.leftfold.store.ports import (
+    Block,
+    Head,
+    ParkedStream,
+    Segment,
+    StreamEntry,
+    StreamVersion,
+)
+from tests.simulation.ports import SteppedLog
 from tests.simulation.world import POLICIES, Parts, World, replayed
 
 Moves = Mapping[str, tuple[StreamEntry, StreamEntry]]
@@ -65,7 +73,7 @@ def moves(block: Block, registry: Mapping[str, StreamEntry]) -> Moves:
     return {id_: (registry[id_], after) for id_, after in entries_after(block).items()}
 
 
-class LogWithoutRegistryCondition(MemoryLog):
+class LogWithoutRegistryCondition(SteppedLog):
     def append(self, block: Block, head: Head, next_head: Head, streams: Moves) -> bool:
         as_held = {
             id_: (self._streams.get(id_, StreamEntry()), after)
@@ -74,14 +82,67 @@ class LogWithoutRegistryCondition(MemoryLog):
         return super().append(block, head, next_head, as_held)
 
 
-class LogWithoutHeadCondition(MemoryLog):
+class LogWithoutHeadCondition(SteppedLog):
     def append(self, block: Block, head: Head, next_head: Head, streams: Moves) -> bool:
-        blocks, self._head = self._blocks, head
+        links, self._head = list(self._links), head
         won = super().append(block, head, next_head, streams)
         if won:
-            kept = [b for b in blocks if b.next_position <= block.first_position]
-            self._blocks = [*kept, block]
+            kept = [link for link in links if link.next_position <= block.first_position]
+            self._links = [*kept, self._links[-1]]
         return won
+
+
+class LogThatPutsBodiesLast(SteppedLog):
+    """It links a block, and puts the body then, if the relay is still there to do it."""
+
+    def put_body(self, block: Block) -> None:
+        """Later."""
+
+    def append(self, block: Block, head: Head, next_head: Head, streams: Moves) -> bool:
+        won = super().append(block, head, next_head, streams)
+        if won:
+            self.between()
+            super().put_body(block)
+        return won
+
+
+class LogThatUnlinksFirst(SteppedLog):
+    """It deletes a link before the bodies at its position."""
+
+    def delete(self, first_positions: Collection[int]) -> None:
+        for position in first_positions:
+            self.delete_link(position)
+            self.between()
+            super().delete([position])
+
+
+class LogThatForgetsOrphans(SteppedLog):
+    """It deletes the body that a link names, and no other at the position."""
+
+    def delete(self, first_positions: Collection[int]) -> None:
+        kept = dict(self._bodies)
+        for key in self.links:
+            kept.pop(key, None)
+        super().delete(first_positions)
+        self._bodies |= {key: body for key, body in kept.items() if key[0] in first_positions}
+
+
+class LogThatTidiesUp(SteppedLog):
+    """It takes every body that has no link for an orphan."""
+
+    def append(self, block: Block, head: Head, next_head: Head, streams: Moves) -> bool:
+        won = super().append(block, head, next_head, streams)
+        for key in self.bodies - self.links:
+            self._bodies.pop(key)
+        return won
+
+
+class PrunerThatListsLast(Pruner):
+    """It deletes blocks before their segment is listed."""
+
+    def _write(self, due: Sequence[Block]) -> tuple[Sequence[Block], Segment, int]:
+        self.table.delete([block.first_position for block in due])
+        return super()._write(due)
 
 
 class SequencerWithoutGapPull(Sequencer):
@@ -100,6 +161,7 @@ class SequencerWithoutGapPull(Sequencer):
             head, cut(list({(c.aggregate_id, c.version): c for c in new}.values()))
         )
         known = {c.aggregate_id: registry.get(c.aggregate_id, StreamEntry()) for c in new}
+        self.log.put_body(block)
         won = self.log.append(block, head, next_head, moves(block, known))
         if won:
             yield block
@@ -117,6 +179,7 @@ class SequencerInOrderOfArrival(Sequencer):
         head = self.log.head()
         block, next_head = seal(head, cut(reported))
         entries = {commit.aggregate_id: StreamEntry() for commit in reported}
+        self.log.put_body(block)
         won = self.log.append(block, head, next_head, moves(block, entries))
         if won:
             yield block
@@ -266,13 +329,24 @@ MUTANTS = {
         # Before, it stops histories with an error instead.
         "main/account-",
         names=((loading, "is_dense", lambda *_, **__: True),),
-        first=35,
+        first=91,
     ),
     "a server that decides after its caller has gone": Mutant(
-        "refused, but found", names=((handler, "DECIDE_WITHIN", timedelta(days=9)),), first=246
+        "refused, but found", names=((handler, "DECIDE_WITHIN", timedelta(days=9)),), first=272
     ),
     "no condition on the registry": Mutant("I2/I3", Parts(log=LogWithoutRegistryCondition)),
     "no condition on the head": Mutant("I1", Parts(log=LogWithoutHeadCondition)),
+    "a body put after its link": Mutant("B1: the link", Parts(log=LogThatPutsBodiesLast), first=1),
+    "a link deleted before its bodies": Mutant(
+        "B1: a body is left", Parts(log=LogThatUnlinksFirst), first=1
+    ),
+    "the body of a block that lost forgotten": Mutant(
+        "B1: a body is left", Parts(log=LogThatForgetsOrphans)
+    ),
+    "a body without a link taken for an orphan": Mutant("B1: the link", Parts(log=LogThatTidiesUp)),
+    "blocks deleted before their segment is listed": Mutant(
+        "I1", Parts(pruner=PrunerThatListsLast)
+    ),
     "no gap pull": Mutant("I2/I3", Parts(sequencer=SequencerWithoutGapPull)),
     "no causal pull": Mutant("I5", names=((sequencer, "Planner", PlannerWithoutCausalPull),)),
     "order taken from the stream": Mutant(

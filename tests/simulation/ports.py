@@ -1,28 +1,32 @@
 """Ports between the code and its storage, with everything that may go wrong there."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 from chalicelib.leftfold.projection.rows import RowStore, Save
-from chalicelib.leftfold.store.memory import MemoryEvents
+from chalicelib.leftfold.store.memory import MemoryEvents, MemoryLog
 from chalicelib.leftfold.store.ports import Block, ContendedError, Page, Unavailable
 from tests.simulation.scheduler import Scheduler
 
 WRITES = {
+    "add_segment",
     "append",
+    "delete",
     "extend",
     "finish",
     "move",
     "park",
     "plan",
     "publish",
+    "put",
+    "put_body",
     "release",
     "save",
     "send",
     "write_note",
 }
 # Writes of one item, which DynamoDB refuses while a transaction is at it.
-SINGLE = WRITES - {"publish", "save", "send"}
+SINGLE = WRITES - {"put", "publish", "save", "send"}
 
 
 class Faulty:
@@ -49,7 +53,8 @@ class Faulty:
             scheduler.travel()
             if scheduler.strikes("fail_before"):
                 raise Unavailable(f"{name}: throttled")
-            # A block of the log is a transaction itself: it is told of conflicts otherwise.
+            # A block of the log is a transaction itself: it is told of conflicts otherwise. Its
+            # body is an item that no transaction touches.
             is_block = bool(args) and isinstance(args[0], Block)
             if name in SINGLE and not is_block and scheduler.strikes("contended"):
                 raise ContendedError(f"{name}: a transaction is at the item")
@@ -78,6 +83,45 @@ class PartialRows:
             self._rows.save(saves[: self._scheduler.random.randrange(1, len(saves))])
             raise Unavailable("save: some rows were written")
         return self._rows.save(saves)
+
+
+class SteppedLog(MemoryLog):
+    """A log whose delete is as many calls as there are items, between which others run.
+
+    *late* are the bodies that were put when their position was in a segment already.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.late: set[tuple[int, str]] = set()
+        self.between: Callable[[], None] = lambda: None
+
+    def put_body(self, block: Block) -> None:
+        if self.segment_with(block.first_position):
+            self.late.add((block.first_position, block.hash))
+        super().put_body(block)
+
+    def delete(self, first_positions: Collection[int]) -> None:
+        for position in first_positions:
+            for key in [key for key in self._bodies if key[0] == position]:
+                self._bodies.pop(key, None)
+                self.between()
+            self.delete_link(position)
+            self.between()
+
+    def delete_link(self, position: int) -> None:
+        """Deletes the link at a position."""
+        self._links = [link for link in self._links if link.first_position != position]
+
+    @property
+    def bodies(self) -> set[tuple[int, str]]:
+        """The bodies that are stored, by position and hash."""
+        return set(self._bodies)
+
+    @property
+    def links(self) -> set[tuple[int, str]]:
+        """The links that are stored, by position and hash."""
+        return {(link.first_position, link.hash) for link in self._links}
 
 
 class ReplicatedEvents(MemoryEvents):

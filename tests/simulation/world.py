@@ -15,6 +15,8 @@ from chalicelib.bank.transfer.deadlines import next_step
 from chalicelib.bank.transfer.policies import credit_target, debit_source, refund_source
 from chalicelib.bank.transfer.views import transfers
 from chalicelib.domain import DOMAIN
+from chalicelib.leftfold.archive.pruner import Pruner
+from chalicelib.leftfold.archive.segments import SegmentedLog
 from chalicelib.leftfold.commands.handler import ContentionError
 from chalicelib.leftfold.kernel import (
     Commit,
@@ -35,20 +37,20 @@ from chalicelib.leftfold.projection.ordered import OrderedRunner, ViewStoppedErr
 from chalicelib.leftfold.projection.partitioned import PartitionedRunner
 from chalicelib.leftfold.projection.replay import replay
 from chalicelib.leftfold.projection.runner import ViewWork
-from chalicelib.leftfold.relay.publisher import Publisher
+from chalicelib.leftfold.relay.publisher import Published, Publisher
 from chalicelib.leftfold.relay.relay import Relay, wanted_of
 from chalicelib.leftfold.relay.sequencer import Sequencer
 from chalicelib.leftfold.relay.sweeper import Sweeper
 from chalicelib.leftfold.store.bus import LaneRecord
 from chalicelib.leftfold.store.memory import (
+    MemoryArchive,
     MemoryCheckpoints,
     MemoryEffects,
-    MemoryLog,
     MemoryParking,
 )
 from chalicelib.leftfold.store.ports import EffectKey, Unavailable
 from chalicelib.leftfold.subjects.memory import MemoryKeys
-from tests.simulation.ports import Faulty, PartialRows, ReplicatedEvents
+from tests.simulation.ports import Faulty, PartialRows, ReplicatedEvents, SteppedLog
 from tests.simulation.scheduler import DAY, MINUTE, Scheduler
 from tests.teller import Teller
 from tests.vaults import vault_of
@@ -61,7 +63,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 SKEW = 149.0
 VIEWS = (balances, ranking, bookings, totals, transfers)
 POLICIES = (debit_source, credit_target, refund_source, notify)
-FOLLOWERS = (totals.name, transfers.name, *(policy.name for policy in POLICIES))
+FOLLOWERS: tuple[View | Policy, ...] = (totals, transfers, *POLICIES)
 SLICE = 8
 
 
@@ -78,12 +80,13 @@ def replayed(world: "World", view: View) -> None:
 class Parts:
     """What a mutant may replace: each makes one part of the world."""
 
-    log: Callable[[], MemoryLog] = MemoryLog
+    log: Callable[[], SteppedLog] = SteppedLog
     rows: Callable[[], MemoryRows] = MemoryRows
     checkpoints: Callable[[], MemoryCheckpoints] = MemoryCheckpoints
     parking: Callable[[], MemoryParking] = MemoryParking
     bank: type[Teller] = Teller
     sequencer: type[Sequencer] = Sequencer
+    pruner: type[Pruner] = Pruner
     publisher: type[Publisher] = Publisher
     partitioned: type[PartitionedRunner] = PartitionedRunner
     acting: type[PolicyWork] = PolicyWork
@@ -115,7 +118,10 @@ class World:
 
     def __post_init__(self) -> None:
         self.events = ReplicatedEvents(self.scheduler)
-        self.log = self.parts.log()
+        self.table = self.parts.log()
+        self.table.between = self.scheduler.travel
+        self.archive = MemoryArchive()
+        self.log = self.whole(self.table)
         self.checkpoints = self.parts.checkpoints()
         self.parking = self.parts.parking()
         self.rows = {view.name: self.parts.rows() for view in VIEWS}
@@ -130,6 +136,10 @@ class World:
     def random(self) -> Random:
         return self.scheduler.random
 
+    def whole(self, table: Any) -> SegmentedLog:
+        """The log over a table, and the segments."""
+        return SegmentedLog(table, self.archive)
+
     # --- what the functions are made of
 
     def bank(self, fingerprint: str) -> Teller:
@@ -143,7 +153,7 @@ class World:
 
     def relay(self) -> Relay:
         """The relay's code, as one invocation has it."""
-        log = Faulty(self.log, self.scheduler, self._after_block)
+        log: Any = self.whole(Faulty(self.table, self.scheduler, self._after_block))
         checkpoints = Faulty(self.checkpoints, self.scheduler, self._after_move)
         events = Faulty(self.events, self.scheduler)
         return Relay(
@@ -168,7 +178,7 @@ class World:
         )
         return self.parts.policy(
             acting,
-            Faulty(self.log, self.scheduler),
+            self.whole(Faulty(self.table, self.scheduler)),
             Faulty(self.checkpoints, self.scheduler, self._after_move),
             Faulty(self.parking, self.scheduler, self._after_park),
             self.pause,
@@ -178,7 +188,7 @@ class World:
         """The runner of a view or a policy, as one invocation has it."""
         if view in self.policies:
             return self.policy(view)
-        log = Faulty(self.log, self.scheduler)
+        log = self.whole(Faulty(self.table, self.scheduler))
         checkpoints = Faulty(self.checkpoints, self.scheduler, self._after_move)
         rows = Faulty(
             PartialRows(self.rows[view], self.scheduler), self.scheduler, self._after_save(view)
@@ -196,7 +206,8 @@ class World:
 
     def sweeper(self) -> Sweeper:
         """The sweeper's code, as one invocation has it."""
-        events, log = Faulty(self.events, self.scheduler), Faulty(self.log, self.scheduler)
+        events = Faulty(self.events, self.scheduler)
+        log = self.whole(Faulty(self.table, self.scheduler))
         checkpoints = Faulty(self.checkpoints, self.scheduler)
         readers: list[Reader] = [*VIEWS, *POLICIES]
         return Sweeper(
@@ -208,6 +219,14 @@ class World:
             readers,
             lambda: self.now,
             self._found_strays,
+        )
+
+    def pruner(self) -> Pruner:
+        """The pruner's code, as one invocation has it."""
+        table, archive = (Faulty(port, self.scheduler) for port in (self.table, self.archive))
+        readers: list[Reader] = [*VIEWS, *POLICIES, Published()]
+        return self.parts.pruner(
+            table, archive, Faulty(self.checkpoints, self.scheduler), readers, lambda: self.now
         )
 
     def _found_strays(self, places: Sequence[tuple[str, int]]) -> None:
@@ -270,6 +289,14 @@ class World:
         """Invokes the sweeper."""
         if self.parts.has_sweeper:
             self._invoke("sweeper", lambda: self.sweeper().run(), after=after)
+
+    def start_pruner(self, after: float = 0.0) -> None:
+        """Invokes the pruner, which prunes what is an hour old."""
+        self._invoke("pruner", self._prune, after=after)
+
+    def _prune(self) -> None:
+        for _ in self.pruner().run(self.now - timedelta(hours=1)):
+            pass
 
     def start_deadlines(self, after: float = 0.0) -> None:
         """Invokes the function that tells transfers of their deadlines."""
@@ -371,10 +398,11 @@ class World:
             self.appended.append(args[0])
             self._deliver([args[0]], self.stream_records, self.start_relay)
 
-    def _after_block(self, name: str, _args: tuple[Any, ...], answer: Any) -> None:
+    def _after_block(self, name: str, args: tuple[Any, ...], answer: Any) -> None:
         if name == "append" and answer is True:
             for follower in FOLLOWERS:
-                self.wake(follower)
+                if follower.categories.intersection(args[0].categories):
+                    self.wake(follower.name)
 
     def _after_move(self, name: str, args: tuple[Any, ...], answer: Any) -> None:
         if name == "move" and answer:

@@ -59,7 +59,7 @@ def code(tmp_path: Path) -> Path:
 @pytest.fixture
 def stream() -> list[Commit]:
     """An account with a snapshot that this code made, and that says more than the events."""
-    bank = Teller(MemoryEvents(), fingerprint=fingerprints(ROOT)["account"])
+    bank = Teller(MemoryEvents(), fingerprint=fingerprints(ROOT)["folds"]["account"])
     # Without personal data, so that a process without this one's keys reads the snapshot.
     bank.do(replace(OPENING, owner=ERASED))
     for _ in range(CREDITS):
@@ -82,7 +82,7 @@ def loaded(code: Path, commits: list[Commit]) -> tuple[int, int, int]:
     """Version, balance and commits folded, as the code in a folder loads the stream."""
     reported: dict[str, Any] = {
         "commits": [(c.to_line(), c.snapshot) for c in commits],
-        "fingerprint": fingerprints(code)["account"],
+        "fingerprint": fingerprints(code)["folds"]["account"],
     }
     done = subprocess.run(
         [sys.executable, "-B", "-c", LOAD],
@@ -156,7 +156,6 @@ QUEUE = Aggregate(
     "queue",
     Decider(join_or_call, line_up, Queue()),
     Codec({"joined": Joined, "called": Called}),
-    module=__name__,
 )
 
 

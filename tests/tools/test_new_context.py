@@ -59,7 +59,9 @@ def test_a_new_context_is_packaged(tree: Tree, tmp_path: Path) -> None:
     assert template["Loans"]["Properties"]["Handler"] == "chalicelib.functions.loans"
     with zipfile.ZipFile(made.zip) as contents:
         assert "chalicelib/bank/loan/domain.py" in contents.namelist()
-        assert "loan" in json.loads(contents.read("chalicelib/fingerprints.json"))
+        made_of = json.loads(contents.read("chalicelib/fingerprints.json"))
+        assert "loan" in made_of["folds"]
+        assert "loans" in made_of["views"]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import pytest
 
+from chalicelib.leftfold.store.blocks import hash_of
 from chalicelib.leftfold.store.memory import MemoryLog
 from chalicelib.leftfold.store.ports import Block, Head, StreamEntry
 from tests.commits import commit
@@ -19,7 +20,12 @@ class Altered(MemoryLog):
         self.end = log.head()
         self.entries = dict(log.registry())
 
-    def blocks(self, position: int, limit: int | None = None) -> Iterator[Block]:
+    def blocks(
+        self,
+        position: int,
+        limit: int | None = None,
+        heard: Collection[str] | None = None,  # noqa: ARG002 - it shows all
+    ) -> Iterator[Block]:
         return iter(self.shown[position:limit])
 
     def head(self) -> Head:
@@ -114,6 +120,15 @@ def test_a_wrong_position_of_a_lane_is_found(bank: Bank) -> None:
     log.shown[1] = log.shown[1]._replace(previous_in_lane=wrong)
 
     assert "a block names its lanes' positions before it" in broken(bank, log)
+
+
+def test_a_block_that_names_other_categories_than_it_holds_is_found(bank: Bank) -> None:
+    """A reader that hears one of them would pass over the block."""
+    log = filled(bank)
+    forged = log.shown[1]._replace(categories=("transfer",))
+    log.shown[1] = forged._replace(hash=hash_of(forged))
+
+    assert "a block names the categories that it holds" in broken(bank, log)
 
 
 def test_a_registry_that_is_not_the_fold_of_the_log_is_found(bank: Bank) -> None:

@@ -11,7 +11,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
@@ -48,7 +48,7 @@ from tools.console import bar, console
 from tools.engines import DynamoDBLocal
 from tools.last_deployment import STAGE
 from tools.package import package
-from tools.tables import create_tables, dynamodb_client
+from tools.tables import create_tables, dynamodb_client, log_tables
 from tools.texts import counted
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def timed(work: Callable[[], object]) -> float:
 def bench_relay(client: "DynamoDBClient", rounds: int, tick: Callable[[], None]) -> Result:
     """Batches of 50 commits on 50 streams, against the bare transactions of their blocks."""
     stacks = [create_tables(client) for _ in range(2)]
-    logs = [DynamoLog(client, f"{stack}-log", f"{stack}-streams") for stack in stacks]
+    logs = [DynamoLog(client, log_tables(stack)) for stack in stacks]
     events = DynamoEvents(client, f"{stacks[0]}-events")
     checkpoints = DynamoCheckpoints(client, f"{stacks[0]}-policy-checkpoints")
     relay = Relay(
@@ -234,7 +234,12 @@ class PackedLog(MemoryLog):
         for block, size in self._sealed:
             yield block, self._file.read(size)
 
-    def blocks(self, position: int, limit: int | None = None) -> Iterator[Block]:
+    def blocks(
+        self,
+        position: int,
+        limit: int | None = None,
+        heard: Collection[str] | None = None,  # noqa: ARG002 - every block has accounts
+    ) -> Iterator[Block]:
         found = (
             b._replace(commits=unpack(p)) for b, p in self.packed() if b.next_position > position
         )
@@ -252,7 +257,7 @@ def plain_loop(log: PackedLog) -> dict[str, Row | None]:
             stream = commit["aggregateId"]
             if AggregateId.parse(stream).category == account.category:
                 for index, e in enumerate(commit["events"]):
-                    event = decode(StoredEvent(e["name"], e["version"], e["body"]))
+                    (event,) = decode(StoredEvent(e["name"], e["version"], e["body"]))
                     recorded = Recorded(
                         stream, commit["sequenceNumber"], index, commit["at"], position, event
                     )

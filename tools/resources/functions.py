@@ -84,6 +84,7 @@ RELAYING = (
     tables(
         (*READ, "dynamodb:PutItem", "dynamodb:UpdateItem"), "log", "streams", "policy-checkpoints"
     ),
+    tables(("dynamodb:BatchGetItem", "dynamodb:PutItem"), "bodies"),
     bus(["kinesis:PutRecords"]),
     READING_ARCHIVE,
 )
@@ -93,8 +94,10 @@ def other_functions(
     views: Mapping[str, View], policies: Mapping[str, Policy]
 ) -> dict[str, Function]:
     """The functions that are neither views nor policies; an app may do without some of them."""
-    documents = [name for name, view in views.items() if view.store == "documents"]
-    personal = [name for name in documents if views[name].personal]
+    documents = [view.stored_name for view in views.values() if view.store == "documents"]
+    personal = [
+        view.stored_name for view in views.values() if view.store == "documents" and view.personal
+    ]
     followers = [*(name for name, view in views.items() if view.fed == "log"), *policies]
     engines_own = (
         Function(
@@ -108,6 +111,7 @@ def other_functions(
                     *("streams", "view-checkpoints", "view-parked", *documents, "log"),
                     *("policy-checkpoints", "policy-parked"),
                 ),
+                tables(("dynamodb:BatchGetItem",), "bodies"),
                 search("Get", "Post"),
                 READING_ARCHIVE,
                 waking("relay", *views, *policies),
@@ -185,6 +189,9 @@ def other_functions(
                     ),
                     "log",
                 ),
+                tables(
+                    ("dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:DeleteItem"), "bodies"
+                ),
                 tables(READ, "view-checkpoints"),
                 tables((*READ, "dynamodb:PutItem"), "policy-checkpoints"),
                 objects("s3:GetObject", "s3:PutObject"),
@@ -207,7 +214,7 @@ def view_function(view: View) -> Function:
             *READING_LOG,
             *(OPENING if view.personal else ()),
             checkpointing("view"),
-            search("Get", "Head", "Post", "Put") if searches else tables(WRITE, view.name),
+            search("Get", "Head", "Post", "Put") if searches else tables(WRITE, view.stored_name),
         ),
         search=searches,
         woken=True,

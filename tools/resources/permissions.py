@@ -117,4 +117,8 @@ SEALING = (
 
 # A function that reads events or the log reads their archived part in the bucket.
 READING_ARCHIVE = objects("s3:GetObject")
-READING_LOG = (tables(READ, "log", "streams"), READING_ARCHIVE)
+READING_LOG = (
+    tables(READ, "log", "streams"),
+    tables(("dynamodb:BatchGetItem",), "bodies"),
+    READING_ARCHIVE,
+)

@@ -38,7 +38,8 @@ TABLES: Mapping[Owner, Mapping[str, Table]] = {
     },
     "truth": {
         "events": Table("aggregateId", "#sequenceNumber", stream="NEW_IMAGE"),
-        "log": Table("log", "#firstPosition", stream="KEYS_ONLY"),
+        "log": Table("log", "#firstPosition", stream="NEW_IMAGE"),
+        "bodies": Table("block", "hash"),
         "streams": Table("aggregateId"),
         "policy-checkpoints": CHECKPOINTS,
         "policy-parked": PARKED,

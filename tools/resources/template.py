@@ -4,6 +4,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from chalice.utils import to_cfn_resource_name
+
 from chalicelib.leftfold.kernel import Policy, View
 from tools.resources.alarms import other_alarms, reader_alarms
 from tools.resources.functions import Function, ResourcesError
@@ -153,7 +155,9 @@ def template(
         name = function.name
         if name in views and views[name].store == "documents":
             check_table(views[name])
-            added[f"{function.logical_id}Table"] = table(name, documents(views[name]), kept=False)
+            added[f"{to_cfn_resource_name(views[name].stored_name)}Table"] = table(
+                views[name].stored_name, documents(views[name]), kept=False
+            )
         if reader := views.get(name) or policies.get(name):
             added |= reader_alarms(function, reader)
         added |= other_alarms(function) | serving(function, served)
@@ -173,7 +177,7 @@ def template(
 
 def check_table(view: View) -> None:
     """Raises ResourcesError for a view whose table would be named like one of the deployment's."""
-    if (name := view.name.replace("_", "-")) in TABLE_NAMES:
+    if (name := view.stored_name.replace("_", "-")) in TABLE_NAMES:
         raise ResourcesError(
             f"resources: the view {view.name} needs a table {name}, and another table has that"
             " name; rename the view"

@@ -450,4 +450,4 @@ def transferred(transfer: Transfer) -> Credited | Debited:
 
 decider = Decider(decide, evolve, initial=Account())
 
-account = Aggregate("account", decider, codec, module=__name__, carries=(BalanceBroughtForward,))
+account = Aggregate("account", decider, codec, carries=(BalanceBroughtForward,))

@@ -409,4 +409,4 @@ def with_currencies(account: LedgerAccount, currencies: Iterable[str]) -> Ledger
 
 decider = Decider(decide, evolve, initial=Ledger())
 
-ledger = Aggregate("ledger", decider, codec, module=__name__, carries=(BalancesBroughtForward,))
+ledger = Aggregate("ledger", decider, codec, carries=(BalancesBroughtForward,))

@@ -197,4 +197,4 @@ class EntryId(NamedTuple):
 
 decider = Decider(decide, evolve, initial=Journal())
 
-journal = Aggregate("journal", decider, codec, module=__name__, carries=(JournalCarriedForward,))
+journal = Aggregate("journal", decider, codec, carries=(JournalCarriedForward,))

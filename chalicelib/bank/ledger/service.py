@@ -341,7 +341,7 @@ def journal_of(stream: str, number: int) -> str:
 
 def entry_in(commit: Commit) -> Entry | None:
     """The entry that a commit of a journal holds; None for one that closes a year."""
-    event = journal.codec.decode(commit.events[0])
+    (event,) = journal.codec.decode(commit.events[0])
     if not isinstance(event, EntryPosted):
         return None
     return Entry(EntryId.of(commit.aggregate_id, commit.version), event, commit.at)

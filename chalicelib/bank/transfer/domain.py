@@ -336,6 +336,5 @@ transfer = Aggregate(
     "transfer",
     decider,
     codec,
-    module=__name__,
     carries=(Completed, TransferRefused, Cancelled, Expired),
 )

@@ -16,7 +16,7 @@ from chalicelib.leftfold.archive.segments import (
 )
 from chalicelib.leftfold.kernel.commit import instant
 from chalicelib.leftfold.store.blocks import pack
-from chalicelib.leftfold.store.ports import Archive, Block, Checkpoints, Head, Log, Segment
+from chalicelib.leftfold.store.ports import MAIN, Archive, Block, Checkpoints, Head, Log, Segment
 from chalicelib.leftfold.store.readers import Reader, ends_of
 
 # A segment fits into a function's memory, and is large enough to be worth a request to S3.
@@ -29,7 +29,8 @@ BLOCK_OVERHEAD = 400
 
 @dataclass(frozen=True)
 class Pruner:
-    """Prunes blocks that all *readers* have passed. *table* is the log without its segments.
+    """Prunes blocks that all *readers* have passed. *table* is the log without its segments, and
+    *log* its name, which is in the names of the objects.
 
     Any number of pruners may run. A reader that joins later, or takes up a parked stream, reads
     the segments.
@@ -40,6 +41,7 @@ class Pruner:
     checkpoints: Checkpoints
     readers: Collection[Reader]
     clock: Callable[[], datetime]
+    log: str = MAIN
 
     def plan(self, before: datetime) -> Iterator[Volume]:
         """The volume that `run` would move. *stored* is unknown until the blocks are packed."""
@@ -76,7 +78,7 @@ class Pruner:
         floor = head.next_position
         for reader in self.readers:
             ends = ends_of(reader, head)
-            done = self.checkpoints.read(reader.name, ends)
+            done = self.checkpoints.read(reader.stored_name, ends)
             floor = min([floor, *(done[s] + 1 for s, end in ends.items() if done[s] < end)])
         return floor
 
@@ -103,7 +105,7 @@ class Pruner:
         them, the next run takes them as they are. So no two objects contain the same block.
         """
         first = due[0].first_position
-        name = f"{first:012}.jsonl.gz"
+        name = f"{self.log}/{first:012}.jsonl.gz"
         key, live_key = f"segments/{name}", f"remainders/{name}"
         self.archive.put(key, pack_blocks(due))
         whole = self.archive.get(key)
@@ -135,7 +137,8 @@ class Pruner:
     def _delete(self, following: int) -> None:
         """Deletes the blocks before the position *following*."""
         pruned: list[int] = []
-        for block in self.table.blocks(0):
+        # The links alone: the bodies may be deleted already.
+        for block in self.table.blocks(0, heard=()):
             if block.next_position > following:
                 break
             pruned.append(block.first_position)

@@ -8,16 +8,38 @@ each commit whose epoch was its stream's live epoch when the segment was written
 import gzip
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from itertools import islice
 from typing import Any
 
 from chalicelib.leftfold.archive.epochs import DamagedArchiveError, lines_of, verified
 from chalicelib.leftfold.kernel import Commit
 from chalicelib.leftfold.kernel.commit import canonical
-from chalicelib.leftfold.store.blocks import hash_of
-from chalicelib.leftfold.store.ports import Archive, Block, Head, Log, Segment, StreamEntry
+from chalicelib.leftfold.store.blocks import hash_of, limited
+from chalicelib.leftfold.store.formats import unknown_format
+from chalicelib.leftfold.store.ports import (
+    BLOCK_FORMAT,
+    Archive,
+    Block,
+    Head,
+    Log,
+    Segment,
+    StreamEntry,
+)
 
 LoggedCommit = tuple[int, Commit]
+
+# The members of a segment's line of format 1.
+LINE = {
+    "format",
+    "firstPosition",
+    "nextPosition",
+    "previousHash",
+    "hash",
+    "categories",
+    "previousInLane",
+    "commits",
+}
+REMAINDER_FORMAT = 1
+REMAINDER_MEMBERS = 3
 
 
 class SegmentedLog:
@@ -34,6 +56,9 @@ class SegmentedLog:
 
     def streams(self, aggregate_ids: Collection[str]) -> dict[str, StreamEntry]:
         return self._table.streams(aggregate_ids)
+
+    def put_body(self, block: Block) -> None:
+        self._table.put_body(block)
 
     def append(
         self,
@@ -62,8 +87,10 @@ class SegmentedLog:
     def segment_with(self, position: int) -> Segment | None:
         return self._table.segment_with(position)
 
-    def blocks(self, position: int, limit: int | None = None) -> Iterator[Block]:
-        return islice(self._whole(max(position, 0), limit), limit)
+    def blocks(
+        self, position: int, limit: int | None = None, heard: Collection[str] | None = None
+    ) -> Iterator[Block]:
+        return limited(self._whole(max(position, 0), limit, heard), limit)
 
     def live(self) -> Iterator[tuple[int, Sequence[LoggedCommit]]]:
         """The log from its beginning, without commits that were not live any more when they were
@@ -88,8 +115,10 @@ class SegmentedLog:
             following = block.next_position
             yield following, list(enumerate(block.commits, block.first_position))
 
-    def _whole(self, following: int, limit: int | None) -> Iterator[Block]:
-        for block in self._table.blocks(following, limit):
+    def _whole(
+        self, following: int, limit: int | None, heard: Collection[str] | None
+    ) -> Iterator[Block]:
+        for block in self._table.blocks(following, limit, heard):
             for archived in self._archived(following, block.first_position):
                 yield archived
                 following = archived.next_position
@@ -117,10 +146,12 @@ def pack_blocks(blocks: Sequence[Block]) -> bytes:
     return packed(
         canonical(
             {
+                "format": block.format,
                 "firstPosition": block.first_position,
                 "nextPosition": block.next_position,
                 "previousHash": block.previous_hash,
                 "hash": block.hash,
+                "categories": block.categories,
                 "previousInLane": sorted(block.previous_in_lane.items()),
                 "commits": [json.loads(commit.to_line()) for commit in block.commits],
             }
@@ -141,28 +172,53 @@ def unpack_blocks(data: bytes) -> list[Block]:
 
 
 def block_from_json(fields: dict[str, Any]) -> Block:
-    """A block from the parsed JSON of its line."""
+    """A block from the parsed JSON of its line. Raises `UnknownFormatError`.
+
+    A line is never read by halves: whoever archived it may have said more than this engine knows.
+    """
+    if fields.get("format") != BLOCK_FORMAT or fields.keys() != LINE:
+        raise unknown_format(
+            f"the archived block at {fields.get('firstPosition')}",
+            f"{fields.get('format')} with {sorted(fields.keys() ^ LINE)}",
+            BLOCK_FORMAT,
+        )
     return Block(
         fields["firstPosition"],
         fields["nextPosition"],
         fields["previousHash"],
         fields["hash"],
+        tuple(fields["categories"]),
         dict(fields["previousInLane"]),
         [Commit.from_json(commit) for commit in fields["commits"]],
+        fields["format"],
     )
 
 
 def pack_live(commits: Sequence[LoggedCommit]) -> bytes:
     """Gzipped JSON lines, one for each commit and its position."""
     return packed(
-        canonical({"position": position, "commit": json.loads(commit.to_line())})
+        canonical(
+            {
+                "format": REMAINDER_FORMAT,
+                "position": position,
+                "commit": json.loads(commit.to_line()),
+            }
+        )
         for position, commit in commits
     )
 
 
 def unpack_live(data: bytes) -> list[LoggedCommit]:
-    """The inverse of `pack_live`."""
-    lines = map(json.loads, lines_of(data))
+    """The inverse of `pack_live`. Raises `UnknownFormatError`."""
+    # There is no line if all epochs of the segment were closed.
+    lines = [json.loads(line) for line in lines_of(data) if line]
+    for line in lines:
+        if line.get("format") != REMAINDER_FORMAT or len(line) != REMAINDER_MEMBERS:
+            raise unknown_format(
+                f"the remainder's line of position {line.get('position')}",
+                f"{line.get('format')} with {sorted(line)}",
+                REMAINDER_FORMAT,
+            )
     return [(line["position"], Commit.from_json(line["commit"])) for line in lines]
 
 

@@ -203,7 +203,8 @@ class CommandHandler:
     def _snapshot(self, aggregate: Aggregate, loaded: Loaded, commit: Commit) -> Snapshot | None:
         # Folded from what is stored, as a load without the snapshot folds it.
         (opened,) = self.vault.opened([commit])
-        read = [aggregate.codec.decode(event.as_read()) for event in opened.events]
+        codec = aggregate.codec
+        read = [read for event in opened.events for read in codec.decode(event.as_read())]
         state = aggregate.decider.fold(read, loaded.state)
         made = Snapshot(self.fingerprints[aggregate.category], aggregate.to_snapshot(state))
         return sealed_snapshot(self.vault, commit, made, loaded.subjects | subjects_of([commit]))

@@ -221,7 +221,10 @@ def loaded_from(
     opened = vault.opened(sealed)
     return Loaded(
         version=newest.version,
-        state=decider.fold((codec.decode(e) for c in reversed(opened) for e in c.events), state),
+        state=decider.fold(
+            (e for c in reversed(opened) for stored in c.events for e in codec.decode(stored)),
+            state,
+        ),
         epoch=newest.epoch,
         epoch_start=newest.epoch_start,
         folded=unfolded,

@@ -42,20 +42,20 @@ class Export:
             if subject not in sealed.events[index].sealed:
                 continue
             # The current version declares the fields, so older bodies are read as it.
-            body = codec.encode(codec.decode(event)).body
-            yield {
-                "stream": sealed.aggregate_id,
-                "version": sealed.version,
-                "index": index,
-                "event": event.name,
-                "at": sealed.at,
-                "data": {
-                    ".".join(path): owner[path[-1]]
-                    for field in codec.personal(event.name)
-                    for path, owner in places(body, field.path)
-                    if name_of(field.subject, owner, sealed) == subject
-                },
-            }
+            for read in map(codec.encode, codec.decode(event)):
+                yield {
+                    "stream": sealed.aggregate_id,
+                    "version": sealed.version,
+                    "index": index,
+                    "event": read.name,
+                    "at": sealed.at,
+                    "data": {
+                        ".".join(path): owner[path[-1]]
+                        for field in codec.personal(read.name)
+                        for path, owner in places(read.body, field.path)
+                        if name_of(field.subject, owner, sealed) == subject
+                    },
+                }
 
 
 def name_of(subject: Subject, owner: Json, commit: Commit) -> str:

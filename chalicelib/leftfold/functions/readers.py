@@ -1,6 +1,7 @@
 """The functions of views and policies, and `log_grew`, which wakes those that follow the log."""
 
-from collections.abc import Callable, Iterable
+import json
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from chalicelib.leftfold.functions.budgets import FOR_A_SLICE, time_left
@@ -17,10 +18,23 @@ SLICE = 8
 Handler = Callable[[Any, Any], None]
 
 
-def log_grew(_event: Any) -> None:
-    """Wakes every follower. No other function reads the log table's stream."""
+def log_grew(event: Any) -> None:
+    """Wakes the followers that hear a category of the new blocks.
+
+    No other function reads the log table's stream. A follower that hears none of them passes
+    over them when it is woken next, which the sweeper does within a minute.
+    """
+    grown = held_in(event.to_dict()["Records"])
     for follower in services().followers:
-        services().waker.wake(follower)
+        if grown.intersection(follower.categories):
+            services().waker.wake(follower.name)
+
+
+def held_in(records: Sequence[Any]) -> set[str]:
+    """The categories of the blocks whose links are new in *records* of the log table's stream."""
+    images = (record["dynamodb"].get("NewImage", {}) for record in records)
+    links = (image for image in images if "categories" in image)
+    return {category for link in links for category in json.loads(link["categories"]["S"])}
 
 
 def fed_by_bus(view: str) -> Callable[[Any], None]:

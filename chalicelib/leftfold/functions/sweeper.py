@@ -47,4 +47,4 @@ def emit_lag(current: Services, reader: Reader) -> None:
 
 def emit_parked(current: Services, reader: Reader) -> None:
     """Emits the number of streams that are parked in a view or a policy."""
-    emit("StreamsParked", len(list(current.parking.all(reader.name))), view=reader.name)
+    emit("StreamsParked", len(list(current.parking.all(reader.stored_name))), view=reader.name)

@@ -8,7 +8,7 @@ from marshmallow import fields, validate
 
 from chalicelib.leftfold.http.cursors import after_of, cursor, whole
 from chalicelib.leftfold.http.fields import LARGEST_VERSION, Shown, Strict, Whole
-from chalicelib.leftfold.http.history import BodyJson, StreamVersion, event_json
+from chalicelib.leftfold.http.history import BodyJson, StreamVersion, events_json
 from chalicelib.leftfold.http.problems import Problem
 from chalicelib.leftfold.http.routes import Answer, Call, Route
 from chalicelib.leftfold.kernel import Aggregate, AggregateId, Commit
@@ -168,9 +168,10 @@ def commit_json(
         "correlationId": commit.correlation_id,
         "causes": [{"stream": stream, "version": version} for stream, version in commit.deps],
         "events": [
-            event_json(stored, aggregates[category].codec, shown)
+            event
             # A copy in another program is out of an erasure's reach, so the feed opens nothing.
             for stored in commit.blind().events
+            for event in events_json(stored, aggregates[category].codec, shown)
         ],
     }
 

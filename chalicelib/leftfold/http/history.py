@@ -21,8 +21,9 @@ Json = dict[str, Any]
 BodyJson = Callable[[Json], Json]
 
 
-# A cursor's two values: a version of the stream, and an event index in its commit.
-CURSOR_PARTS = (whole(1, LARGEST_VERSION), whole(0, LARGEST_VERSION))
+# A cursor's values: a version of the stream, an event index in its commit, a part of the event.
+CURSOR_PARTS = (whole(1, LARGEST_VERSION), whole(0, LARGEST_VERSION), whole(0, LARGEST_VERSION))
+PLACE = ("version", "index", "part")
 
 
 class StreamVersion(Shown):
@@ -37,6 +38,10 @@ class EventShown(Shown):
 
     version = fields.Integer(required=True)
     index = fields.Integer(required=True)
+    part = fields.Integer(
+        required=True,
+        metadata={"description": "Above 0 for what an upcast made of one stored event besides."},
+    )
     name = fields.String(required=True)
     event_version = fields.Integer(required=True)
     body = fields.Dict(keys=fields.String(), required=True)
@@ -61,23 +66,23 @@ def history_route(aggregate: Aggregate, path: str, summary: str, shown: BodyJson
 
     def answer(call: Call) -> Answer:
         stream = aggregate.stream(call.key)
-        version, index = after_of(call, *CURSOR_PARTS) or (1, 0)
+        start = after_of(call, *CURSOR_PARTS) or (1, 0, 0)
         limit = call.query["limit"]
-        commits = commits_from(call.services.events, call.services.vault, stream, version)
+        commits = commits_from(call.services.events, call.services.vault, stream, start[0])
         events = (
             event
             for commit in commits
             for event in events_of(commit, aggregate.codec, shown)
-            if (event["version"], event["index"]) >= (version, index)
+            if place_of(event) >= tuple(start)
         )
         page = list(islice(events, limit + 1))
-        if not page and version == 1:
+        if not page and start[0] == 1:
             raise Problem(missing)
         ahead = page[limit:]
         return Answer(
             {
                 "items": page[:limit],
-                "next": cursor(call, [ahead[0]["version"], ahead[0]["index"]]) if ahead else None,
+                "next": cursor(call, list(place_of(ahead[0]))) if ahead else None,
             }
         )
 
@@ -110,21 +115,28 @@ def commits_from(
 def events_of(commit: Commit, codec: Codec[Any], shown: BodyJson) -> Iterator[Json]:
     """The events of one commit, upcast, with facts of the commit."""
     for index, stored in enumerate(commit.events):
+        for part, event in enumerate(events_json(stored, codec, shown)):
+            yield {
+                "version": commit.version,
+                "index": index,
+                "part": part,
+                **event,
+                "at": commit.at,
+                "actor": commit.actor,
+                "correlationId": commit.correlation_id,
+            }
+
+
+def place_of(event: Json) -> tuple[int, ...]:
+    """The place of an event in its stream's history."""
+    return tuple(event[part] for part in PLACE)
+
+
+def events_json(stored: StoredEvent, codec: Codec[Any], shown: BodyJson) -> Iterator[Json]:
+    """The events as which *stored* is read today."""
+    for current in map(codec.encode, codec.decode(stored)):
         yield {
-            "version": commit.version,
-            "index": index,
-            **event_json(stored, codec, shown),
-            "at": commit.at,
-            "actor": commit.actor,
-            "correlationId": commit.correlation_id,
+            "name": current.name,
+            "eventVersion": current.version,
+            "body": shown(current.body),
         }
-
-
-def event_json(stored: StoredEvent, codec: Codec[Any], shown: BodyJson) -> Json:
-    """An event, upcast to the current version of its name."""
-    current = codec.encode(codec.decode(stored))
-    return {
-        "name": current.name,
-        "eventVersion": current.version,
-        "body": shown(current.body),
-    }

@@ -9,7 +9,7 @@ from marshmallow import fields, validate
 from chalicelib.leftfold.commands.loading import load
 from chalicelib.leftfold.http.feed import FollowedEvent, as_stored
 from chalicelib.leftfold.http.fields import LARGEST_VERSION, Fullmatch, Shown, Strict, Whole, key
-from chalicelib.leftfold.http.history import BodyJson, StreamVersion, event_json
+from chalicelib.leftfold.http.history import BodyJson, StreamVersion, events_json
 from chalicelib.leftfold.http.problems import Problem
 from chalicelib.leftfold.http.routes import Answer, Call, Route
 from chalicelib.leftfold.kernel import Aggregate, Commit
@@ -270,7 +270,9 @@ class Operating:
             "tags": list(commit.tags),
             "causes": [{"stream": stream, "version": version} for stream, version in commit.deps],
             "events": [
-                event_json(stored, aggregate.codec, shown) for stored in commit.blind().events
+                event
+                for stored in commit.blind().events
+                for event in events_json(stored, aggregate.codec, shown)
             ],
         }
 
@@ -319,7 +321,7 @@ def reader_json(services: Services, reader: Reader) -> Json:
         "store": None if view is None else view.store,
         "behind": behind.positions,
         "waits": max(0.0, behind.age.total_seconds()),
-        "parked": sum(1 for _ in services.parking.all(reader.name)),
+        "parked": sum(1 for _ in services.parking.all(reader.stored_name)),
     }
 
 
@@ -345,7 +347,7 @@ def show_block(call: Call) -> Answer:
 def list_parked(call: Call) -> Answer:
     """The parked streams of one reader, with the reasons."""
     name = known_reader(call)
-    parked = list(call.services.parking.all(name))
+    parked = list(call.services.parking.all(call.services.stored_name(name)))
     return Answer(
         {
             "reader": name,
@@ -375,7 +377,7 @@ def redrive_parked(call: Call) -> Answer:
     chosen = call.body.get("streams")
     parked = {
         stream: one.last
-        for _, stream, one in call.services.parking.all(name)
+        for _, stream, one in call.services.parking.all(call.services.stored_name(name))
         if chosen is None or stream in chosen
     }
     if parked:

@@ -6,7 +6,7 @@ of streams.
 """
 
 from chalicelib.leftfold.kernel.aggregate import Aggregate, AggregateId
-from chalicelib.leftfold.kernel.codec import Codec
+from chalicelib.leftfold.kernel.codec import Codec, dropped, renamed, unchanged
 from chalicelib.leftfold.kernel.commit import (
     LANES,
     Archived,
@@ -48,8 +48,11 @@ __all__ = [
     "ToFact",
     "UnknownFormatError",
     "View",
+    "dropped",
     "from_json",
     "lane_of",
     "personal",
+    "renamed",
     "to_json",
+    "unchanged",
 ]

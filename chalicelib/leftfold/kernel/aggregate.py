@@ -17,7 +17,6 @@ from chalicelib.leftfold.kernel.forms import Form, form_of, name_of
 class Aggregate:
     """One kind of aggregate: its category, rules and storage format.
 
-    *module* is the module that defines the fold. A snapshot's fingerprint covers its code.
     *carries* are the carry-forward events. Each contains the whole state, so a commit with
     one begins an epoch, and a fold can begin there. An event that ends the aggregate's life
     is a carry-forward event too.
@@ -30,7 +29,6 @@ class Aggregate:
     category: str
     decider: Decider[Any, Any, Any]
     codec: Codec[Any]
-    module: str
     carries: tuple[type, ...] = ()
     _state: Form = field(init=False, repr=False, compare=False)
 

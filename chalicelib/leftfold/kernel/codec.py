@@ -1,6 +1,6 @@
-"""The table of stored event names: events to JSON and back, in every version."""
+"""The table of stored event names: events to JSON and back, in every version (docs/adr/0020)."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, is_dataclass
 from typing import Any, Generic, TypeVar
 
@@ -10,17 +10,22 @@ from chalicelib.leftfold.kernel.personal import Personal, personal_fields
 
 E = TypeVar("E")
 Json = dict[str, Any]
-Upcast = Callable[[Json], Json]
+Upcast = Callable[[Json], Json | Sequence[StoredEvent]]
 
 
 @dataclass(frozen=True)
 class Codec(Generic[E]):
     """The stored names of events, and the functions that read their older versions.
 
-    *upcasts* maps (name, version) to a function that turns a body of that version into a
-    body of the next version. The current version of a name is one more than its last upcast.
+    *upcasts* maps (name, version) to a function of a body of that version. It returns the body
+    in the next version of the same name, or the `StoredEvent`s as which the event is read:
+    several, none (`dropped`), or one of another name (`renamed`). These are upcast further.
+
+    The current version of a name in *events* is one more than its last upcast. A name that
+    only *upcasts* have is retired: it is read, and never written again.
+
     Raises TypeError for an event with a field that has no JSON form (`forms`), and ValueError
-    if the upcasts of a name leave out a version.
+    if the upcasts of a name leave out a version, or if two names have one class.
     """
 
     events: Mapping[str, type[E]]
@@ -35,8 +40,16 @@ class Codec(Generic[E]):
         """The current version of *name*: new events are stored in it."""
         return self._current[name]
 
-    def decode(self, stored: StoredEvent) -> E:
-        """The event of *stored*, upcast to the current version.
+    def versions(self) -> dict[str, int]:
+        """The newest version of each name that this code reads, retired names included."""
+        newest = dict(self._current)
+        for name, version in self.upcasts:
+            if name not in self.events:
+                newest[name] = max(version, newest.get(name, 0))
+        return newest
+
+    def decode(self, stored: StoredEvent) -> tuple[E, ...]:
+        """The events as which *stored* is read today: one, if no upcast says otherwise.
 
         Raises `UnknownEvent` for a name or version that this code has never written, and
         `SealedError` for an event whose personal data nobody has opened.
@@ -44,16 +57,19 @@ class Codec(Generic[E]):
         name, version, body, sealed = stored
         if sealed:
             raise SealedError(name, sealed)
-        current = self._current.get(name)
-        if current is None or not 1 <= version <= current:
+        if self._current.get(name) == version:
+            return (self._readers[name](body),)
+        upcast = self.upcasts.get((name, version))
+        if upcast is None:
             raise UnknownEvent(name, version)
-        while version < current:
-            body, version = self.upcasts[name, version](body), version + 1
-        return self._readers[name](body)  # type: ignore[no-any-return]
+        made = upcast(body)
+        if isinstance(made, dict):
+            return self.decode(StoredEvent(name, version + 1, made))
+        return tuple(event for part in made for event in self.decode(part))
 
     def personal(self, name: str) -> tuple[Personal, ...]:
-        """The personal fields of the event *name*, in its current version."""
-        return self._personal[name]
+        """The personal fields of the event *name*, in its current version; none of a retired one."""
+        return self._personal.get(name, ())
 
     @property
     def has_personal(self) -> bool:
@@ -65,13 +81,21 @@ class Codec(Generic[E]):
             name: 1 + sum(upcast[0] == name for upcast in self.upcasts) for name in self.events
         }
         missing = {
-            (name, version) for name, newest in current.items() for version in range(1, newest)
-        } ^ set(self.upcasts)
+            (name, before)
+            for name, version in self.upcasts
+            for before in range(1, version)
+            if (name, before) not in self.upcasts
+        }
+        missing |= {(name, version) for name, version in self.upcasts if version < 1}
         if missing:
             raise ValueError(f"upcasts must be dense from version 1: {sorted(missing)}")
+        names = {kind: name for name, kind in self.events.items()}
+        for name, kind in self.events.items():
+            if names[kind] != name:
+                raise ValueError(f"{name!r} and {names[kind]!r} both name {name_of(kind)}")
         fixed = object.__setattr__
         fixed(self, "_current", current)
-        fixed(self, "_names", {kind: name for name, kind in self.events.items()})
+        fixed(self, "_names", names)
         forms = {name: _form_of_event(name, kind) for name, kind in self.events.items()}
         fixed(self, "_forms", forms)
         fixed(self, "_readers", {name: form.read for name, form in forms.items()})
@@ -102,6 +126,23 @@ class SealedError(Exception):
             " that shows it is declared with personal=True; else its key is lost, or what is"
             " stored was moved here from elsewhere"
         )
+
+
+def unchanged(body: Json) -> Json:
+    """An upcast: the next version reads the body as it is, such as after a field was added that
+    has a default.
+    """
+    return body
+
+
+def renamed(name: str, version: int = 1) -> Upcast:
+    """An upcast: the event is read as *version* of the event *name*, with the same body."""
+    return lambda body: (StoredEvent(name, version, body),)
+
+
+def dropped(_body: Json) -> Sequence[StoredEvent]:
+    """An upcast: the event says nothing any more, and nobody reads it."""
+    return ()
 
 
 def _form_of_event(name: str, kind: type) -> Form:

@@ -33,6 +33,7 @@ class Domain:
 
     Raises ValueError if two parts of one kind have the same name. A view and a policy cannot
     share a name either, because each has a Lambda function and checkpoints of its name.
+    Nor can two of them be stored under one name.
     """
 
     def __init__(self, contexts: Iterable[Context]) -> None:
@@ -51,7 +52,9 @@ class Domain:
         self.deadlines: Mapping[str, Deadline] = by_name(
             (deadline.name, deadline) for context in self.contexts for deadline in context.deadlines
         )
-        by_name((name, None) for name in (*self.views, *self.policies))
+        readers: list[View | Policy] = [*self.views.values(), *self.policies.values()]
+        by_name((reader.name, None) for reader in readers)
+        by_name((reader.stored_name, None) for reader in readers)
 
 
 def by_name(named: Iterable[tuple[str, T]]) -> dict[str, T]:

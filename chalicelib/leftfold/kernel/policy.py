@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 from chalicelib.leftfold.kernel.aggregate import Aggregate
@@ -54,10 +55,16 @@ class Email(NamedTuple):
 
 @dataclass(frozen=True)
 class Policy:
-    """One workflow step: what it does about the events of *hears*, from the log's first one.
+    """One workflow step: what it does about the events of *hears*.
 
-    *name* is in the id of each command and in the key of each effect: under another one
-    they are others, so it is never changed. *react* yields the
+    *since* says which commits it acts on, if the log has some when the policy is added: all
+    from the "beginning", those that follow "now", or those that were made at an instant or
+    later. It is decided once, before the policy's first run, and kept in its checkpoint.
+
+    *name* is that of its function. It is also the name under which its progress, its parked
+    processes, the ids of its commands and the keys of its effects are stored. These never
+    change, so a policy that gets another name says as *stored_as* what it was called first
+    (docs/adr/0021). *react* yields the
     commands and effects that an event leads to, each under a name of its own. It depends on
     the event alone. A later version of *react* may put them in another order, add some and
     leave some out; it never gives a name to another command or effect. *awaits* says, from
@@ -74,6 +81,25 @@ class Policy:
     react: Callable[[Recorded], Iterable[Reaction | Email]]
     awaits: Callable[[Any, Any], bool] | None = None
     personal: bool = False
+    since: Literal["beginning", "now"] | datetime = "beginning"
+    stored_as: str = ""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.since, datetime) and self.since.tzinfo is None:
+            raise ValueError(
+                f"the policy {self.name} begins at {self.since}: say in which time zone, as in"
+                " datetime(2026, 1, 1, tzinfo=UTC)"
+            )
+
+    @property
+    def stored_name(self) -> str:
+        """The name under which all is stored: the first that the policy had."""
+        return self.stored_as or self.name
+
+    @property
+    def categories(self) -> frozenset[str]:
+        """The categories that the policy listens to."""
+        return frozenset(aggregate.category for aggregate in self.hears)
 
     @property
     def fed(self) -> Literal["log"]:

@@ -13,7 +13,8 @@ Row = dict[str, Any]
 class Recorded(NamedTuple):
     """An event with its keys in its stream, its commit and the log.
 
-    *event_index* is the index of the event in its commit, from 0.
+    *event_index* is the index of the stored event in its commit, from 0. *part* tells apart the
+    events as which one stored event is read: 0, unless an upcast made several of it.
     """
 
     aggregate_id: str
@@ -22,6 +23,7 @@ class Recorded(NamedTuple):
     at: str
     position: int
     event: Any
+    part: int = 0
 
     @property
     def key(self) -> str:
@@ -58,6 +60,9 @@ class View:
     stream, so a personal view is partitioned, its events have the position -1, and its keys have
     no personal data.
 
+    *name* is that of its function. Its rows, its progress and its parked streams are stored
+    under it too, or under *stored_as*: what a renamed view was called first (docs/adr/0021).
+
     *store* is the kind of row store. A search store needs the type of each of the *fields*:
     "keyword" (exact), "text" (words), "long" or "date".
     """
@@ -73,6 +78,17 @@ class View:
     from_carried: bool = False
     personal: bool = False
     fields: Mapping[str, Literal["keyword", "text", "long", "date"]] = field(default_factory=dict)
+    stored_as: str = ""
+
+    @property
+    def stored_name(self) -> str:
+        """The name under which all is stored: the first that the view had."""
+        return self.stored_as or self.name
+
+    @property
+    def categories(self) -> frozenset[str]:
+        """The categories that the view listens to."""
+        return frozenset(self.codecs)
 
     def __post_init__(self) -> None:
         if self.order == "ordered" and self.fed == "bus":

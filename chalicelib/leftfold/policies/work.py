@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -100,7 +100,10 @@ class Cause(NamedTuple):
         It names the root of a copy, so that a copy leads to no second command or effect.
         """
         stream, version = self.commit.root or (self.commit.aggregate_id, self.commit.version)
-        return EffectKey(policy, stream, version, self.recorded.event_index, self.name)
+        # The first of the events that an upcast makes of one keeps the steps of that one. No name
+        # of a reaction has a dot.
+        name = f"{self.name}.{self.recorded.part}" if self.recorded.part else self.name
+        return EffectKey(policy, stream, version, self.recorded.event_index, name)
 
     def command_id(self, policy: str, purpose: str) -> str:
         """The same one whenever, and by whomever, the step is taken.
@@ -139,6 +142,14 @@ class PolicyWork:
     @property
     def name(self) -> str:
         return self.policy.name
+
+    @property
+    def categories(self) -> Collection[str]:
+        return self.policy.categories
+
+    @property
+    def stored_name(self) -> str:
+        return self.policy.stored_name
 
     @property
     def fed(self) -> Literal["log"]:
@@ -295,14 +306,14 @@ class PolicyWork:
         attempt that sent another kind of command is no earlier attempt. The target needs no
         comparison, because the id is looked for in the target alone.
         """
-        command_id = cause.command_id(self.name, purpose)
+        command_id = cause.command_id(self.stored_name, purpose)
         kind = type(command).__name__
         return CommandRequest(
             aggregate=aggregate,
             aggregate_id=stream,
             command=command,
             command_id=command_id,
-            body_hash=body_hash(f"policy {self.name}", command_id, {"kind": kind}),
+            body_hash=body_hash(f"policy {self.stored_name}", command_id, {"kind": kind}),
             actor=f"policy:{self.name}",
             # A policy acts as itself, whoever asked for what it reacts to.
             authority=f"policy:{self.name}",
@@ -319,7 +330,7 @@ class PolicyWork:
         recipient must be today's: raises `StepChangedError` if they are not. Nothing is sent on
         behalf of a forgotten subject.
         """
-        key = cause.key(self.name)
+        key = cause.key(self.stored_name)
         planned = self.effects.plan(key, self._kept(cause, key, email), self.owner)
         decided = self._decided(cause, key, planned.effect)
         forgotten = decided is None or ERASED in (decided["to"], email.to)

@@ -183,14 +183,16 @@ def seen_by(view: View, codec: Codec[Any], position: int, commit: Commit) -> Ite
 def recorded_of(codec: Codec[Any], position: int, commit: Commit) -> Iterator[Recorded]:
     """The commit's events, recorded at *position* of the log."""
     for index, stored in enumerate(commit.events):
-        yield Recorded(
-            commit.aggregate_id,
-            commit.version,
-            index,
-            commit.at,
-            position,
-            codec.decode(stored),
-        )
+        for part, event in enumerate(codec.decode(stored)):
+            yield Recorded(
+                commit.aggregate_id,
+                commit.version,
+                index,
+                commit.at,
+                position,
+                event,
+                part,
+            )
 
 
 def poison(

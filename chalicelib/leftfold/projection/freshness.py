@@ -82,10 +82,10 @@ class Freshness:
 
     def _shows(self, view: View, aggregate_id: str, version: int, position: int | None) -> bool:
         key = checkpoint_key(view, aggregate_id)
-        reached = self.checkpoints.read(view.name, [key])[key]
+        reached = self.checkpoints.read(view.stored_name, [key])[key]
         # Read after the checkpoint: every commit up to that is in the rows or parked.
         if view.order == "partitioned":
-            for parked_stream in self.parking.find(view.name, [aggregate_id]).values():
+            for parked_stream in self.parking.find(view.stored_name, [aggregate_id]).values():
                 if position is None or version >= self._first_parked(parked_stream):
                     raise ViewParkedError(view.name, aggregate_id, parked_stream)
         return position is not None and position <= reached

@@ -52,7 +52,7 @@ class OrderedRunner:
             return False
         first, settled = checkpoint + 1, False
         for slice_ in slices(
-            self.log.blocks(first, blocks),
+            self.log.blocks(first, blocks, self.view.categories),
             first,
             wanted=lambda commit: hears(self.view, commit.aggregate_id),
         ):
@@ -90,7 +90,7 @@ class OrderedRunner:
         raise ViewStoppedError(self.view.name, poison.aggregate_id, poison.position, poison.reason)
 
     def _checkpoint(self) -> int:
-        return self.checkpoints.read(self.view.name, [WHOLE_LOG])[WHOLE_LOG]
+        return self.checkpoints.read(self.view.stored_name, [WHOLE_LOG])[WHOLE_LOG]
 
     def _move(self, old: int, new: int) -> bool:
-        return self.checkpoints.move(self.view.name, WHOLE_LOG, old, new)
+        return self.checkpoints.move(self.view.stored_name, WHOLE_LOG, old, new)

@@ -77,7 +77,7 @@ class PartitionedRunner:
     def _take_records(self, records: Sequence[LaneRecord]) -> dict[int, int] | None:
         """The targets of lanes with gaps; the other lanes are done. None if others interfered."""
         lanes = {record.lane for record in records}
-        checkpoints = self.checkpoints.read(self.work.name, lanes)
+        checkpoints = self.checkpoints.read(self.work.stored_name, lanes)
         spans, gaps = spans_of_records(records, checkpoints)
         return gaps if self._settle(spans) else None
 
@@ -94,7 +94,7 @@ class PartitionedRunner:
         first, last = min(behind.values()) + 1, max(ends.values())
         settled = False
         for slice_ in slices(
-            self.log.blocks(first, blocks),
+            self.log.blocks(first, blocks, self.work.categories),
             first,
             last,
             lambda commit: checkpoint_key(self.work, commit.aggregate_id) in ends,
@@ -107,7 +107,7 @@ class PartitionedRunner:
 
     def _behind(self, targets: Mapping[int, int]) -> dict[int, int]:
         """The checkpoints of the keys that are before their targets."""
-        checkpoints = self.checkpoints.read(self.work.name, targets)
+        checkpoints = self.checkpoints.read(self.work.stored_name, targets)
         return {key: position for key, position in checkpoints.items() if position < targets[key]}
 
     def _take_slice(self, slice_: Slice, targets: Mapping[int, int]) -> bool:
@@ -144,7 +144,7 @@ class PartitionedRunner:
         )
         first = {c.aggregate_id: position for position, c in reversed(commits)}
         last = {c.aggregate_id: position for position, c in commits}
-        parked = self.parking.find(self.work.name, last) if last else {}
+        parked = self.parking.find(self.work.stored_name, last) if last else {}
         outcome = self.work.take([c for c in commits if c[1].aggregate_id not in parked])
         for stream, reason in outcome.rejected.items():
             self._park(stream, ParkedStream(first[stream], last[stream], reason))
@@ -156,7 +156,7 @@ class PartitionedRunner:
         }
         recorded = [self._park(stream, parked_stream) for stream, parked_stream in failed.items()]
         recorded += [
-            self.parking.extend(self.work.name, stream, last[stream])
+            self.parking.extend(self.work.stored_name, stream, last[stream])
             for stream, parked_stream in parked.items()
             if last[stream] > parked_stream.last
         ]
@@ -164,12 +164,12 @@ class PartitionedRunner:
 
     def _park(self, stream: str, parked_stream: ParkedStream) -> bool:
         """False if another runner parked and unparked the stream at the same time."""
-        return self.parking.park(self.work.name, stream, parked_stream) or self.parking.extend(
-            self.work.name, stream, parked_stream.last
-        )
+        return self.parking.park(
+            self.work.stored_name, stream, parked_stream
+        ) or self.parking.extend(self.work.stored_name, stream, parked_stream.last)
 
     def _move(self, spans: Sequence[Span]) -> bool:
-        name = self.work.name
+        name = self.work.stored_name
         moved = [self.checkpoints.move(name, span.key, span.checkpoint, span.end) for span in spans]
         return all(moved)
 

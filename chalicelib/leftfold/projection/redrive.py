@@ -30,7 +30,7 @@ class Redrive:
         Does nothing for a stream that is not parked. Raises `PoisonError` and `Unavailable`.
         The stream stays parked then, and the commits before the failure are done.
         """
-        name, done = self.work.name, -1
+        name, done = self.work.stored_name, -1
         while parked_stream := self.parking.find(name, [aggregate_id]).get(aggregate_id):
             first = max(parked_stream.first, done + 1)
             for commits in self._waiting(aggregate_id, first, parked_stream.last):
@@ -41,7 +41,7 @@ class Redrive:
     def _waiting(self, aggregate_id: str, first: int, last: int) -> Iterator[Commits]:
         following = first
         for slice_ in slices(
-            self.log.blocks(first),
+            self.log.blocks(first, heard=self.work.categories),
             first,
             last,
             lambda commit: commit.aggregate_id == aggregate_id,

@@ -48,7 +48,10 @@ def replay(
     # One block at a time: nothing is saved between slices, and small slices are freed at once,
     # before the garbage collector has to look at them.
     for _, position, commits in slices(
-        log.blocks(0), 0, wanted=lambda commit: hears(view, commit.aggregate_id), size=1
+        log.blocks(0, heard=view.categories),
+        0,
+        wanted=lambda commit: hears(view, commit.aggregate_id),
+        size=1,
     ):
         folding = Folding(view, seen(view, commits, opener), stopped)
         rows |= folding.onto(rows)

@@ -1,6 +1,6 @@
 """Parts that all runners share: slices of the log, work on commits, repeated passes."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol, TypeVar
 
@@ -78,7 +78,7 @@ class Outcome(NamedTuple):
 class Work(Reader, Protocol):
     """The work of a partitioned reader on commits: a view saves rows, a policy sends commands.
 
-    Checkpoints and parked streams are stored under its name, which is the reader's.
+    Checkpoints and parked streams are stored under its stored name, which is the reader's.
     """
 
     @property
@@ -104,6 +104,14 @@ class ViewWork:
     @property
     def name(self) -> str:
         return self.view.name
+
+    @property
+    def categories(self) -> Collection[str]:
+        return self.view.categories
+
+    @property
+    def stored_name(self) -> str:
+        return self.view.stored_name
 
     @property
     def fed(self) -> Literal["bus", "log"]:

@@ -13,9 +13,14 @@ SLICE = 16
 
 
 class Published(NamedTuple):
-    """The bus as a reader of the log. Its one checkpoint is the published-through mark."""
+    """The bus as a reader of the log, which takes every block, whatever its categories.
+
+    Its one checkpoint is the published-through mark.
+    """
 
     name: str = MARK
+    stored_name: str = MARK
+    categories: tuple[str, ...] = ()
     fed: Literal["log"] = "log"
 
 

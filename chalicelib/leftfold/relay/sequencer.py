@@ -101,6 +101,7 @@ class Sequencer:
         after = entries_after(block)
         moves = {id_: (registry[id_], entry) for id_, entry in after.items()}
         try:
+            self.log.put_body(block)
             return self.log.append(block, head, next_head, moves)
         except Unavailable:
             # It may have taken effect: the next plan reads head and registry again.

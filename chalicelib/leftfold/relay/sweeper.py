@@ -165,5 +165,5 @@ class Sweeper:
 
     def _is_behind(self, reader: Reader, head: Head) -> bool:
         ends = ends_of(reader, head)
-        done = self.checkpoints.read(reader.name, ends)
+        done = self.checkpoints.read(reader.stored_name, ends)
         return any(done[key] < end for key, end in ends.items())

@@ -3,17 +3,19 @@
 import gzip
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from chalicelib.leftfold.kernel import Commit, lane_of
+from chalicelib.leftfold.kernel import AggregateId, Commit, lane_of
 from chalicelib.leftfold.kernel.commit import canonical
 from chalicelib.leftfold.store.bus import LaneRecord
-from chalicelib.leftfold.store.ports import Block, Head
+from chalicelib.leftfold.store.ports import PASSED, Block, Head
 
-# A transaction takes 100 items: the block, the head, and one registry entry for each stream.
+# A transaction takes 100 items: the link, the head, and one registry entry for each stream.
 STREAMS_PER_BLOCK = 98
 PACKED_LIMIT = 64 * 1024
 RAW_LIMIT = 512 * 1024
+# Commits of a normal size pack into some 250 bytes each, the first into 400. A link has 350.
+FEW, SMALL = 2, 600
 
 
 def seal(head: Head, commits: Sequence[Commit]) -> tuple[Block, Head]:
@@ -25,9 +27,16 @@ def seal(head: Head, commits: Sequence[Commit]) -> tuple[Block, Head]:
         lane = lane_of(commit.aggregate_id)
         previous_in_lane.setdefault(lane, lanes[lane])
         lanes[lane] = position
-    unsealed = Block(first, first + len(commits), head.hash, "", previous_in_lane, commits)
+    following = first + len(commits)
+    held = categories_of(commits)
+    unsealed = Block(first, following, head.hash, "", held, previous_in_lane, commits)
     block = unsealed._replace(hash=hash_of(unsealed))
     return block, Head(block.next_position, block.hash, tuple(lanes))
+
+
+def categories_of(commits: Sequence[Commit]) -> tuple[str, ...]:
+    """The categories of the commits' streams, each once, sorted."""
+    return tuple(sorted({AggregateId.parse(commit.aggregate_id).category for commit in commits}))
 
 
 def hash_of(block: Block) -> str:
@@ -35,9 +44,11 @@ def hash_of(block: Block) -> str:
     digest = hashlib.sha256(
         canonical(
             [
+                block.format,
                 block.previous_hash,
                 block.first_position,
                 block.next_position,
+                block.categories,
                 sorted(block.previous_in_lane.items()),
             ]
         ).encode()
@@ -59,6 +70,27 @@ def unpack(packed: bytes) -> list[Commit]:
     # No line contains a line break, so all lines together can be parsed as one JSON list.
     lines = gzip.decompress(packed).decode().replace("\n", ",")
     return [Commit.from_json(commit) for commit in json.loads(f"[{lines}]")]
+
+
+def is_small(block: Block) -> bool:
+    """Whether the body fits beside the link into one write unit.
+
+    There it costs no call and no unit of its own, neither to put nor to read.
+    """
+    # A body of more commits is larger, and is not packed only to be measured.
+    return len(block.commits) <= FEW and len(pack(block.commits)) <= SMALL
+
+
+def limited(blocks: Iterable[Block], limit: int | None) -> Iterator[Block]:
+    """The first *limit* of *blocks*; `PASSED` without commits count as one with them."""
+    if limit is None:
+        yield from blocks
+        return
+    left = limit * PASSED
+    following = iter(blocks)
+    while left > 0 and (block := next(following, None)) is not None:
+        yield block
+        left -= PASSED if block.commits else 1
 
 
 def cut(plan: Sequence[Commit]) -> Sequence[Commit]:

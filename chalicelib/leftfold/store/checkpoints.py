@@ -5,8 +5,8 @@ else does. A view's progress can be made again by a replay. So each has tables o
 relay's checkpoint and the notes of sweeper and archiver are about the truth, and stand with
 those of policies.
 
-Tables of checkpoints: key reader / checkpointKey; a reader's note is beside its keys, at -1.
-Tables of parked streams: key reader / aggregateId.
+Tables of checkpoints: key reader / checkpointKey, where reader is `<log>#<reader>`; a reader's
+note is beside its keys, at -1. Tables of parked streams: key reader / aggregateId.
 """
 
 from collections.abc import Collection, Iterator
@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from chalicelib.leftfold.store.dynamo import batch_get, translated
-from chalicelib.leftfold.store.ports import Checkpoints, ParkedStream, Parking
+from chalicelib.leftfold.store.formats import check_format, format_item
+from chalicelib.leftfold.store.ports import MAIN, Checkpoints, ParkedStream, Parking
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 NOTE_KEY = -1
+CHECKPOINT_FORMAT = PARKED_FORMAT = 1
 # Up to so many parked streams, reading all of them costs less than asking for each.
 FEW_PARKED = 100
 
@@ -27,34 +29,56 @@ Item = dict[str, Any]
 
 
 class DynamoCheckpoints:
-    """`Checkpoints` on one DynamoDB table."""
+    """`Checkpoints` in one log, whose name is *log*, on one DynamoDB table."""
 
-    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+    def __init__(self, client: "DynamoDBClient", table: str, log: str = MAIN) -> None:
         self._client = client
         self._table = table
+        self._log = log
 
     def read(self, reader: str, keys: Collection[int]) -> dict[int, int]:
         positions = dict.fromkeys(keys, -1)
-        wanted = [checkpoint_item_key(reader, key) for key in positions]
+        wanted = [self._key(reader, key) for key in positions]
         for item in batch_get(self._client, self._table, wanted):
+            check_format(item, CHECKPOINT_FORMAT, f"the checkpoint of {reader}")
             positions[int(item["checkpointKey"]["N"])] = int(item["position"]["N"])
         return positions
 
+    def begin(self, reader: str, key: int, position: int) -> int:
+        with translated():
+            answer = self._client.update_item(
+                TableName=self._table,
+                Key=self._key(reader, key),
+                UpdateExpression="SET #position = if_not_exists(#position, :position),"
+                " #format = if_not_exists(#format, :format)",
+                ExpressionAttributeNames={"#position": "position", "#format": "format"},
+                ExpressionAttributeValues={
+                    ":position": {"N": str(position)},
+                    ":format": {"N": str(CHECKPOINT_FORMAT)},
+                },
+                ReturnValues="ALL_NEW",
+            )
+        check_format(answer["Attributes"], CHECKPOINT_FORMAT, f"the checkpoint of {reader}")
+        return int(answer["Attributes"]["position"]["N"])
+
     def move(self, reader: str, key: int, old: int, new: int) -> bool:
-        values = {":new": {"N": str(new)}}
+        values = {
+            ":new": {"N": str(new)},
+            ":old": {"N": str(old)},
+            ":format": {"N": str(CHECKPOINT_FORMAT)},
+        }
+        condition = "#position = :old AND #format = :format"
         if old == -1:
-            condition = "attribute_not_exists(#position)"
-        else:
-            condition = "#position = :old"
-            values[":old"] = {"N": str(old)}
+            # A checkpoint that was begun on an empty log is there, at -1.
+            condition = f"attribute_not_exists(#position) OR ({condition})"
         try:
             with translated():
                 self._client.update_item(
                     TableName=self._table,
-                    Key=checkpoint_item_key(reader, key),
-                    UpdateExpression="SET #position = :new",
+                    Key=self._key(reader, key),
+                    UpdateExpression="SET #position = :new, #format = :format",
                     ConditionExpression=condition,
-                    ExpressionAttributeNames={"#position": "position"},
+                    ExpressionAttributeNames={"#position": "position", "#format": "format"},
                     ExpressionAttributeValues=values,
                 )
         except self._client.exceptions.ConditionalCheckFailedException:
@@ -65,15 +89,18 @@ class DynamoCheckpoints:
         with translated():
             answer = self._client.get_item(
                 TableName=self._table,
-                Key=checkpoint_item_key(reader, NOTE_KEY),
+                Key=self._key(reader, NOTE_KEY),
                 ConsistentRead=True,
             )
         return answer["Item"]["note"]["S"] if "Item" in answer else None
 
     def write_note(self, reader: str, text: str) -> None:
-        item: Item = checkpoint_item_key(reader, NOTE_KEY) | {"note": {"S": text}}
+        item: Item = self._key(reader, NOTE_KEY) | {"note": {"S": text}}
         with translated():
             self._client.put_item(TableName=self._table, Item=item)
+
+    def _key(self, reader: str, key: int) -> Item:
+        return {"reader": {"S": f"{self._log}#{reader}"}, "checkpointKey": {"N": str(key)}}
 
 
 class DynamoParking:
@@ -104,6 +131,7 @@ class DynamoParking:
 
     def park(self, view: str, aggregate_id: str, parked_stream: ParkedStream) -> bool:
         item: Item = parked_key(view, aggregate_id) | {
+            **format_item(PARKED_FORMAT),
             "first": {"N": str(parked_stream.first)},
             "last": {"N": str(parked_stream.last)},
             "reason": {"S": parked_stream.reason},
@@ -175,6 +203,9 @@ class DividedCheckpoints:
     def read(self, reader: str, keys: Collection[int]) -> dict[int, int]:
         return self._of(reader).read(reader, keys)
 
+    def begin(self, reader: str, key: int, position: int) -> int:
+        return self._of(reader).begin(reader, key, position)
+
     def move(self, reader: str, key: int, old: int, new: int) -> bool:
         return self._of(reader).move(reader, key, old, new)
 
@@ -219,11 +250,6 @@ class DividedParking:
         return self.of_views if reader in self.views else self.of_policies
 
 
-def checkpoint_item_key(reader: str, key: int) -> Item:
-    """The key of a checkpoint."""
-    return {"reader": {"S": reader}, "checkpointKey": {"N": str(key)}}
-
-
 def parked_key(view: str, aggregate_id: str) -> Item:
     """The key of a parked stream."""
     return {"reader": {"S": view}, "aggregateId": {"S": aggregate_id}}
@@ -239,5 +265,6 @@ def of_view(view: str) -> Item:
 
 
 def parked_of(item: Item) -> ParkedStream:
-    """The parked stream that an item holds."""
+    """The parked stream that an item holds: it refers to commits, and holds none."""
+    check_format(item, PARKED_FORMAT, f"the parked stream {item['aggregateId']['S']}")
     return ParkedStream(int(item["first"]["N"]), int(item["last"]["N"]), item["reason"]["S"])

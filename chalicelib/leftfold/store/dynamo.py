@@ -60,9 +60,13 @@ def limited(limit: int | None) -> Any:
 
 
 def batch_get(
-    client: "DynamoDBClient", table: str, keys: Sequence[dict[str, Any]]
+    client: "DynamoDBClient",
+    table: str,
+    keys: Sequence[dict[str, Any]],
+    *,
+    consistent: bool = True,
 ) -> Iterator[dict[str, Any]]:
-    """The items that exist under *keys*, read consistently, in no order.
+    """The items that exist under *keys*, in no order, unless told otherwise read consistently.
 
     Raises `Unavailable` if DynamoDB leaves keys unprocessed in each of `BATCH_TRIES` attempts.
     """
@@ -70,7 +74,10 @@ def batch_get(
     for _ in range(BATCH_TRIES):
         rest: list[dict[str, Any]] = []
         for start in range(0, len(waiting), BATCH_KEYS):
-            request = {"Keys": waiting[start : start + BATCH_KEYS], "ConsistentRead": True}
+            request = {
+                "Keys": waiting[start : start + BATCH_KEYS],
+                "ConsistentRead": consistent,
+            }
             with translated():
                 answer = client.batch_get_item(RequestItems=cast("Any", {table: request}))
             yield from answer["Responses"].get(table, ())

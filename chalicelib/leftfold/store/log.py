@@ -1,42 +1,73 @@
 """The log and the registry of streams on DynamoDB.
 
-The log table has the key log / firstPosition. Its blocks are in the partition `log`. The head
-is the one item of the partition `head`, so that a query for blocks never returns it. The
-partition `segments` lists the archived segments. The streams table has the key aggregateId.
+The log table has the key log / firstPosition. The partition `<name>#links` has the links of the
+log's blocks, `<name>#segments` the archived segments. The head is the one item of the partition
+`<name>#head`, so that a query for links never returns it. The streams table has the key
+aggregateId, whose tenant belongs to one log.
+
+The bodies table has the key block / hash, where block is `<name>#<first position>`: so bodies
+are read from many partitions, and those of one position are found together. A small body is in
+its link instead.
 """
 
 import json
-from collections.abc import Collection, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib.leftfold.kernel.commit import canonical
-from chalicelib.leftfold.store.blocks import pack, unpack
+from chalicelib.leftfold.store.blocks import is_small, pack, unpack
 from chalicelib.leftfold.store.dynamo import batch_get, limited, transact, translated
-from chalicelib.leftfold.store.ports import Block, Head, Segment, StreamEntry
+from chalicelib.leftfold.store.formats import check_format, format_item
+from chalicelib.leftfold.store.ports import (
+    BLOCK_FORMAT,
+    MAIN,
+    PASSED,
+    Block,
+    Head,
+    Segment,
+    StreamEntry,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-BLOCKS, HEAD, SEGMENTS = "log", "head", "segments"
-_HEAD_KEY = {"log": {"S": HEAD}, "firstPosition": {"N": "0"}}
+SEGMENT_FORMAT = ENTRY_FORMAT = 1
+# Bodies that one call reads: with 64 KB each they are far below its 16 MB.
+BODIES_AT_ONCE = 16
+# Links in a page where bodies may be passed over: 20 to 60 KB.
+LINKS = 64
 
 Item = dict[str, Any]
 
 
-class DynamoLog:
-    """`Log` on two DynamoDB tables."""
+class LogTables(NamedTuple):
+    """The names of a log's tables."""
 
-    def __init__(self, client: "DynamoDBClient", log: str, streams: str) -> None:
+    log: str
+    bodies: str
+    streams: str
+
+
+class DynamoLog:
+    """`Log` on three DynamoDB tables, which several logs may share; *name* is this log's."""
+
+    def __init__(self, client: "DynamoDBClient", tables: LogTables, name: str = MAIN) -> None:
         self._client = client
-        self._log = log
-        self._streams = streams
+        self._log, self._bodies, self._streams = tables
+        self._name = name
+        self._links, self._segments = f"{name}#links", f"{name}#segments"
+        self._head_key: Item = {"log": {"S": f"{name}#head"}, "firstPosition": {"N": "0"}}
 
     def head(self) -> Head:
         with translated():
-            answer = self._client.get_item(TableName=self._log, Key=_HEAD_KEY, ConsistentRead=True)
+            answer = self._client.get_item(
+                TableName=self._log, Key=self._head_key, ConsistentRead=True
+            )
         item = answer.get("Item")
         if item is None:
             return Head()
+        check_format(item, BLOCK_FORMAT, f"the head of the log {self._name}")
         return Head(
             int(item["nextPosition"]["N"]),
             item["hash"]["S"],
@@ -49,6 +80,13 @@ class DynamoLog:
             item["aggregateId"]["S"]: entry_from_item(item)
             for item in batch_get(self._client, self._streams, keys)
         }
+
+    def put_body(self, block: Block) -> None:
+        if is_small(block):
+            return
+        item = self._body_key(block.first_position, block.hash) | body_item(block)
+        with translated():
+            self._client.put_item(TableName=self._bodies, Item=item)
 
     def append(
         self,
@@ -67,37 +105,82 @@ class DynamoLog:
         next_head: Head,
         streams: Mapping[str, tuple[StreamEntry, StreamEntry]],
     ) -> list[Item]:
-        """The writes of `append`: the block, the head, and an update for each stream."""
+        """The writes of `append`: the link, the head, and an update for each stream."""
         moves = [self._move_stream(id_, *entries) for id_, entries in streams.items()]
-        return [self._put_block(block), self._move_head(head, next_head), *moves]
+        return [self._put_link(block), self._move_head(head, next_head), *moves]
 
-    def blocks(self, position: int, limit: int | None = None) -> Iterator[Block]:
+    def blocks(
+        self, position: int, limit: int | None = None, heard: Collection[str] | None = None
+    ) -> Iterator[Block]:
+        links = self._links_from(position, limit, heard)
+        while some := list(islice(links, BODIES_AT_ONCE)):
+            bodies = self._bodies_of([link for link in some if is_apart(link, heard)])
+            for link in some:
+                body = bodies.get(link["hash"]["S"], link)
+                if "commits" in body or not is_heard(link, heard):
+                    yield block_from_items(link, body if is_heard(link, heard) else None)
+
+    def _links_from(
+        self, position: int, limit: int | None, heard: Collection[str] | None
+    ) -> Iterator[Item]:
+        """The items of links, from the one that holds *position*, as many as `blocks` may give."""
         first = self._first_of_block_with(position)
+        weight, most = 0, None if limit is None else limit * PASSED
         start: Item = {}
-        while limit is None or limit > 0:
+        while most is None or weight < most:
+            page_size = None if most is None else -(-(most - weight) // PASSED)
+            if page_size is not None and heard is not None:
+                page_size = min(LINKS, page_size * PASSED)
             with translated():
                 page = self._client.query(
                     TableName=self._log,
                     KeyConditionExpression="#log = :log AND firstPosition >= :first",
                     ExpressionAttributeNames={"#log": "log"},
                     ExpressionAttributeValues={
-                        ":log": {"S": BLOCKS},
+                        ":log": {"S": self._links},
                         ":first": {"N": str(first)},
                     },
                     ConsistentRead=True,
-                    **limited(limit),
+                    **limited(page_size),
                     **start,
                 )
-            yield from (block_from_item(item) for item in page["Items"])
+            for item in page["Items"]:
+                check_format(item, BLOCK_FORMAT, f"a block of the log {self._name}")
+                if most is not None and weight >= most:
+                    return
+                weight += PASSED if is_heard(item, heard) else 1
+                yield item
             if "LastEvaluatedKey" not in page:
                 return
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
-            limit = None if limit is None else limit - len(page["Items"])
+
+    def _bodies_of(self, links: Sequence[Item]) -> dict[str, Item]:
+        """The bodies of *links* by hash; those that are deleted are left out.
+
+        A body never changes, so it is read at half the price. One that this does not show yet is
+        asked for again, consistently.
+        """
+        found: dict[str, Item] = {}
+        for consistent in (False, True):
+            keys = [
+                self._body_key(int(link["firstPosition"]["N"]), link["hash"]["S"])
+                for link in links
+                if link["hash"]["S"] not in found
+            ]
+            for item in batch_get(self._client, self._bodies, keys, consistent=consistent):
+                check_format(item, BLOCK_FORMAT, f"a body of the log {self._name}")
+                found[item["hash"]["S"]] = item
+        return found
 
     def registry(self, after: str | None = None) -> Iterator[tuple[str, StreamEntry]]:
         start: Item = {} if after is None else {"ExclusiveStartKey": {"aggregateId": {"S": after}}}
         pages = self._client.get_paginator("scan").paginate(
-            TableName=self._streams, ConsistentRead=True, **start
+            TableName=self._streams,
+            ConsistentRead=True,
+            FilterExpression="#log = :log",
+            ExpressionAttributeNames={"#log": "log"},
+            ExpressionAttributeValues={":log": {"S": self._name}},
+            **start,
         )
         with translated():
             for page in pages:
@@ -126,15 +209,35 @@ class DynamoLog:
 
     def delete(self, first_positions: Collection[int]) -> None:
         for position in first_positions:
+            for key in self._body_keys_at(position):
+                with translated():
+                    self._client.delete_item(TableName=self._bodies, Key=key)
             with translated():
                 self._client.delete_item(
                     TableName=self._log,
-                    Key={"log": {"S": BLOCKS}, "firstPosition": {"N": str(position)}},
+                    Key={"log": {"S": self._links}, "firstPosition": {"N": str(position)}},
                 )
 
+    def _body_keys_at(self, position: int) -> Iterator[Item]:
+        """The keys of all bodies at a position: the block's, and those of blocks that lost."""
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._bodies,
+            KeyConditionExpression="#block = :block",
+            ProjectionExpression="#block, #hash",
+            ExpressionAttributeNames={"#block": "block", "#hash": "hash"},
+            ExpressionAttributeValues={":block": {"S": f"{self._name}#{position}"}},
+            ConsistentRead=True,
+        )
+        with translated():
+            for page in pages:
+                yield from page["Items"]
+
+    def _body_key(self, position: int, hash_: str) -> Item:
+        return {"block": {"S": f"{self._name}#{position}"}, "hash": {"S": hash_}}
+
     def add_segment(self, segment: Segment) -> bool:
-        item: Item = {
-            "log": {"S": SEGMENTS},
+        item: Item = format_item(SEGMENT_FORMAT) | {
+            "log": {"S": self._segments},
             "firstPosition": {"N": str(segment.first_position)},
             "nextPosition": {"N": str(segment.next_position)},
             "key": {"S": segment.key},
@@ -158,7 +261,7 @@ class DynamoLog:
             TableName=self._log,
             KeyConditionExpression="#log = :log",
             ExpressionAttributeNames={"#log": "log"},
-            ExpressionAttributeValues={":log": {"S": SEGMENTS}},
+            ExpressionAttributeValues={":log": {"S": self._segments}},
             ConsistentRead=True,
         )
         with translated():
@@ -166,18 +269,18 @@ class DynamoLog:
                 yield from (segment_from_item(item) for item in page["Items"])
 
     def segment_with(self, position: int) -> Segment | None:
-        item = self._item_with(SEGMENTS, position)
+        item = self._item_with(self._segments, position)
         return None if item is None else segment_from_item(item)
 
     def _first_of_block_with(self, position: int) -> int:
         if position <= 0:
             return 0
         keys = "firstPosition, nextPosition"
-        item = self._item_with(BLOCKS, position, ProjectionExpression=keys)
+        item = self._item_with(self._links, position, ProjectionExpression=keys)
         return position if item is None else int(item["firstPosition"]["N"])
 
-    def _item_with(self, kind: str, position: int, **projection: str) -> Item | None:
-        """The item of the partition *kind* whose positions include *position*, if there is one."""
+    def _item_with(self, partition: str, position: int, **projection: str) -> Item | None:
+        """The item of *partition* whose positions include *position*, if there is one."""
         chosen: Any = projection
         with translated():
             page = self._client.query(
@@ -185,7 +288,7 @@ class DynamoLog:
                 KeyConditionExpression="#log = :log AND firstPosition <= :position",
                 ExpressionAttributeNames={"#log": "log"},
                 ExpressionAttributeValues={
-                    ":log": {"S": kind},
+                    ":log": {"S": partition},
                     ":position": {"N": str(position)},
                 },
                 ScanIndexForward=False,
@@ -198,19 +301,20 @@ class DynamoLog:
                 return item
         return None
 
-    def _put_block(self, block: Block) -> Item:
+    def _put_link(self, block: Block) -> Item:
+        item: Item = {
+            "log": {"S": self._links},
+            "firstPosition": {"N": str(block.first_position)},
+            "nextPosition": {"N": str(block.next_position)},
+            "previousHash": {"S": block.previous_hash},
+            "hash": {"S": block.hash},
+            "categories": {"S": canonical(block.categories)},
+            **format_item(block.format),
+        }
         return {
             "Put": {
                 "TableName": self._log,
-                "Item": {
-                    "log": {"S": BLOCKS},
-                    "firstPosition": {"N": str(block.first_position)},
-                    "nextPosition": {"N": str(block.next_position)},
-                    "previousHash": {"S": block.previous_hash},
-                    "hash": {"S": block.hash},
-                    "previousInLane": {"S": canonical(sorted(block.previous_in_lane.items()))},
-                    "commits": {"B": pack(block.commits)},
-                },
+                "Item": item | (body_item(block) if is_small(block) else {}),
                 "ConditionExpression": "attribute_not_exists(firstPosition)",
             }
         }
@@ -219,7 +323,8 @@ class DynamoLog:
         put: Item = {
             "TableName": self._log,
             "Item": {
-                **_HEAD_KEY,
+                **self._head_key,
+                **format_item(BLOCK_FORMAT),
                 "nextPosition": {"N": str(next_head.next_position)},
                 "hash": {"S": next_head.hash},
                 "lanes": {"S": canonical(next_head.lanes)},
@@ -239,23 +344,32 @@ class DynamoLog:
         update: Item = {
             "TableName": self._streams,
             "Key": {"aggregateId": {"S": aggregate_id}},
-            "UpdateExpression": "SET #next = :next, #position = :position, epoch = :epoch",
+            "UpdateExpression": "SET #next = :next, #position = :position, epoch = :epoch,"
+            " #format = :format, #log = :log",
             "ConditionExpression": "attribute_not_exists(aggregateId)",
-            "ExpressionAttributeNames": {"#next": "next", "#position": "position"},
+            "ExpressionAttributeNames": {
+                "#next": "next",
+                "#position": "position",
+                "#format": "format",
+                "#log": "log",
+            },
             "ExpressionAttributeValues": {
                 ":next": {"N": str(after.next)},
                 ":position": {"N": str(after.position)},
                 ":epoch": {"N": str(after.epoch)},
+                ":format": {"N": str(ENTRY_FORMAT)},
+                ":log": {"S": self._name},
             },
         }
         if before.next > 1:
-            update["ConditionExpression"] = "#next = :expected"
+            update["ConditionExpression"] = "#next = :expected AND #format = :format"
             update["ExpressionAttributeValues"][":expected"] = {"N": str(before.next)}
         return {"Update": update}
 
 
 def entry_from_item(item: Item) -> StreamEntry:
     """The registry entry of an item."""
+    check_format(item, ENTRY_FORMAT, f"the registry's entry of {item['aggregateId']['S']}")
     return StreamEntry(
         int(item["next"]["N"]),
         int(item["position"]["N"]),
@@ -266,6 +380,7 @@ def entry_from_item(item: Item) -> StreamEntry:
 
 def segment_from_item(item: Item) -> Segment:
     """The segment of an item."""
+    check_format(item, SEGMENT_FORMAT, f"the segment at {item['firstPosition']['N']}")
     return Segment(
         int(item["firstPosition"]["N"]),
         int(item["nextPosition"]["N"]),
@@ -273,13 +388,39 @@ def segment_from_item(item: Item) -> Segment:
     )
 
 
-def block_from_item(item: Item) -> Block:
-    """The block of an item."""
+def is_heard(link: Item, heard: Collection[str] | None) -> bool:
+    """Whether the block of a link is wanted with its commits."""
+    return heard is None or any(category in heard for category in categories_in(link))
+
+
+def is_apart(link: Item, heard: Collection[str] | None) -> bool:
+    """Whether the body of a link has to be read from the bodies table."""
+    return "commits" not in link and is_heard(link, heard)
+
+
+def categories_in(link: Item) -> tuple[str, ...]:
+    """The categories that the item of a link names."""
+    return tuple(json.loads(link["categories"]["S"]))
+
+
+def body_item(block: Block) -> Item:
+    """The attributes of a block's body."""
+    return {
+        **format_item(block.format),
+        "previousInLane": {"S": canonical(sorted(block.previous_in_lane.items()))},
+        "commits": {"B": pack(block.commits)},
+    }
+
+
+def block_from_items(link: Item, body: Item | None) -> Block:
+    """The block of a link and its body; without commits if *body* is None."""
     return Block(
-        int(item["firstPosition"]["N"]),
-        int(item["nextPosition"]["N"]),
-        item["previousHash"]["S"],
-        item["hash"]["S"],
-        dict(json.loads(item["previousInLane"]["S"])),
-        unpack(item["commits"]["B"]),
+        int(link["firstPosition"]["N"]),
+        int(link["nextPosition"]["N"]),
+        link["previousHash"]["S"],
+        link["hash"]["S"],
+        categories_in(link),
+        {} if body is None else dict(json.loads(body["previousInLane"]["S"])),
+        () if body is None else unpack(body["commits"]["B"]),
+        int(link["format"]["N"]),
     )

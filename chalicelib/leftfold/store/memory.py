@@ -12,6 +12,7 @@ from threading import Lock
 from typing import Any
 
 from chalicelib.leftfold.kernel import Commit
+from chalicelib.leftfold.store.blocks import limited
 from chalicelib.leftfold.store.checks import check_append, check_delete, check_replace
 from chalicelib.leftfold.store.events import commit_from_item, fitting_item, item_of, item_size
 from chalicelib.leftfold.store.ports import (
@@ -156,7 +157,9 @@ class MemoryLog:
 
     def __init__(self) -> None:
         self._head = Head()
-        self._blocks: list[Block] = []
+        # Links, which are blocks without their bodies.
+        self._links: list[Block] = []
+        self._bodies: dict[tuple[int, str], Block] = {}
         self._streams: dict[str, StreamEntry] = {}
         self._segments: dict[int, Segment] = {}
         self._lock = OwnLock()
@@ -168,6 +171,10 @@ class MemoryLog:
     def streams(self, aggregate_ids: Collection[str]) -> dict[str, StreamEntry]:
         with self._lock:
             return {id_: self._streams[id_] for id_ in aggregate_ids if id_ in self._streams}
+
+    def put_body(self, block: Block) -> None:
+        with self._lock:
+            self._bodies[block.first_position, block.hash] = block
 
     def append(
         self,
@@ -183,15 +190,27 @@ class MemoryLog:
             ):
                 return False
             self._head = next_head
-            self._blocks.append(block)
+            self._links.append(block._replace(previous_in_lane={}, commits=()))
             for id_, (_, after) in streams.items():
                 self._streams[id_] = after._replace(archived_through=entries[id_].archived_through)
             return True
 
-    def blocks(self, position: int, limit: int | None = None) -> Iterator[Block]:
+    def blocks(
+        self, position: int, limit: int | None = None, heard: Collection[str] | None = None
+    ) -> Iterator[Block]:
         with self._lock:
-            found = [b for b in self._blocks if b.next_position > position]
-        yield from found[:limit]
+            found = [link for link in self._links if link.next_position > position]
+            found = [b for link in found if (b := self._whole(link, heard)) is not None]
+        yield from limited(found, limit)
+
+    def _whole(self, link: Block, heard: Collection[str] | None) -> Block | None:
+        """The block of a link, without its commits if none is *heard*; None if they are deleted."""
+        if heard is not None and not set(heard).intersection(link.categories):
+            return link
+        body = self._bodies.get((link.first_position, link.hash))
+        if body is None:
+            return None
+        return link._replace(previous_in_lane=body.previous_in_lane, commits=body.commits)
 
     def registry(self, after: str | None = None) -> Iterator[tuple[str, StreamEntry]]:
         with self._lock:
@@ -210,7 +229,8 @@ class MemoryLog:
     def delete(self, first_positions: Collection[int]) -> None:
         with self._lock:
             gone = set(first_positions)
-            self._blocks = [block for block in self._blocks if block.first_position not in gone]
+            self._bodies = {key: body for key, body in self._bodies.items() if key[0] not in gone}
+            self._links = [link for link in self._links if link.first_position not in gone]
 
     def add_segment(self, segment: Segment) -> bool:
         with self._lock:
@@ -240,6 +260,10 @@ class MemoryCheckpoints:
     def read(self, reader: str, keys: Collection[int]) -> dict[int, int]:
         with self._lock:
             return {key: self._positions.get((reader, key), -1) for key in keys}
+
+    def begin(self, reader: str, key: int, position: int) -> int:
+        with self._lock:
+            return self._positions.setdefault((reader, key), position)
 
     def move(self, reader: str, key: int, old: int, new: int) -> bool:
         with self._lock:

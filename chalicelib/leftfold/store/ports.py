@@ -12,6 +12,15 @@ from typing import Any, NamedTuple, Protocol
 
 from chalicelib.leftfold.kernel import LANES, Commit
 
+# The name of the log in a deployment that has one. A log's name is in the keys of all its items.
+MAIN = "main"
+
+# The newest format of a block and of the log's head that this engine knows.
+BLOCK_FORMAT = 1
+
+# So many blocks without their commits count as one block with them, in the limit of a read.
+PASSED = 32
+
 # Longer than it takes to send an e-mail: the owner of an older claim has died.
 CLAIM = timedelta(seconds=30)
 
@@ -141,18 +150,22 @@ class Archive(Protocol):
 
 
 class Block(NamedTuple):
-    """A link of the chain: the commits at *first_position* .. *next_position* - 1.
+    """A block of the log: the commits at *first_position* .. *next_position* - 1.
 
-    *previous_in_lane* gives, for each lane that the block touches, the position of the
-    lane's last commit before the block, or -1.
+    The *commits*, with *previous_in_lane*, are the block's body. All else is its link in the
+    chain. *previous_in_lane* gives, for each lane that the block touches, the position of the
+    lane's last commit before the block, or -1. *categories* are those of the commits, sorted.
+    *hash* covers the hash of the block before, and all of the block.
     """
 
     first_position: int
     next_position: int
     previous_hash: str
     hash: str
+    categories: tuple[str, ...]
     previous_in_lane: Mapping[int, int]
     commits: Sequence[Commit]
+    format: int = BLOCK_FORMAT
 
 
 class Head(NamedTuple):
@@ -202,6 +215,13 @@ class Log(Protocol):
     def streams(self, aggregate_ids: Collection[str]) -> dict[str, StreamEntry]:
         """The registry's entries, read consistently; an unknown stream is left out."""
 
+    def put_body(self, block: Block) -> None:
+        """Puts the body of *block* under its position and hash, where no reader looks for it yet.
+
+        Whoever appends a block has put its body before. A body whose block was not appended is
+        an orphan: it stays until the blocks at its position are deleted.
+        """
+
     def append(
         self,
         block: Block,
@@ -209,15 +229,22 @@ class Log(Protocol):
         next_head: Head,
         streams: Mapping[str, tuple[StreamEntry, StreamEntry]],
     ) -> bool:
-        """Writes block, head and registry in one transaction, or nothing.
+        """Writes the block's link, head and registry in one transaction, or nothing.
 
         The transaction's condition: the log's head still is *head*, and each stream's `next`
         is that of the first of its two entries. False means that another relay was faster.
         An entry's `archived_through` stays as it is.
         """
 
-    def blocks(self, position: int, limit: int | None = None) -> Iterator[Block]:
-        """Blocks in order, from the one that holds *position*, read consistently."""
+    def blocks(
+        self, position: int, limit: int | None = None, heard: Collection[str] | None = None
+    ) -> Iterator[Block]:
+        """Blocks in order, from the one that holds *position*, read consistently.
+
+        A block of whose categories none is *heard* may come without its commits. *limit* is a
+        number of blocks; a read also ends after `PASSED` times as many without commits. A
+        block whose body is deleted is left out: it is in a segment.
+        """
 
     def registry(self, after: str | None = None) -> Iterator[tuple[str, StreamEntry]]:
         """Every stream in the registry, in an order of its own; with *after*, the streams behind it."""
@@ -226,7 +253,11 @@ class Log(Protocol):
         """Sets `archived_through` to *through* if it still is *before*."""
 
     def delete(self, first_positions: Collection[int]) -> None:
-        """Deletes the blocks that begin at these positions. The head stays."""
+        """Deletes the blocks that begin at these positions, with all bodies there, orphans too.
+
+        The bodies of a block go before its link, so a delete that was killed can go on. The
+        head stays.
+        """
 
     def add_segment(self, segment: Segment) -> bool:
         """Adds the segment to the list; False if one with its first position is listed."""
@@ -246,6 +277,9 @@ class Checkpoints(Protocol):
 
         A partitioned view has a key for each lane; anything else uses key 0.
         """
+
+    def begin(self, reader: str, key: int, position: int) -> int:
+        """Sets the key to *position* if it was never set; the position at which it is."""
 
     def move(self, reader: str, key: int, old: int, new: int) -> bool:
         """Sets the key to *new* if it still is *old*; False if it is not."""

@@ -4,6 +4,7 @@ A reader that is fed by the log has one checkpoint. A block touches most lanes, 
 checkpoint for each lane would cost more writes than the block itself.
 """
 
+from collections.abc import Collection
 from typing import Literal, Protocol
 
 from chalicelib.leftfold.kernel import lane_of
@@ -17,7 +18,15 @@ class Reader(Protocol):
 
     @property
     def name(self) -> str:
-        """The name of its function, and of its checkpoints and parked streams."""
+        """The name of its function."""
+
+    @property
+    def stored_name(self) -> str:
+        """The name of its checkpoints and parked streams."""
+
+    @property
+    def categories(self) -> Collection[str]:
+        """The categories that it listens to. It passes over blocks that hold none of them."""
 
     @property
     def fed(self) -> Literal["bus", "log"]:

@@ -99,7 +99,7 @@ def evolve(subject: Subject, event: Event) -> Subject:
             return subject
 
 
-audit = Aggregate("audit", Decider(decide, evolve, initial=Subject()), codec, module=__name__)
+audit = Aggregate("audit", Decider(decide, evolve, initial=Subject()), codec)
 
 
 def with_engines_own(aggregates: Mapping[str, Aggregate]) -> Mapping[str, Aggregate]:

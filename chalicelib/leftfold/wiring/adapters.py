@@ -68,10 +68,10 @@ class Adapters:
 
     @cached_property
     def log_table(self) -> Log:
-        from chalicelib.leftfold.store.log import DynamoLog
+        from chalicelib.leftfold.store.log import DynamoLog, LogTables
 
-        named = self.settings.named
-        return DynamoLog(self.dynamodb, named("log"), named("streams"))
+        tables = LogTables(*map(self.settings.named, LogTables._fields))
+        return DynamoLog(self.dynamodb, tables, self.settings.log)
 
     @cached_property
     def archive(self) -> Archive:
@@ -83,11 +83,13 @@ class Adapters:
     def checkpoints(self) -> Checkpoints:
         from chalicelib.leftfold.store.checkpoints import DividedCheckpoints, DynamoCheckpoints
 
-        named = self.settings.named
+        def stored(table: str) -> Checkpoints:
+            return DynamoCheckpoints(self.dynamodb, self.settings.named(table), self.settings.log)
+
         return DividedCheckpoints(
-            self.domain.views,
-            DynamoCheckpoints(self.dynamodb, named("view-checkpoints")),
-            DynamoCheckpoints(self.dynamodb, named("policy-checkpoints")),
+            {view.stored_name for view in self.domain.views.values()},
+            stored("view-checkpoints"),
+            stored("policy-checkpoints"),
         )
 
     @cached_property
@@ -96,7 +98,7 @@ class Adapters:
 
         named = self.settings.named
         return DividedParking(
-            self.domain.views,
+            {view.stored_name for view in self.domain.views.values()},
             DynamoParking(self.dynamodb, named("view-parked")),
             DynamoParking(self.dynamodb, named("policy-parked")),
         )
@@ -146,7 +148,8 @@ class Adapters:
             return self.search_rows(view)
         from chalicelib.leftfold.projection.documents import DynamoRows
 
-        return DynamoRows(self.dynamodb, self.settings.named(view), self.clock)
+        stored = self.views[view].stored_name
+        return DynamoRows(self.dynamodb, self.settings.named(stored), self.clock)
 
     def search_rows(self, view: str) -> "SearchRows":
         """The rows of a view in OpenSearch, which has queries as well."""
@@ -154,7 +157,11 @@ class Adapters:
 
         named = self.settings.named
         return SearchRows(
-            connect(self.settings.search_url), named(view), self.views[view], self.clock, self.pause
+            connect(self.settings.search_url),
+            named(self.views[view].stored_name),
+            self.views[view],
+            self.clock,
+            self.pause,
         )
 
     @cached_property

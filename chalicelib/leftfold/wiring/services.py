@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, TypeVar, Unpack
 from chalicelib.leftfold import metrics
 from chalicelib.leftfold.commands.handler import CommandHandler
 from chalicelib.leftfold.kernel import Aggregate, Domain, Policy, Row
-from chalicelib.leftfold.store.readers import Reader
+from chalicelib.leftfold.store.ports import Checkpoints
+from chalicelib.leftfold.store.readers import WHOLE_LOG, Reader
 from chalicelib.leftfold.subjects.audit import with_engines_own
 from chalicelib.leftfold.wiring.adapters import Adapters
 from chalicelib.leftfold.wiring.clients import client
@@ -71,11 +72,18 @@ class Services(Adapters):
         """All views and policies."""
         return [*self.views.values(), *self.policies.values()]
 
+    def stored_name(self, name: str) -> str:
+        """The name under which the view or the policy *name* is stored."""
+        return next((r.stored_name for r in self.readers if r.name == name), name)
+
+    def stored_under(self, stored_name: str) -> str:
+        """The name of the view or the policy that is stored under *stored_name*."""
+        return next((r.name for r in self.readers if r.stored_name == stored_name), stored_name)
+
     @property
-    def followers(self) -> Sequence[str]:
-        """The names of the readers that follow the log; Kinesis feeds the others."""
-        views = [view.name for view in self.views.values() if view.fed == "log"]
-        return [*views, *self.policies]
+    def followers(self) -> Sequence[Reader]:
+        """The readers that follow the log; Kinesis feeds the others."""
+        return [reader for reader in self.readers if reader.fed == "log"]
 
     @cached_property
     def aggregates(self) -> Mapping[str, Aggregate]:
@@ -92,7 +100,7 @@ class Services(Adapters):
         In an unpackaged process a random one, so that it trusts only its own snapshots.
         """
         if FINGERPRINTS.exists():
-            packaged: dict[str, str] = json.loads(FINGERPRINTS.read_text())
+            packaged: dict[str, str] = json.loads(FINGERPRINTS.read_text())["folds"]
             return packaged
         return dict.fromkeys(self.aggregates, f"unpackaged {self.new_id()}")
 
@@ -151,7 +159,14 @@ class Services(Adapters):
         from chalicelib.leftfold.relay.publisher import Published
 
         readers = [*self.readers, Published()]
-        return Pruner(self.log_table, self.archive, self.checkpoints, readers, self.clock)
+        return Pruner(
+            self.log_table,
+            self.archive,
+            self.checkpoints,
+            readers,
+            self.clock,
+            self.settings.log,
+        )
 
     @cached_property
     def freshness(self) -> "Freshness":
@@ -186,7 +201,7 @@ class Services(Adapters):
 
         chosen = self.views[view]
         opener = self.vault if chosen.personal else CLOSED
-        return self._lanes(ViewWork(chosen, self.rows(view), opener=opener))
+        return self._lanes(ViewWork(chosen, self.rows(view), opener=opener), self.checkpoints)
 
     def ordered(self, view: str) -> "OrderedRunner":
         """The runner of an ordered view."""
@@ -200,23 +215,37 @@ class Services(Adapters):
         """The runner of a policy."""
         from chalicelib.leftfold.policies.work import PolicyWork
 
-        return self._lanes(
-            PolicyWork(
-                self.policies[policy],
-                self.handler,
-                self.effects,
-                self.mailer,
-                self.new_id(),
-                self.pause,
-                side_by_side,
-                self.vault,
-            )
+        work = PolicyWork(
+            self.policies[policy],
+            self.handler,
+            self.effects,
+            self.mailer,
+            self.new_id(),
+            self.pause,
+            side_by_side,
+            self.vault,
         )
+        return self._lanes(work, self.beginning(policy))
 
-    def _lanes(self, work: "Work") -> "PartitionedRunner":
+    def beginning(self, policy: str) -> Checkpoints:
+        """The checkpoints of a policy, which has one as soon as it is read."""
+        from chalicelib.leftfold.policies.beginning import BeginningCheckpoints
+
+        found = self.policies[policy]
+        if found.since == "beginning":
+            return self.checkpoints
+        return BeginningCheckpoints(found, self.log, self.checkpoints)
+
+    def begin_policies(self) -> None:
+        """Decides where policies begin that have never run, and keeps it."""
+        for name, policy in self.policies.items():
+            if policy.since != "beginning":
+                self.beginning(name).read(policy.stored_name, [WHOLE_LOG])
+
+    def _lanes(self, work: "Work", checkpoints: Checkpoints) -> "PartitionedRunner":
         from chalicelib.leftfold.projection.partitioned import PartitionedRunner
 
-        return PartitionedRunner(work, self.log, self.checkpoints, self.parking, self.pause)
+        return PartitionedRunner(work, self.log, checkpoints, self.parking, self.pause)
 
     @cached_property
     def timekeeper(self) -> "Timekeeper":

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 
+from chalicelib.leftfold.store.ports import MAIN
+
 # A deployment is made of three kinds of stacks, by what they outlive (docs/adr/0025-…). These names
 # are of resources in the stage's stack and in the truth's; every other is in the application's.
 IN_STAGE = frozenset({"effects", "subjects", "personal-data"})
 IN_TRUTH = frozenset(
-    {"events", "log", "streams", "policy-checkpoints", "policy-parked", "archive", "bus"}
+    {"events", "log", "bodies", "streams", "policy-checkpoints", "policy-parked", "archive", "bus"}
 )
 
 
@@ -18,7 +20,8 @@ class Settings:
     the first application of a stage shares with them. LEFTFOLD_SEARCH_ENDPOINT is the host of
     OpenSearch, and LEFTFOLD_SEARCH_SCHEME is https unless it is set. LEFTFOLD_MAIL_FROM is the
     sender of e-mail, verified in SES; without it no e-mail is sent. LEFTFOLD_ARCHIVE is the
-    archive's bucket.
+    archive's bucket. LEFTFOLD_LOG is the name of the log, "main" unless it is set: each group of
+    tenants can have a log of its own.
     """
 
     def __init__(self, variables: Mapping[str, str]) -> None:
@@ -49,6 +52,11 @@ class Settings:
     def personal_data_key(self) -> str:
         """The alias of the KMS key that wraps the keys of personal data."""
         return f"alias/{self.named('personal-data')}"
+
+    @property
+    def log(self) -> str:
+        """The name of the log. It is in the keys of the log's items, so logs can share tables."""
+        return self._variables.get("LEFTFOLD_LOG") or MAIN
 
     @property
     def archive(self) -> str:

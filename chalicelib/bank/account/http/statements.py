@@ -27,7 +27,8 @@ from chalicelib.leftfold.http.history import commits_from
 from chalicelib.leftfold.http.problems import Problem
 from chalicelib.leftfold.http.queries import FRESHNESS, not_shown, wait_until_fresh
 from chalicelib.leftfold.http.routes import Answer, Call, Route
-from chalicelib.leftfold.kernel import Commit, Recorded, Row
+from chalicelib.leftfold.kernel import Commit, Row
+from chalicelib.leftfold.projection.fold import recorded_of
 
 _LARGEST_NUMBER = 10**8 - 1
 
@@ -120,11 +121,8 @@ def show(call: Call) -> Answer:
 def bookings_of(commits: Iterator[Commit]) -> Iterator[Row]:
     """The bookings of *commits*, as the search shows them."""
     for commit in commits:
-        for index, stored in enumerate(commit.events):
-            event = account.codec.decode(stored)
-            stream, version, at = commit.aggregate_id, commit.version, commit.at
-            # No booking shows its log position, so any number will do.
-            recorded = Recorded(stream, version, index, at, -1, event)
+        # No booking shows its log position, so any number will do.
+        for recorded in recorded_of(account.codec, -1, commit):
             yield from (booking_row(None, recorded, key) for key in booking_key(recorded))
 
 

@@ -9,7 +9,7 @@ from chalicelib.bank.http.event_bodies import body_json
 from chalicelib.bank.transfer.domain import transfer
 from chalicelib.bank.transfer.http.transfers import TransferQuery
 from chalicelib.leftfold.http.fields import Shown, key
-from chalicelib.leftfold.http.history import StreamVersion, event_json
+from chalicelib.leftfold.http.history import StreamVersion, events_json
 from chalicelib.leftfold.http.queries import FRESHNESS, not_shown, wait_until_fresh
 from chalicelib.leftfold.http.routes import Answer, Call, Route
 from chalicelib.leftfold.kernel import AggregateId, Commit
@@ -79,7 +79,9 @@ def commit_json(commit: Commit, position: int) -> dict[str, Any]:
         "actor": commit.actor,
         "correlationId": commit.correlation_id,
         "causes": [{"stream": stream, "version": version} for stream, version in commit.deps],
-        "events": [event_json(stored, codec, body_json) for stored in commit.events],
+        "events": [
+            event for stored in commit.events for event in events_json(stored, codec, body_json)
+        ],
     }
 
 

@@ -1,0 +1,216 @@
+"""How many commits one log takes and its followers read: python -m tests.models.throughput.
+
+A simulation of times and units, not of rules: a relay takes what has arrived, up to the
+streams of a transaction, and writes it in one transaction that takes `TRANSACTION` ms and
+its units from a partition that serves `WRITES` a second. Followers read what is written
+from a partition that serves `READS` a second. A relay whose head was overtaken has lost the
+time and the units, waits as the real one does, and reads the head. Times vary as log-normal
+values; a throttled call waits. The figures are for comparisons: AWS's times are others.
+
+Body "in": the commits stand in the block that the transaction writes, as they did before
+docs/adr/0016. Body "apart": they are put before the link, under a key of their own.
+"""
+
+import heapq
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import product
+from random import Random
+from typing import Literal, NamedTuple
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+# Milliseconds: a transaction of 100 items, a put, and a read on DynamoDB.
+TRANSACTION, PUT, READ, THROTTLED = 15.0, 6.0, 5.0, 40.0
+# Units a second that one partition serves.
+WRITES, READS = 1_000.0, 3_000.0
+STREAMS = 98
+# KB: a link, the head, and the rest of a body beside its commits.
+LINK, HEAD, REST = 0.4, 0.9, 0.2
+# Links of which a follower reads a page.
+PAGE = 16
+
+
+@dataclass
+class World:
+    """What one log does in *seconds* with *rate* commits a second of *size* KB, packed.
+
+    *relays* share the commits, each with a shard of its own.
+    """
+
+    body: Literal["in", "apart"]
+    rate: float
+    size: float = 0.2
+    relays: int = 1
+    seconds: float = 10.0
+    seed: int = 1
+    written: int = 0
+    blocks: int = 0
+    lost: int = 0
+    gave_up: int = 0
+    units: float = 0.0
+    late: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._random = Random(self.seed)
+        self._now = 0.0
+        self._queue: list[tuple[float, int, Callable[[], None]]] = []
+        self._count = 0
+        self._tokens, self._filled = 0.0, 0.0
+        self._head = 0
+        self._waiting: list[list[float]] = [[] for _ in range(self.relays)]
+        self._busy = [False] * self.relays
+
+    def run(self) -> "World":
+        """Runs to the end."""
+        for relay in range(self.relays):
+            self._later(self._gap(), partial(self._arrive, relay))
+        while self._queue and self._queue[0][0] < self.seconds * 1000:
+            self._now, _, act = heapq.heappop(self._queue)
+            act()
+        return self
+
+    def _later(self, after: float, act: Callable[[], None]) -> None:
+        self._count += 1
+        heapq.heappush(self._queue, (self._now + after, self._count, act))
+
+    def _gap(self) -> float:
+        return self._random.expovariate(self.rate / self.relays / 1000)
+
+    def _takes(self, mean: float) -> float:
+        return mean * self._random.lognormvariate(-0.03, 0.25)
+
+    def _arrive(self, relay: int) -> None:
+        self._waiting[relay].append(self._now)
+        self._later(self._gap(), lambda: self._arrive(relay))
+        if not self._busy[relay]:
+            self._begin(relay)
+
+    def _begin(self, relay: int, attempt: int = 0) -> None:
+        waiting = self._waiting[relay]
+        self._busy[relay] = bool(waiting)
+        if waiting:
+            self._write(relay, len(waiting[:STREAMS]), self._head, attempt)
+
+    def _write(self, relay: int, count: int, head: int, attempt: int) -> None:
+        units = units_of(self.body, count, self.size)
+        self._tokens = min(WRITES, self._tokens + WRITES * (self._now - self._filled) / 1000)
+        self._filled = self._now
+        if self._tokens < units:
+            self._later(self._takes(THROTTLED), lambda: self._write(relay, count, head, attempt))
+            return
+        self._tokens -= units
+        self.units += units
+        took = self._takes(TRANSACTION)
+        if self.body == "apart":
+            took += self._takes(PUT)
+            self.units += math.ceil(self.size * count + REST)
+        self._later(took, lambda: self._written(relay, count, head, attempt))
+
+    def _written(self, relay: int, count: int, head: int, attempt: int) -> None:
+        if head != self._head:
+            self.lost += 1
+            attempt += 1
+            if attempt == 20:
+                self.gave_up += 1
+                attempt = 0
+            # As `Adapters.pause` waits; the head and the registry are read after it.
+            bound = min(1.0, 0.01 * 2**attempt) * 1000
+            wait = self._random.uniform(0, bound) + 2 * self._takes(READ)
+            self._later(wait, lambda: self._begin(relay, attempt))
+            return
+        self._head += 1
+        self.blocks += 1
+        self.written += count
+        waiting = self._waiting[relay]
+        self.late += [self._now - arrived for arrived in waiting[:count]]
+        del waiting[:count]
+        self._begin(relay)
+
+    @property
+    def per_second(self) -> float:
+        return self.written / self.seconds
+
+
+def units_of(body: Literal["in", "apart"], count: int, size: float) -> int:
+    """The units that a transaction takes from the partition of links and head."""
+    commits = REST + size * count if body == "in" else 0
+    return 2 * (math.ceil(LINK + commits) + math.ceil(HEAD))
+
+
+class Followed(NamedTuple):
+    """What followers take from the partition that all of them read, and its ceiling."""
+
+    units: float
+    blocks: float
+
+
+def followed(body: Literal["in", "apart"], followers: int, size: float) -> Followed:
+    """The units that *followers* read of a full block from the log's partition, and how many
+    full blocks a second that partition serves to all of them.
+    """
+    commits = size * STREAMS + REST
+    block = math.ceil((LINK + commits) / 4) if body == "in" else LINK * PAGE / 4 / PAGE
+    units = followers * block
+    return Followed(units, READS / units)
+
+
+BODIES: tuple[Literal["in", "apart"], ...] = ("in", "apart")
+
+
+def by_size(seconds: float) -> Table:
+    """What one relay writes at its limit, by the size of commits, and what followers can read."""
+    table = Table("commit", "body", "written/s", "blocks/s", "units/commit", title="one relay")
+    table.add_column("full blocks/s for 1, 5, 10, 20 followers")
+    for size, body in product((0.1, 0.2, 0.35, 0.65), BODIES):
+        world = World(body, 9_000, size, seconds=seconds).run()
+        read = [followed(body, followers, size).blocks for followers in (1, 5, 10, 20)]
+        table.add_row(
+            f"{size * 1000:.0f} B",
+            body,
+            f"{world.per_second:,.0f}",
+            f"{world.blocks / seconds:.0f}",
+            f"{world.units / world.written:.2f}",
+            ", ".join(f"{rate:,.0f}" for rate in read),
+        )
+    return table
+
+
+def by_relays(seconds: float) -> Table:
+    """What many relays write, each of which has a shard of its own."""
+    table = Table(
+        "relays", "offered/s", "body", "written/s", "lost of 100", "gave up", title="races"
+    )
+    table.add_column("units/commit")
+    table.add_column("p50, p99 ms")
+    for rate, relays, body in product((100, 1_300, 4_000), (1, 2, 4, 8, 32, 256), BODIES):
+        world = World(body, rate, 0.35, relays, seconds).run()
+        late = sorted(world.late) or [math.nan]
+        table.add_row(
+            str(relays),
+            f"{rate:,}",
+            body,
+            f"{world.per_second:,.0f}",
+            f"{100 * world.lost / (world.lost + world.blocks):.0f}",
+            str(world.gave_up),
+            f"{world.units / max(world.written, 1):.2f}",
+            f"{late[len(late) // 2]:,.0f}, {late[len(late) * 99 // 100]:,.0f}",
+        )
+    return table
+
+
+@click.command()
+@click.option("--seconds", default=10.0, show_default=True, help="How long each run is.")
+def main(seconds: float) -> None:
+    """Simulate what one log takes, by size of commits, followers and relays."""
+    console = Console()
+    console.print(by_size(seconds))
+    console.print(by_relays(seconds))
+
+
+if __name__ == "__main__":
+    main()
