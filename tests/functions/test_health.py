@@ -24,10 +24,13 @@ DOCUMENTS = [name for name, view in DOMAIN.views.items() if view.store == "docum
 ASKED = {
     "events": ("events", "newest"),
     "log": ("log", "head"),
+    "bodies": ("log", "blocks"),
     "streams": ("log", "streams"),
     "subjects": ("data_keys", "find"),
     "view-checkpoints": ("checkpoints", "read"),
     "view-parked": ("parking", "find"),
+    "policy-checkpoints": ("checkpoints", "note"),
+    "policy-parked": ("parking", "all"),
     "search": ("search", "load"),
     **{name: (name, "load") for name in DOCUMENTS},
 }

@@ -13,6 +13,7 @@ from chalicelib.leftfold.relay.sequencer import Sequencer
 from chalicelib.leftfold.store.ports import ParkedStream
 from chalicelib.leftfold.wiring import process
 from tests.application import still
+from tests.commits import events_in
 from tests.http.conftest import Bank
 from tests.http.samples import booking, czk
 
@@ -72,8 +73,7 @@ def test_the_state_after_each_version_is_that_of_the_rules(bank: Bank) -> None:
     state, before = account.decider.initial, None
     for commit in bank.stream():
         # Nobody's personal data is opened for an operator who looks at a stream.
-        events = commit.blind().events
-        state = account.decider.fold(map(account.codec.decode, events), state)
+        state = account.decider.fold(events_in(commit, account.codec), state)
         shown = bank.get(f"/streams/account/a/commits/{commit.version}").json
         after = account.to_snapshot(state)
         assert (shown["before"], shown["after"]) == (before, after)

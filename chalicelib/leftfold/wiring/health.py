@@ -16,13 +16,17 @@ def health(services: Services) -> dict[str, bool | str]:
     checks: dict[str, Callable[[], object]] = {
         "events": partial(services.events.newest, NOBODY, limit=1),
         "log": services.log.head,
+        "bodies": lambda: next(services.log.blocks(0, 1), None),
         "streams": partial(services.log.streams, [NOBODY]),
         "subjects": partial(services.data_keys.find, [NOBODY]),
     }
-    # The API asks how far views have come, and never a policy: any view stands for all.
+    # Any view stands for all views, and any policy for all policies.
     for name in islice((view.stored_name for view in services.domain.views.values()), 1):
         checks["view-checkpoints"] = partial(services.checkpoints.read, name, [0])
         checks["view-parked"] = partial(services.parking.find, name, [NOBODY])
+    for name in islice((p.stored_name for p in services.domain.policies.values()), 1):
+        checks["policy-checkpoints"] = partial(services.checkpoints.note, name)
+        checks["policy-parked"] = partial(parked_in, services, name)
     for name, view in services.domain.views.items():
         if view.store == "documents":
             checks[name] = partial(services.rows(name).load, [NOBODY])
@@ -32,6 +36,11 @@ def health(services: Services) -> dict[str, bool | str]:
     # In parallel, because each check may take the whole time-out of its client.
     with ThreadPoolExecutor(len(checks)) as pool:
         return dict(zip(checks, pool.map(answers, checks.values()), strict=True))
+
+
+def parked_in(services: Services, reader: str) -> object:
+    """A stream that is parked in a reader, if any is."""
+    return next(services.parking.all(reader), None)
 
 
 def answers(check: Callable[[], object]) -> bool | str:
