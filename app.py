@@ -8,15 +8,16 @@ from typing import Any
 
 from chalice.app import Chalice
 
+from chalicelib import functions
 from chalicelib.domain import DOMAIN
-from chalicelib.functions import functions
+from chalicelib.leftfold.functions import event_functions
 from chalicelib.leftfold.http.api import api_of, blueprint
 
 API = api_of(DOMAIN, "A bank's back office, event-sourced.")
 
 app = Chalice(app_name="leftfold")
 app.register_blueprint(blueprint(API))
-app.register_blueprint(functions)
+app.register_blueprint(event_functions(functions, DOMAIN))
 
 
 @app.lambda_function(name="feed")

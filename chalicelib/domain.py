@@ -1,6 +1,6 @@
 """The domain that this application runs. Whoever replaces the bank changes one line here."""
 
-from chalicelib.bank import CONTEXTS
+from chalicelib.bank.contexts import CONTEXTS
 from chalicelib.leftfold.kernel import Domain
 
 DOMAIN = Domain(CONTEXTS)

@@ -89,6 +89,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         group = next((name for name in STARTED_ONCE if name in named), None) or module_of(item)
         if group is not None and item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(group))
+            if item.config.getoption("loadgroup", default=False):
+                # xdist 3.8.0 tells its scheduler the group by an attribute that pytest 9.2 does
+                # not read: github.com/pytest-dev/pytest-xdist/issues/1386
+                item._id = type(item.id).parse(f"{item.nodeid}@{group}")
     # Tests that need an engine take longest. Begun first, none is left for one process at the end.
     items.sort(key=lambda item: item.get_closest_marker("engine") is None)
 

@@ -94,6 +94,31 @@ def test_tests_that_share_an_engine_or_a_modules_fixture_share_a_process(
     }
 
 
+# Each test notes the process that it ran in.
+SHARING = """
+import os
+import pytest
+
+@pytest.fixture(scope="module")
+def costly(): ...
+
+@pytest.mark.parametrize("number", range(6))
+def test_shares(costly, number):
+    with open("processes", "a") as file:
+        file.write(__name__ + " " + os.environ["PYTEST_XDIST_WORKER"] + "\\n")
+"""
+
+
+def test_two_processes_take_whole_groups(suite: pytest.Pytester) -> None:
+    suite.makepyfile(test_one=SHARING, test_two=SHARING)
+    done = suite.runpytest_subprocess(*PLUGIN, "-n", "2", "--dist", "loadgroup")
+    done.assert_outcomes(passed=12)
+    ran = (suite.path / "processes").read_text().splitlines()
+    assert len(ran) == 12
+    # Each of the modules in one process.
+    assert len(set(ran)) == 2
+
+
 def test_each_commit_has_seeds_of_its_own() -> None:
     seeds = {seed_of(f"{n:040x}"[::-1]) for n in range(1000)}
     assert len(seeds) == 1000
@@ -105,7 +130,8 @@ def test_the_last_of_the_larger_steps_is_pytest() -> None:
     *longer, last = steps_of(7)
     assert last.module == "pytest"
     assert "--hypothesis-seed=7" in last.arguments
-    assert all("7" in step.arguments for step in longer if step.module != "tests.models")
+    same_each_time = {"tests.models", "tools", "pytest"}
+    assert all("7" in step.arguments for step in longer if step.module not in same_each_time)
     assert sum(step.minutes for step in [*longer, last]) <= 30
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from tools.bootstrap import ROOT, _fingerprint
 
 LEFT_OUT = shutil.ignore_patterns(
-    *(".git", ".leftfold", ".hypothesis", ".*_cache", "__pycache__"),
+    *(".git", ".leftfold", ".hypothesis", ".*_cache"),
     *("deployments", "deployed", "evidence"),
 )
 SECONDS = 300

@@ -21,7 +21,8 @@ def domain_package(root: Path = ROOT) -> str:
     tree = ast.parse((root / NAMED_IN).read_bytes())
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and any(name.name == "CONTEXTS" for name in node.names):
-            return str(node.module)
+            return str(node.module).removesuffix(".contexts")
     raise DomainError(
-        f"{NAMED_IN} imports no CONTEXTS; let it import them from the package of your domain"
+        f"{NAMED_IN} imports no CONTEXTS; let it import them from `contexts` in the package of"
+        " your domain"
     )

@@ -1,4 +1,4 @@
-"""The files in docs/ that show the event model, and whether they are as the code is."""
+"""The files that show the event model, in docs/ and to the console, and whether they are as the code is."""
 
 import json
 from collections.abc import Mapping
@@ -8,9 +8,11 @@ from tools import event_model_reference
 from tools.bootstrap import ROOT
 from tools.event_model import Model
 from tools.event_model_asyncapi import document
+from tools.event_model_graph import graph
 from tools.event_model_mermaid import page
 
 DOCS = Path("docs")
+CONSOLE = Path("console/src/model.json")
 
 
 def generated(model: Model) -> dict[Path, str]:
@@ -19,6 +21,7 @@ def generated(model: Model) -> dict[Path, str]:
         DOCS / "event-model.md": page(model),
         DOCS / "events.md": event_model_reference.page(model),
         DOCS / "asyncapi.json": f"{json.dumps(document(model), indent=2)}\n",
+        CONSOLE: f"{json.dumps(graph(model), indent=1)}\n",
     }
 
 
@@ -35,5 +38,6 @@ def write(files: Mapping[Path, str], root: Path = ROOT) -> list[Path]:
     """Makes everything as *files* say, and returns what was not."""
     stale = differing(files, root)
     for path in stale:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(files[path])
     return stale

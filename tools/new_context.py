@@ -13,7 +13,7 @@ from string import Template
 
 from tools.bootstrap import ROOT
 from tools.domain_package import NAMED_IN, domain_package
-from tools.resources import TABLE_NAMES
+from tools.resources import TABLE_NAMES, app_functions
 
 TEMPLATES = Path(__file__).parent / "context_template"
 # A name becomes part of a path, of a table and of a problem's code: one plain word.
@@ -79,7 +79,7 @@ def new_context(name: str, root: Path = ROOT) -> Made:
         **{folder / name / f"{module}.py": filled(module, words) for module in MODULES},
         tests / f"test_{name}.py": filled("test", words),
     }
-    listing = folder / "__init__.py"
+    listing = folder / "contexts.py"
     listed = with_context((root / listing).read_text(), package, name, listing)
     if not (root / tests / "__init__.py").exists():
         files[tests / "__init__.py"] = ""
@@ -166,12 +166,13 @@ def plural(name: str) -> str:
 def taken() -> Taken:
     """The names that the running application uses."""
     from app import API
+    from chalicelib import functions
     from chalicelib.domain import DOMAIN
-    from chalicelib.functions import handlers
 
+    of_functions = (*app_functions(), *vars(functions))
     return Taken(
         frozenset(DOMAIN.aggregates),
-        frozenset((*handlers, "api_handler", "functions", "handlers")),
+        frozenset(of_functions),
         frozenset(route.path.split("/")[1] for route in API.routes),
     )
 
@@ -190,7 +191,7 @@ def check_free(name: str, names: str, used: Taken) -> None:
 
 
 def with_context(text: str, package: str, name: str, path: Path) -> str:
-    """The package's `__init__` with one more context in CONTEXTS."""
+    """The domain's `contexts.py` with one more context in CONTEXTS."""
     tree = ast.parse(text)
     for node in tree.body:
         match node:

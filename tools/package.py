@@ -12,8 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tools import web_console
 from tools.bootstrap import ROOT, STATE
 from tools.dependencies import PackagingError, compile_quietly, dependencies
+from tools.domain_index import domain_index
 from tools.engines import Progress
 from tools.fingerprints import fingerprints
 
@@ -83,8 +85,11 @@ def _package(stage: str, report: Progress, root: Path, build: Path) -> Package:
     report("package: copying the code")
     shutil.rmtree(folder, ignore_errors=True)
     _copy(root, app, vendor)
-    made = json.dumps(fingerprints(app), indent=2, sort_keys=True)
-    (app / "chalicelib" / "fingerprints.json").write_text(f"{made}\n")
+    if any(web_console.sources(root)):
+        shutil.copytree(web_console.build(root, report), app / "chalicelib" / "console")
+    for name, made in (("fingerprints", fingerprints(app)), ("domain", domain_index(app))):
+        text = json.dumps(made, indent=2, sort_keys=True)
+        (app / "chalicelib" / f"{name}.json").write_text(f"{text}\n")
     compile_quietly(app / "chalicelib")
     report("package: chalice package")
     _chalice_package(stage, app, folder, root / MERGED)
@@ -94,7 +99,7 @@ def _package(stage: str, report: Progress, root: Path, build: Path) -> Package:
 
 def _fingerprint(root: Path, stage: str, needed: str) -> str:
     digest = hashlib.sha256(f"{stage} {needed}".encode())
-    for file in [Path(__file__), *_inputs(root)]:
+    for file in [Path(__file__), *_inputs(root), *web_console.sources(root)]:
         digest.update(f"\0{file.name}\0".encode())
         digest.update(file.read_bytes())
     return digest.hexdigest()

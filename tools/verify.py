@@ -30,6 +30,7 @@ class Fold:
     next_position: int = 0
     hash: str = ""
     lanes: list[int] = field(default_factory=lambda: [-1] * LANES)
+    format: int = 1
     streams: dict[str, StreamEntry] = field(default_factory=dict)
 
     def take(self, block: Block) -> Iterator[Broken]:
@@ -51,6 +52,7 @@ class Fold:
         for position, commit in enumerate(block.commits, block.first_position):
             yield from self._commit(position, commit)
         self.next_position, self.hash = block.next_position, block.hash
+        self.format = max(self.format, block.format)
 
     def _commit(self, position: int, commit: Commit) -> Iterator[Broken]:
         where = f"version {commit.version} of {commit.aggregate_id} at {position}"
@@ -88,7 +90,7 @@ def verify(
         yield from fold.take(block)
         yield from otherwise_committed(block, events)
         progress(fold.next_position)
-    if Head(fold.next_position, fold.hash, tuple(fold.lanes)) != head:
+    if Head(fold.next_position, fold.hash, tuple(fold.lanes), fold.format) != head:
         yield Broken("the head is the log's end", f"at position {fold.next_position}")
     yield from compare_registry(fold, log)
     yield from never_logged(committed, fold, log, pause)

@@ -47,5 +47,6 @@ def test_a_tombstone_is_purged_a_week_after_the_deletion(rows: DynamoRows, clock
     assert item == {
         "key": {"S": "main/account-a"},
         "position": {"N": "1"},
+        "format": {"N": "1"},
         "deleted": {"BOOL": True},
     }

@@ -69,7 +69,8 @@ class Functions:
         for name in DOMAIN.views:
             for _ in range(plan.workers):
                 yield partial(self._project, name, deployment.services("view").reader(name))
-        for name in DOMAIN.policies:
+        # A policy has one function, and so none where no reader is at work.
+        for name in DOMAIN.policies if plan.workers else ():
             yield partial(self._project, name, deployment.services("view").policy(name))
 
     def end(self) -> None:

@@ -15,7 +15,8 @@ class Plan:
     records that are lost; all others come twice, in any order.
 
     Without *transport*, only sweepers find commits and wake views. *poison* makes the
-    balances fail on one event until all is calm. *workers* is the functions of each view.
+    balances fail on one event until all is calm. *workers* is the functions of each view;
+    0 leaves views and policies to the repairs.
     """
 
     commits: int = 240

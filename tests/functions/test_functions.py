@@ -12,7 +12,7 @@ import pytest
 from moto import mock_aws
 
 from chalicelib.domain import DOMAIN
-from chalicelib.functions import handlers
+from chalicelib.functions import handler
 from chalicelib.leftfold.kernel import LANES, Commit, RecentCommand, Snapshot, UnknownFormatError
 from chalicelib.leftfold.projection.memory import MemoryRows
 from chalicelib.leftfold.relay.kinesis import CALL_BYTES, KinesisBus, calls_of, hash_key
@@ -171,7 +171,7 @@ def test_the_relay_logs_and_publishes_the_images_of_inserts(site: Functions) -> 
         recent_commands=(RecentCommand(b"c" * 16, b"b" * 8, 1),),
     )
     site.write(commit(), heavy)
-    handlers["relay"](stream_event(commit(), heavy), Context())
+    handler("relay")(stream_event(commit(), heavy), Context())
     assert site.logged() == 2
     assert len(site.bus.records) == 1
 
@@ -180,15 +180,15 @@ def test_an_image_of_version_0_is_counted_and_not_logged(
     site: Functions, capsys: pytest.CaptureFixture[str]
 ) -> None:
     site.write(commit("main/account-b"))
-    handlers["relay"](stream_event(commit(version=0), commit("main/account-b")), Context())
+    handler("relay")(stream_event(commit(version=0), commit("main/account-b")), Context())
     assert site.logged() == 1
     assert [m["UnreadableCommits"] for m in metrics(capsys) if "UnreadableCommits" in m] == [1]
 
 
 def test_the_relay_passes_over_what_is_not_a_new_commit(site: Functions) -> None:
     site.write(commit())
-    handlers["relay"](stream_event(commit(), name="REMOVE"), Context())
-    handlers["relay"](stream_event(commit(), name="MODIFY"), Context())
+    handler("relay")(stream_event(commit(), name="REMOVE"), Context())
+    handler("relay")(stream_event(commit(), name="MODIFY"), Context())
     assert site.logged() == 0
 
 
@@ -198,7 +198,7 @@ def test_an_image_that_is_no_commit_is_counted_and_holds_up_nobody_else(
     site.write(commit("main/account-b"))
     event = stream_event(commit(), commit("main/account-b"))
     del event["Records"][0]["dynamodb"]["NewImage"]["events"]
-    handlers["relay"](event, Context())
+    handler("relay")(event, Context())
     assert site.logged() == 1
     assert [m["UnreadableCommits"] for m in metrics(capsys) if "UnreadableCommits" in m] == [1]
 
@@ -210,27 +210,27 @@ def test_an_image_that_a_newer_engine_wrote_stops_the_relay_before_it_writes(
     event = stream_event(commit(), commit("main/account-b"))
     event["Records"][0]["dynamodb"]["NewImage"]["format"] = {"N": "2"}
     with pytest.raises(UnknownFormatError, match="is of format 2"):
-        handlers["relay"](event, Context())
+        handler("relay")(event, Context())
     assert site.logged() == 0
 
 
 def test_a_ring_makes_the_relay_log_what_it_asks_for(site: Functions) -> None:
     site.write(commit(), commit(version=2))
-    handlers["relay"]({"Records": [], "wanted": {"main/account-a": 2}}, Context())
+    handler("relay")({"Records": [], "wanted": {"main/account-a": 2}}, Context())
     assert site.logged() == 2
 
 
 def test_a_ring_makes_the_relay_publish_what_is_left(site: Functions) -> None:
     site.write(commit())
     list(site.services.relay.sequencer.sequence({"main/account-a": 1}))
-    handlers["relay"]({"Records": []}, Context())
+    handler("relay")({"Records": []}, Context())
     assert len(site.bus.records) == 1
 
 
 def test_a_view_folds_what_the_bus_brings(site: Functions) -> None:
     site.write(commit(), commit(version=2))
-    handlers["relay"](stream_event(commit(), commit(version=2)), Context())
-    handlers["balances"](bus_event(*(r.to_bytes() for r in site.bus.records)), Context())
+    handler("relay")(stream_event(commit(), commit(version=2)), Context())
+    handler("balances")(bus_event(*(r.to_bytes() for r in site.bus.records)), Context())
     row = site.rows["balances"].load(["main/account-a"])["main/account-a"].row
     assert row is not None
     assert (row["balance"], row["version"]) == (1, 2)
@@ -238,8 +238,8 @@ def test_a_view_folds_what_the_bus_brings(site: Functions) -> None:
 
 def test_a_ring_makes_a_view_take_what_it_lacks_from_the_log(site: Functions) -> None:
     site.write(commit())
-    handlers["relay"](stream_event(commit()), Context())
-    handlers["balances"]({"Records": []}, Context())
+    handler("relay")(stream_event(commit()), Context())
+    handler("balances")({"Records": []}, Context())
     assert site.rows["balances"].load(["main/account-a"])["main/account-a"].row is not None
 
 
@@ -247,11 +247,11 @@ def test_a_record_that_cannot_be_read_is_passed_over_and_counted(
     site: Functions, capsys: pytest.CaptureFixture[str]
 ) -> None:
     site.write(commit(), commit(version=2))
-    handlers["relay"](stream_event(commit()), Context())
-    handlers["relay"](stream_event(commit(version=2)), Context())
+    handler("relay")(stream_event(commit()), Context())
+    handler("relay")(stream_event(commit(version=2)), Context())
     capsys.readouterr()
     _lost, second = (record.to_bytes() for record in site.bus.records)
-    handlers["balances"](bus_event(b"no gzip", second[:20], second), Context())
+    handler("balances")(bus_event(b"no gzip", second[:20], second), Context())
     row = site.rows["balances"].load(["main/account-a"])["main/account-a"].row
     assert row is not None
     assert row["version"] == 2
@@ -270,7 +270,7 @@ def grown(*links: tuple[str, ...]) -> dict[str, Any]:
 def test_the_growing_log_wakes_those_that_follow_it_and_hear_of_it(
     site: Functions, links: tuple[tuple[str, ...], ...]
 ) -> None:
-    handlers["log_grew"](grown(*links), Context())
+    handler("log_grew")(grown(*links), Context())
     held = {category for link in links for category in link}
     followers: list[Reader] = [view for view in DOMAIN.views.values() if view.fed == "log"]
     followers += DOMAIN.policies.values()
@@ -282,14 +282,14 @@ def test_the_growing_log_wakes_those_that_follow_it_and_hear_of_it(
 
 def test_a_new_head_and_a_new_segment_wake_nobody(site: Functions) -> None:
     records = [{"dynamodb": {"NewImage": {"hash": {"S": "h"}}}}, {"dynamodb": {}}]
-    handlers["log_grew"]({"Records": records}, Context())
+    handler("log_grew")({"Records": records}, Context())
     assert site.door.woken == []
 
 
 def test_an_ordered_view_follows_the_log(site: Functions) -> None:
     site.write(commit(), commit("main/account-b", 1))
-    handlers["relay"](stream_event(commit(), commit("main/account-b", 1)), Context())
-    handlers["totals"]({}, Context())
+    handler("relay")(stream_event(commit(), commit("main/account-b", 1)), Context())
+    handler("totals")({}, Context())
     row = site.rows["totals"].load(["CZK"])["CZK"].row
     assert row is not None
     assert row["accounts"] == 2
@@ -300,7 +300,7 @@ def test_the_sweeper_tells_how_far_each_reader_is_behind_and_what_is_parked(
 ) -> None:
     site.write(commit(at="2026-01-01T00:00:00.000Z"))
     site.parking.park("ranking", "main/account-z", ParkedStream(0, 0, "why"))
-    handlers["sweeper"](SCHEDULED, Context())
+    handler("sweeper")(SCHEDULED, Context())
     reported = metrics(capsys)
     assert {m["SweptCommits"] for m in reported if "SweptCommits" in m} == {1}
     hearing = {reader.name for reader in site.services.readers if "account" in reader.categories}
@@ -316,7 +316,7 @@ def test_the_sweeper_tells_how_far_each_reader_is_behind_and_what_is_parked(
 
 
 def test_old_tombstones_are_purged_from_the_search_views(site: Functions) -> None:
-    handlers["purge"](SCHEDULED, Context())
+    handler("purge")(SCHEDULED, Context())
     week_ago = site.services.clock() - timedelta(days=7)
     assert {name for name, rows in site.rows.items() if rows.before == week_ago} == {
         name for name, view in DOMAIN.views.items() if view.store == "search"
@@ -331,7 +331,7 @@ def test_a_search_view_that_cannot_be_purged_keeps_no_other_from_it(site: Functi
     searched = [name for name, view in DOMAIN.views.items() if view.store == "search"]
     site.rows[searched[0]] = Down()
     with pytest.raises(ExceptionGroup, match="not all views could be purged"):
-        handlers["purge"](SCHEDULED, Context())
+        handler("purge")(SCHEDULED, Context())
     assert [name for name in searched if site.rows[name].before is None] == searched[:1]
 
 
@@ -393,7 +393,7 @@ def test_what_was_closed_long_ago_leaves_the_tables(
         for key, end in ends_of(reader, site.log.head()).items():
             site.checkpoints.move(reader.name, key, -1, end)
 
-    handlers["archive"](SCHEDULED, Context())
+    handler("archive")(SCHEDULED, Context())
 
     assert [c.version for c in site.events.range(stream, 1, 9)] == [1, 3]
     assert [c.version for c in site.events.range(damaged, 1, 9)] == [1, 2, 3]
@@ -425,7 +425,7 @@ def test_an_archive_whose_time_was_over_goes_on_where_it_was(site: Functions) ->
     site.services.__dict__.update(parts)
 
     def archived(run: Short) -> list[bool]:
-        handlers["archive"](SCHEDULED, run)
+        handler("archive")(SCHEDULED, run)
         return [site.events.range(each, 1, 1)[0].archive is not None for each in streams]
 
     assert archived(Short(1)) == [True, False, False]
@@ -433,7 +433,7 @@ def test_an_archive_whose_time_was_over_goes_on_where_it_was(site: Functions) ->
     assert archived(Short(1)) == [True, True, False]
     assert archived(Short(9)) == [True, True, True]
     assert site.log.streams(streams[:1])[streams[0]].archived_through == 0
-    handlers["archive"](SCHEDULED, Short(9))
+    handler("archive")(SCHEDULED, Short(9))
     assert site.log.streams(streams[:1])[streams[0]].archived_through == 1
 
 
@@ -483,7 +483,7 @@ def test_a_stream_that_was_busy_is_archived_in_the_same_run(
     streams = closed_long_ago(site, *"abc")
     log = busy_log(site, b=1)
     site.services.__dict__.update(log_table=log)
-    handlers["archive"](SCHEDULED, Context())
+    handler("archive")(SCHEDULED, Context())
     assert are_archived(site, streams) == [True, True, True]
     assert {entry.archived_through for entry in log.streams(streams).values()} == {1}
     assert list(log.blocks(0)) == []
@@ -496,7 +496,7 @@ def test_a_stream_that_stays_busy_is_told_and_holds_up_nothing(
     streams = closed_long_ago(site, *"abc")
     log = busy_log(site, a=9)
     site.services.__dict__.update(log_table=log)
-    handlers["archive"](SCHEDULED, Context())
+    handler("archive")(SCHEDULED, Context())
     entries = log.streams(streams)
     assert [entries[stream].archived_through for stream in streams] == [0, 1, 1]
     assert list(log.blocks(0)) == []
@@ -516,7 +516,7 @@ def test_the_log_is_pruned_though_no_stream_could_be_read(site: Functions) -> No
     log.__dict__.update(site.log.__dict__)
     site.services.__dict__.update(log_table=log)
     with pytest.raises(ExceptionGroup, match="not all could be archived"):
-        handlers["archive"](SCHEDULED, Context())
+        handler("archive")(SCHEDULED, Context())
     assert list(log.blocks(0)) == []
 
 
@@ -524,7 +524,7 @@ def test_the_streams_are_archived_though_the_log_could_not_be_pruned(site: Funct
     streams = closed_long_ago(site, "a")
     site.services.archive.put("segments/main/000000000000.jsonl.gz", b"something else")
     with pytest.raises(ExceptionGroup, match="not all could be archived"):
-        handlers["archive"](SCHEDULED, Context())
+        handler("archive")(SCHEDULED, Context())
     assert are_archived(site, streams) == [True]
 
 
@@ -540,13 +540,13 @@ def test_a_stream_that_ends_the_process_each_time_holds_up_no_other(site: Functi
     table._streams = site.events._streams
     site.services.__dict__.update(event_table=table)
     with pytest.raises(SystemExit):
-        handlers["archive"](SCHEDULED, Context())
+        handler("archive")(SCHEDULED, Context())
     assert are_archived(site, streams) == [True, False, False]
-    handlers["archive"](SCHEDULED, Context())
+    handler("archive")(SCHEDULED, Context())
     assert are_archived(site, streams) == [True, False, True]
     # Another day its turn comes again.
     site.services.__dict__.update(event_table=site.events)
-    handlers["archive"](SCHEDULED, Context())
+    handler("archive")(SCHEDULED, Context())
     assert are_archived(site, streams) == [True, True, True]
 
 
@@ -556,7 +556,7 @@ def test_epochs_leave_time_for_the_log(site: Functions) -> None:
             return 299_999
 
     streams = closed_long_ago(site, "a")
-    handlers["archive"](SCHEDULED, AlmostOver())
+    handler("archive")(SCHEDULED, AlmostOver())
     assert are_archived(site, streams) == [False]
     assert list(site.log.blocks(0)) == []
 
@@ -570,5 +570,5 @@ def test_an_archive_whose_time_is_over_leaves_the_rest(site: Functions) -> None:
     site.services.relay.run({"main/account-a": 2})
     parts = {"event_table": site.events, "log_table": site.log, "archive": MemoryArchive()}
     site.services.__dict__.update(parts)
-    handlers["archive"](SCHEDULED, Late())
+    handler("archive")(SCHEDULED, Late())
     assert [c.archive for c in site.events.range("main/account-a", 1, 2)] == [None, None]

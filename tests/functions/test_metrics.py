@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
-from chalicelib.functions import handlers
+from chalicelib.functions import handler
 from chalicelib.leftfold.metrics import NAMESPACE
 from chalicelib.leftfold.store.memory import MemoryCheckpoints, MemoryEvents, MemoryParking
 from chalicelib.leftfold.store.ports import CallRefusedError, ParkedStream, Unavailable
@@ -56,13 +56,13 @@ def listened_to(alarm: dict[str, Any], stack: str) -> Measured:
 def test_every_alarm_listens_to_what_is_measured_in_its_stack(
     site: Functions, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    handlers["sweeper"](SCHEDULED, Context())
+    handler("sweeper")(SCHEDULED, Context())
     site.services.alarm({"main/account-a": ("main/account-b", 1)})
     site.services.alarm_unreadable([("main/account-a", 0)])
     closed_long_ago(site, "a")
     key = "epochs/tenant=main/category=account/a/000001-1-1.jsonl.gz"
     site.services.archive.put(key, b"something else")
-    handlers["archive"](SCHEDULED, Context())
+    handler("archive")(SCHEDULED, Context())
     reported = measured(metrics(capsys))
     assert OURS
     assert {listened_to(alarm, "test") for alarm in OURS} <= reported
@@ -90,7 +90,7 @@ def test_the_first_thing_that_a_new_relay_measures_has_its_stack(
     event = stream_event(commit())
     del event["Records"][0]["dynamodb"]["NewImage"]["events"]
     with mock_aws(), pytest.raises(CallRefusedError, match="ResourceNotFound"):
-        handlers["relay"](event, Context())
+        handler("relay")(event, Context())
     (line,) = metrics(capsys)
     assert (line["UnreadableCommits"], line["stack"]) == (1, "leftfold-new")
 
@@ -144,7 +144,7 @@ def test_a_sweep_that_fails_is_raised_and_the_views_are_measured(
 ) -> None:
     site.services.events = NoScan()
     with pytest.raises(Unavailable, match="scan"):
-        handlers["sweeper"](SCHEDULED, Context())
+        handler("sweeper")(SCHEDULED, Context())
     reported = metrics(capsys)
     assert by_view(reported, "OldestWaits").keys() == set(READERS)
     assert by_view(reported, "StreamsParked").keys() == set(READERS)
@@ -157,7 +157,7 @@ def test_a_view_that_cannot_be_measured_hides_no_other(
     site.parking.park("ranking", "main/account-z", ParkedStream(0, 0, "why"))
     site.services.checkpoints = NoRanking()
     with pytest.raises(ExceptionGroup) as raised:
-        handlers["sweeper"](SCHEDULED, Context())
+        handler("sweeper")(SCHEDULED, Context())
     assert [str(error) for error in raised.value.exceptions] == ["read"]
     reported = metrics(capsys)
     assert by_view(reported, "OldestWaits").keys() == set(READERS) - {"ranking"}
@@ -169,5 +169,5 @@ def test_lag_is_told_when_what_is_parked_cannot_be(
 ) -> None:
     site.services.parking = NoParking()
     with pytest.raises(ExceptionGroup):
-        handlers["sweeper"](SCHEDULED, Context())
+        handler("sweeper")(SCHEDULED, Context())
     assert by_view(metrics(capsys), "OldestWaits").keys() == set(READERS)

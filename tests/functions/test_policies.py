@@ -8,7 +8,7 @@ import pytest
 from chalicelib.bank.account.domain import Close, CloseStatement, Open
 from chalicelib.bank.transfer.domain import Order, RequestTransfer, transfer
 from chalicelib.domain import DOMAIN
-from chalicelib.functions import handlers
+from chalicelib.functions import handler
 from chalicelib.leftfold.kernel import Email
 from chalicelib.leftfold.policies import deadlines as timekeeping
 from chalicelib.leftfold.store.ports import ParkedStream
@@ -47,11 +47,11 @@ def names(bank: Bank, stream: str) -> list[str]:
 def run(bank: Bank, policy: str) -> None:
     """A wake, as the growing log or the sweeper sends it."""
     bank.settle()
-    handlers[policy](WAKE_UP, Context())
+    handler(policy)(WAKE_UP, Context())
 
 
 def test_every_policy_has_a_function_of_its_name() -> None:
-    assert set(DOMAIN.policies) <= set(handlers)
+    assert all(callable(handler(policy)) for policy in DOMAIN.policies)
 
 
 def test_a_transfer_is_carried_out_step_by_step(bank: Bank) -> None:
@@ -93,7 +93,7 @@ def overdue(bank: Bank, minutes: int, capsys: pytest.CaptureFixture[str]) -> int
     bank.clock.forward(minutes=minutes)
     bank.settle()
     capsys.readouterr()
-    handlers["deadlines"](SCHEDULED, Context())
+    handler("deadlines")(SCHEDULED, Context())
     (reported,) = metrics(capsys)
     sent: int = reported["DeadlinesPassed"]
     return sent
@@ -113,9 +113,9 @@ def test_a_transfer_that_has_not_moved_on_in_time_expires(
 def test_a_transfer_that_has_moved_on_is_left_alone(bank: Bank) -> None:
     bank.clock.forward(minutes=11)
     bank.settle()
-    handlers["debit_source"](WAKE_UP, Context())
+    handler("debit_source")(WAKE_UP, Context())
     # The view has not heard of it, and tells of the stage before.
-    handlers["deadlines"](SCHEDULED, Context())
+    handler("deadlines")(SCHEDULED, Context())
     assert names(bank, "main/transfer-t")[-1] == "source-debited"
 
 
@@ -128,7 +128,7 @@ def test_one_that_cannot_be_told_keeps_no_other_from_it(bank: Bank) -> None:
     broken = events._streams["main/transfer-t"]
     broken[3] = broken.pop(1)._replace(version=3)
     with pytest.raises(ExceptionGroup) as raised:
-        handlers["deadlines"](SCHEDULED, Context())
+        handler("deadlines")(SCHEDULED, Context())
     assert len(raised.value.exceptions) == 1
     assert names(bank, "main/transfer-u")[-1] == "transfer-expired"
 
@@ -136,7 +136,7 @@ def test_one_that_cannot_be_told_keeps_no_other_from_it(bank: Bank) -> None:
 def test_what_a_deadline_leads_to_is_correlated_with_the_transfer(bank: Bank) -> None:
     bank.clock.forward(minutes=11)
     bank.settle()
-    handlers["deadlines"](SCHEDULED, Context())
+    handler("deadlines")(SCHEDULED, Context())
     asked, expired = bank.events.range("main/transfer-t", 1, 99)
     assert expired.events[0].name == "transfer-expired"
     assert expired.correlation_id == asked.correlation_id
@@ -170,7 +170,7 @@ def test_rows_that_stay_overdue_keep_nobody_from_being_told(
     writer(bank).do(RequestTransfer(ORDER, "2026-01-01T00:12:00.000Z"), "x", aggregate=transfer)
     bank.clock.forward(minutes=2)
     bank.settle()
-    handlers["deadlines"](SCHEDULED, Short())
+    handler("deadlines")(SCHEDULED, Short())
     assert names(bank, "main/transfer-x") == ["transfer-requested", "transfer-expired"]
 
 

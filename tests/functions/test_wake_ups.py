@@ -10,7 +10,7 @@ import pytest
 from moto import mock_aws
 
 from chalicelib.domain import DOMAIN
-from chalicelib.functions import handlers
+from chalicelib.functions import handler
 from chalicelib.leftfold.functions.readers import SLICE
 from chalicelib.leftfold.kernel import lane_of
 from chalicelib.leftfold.projection.ordered import ViewStoppedError
@@ -85,7 +85,7 @@ def test_a_ring_that_fails_is_counted_and_nothing_else(
 
 
 @pytest.mark.parametrize(
-    ("view", "function"), [(name, handlers[name]) for name in ("balances", "totals")]
+    ("view", "function"), [(name, handler(name)) for name in ("balances", "totals")]
 )
 def test_a_view_that_runs_out_of_time_returns_and_rings_nobody(
     site: Functions, view: str, function: Any
@@ -103,7 +103,7 @@ def test_a_view_that_runs_out_of_time_returns_and_rings_nobody(
 
 
 @pytest.mark.parametrize(
-    ("view", "function"), [(name, handlers[name]) for name in ("balances", "totals")]
+    ("view", "function"), [(name, handler(name)) for name in ("balances", "totals")]
 )
 def test_a_view_that_finds_others_faster_leaves_the_work_to_them(
     site: Functions, capsys: pytest.CaptureFixture[str], view: str, function: Any
@@ -119,7 +119,7 @@ def test_an_ordered_view_that_stops_fails_loudly(site: Functions) -> None:
     site.services.relay.run({A: 1})
     site.services.views = {"totals": DOMAIN.views["totals"].__class__(**BROKEN)}
     with pytest.raises(ViewStoppedError):
-        handlers["totals"](WAKE_UP, Context())
+        handler("totals")(WAKE_UP, Context())
 
 
 def broken(*_: object) -> Any:
@@ -186,13 +186,13 @@ def test_a_record_that_no_relay_sent_is_passed_over_and_counted(
     site.services.relay.run({A: 1})
     capsys.readouterr()
     (good,) = (record.to_bytes() for record in site.bus.records)
-    handlers["balances"](bus_event(data, good, data), Context())
+    handler("balances")(bus_event(data, good, data), Context())
     assert site.rows["balances"].load([A])[A].row is not None
     assert [m["BrokenRecords"] for m in metrics(capsys)] == [1, 1]
 
 
 def test_an_event_without_data_is_passed_over(site: Functions) -> None:
-    handlers["balances"](
+    handler("balances")(
         {"Records": [{}, {"kinesis": None}, {"kinesis": {"data": None}}]}, Context()
     )
     assert site.door.woken == []
@@ -202,5 +202,5 @@ def test_a_record_that_carries_positions_only_is_a_good_one(site: Functions) -> 
     site.write(commit())
     site.services.relay.run({A: 1})
     (good,) = site.bus.records
-    handlers["balances"](bus_event(good._replace(commits=None).to_bytes()), Context())
+    handler("balances")(bus_event(good._replace(commits=None).to_bytes()), Context())
     assert site.rows["balances"].load([A])[A].row is not None

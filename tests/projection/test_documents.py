@@ -48,7 +48,7 @@ def test_a_tombstone_is_purged_after_seven_days_and_a_row_never(
     assert int(item["purgeAt"]["N"]) == clock.milliseconds // 1000 + 7 * 24 * 3600
     rows.save([Save("gone", {"back": 1}, 2, rows.load(["gone"])["gone"])])
     item = client.get_item(TableName=table, Key={"key": {"S": "gone"}})["Item"]
-    assert set(item) == {"key", "position", "row"}
+    assert set(item) == {"key", "position", "format", "row"}
 
 
 def test_keys_left_unprocessed_are_asked_for_again(client: "DynamoDBClient", table: str) -> None:

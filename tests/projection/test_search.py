@@ -254,7 +254,7 @@ def test_an_index_that_is_closed_is_no_fault_of_a_row(
 
 
 def test_a_field_that_the_view_does_not_declare_is_rejected(rows: SearchRows) -> None:
-    for field in ("m", "key", "position", "deleted"):
+    for field in ("m", "key", "position", "format", "deleted"):
         with pytest.raises(RowRejectedError):
             rows.save([Save(A, {field: 1}, 1, NEVER)])
 

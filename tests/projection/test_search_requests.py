@@ -60,6 +60,11 @@ def document(key: str, source: Any, seq_no: int = 3) -> dict[str, Any]:
     return {**found, "sort": [key]}
 
 
+def deleted_at(moment: str) -> dict[str, Any]:
+    """The document of a row that was deleted."""
+    return {"key": C, "position": 9, "format": 1, "deleted": True, "deletedAt": moment}
+
+
 def bulk(*statuses: int, **error: str) -> tuple[int, Any]:
     """The answer to a bulk request: a status for each row, and why it was not written."""
     error = error or {"type": "rejected_execution_exception", "reason": "busy"}
@@ -76,9 +81,9 @@ def test_rows_are_loaded_by_their_keys(site: Site) -> None:
             200,
             {
                 "docs": [
-                    document(A, {"key": A, "position": 7, "n": 1}),
+                    document(A, {"key": A, "position": 7, "format": 1, "n": 1}),
                     {"_id": B, "found": False},
-                    document(C, {"key": C, "position": 9, "deleted": True, "deletedAt": "x"}, 4),
+                    document(C, deleted_at("x"), 4),
                 ]
             },
         )
@@ -130,13 +135,13 @@ def test_a_row_is_written_over_what_was_loaded_and_nothing_else(site: Site) -> N
     assert request.params["require_alias"] == "true"
     assert request.body == [
         {"create": {"_id": "new"}},
-        {"key": "new", "position": 4, "n": 1},
+        {"key": "new", "position": 4, "format": 1, "n": 1},
         {"index": {"_id": "loaded", "if_seq_no": 8, "if_primary_term": 2}},
-        {"key": "loaded", "position": 5, "n": 2},
+        {"key": "loaded", "position": 5, "format": 1, "n": 2},
         {"index": {"_id": "single", "version": 7, "version_type": "external"}},
-        {"key": "single", "position": 6, "n": 3},
+        {"key": "single", "position": 6, "format": 1, "n": 3},
         {"index": {"_id": "gone", "if_seq_no": 9, "if_primary_term": 2}},
-        {"key": "gone", "position": 7, "deleted": True, "deletedAt": at},
+        {"key": "gone", "position": 7, "format": 1, "deleted": True, "deletedAt": at},
     ]
 
 
@@ -204,6 +209,7 @@ def test_the_first_save_makes_the_index_and_is_sent_again(
         "properties": {
             "key": {"type": "keyword"},
             "position": {"type": "long"},
+            "format": {"type": "long"},
             "deleted": {"type": "boolean"},
             "deletedAt": {"type": "date"},
             "n": {"type": "long"},
@@ -249,7 +255,7 @@ def test_an_index_that_cannot_be_made_is_told(site: Site) -> None:
 
 def test_a_search_leaves_out_what_was_deleted_and_ends_its_order_with_the_key(site: Site) -> None:
     """Only with a last word on the order do pages neither repeat a row nor leave one out."""
-    hits = [document(A, {"key": A, "position": 7, "n": 1})]
+    hits = [document(A, {"key": A, "position": 7, "format": 1, "n": 1})]
     site.answer((200, {"hits": {"hits": hits, "total": {"value": 12}}}))
     found = site.rows.find({"term": {"n": 1}}, [{"n": "desc"}], [5, "x"], 10)
     assert found == ([{"n": 1, "position": 7}], [[A]], 12)
@@ -287,7 +293,14 @@ def test_a_scan_goes_on_behind_the_last_row_until_there_is_none(site: Site) -> N
         *(
             (
                 200,
-                {"hits": {"hits": [document(k, {"key": k, "position": 1, "n": 1}) for k in page]}},
+                {
+                    "hits": {
+                        "hits": [
+                            document(k, {"key": k, "position": 1, "format": 1, "n": 1})
+                            for k in page
+                        ]
+                    }
+                },
             )
             for page in pages
         )

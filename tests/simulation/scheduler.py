@@ -4,9 +4,13 @@ Tasks are greenlets that run the real, synchronous code. Between any two calls t
 scheduler may let others run, end the task for good, or leave it asleep for long.
 """
 
+from bisect import bisect_left, insort
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from itertools import count
+from operator import itemgetter
 from random import Random
 
 from greenlet import getcurrent, greenlet
@@ -41,8 +45,9 @@ CALM = Chances()
 
 @dataclass
 class Task:
-    """A running piece of code; *done* is told whether it ended by itself."""
+    """A running piece of code; *done* is told whether it ended by itself. *number* is its own."""
 
+    number: int
     name: str
     run: greenlet
     wakes: float
@@ -52,14 +57,20 @@ class Task:
 
 @dataclass
 class Scheduler:
-    """Runs tasks until none is left; *steps* counts the switches between them."""
+    """Runs tasks until none is left; *steps* counts the switches between them.
+
+    Tasks that can run are in the order of their numbers, so that a seed chooses the same ones
+    again; the others are in a heap by the time at which they wake.
+    """
 
     random: Random
     chances: Chances
     now: float = 0.0
     steps: int = 0
     faults: Counter[str] = field(default_factory=Counter)
-    _tasks: list[Task] = field(default_factory=list)
+    _awake: list[tuple[int, Task]] = field(default_factory=list)
+    _asleep: list[tuple[float, int, Task]] = field(default_factory=list)
+    _numbers: Iterator[int] = field(default_factory=count)
     _current: Task | None = None
     _home: greenlet = field(default_factory=getcurrent)
 
@@ -74,14 +85,15 @@ class Scheduler:
     ) -> None:
         """Starts *code* as a task of its own, *after* seconds from now."""
         run = greenlet(code, self._home)
-        self._tasks.append(Task(name, run, self.now + after, mortal, done))
+        self._put(Task(next(self._numbers), name, run, self.now + after, mortal, done))
 
     def run(self, limit: int) -> None:
         """Runs all tasks to their end; raises RuntimeError after *limit* steps."""
-        while self._tasks:
+        while self._awake or self._asleep:
             self.steps += 1
             if self.steps > limit:
-                names = Counter(task.name for task in self._tasks)
+                left = [*(task for _, task in self._awake), *(task for *_, task in self._asleep)]
+                names = Counter(task.name for task in left)
                 raise RuntimeError(f"no end after {limit} steps: {names}")
             self._step(self._choose())
 
@@ -109,16 +121,27 @@ class Scheduler:
         return False
 
     def _choose(self) -> Task:
-        awake = [task for task in self._tasks if task.wakes <= self.now]
-        if not awake:
-            self.now = min(task.wakes for task in self._tasks)
-            awake = [task for task in self._tasks if task.wakes <= self.now]
-        return self.random.choice(awake)
+        if not self._awake:
+            self.now = max(self.now, self._asleep[0][0])
+        while self._asleep and self._asleep[0][0] <= self.now:
+            self._put(heappop(self._asleep)[-1])
+        return self.random.choice(self._awake)[-1]
+
+    def _put(self, task: Task) -> None:
+        if task.wakes <= self.now:
+            insort(self._awake, (task.number, task))
+        else:
+            heappush(self._asleep, (task.wakes, task.number, task))
+
+    def _take(self, task: Task) -> None:
+        del self._awake[bisect_left(self._awake, task.number, key=itemgetter(0))]
 
     def _step(self, task: Task) -> None:
         # Only what has begun can fall asleep: callers and queues give up in time.
         if task.mortal and task.run and self.strikes("zombie"):
             task.wakes = self.now + self.random.choice([MINUTE, HOUR, 2 * HOUR])
+            self._take(task)
+            self._put(task)
             return
         self._current = task
         ended = True
@@ -134,5 +157,8 @@ class Scheduler:
         finally:
             self._current = None
         if task.run.dead or not ended:
-            self._tasks.remove(task)
+            self._take(task)
             task.done(ended)
+        elif task.wakes > self.now:
+            self._take(task)
+            self._put(task)

@@ -13,7 +13,7 @@ from tools.domain_package import DomainError, domain_package
 from tools.new_context import NewContextError, new_context, plural, with_context
 from tools.package import package
 
-LISTING = ROOT / "chalicelib" / "bank" / "__init__.py"
+LISTING = ROOT / "chalicelib" / "bank" / "contexts.py"
 
 
 @pytest.fixture(scope="module")

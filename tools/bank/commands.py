@@ -9,7 +9,7 @@ from tools.bank.bench import bench_command
 from tools.bank.book import is_book
 from tools.bank.book_import import Choices, import_book
 from tools.bank.import_file import Selection, import_file
-from tools.bank.run import BANK_FILE, CURRENCY, run
+from tools.bank.run import BANK_FILE, CURRENCY, WHOLE_STATEMENTS, Work, run
 from tools.console import INTERRUPTED, errors
 from tools.last_deployment import recall
 
@@ -22,12 +22,20 @@ currency_option = click.option(
 @click.option("--once", is_flag=True, help="Stop after the comparison; exit 0 if all agrees.")
 @click.option("--port", default=4566, help="Port of MiniStack, where the API answers.")
 @click.option("--search-port", default=9201, help="Port of OpenSearch, 9201 to 9299.")
-@click.option("--accounts", type=click.IntRange(1), help="Import only the first N accounts.")
+@click.option(
+    "--accounts", type=click.IntRange(1), default=200, help="Import only the first N accounts."
+)
 @click.option(
     "--statements",
     type=click.IntRange(0),
-    default=100,
+    default=20,
     help="Close a statement at each month's end for the first N accounts.",
+)
+@click.option(
+    "--all",
+    "whole",
+    is_flag=True,
+    help="Import all accounts, with statements for 100 of them, and archive what is closed.",
 )
 @click.option(
     "--file",
@@ -36,22 +44,24 @@ currency_option = click.option(
     show_default="examples/bank-transactions.csv.gz",
     help="Bank file to import.",
 )
-def run_command(
+def run_command(  # noqa: PLR0913 - one for each option
     *,
     once: bool,
     port: int,
     search_port: int,
-    accounts: int | None,
+    accounts: int,
     statements: int,
+    whole: bool,
     file: Path,
 ) -> None:
     """Run Leftfold on this machine.
 
-    Starts MiniStack and OpenSearch, deploys, imports a bank file over HTTP, compares
+    Starts MiniStack and OpenSearch, deploys, imports a part of a bank file over HTTP, compares
     every balance and the totals with the bank's, and serves until Ctrl-C, which stops
-    everything.
+    everything. --all takes the whole file, and some minutes.
     """
-    if not run(file, accounts, statements, port, search_port, once=once):
+    work = Work(None, WHOLE_STATEMENTS, archives=True) if whole else Work(accounts, statements)
+    if not run(file, work, port, search_port, once=once):
         sys.exit(1)
 
 

@@ -23,6 +23,8 @@ from tools.package import package
 
 BANK_FILE = ROOT / "examples" / "bank-transactions.csv.gz"
 CURRENCY = "CZK"
+# Accounts of the whole file that get statements.
+WHOLE_STATEMENTS = 100
 # MiniStack keeps what it is given to send.
 SENDER = "bank@leftfold.example"
 
@@ -39,6 +41,18 @@ class Local:
     def functions_of(self) -> int | None:
         """The process under which the engine of the functions runs."""
         return self.engines[-1].process
+
+
+@dataclass(frozen=True)
+class Work:
+    """The first *accounts* of a file, or all, with *statements* for the first of them.
+
+    What is closed is archived, and all is compared once more, if it *archives*.
+    """
+
+    accounts: int | None
+    statements: int
+    archives: bool = False
 
 
 @contextmanager
@@ -70,15 +84,7 @@ def local(
         yield Local(deployed, cloud, (search, services))
 
 
-def run(
-    file: Path,
-    accounts: int | None,
-    statements: int,
-    port: int,
-    search_port: int,
-    *,
-    once: bool,
-) -> bool:
+def run(file: Path, work: Work, port: int, search_port: int, *, once: bool) -> bool:
     """Starts, imports, compares and serves; True if balances and totals are the bank's.
 
     Raises what `local` and `import_file` raise, and EngineError if an engine dies.
@@ -94,9 +100,9 @@ def run(
         agree = import_file(
             running.deployed.url,
             file,
-            Selection(CURRENCY, accounts, statements),
+            Selection(CURRENCY, work.accounts, work.statements),
             fresh=True,
-            then=partial(archive_closed, current) if statements else None,
+            then=partial(archive_closed, current) if work.archives else None,
         )
         if not once:
             # Not wrapped, because a wrapped command cannot be pasted.
@@ -138,7 +144,11 @@ def invitation(url: str) -> str:
         f' "amount": {amount}, "valueDate": "2026-01-01"}}'
     )
     return f"""
-Leftfold serves at {url} until Ctrl-C. Try, in another terminal:
+Leftfold serves at {url} until Ctrl-C.
+
+The console: {url}/console
+
+Try, in another terminal:
 
 curl '{url}/accounts?sort=-balance&limit=3'
 

@@ -24,9 +24,11 @@ from typing import Any, NamedTuple
 from chalicelib.leftfold.kernel import AggregateId, Archived, Commit
 from chalicelib.leftfold.kernel.commit import canonical
 from chalicelib.leftfold.store.blocks import pack, unpack
+from chalicelib.leftfold.store.formats import unknown_format
 from chalicelib.leftfold.store.ports import Archive
 
 PAGE = 8
+PAGE_FORMAT = 1
 # Contents of so many bytes of unpacked objects are kept in memory. Python takes about eight
 # times as many for them.
 KEPT = 8 * 1024 * 1024
@@ -152,7 +154,7 @@ class Epochs:
 
         The page's hash is part of its key, so different pages never have the same key.
         """
-        data = canonical(entries).encode()
+        data = canonical({"format": PAGE_FORMAT, "entries": entries}).encode()
         newest = entries[-1]
         page = newest._replace(level=newest.level + 1, first=entries[0].first, hash=sha256(data))
         key = page_key(aggregate_id, page)
@@ -166,7 +168,12 @@ class Epochs:
 
     def _page(self, key: str, expected: str) -> Sequence[Entry]:
         def parsed(data: bytes) -> tuple[Any, int]:
-            return [Entry(*fields) for fields in json.loads(data)], len(data)
+            page = json.loads(data)
+            if not isinstance(page, dict) or page.keys() != {"format", "entries"}:
+                raise unknown_format(key, f"none, with {str(page)[:80]}", PAGE_FORMAT)
+            if page["format"] != PAGE_FORMAT:
+                raise unknown_format(key, page["format"], PAGE_FORMAT)
+            return [Entry(*fields) for fields in page["entries"]], len(data)
 
         entries: Sequence[Entry] = self._read(key, expected, parsed)
         return entries

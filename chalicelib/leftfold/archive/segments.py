@@ -176,7 +176,7 @@ def block_from_json(fields: dict[str, Any]) -> Block:
 
     A line is never read by halves: whoever archived it may have said more than this engine knows.
     """
-    if fields.get("format") != BLOCK_FORMAT or fields.keys() != LINE:
+    if fields.get("format") not in range(1, BLOCK_FORMAT + 1) or fields.keys() != LINE:
         raise unknown_format(
             f"the archived block at {fields.get('firstPosition')}",
             f"{fields.get('format')} with {sorted(fields.keys() ^ LINE)}",

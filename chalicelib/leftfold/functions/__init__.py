@@ -1,59 +1,105 @@
 """The Lambda functions that events, schedules and wakes start.
 
-`event_functions` gives Chalice one function for each view and policy of a domain, from `readers`,
-and those of the engine, each from the module of its name. `sources` names the streams that feed
-them, and `budgets` how long before its time-out each of them begins nothing more.
+Each view and policy of a domain has a function of its name, from `readers`; the engine has those
+in `ENGINE`. Lambda asks `handler` for a function by its name, which imports that function's code
+and nothing else. So a function starts fast. `event_functions` shows all functions to Chalice.
+`sources` names the streams that feed them, and `budgets` how long before its time-out each of
+them begins nothing more.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-from chalice.app import Blueprint
+from chalicelib.leftfold.wiring.process import served
 
-from chalicelib.leftfold.functions import archive, deadlines, forget, purge, readers, relay, sweeper
-from chalicelib.leftfold.functions.sources import BUS, EVENTS_STREAM, LOG_STREAM
-from chalicelib.leftfold.kernel import Domain
-from chalicelib.leftfold.wiring.process import serve
+if TYPE_CHECKING:
+    from chalice.app import Blueprint
 
-Handler = Callable[..., Any]
+    from chalicelib.leftfold.kernel import Domain
+
+# What Lambda calls, with the event as parsed JSON and with Lambda's context.
+Handler = Callable[[Any, Any], None]
+# The engine's functions, each with the module of this package that has its code.
+ENGINE = {
+    "relay": "relay",
+    "log_grew": "readers",
+    "sweeper": "sweeper",
+    "deadlines": "deadlines",
+    "archive": "archive",
+    "purge": "purge",
+    "forget": "forget",
+}
+SCHEDULES = {
+    "sweeper": "rate(1 minute)",
+    "deadlines": "rate(1 minute)",
+    "archive": "rate(1 day)",
+    "purge": "rate(1 day)",
+    "forget": "rate(5 minutes)",
+}
 # An event source mapping is created after its stream, and must not miss the records in between.
 OLDEST = "TRIM_HORIZON"
 
 
-def event_functions(module: str, domain: Domain) -> tuple[Blueprint, Mapping[str, Handler]]:
-    """The functions as Chalice's packager sees them, and the handlers by their names.
+def handler(name: str) -> Handler:
+    """The code of the function *name*, for the domain of this process. Raises AttributeError."""
+    if name in ENGINE:
+        own: Handler = getattr(import_module(f"{__name__}.{ENGINE[name]}"), name)
+        return own
+    domain = served()
+    found = domain.views.get(name) or domain.policies.get(name)
+    if found is None:
+        raise AttributeError(f"no context lists a view or a policy {name!r}, so it has no function")
+    from chalicelib.leftfold.functions.readers import reader
 
-    *module* is the import path of the module that will have the handlers, where Lambda looks
-    for them. Raises ValueError for a view or a policy that is named like a function of the
-    engine.
+    return reader(name)
+
+
+def event_functions(module: ModuleType, domain: "Domain") -> "Blueprint":
+    """The functions, as Chalice's packager sees them.
+
+    *module* is where Lambda looks for a function by its name. Raises ValueError for a view or a
+    policy that is named like a function of the engine, or like another attribute of *module*.
     """
-    serve(domain)
-    functions = Blueprint(module)
-    handlers = {
-        "relay": functions.on_dynamodb_record(
-            EVENTS_STREAM, name="relay", batch_size=500, starting_position=OLDEST
-        )(relay.relay),
-        "log_grew": functions.on_dynamodb_record(
-            LOG_STREAM, name="log_grew", batch_size=1000, starting_position=OLDEST
-        )(readers.log_grew),
-        "sweeper": functions.schedule("rate(1 minute)", name="sweeper")(sweeper.sweeper),
-        "deadlines": functions.schedule("rate(1 minute)", name="deadlines")(deadlines.deadlines),
-        "archive": functions.schedule("rate(1 day)", name="archive")(archive.archive),
-        "purge": functions.schedule("rate(1 day)", name="purge")(purge.purge),
-        "forget": functions.schedule("rate(5 minutes)", name="forget")(forget.forget),
-    }
+    from chalice.app import Blueprint
+
+    from chalicelib.leftfold.functions.sources import BUS, EVENTS_STREAM, LOG_STREAM
+
     for name in (*domain.views, *domain.policies):
-        if name in (*handlers, "functions", "handlers"):
-            raise ValueError(f"{name!r} is the name of a function of the engine; rename the reader")
-    for view in domain.views.values():
-        if view.fed == "bus":
-            register = functions.on_kinesis_record(
-                BUS, name=view.name, batch_size=200, starting_position=OLDEST
-            )
-            handlers[view.name] = register(readers.fed_by_bus(view.name))
+        if name in ENGINE or name in vars(module):
+            raise ValueError(f"{name!r} is a name of the engine's own; rename the reader")
+    functions = Blueprint(module.__name__)
+    oldest: Any = {"starting_position": OLDEST}
+    from_table = functions.on_dynamodb_record
+    from_table(EVENTS_STREAM, name="relay", batch_size=500, **oldest)(of_event("relay"))
+    from_table(LOG_STREAM, name="log_grew", batch_size=1000, **oldest)(of_event("log_grew"))
+    for name, schedule in SCHEDULES.items():
+        functions.schedule(schedule, name=name)(of_event(name))
+    fed_by_bus = [view.name for view in domain.views.values() if view.fed == "bus"]
+    for name in (*domain.views, *domain.policies):
+        if name in fed_by_bus:
+            functions.on_kinesis_record(BUS, name=name, batch_size=200, **oldest)(of_event(name))
         else:
-            register = functions.lambda_function(name=view.name)
-            handlers[view.name] = register(readers.woken(view.name))
-    for name in domain.policies:
-        handlers[name] = functions.lambda_function(name=name)(readers.woken(name))
-    return functions, handlers
+            functions.lambda_function(name=name)(of_call(name))
+    return functions
+
+
+def of_event(name: str) -> Callable[[Any], None]:
+    """The function *name* as Chalice calls it with an event of its own class."""
+
+    def function(event: Any) -> None:
+        handler(name)(event.to_dict(), event.context)
+
+    function.__name__ = name
+    return function
+
+
+def of_call(name: str) -> Handler:
+    """The function *name* as Chalice calls it with what Lambda gave."""
+
+    def function(event: Any, context: Any) -> None:
+        handler(name)(event, context)
+
+    function.__name__ = name
+    return function

@@ -18,7 +18,7 @@ ARCHIVED_AFTER = timedelta(days=35)
 READER = "archiver"
 
 
-def archive(event: Any) -> None:
+def archive(_event: Any, context: Any) -> None:
     """Moves closed epochs and old blocks of the log from their tables to the archive.
 
     If time is over before the last stream, the next run goes on from there. The log is pruned
@@ -29,14 +29,14 @@ def archive(event: Any) -> None:
     errors: list[Exception] = []
     for part in (archive_epochs, prune_log):
         try:
-            part(current, before, event)
+            part(current, before, context)
         except Exception as error:  # noqa: BLE001 - raised below
             errors.append(error)
     if errors:
         raise ExceptionGroup("not all could be archived", errors)
 
 
-def archive_epochs(current: Services, before: datetime, event: Any) -> None:
+def archive_epochs(current: Services, before: datetime, context: Any) -> None:
     """Moves closed epochs, stream by stream, from where the last run ended.
 
     A stream that cannot be archived is skipped, and a metric names it. A stream is busy while
@@ -45,45 +45,45 @@ def archive_epochs(current: Services, before: datetime, event: Any) -> None:
     archiver = current.archiver(GRACE)
     busy: list[str] = []
     for aggregate_id, entry in archiver.candidates(current.checkpoints.note(READER) or None):
-        if not is_time_for_epochs(event):
+        if not is_time_for_epochs(context):
             break
         try:
             # Noted before the work, so that a stream that ends the process each time does not
             # stop the others.
             current.checkpoints.write_note(READER, aggregate_id)
-            archive_stream(archiver, aggregate_id, entry, before, event)
+            archive_stream(archiver, aggregate_id, entry, before, context)
         except Unavailable:
             busy.append(aggregate_id)
     else:
         current.checkpoints.write_note(READER, "")
     for aggregate_id, entry in archiver.log.streams(busy).items():
         try:
-            archive_stream(archiver, aggregate_id, entry, before, event)
+            archive_stream(archiver, aggregate_id, entry, before, context)
         except Unavailable as error:
             emit("StreamsNotArchived", 1, reason=f"{aggregate_id}: {error}")
 
 
 def archive_stream(
-    archiver: Archiver, aggregate_id: str, entry: StreamEntry, before: datetime, event: Any
+    archiver: Archiver, aggregate_id: str, entry: StreamEntry, before: datetime, context: Any
 ) -> None:
     """Moves a stream's closed epochs while there is time. Raises `Unavailable`."""
     try:
         for moved in archiver.run(aggregate_id, entry, before):
             emit("CommitsArchived", moved.items, bytes=moved.size)
-            if not is_time_for_epochs(event):
+            if not is_time_for_epochs(context):
                 return
     except (BrokenStreamError, DamagedArchiveError) as error:
         emit("StreamsNotArchived", 1, reason=str(error))
 
 
-def prune_log(current: Services, before: datetime, event: Any) -> None:
+def prune_log(current: Services, before: datetime, context: Any) -> None:
     """Moves old blocks of the log while there is time."""
     for pruned in current.pruner.run(before):
         emit("BlocksArchived", pruned.items, bytes=pruned.size)
-        if time_left(event.context) < FOR_A_STEP:
+        if time_left(context) < FOR_A_STEP:
             return
 
 
-def is_time_for_epochs(event: Any) -> bool:
+def is_time_for_epochs(context: Any) -> bool:
     """Whether there is time for another step, and for the log after it."""
-    return time_left(event.context) >= FOR_A_STEP + FOR_THE_LOG
+    return time_left(context) >= FOR_A_STEP + FOR_THE_LOG

@@ -7,7 +7,7 @@ from chalicelib.leftfold.metrics import emit
 from chalicelib.leftfold.wiring.process import services
 
 
-def deadlines(event: Any) -> None:
+def deadlines(_event: Any, context: Any) -> None:
     """Sends the commands of deadlines that have passed, while there is time."""
-    sent = services().timekeeper.run(lambda: time_left(event.context) > FOR_A_COMMAND)
+    sent = services().timekeeper.run(lambda: time_left(context) > FOR_A_COMMAND)
     emit("DeadlinesPassed", sent)

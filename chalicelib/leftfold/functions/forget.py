@@ -7,7 +7,7 @@ from chalicelib.leftfold.metrics import emit
 from chalicelib.leftfold.wiring.process import services
 
 
-def forget(event: Any) -> None:
+def forget(_event: Any, context: Any) -> None:
     """Goes on with all erasures that have no report yet, while there is time.
 
     A failure in one does not stop the others; all failures are raised at the end.
@@ -15,7 +15,7 @@ def forget(event: Any) -> None:
     eraser = services().eraser
     waiting, errors = 0, list[Exception]()
     for erasure in eraser.keys.unfinished():
-        if time_left(event.context) < FOR_A_STEP:
+        if time_left(context) < FOR_A_STEP:
             break
         try:
             waiting += eraser.run(erasure) is None

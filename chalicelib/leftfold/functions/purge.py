@@ -7,7 +7,7 @@ from chalicelib.leftfold.projection.rows import KEEP_DELETED
 from chalicelib.leftfold.wiring.process import services
 
 
-def purge(_event: Any) -> None:
+def purge(_event: Any, _context: Any) -> None:
     """Removes old deleted rows from OpenSearch, which has no time to live.
 
     A failure in one view does not stop the others; all failures are raised at the end.

@@ -2,10 +2,9 @@
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from chalicelib.leftfold.functions.budgets import FOR_A_SLICE, time_left
-from chalicelib.leftfold.functions.lane_records import decoded
 from chalicelib.leftfold.metrics import emit
 from chalicelib.leftfold.projection.fold import PoisonError
 from chalicelib.leftfold.projection.runner import OvertakenError
@@ -15,16 +14,14 @@ from chalicelib.leftfold.wiring.process import services
 # Blocks of the log that a reader takes between two looks at the clock.
 SLICE = 8
 
-Handler = Callable[[Any, Any], None]
 
-
-def log_grew(event: Any) -> None:
+def log_grew(event: Any, _context: Any) -> None:
     """Wakes the followers that hear a category of the new blocks.
 
     No other function reads the log table's stream. A follower that hears none of them passes
     over them when it is woken next, which the sweeper does within a minute.
     """
-    grown = held_in(event.to_dict()["Records"])
+    grown = held_in(event["Records"])
     for follower in services().followers:
         if grown.intersection(follower.categories):
             services().waker.wake(follower.name)
@@ -37,43 +34,21 @@ def held_in(records: Sequence[Any]) -> set[str]:
     return {category for link in links for category in json.loads(link["categories"]["S"])}
 
 
-def fed_by_bus(view: str) -> Callable[[Any], None]:
-    """The function of a view that Kinesis feeds."""
+def reader(name: str) -> Callable[[Any, Any], None]:
+    """The function of a view or a policy: lane records feed it, and a wake lets it read the log."""
 
-    def handler(event: Any) -> None:
-        project(view, event)
+    def read(event: Any, context: Any) -> None:
+        records = event.get("Records", ())
+        if records:
+            # Imported here, because a reader that follows the log gets no records.
+            from chalicelib.leftfold.functions.lane_records import decoded
 
-    return called(view, handler)
+            services().partitioned(name).handle(list(decoded(records)))
+        else:
+            redrive(name, event.get("wanted", {}), context)
+            follow(name, context)
 
-
-def woken(reader: str) -> Handler:
-    """The function of a follower, which a wake starts."""
-
-    def handler(event: Any, context: Any) -> None:
-        redrive(reader, event.get("wanted", {}), context)
-        follow(reader, context)
-
-    return called(reader, handler)
-
-
-F = TypeVar("F", bound=Callable[..., None])
-
-
-def called(name: str, handler: F) -> F:
-    """*handler*, renamed to *name*, by which Lambda finds it."""
-    handler.__name__ = handler.__qualname__ = name
-    return handler
-
-
-def project(view: str, event: Any) -> None:
-    """Folds the lane records in *event* into a view. An event without records is a wake."""
-    payload = event.to_dict()
-    records = payload.get("Records", ())
-    if records:
-        services().partitioned(view).handle(list(decoded(records)))
-    else:
-        redrive(view, payload.get("wanted", {}), event.context)
-        follow(view, event.context)
+    return read
 
 
 def redrive(reader: str, streams: Iterable[str], context: Any) -> None:

@@ -9,14 +9,13 @@ from chalicelib.leftfold.store.events import commit_key, readable
 from chalicelib.leftfold.wiring.process import services
 
 
-def relay(event: Any) -> None:
+def relay(event: Any, _context: Any) -> None:
     """Logs the commits in the stream records, and those that a wake names."""
     # Made first, because the services give the metrics of this process their stack.
     current = services()
-    payload = event.to_dict()
-    images = [r["dynamodb"] for r in payload["Records"] if r["eventName"] == "INSERT"]
+    images = [r["dynamodb"] for r in event["Records"] if r["eventName"] == "INSERT"]
     keys = [commit_key(image["Keys"]) for image in images]
-    wanted = wanted_of([*keys, *payload.get("wanted", {}).items()])
+    wanted = wanted_of([*keys, *event.get("wanted", {}).items()])
     commits = [commit for image in images if (commit := commit_in(image))]
     logged = current.relay.run(wanted, commits)
     emit("CommitsLogged", logged)

@@ -10,11 +10,11 @@ from chalicelib.leftfold.wiring.process import services
 from chalicelib.leftfold.wiring.services import Services
 
 
-def sweeper(event: Any) -> None:
+def sweeper(_event: Any, context: Any) -> None:
     """Logs commits whose stream record was lost, wakes readers that are behind, measures all."""
     current = services()
     try:
-        sweep = current.sweeper.run(lambda: time_left(event.context) > FOR_THE_READERS)
+        sweep = current.sweeper.run(lambda: time_left(context) > FOR_THE_READERS)
         emit("SweptCommits", sweep.logged, seen=sweep.seen, woken=sweep.woken)
         # Emitted before a round ends, too, so that a round that never ends shows.
         emit("SweepRoundSeconds", sweep.round_took, unit="Seconds")

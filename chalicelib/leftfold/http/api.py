@@ -8,7 +8,7 @@ from importlib import import_module
 from chalice.app import Blueprint, Request, Response
 from marshmallow import INCLUDE, Schema
 
-from chalicelib.leftfold.http import health, subjects
+from chalicelib.leftfold.http import console, health, subjects
 from chalicelib.leftfold.http.feed import feed_route
 from chalicelib.leftfold.http.operating import operating_routes
 from chalicelib.leftfold.http.problems import PROBLEMS, Kind
@@ -89,8 +89,20 @@ def blueprint(api: Api) -> Blueprint:
         # An empty list of content types leaves their check to `accept`.
         views.route(path, methods=list(methods), name=name, content_types=[])(view)
 
+    def add_file(path: str) -> None:
+        def view(**_path: str) -> Response:
+            request = views.current_request
+            served = console.serve(request)
+            missing = partial(unserved, api.routes)
+            return served or respond(missing(request), request, api.problems)
+
+        view.__name__ = "console"
+        views.route(path, methods=list(console.METHODS), name="console", content_types=[])(view)
+
     for route in api.routes:
         add(route.path, route.methods, route.name, always(route))
+    for path in console.PATHS:
+        add_file(path)
     for path in PATHS:
         add(path, METHODS, "unserved", partial(unserved, api.routes))
     return views

@@ -16,6 +16,10 @@ FORMAT = 1
 # W3C Trace Context: version, trace id, parent id, flags; neither id is all zeros.
 TRACEPARENT = r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
 _traceparent = re.compile(TRACEPARENT)
+# Made once: `json.dumps` makes an encoder for each call, which takes as long as a small value.
+_canonical = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+)
 # What a tag is of, and its key: `customer:17`.
 TAG = "[a-z][a-z0-9-]{0,63}:[A-Za-z0-9-]{1,64}"
 _tag = re.compile(TAG)
@@ -217,6 +221,7 @@ class Commit(NamedTuple):
             epoch_start=members["epochStart"],
             root=None if root is None else (root[0], root[1]),
             source=None if source is None else (source[0], source[1]),
+            format=members["format"],
         )
 
 
@@ -296,9 +301,7 @@ def is_tag(text: str) -> bool:
 
 def canonical(value: Any) -> str:
     """JSON with one form only: sorted keys, no spaces, so that equal means same bytes."""
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
+    return _canonical.encode(value)
 
 
 def instant(moment: datetime) -> str:

@@ -1,4 +1,4 @@
-"""Rows as DynamoDB items: `key`, `position`, and `row` as canonical JSON.
+"""Rows as DynamoDB items: `key`, `position`, `format`, and `row` as canonical JSON.
 
 A deleted row is an item without `row`, which DynamoDB's TTL on `purgeAt` removes. DynamoDB
 never parses a row, so numbers stay exact and rows stay the same bytes.
@@ -8,10 +8,18 @@ import json
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from chalicelib.leftfold.projection.rows import KEEP_DELETED, NEVER, Save, StoredRow, texts
+from chalicelib.leftfold.projection.rows import (
+    KEEP_DELETED,
+    NEVER,
+    ROW_FORMAT,
+    Save,
+    StoredRow,
+    texts,
+)
 from chalicelib.leftfold.store.dynamo import batch_get, translated
+from chalicelib.leftfold.store.formats import check_format, format_item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -23,7 +31,7 @@ THREADS = 16
 Item = dict[str, Any]
 
 # These names are reserved words in DynamoDB's expressions.
-_NAMES = {"#key": "key", "#position": "position"}
+_NAMES = {"#key": "key", "#position": "position", "#format": "format"}
 
 
 class DynamoRows:
@@ -64,7 +72,11 @@ class DynamoRows:
                     yield item["key"]["S"], row_of(item)
 
     def _item(self, save: Save, text: str | None) -> Item:
-        item: Item = {"key": {"S": save.key}, "position": {"N": str(save.position)}}
+        item: Item = {
+            "key": {"S": save.key},
+            "position": {"N": str(save.position)},
+            **format_item(ROW_FORMAT),
+        }
         if text is None:
             purge_at = int((self._now() + KEEP_DELETED).timestamp())
             return item | {"deleted": {"BOOL": True}, "purgeAt": {"N": str(purge_at)}}
@@ -75,8 +87,16 @@ class DynamoRows:
         refused = self._client.exceptions.ConditionalCheckFailedException
         try:
             with translated():
-                self._client.put_item(TableName=self._table, Item=item, **condition_of(save))
-        except refused:
+                self._client.put_item(
+                    TableName=self._table,
+                    Item=item,
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                    **condition_of(save),
+                )
+        except refused as error:
+            # A save without a load has not seen the format of what it would replace.
+            if found := cast("Any", error.response).get("Item"):
+                row_of(found)
             # A row that does not accumulate is stored already, from this commit or a later one.
             return save.loaded is None
         return True
@@ -85,7 +105,7 @@ class DynamoRows:
 def condition_of(save: Save) -> Item:
     """The condition of a put: no item exists, or one that the save may replace."""
     if save.loaded is None:
-        allowed = "attribute_not_exists(#key) OR #position < :position"
+        allowed = "attribute_not_exists(#key) OR (#position < :position AND #format = :format)"
         compared = save.position
     elif save.loaded.position == NEVER.position:
         return {
@@ -93,15 +113,19 @@ def condition_of(save: Save) -> Item:
             "ExpressionAttributeNames": {"#key": "key"},
         }
     else:
-        allowed, compared = "#position = :position", save.loaded.position
+        allowed, compared = "#position = :position AND #format = :format", save.loaded.position
     return {
         "ConditionExpression": allowed,
         "ExpressionAttributeNames": {n: a for n, a in _NAMES.items() if n in allowed},
-        "ExpressionAttributeValues": {":position": {"N": str(compared)}},
+        "ExpressionAttributeValues": {
+            ":position": {"N": str(compared)},
+            ":format": {"N": str(ROW_FORMAT)},
+        },
     }
 
 
 def row_of(item: Item) -> StoredRow:
-    """The row in an item."""
+    """The row in an item. Raises `UnknownFormatError`."""
+    check_format(item, ROW_FORMAT, f"the row {item['key']['S']}")
     row = json.loads(item["row"]["S"]) if "row" in item else None
     return StoredRow(row, int(item["position"]["N"]))

@@ -1,7 +1,7 @@
 """Requests to OpenSearch for the rows of a view, and the meaning of its answers; pure.
 
-A document has the fields of the row, `key` and `position`. That of a deleted row has only
-`key`, `position`, `deleted` and `deletedAt`.
+A document has the fields of the row, `key`, `position` and `format`. That of a deleted row has
+`deleted` and `deletedAt` in the place of the fields.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from chalicelib.leftfold.kernel import View
 from chalicelib.leftfold.kernel.commit import canonical, instant
-from chalicelib.leftfold.projection.rows import Save, StoredRow
+from chalicelib.leftfold.projection.rows import ROW_FORMAT, Save, StoredRow
+from chalicelib.leftfold.store.formats import unknown_format
 from chalicelib.leftfold.store.ports import Unavailable
 
 # OpenSearch's name for a value that does not fit the type of its field.
@@ -23,6 +24,7 @@ EXACT_LENGTH = 8_191
 BOOKKEEPING: dict[str, Any] = {
     "key": {"type": "keyword"},
     "position": {"type": "long"},
+    "format": {"type": "long"},
     "deleted": {"type": "boolean"},
     "deletedAt": {"type": "date"},
 }
@@ -75,7 +77,7 @@ def index_of(view: View, alias: str) -> Json:
 
 def lines_of(save: Save, now: datetime) -> str:
     """The two lines of a bulk request that write the row; *now* is the time of a deletion."""
-    document: Json = {"key": save.key, "position": save.position}
+    document: Json = {"key": save.key, "position": save.position, "format": ROW_FORMAT}
     if save.row is None:
         document |= {"deleted": True, "deletedAt": instant(now)}
     else:
@@ -118,8 +120,10 @@ def action_of(save: Save) -> Json:
 
 
 def row_of(document: Json) -> StoredRow:
-    """The row in a document or a hit."""
+    """The row in a document or a hit. Raises `UnknownFormatError`."""
     source = document["_source"]
+    if source.get("format") not in range(1, ROW_FORMAT + 1):
+        raise unknown_format(f"the row {source['key']}", source.get("format"), ROW_FORMAT)
     row = {name: value for name, value in source.items() if name not in BOOKKEEPING}
     return StoredRow(
         None if "deleted" in source else row,

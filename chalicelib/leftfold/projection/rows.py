@@ -13,6 +13,9 @@ from chalicelib.leftfold.kernel.commit import canonical
 KEY_BYTES = 512
 ROW_BYTES = 399 * 1024
 
+# The newest format of a row that this engine knows.
+ROW_FORMAT = 1
+
 # A deleted row is kept for longer than any message can be late.
 KEEP_DELETED = timedelta(days=7)
 

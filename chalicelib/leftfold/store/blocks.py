@@ -31,7 +31,8 @@ def seal(head: Head, commits: Sequence[Commit]) -> tuple[Block, Head]:
     held = categories_of(commits)
     unsealed = Block(first, following, head.hash, "", held, previous_in_lane, commits)
     block = unsealed._replace(hash=hash_of(unsealed))
-    return block, Head(block.next_position, block.hash, tuple(lanes))
+    newest = max(head.format, block.format)
+    return block, Head(block.next_position, block.hash, tuple(lanes), newest)
 
 
 def categories_of(commits: Sequence[Commit]) -> tuple[str, ...]:

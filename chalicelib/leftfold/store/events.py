@@ -395,4 +395,6 @@ def value_size(value: dict[str, Any]) -> int:
     ((kind, content),) = value.items()
     if kind == "N":
         return 21
-    return len(content.encode() if isinstance(content, str) else content)
+    # Most text is ASCII, which has a byte for each character.
+    is_short = isinstance(content, bytes) or content.isascii()
+    return len(content if is_short else content.encode())

@@ -72,6 +72,7 @@ class DynamoLog:
             int(item["nextPosition"]["N"]),
             item["hash"]["S"],
             tuple(json.loads(item["lanes"]["S"])),
+            int(item["format"]["N"]),
         )
 
     def streams(self, aggregate_ids: Collection[str]) -> dict[str, StreamEntry]:
@@ -324,7 +325,7 @@ class DynamoLog:
             "TableName": self._log,
             "Item": {
                 **self._head_key,
-                **format_item(BLOCK_FORMAT),
+                **format_item(next_head.format),
                 "nextPosition": {"N": str(next_head.next_position)},
                 "hash": {"S": next_head.hash},
                 "lanes": {"S": canonical(next_head.lanes)},

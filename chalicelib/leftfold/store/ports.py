@@ -169,11 +169,16 @@ class Block(NamedTuple):
 
 
 class Head(NamedTuple):
-    """The end of the log: the next position, the last block's hash, each lane's last position."""
+    """The end of the log: the next position, the last block's hash, each lane's last position.
+
+    *format* is the highest of all blocks before it: an engine that does not know one of them
+    appends nothing behind it.
+    """
 
     next_position: int = 0
     hash: str = ""
     lanes: tuple[int, ...] = (-1,) * LANES
+    format: int = 1
 
 
 class StreamEntry(NamedTuple):

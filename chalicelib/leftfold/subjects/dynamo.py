@@ -2,12 +2,12 @@
 
 | subject | part | holds |
 | --- | --- | --- |
-| `main/account:17` | `key` | `wrappedKey`, or of a forgotten subject `erasedAt`, `erasedBy`, `reason`, `report` |
+| `main/account:17` | `key` | `wrappedKey`, or of a forgotten one `erasedAt`, `erasedBy`, `reason`, `report` |
 | `main/account:17` | `stream <aggregate id>` | nothing: that stream holds data of the subject |
 | `unfinished` | `main/account:17` | nothing: its erasure has no report yet |
 | `wrapping` | `key` | `wrappedKey`: the stage's wrapping key, as KMS has wrapped it |
 
-The table has no point-in-time recovery: what is deleted here is gone (docs/adr/0018).
+Items under `key` say their `format`. The table has no point-in-time recovery: what is deleted here is gone (docs/adr/0018).
 """
 
 import json
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from chalicelib.leftfold.kernel.commit import canonical
 from chalicelib.leftfold.store.dynamo import batch_get, transact, translated
+from chalicelib.leftfold.store.formats import check_format, format_item
 from chalicelib.leftfold.store.ports import ContendedError
 from chalicelib.leftfold.subjects.keys import DataKey, Erasure
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 Item = dict[str, Any]
 
+KEY_FORMAT = 1
 STREAM = "stream "
 UNFINISHED = "unfinished"
 WRAPPING = "wrapping"
@@ -54,7 +56,11 @@ class DynamoKeys:
             with translated():
                 self._client.put_item(
                     TableName=self._table,
-                    Item=key_of(subject) | {"wrappedKey": {"B": wrapped}},
+                    Item={
+                        **key_of(subject),
+                        **format_item(KEY_FORMAT),
+                        "wrappedKey": {"B": wrapped},
+                    },
                     ConditionExpression=_FREE,
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 )
@@ -138,12 +144,14 @@ def key_of(subject: str, part: str = "key") -> Item:
 
 
 def data_key(item: Item) -> DataKey:
-    """The data key that an item holds."""
+    """The data key that an item holds. Raises `UnknownFormatError`."""
+    check_format(item, KEY_FORMAT, f"the key of {item['subject']['S']}")
     return DataKey(bytes(item["wrappedKey"]["B"]) if "wrappedKey" in item else None)
 
 
 def erasure_of(item: Item) -> Erasure | None:
-    """The erasure that an item tells of."""
+    """The erasure that an item tells of. Raises `UnknownFormatError`."""
+    check_format(item, KEY_FORMAT, f"the key of {item['subject']['S']}")
     if "erasedAt" not in item:
         return None
     return Erasure(

@@ -17,6 +17,11 @@ def serve(domain: Domain) -> None:
     _domain, _services = domain, None
 
 
+def served() -> Domain:
+    """The domain of this process."""
+    return _domain
+
+
 def services() -> Services:
     """The services of this process. The first call makes them from the environment."""
     return _services or use(Services(Settings(os.environ), _domain))

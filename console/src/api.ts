@@ -1,0 +1,76 @@
+/* The API of the application that serves this console. Types come from its OpenAPI document. */
+import type { components, paths } from "../generated/api";
+
+export type Schemas = components["schemas"];
+export type Page = Schemas["FollowedPage"];
+export type LoggedCommit = Schemas["FollowedCommit"];
+export type Commit = Schemas["CommitShown"];
+export type Reader = Schemas["ReaderShown"];
+
+/** A problem (RFC 9457) as an error whose message is for people. */
+export class Problem extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+// The console is served at …/console/index.html.
+const base = new URL("..", location.href.split("#")[0]);
+
+type Get = { [P in keyof paths]: paths[P] extends { get: object } ? P : never }[keyof paths];
+type Answer<P extends Get> = paths[P] extends {
+  get: { responses: { 200: { content: { "application/json": infer Body } } } };
+}
+  ? Body
+  : never;
+type Parts = Record<string, string | number>;
+type Query = Record<string, string | number | undefined>;
+
+function url(path: string, parts: Parts, query: Query): URL {
+  const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(String(parts[name])));
+  const made = new URL(filled.slice(1), base);
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== undefined && value !== "") made.searchParams.set(name, String(value));
+  }
+  return made;
+}
+
+async function send(to: URL, init: RequestInit): Promise<unknown> {
+  let answer: Response;
+  try {
+    answer = await fetch(to, init);
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw new Problem(0, "unreachable", "The server cannot be reached.");
+  }
+  const text = await answer.text();
+  let body: unknown = null;
+  try {
+    body = text ? JSON.parse(text) : null;
+  } catch {
+    throw new Problem(answer.status, "unreadable", `The server answered ${answer.status}, and not in JSON.`);
+  }
+  if (!answer.ok) {
+    const told = (body ?? {}) as { code?: string; detail?: string; title?: string };
+    throw new Problem(answer.status, told.code ?? "unknown", told.detail ?? told.title ?? `Status ${answer.status}`);
+  }
+  return body;
+}
+
+/** GET of a path of the OpenAPI document. */
+export async function get<P extends Get>(path: P, parts: Parts = {}, query: Query = {}, signal?: AbortSignal): Promise<Answer<P>> {
+  return (await send(url(path, parts, query), signal ? { signal } : {})) as Answer<P>;
+}
+
+export async function redrive(reader: string, streams?: string[]): Promise<Schemas["RedriveAsked"]> {
+  const init = {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(streams ? { streams } : {}),
+  };
+  return (await send(url("/readers/{reader}/redrive", { reader }, {}), init)) as Schemas["RedriveAsked"];
+}

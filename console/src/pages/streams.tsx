@@ -1,0 +1,370 @@
+/* Streams: find one, and see what happened to it, why, and what it was after any version. */
+import { useCallback, useEffect, useMemo, useState } from "preact/hooks";
+import { type Commit, get, Problem, type Schemas } from "../api";
+import { count, many } from "../format";
+import { link, useKeys, useLoaded } from "../state";
+import { Body, Chip, Difference, Empty, Failed, Figures, Money, Rows, Show, StreamLink, Tabs, Time, Title } from "../ui";
+
+interface Found {
+  category: string;
+  key: string;
+  about: string;
+}
+
+/** Streams whose id, owner or words of a booking are like *words*. */
+async function find(words: string, signal: AbortSignal): Promise<Found[]> {
+  const found = new Map<string, Found>();
+  const add = (one: Found) => found.has(`${one.category}-${one.key}`) || found.set(`${one.category}-${one.key}`, one);
+  const id = /^(?:main\/)?(?:([a-z_]+)[-/])?([A-Za-z0-9-]{1,64})$/.exec(words.trim());
+  if (id?.[2]) {
+    // A plain word is no id: ids that people type have a category or a digit.
+    const tried = id[1] ? [id[1]] : /[\d-]/.test(id[2]) ? ["account", "transfer", "ledger", "journal"] : [];
+    await Promise.all(
+      tried.map(async (category) => {
+        try {
+          const one = await get("/streams/{category}/{key}", { category, key: id[2] ?? "" }, { limit: 1 }, signal);
+          add({ category, key: one.key, about: `${many(one.version, "commit")}, epoch ${one.epoch}` });
+        } catch (error) {
+          if (!(error instanceof Problem && error.status < 500)) throw error;
+        }
+      }),
+    );
+  }
+  const bookings = await get("/bookings", {}, { q: words, limit: 50 }, signal);
+  for (const one of bookings.items) {
+    const said = [one.operation, one.purpose].filter(Boolean).join(", ");
+    add({ category: "account", key: one.accountId, about: `a booking on ${one.valueDate}: ${said}` });
+  }
+  return [...found.values()];
+}
+
+export function Streams() {
+  const [words, setWords] = useState("");
+  const found = useLoaded((signal) => (words.trim() ? find(words, signal) : Promise.resolve(null)), [words]);
+  const tail = useLoaded((signal) => get("/log", {}, { last: 200, limit: 200 }, signal), []);
+  return (
+    <>
+      <Title note="Everything that was ever recorded of one thing, in order. Find it by its id, its category or the words of its bookings.">Streams</Title>
+      <form class="search" role="search" onSubmit={(event) => event.preventDefault()}>
+        <input
+          type="search"
+          id="find"
+          aria-label="Find a stream by id, category or words"
+          placeholder="account-42, or words such as pension"
+          autocomplete="off"
+          onInput={(event) => {
+            const typed = event.currentTarget.value;
+            clearTimeout(waiting);
+            waiting = window.setTimeout(() => setWords(typed), 250);
+          }}
+        />
+        <kbd aria-hidden="true">/</kbd>
+      </form>
+      {words.trim() ? (
+        <Show of={found}>
+          {(streams) =>
+            streams === null || streams.length === 0 ? (
+              <Empty title="Nothing was found">An id has letters, digits and hyphens. Words are looked for in the bookings of accounts.</Empty>
+            ) : (
+              <StreamList of={streams} />
+            )
+          }
+        </Show>
+      ) : (
+        <>
+          <h2>Changed last</h2>
+          <Show of={tail}>
+            {(page) => {
+              const latest = new Map<string, Schemas["FollowedCommit"]>();
+              for (const one of [...page.items].reverse()) if (!latest.has(one.stream)) latest.set(one.stream, one);
+              return latest.size === 0 ? (
+                <Empty title="The log is empty">Send a command, or run `leftfold import`: what it records shows here.</Empty>
+              ) : (
+                <div class="scroll" tabIndex={0} role="region" aria-label="Streams that changed last">
+                  <table>
+                    <thead>
+                      <tr>
+                        <th scope="col">Stream</th>
+                        <th scope="col">Last event</th>
+                        <th scope="col" class="number">Version</th>
+                        <th scope="col" class="number">Position</th>
+                        <th scope="col">At</th>
+                      </tr>
+                    </thead>
+                    <tbody>
+                      {[...latest.values()].slice(0, 40).map((one) => (
+                        <tr key={one.stream}>
+                          <th scope="row"><StreamLink stream={one.stream} /></th>
+                          <td>{one.events.at(-1)?.name}</td>
+                          <td class="number">{one.version}</td>
+                          <td class="number muted">{count(one.position)}</td>
+                          <td><Time at={one.at} /></td>
+                        </tr>
+                      ))}
+                    </tbody>
+                  </table>
+                </div>
+              );
+            }}
+          </Show>
+        </>
+      )}
+    </>
+  );
+}
+let waiting = 0;
+
+function StreamList({ of }: { of: Found[] }) {
+  return (
+    <ul class="cards">
+      {of.map((one) => (
+        <li key={`${one.category}-${one.key}`}>
+          <a href={link("streams", one.category, one.key)}>
+            <strong class="mono"><span class="muted">{one.category}-</span>{one.key}</strong>
+            <span class="muted">{one.about}</span>
+          </a>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+type Line = { kind: "epoch"; epoch: number; archived: boolean } | { kind: "commit"; commit: Commit };
+
+/** Commits, newest first, with a band before each epoch. */
+function lines(commits: Commit[]): Line[] {
+  const made: Line[] = [];
+  let epoch = -1;
+  for (const commit of commits) {
+    if (commit.epoch !== epoch) {
+      epoch = commit.epoch;
+      made.push({ kind: "epoch", epoch, archived: commit.archived });
+    }
+    made.push({ kind: "commit", commit });
+  }
+  return made;
+}
+
+function useTimeline(category: string, key: string) {
+  const [commits, setCommits] = useState<Commit[]>([]);
+  const [next, setNext] = useState<number | null>(null);
+  const head = useLoaded((signal) => get("/streams/{category}/{key}", { category, key }, { limit: 100 }, signal), [category, key]);
+  const [busy, setBusy] = useState(false);
+  useEffect(() => {
+    setCommits(head.value?.items ?? []);
+    setNext(head.value?.next ?? null);
+  }, [head.value]);
+  const more = useCallback(() => {
+    if (busy || next === null) return;
+    setBusy(true);
+    get("/streams/{category}/{key}", { category, key }, { limit: 200, before: next })
+      .then((page) => {
+        setCommits((before) => [...before, ...page.items]);
+        setNext(page.next);
+      })
+      .catch(() => setNext(null))
+      .finally(() => setBusy(false));
+  }, [busy, next, category, key]);
+  return { head, commits, more: next === null ? undefined : more };
+}
+
+export function Stream({ category, id, version }: { category: string; id: string; version: number | undefined }) {
+  const { head, commits, more } = useTimeline(category, id);
+  const shown = useMemo(() => lines(commits), [commits]);
+  const chosen = version ?? head.value?.version;
+  const at = shown.findIndex((line) => line.kind === "commit" && line.commit.version === chosen);
+  useKeys((key) => {
+    if (chosen === undefined || !head.value) return;
+    const to = key === "j" || key === "ArrowDown" ? chosen - 1 : key === "k" || key === "ArrowUp" ? chosen + 1 : 0;
+    if (to >= 1 && to <= head.value.version) location.replace(link("streams", category, id, to));
+  });
+  return (
+    <Show of={head} rows={10}>
+      {(stream) => (
+        <>
+          <Title
+            aside={
+              <>
+                {category === "account" && <a class="button" href={link("accounts", id)}>Account</a>}
+                {category === "transfer" && <a class="button" href={link("accounts", "transfers", id)}>Trace</a>}
+                {category === "ledger" && <a class="button" href={link("ledgers", id)}>Ledger</a>}
+              </>
+            }
+          >
+            <span class="mono"><span class="muted">{category}-</span>{id}</span>
+          </Title>
+          <Figures
+            of={[
+              ["Version", count(stream.version)],
+              ["Epoch", stream.epoch],
+              ["Position", stream.position < 0 ? "not logged yet" : count(stream.position)],
+              ["Logged through", count(stream.logged)],
+              ["Archived through", stream.archivedThrough ? count(stream.archivedThrough) : "nothing"],
+            ]}
+          />
+          <div class="split">
+            <section aria-label="Commits" class="timeline">
+              <Rows
+                of={shown}
+                height={46}
+                label="Commits, the newest first"
+                more={more}
+                at={at}
+                row={(line) =>
+                  line.kind === "epoch" ? (
+                    <div class="band">
+                      <span>Epoch {line.epoch}</span>
+                      <span class="muted">{line.archived ? "archived" : line.epoch === stream.epoch ? "live" : "closed"}</span>
+                    </div>
+                  ) : (
+                    <a
+                      class="commit"
+                      href={link("streams", category, id, line.commit.version)}
+                      aria-current={line.commit.version === chosen ? "true" : undefined}
+                    >
+                      <span class="number muted">{line.commit.version}</span>
+                      <span class="what">
+                        <span class="names">{line.commit.events.map((event) => event.name).join(", ")}</span>
+                        <Gist events={line.commit.events} />
+                      </span>
+                      <span class="when"><Time at={line.commit.at} /></span>
+                    </a>
+                  )
+                }
+              />
+              <p class="keys muted">
+                <kbd>j</kbd> <kbd>k</kbd> older, newer
+              </p>
+            </section>
+            {chosen !== undefined && <CommitPane category={category} id={id} version={chosen} newest={stream.version} />}
+          </div>
+        </>
+      )}
+    </Show>
+  );
+}
+
+/** The amount that a commit is about, if it is about one. */
+function Gist({ events }: { events: Commit["events"] }) {
+  const body = events[0]?.body as { amount?: { amount: string; currency: string } } | undefined;
+  if (!body?.amount || typeof body.amount !== "object") return null;
+  return <Money of={body.amount} />;
+}
+
+function CommitPane({ category, id, version, newest }: { category: string; id: string; version: number; newest: number }) {
+  const [tab, setTab] = useState("Events");
+  const [than, setThan] = useState<number>();
+  const loaded = useLoaded(
+    (signal) => get("/streams/{category}/{key}/commits/{version}", { category, key: id, version }, {}, signal),
+    [category, id, version],
+  );
+  const other = useLoaded(
+    (signal) =>
+      than === undefined
+        ? Promise.resolve(undefined)
+        : get("/streams/{category}/{key}/commits/{version}", { category, key: id, version: than }, {}, signal),
+    [category, id, than],
+  );
+  return (
+    <section class="pane" aria-label={`Version ${version}`}>
+      <div class="bar">
+        <h2>Version {count(version)}</h2>
+        <Tabs of={["Events", "State", "Rows"]} at={tab} to={setTab} label="What to see of the version" />
+      </div>
+      <Show of={loaded}>
+        {(one) => (
+          <>
+            {tab === "Events" && <Events of={one} />}
+            {tab === "State" && (
+              <>
+                <label class="inline">
+                  Compare with the state after version{" "}
+                  <input
+                    type="number"
+                    min={1}
+                    max={newest}
+                    placeholder={String(version - 1)}
+                    value={than ?? ""}
+                    onChange={(event) => setThan(event.currentTarget.valueAsNumber || undefined)}
+                  />
+                </label>
+                {other.error ? (
+                  <Failed error={other.error} again={other.again} />
+                ) : (
+                  <Difference
+                    before={than === undefined ? one.before : (other.value?.after ?? null)}
+                    after={one.after}
+                    names={[than === undefined ? `after ${version - 1}` : `after ${than}`, `after ${version}`]}
+                    caption="The state before and after"
+                  />
+                )}
+                <p class="muted small">Folded by the rules that decide commands, in the units that are stored.</p>
+              </>
+            )}
+            {tab === "Rows" &&
+              (one.rows.length === 0 ? (
+                <Empty title="No row of a view has changed">Views whose rows mix streams are not shown here.</Empty>
+              ) : (
+                one.rows.map((row) => (
+                  <article key={`${row.view} ${row.key}`} class="row-change">
+                    <h3>
+                      {row.view} <span class="muted mono">{row.key}</span>
+                    </h3>
+                    <Difference before={row.before} after={row.after} caption={`The row of ${row.view} before and after`} />
+                  </article>
+                ))
+              ))}
+          </>
+        )}
+      </Show>
+    </section>
+  );
+}
+
+function Events({ of }: { of: Schemas["CommitDocument"] }) {
+  const { commit } = of;
+  return (
+    <>
+      {commit.events.map((event, at) => (
+        <article key={at} class="event">
+          <h3>
+            {event.name} <span class="muted">v{event.eventVersion}</span>
+          </h3>
+          <Body of={event.body} />
+        </article>
+      ))}
+      <dl class="members facts">
+        <div>
+          <dt>recorded</dt>
+          <dd><Time at={commit.at} /></dd>
+        </div>
+        <div>
+          <dt>actor</dt>
+          <dd>{commit.actor} <span class="muted">by {commit.authority}</span></dd>
+        </div>
+        <div>
+          <dt>correlation</dt>
+          <dd class="mono">
+            <a href={`${link("log")}?correlation=${encodeURIComponent(commit.correlationId)}`}>{commit.correlationId}</a>
+          </dd>
+        </div>
+        <div>
+          <dt>causes</dt>
+          <dd>
+            {commit.causes.length === 0 ? (
+              <span class="muted">none in other streams</span>
+            ) : (
+              commit.causes.map((cause) => <StreamLink key={cause.stream} stream={cause.stream} version={cause.version} />)
+            )}
+          </dd>
+        </div>
+        {commit.tags.length > 0 && (
+          <div>
+            <dt>tags</dt>
+            <dd>{commit.tags.map((tag) => <Chip key={tag}>{tag}</Chip>)}</dd>
+          </div>
+        )}
+      </dl>
+    </>
+  );
+}

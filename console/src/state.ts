@@ -1,0 +1,91 @@
+/* What the pages share: where one is, what is loaded, and what is asked again and again. */
+import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+
+export interface Place {
+  page: string;
+  path: string[];
+  query: URLSearchParams;
+}
+
+function place(): Place {
+  const [path = "", query = ""] = location.hash.replace(/^#\/?/, "").split("?");
+  const [page = "", ...rest] = path.split("/").map(decodeURIComponent);
+  return { page: page || "streams", path: rest.filter(Boolean), query: new URLSearchParams(query) };
+}
+
+export function usePlace(): Place {
+  const [at, setAt] = useState(place);
+  useEffect(() => {
+    const moved = () => setAt(place());
+    addEventListener("hashchange", moved);
+    return () => removeEventListener("hashchange", moved);
+  }, []);
+  return at;
+}
+
+export function link(page: string, ...path: (string | number)[]): string {
+  return `#/${[page, ...path].map((part) => encodeURIComponent(String(part))).join("/")}`;
+}
+
+export interface Loaded<T> {
+  value: T | undefined;
+  error: Error | undefined;
+  again: () => void;
+}
+
+/** Loads when *deps* change, and each *every* milliseconds. The value before stays until then. */
+export function useLoaded<T>(load: (signal: AbortSignal) => Promise<T>, deps: unknown[], every?: number): Loaded<T> {
+  const [value, setValue] = useState<T>();
+  const [error, setError] = useState<Error>();
+  const [round, setRound] = useState(0);
+  const key = JSON.stringify(deps);
+  const known = useRef(key);
+  const latest = useRef(load);
+  latest.current = load;
+  useEffect(() => {
+    const ending = new AbortController();
+    let timer = 0;
+    if (known.current !== key) {
+      known.current = key;
+      setValue(undefined);
+      setError(undefined);
+    }
+    const run = async () => {
+      try {
+        const got = await latest.current(ending.signal);
+        if (ending.signal.aborted) return;
+        setValue(got);
+        setError(undefined);
+      } catch (failure) {
+        if (ending.signal.aborted) return;
+        setError(failure instanceof Error ? failure : new Error(String(failure)));
+      }
+      if (every) timer = window.setTimeout(() => void run(), every);
+    };
+    void run();
+    return () => {
+      ending.abort();
+      clearTimeout(timer);
+    };
+  }, [key, round, every]);
+  return { value, error, again: useCallback(() => setRound((n) => n + 1), []) };
+}
+
+/** Calls *act* for a key that is pressed outside of fields. */
+export function useKeys(act: (key: string, event: KeyboardEvent) => void): void {
+  const latest = useRef(act);
+  latest.current = act;
+  useEffect(() => {
+    const pressed = (event: KeyboardEvent) => {
+      const target = event.target as HTMLElement;
+      if (event.metaKey || event.ctrlKey || event.altKey) return;
+      if (["INPUT", "SELECT", "TEXTAREA"].includes(target.tagName)) {
+        if (event.key === "Escape") target.blur();
+        return;
+      }
+      latest.current(event.key, event);
+    };
+    addEventListener("keydown", pressed);
+    return () => removeEventListener("keydown", pressed);
+  }, []);
+}

@@ -1,0 +1,133 @@
+// Goes through every page of the console in Chromium: node journey.js URL SCREENSHOTS SHAPES
+// Writes one JSON object: what was seen, which rules of axe a page breaks, and what the browser
+// complained of. SHAPES is "all", or one look at each page: half of them light on a desktop, half
+// dark on a phone.
+import { mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import chromium from "@sparticuz/chromium";
+import { chromium as playwright } from "playwright-core";
+
+const [url, folder, asked] = process.argv.slice(2);
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+mkdirSync(folder, { recursive: true });
+
+// Each page: its name, its place, and a text that shows that it is there.
+const PAGES = [
+  ["streams", "#/streams", "Changed last"],
+  ["stream", "#/streams/account/1001", "account-credited"],
+  ["log", "#/log", "Commits in each"],
+  ["block", "#/log/3", "hash is right"],
+  ["readers", "#/readers/balances", "Redrive all"],
+  ["accounts", "#/accounts", "Balance of all"],
+  ["account", "#/accounts/1001", "Balance after each day"],
+  ["statement", "#/accounts/1001/statements/3", "Closing balance"],
+  ["transfers", "#/accounts/transfers", "rent-1"],
+  ["transfer", "#/accounts/transfers/rent-1", "transfer-completed"],
+  ["ledgers", "#/ledgers", "household"],
+  ["ledger", "#/ledgers/household", "debits equal credits"],
+  ["model", "#/model", "Views and policies"],
+];
+const SHAPES = {
+  desktop: { width: 1360, height: 860 },
+  phone: { width: 390, height: 844 },
+};
+
+const seen = { pages: [], violations: [], complaints: [], requests: new Set() };
+const browser = await playwright.launch({
+  executablePath: await chromium.executablePath(),
+  // In a single process the browser would end with the first context that is closed.
+  args: [...chromium.args.filter((one) => one !== "--single-process"), "--font-render-hinting=none"],
+});
+
+async function opened(shape, dark) {
+  const context = await browser.newContext({
+    viewport: SHAPES[shape],
+    colorScheme: dark ? "dark" : "light",
+    locale: "en-GB",
+    timezoneId: "Europe/Prague",
+    reducedMotion: "reduce",
+    bypassCSP: false,
+  });
+  const page = await context.newPage();
+  page.on("console", (message) => {
+    if (message.type() === "error" || message.type() === "warning") seen.complaints.push(message.text());
+  });
+  page.on("pageerror", (error) => seen.complaints.push(String(error)));
+  page.on("request", (request) => seen.requests.add(new URL(request.url()).host));
+  return page;
+}
+
+async function go(page, [name, place, text]) {
+  await page.goto(`${url}/console/index.html${place}`);
+  await page.getByText(text).first().waitFor({ timeout: 15_000 });
+}
+
+async function checked(page, name) {
+  // Evaluated by the debugger, which the page's policy does not stop.
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate("axe.run(document, { resultTypes: ['violations'] })");
+  for (const one of violations) {
+    seen.violations.push(`${name}: ${one.id}: ${one.nodes.map((node) => node.target.join(" ")).slice(0, 3).join(", ")}`);
+  }
+}
+
+const looks = asked === "all"
+  ? ["desktop", "phone"].flatMap((shape) => [false, true].map((dark) => [shape, dark, PAGES]))
+  : [["desktop", false, PAGES.filter((_, at) => at % 2 === 0)], ["phone", true, PAGES.filter((_, at) => at % 2 === 1)]];
+for (const [shape, dark, pages] of looks) {
+  const page = await opened(shape, dark);
+  for (const one of pages) {
+    const name = `${one[0]}-${shape}-${dark ? "dark" : "light"}`;
+    await go(page, one);
+    await checked(page, name);
+    const wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth");
+    if (wide > 0) seen.violations.push(`${name}: the page is ${wide} px wider than the window`);
+    await page.screenshot({ path: `${folder}/${name}.png` });
+    seen.pages.push(name);
+  }
+  await page.context().close();
+}
+
+// What people do.
+const page = await opened("desktop", false);
+const shown = (text) => page.getByText(text).first().waitFor({ timeout: 15_000 });
+
+await go(page, PAGES[0]);
+await page.keyboard.press("/");
+await page.keyboard.type("pension");
+await shown("a booking on");
+seen.pages.push("found by words");
+
+await go(page, PAGES[1]);
+const newest = await page.locator(".commit[aria-current]").getAttribute("href");
+await page.keyboard.press("j");
+await page.waitForURL((to) => to.hash !== "" && to.hash !== newest && /\/\d+$/.test(to.hash));
+await page.getByRole("tab", { name: "State" }).click();
+await shown("members differ");
+await page.getByRole("tab", { name: "Rows" }).click();
+await shown("balances");
+await checked(page, "rows");
+await page.screenshot({ path: `${folder}/rows-desktop-light.png` });
+seen.pages.push("a commit's rows, by keys");
+
+await go(page, PAGES[2]);
+const before = await page.locator(".logged").first().innerText();
+await page.request.post(`${url}/accounts/1001/credits`, { data: { amount: { amount: "5.00", currency: "CZK" }, valueDate: "2026-01-03" } });
+await page.waitForFunction((old) => document.querySelector(".logged")?.innerText !== old, before, { timeout: 15_000 });
+seen.pages.push("the log as it grows");
+
+await go(page, PAGES[4]);
+await page.getByRole("button", { name: "Redrive all" }).click();
+await shown("No stream is parked");
+seen.pages.push("a parked stream redriven");
+
+await page.route("**/readers", (route) => route.abort());
+await page.goto(`${url}/console/index.html#/readers`);
+await page.reload();
+await shown("The server cannot be reached");
+seen.pages.push("an error with its cure");
+// The browser reports the request that was let down on purpose.
+seen.complaints = seen.complaints.filter((one) => !one.includes("ERR_FAILED"));
+
+console.log(JSON.stringify({ ...seen, requests: [...seen.requests] }));
+await browser.close();

@@ -1,0 +1,193 @@
+"""A bank with something to see on every page of the console, served with the console's files."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, date, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from random import Random
+from threading import Lock, Thread
+from urllib.parse import parse_qs, urlsplit
+
+from chalicelib.bank.account.views import balances
+from chalicelib.leftfold.functions.readers import redrive
+from chalicelib.leftfold.http import console
+from chalicelib.leftfold.kernel import View
+from chalicelib.leftfold.wiring import process
+from tests.http.conftest import Bank
+from tests.http.samples import czk, opening
+from tests.http.test_ledgers import CHART, meal, posting
+from tests.ledgers import Books
+
+OWNERS = ("Ada Novak", "Bo Svoboda", "Cyril Dvorak", "Dana Cerna", "Emil Prochazka", "Fiona Kucera")
+WORDS = (
+    ("cash-deposit", "", 2400, "credit"),
+    ("collection", "pension", 5800, "credit"),
+    ("cash-withdrawal", "", 900, "debit"),
+    ("remittance", "household", 1750, "debit"),
+    ("card-withdrawal", "", 420, "debit"),
+    ("", "interest credited", 12, "credit"),
+)
+MONTHS = 12
+
+
+class Woken:
+    """A waker that does at once what a reader's function does."""
+
+    def wake(self, function: str, wanted: Mapping[str, int] = {}, /) -> None:
+        if wanted and function != "relay":
+            redrive(function, wanted, self)
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 60_000
+
+
+class Shown(Books):
+    """The bank, whose clock is that of the machine when it is served."""
+
+    def fill(self) -> None:
+        """A year of accounts with statements, transfers, a ledger of two years, a parked stream."""
+        chance = Random(7)
+        self.clock.now = datetime.now(UTC) - timedelta(days=30)
+        for number, owner in enumerate(OWNERS):
+            self._account(str(1001 + 37 * number), owner, chance)
+        self._transfers()
+        self._ledger()
+        self.act()
+
+    def _account(self, key: str, owner: str, chance: Random) -> None:
+        limit = czk("20000.00")
+        self._post("/accounts", opening(accountId=key, owner=owner, creditLimit=limit))
+        for month in range(1, MONTHS + 1):
+            for _ in range(5):
+                operation, purpose, amount, direction = chance.choice(WORDS)
+                self._tick(chance)
+                self._post(
+                    f"/accounts/{key}/{direction}s",
+                    {
+                        "amount": czk(f"{amount * chance.uniform(0.6, 1.4):.2f}"),
+                        "valueDate": date(2025, month, chance.randint(1, 27)).isoformat(),
+                        **({"operation": operation} if operation else {}),
+                        **({"purpose": purpose} if purpose else {}),
+                    },
+                )
+            if month < MONTHS:
+                self._post(f"/accounts/{key}/statements", {"through": f"2025-{month:02}-28"})
+        self.settle()
+
+    def _transfers(self) -> None:
+        for number, (source, target, amount) in enumerate(
+            [("1001", "1038", "350.00"), ("1075", "1112", "1200.50"), ("1038", "1186", "999999.00")]
+        ):
+            self._post(
+                "/transfers",
+                {
+                    "transferId": f"rent-{number + 1}",
+                    "source": source,
+                    "target": target,
+                    "amount": czk(amount),
+                    "valueDate": "2026-01-01",
+                    "purpose": "rent",
+                },
+            )
+
+    def _ledger(self) -> None:
+        ledger = {"name": "Household of Ada", "firstYear": 2020, "retainedEarnings": "Equity:R"}
+        self._post("/ledgers", {"ledgerId": "household", "journals": 3, **ledger})
+        self._post("/ledgers/household/accounts", CHART)
+        for month in range(1, 13):
+            pay = {
+                "date": f"2020-{month:02}-05",
+                "narration": "pay",
+                "postings": [posting("Assets:Cash", "3100.00"), posting("Income:Pay", "-3100.00")],
+            }
+            self._post("/ledgers/household/entries", pay)
+            self._post(
+                "/ledgers/household/entries", meal(f"2020-{month:02}-17", f"{40 + month}.75")
+            )
+        self._post("/ledgers/household/years", {"year": 2021})
+        self._post("/ledgers/household/entries", meal("2021-02-03", "18.20"))
+
+    def park(self, key: str) -> None:
+        """Lets the view `balances` fail on an account, as a fold does that was changed wrongly."""
+        services = process.services()
+        whole = services.views
+        services.views = {**whole, "balances": failing(balances, f"main/account-{key}")}
+        self._post(f"/accounts/{key}/credits", {"amount": czk("1.00"), "valueDate": "2026-01-02"})
+        self.settle()
+        services.views = whole
+
+    def _tick(self, chance: Random) -> None:
+        self.clock.forward(seconds=chance.uniform(1, 9000) / 30)
+
+    def _post(self, path: str, body: Mapping[str, object]) -> None:
+        answer = self.post(path, body)
+        assert answer.status < 300, answer.text
+
+
+def failing(view: View, stream: str) -> View:
+    """*view* with a fold that fails on *stream*."""
+
+    def fold(row: object, recorded: object, key: str) -> object:
+        if key.startswith(stream):
+            raise KeyError("credit_limit")
+        return view.fold(row, recorded, key)  # type: ignore[arg-type]
+
+    return View(view.name, view.codecs, view.keys, fold, view.store)  # type: ignore[arg-type]
+
+
+@contextmanager
+def served(bank: Bank, files: Path, port: int = 0) -> Iterator[str]:
+    """The URL of the console over *bank*, one request at a time. A long poll holds up no other."""
+    console.FILES = files
+    process.services().waker = Woken()
+    lock = Lock()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            wait = parse_qs(urlsplit(self.path).query).get("wait", ["0"])[0]
+            until = time.monotonic() + float(wait)
+            path = (
+                self.path.removeprefix("/api")
+                .replace(f"&wait={wait}", "")
+                .replace(f"wait={wait}&", "")
+            )
+            while True:
+                with lock:
+                    sent = bank.send("GET", path, None, dict(self.headers))
+                if time.monotonic() >= until or sent.json["items"]:
+                    break
+                time.sleep(0.1)
+            self.answer(sent)
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            with lock:
+                sent = bank.send("POST", self.path.removeprefix("/api"), body, dict(self.headers))
+                bank.settle()
+            self.answer(sent)
+
+        def answer(self, sent: object) -> None:
+            text = sent.text.encode()  # type: ignore[attr-defined]
+            self.send_response(sent.status)  # type: ignore[attr-defined]
+            for name, value in sent.headers.items():  # type: ignore[attr-defined]
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            with suppress(BrokenPipeError, ConnectionResetError):
+                self.wfile.write(text)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    server.daemon_threads = True
+    Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/api"
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -1,0 +1,61 @@
+"""The console's files: served under their names alone, and with a policy that lets nothing else in."""
+
+from pathlib import Path
+
+import pytest
+
+from chalicelib.leftfold.http import console
+from tests.http.conftest import Bank
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "console"
+    folder.mkdir()
+    (folder / "index.html").write_text("<p>Grüß Gott")
+    (folder / "index-a1.js").write_text("1")
+    (folder / "index-a1.css").write_text("p {}")
+    (tmp_path / "secret.js").write_text("2")
+    monkeypatch.setattr(console, "FILES", folder)
+    return folder
+
+
+@pytest.mark.usefixtures("files")
+def test_the_console_leads_to_its_page(bank: Bank) -> None:
+    answer = bank.get("/console")
+    assert (answer.status, answer.headers["Location"]) == (302, "console/index.html")
+
+
+@pytest.mark.usefixtures("files")
+@pytest.mark.parametrize(
+    ("name", "media", "cached"),
+    [
+        ("index.html", "text/html; charset=utf-8", "no-cache"),
+        ("index-a1.js", "text/javascript; charset=utf-8", console.FOR_EVER),
+        ("index-a1.css", "text/css; charset=utf-8", console.FOR_EVER),
+    ],
+)
+def test_a_file_comes_with_its_type_and_is_kept_if_its_name_has_its_hash(
+    bank: Bank, files: Path, name: str, media: str, cached: str
+) -> None:
+    answer = bank.get(f"/console/{name}")
+    assert (answer.status, answer.text) == (200, (files / name).read_text())
+    assert (answer.headers["Content-Type"], answer.headers["Cache-Control"]) == (media, cached)
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert "unsafe" not in answer.headers["Content-Security-Policy"]
+    head = bank.send("HEAD", f"/console/{name}")
+    assert (head.status, head.text, head.headers["Content-Type"]) == (200, "", media)
+
+
+@pytest.mark.usefixtures("files")
+@pytest.mark.parametrize("name", ["..%2Fsecret.js", "secret.js", "index", "%2Fetc%2Fpasswd"])
+def test_nothing_else_is_served(bank: Bank, name: str) -> None:
+    answer = bank.get(f"/console/{name}")
+    assert (answer.status, answer.code) == (404, "no-such-route")
+
+
+def test_an_application_without_the_console_has_no_such_page(
+    bank: Bank, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console, "FILES", tmp_path / "none")
+    assert bank.get("/console/index.html").code == "no-such-route"

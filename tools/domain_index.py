@@ -1,0 +1,56 @@
+"""The index of a domain: the import path of each view and policy.
+
+The package contains it (`chalicelib/leftfold/wiring/domain_index.py`), so that a function imports
+the module that defines its reader, and no other context.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tools.bootstrap import ROOT
+
+Index = dict[str, dict[str, str | None]]
+
+
+def domain_index(root: Path) -> Index:
+    """The index of the domain of the chalicelib under *root*."""
+    listed = subprocess.run(
+        # A process of its own, because this one may have another copy of chalicelib.
+        [sys.executable, "-B", "-S", "-m", __name__],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True,
+        stdout=subprocess.PIPE,
+    )
+    index: Index = json.loads(listed.stdout)
+    return index
+
+
+def path_of(part: Any, defining: str) -> str | None:
+    """`module:attribute` of a view or a policy, with the module *defining* if that has it.
+
+    None if it is no module's attribute, such as one that a loop made.
+    """
+    modules = sorted(name for name in sys.modules if name.startswith("chalicelib."))
+    for module in (defining, *modules):
+        for attribute, value in vars(sys.modules.get(module, object)).items():
+            if value is part:
+                return f"{module}:{attribute}"
+    return None
+
+
+def main() -> None:
+    """Prints the index of the domain that this process imports."""
+    from chalicelib.domain import DOMAIN
+
+    views = {n: path_of(v, v.fold.__module__) for n, v in DOMAIN.views.items()}
+    policies = {n: path_of(p, p.react.__module__) for n, p in DOMAIN.policies.items()}
+    print(json.dumps({"views": views, "policies": policies}))
+
+
+if __name__ == "__main__":
+    main()
