@@ -11,6 +11,7 @@ from chalicelib.leftfold.kernel.uuid7 import uuid7
 from chalicelib.leftfold.policies.mailing import MemoryMailer
 from chalicelib.leftfold.projection.freshness import Freshness
 from chalicelib.leftfold.relay.sequencer import Sequencer
+from chalicelib.leftfold.repair.stored import StoredRepairs
 from chalicelib.leftfold.store.following import Follower
 from chalicelib.leftfold.store.memory import (
     MemoryCheckpoints,
@@ -75,7 +76,9 @@ class Application(Gateway):
                 clock=self.clock,
                 new_id=self.new_id,
                 events=events,
-                handler=CommandHandler(events, FINGERPRINTS, self.clock, still, self.vault),
+                handler=CommandHandler(
+                    events, FINGERPRINTS, self.clock, still, self.vault, StoredRepairs(events)
+                ),
                 data_keys=self.keys,
                 vault=self.vault,
                 fingerprints=FINGERPRINTS,

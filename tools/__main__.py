@@ -125,16 +125,28 @@ def event_model_command() -> None:
     metavar="ADDRESS",
     help="Sender of e-mail, verified in SES; name it each time.",
 )
+@click.option(
+    "--repairs",
+    type=click.Choice(["two", "one"]),
+    default="two",
+    help="How many persons the repair of a commit takes; name it each time.",
+)
 @endpoint_option
 def deploy_command(
-    stage: str, stack: str, alarm_topic: str, mail_from: str, endpoint_url: str | None
+    *,
+    stage: str,
+    stack: str,
+    alarm_topic: str,
+    mail_from: str,
+    repairs: str,
+    endpoint_url: str | None,
 ) -> None:
     """Deploy to AWS, or to a stand-in for it.
 
     Packages, uploads, and creates the stack or updates it. Credentials and region are
     those of the AWS environment variables and profiles.
     """
-    cloud = Cloud(endpoint_url, alarm_topic, mail_from)
+    cloud = Cloud(endpoint_url, alarm_topic, mail_from, repairs)
     with errors.status("deploying") as status:
         deployed = deploy(package(stage, status.update), stack, cloud, status.update)
     current = Current(stack, deployed.url, endpoint_url)

@@ -28,11 +28,16 @@ class Cloud:
     """AWS, or at *endpoint_url* what stands in for it."""
 
     def __init__(
-        self, endpoint_url: str | None = None, alarm_topic: str = "", mail_from: str = ""
+        self,
+        endpoint_url: str | None = None,
+        alarm_topic: str = "",
+        mail_from: str = "",
+        repairs: str = "two",
     ) -> None:
         self.endpoint_url = endpoint_url
         self._alarm_topic = alarm_topic
         self._mail_from = mail_from
+        self._repairs = repairs
         self._session = boto3.Session() if endpoint_url is None else local_session()
 
     def client(self, service: str) -> Any:
@@ -49,6 +54,7 @@ class Cloud:
             "SearchScheme": scheme,
             "AlarmTopic": self._alarm_topic,
             "MailFrom": self._mail_from,
+            "Repairs": self._repairs,
         }
 
     def api_url(self, outputs: dict[str, str]) -> str:

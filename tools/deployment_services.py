@@ -25,6 +25,7 @@ def reach(current: Current) -> Services:
             "LEFTFOLD_STAGE": deployed.outputs["Stage"],
             "LEFTFOLD_ARCHIVE": deployed.outputs.get("ArchiveBucket", ""),
             "LEFTFOLD_SEARCH_ENDPOINT": deployed.outputs["SearchEndpoint"],
+            "LEFTFOLD_REPAIRS": deployed.outputs["Repairs"],
             "LEFTFOLD_SEARCH_SCHEME": cloud.parameters.get("SearchScheme", "https"),
         }
     )

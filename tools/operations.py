@@ -30,6 +30,7 @@ from tools.console import bar, console, errors
 from tools.forgetting import COMMANDS as FORGETTING
 from tools.options import chosen, endpoint_option, stack_option
 from tools.polling import Pause, remaining
+from tools.repairing import repair_command
 from tools.texts import counted
 from tools.verify import verify
 
@@ -127,14 +128,10 @@ def replay_command(
 
         began = time.perf_counter()
         if live:
-            made = replay_live(
-                chosen_view,
-                SegmentedLog(services.log_table, services.archive),
-                advance,
-                services.vault,
-            )
+            archived = SegmentedLog(services.log_table, services.archive)
+            made = replay_live(chosen_view, archived, advance, services.repairs, services.vault)
         else:
-            made = replay(chosen_view, services.log, advance, services.vault)
+            made = replay(chosen_view, services.log, advance, services.repairs, services.vault)
         took = time.perf_counter() - began
     if live and check and not same_as_whole(chosen_view, services, made, took):
         sys.exit(1)
@@ -154,7 +151,7 @@ def same_as_whole(view: View, services: Services, made: Replayed, took: float) -
     """
     began = time.perf_counter()
     with errors.status("replaying the whole log"):
-        whole = replay(view, services.log, lambda _: None, services.vault)
+        whole = replay(view, services.log, lambda _: None, services.repairs, services.vault)
     whole_took = time.perf_counter() - began
     console.print(
         f"live epochs {took:,.2f} s, the whole log {whole_took:,.2f} s:"
@@ -317,6 +314,7 @@ COMMANDS = (
     sweep_command,
     parked_command,
     redrive_command,
+    repair_command,
     *ARCHIVING,
     *FORGETTING,
 )

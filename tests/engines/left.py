@@ -88,7 +88,7 @@ def stuck_rows(services: Services) -> list[str]:
         f"{name} {difference.key}"
         for name, view in DOMAIN.views.items()
         for difference in compare(
-            replay(view, services.log, lambda _position: None, services.vault).rows,
+            replay(view, services.log, lambda _position: None, opener=services.vault).rows,
             services.rows(name).scan(),
         )
     ]

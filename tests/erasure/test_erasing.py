@@ -99,7 +99,7 @@ def differences(bank: Bank) -> list[Any]:
         difference
         for name, view in DOMAIN.views.items()
         for difference in compare(
-            replay(view, bank.log, lambda _: None, vault).rows, bank.rows[name].scan()
+            replay(view, bank.log, lambda _: None, opener=vault).rows, bank.rows[name].scan()
         )
     ]
 

@@ -10,6 +10,7 @@ from chalicelib.bank.http.event_bodies import MONEY
 from chalicelib.bank.transfer.domain import codec as transfer_codec
 from chalicelib.leftfold.http.history import events_of, place_of
 from chalicelib.leftfold.kernel import Codec, StoredEvent
+from chalicelib.leftfold.kernel.repair import NO_REPAIRS
 from tests.commits import commit
 from tests.http.conftest import Bank
 from tests.http.samples import booking, czk
@@ -59,6 +60,6 @@ def test_every_part_of_a_split_event_has_a_place_of_its_own() -> None:
     codec: Codec[Half] = Codec({"half": Half}, upcasts={("whole", 1): split})
     stored = StoredEvent("whole", 1, {"amounts": [1, 2]})
     made = commit("main/pile-a", 3)._replace(events=(stored,))
-    shown = list(events_of(made, codec, dict))
+    shown = list(events_of(made, codec, dict, NO_REPAIRS))
     assert [place_of(event) for event in shown] == [(3, 0, 0), (3, 0, 1)]
     assert [event["body"] for event in shown] == [{"amount": 1}, {"amount": 2}]

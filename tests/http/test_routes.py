@@ -130,6 +130,9 @@ def test_the_names_of_commands_never_change() -> None:
         "close_year": "/ledgers/{id}/years/{year}/close",
         "erase_subject": "/subjects/{id}/erasure",
         "redrive_parked": "/readers/{reader}/redrive",
+        "correct_event": "/streams/{category}/{key}/commits/{version}/corrections",
+        "decide_repair": "/streams/{category}/{key}/commits/{version}/decisions",
+        "skip_commit": "/readers/{reader}/skips",
     }
 
 

@@ -226,7 +226,7 @@ def rows_differ(world: Subject) -> Iterator[str]:
     """I7, and live order is replay order: every view equals its replay, byte for byte."""
     for view in VIEWS:
         try:
-            replayed = replay(view, world.log, lambda _position: None, world.vault)
+            replayed = replay(view, world.log, lambda _position: None, opener=world.vault)
         except Unavailable as error:
             yield f"I7: {view.name} cannot be replayed: {error}"
             continue

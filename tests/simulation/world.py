@@ -73,7 +73,7 @@ class NotYetUnderstoodError(Exception):
 
 def replayed(world: "World", view: View) -> None:
     """Folds the whole log into a view's rows, as `leftfold replay` does."""
-    replay(view, world.log, lambda _position: None, world.vault)
+    replay(view, world.log, lambda _position: None, opener=world.vault)
 
 
 @dataclass
@@ -431,7 +431,7 @@ class World:
     def _causes(self, policy: str, position: int, commit: Commit) -> Iterator[Cause]:
         """What the policy reacts to in the commit, by the name of each reaction."""
         codec = DOMAIN.aggregates[category_of(commit.aggregate_id)].codec
-        for recorded in recorded_of(codec, position, *self.vault.opened([commit])):
+        for recorded in recorded_of(codec, position, self.vault.opened([commit])[0]):
             for reaction in DOMAIN.policies[policy].reactions(recorded):
                 yield Cause(recorded, commit, reaction.name)
 

@@ -34,6 +34,7 @@ def services_of(bank: Bank, **parts: Any) -> Services:
     return Services(
         Settings({}),
         DOMAIN,
+        events=bank.events,
         log=bank.log,
         checkpoints=bank.checkpoints,
         parking=bank.parking,
@@ -173,7 +174,7 @@ def test_after_an_outage_an_operator_need_not_wait_for_the_round(
     for key in "abc":
         bank.open(key)
     bell, shelf = Bell(), Shelf()
-    services = services_of(bank, events=bank.events, waker=bell, bus=shelf)
+    services = services_of(bank, waker=bell, bus=shelf)
     sweep_now(services)
     assert bank.log.head().next_position == 3
     assert shelf.positions == [0, 1, 2]
@@ -190,7 +191,7 @@ def test_after_an_outage_an_operator_need_not_wait_for_the_round(
 def test_where_the_sweepers_round_stands_is_shown(
     bank: Bank, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    services = services_of(bank, events=bank.events, waker=Bell(), bus=Shelf())
+    services = services_of(bank, waker=Bell(), bus=Shelf())
     show_round(services)
     assert "has not run yet" in capsys.readouterr().out
     services.sweeper.run()

@@ -78,6 +78,8 @@ def stream_of(parameter: str) -> tuple[str, Json]:
     return "Dynamodb", {"Stream": {"Ref": parameter}, "FilterCriteria": INSERTS}
 
 
+# Repairs are in streams of their own; they are looked for when a commit cannot be read.
+READING_REPAIRS = tables(("dynamodb:Query",), "events")
 RELAYING = (
     tables(("dynamodb:Query", "dynamodb:Scan"), "events", "view-parked", "policy-parked"),
     tables(READ, "view-checkpoints"),
@@ -118,11 +120,12 @@ def other_functions(
             ),
             called="api",
             search=True,
+            variables={"LEFTFOLD_REPAIRS": {"Ref": "Repairs"}},
             chalice={"lambda_timeout": 29},
         ),
         Function(
             "feed",
-            READING_LOG,
+            (*READING_LOG, READING_REPAIRS),
             capped=True,
             # A request waits up to 20 seconds, and API Gateway up to 29 for its answer.
             chalice={"lambda_timeout": 29},
@@ -213,6 +216,7 @@ def view_function(view: View) -> Function:
             *([bus(BUS), allow(("kinesis:ListStreams",), "*")] if from_bus else []),
             *READING_LOG,
             *(OPENING if view.personal else ()),
+            READING_REPAIRS,
             checkpointing("view"),
             search("Get", "Head", "Post", "Put") if searches else tables(WRITE, view.stored_name),
         ),

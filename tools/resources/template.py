@@ -92,6 +92,9 @@ PARAMETERS: Json = {
         "The address, verified in SES, that e-mail comes from; without one, none is sent",
         Default="",
     ),
+    "Repairs": parameter(
+        "How many persons the repair of a commit takes", Default="two", AllowedValues=["two", "one"]
+    ),
     "FeedConcurrency": parameter(
         "How many requests may wait on the feed at a time. AWS leaves 100 of an account's"
         " concurrency unreserved, so an account with fewer than 120 needs less here; 0 reserves"
@@ -107,7 +110,7 @@ CONDITIONS: Json = {
 OUTPUTS: Json = {
     **{
         name: {"Value": {"Ref": name}}
-        for name in ("Stage", "Truth", "ArchiveBucket", "SearchEndpoint")
+        for name in ("Stage", "Truth", "ArchiveBucket", "SearchEndpoint", "Repairs")
     },
     "MailFrom": {"Condition": "HasMailFrom", "Value": {"Ref": "MailFrom"}},
 }

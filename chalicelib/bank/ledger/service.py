@@ -36,6 +36,7 @@ from chalicelib.bank.ledger.reports import (
 from chalicelib.leftfold.commands.handler import CommandRequest
 from chalicelib.leftfold.commands.reading import States
 from chalicelib.leftfold.kernel import AggregateId, Commit, Refused, Row
+from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repairs, read
 from chalicelib.leftfold.projection.rows import RowStore
 from chalicelib.leftfold.store.ports import EventStore
 from chalicelib.leftfold.wiring.services import Services
@@ -142,6 +143,7 @@ class Ledgers:
     states: States
     rows: Callable[[str], RowStore]
     execute: Callable[[CommandRequest], int]
+    repairs: Repairs = NO_REPAIRS
 
     # --- entries
 
@@ -210,7 +212,7 @@ class Ledgers:
         for commit in self.events.range(
             journal_of(stream, entry.journal), entry.version, entry.version
         ):
-            found = entry_in(commit)
+            found = entry_in(commit, self.repairs)
             if found is not None:
                 return found
         raise Refused("entry-missing")
@@ -294,7 +296,13 @@ class Ledgers:
 
 def ledgers_of(services: Services) -> Ledgers:
     """The ledgers of an application, for callers without HTTP."""
-    return Ledgers(services.events, services.states, services.rows, services.handler.execute)
+    return Ledgers(
+        services.events,
+        services.states,
+        services.rows,
+        services.handler.execute,
+        services.repairs,
+    )
 
 
 def check_day(day: str) -> None:
@@ -339,12 +347,12 @@ def journal_of(stream: str, number: int) -> str:
     return journal.stream(journal_key(key, number), tenant)
 
 
-def entry_in(commit: Commit) -> Entry | None:
+def entry_in(commit: Commit, repairs: Repairs) -> Entry | None:
     """The entry that a commit of a journal holds; None for one that closes a year."""
-    (event,) = journal.codec.decode(commit.events[0])
-    if not isinstance(event, EntryPosted):
-        return None
-    return Entry(EntryId.of(commit.aggregate_id, commit.version), event, commit.at)
+    for _, _, event, _ in read(commit, journal.codec, repairs):
+        if isinstance(event, EntryPosted):
+            return Entry(EntryId.of(commit.aggregate_id, commit.version), event, commit.at)
+    return None
 
 
 def conditions(stream: str, sheet: Sheet) -> Row:

@@ -22,6 +22,7 @@ from chalicelib.leftfold.kernel import (
     Snapshot,
 )
 from chalicelib.leftfold.kernel.commit import canonical, instant, traceparent_of
+from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repairs
 from chalicelib.leftfold.store.ports import ContendedError, EventStore, StreamVersion
 from chalicelib.leftfold.subjects.vault import Vault, sealed_snapshot, subjects_of
 
@@ -86,7 +87,8 @@ class CommandHandler:
 
     *fingerprints* maps each category to the fingerprint of its fold. *pause* takes the number
     of the attempt that has failed and waits, with jitter, before the next one. *vault* seals
-    what is written and opens what is read.
+    what is written and opens what is read. *repairs* are asked for a commit that cannot be
+    decoded.
     """
 
     events: EventStore
@@ -94,6 +96,7 @@ class CommandHandler:
     clock: Callable[[], datetime]
     pause: Callable[[int], None]
     vault: Vault
+    repairs: Repairs = NO_REPAIRS
 
     def execute(self, request: CommandRequest) -> int:
         """The version of the command's commit, made now or in an earlier attempt.
@@ -151,6 +154,7 @@ class CommandHandler:
             fingerprint=fingerprint,
             vault=self.vault,
             consistent=True,
+            repairs=self.repairs,
         )
         return loaded.state, loaded.version
 
@@ -165,6 +169,7 @@ class CommandHandler:
             fingerprint=self.fingerprints[request.aggregate.category],
             vault=self.vault,
             consistent=consistent,
+            repairs=self.repairs,
         )
         if not request.may_repeat:
             return loaded

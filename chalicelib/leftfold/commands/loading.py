@@ -18,8 +18,9 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from chalicelib.leftfold.kernel import Aggregate, Commit, RecentCommand
+from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repairs, read
 from chalicelib.leftfold.store.ports import EventStore
-from chalicelib.leftfold.subjects.vault import Opener, opened_state, subjects_of, tenant_of
+from chalicelib.leftfold.subjects.vault import CLOSED, Opener, opened_state, subjects_of, tenant_of
 
 # K: a snapshot is due once a load has folded so many commits. It is about the optimum
 # sqrt(80 s/e) for a state of s = 2 KB and commits of e = 350 bytes.
@@ -64,15 +65,16 @@ class Loaded:
         return None
 
 
-def load(  # noqa: PLR0913 - each is a choice of the caller
+def load(  # noqa: PLR0913 - each is a fact about the read
     events: EventStore,
     aggregate: Aggregate,
     aggregate_id: str,
     *,
     fingerprint: str,
-    vault: Opener,
+    vault: Opener = CLOSED,
     consistent: bool = False,
     below: int | None = None,
+    repairs: Repairs = NO_REPAIRS,
 ) -> Loaded:
     """The state of a stream, and the newest of its commands: at least the last 65. With *below*,
     the stream as it was before that version.
@@ -95,12 +97,13 @@ def load(  # noqa: PLR0913 - each is a choice of the caller
                 vault=vault,
                 consistent=True,
                 below=below,
+                repairs=repairs,
             )
         if not page.more:
             raise BrokenStreamError(f"{aggregate_id} has a hole")
         page = events.newest(aggregate_id, below=commits[-1].version, consistent=True)
         commits += page.commits
-    return loaded_from(commits, aggregate, fingerprint, vault, consistent=consistent)
+    return loaded_from(commits, aggregate, fingerprint, vault, repairs, consistent=consistent)
 
 
 def looked_back(
@@ -200,6 +203,7 @@ def loaded_from(
     aggregate: Aggregate,
     fingerprint: str,
     vault: Opener,
+    repairs: Repairs = NO_REPAIRS,
     *,
     consistent: bool,
 ) -> Loaded:
@@ -222,7 +226,7 @@ def loaded_from(
     return Loaded(
         version=newest.version,
         state=decider.fold(
-            (e for c in reversed(opened) for stored in c.events for e in codec.decode(stored)),
+            (event.event for commit in reversed(opened) for event in read(commit, codec, repairs)),
             state,
         ),
         epoch=newest.epoch,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from chalicelib.leftfold.commands.loading import Loaded, load
 from chalicelib.leftfold.kernel import Aggregate
+from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repairs
 from chalicelib.leftfold.store.ports import EventStore
 from chalicelib.leftfold.subjects.vault import Vault
 
@@ -14,8 +15,15 @@ MOST_KEPT = 32
 class States:
     """Reads aggregates and keeps their states, for rules to which an old state does no harm."""
 
-    def __init__(self, events: EventStore, fingerprints: Mapping[str, str], vault: Vault) -> None:
+    def __init__(
+        self,
+        events: EventStore,
+        fingerprints: Mapping[str, str],
+        vault: Vault,
+        repairs: Repairs = NO_REPAIRS,
+    ) -> None:
         self._events = events
+        self._repairs = repairs
         self._fingerprints = fingerprints
         self._vault = vault
         self._kept: dict[str, Loaded] = {}
@@ -42,6 +50,7 @@ class States:
             fingerprint=self._fingerprints[aggregate.category],
             vault=self._vault,
             consistent=consistent,
+            repairs=self._repairs,
         )
         self._kept.pop(aggregate_id, None)
         while len(self._kept) >= MOST_KEPT:

@@ -8,7 +8,7 @@ from importlib import import_module
 from chalice.app import Blueprint, Request, Response
 from marshmallow import INCLUDE, Schema
 
-from chalicelib.leftfold.http import console, health, subjects
+from chalicelib.leftfold.http import console, health, repairing, subjects
 from chalicelib.leftfold.http.feed import feed_route
 from chalicelib.leftfold.http.operating import operating_routes
 from chalicelib.leftfold.http.problems import PROBLEMS, Kind
@@ -17,6 +17,7 @@ from chalicelib.leftfold.http.routes import Answer, Call, Route
 from chalicelib.leftfold.http.unserved import METHODS, PATHS, unserved
 from chalicelib.leftfold.kernel import Domain
 from chalicelib.leftfold.kernel.context import by_name
+from chalicelib.leftfold.repair.domain import repair
 from chalicelib.leftfold.subjects.audit import with_engines_own
 
 # The route that answers a request.
@@ -60,7 +61,8 @@ def api_of(domain: Domain, description: str) -> Api:
     routes = (
         *(route for module in modules for route in module.routes),
         feed_route(aggregates, bodies),
-        *operating_routes(aggregates, bodies),
+        *operating_routes({**aggregates, repair.category: repair}, bodies),
+        *repairing.routes,
         *health.routes,
         *subjects.routes,
         Route(

@@ -1,6 +1,6 @@
 """The feed: all commits in the one order, for programs of others to follow."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -8,10 +8,11 @@ from marshmallow import fields, validate
 
 from chalicelib.leftfold.http.cursors import after_of, cursor, whole
 from chalicelib.leftfold.http.fields import LARGEST_VERSION, Shown, Strict, Whole
-from chalicelib.leftfold.http.history import BodyJson, StreamVersion, events_json
+from chalicelib.leftfold.http.history import BodyJson, CorrectionShown, StreamVersion, events_json
 from chalicelib.leftfold.http.problems import Problem
 from chalicelib.leftfold.http.routes import Answer, Call, Route
 from chalicelib.leftfold.kernel import Aggregate, AggregateId, Commit
+from chalicelib.leftfold.kernel.repair import Repairs
 from chalicelib.leftfold.store.following import BeyondTheLogError
 
 # Seconds. API Gateway waits 29 for an answer.
@@ -28,6 +29,7 @@ class FollowedEvent(Shown):
     name = fields.String(required=True)
     event_version = fields.Integer(required=True)
     body = fields.Dict(keys=fields.String(), required=True)
+    correction = fields.Nested(CorrectionShown)
 
 
 class FollowedCommit(StreamVersion):
@@ -106,7 +108,7 @@ def feed_route(aggregates: Mapping[str, Aggregate], bodies: Mapping[str, BodyJso
         )
         try:
             page = call.services.follower.page(
-                position, query["limit"], wanted(query.get("category")), query["wait"]
+                position, query["limit"], wanted(query.get("category"), aggregates), query["wait"]
             )
         except BeyondTheLogError as error:
             detail = "is beyond the end of this log"
@@ -116,7 +118,8 @@ def feed_route(aggregates: Mapping[str, Aggregate], bodies: Mapping[str, BodyJso
         return Answer(
             {
                 "items": [
-                    commit_json(at, commit, aggregates, bodies) for at, commit in page.commits
+                    commit_json(at, commit, aggregates, bodies, call.services.repairs)
+                    for at, commit in page.commits
                 ],
                 "next": cursor(asked, [page.following]),
                 "atEnd": page.at_end,
@@ -143,9 +146,10 @@ def without_filter(call: Call) -> Call:
     )
 
 
-def wanted(category: str | None) -> Callable[[Commit], bool]:
-    """Whether the feed gives a commit: all of them, or those of one category."""
-    return lambda commit: category in (None, AggregateId.parse(commit.aggregate_id).category)
+def wanted(category: str | None, known: Collection[str]) -> Callable[[Commit], bool]:
+    """Whether the feed gives a commit: those of all *known* categories, or of one."""
+    chosen = known if category is None else {category}
+    return lambda commit: AggregateId.parse(commit.aggregate_id).category in chosen
 
 
 def commit_json(
@@ -153,6 +157,7 @@ def commit_json(
     commit: Commit,
     aggregates: Mapping[str, Aggregate],
     bodies: Mapping[str, BodyJson],
+    repairs: Repairs,
 ) -> Json:
     """A commit with its position, its causes and its events."""
     _, category, key = AggregateId.parse(commit.aggregate_id)
@@ -167,12 +172,8 @@ def commit_json(
         "actor": commit.actor,
         "correlationId": commit.correlation_id,
         "causes": [{"stream": stream, "version": version} for stream, version in commit.deps],
-        "events": [
-            event
-            # A copy in another program is out of an erasure's reach, so the feed opens nothing.
-            for stored in commit.blind().events
-            for event in events_json(stored, aggregates[category].codec, shown)
-        ],
+        # A copy in another program is out of an erasure's reach, so the feed opens nothing.
+        "events": events_json(commit.blind(), aggregates[category].codec, shown, repairs),
     }
 
 

@@ -10,7 +10,8 @@ from chalicelib.leftfold.http.cursors import after_of, cursor, whole
 from chalicelib.leftfold.http.fields import LARGEST_VERSION, Pages, Shown
 from chalicelib.leftfold.http.problems import Problem
 from chalicelib.leftfold.http.routes import Answer, Call, Route
-from chalicelib.leftfold.kernel import Aggregate, Codec, Commit, StoredEvent
+from chalicelib.leftfold.kernel import Aggregate, Codec, Commit
+from chalicelib.leftfold.kernel.repair import Read, Repairs, read
 from chalicelib.leftfold.store.ports import EventStore
 from chalicelib.leftfold.subjects.vault import Opener
 
@@ -33,6 +34,14 @@ class StreamVersion(Shown):
     version = fields.Integer(required=True)
 
 
+class CorrectionShown(Shown):
+    """Why an event is not read as it was stored: who proposed another reading, who approved it."""
+
+    why = fields.String(required=True)
+    by = fields.String(required=True)
+    approved_by = fields.String(required=True)
+
+
 class EventShown(Shown):
     """An event, upcast to the current version of its name, with facts of its commit."""
 
@@ -45,6 +54,7 @@ class EventShown(Shown):
     name = fields.String(required=True)
     event_version = fields.Integer(required=True)
     body = fields.Dict(keys=fields.String(), required=True)
+    correction = fields.Nested(CorrectionShown)
     at = fields.String(required=True, metadata={"format": "date-time"})
     actor = fields.String(required=True)
     correlation_id = fields.String(required=True)
@@ -72,7 +82,7 @@ def history_route(aggregate: Aggregate, path: str, summary: str, shown: BodyJson
         events = (
             event
             for commit in commits
-            for event in events_of(commit, aggregate.codec, shown)
+            for event in events_of(commit, aggregate.codec, shown, call.services.repairs)
             if place_of(event) >= tuple(start)
         )
         page = list(islice(events, limit + 1))
@@ -112,19 +122,20 @@ def commits_from(
         first += COMMITS_AT_ONCE
 
 
-def events_of(commit: Commit, codec: Codec[Any], shown: BodyJson) -> Iterator[Json]:
+def events_of(
+    commit: Commit, codec: Codec[Any], shown: BodyJson, repairs: Repairs
+) -> Iterator[Json]:
     """The events of one commit, upcast, with facts of the commit."""
-    for index, stored in enumerate(commit.events):
-        for part, event in enumerate(events_json(stored, codec, shown)):
-            yield {
-                "version": commit.version,
-                "index": index,
-                "part": part,
-                **event,
-                "at": commit.at,
-                "actor": commit.actor,
-                "correlationId": commit.correlation_id,
-            }
+    for event in read(commit, codec, repairs):
+        yield {
+            "version": commit.version,
+            "index": event.event_index,
+            "part": event.part,
+            **event_json(event, codec, shown),
+            "at": commit.at,
+            "actor": commit.actor,
+            "correlationId": commit.correlation_id,
+        }
 
 
 def place_of(event: Json) -> tuple[int, ...]:
@@ -132,11 +143,20 @@ def place_of(event: Json) -> tuple[int, ...]:
     return tuple(event[part] for part in PLACE)
 
 
-def events_json(stored: StoredEvent, codec: Codec[Any], shown: BodyJson) -> Iterator[Json]:
-    """The events as which *stored* is read today."""
-    for current in map(codec.encode, codec.decode(stored)):
-        yield {
-            "name": current.name,
-            "eventVersion": current.version,
-            "body": shown(current.body),
-        }
+def event_json(event: Read, codec: Codec[Any], shown: BodyJson) -> Json:
+    """An event of a commit as it is read today."""
+    current = codec.encode(event.event)
+    made = {
+        "name": current.name,
+        "eventVersion": current.version,
+        "body": shown(current.body),
+    }
+    if event.correction is not None:
+        _, why, by, approved_by = event.correction
+        made["correction"] = {"why": why, "by": by, "approvedBy": approved_by}
+    return made
+
+
+def events_json(commit: Commit, codec: Codec[Any], shown: BodyJson, repairs: Repairs) -> list[Json]:
+    """The events of a commit as they are read today."""
+    return [event_json(event, codec, shown) for event in read(commit, codec, repairs)]

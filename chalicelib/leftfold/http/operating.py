@@ -14,6 +14,7 @@ from chalicelib.leftfold.http.problems import Problem
 from chalicelib.leftfold.http.routes import Answer, Call, Route
 from chalicelib.leftfold.kernel import Aggregate, Commit
 from chalicelib.leftfold.kernel.commit import instant
+from chalicelib.leftfold.kernel.repair import Repairs
 from chalicelib.leftfold.projection.lag import lag
 from chalicelib.leftfold.projection.rewinding import rewound
 from chalicelib.leftfold.store.blocks import hash_of
@@ -221,7 +222,10 @@ class Operating:
                 "logged": entry.next - 1,
                 "position": entry.position,
                 "archivedThrough": entry.archived_through,
-                "items": [self._commit(aggregate, one, entry) for one in reversed(commits)],
+                "items": [
+                    self._commit(aggregate, one, entry, services.repairs)
+                    for one in reversed(commits)
+                ],
                 "next": first if first > 1 else None,
             }
         )
@@ -239,10 +243,13 @@ class Operating:
         return Answer(
             {
                 "stream": stream,
-                "commit": self._commit(aggregate, commits[0], entry),
+                "commit": self._commit(aggregate, commits[0], entry, services.repairs),
                 "before": state_before(services, aggregate, stream, version),
                 "after": state_before(services, aggregate, stream, version + 1),
-                "rows": [row._asdict() for row in rewound(views, services.events, commits[0])],
+                "rows": [
+                    row._asdict()
+                    for row in rewound(views, services.events, commits[0], services.repairs)
+                ],
             }
         )
 
@@ -255,7 +262,9 @@ class Operating:
                 f"There is no category of that name; there are {', '.join(self.aggregates)}.",
             ) from error
 
-    def _commit(self, aggregate: Aggregate, commit: Commit, entry: StreamEntry) -> Json:
+    def _commit(
+        self, aggregate: Aggregate, commit: Commit, entry: StreamEntry, repairs: Repairs
+    ) -> Json:
         shown = self.bodies.get(aggregate.category, as_stored)
         return {
             "version": commit.version,
@@ -269,11 +278,7 @@ class Operating:
             "traceparent": commit.traceparent,
             "tags": list(commit.tags),
             "causes": [{"stream": stream, "version": version} for stream, version in commit.deps],
-            "events": [
-                event
-                for stored in commit.blind().events
-                for event in events_json(stored, aggregate.codec, shown)
-            ],
+            "events": events_json(commit.blind(), aggregate.codec, shown, repairs),
         }
 
 
@@ -290,6 +295,7 @@ def state_before(services: Services, aggregate: Aggregate, stream: str, version:
         vault=BLIND,
         consistent=True,
         below=version,
+        repairs=services.repairs,
     )
     return aggregate.to_snapshot(loaded.state)
 

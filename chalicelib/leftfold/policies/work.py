@@ -176,23 +176,31 @@ class PolicyWork:
         return Outcome(done=True, poisons=poisons, rejected={})
 
     def _take_stream(self, commits: Sequence[Heard]) -> PoisonError | None:
-        try:
-            for heard in commits:
+        for heard in commits:
+            commit = heard.commit
+            try:
                 for step in self._steps(heard):
-                    self._persist(heard.position, heard.commit, step)
-        except PoisonError as failure:
-            return failure
+                    self._persist(heard.position, commit, step)
+            except PoisonError as failure:
+                repair = self.handler.repairs.of(commit.aggregate_id, commit.version)
+                if self.stored_name not in repair.skipped_by:
+                    return failure
         return None
 
+    def _recorded(self, position: int, commit: Commit) -> Iterator[Recorded]:
+        return recorded_of(self._heard(commit).codec, position, commit, self.handler.repairs)
+
     def _steps(self, heard: Heard) -> Iterator[Callable[[], None]]:
-        """What the commit leads to, in order. Raises `PoisonError`."""
+        """What the commit leads to, in order. Raises `PoisonError` and `Unavailable`."""
         position, commit, seen = heard
         try:
             led_to = [
                 (recorded, reaction)
-                for recorded in recorded_of(self._heard(commit).codec, position, seen)
+                for recorded in self._recorded(position, seen)
                 for reaction in self.policy.reactions(recorded)
             ]
+        except Unavailable:
+            raise
         except Exception as error:
             raise self._poison(commit, position, error) from error
         for recorded, reaction in led_to:

@@ -7,7 +7,9 @@ from traceback import extract_tb
 from typing import Any
 
 from chalicelib.leftfold.kernel import AggregateId, Codec, Commit, Recorded, Row, View
+from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repairs, read
 from chalicelib.leftfold.projection.rows import NEVER, StoredRow, check_key, text_of
+from chalicelib.leftfold.store.ports import Unavailable
 
 REASON_LENGTH = 1_000
 
@@ -33,7 +35,8 @@ class Folding:
 
     A commit that fails is in *poisons* by its scope. Neither it nor a later commit of its scope
     is folded into a row. The scope is the stream; it is "" for an ordered view, whose rows
-    mix streams. *stopped* are scopes that have failed earlier.
+    mix streams. *stopped* are scopes that have failed earlier. A commit that fails, and that the
+    view is to pass over by *repairs*, touches no row.
     """
 
     def __init__(
@@ -41,16 +44,18 @@ class Folding:
         view: View,
         commits: Iterable[tuple[int, Commit]],
         stopped: Collection[str] = (),
+        repairs: Repairs = NO_REPAIRS,
     ) -> None:
         self.poisons: dict[str, PoisonError] = {}
         self._view = view
+        self._repairs = repairs
         self._touches: list[tuple[str, int, Touched]] = []
         for position, commit in commits:
             scope = self._scope(commit.aggregate_id)
             if scope in self.poisons or scope in stopped:
                 continue
             try:
-                touched = touched_by(view, position, commit)
+                touched = touched_by(view, position, commit, repairs)
             except PoisonError as poison:
                 self.poisons[scope] = poison
                 continue
@@ -84,6 +89,8 @@ class Folding:
             try:
                 folded = self._fold(position, touched, rows, changed)
             except Exception as error:  # noqa: BLE001 - a view may raise anything
+                if self._is_skipped(touched[0][1]):
+                    continue
                 # This commit comes before the one of the scope, if any, that could not be decoded.
                 self.poisons[scope] = poison(
                     touched[0][1].aggregate_id, position, error, private=self._view.personal
@@ -118,6 +125,10 @@ class Folding:
                 text_of(key, row)
         return folded
 
+    def _is_skipped(self, recorded: Recorded) -> bool:
+        repair = self._repairs.of(recorded.aggregate_id, recorded.version)
+        return self._view.stored_name in repair.skipped_by
+
     def _scope(self, aggregate_id: str) -> str:
         return aggregate_id if self._view.order == "partitioned" else ""
 
@@ -126,9 +137,10 @@ def fold(
     view: View,
     commits: Iterable[tuple[int, Commit]],
     rows: Mapping[str, StoredRow],
+    repairs: Repairs = NO_REPAIRS,
 ) -> dict[str, StoredRow]:
     """The rows that *commits*, as (position, commit), change. Raises `PoisonError`."""
-    folding = Folding(view, commits)
+    folding = Folding(view, commits, repairs=repairs)
     changed = folding.onto(rows)
     for failure in folding.poisons.values():
         raise failure
@@ -147,11 +159,12 @@ def category_of(aggregate_id: str) -> str:
     return AggregateId.parse(aggregate_id).category
 
 
-def touched_by(view: View, position: int, commit: Commit) -> Touched:
+def touched_by(view: View, position: int, commit: Commit, repairs: Repairs = NO_REPAIRS) -> Touched:
     """(key, event) for each row that each event of the commit touches.
 
-    The list is empty for a category that the view does not listen to. The commit of a personal
-    view has been opened. Raises `PoisonError`.
+    The list is empty for a category that the view does not listen to, and for a commit that
+    the view cannot read and is to pass over. The commit of a personal view has been opened.
+    Raises `PoisonError` and `Unavailable`.
     """
     aggregate_id = commit.aggregate_id
     codec = view.codecs.get(category_of(aggregate_id))
@@ -159,40 +172,47 @@ def touched_by(view: View, position: int, commit: Commit) -> Touched:
         return []
     touched: Touched = []
     try:
-        for recorded in seen_by(view, codec, position, commit):
+        for recorded in seen_by(view, codec, position, commit, repairs):
             # A view may return a key twice, as for an event with the same key on two sides.
             for key in dict.fromkeys(view.keys(recorded)):
                 _check_own(view, aggregate_id, key)
                 touched.append((key, recorded))
+    except Unavailable:
+        raise
     except Exception as error:
+        if view.stored_name in repairs.of(aggregate_id, commit.version).skipped_by:
+            return []
         raise poison(aggregate_id, position, error, private=view.personal) from error
     return touched
 
 
-def seen_by(view: View, codec: Codec[Any], position: int, commit: Commit) -> Iterator[Recorded]:
+def seen_by(
+    view: View, codec: Codec[Any], position: int, commit: Commit, repairs: Repairs
+) -> Iterator[Recorded]:
     """The commit's events as the view sees them.
 
     A view that is not personal reads `erased` in personal fields. A personal view sees no
     position: its rows can be folded again from a stream, which has none.
     """
     if view.personal:
-        return recorded_of(codec, NEVER.position, commit)
-    return recorded_of(codec, position, commit.blind())
+        return recorded_of(codec, NEVER.position, commit, repairs)
+    return recorded_of(codec, position, commit.blind(), repairs)
 
 
-def recorded_of(codec: Codec[Any], position: int, commit: Commit) -> Iterator[Recorded]:
+def recorded_of(
+    codec: Codec[Any], position: int, commit: Commit, repairs: Repairs = NO_REPAIRS
+) -> Iterator[Recorded]:
     """The commit's events, recorded at *position* of the log."""
-    for index, stored in enumerate(commit.events):
-        for part, event in enumerate(codec.decode(stored)):
-            yield Recorded(
-                commit.aggregate_id,
-                commit.version,
-                index,
-                commit.at,
-                position,
-                event,
-                part,
-            )
+    for index, part, event, _ in read(commit, codec, repairs):
+        yield Recorded(
+            commit.aggregate_id,
+            commit.version,
+            index,
+            commit.at,
+            position,
+            event,
+            part,
+        )
 
 
 def poison(

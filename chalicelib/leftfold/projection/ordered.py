@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chalicelib.leftfold.kernel import Commit, View
+from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repairs
 from chalicelib.leftfold.projection.fold import PoisonError, hears
 from chalicelib.leftfold.projection.rows import RowRejectedError, RowStore
 from chalicelib.leftfold.projection.runner import Pause, Slice, persistently, project, slices
@@ -36,6 +37,7 @@ class OrderedRunner:
     log: Log
     checkpoints: Checkpoints
     pause: Pause
+    repairs: Repairs = NO_REPAIRS
 
     def catch_up(self, blocks: int) -> bool:
         """Folds up to *blocks* blocks of the log; returns whether more remains.
@@ -73,7 +75,7 @@ class OrderedRunner:
 
     def _settle(self, checkpoint: int, commits: Sequence[tuple[int, Commit]], end: int) -> bool:
         """Folds *commits*, which are all that the view hears after *checkpoint* up to *end*."""
-        outcome = project(self.view, self.rows, commits)
+        outcome = project(self.view, self.rows, commits, self.repairs)
         if outcome.rejected:
             raise RowRejectedError(outcome.rejected)
         if not outcome.done:

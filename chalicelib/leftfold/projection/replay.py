@@ -6,6 +6,7 @@ from typing import NamedTuple
 from chalicelib.leftfold.archive.segments import SegmentedLog
 from chalicelib.leftfold.kernel import View
 from chalicelib.leftfold.kernel.commit import canonical
+from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repairs
 from chalicelib.leftfold.projection.fold import Folding, hears
 from chalicelib.leftfold.projection.rows import NEVER, StoredRow
 from chalicelib.leftfold.projection.runner import seen, slices
@@ -34,7 +35,11 @@ class Difference(NamedTuple):
 
 
 def replay(
-    view: View, log: Log, progress: Callable[[int], None], opener: Opener = CLOSED
+    view: View,
+    log: Log,
+    progress: Callable[[int], None],
+    repairs: Repairs = NO_REPAIRS,
+    opener: Opener = CLOSED,
 ) -> Replayed:
     """Folds the whole log, with only the view's rows in memory.
 
@@ -53,7 +58,7 @@ def replay(
         wanted=lambda commit: hears(view, commit.aggregate_id),
         size=1,
     ):
-        folding = Folding(view, seen(view, commits, opener), stopped)
+        folding = Folding(view, seen(view, commits, opener), stopped, repairs)
         rows |= folding.onto(rows)
         stopped |= {scope: str(poison) for scope, poison in folding.poisons.items()}
         progress(position)
@@ -70,7 +75,11 @@ class NotFromLiveError(Exception):
 
 
 def replay_live(
-    view: View, log: SegmentedLog, progress: Callable[[int], None], opener: Opener = CLOSED
+    view: View,
+    log: SegmentedLog,
+    progress: Callable[[int], None],
+    repairs: Repairs = NO_REPAIRS,
+    opener: Opener = CLOSED,
 ) -> Replayed:
     """Folds the live epochs only: the live remainders of segments, then the table's blocks.
 
@@ -95,7 +104,7 @@ def replay_live(
             if hears(view, commit.aggregate_id)
             and commit.epoch >= epochs.get(commit.aggregate_id, 1)
         ]
-        folding = Folding(view, seen(view, live, opener), stopped)
+        folding = Folding(view, seen(view, live, opener), stopped, repairs)
         rows |= folding.onto(rows)
         stopped |= {scope: str(poison) for scope, poison in folding.poisons.items()}
         position = following - 1

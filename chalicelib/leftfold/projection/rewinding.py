@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.leftfold.kernel import Commit, Row, View
+from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repairs
 from chalicelib.leftfold.projection.fold import fold, hears
 from chalicelib.leftfold.store.ports import EventStore
 
@@ -25,7 +26,9 @@ class Rewound(NamedTuple):
     after: Row | None
 
 
-def rewound(views: Sequence[View], events: EventStore, commit: Commit) -> Iterator[Rewound]:
+def rewound(
+    views: Sequence[View], events: EventStore, commit: Commit, repairs: Repairs = NO_REPAIRS
+) -> Iterator[Rewound]:
     """The rows that *commit* has changed in *views*, each view folded from its stream alone.
 
     Rows of ordered views mix streams, so they are left out, as are those of a view that would
@@ -40,8 +43,8 @@ def rewound(views: Sequence[View], events: EventStore, commit: Commit) -> Iterat
             continue
         before: dict[str, StoredRow] = {}
         for earlier in commits_of(events, commit.aggregate_id, first, commit.version - 1):
-            before |= fold(view, [(earlier.version, earlier.blind())], before)
-        for key, after in fold(view, [(commit.version, commit.blind())], before).items():
+            before |= fold(view, [(earlier.version, earlier.blind())], before, repairs)
+        for key, after in fold(view, [(commit.version, commit.blind())], before, repairs).items():
             former = before.get(key)
             if former is None or former.row != after.row:
                 yield Rewound(view.name, key, former and former.row, after.row)

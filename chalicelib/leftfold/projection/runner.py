@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol, TypeVar
 
 from chalicelib.leftfold.kernel import Commit, View
+from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repairs
 from chalicelib.leftfold.projection.fold import Folding, PoisonError, hears
 from chalicelib.leftfold.projection.rows import RowRejectedError, RowStore, Save
 from chalicelib.leftfold.store.ports import Block, Unavailable
@@ -100,6 +101,7 @@ class ViewWork:
     rows: RowStore
     size: int | None = None
     opener: Opener = CLOSED
+    repairs: Repairs = NO_REPAIRS
 
     @property
     def name(self) -> str:
@@ -121,7 +123,7 @@ class ViewWork:
         return hears(self.view, aggregate_id)
 
     def take(self, commits: Sequence[tuple[int, Commit]]) -> Outcome:
-        return project(self.view, self.rows, seen(self.view, commits, self.opener))
+        return project(self.view, self.rows, seen(self.view, commits, self.opener), self.repairs)
 
 
 def seen(
@@ -139,12 +141,17 @@ def opened_at(
     return [(at, commit) for (at, _), commit in zip(commits, opened, strict=True)]
 
 
-def project(view: View, rows: RowStore, commits: Iterable[tuple[int, Commit]]) -> Outcome:
+def project(
+    view: View,
+    rows: RowStore,
+    commits: Iterable[tuple[int, Commit]],
+    repairs: Repairs = NO_REPAIRS,
+) -> Outcome:
     """One pass: loads the rows that *commits* touch, folds, saves, and makes them visible.
 
     The caller reads the checkpoint first, so no loaded row is older than the checkpoint.
     """
-    folding = Folding(view, commits)
+    folding = Folding(view, commits, repairs=repairs)
     keys = folding.keys
     loaded = rows.load(keys) if keys and view.accumulates else {}
     changed = folding.onto(loaded)

@@ -7,7 +7,8 @@
 | `unfinished` | `main/account:17` | nothing: its erasure has no report yet |
 | `wrapping` | `key` | `wrappedKey`: the stage's wrapping key, as KMS has wrapped it |
 
-Items under `key` say their `format`. The table has no point-in-time recovery: what is deleted here is gone (docs/adr/0018).
+Items under `key` say their `format`. The table has no point-in-time recovery: what is deleted here
+is gone (docs/adr/0018).
 """
 
 import json

@@ -20,6 +20,7 @@ from chalicelib.leftfold.store.ports import (
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+    from chalicelib.leftfold.kernel.repair import Repairs
     from chalicelib.leftfold.policies.mailing import Mailer
     from chalicelib.leftfold.projection.freshness import Freshness
     from chalicelib.leftfold.projection.rows import RowStore
@@ -53,6 +54,7 @@ class Parts(TypedDict, total=False):
     views: Mapping[str, View]
     policies: Mapping[str, Policy]
     fingerprints: Mapping[str, str]
+    repairs: "Repairs"
     handler: CommandHandler
     relay: "Relay"
     freshness: "Freshness"

@@ -7,6 +7,7 @@ only the modules that it needs.
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar, Unpack
 from chalicelib.leftfold import metrics
 from chalicelib.leftfold.commands.handler import CommandHandler
 from chalicelib.leftfold.kernel import Aggregate, Domain, Policy, Row
-from chalicelib.leftfold.store.ports import Checkpoints
+from chalicelib.leftfold.store.ports import Checkpoints, EventStore
 from chalicelib.leftfold.store.readers import WHOLE_LOG, Reader
 from chalicelib.leftfold.subjects.audit import with_engines_own
 from chalicelib.leftfold.wiring.adapters import Adapters
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from chalicelib.leftfold.commands.reading import States
     from chalicelib.leftfold.erasure.erasing import Eraser
     from chalicelib.leftfold.erasure.export import Export
+    from chalicelib.leftfold.kernel.repair import Repair, Repairs
     from chalicelib.leftfold.policies.deadlines import Timekeeper
     from chalicelib.leftfold.projection.freshness import Freshness
     from chalicelib.leftfold.projection.ordered import OrderedRunner
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from chalicelib.leftfold.projection.runner import Work
     from chalicelib.leftfold.relay.relay import Relay
     from chalicelib.leftfold.relay.sweeper import Sweeper
+    from chalicelib.leftfold.repair.service import Repairer
     from chalicelib.leftfold.store.bus import Bus
     from chalicelib.leftfold.store.following import Follower
 
@@ -47,6 +50,18 @@ AT_ONCE = 16
 
 A = TypeVar("A")
 B = TypeVar("B")
+
+
+@dataclass(frozen=True)
+class LateRepairs:
+    """`Repairs` whose code and clients are made when a commit could not be read."""
+
+    events: Callable[[], EventStore]
+
+    def of(self, aggregate_id: str, version: int) -> "Repair":
+        from chalicelib.leftfold.repair.stored import StoredRepairs
+
+        return StoredRepairs(self.events()).of(aggregate_id, version)
 
 
 class Services(Adapters):
@@ -106,13 +121,37 @@ class Services(Adapters):
 
     @cached_property
     def handler(self) -> CommandHandler:
-        return CommandHandler(self.events, self.fingerprints, self.clock, self.pause, self.vault)
+        return CommandHandler(
+            self.events, self.fingerprints, self.clock, self.pause, self.vault, self.repairs
+        )
+
+    @cached_property
+    def repairs(self) -> "Repairs":
+        return LateRepairs(lambda: self.events)
+
+    @property
+    def repairer(self) -> "Repairer":
+        """What proposes and approves repairs."""
+        from chalicelib.leftfold.repair.domain import CATEGORY
+        from chalicelib.leftfold.repair.service import Repairer
+        from chalicelib.leftfold.repair.stored import StoredRepairs
+
+        handler = replace(self.handler, fingerprints={CATEGORY: f"never kept {self.new_id()}"})
+        return Repairer(
+            handler,
+            self.events,
+            self.log,
+            self.parking,
+            StoredRepairs(self.events),
+            self.domain.aggregates,
+            self.settings.repairs_need_two,
+        )
 
     @cached_property
     def states(self) -> "States":
         from chalicelib.leftfold.commands.reading import States
 
-        return States(self.events, self.fingerprints, self.vault)
+        return States(self.events, self.fingerprints, self.vault, self.repairs)
 
     @cached_property
     def bus(self) -> "Bus":
@@ -201,14 +240,20 @@ class Services(Adapters):
 
         chosen = self.views[view]
         opener = self.vault if chosen.personal else CLOSED
-        return self._lanes(ViewWork(chosen, self.rows(view), opener=opener), self.checkpoints)
+        work = ViewWork(chosen, self.rows(view), opener=opener, repairs=self.repairs)
+        return self._lanes(work, self.checkpoints)
 
     def ordered(self, view: str) -> "OrderedRunner":
         """The runner of an ordered view."""
         from chalicelib.leftfold.projection.ordered import OrderedRunner
 
         return OrderedRunner(
-            self.views[view], self.rows(view), self.log, self.checkpoints, self.pause
+            self.views[view],
+            self.rows(view),
+            self.log,
+            self.checkpoints,
+            self.pause,
+            self.repairs,
         )
 
     def policy(self, policy: str) -> "PartitionedRunner":

@@ -21,7 +21,8 @@ class Settings:
     OpenSearch, and LEFTFOLD_SEARCH_SCHEME is https unless it is set. LEFTFOLD_MAIL_FROM is the
     sender of e-mail, verified in SES; without it no e-mail is sent. LEFTFOLD_ARCHIVE is the
     archive's bucket. LEFTFOLD_LOG is the name of the log, "main" unless it is set: each group of
-    tenants can have a log of its own.
+    tenants can have a log of its own. LEFTFOLD_REPAIRS is "one" where one person may repair a
+    commit alone.
     """
 
     def __init__(self, variables: Mapping[str, str]) -> None:
@@ -52,6 +53,11 @@ class Settings:
     def personal_data_key(self) -> str:
         """The alias of the KMS key that wraps the keys of personal data."""
         return f"alias/{self.named('personal-data')}"
+
+    @property
+    def repairs_need_two(self) -> bool:
+        """Whether a second person has to approve each repair: unless LEFTFOLD_REPAIRS is "one"."""
+        return self._variables.get("LEFTFOLD_REPAIRS") != "one"
 
     @property
     def log(self) -> str:

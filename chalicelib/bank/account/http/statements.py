@@ -28,6 +28,7 @@ from chalicelib.leftfold.http.problems import Problem
 from chalicelib.leftfold.http.queries import FRESHNESS, not_shown, wait_until_fresh
 from chalicelib.leftfold.http.routes import Answer, Call, Route
 from chalicelib.leftfold.kernel import Commit, Row
+from chalicelib.leftfold.kernel.repair import Repairs
 from chalicelib.leftfold.projection.fold import recorded_of
 
 _LARGEST_NUMBER = 10**8 - 1
@@ -108,7 +109,9 @@ def show(call: Call) -> Answer:
     limit = call.query["limit"]
     commits = commits_from(call.services.events, call.services.vault, stream, start, last)
     booked = (
-        row for row in bookings_of(commits) if (row["version"], row["index"]) >= (start, index)
+        row
+        for row in bookings_of(commits, call.services.repairs)
+        if (row["version"], row["index"]) >= (start, index)
     )
     page = list(islice(booked, limit + 1))
     ahead = page[limit:]
@@ -118,11 +121,11 @@ def show(call: Call) -> Answer:
     )
 
 
-def bookings_of(commits: Iterator[Commit]) -> Iterator[Row]:
+def bookings_of(commits: Iterator[Commit], repairs: Repairs) -> Iterator[Row]:
     """The bookings of *commits*, as the search shows them."""
     for commit in commits:
         # No booking shows its log position, so any number will do.
-        for recorded in recorded_of(account.codec, -1, commit):
+        for recorded in recorded_of(account.codec, -1, commit, repairs):
             yield from (booking_row(None, recorded, key) for key in booking_key(recorded))
 
 

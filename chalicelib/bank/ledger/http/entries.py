@@ -207,7 +207,9 @@ def list_entries(call: Call) -> Answer:
     (first,) = after_of(call, whole(1, LARGEST_VERSION)) or (1,)
     services = call.services
     commits = commits_from(services.events, services.vault, journal_of(stream, number), first)
-    entries = (entry for commit in commits if (entry := entry_in(commit)) is not None)
+    entries = (
+        entry for commit in commits if (entry := entry_in(commit, services.repairs)) is not None
+    )
     page: list[Row] = []
     room, following = POSTINGS_SHOWN, None
     for entry in entries:

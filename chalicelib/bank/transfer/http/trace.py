@@ -13,6 +13,7 @@ from chalicelib.leftfold.http.history import StreamVersion, events_json
 from chalicelib.leftfold.http.queries import FRESHNESS, not_shown, wait_until_fresh
 from chalicelib.leftfold.http.routes import Answer, Call, Route
 from chalicelib.leftfold.kernel import AggregateId, Commit
+from chalicelib.leftfold.kernel.repair import Repairs
 
 if TYPE_CHECKING:
     from chalicelib.leftfold.projection.search import SearchRows
@@ -61,14 +62,14 @@ def trace(call: Call) -> Answer:
         raise not_shown(call, "transfer-missing")
     events, vault = call.services.events, call.services.vault
     commits = [
-        commit_json(commit, row["position"])
+        commit_json(commit, row["position"], call.services.repairs)
         for row in traced
         for commit in vault.opened(events.range(row["aggregateId"], row["version"], row["version"]))
     ]
     return Answer({"transferId": call.key, "commits": commits})
 
 
-def commit_json(commit: Commit, position: int) -> dict[str, Any]:
+def commit_json(commit: Commit, position: int, repairs: Repairs) -> dict[str, Any]:
     """A commit with its log position, its causes and its events."""
     codec = TRACED[AggregateId.parse(commit.aggregate_id).category].codec
     return {
@@ -79,9 +80,7 @@ def commit_json(commit: Commit, position: int) -> dict[str, Any]:
         "actor": commit.actor,
         "correlationId": commit.correlation_id,
         "causes": [{"stream": stream, "version": version} for stream, version in commit.deps],
-        "events": [
-            event for stored in commit.events for event in events_json(stored, codec, body_json)
-        ],
+        "events": events_json(commit, codec, body_json, repairs),
     }
 
 

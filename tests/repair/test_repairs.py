@@ -1,0 +1,344 @@
+"""What nobody could read is put right, and everybody goes on: commands, views, policies, replays."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from chalicelib.leftfold.commands.handler import CommandHandler, CommandRequest
+from chalicelib.leftfold.commands.loading import load
+from chalicelib.leftfold.http.history import events_of
+from chalicelib.leftfold.kernel import (
+    LANES,
+    Aggregate,
+    Commit,
+    Decider,
+    Email,
+    Policy,
+    Recorded,
+    Refused,
+    StoredEvent,
+    View,
+)
+from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repair
+from chalicelib.leftfold.policies.mailing import MemoryMailer
+from chalicelib.leftfold.policies.work import PolicyWork
+from chalicelib.leftfold.projection.fold import PoisonError
+from chalicelib.leftfold.projection.memory import MemoryRows
+from chalicelib.leftfold.projection.ordered import OrderedRunner, ViewStoppedError
+from chalicelib.leftfold.projection.partitioned import PartitionedRunner
+from chalicelib.leftfold.projection.replay import compare, replay
+from chalicelib.leftfold.projection.runner import ViewWork
+from chalicelib.leftfold.relay.sequencer import Sequencer
+from chalicelib.leftfold.repair.domain import CATEGORY
+from chalicelib.leftfold.repair.service import Asked, Repairer
+from chalicelib.leftfold.repair.stored import StoredRepairs
+from chalicelib.leftfold.store.memory import (
+    MemoryCheckpoints,
+    MemoryEffects,
+    MemoryEvents,
+    MemoryLog,
+    MemoryParking,
+)
+from chalicelib.leftfold.store.ports import Unavailable
+from tests.builders import Added, Removed, codec
+from tests.clock import Clock
+from tests.commits import commit
+from tests.faults import Lossy
+from tests.projection.views import buggy, parity, piles
+from tests.vaults import vault_of
+
+A, B = "main/pile-a", "main/pile-b"
+GOOD = StoredEvent("added", 1, {"amount": 4})
+# A newer release wrote it, and was taken back; or a slip of a hand.
+POISON = StoredEvent("added", 7, {"sum": "four"})
+ANN = Asked("ann", "release 7 was taken back", "propose-1")
+BOB = Asked("bob", "so it is", "approve-1")
+
+
+def decide(command: Any, state: int) -> list[Any]:
+    if command > 100 - state:
+        raise Refused("pile-full")
+    return [Added(command)]
+
+
+def evolve(state: int, event: Any) -> int:
+    return state + event.amount if isinstance(event, Added) else 0
+
+
+def tell(recorded: Recorded) -> Iterable[Email]:
+    if isinstance(recorded.event, Added):
+        yield Email("added", "ada@example.com", "Added", str(recorded.event.amount))
+
+
+pile = Aggregate("pile", Decider(decide, evolve, 0), codec)
+tells = Policy("tells", (pile,), tell)
+
+
+def pause(_attempt: int) -> None:
+    """Nothing to wait for."""
+
+
+@dataclass
+class Place:
+    """A pile with an event that nobody can read, and everything that reads it."""
+
+    events: MemoryEvents = field(default_factory=MemoryEvents)
+    log: MemoryLog = field(default_factory=MemoryLog)
+    checkpoints: MemoryCheckpoints = field(default_factory=MemoryCheckpoints)
+    parking: MemoryParking = field(default_factory=MemoryParking)
+    mailer: MemoryMailer = field(default_factory=MemoryMailer)
+    rows: dict[str, MemoryRows] = field(default_factory=dict)
+    second: bool = True
+
+    def __post_init__(self) -> None:
+        self.effects = MemoryEffects(Clock())
+        self.repairs = StoredRepairs(self.events)
+        fingerprints = {"pile": "fold", CATEGORY: "none"}
+        self.handler = CommandHandler(
+            self.events, fingerprints, Clock(), pause, vault_of(), self.repairs
+        )
+        self.store(A, GOOD, Removed())
+        self.store(A, POISON, Added(9))
+        self.store(B, GOOD)
+        self.store(A, GOOD)
+
+    def store(self, stream: str, *events: StoredEvent | Any) -> None:
+        version = len(self.events.range(stream, 1, 99)) + 1
+        stored = tuple(e if isinstance(e, StoredEvent) else codec.encode(e) for e in events)
+        made = commit(stream, version)._replace(events=stored)
+        assert self.events.append(made) is None
+        self.relay()
+
+    def relay(self) -> None:
+        stored, _ = self.events.scan(0, 1, None, 10**6)
+        list(Sequencer(self.events, self.log, pause, lambda _: None).sequence(dict(stored)))
+
+    def repairer(self) -> Repairer:
+        return Repairer(
+            self.handler,
+            self.events,
+            self.log,
+            self.parking,
+            self.repairs,
+            {"pile": pile},
+            self.second,
+        )
+
+    def view(self, view: View) -> PartitionedRunner:
+        work = ViewWork(view, self.rows_of(view), repairs=self.repairs)
+        return PartitionedRunner(work, self.log, self.checkpoints, self.parking, pause)
+
+    def ordered(self, view: View) -> OrderedRunner:
+        rows = self.rows_of(view)
+        return OrderedRunner(view, rows, self.log, self.checkpoints, pause, self.repairs)
+
+    def rows_of(self, view: View) -> MemoryRows:
+        return self.rows.setdefault(view.name, MemoryRows())
+
+    def policy(self, policy: Policy = tells) -> PartitionedRunner:
+        work = PolicyWork(
+            policy, self.handler, self.effects, self.mailer, "owner", pause, map, vault_of()
+        )
+        return PartitionedRunner(work, self.log, self.checkpoints, self.parking, pause)
+
+    def is_as_replayed(self, view: View) -> bool:
+        made = replay(view, self.log, lambda _: None, self.repairs)
+        return not made.stopped and not list(compare(made.rows, self.rows_of(view).scan()))
+
+    def corrected(self, *reads_as: StoredEvent) -> None:
+        self.repairer().correct(A, 2, 0, reads_as, ANN)
+        self.repairer().approve(A, 2, "event-0", BOB)
+        self.relay()
+
+
+@pytest.fixture
+def place() -> Place:
+    return Place()
+
+
+def run(runner: PartitionedRunner) -> None:
+    while runner.catch_up(8):
+        pass
+
+
+def add(place: Place, amount: int, key: str) -> int:
+    request = CommandRequest(pile, A, amount, key, "00" * 8, "ada", "c")
+    return place.handler.execute(request)
+
+
+def test_after_a_correction_commands_views_policies_and_replays_go_on(place: Place) -> None:
+    with pytest.raises(Exception, match="no event 'added' in version 7"):
+        add(place, 1, "k1")
+    run(place.view(piles))
+    run(place.policy())
+    with pytest.raises(ViewStoppedError):
+        place.ordered(parity).catch_up(8)
+    assert set(place.parking.find("piles", [A])) == set(place.parking.find("tells", [A])) == {A}
+
+    place.corrected(StoredEvent("added", 1, {"amount": 5}), StoredEvent("added", 1, {"amount": 6}))
+
+    assert add(place, 1, "k1") == 4
+    place.relay()
+    place.view(piles).redrive(A)
+    place.policy().redrive(A)
+    run(place.view(piles))
+    run(place.policy())
+    while place.ordered(parity).catch_up(8):
+        pass
+    assert place.rows["piles"].load([A])[A].row == {"amounts": [5, 6, 9, 4, 1], "version": 4}
+    assert list(place.parking.all()) == []
+    assert place.is_as_replayed(piles)
+    assert place.is_as_replayed(parity)
+    assert sorted(email.text for email in place.mailer.sent) == ["1", "4", "4", "4", "5", "6", "9"]
+
+
+def test_a_correction_may_say_that_nothing_happened(place: Place) -> None:
+    place.corrected()
+    assert load(place.events, pile, A, fingerprint="", repairs=place.repairs).state == 13
+
+
+def test_a_correction_is_of_one_event_of_one_commit(place: Place) -> None:
+    place.corrected(GOOD)
+    place.store(A, POISON)
+    with pytest.raises(Exception, match="version 7"):
+        load(place.events, pile, A, fingerprint="", repairs=place.repairs)
+
+
+def test_a_correction_that_waits_for_approval_is_not_read(place: Place) -> None:
+    place.repairer().correct(A, 2, 0, [GOOD], ANN)
+    with pytest.raises(Exception, match="version 7"):
+        load(place.events, pile, A, fingerprint="", repairs=place.repairs)
+    with pytest.raises(Refused, match="repair-needs-another"):
+        place.repairer().approve(A, 2, "event-0", ANN._replace(command_id="approve-0"))
+    place.repairer().approve(A, 2, "event-0", BOB)
+    assert load(place.events, pile, A, fingerprint="", repairs=place.repairs).version == 3
+
+
+def test_a_retry_of_a_repair_is_answered_as_the_first_attempt(place: Place) -> None:
+    first = place.repairer().correct(A, 2, 0, [GOOD], ANN)
+    assert place.repairer().correct(A, 2, 0, [GOOD], ANN) == first
+    place.second = False
+    assert list(place.repairer().all()) == []
+    place.relay()
+    assert list(place.repairer().all()) == [first]
+
+
+@pytest.mark.parametrize(
+    ("where", "reads_as", "code"),
+    [
+        ((A, 1, 0), (GOOD,), "repair-not-needed"),
+        ((A, 2, 1), (GOOD,), "repair-not-needed"),
+        ((A, 2, 2), (GOOD,), "repair-event-missing"),
+        ((A, 2, -1), (GOOD,), "repair-event-missing"),
+        ((A, 9, 0), (GOOD,), "repair-event-missing"),
+        (("main/heap-a", 1, 0), (GOOD,), "repair-event-missing"),
+        ((A, 2, 0), (POISON,), "repair-unreadable"),
+        ((A, 2, 0), (StoredEvent("added", 1, {"amount": "4"}),), "repair-unreadable"),
+        ((A, 2, 0), (GOOD,) * 21, "repair-unreadable"),
+    ],
+)
+def test_a_correction_that_does_not_fit_is_refused_and_leaves_nothing(
+    place: Place, where: tuple[str, int, int], reads_as: tuple[StoredEvent, ...], code: str
+) -> None:
+    with pytest.raises(Refused) as refused:
+        place.repairer().correct(*where, reads_as, ANN)
+    assert refused.value.code == code
+    place.relay()
+    assert list(place.repairer().all()) == []
+
+
+def test_a_correction_with_which_the_rules_cannot_go_on_is_refused(place: Place) -> None:
+    def fussy(state: int, event: Any) -> int:
+        if event == Added(66):
+            raise LookupError("no such pile")
+        return evolve(state, event)
+
+    fails = Aggregate("pile", Decider(decide, fussy, 0), codec)
+    repairer = replace(place.repairer(), aggregates={"pile": fails})
+    with pytest.raises(Refused) as refused:
+        repairer.correct(A, 2, 0, [StoredEvent("added", 1, {"amount": 66})], ANN)
+    assert refused.value.facts == {"reason": "LookupError: no such pile"}
+
+
+def test_a_view_passes_over_a_commit_that_it_alone_is_to_skip(place: Place) -> None:
+    place.corrected(StoredEvent("added", 1, {"amount": 13}))
+    unlucky = buggy(piles)
+    run(place.view(unlucky))
+    assert set(place.parking.find("piles", [A])) == {A}
+    place.repairer().skip("piles", A, ANN._replace(command_id="skip-1"))
+    with pytest.raises(PoisonError):
+        place.view(unlucky).redrive(A)
+    place.repairer().approve(A, 2, "reader-piles", BOB._replace(command_id="approve-2"))
+    place.view(unlucky).redrive(A)
+    assert list(place.parking.all()) == []
+    assert place.rows["piles"].load([A])[A].row == {"amounts": [4], "version": 3}
+    place.relay()
+    assert place.is_as_replayed(unlucky)
+    # Another view, and one that can fold it, do.
+    run(place.view(replace(piles, name="others")))
+    assert place.rows["others"].load([A])[A].row == {"amounts": [13, 9, 4], "version": 3}
+
+
+def test_an_ordered_view_passes_over_a_commit_and_goes_on(place: Place) -> None:
+    with pytest.raises(ViewStoppedError):
+        place.ordered(parity).catch_up(8)
+    place.second = False
+    place.repairer().pass_over("parity", A, 2, ANN)
+    while place.ordered(parity).catch_up(8):
+        pass
+    assert place.rows["parity"].load(["all"])["all"].row == {
+        "turns": [f"{A}@1", f"{A}@1", f"{B}@1", f"{A}@3"]
+    }
+    place.relay()
+    assert place.is_as_replayed(parity)
+
+
+def test_a_policy_takes_no_step_of_a_commit_that_it_is_to_skip(place: Place) -> None:
+    run(place.policy())
+    place.second = False
+    place.repairer().skip("tells", A, ANN)
+    place.policy().redrive(A)
+    assert [email.text for email in place.mailer.sent] == ["4", "4", "4"]
+
+
+def test_only_what_is_parked_is_skipped(place: Place) -> None:
+    with pytest.raises(Refused, match="repair-not-parked"):
+        place.repairer().skip("piles", B, ANN)
+
+
+def test_a_view_waits_while_nobody_can_say_whether_there_is_a_repair(place: Place) -> None:
+    place.corrected(GOOD)
+    lossy = StoredRepairs(Lossy(place.events, before=frozenset({1})))
+    runner = place.view(piles)
+    asked = replace(runner, work=ViewWork(piles, place.rows_of(piles), repairs=lossy))
+    with pytest.raises(Unavailable):
+        run(asked)
+    assert list(place.parking.all()) == []
+    assert place.checkpoints.read("piles", range(LANES)) == dict.fromkeys(range(LANES), -1)
+    run(place.view(piles))
+    assert place.is_as_replayed(piles)
+
+
+def test_the_history_says_who_corrected_an_event_and_why(place: Place) -> None:
+    place.corrected(GOOD)
+    (made,) = place.events.range(A, 2, 2)
+    corrected, other = events_of(made, codec, dict, place.repairs)
+    assert (corrected["name"], corrected["eventVersion"], corrected["body"]) == GOOD[:3]
+    said = {"why": "release 7 was taken back", "by": "ann", "approvedBy": "bob"}
+    assert corrected["correction"] == said
+    assert "correction" not in other
+    assert made.events[0] == POISON
+
+
+def test_where_everything_can_be_read_nobody_looks_for_repairs() -> None:
+    class Unasked:
+        def of(self, aggregate_id: str, version: int) -> Repair:
+            raise AssertionError((aggregate_id, version))
+
+    events = MemoryEvents()
+    made: Commit = commit(B)._replace(events=(GOOD,))
+    assert events.append(made) is None
+    assert load(events, pile, B, fingerprint="", repairs=Unasked()).state == 4
+    assert NO_REPAIRS.of(B, 1) == Repair()
