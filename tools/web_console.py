@@ -137,11 +137,11 @@ def files_of(folder: Path) -> Iterator[Path]:
             yield file
 
 
-def write_lock() -> None:
-    """Writes package-lock.json anew, from the versions that package.json names."""
-    with installed(ROOT / SOURCES, PLACE, lambda _: None) as work:
-        node(work, str(NPM), "install", "--package-lock-only", "--no-audit", "--no-fund")
-        shutil.copyfile(work / LOCK, ROOT / SOURCES / LOCK)
+def write_locks() -> None:
+    """Writes each package-lock.json anew, from the versions that its package.json names."""
+    for folder in (SOURCES, Path("tests/browser")):
+        options = ("--package-lock-only", "--no-audit", "--no-fund", "--cache", str(PLACE / "npm"))
+        node(ROOT / folder, str(NPM), "install", *options)
 
 
 if __name__ == "__main__":

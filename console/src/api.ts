@@ -47,23 +47,46 @@ async function send(to: URL, init: RequestInit): Promise<unknown> {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw new Problem(0, "unreachable", "The server cannot be reached.");
   }
+  return body(answer);
+}
+
+/** The JSON of an answer. Throws its problem. */
+async function body(answer: Response): Promise<unknown> {
   const text = await answer.text();
-  let body: unknown = null;
+  let parsed: unknown = null;
   try {
-    body = text ? JSON.parse(text) : null;
+    parsed = text ? JSON.parse(text) : null;
   } catch {
     throw new Problem(answer.status, "unreadable", `The server answered ${answer.status}, and not in JSON.`);
   }
   if (!answer.ok) {
-    const told = (body ?? {}) as { code?: string; detail?: string; title?: string };
+    const told = (parsed ?? {}) as { code?: string; detail?: string; title?: string };
     throw new Problem(answer.status, told.code ?? "unknown", told.detail ?? told.title ?? `Status ${answer.status}`);
   }
-  return body;
+  return parsed;
 }
 
 /** GET of a path of the OpenAPI document. */
 export async function get<P extends Get>(path: P, parts: Parts = {}, query: Query = {}, signal?: AbortSignal): Promise<Answer<P>> {
   return (await send(url(path, parts, query), signal ? { signal } : {})) as Answer<P>;
+}
+
+/** Calls *heard* with the answer of a GET, and with each other answer that it has later. */
+export async function watch<P extends Get>(
+  path: P,
+  parts: Parts,
+  query: Query,
+  heard: (answer: Answer<P>) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  let known = "";
+  while (!signal.aborted) {
+    const twin = url(`/live${path}`, parts, { ...query, wait: 20 });
+    const answer = await fetch(twin, { signal, cache: "no-store", headers: known ? { "If-None-Match": known } : {} });
+    if (answer.status === 304) continue;
+    heard((await body(answer)) as Answer<P>);
+    known = answer.headers.get("ETag") ?? "";
+  }
 }
 
 export async function redrive(reader: string, streams?: string[]): Promise<Schemas["RedriveAsked"]> {

@@ -71,6 +71,26 @@ export function useLoaded<T>(load: (signal: AbortSignal) => Promise<T>, deps: un
   return { value, error, again: useCallback(() => setRound((n) => n + 1), []) };
 }
 
+/** What *watch* hears last, for the same *deps*. */
+export function useWatched<T>(watch: (heard: (value: T) => void, signal: AbortSignal) => Promise<void>, deps: unknown[]): Loaded<T> {
+  const [value, setValue] = useState<T>();
+  const [error, setError] = useState<Error>();
+  const [round, setRound] = useState(0);
+  const latest = useRef(watch);
+  latest.current = watch;
+  const key = JSON.stringify(deps);
+  useEffect(() => {
+    const ending = new AbortController();
+    setValue(undefined);
+    setError(undefined);
+    latest.current(setValue, ending.signal).catch((failure: unknown) => {
+      if (!ending.signal.aborted) setError(failure instanceof Error ? failure : new Error(String(failure)));
+    });
+    return () => ending.abort();
+  }, [key, round]);
+  return { value, error, again: useCallback(() => setRound((n) => n + 1), []) };
+}
+
 /** Calls *act* for a key that is pressed outside of fields. */
 export function useKeys(act: (key: string, event: KeyboardEvent) => void): void {
   const latest = useRef(act);

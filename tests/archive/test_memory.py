@@ -5,11 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tools.bootstrap import ROOT
 
 MB = 1024 * 1024
 
 
+@pytest.mark.slow
 def test_an_epoch_of_sixty_thousand_commits_takes_half_of_a_functions_memory(
     tmp_path: Path,
 ) -> None:

@@ -1,6 +1,8 @@
-"""Every page in every shape, light and dark: python -m tests.browser. Screenshots stay in .leftfold/screenshots."""
+"""Every page in every shape, light and dark: python -m tests.browser. Screenshots stay
+in .leftfold/screenshots, and those of docs/first-hour.md are made anew."""
 
 import json
+import shutil
 import sys
 
 import click
@@ -9,6 +11,10 @@ from tests.browser.shown import Shown, served
 from tests.browser.test_console import SCREENSHOTS, quiet
 from tools.bootstrap import ROOT, STATE
 from tools.web_console import build, installed, node
+
+IMAGES = ROOT / "docs" / "images"
+# Those of docs/first-hour.md.
+SHOWN_IN_DOCS = ("stream", "rows", "log", "transfer", "readers")
 
 if __name__ == "__main__":
     bank = Shown()
@@ -19,6 +25,8 @@ if __name__ == "__main__":
         installed(ROOT / "tests" / "browser", STATE / "browser", quiet) as work,
     ):
         seen = json.loads(node(work, "journey.js", url, str(SCREENSHOTS), "all"))
+    for name in SHOWN_IN_DOCS:
+        shutil.copyfile(SCREENSHOTS / f"{name}-desktop-light.png", IMAGES / f"{name}.png")
     for said in (*seen["violations"], *seen["complaints"]):
         click.echo(said)
     click.echo(f"{len(seen['pages'])} looks in {SCREENSHOTS.relative_to(ROOT)}")

@@ -116,6 +116,12 @@ await page.request.post(`${url}/accounts/1001/credits`, { data: { amount: { amou
 await page.waitForFunction((old) => document.querySelector(".logged")?.innerText !== old, before, { timeout: 15_000 });
 seen.pages.push("the log as it grows");
 
+await go(page, PAGES[6]);
+const balance = await page.locator(".figures .money").first().innerText();
+await page.request.post(`${url}/accounts/1001/credits`, { data: { amount: { amount: "5.00", currency: "CZK" }, valueDate: "2026-01-03" } });
+await page.waitForFunction((old) => document.querySelector(".figures .money")?.innerText !== old, balance, { timeout: 15_000 });
+seen.pages.push("a balance that changes while one looks");
+
 await go(page, PAGES[4]);
 await page.getByRole("button", { name: "Redrive all" }).click();
 await shown("No stream is parked");

@@ -158,7 +158,8 @@ def test_a_scan_brings_keys_alone_and_goes_on_where_it_was(
         "Segment": 0,
         "TotalSegments": 1,
         "Limit": 2,
-        "ProjectionExpression": "aggregateId, sequenceNumber",
+        "ProjectionExpression": "aggregateId, sequenceNumber, #kind",
+        "ExpressionAttributeNames": {"#kind": "kind"},
     }
     assert then["ExclusiveStartKey"] == {"aggregateId": {"S": A}, "sequenceNumber": N(2)}
 

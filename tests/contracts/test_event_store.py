@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from chalicelib.leftfold.kernel import Archived, Commit, RecentCommand, Snapshot, StoredEvent
+from chalicelib.leftfold.kernel import Archived, Bar, Commit, RecentCommand, Snapshot, StoredEvent
 from chalicelib.leftfold.store.events import (
     ITEM_LIMIT,
     DynamoEvents,
@@ -17,10 +17,12 @@ from chalicelib.leftfold.store.events import (
 )
 from chalicelib.leftfold.store.memory import MemoryEvents
 from chalicelib.leftfold.store.ports import (
+    BarredError,
     CommitTooLargeError,
     ContendedError,
     EventStore,
     EventTable,
+    GenerationTable,
     MalformedCommitError,
     StreamAdvancedError,
     StreamVersion,
@@ -38,7 +40,7 @@ def dynamo_events(dynamodb_local: str) -> DynamoEvents:
 @pytest.fixture(
     params=["memory", pytest.param("dynamodb", marks=pytest.mark.engine("dynamodb_local"))]
 )
-def events(request: pytest.FixtureRequest) -> EventTable:
+def events(request: pytest.FixtureRequest) -> GenerationTable:
     if request.param == "memory":
         return MemoryEvents()
     store: DynamoEvents = request.getfixturevalue("dynamo_events")
@@ -58,6 +60,11 @@ def test_a_commit_comes_back_as_it_was_written(events: EventStore, stream: str) 
         tags=("customer:17", "order:A-1"),
         root=("main/account-c", 1),
         source=("main/account-d", 2),
+        position=17,
+        indexes=(1,),
+        addressed="main/account-d",
+        mark=3,
+        progress={"kind": "card"},
         epoch=2,
         epoch_start=2,
         snapshot=Snapshot("f", {"balance": 10**18, "owner": "Žofie"}),
@@ -275,6 +282,7 @@ def test_versions_are_deleted_only_under_the_tombstone_that_covers_them(
     assert [c.version for c in events.range(stream, 1, 99)] == [1, 29]
 
 
+COPIED: dict[str, Any] = {"root": ("main/account-b", 1), "source": ("main/account-b", 1)}
 WRONG: dict[str, dict[str, Any]] = {
     "version 0": {"version": 0},
     "a version below 0": {"version": -5},
@@ -316,6 +324,15 @@ WRONG: dict[str, dict[str, Any]] = {
     "a root of version 0": {"root": ("main/account-b", 0), "source": ("main/account-b", 1)},
     "a source in no stream": {"root": ("main/account-b", 1), "source": ("", 1)},
     "a tombstone": {"events": (), "archive": Archived(2, "k", "h")},
+    "a position and no root": {"position": 0},
+    "a mark and no root": {"mark": 1},
+    "progress and no root": {"progress": {}},
+    "a stream that was addressed and no root": {"addressed": "main/account-b"},
+    "an index too many": COPIED | {"indexes": (0, 1)},
+    "an index twice": COPIED | {"events": (StoredEvent("e", 1, {}),) * 2, "indexes": (1, 1)},
+    "an index below 0": COPIED | {"indexes": (-1,)},
+    "a position below 0": COPIED | {"position": -1},
+    "no stream that was addressed": COPIED | {"addressed": "b"},
 }
 
 
@@ -390,3 +407,106 @@ def test_nothing_is_deleted_that_is_not_archived(
     with pytest.raises(MalformedCommitError):
         events.delete(first, [2])
     assert [c.version for c in events.range(stream, 1, 99)] == [1, 2, 29, 30]
+
+
+def copy_of(stream: str, version: int, **fields: Any) -> Commit:
+    """A copy of the same version of another stream."""
+    origin = ("main/account-origin", version)
+    return commit(stream, version, root=origin, source=origin, **fields)
+
+
+def test_nothing_is_appended_behind_a_bar(events: GenerationTable, stream: str) -> None:
+    first = commit(stream, 1)
+    events.append(first)
+    bar = Bar(stream, 2, 1)
+    assert events.bar(bar)
+    with pytest.raises(BarredError) as raised:
+        events.append(commit(stream, 2))
+    assert raised.value.bar == bar
+    with pytest.raises(BarredError):
+        events.append(commit(stream, 2), StreamVersion(f"{stream}-b", 1))
+    assert events.newest(stream, consistent=True) == ([first], False, bar)
+
+
+def test_a_bar_counts_as_the_other_stream_that_has_moved_on(
+    events: GenerationTable, stream: str
+) -> None:
+    events.bar(Bar(f"{stream}-b", 1, 1))
+    with pytest.raises(StreamAdvancedError):
+        events.append(commit(stream, 1), StreamVersion(f"{stream}-b", 1))
+
+
+def test_a_bar_is_no_commit_to_whoever_reads(events: GenerationTable, stream: str) -> None:
+    first = commit(stream, 1)
+    events.append(first)
+    events.bar(Bar(stream, 2, 1))
+    events.bar(Bar(f"{stream}-b", 1, 1))
+    assert list(events.range(stream, 1, 9)) == [first]
+    assert list(events.page(stream, 1, 9)) == [first]
+    assert events.newest(stream, below=2, consistent=True) == ([first], False, None)
+    assert events.newest(f"{stream}-b", consistent=True) == ([], False, Bar(f"{stream}-b", 1, 1))
+    assert [key for key in everything(events) if key[0].startswith(stream)] == [(stream, 1)]
+
+
+def test_a_bar_is_put_where_nothing_is(events: GenerationTable, stream: str) -> None:
+    events.append(commit(stream, 1))
+    assert not events.bar(Bar(stream, 1, 1))
+    assert events.bar(Bar(stream, 2, 1))
+    assert not events.bar(Bar(stream, 2, 1))
+    assert not events.bar(Bar(stream, 2, 2))
+    assert events.newest(stream, consistent=True).bar == Bar(stream, 2, 1)
+
+
+def test_a_bar_goes_only_if_it_is_the_one_that_was_read(
+    events: GenerationTable, stream: str
+) -> None:
+    events.append(commit(stream, 1))
+    events.bar(Bar(stream, 2, 3))
+    for other in (Bar(stream, 2, 1), Bar(stream, 1, 3), Bar(stream, 3, 3)):
+        assert not events.remove_bar(other)
+    assert events.remove_bar(Bar(stream, 2, 3))
+    assert events.newest(stream, consistent=True).bar is None
+    assert events.append(commit(stream, 2)) is None
+
+
+def test_a_copy_takes_a_free_key_or_that_of_the_bar_that_was_read(
+    events: GenerationTable, stream: str
+) -> None:
+    assert events.put_copy(copy_of(stream, 1)) is None
+    events.bar(Bar(stream, 2, 1))
+    with pytest.raises(BarredError):
+        events.put_copy(copy_of(stream, 2))
+    with pytest.raises(BarredError):
+        events.put_copy(copy_of(stream, 2), Bar(stream, 2, 2))
+    assert events.put_copy(copy_of(stream, 2), Bar(stream, 2, 1)) is None
+    assert events.put_copy(copy_of(stream, 2), Bar(stream, 2, 1)) == copy_of(stream, 2)
+    # The bar that was read is gone, and the key is free.
+    assert events.put_copy(copy_of(stream, 3), Bar(stream, 3, 1)) is None
+    page = events.newest(stream, consistent=True)
+    assert [c.version for c in page.commits] == [3, 2, 1]
+    assert page.bar is None
+
+
+def test_a_copy_alone_is_marked(events: GenerationTable, stream: str) -> None:
+    events.put_copy(copy_of(stream, 1))
+    events.append(commit(stream, 2))
+    events.bar(Bar(stream, 3, 1))
+    assert events.mark(stream, 1, 5)
+    assert [events.mark(stream, version, 5) for version in (2, 3, 4)] == [False, False, False]
+    assert list(events.range(stream, 1, 9)) == [copy_of(stream, 1, mark=5), commit(stream, 2)]
+
+
+@pytest.mark.parametrize(
+    "bar", [Bar("main/account-a", 0, 1), Bar("main/account-a", 1, 0), Bar("account", 1, 1)]
+)
+def test_what_is_no_bar_is_refused(events: GenerationTable, bar: Bar) -> None:
+    with pytest.raises(MalformedCommitError):
+        events.bar(bar)
+
+
+def test_what_is_no_copy_is_not_put_as_one(events: GenerationTable, stream: str) -> None:
+    with pytest.raises(MalformedCommitError):
+        events.put_copy(commit(stream, 1))
+    with pytest.raises(MalformedCommitError):
+        events.put_copy(copy_of(stream, 1), Bar(stream, 2, 1))
+    assert list(events.range(stream, 1, 9)) == []

@@ -13,6 +13,7 @@ from chalice.utils import to_cfn_resource_name
 from app import API
 from chalicelib.bank.account.views import balances, bookings, totals
 from chalicelib.domain import DOMAIN
+from chalicelib.leftfold.http import live
 from chalicelib.leftfold.kernel import Email, Policy, Recorded, View
 from chalicelib.leftfold.relay.sweeper import ROUND
 from chalicelib.leftfold.wiring.settings import IN_STAGE, IN_TRUTH, Settings
@@ -158,7 +159,7 @@ def test_only_a_view_that_the_bus_feeds_reads_the_bus(view: str) -> None:
 
 
 def test_the_routes_that_wait_are_served_by_a_function_of_their_own_with_a_bound() -> None:
-    waiting = {route.path for route in API.routes if route.function == "feed"}
+    waiting = {route.path for route in API.routes if route.function == "feed"} | {live.PATH}
     assert "/log" in waiting
     paths = RESOURCES["RestAPI"]["Properties"]["DefinitionBody"]["paths"]
     assert set(paths) == waiting
@@ -231,7 +232,7 @@ def test_a_function_reaches_the_search_domain_of_its_own_stack_alone() -> None:
         if any(action.startswith("es:") for action in allowed)
     }
     searching = {name for name, view in DOMAIN.views.items() if view.store == "search"}
-    assert set(reached) == {"api_handler", "purge", "deadlines", "forget"} | searching
+    assert set(reached) == {"api_handler", "feed", "purge", "deadlines", "forget"} | searching
     assert TRUTH["Outputs"]["SearchArn"]["Value"] == {"Fn::GetAtt": ["Search", "Arn"]}
     for resource in reached.values():
         assert resource == [{"Fn::Sub": "${SearchArn}/*"}]

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 from openapi_schema_validator import OAS31Validator
 
 from app import API, app
-from chalicelib.leftfold.http import console
+from chalicelib.leftfold.http import console, live
 from chalicelib.leftfold.http.openapi import document
 from chalicelib.leftfold.http.unserved import PATHS, leads
 
@@ -97,7 +97,7 @@ class Gateway:
         made = app(json.loads(json.dumps(event)), None)
         response = json.loads(json.dumps(made))
         answer = Answer(response["statusCode"], response["headers"], response["body"])
-        if template not in (*PATHS, *console.PATHS):
+        if template not in (*PATHS, *console.PATHS, live.PATH):
             check(method, template, answer)
         return answer
 
@@ -119,8 +119,10 @@ def routed(method: str, path: str) -> tuple[str, dict[str, str]]:
     templates = [
         template
         for template, methods in sorted(app.routes.items(), key=lambda r: "{" in r[0])
-        if template not in PATHS and method in methods and leads(template, path)
+        if template not in (*PATHS, live.PATH) and method in methods and leads(template, path)
     ]
+    if not templates and path.startswith(f"{live.PREFIX}/"):
+        return live.PATH, {"proxy": path.removeprefix(f"{live.PREFIX}/")}
     if not templates:
         return ("/", {}) if path == "/" else ("/{proxy+}", {"proxy": path[1:]})
     captured = zip(templates[0].split("/"), path.split("/"), strict=True)

@@ -23,7 +23,7 @@ from chalicelib.bank.account.domain import (
     Unfreeze,
     decide,
 )
-from chalicelib.leftfold.http import console
+from chalicelib.leftfold.http import console, live
 from chalicelib.leftfold.http.unserved import PATHS
 from chalicelib.leftfold.kernel import Refused
 from tests.http.conftest import Bank
@@ -43,7 +43,7 @@ def test_every_route_of_the_app_is_described_and_no_other() -> None:
     served = {
         (method, path)
         for path, methods in app.routes.items()
-        if path not in (*PATHS, *console.PATHS)
+        if path not in (*PATHS, *console.PATHS, live.PATH)
         for method in methods
     }
     described = {

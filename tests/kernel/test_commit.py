@@ -16,7 +16,13 @@ from chalicelib.leftfold.kernel import (
     UnknownFormatError,
     lane_of,
 )
-from chalicelib.leftfold.kernel.commit import MEMBERS, is_tag, is_traceparent, traceparent_of
+from chalicelib.leftfold.kernel.commit import (
+    MEMBERS,
+    OF_COPIES,
+    is_tag,
+    is_traceparent,
+    traceparent_of,
+)
 from chalicelib.leftfold.kernel.uuid7 import uuid7
 from tests.commits import commit
 
@@ -56,8 +62,15 @@ FACTS: dict[str, st.SearchStrategy[Any]] = {
     "epoch_start": VERSIONS,
 }
 COMMITS = st.fixed_dictionaries(FACTS).map(lambda facts: Commit(**facts))
-COPIES = st.tuples(COMMITS, ORIGINS, ORIGINS).map(
-    lambda drawn: drawn[0]._replace(root=drawn[1], source=drawn[2])
+COPIED: dict[str, st.SearchStrategy[Any]] = {
+    "root": ORIGINS,
+    "source": ORIGINS,
+    "position": st.none() | st.integers(0, 10**12),
+    "indexes": st.lists(st.integers(0, 10**12), max_size=3).map(tuple),
+    "addressed": st.none() | st.text(),
+}
+COPIES = st.tuples(COMMITS, st.fixed_dictionaries(COPIED)).map(
+    lambda drawn: drawn[0]._replace(**drawn[1])
 )
 
 
@@ -99,6 +112,9 @@ def test_a_member_of_an_event_that_this_engine_does_not_know_is_refused(
         {"kind": "copy"},
         {"kind": "tombstone"},
         {"root": ["main/account-b", 1]},
+        {"position": 1},
+        {"indexes": [1]},
+        {"addressed": "main/account-b"},
     ],
 )
 def test_a_line_of_another_format_or_kind_is_refused(changed: dict[str, Any]) -> None:
@@ -123,7 +139,7 @@ def test_one_member_tells_commits_copies_and_tombstones_apart() -> None:
 
 
 def test_a_commit_that_is_no_copy_has_no_origin_in_its_line() -> None:
-    assert MEMBERS - json.loads(commit().to_line()).keys() == {"root", "source"}
+    assert MEMBERS - json.loads(commit().to_line()).keys() == OF_COPIES
 
 
 @given(st.text())

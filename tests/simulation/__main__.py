@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 
 import click
@@ -9,6 +10,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from tests.simulation.generations import Moved, moved
 from tests.simulation.history import Report, history
 
 
@@ -16,14 +18,16 @@ from tests.simulation.history import Report, history
 @click.option("--first", default=1, show_default=True, help="The first seed.")
 @click.option("--count", default=1_000, show_default=True, help="How many seeds.")
 @click.option("--workers", default=2, show_default=True, help="How many processes.")
-def main(first: int, count: int, workers: int) -> None:
+@click.option("--generations", is_flag=True, help="Histories of two generations.")
+def main(*, first: int, count: int, workers: int, generations: bool) -> None:
     """Run seeded histories and report steps, faults and broken laws; exit 1 if any broke."""
+    one: Callable[[int], Report | Moved] = moved if generations else history
     console = Console()
     began = time.monotonic()
     with ProcessPoolExecutor(workers) as pool:
         seeds = range(first, first + count)
         reports = list(
-            track(pool.map(history, seeds, chunksize=8), "histories", total=count, console=console)
+            track(pool.map(one, seeds, chunksize=8), "histories", total=count, console=console)
         )
     seconds = time.monotonic() - began
     console.print(table_of(reports, seconds))
@@ -33,7 +37,7 @@ def main(first: int, count: int, workers: int) -> None:
     raise SystemExit(1 if broken else 0)
 
 
-def table_of(reports: list[Report], seconds: float) -> Table:
+def table_of(reports: Sequence[Report | Moved], seconds: float) -> Table:
     """The run in figures."""
     table = Table("what", "number", title="simulation")
     table.columns[1].justify = "right"

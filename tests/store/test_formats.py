@@ -26,7 +26,7 @@ A = "main/account-a"
 NEWER = [
     {"format": {"N": "2"}},
     {"format": {"N": "2"}, "colour": {"S": "red"}},
-    {"kind": {"S": "bar"}},
+    {"kind": {"S": "ghost"}},
 ]
 
 

@@ -251,6 +251,7 @@ def test_every_mutant_that_is_known_to_be_equivalent_can_still_be_made() -> None
         assert known.why
 
 
+@pytest.mark.slow
 def test_a_hunt_kills_what_a_test_misses_and_tells_what_lives(tmp_path: Path) -> None:
     """The whole way, in a small tree: a fault in a function, one in what an import runs, one
     that hangs, and one that no test sees.

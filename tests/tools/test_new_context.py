@@ -24,10 +24,12 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Tree:
     return made
 
 
+@pytest.mark.slow
 def test_a_new_context_passes_its_own_tests(tree: Tree) -> None:
     assert "6 passed" in tree.run(".leftfold/venv/bin/pytest -q tests/bank/test_loan.py")
 
 
+@pytest.mark.slow
 def test_a_new_context_is_in_the_style_of_the_others(tree: Tree) -> None:
     tree.run(
         ".leftfold/venv/bin/ruff check && .leftfold/venv/bin/ruff format --check"
@@ -35,10 +37,12 @@ def test_a_new_context_is_in_the_style_of_the_others(tree: Tree) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_new_context_passes_the_tests_of_every_domain(tree: Tree) -> None:
     tree.run(".leftfold/venv/bin/pytest -q tests/test_refusals.py tests/test_imports.py")
 
 
+@pytest.mark.slow
 def test_a_new_context_has_a_function_a_table_and_permissions(tree: Tree) -> None:
     resources = json.loads(tree.read("infra/resources.json"))["Resources"]
     assert {"Loans", "LoansLog", "LoansTable", "LoansLagAlarm"} <= set(resources)
@@ -48,6 +52,7 @@ def test_a_new_context_has_a_function_a_table_and_permissions(tree: Tree) -> Non
     assert "table/${AWS::StackName}-loans" in tree.read(".chalice/iam/loans.json")
 
 
+@pytest.mark.slow
 def test_a_new_context_is_packaged(tree: Tree, tmp_path: Path) -> None:
     package("dev", lambda _: None)  # so that the dependencies are there to be copied
     shutil.copytree(STATE / "build" / "vendor", tmp_path / "vendor")
@@ -88,6 +93,7 @@ def test_a_name_that_cannot_be_is_refused_with_the_cure(name: str, says: str) ->
     assert (sorted((ROOT / "chalicelib" / "bank").rglob("*.py")), LISTING.read_text()) == before
 
 
+@pytest.mark.slow
 def test_a_context_that_is_there_is_left_as_it_is(tree: Tree) -> None:
     before = tree.read("chalicelib/bank/loan/domain.py")
     said = tree.run("./leftfold new-context loan", fails=True)

@@ -76,6 +76,7 @@ def wanted() -> dict[Path, str]:
     """The text of each generated file for this app and its domain. Raises ResourcesError."""
     from app import API
     from chalicelib.domain import DOMAIN
+    from chalicelib.leftfold.http import live
 
     served = [
         (route.function, method, route.path)
@@ -83,6 +84,7 @@ def wanted() -> dict[Path, str]:
         if route.function != "api_handler"
         for method in route.methods
     ]
+    served += [(live.FUNCTION, method, live.PATH) for method in live.METHODS]
     return generated(app_functions(), DOMAIN.views, DOMAIN.policies, served=served)
 
 

@@ -101,6 +101,18 @@ def other_functions(
         view.stored_name for view in views.values() if view.store == "documents" and view.personal
     ]
     followers = [*(name for name, view in views.items() if view.fed == "log"), *policies]
+    # What queries need. A wait for a view wakes it.
+    querying = (
+        tables(
+            (*READ, "dynamodb:Scan"),
+            *("streams", "view-checkpoints", "view-parked", *documents, "log"),
+            *("policy-checkpoints", "policy-parked"),
+        ),
+        tables(("dynamodb:BatchGetItem",), "bodies"),
+        search("Get", "Post"),
+        READING_ARCHIVE,
+        waking("relay", *views, *policies),
+    )
     engines_own = (
         Function(
             "api_handler",
@@ -108,15 +120,7 @@ def other_functions(
                 tables(COMMAND, "events"),
                 *SEALING,
                 tables(("dynamodb:Query", "dynamodb:UpdateItem"), "subjects"),
-                tables(
-                    (*READ, "dynamodb:Scan"),
-                    *("streams", "view-checkpoints", "view-parked", *documents, "log"),
-                    *("policy-checkpoints", "policy-parked"),
-                ),
-                tables(("dynamodb:BatchGetItem",), "bodies"),
-                search("Get", "Post"),
-                READING_ARCHIVE,
-                waking("relay", *views, *policies),
+                *querying,
             ),
             called="api",
             search=True,
@@ -125,7 +129,8 @@ def other_functions(
         ),
         Function(
             "feed",
-            (*READING_LOG, READING_REPAIRS),
+            (tables(("dynamodb:GetItem", "dynamodb:Query"), "events"), *OPENING, *querying),
+            search=True,
             capped=True,
             # A request waits up to 20 seconds, and API Gateway up to 29 for its answer.
             chalice={"lambda_timeout": 29},

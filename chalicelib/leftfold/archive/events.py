@@ -38,7 +38,7 @@ class ArchivedEvents:
         # The live epoch is always in the table, so a load needs nothing else.
         start = page.commits[0].epoch_start
         live = [commit for commit in page.commits if commit.version >= start]
-        return Page(live, more=page.more or len(live) < len(page.commits))
+        return Page(live, more=page.more or len(live) < len(page.commits), bar=page.bar)
 
     def range(self, aggregate_id: str, first: int, last: int) -> Sequence[Commit]:
         before: Commit | None = None

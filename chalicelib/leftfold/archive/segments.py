@@ -7,7 +7,7 @@ each commit whose epoch was its stream's live epoch when the segment was written
 
 import gzip
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from chalicelib.leftfold.archive.epochs import DamagedArchiveError, lines_of, verified
@@ -47,9 +47,15 @@ class SegmentedLog:
     in the middle or at the end, it is read from a segment.
     """
 
-    def __init__(self, table: Log, archive: Archive) -> None:
+    def __init__(
+        self,
+        table: Log,
+        archive: Archive,
+        unpack: Callable[[bytes], Sequence[Block]] | None = None,
+    ) -> None:
         self._table = table
         self._archive = archive
+        self._unpack = unpack or unpack_blocks
 
     def head(self) -> Head:
         return self._table.head()
@@ -133,7 +139,7 @@ class SegmentedLog:
             segment = self._table.segment_with(following)
             if segment is None:
                 return
-            for block in unpack_blocks(verified(self._archive, segment.key, segment.hash)):
+            for block in self._unpack(verified(self._archive, segment.key, segment.hash)):
                 if until is not None and block.first_position >= until:
                     return
                 if block.next_position > following:

@@ -1,9 +1,9 @@
 """Handles a command: load, decide, append, and all of it again if another writer was faster."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,6 +15,7 @@ from chalicelib.leftfold.commands.loading import (
     look_back_to,
     looked_back,
 )
+from chalicelib.leftfold.commands.owning import ALONE, MovedError, Owner, Place
 from chalicelib.leftfold.kernel import (
     Aggregate,
     Commit,
@@ -23,7 +24,12 @@ from chalicelib.leftfold.kernel import (
 )
 from chalicelib.leftfold.kernel.commit import canonical, instant, traceparent_of
 from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repairs
-from chalicelib.leftfold.store.ports import ContendedError, EventStore, StreamVersion
+from chalicelib.leftfold.store.ports import (
+    BarredError,
+    ContendedError,
+    EventStore,
+    StreamVersion,
+)
 from chalicelib.leftfold.subjects.vault import Vault, sealed_snapshot, subjects_of
 
 COMMAND_ATTEMPTS = 12
@@ -41,7 +47,8 @@ class CommandRequest:
 
     *opens* says that the command begins a stream: its first attempt needs no load.
     *may_repeat* is False if the id was made for this request, so that no earlier attempt can
-    exist. *authority* is the right by which *actor* acts. *traceparent* is the W3C header that
+    exist. *addressed* is the stream that the client names, if that has become this one.
+    *authority* is the right by which *actor* acts. *traceparent* is the W3C header that
     came with the request, None if none did. *unless* is the key of a commit in another stream.
     The command is taken only if that commit does not exist, because the decision was made
     without it. *leaves_out* says that personal data of a forgotten subject is left out of the
@@ -63,6 +70,7 @@ class CommandRequest:
     authority: str = "none"
     traceparent: str | None = None
     leaves_out: bool = False
+    addressed: str | None = None
 
 
 class VersionMismatchError(Exception):
@@ -88,7 +96,7 @@ class CommandHandler:
     *fingerprints* maps each category to the fingerprint of its fold. *pause* takes the number
     of the attempt that has failed and waits, with jitter, before the next one. *vault* seals
     what is written and opens what is read. *repairs* are asked for a commit that cannot be
-    decoded.
+    decoded. *owner* hands over the streams that another generation owns.
     """
 
     events: EventStore
@@ -97,26 +105,30 @@ class CommandHandler:
     pause: Callable[[int], None]
     vault: Vault
     repairs: Repairs = NO_REPAIRS
+    owner: Owner = ALONE
 
     def execute(self, request: CommandRequest) -> int:
         """The version of the command's commit, made now or in an earlier attempt.
 
         Raises `Refused`, `VersionMismatchError`, `KeyReusedError`, `ContentionError`,
-        `StreamAdvancedError` and `CommitTooLargeError`: then this call wrote nothing. Raises
-        `Unavailable` if the outcome is unknown: a retry with the same command id answers it.
+        `StreamAdvancedError`, `CommitTooLargeError` and `NotOwnedError`: then this call wrote
+        nothing. Raises `Unavailable` if the outcome is unknown: a retry with the same command id
+        answers it.
         """
         started = self.clock()
-        if request.opens:
+        if request.opens and self.owner.first:
             loaded = Loaded(0, request.aggregate.decider.initial)
         else:
             loaded = self._load(request, consistent=False)
         for attempt in range(1, COMMAND_ATTEMPTS + 1):
             if self.clock() - started > DECIDE_WITHIN:
                 break
-            earlier = loaded.version_of(request.command_id)
+            earlier = self._earlier(request, loaded)
             if earlier is not None:
-                version, body_hash = earlier
-                return accepted(version, body_hash.hex(), request)
+                return earlier
+            if not loaded.owned:
+                loaded = self._handed_over(request, loaded)
+                continue
             try:
                 commit = self._commit(request, loaded, decide(request, loaded))
             except (Refused, VersionMismatchError) as refusal:
@@ -126,37 +138,95 @@ class CommandHandler:
                     raise
                 loaded = self._load(request, consistent=True, checked=loaded.version)
                 continue
-            with suppress(ContendedError):
-                holder = self.events.append(commit, request.unless)
-                if holder is None:
-                    return commit.version
-                if holder.command_id == request.command_id:
-                    return accepted(holder.version, holder.body_hash, request)
+            version = self._append(request, commit)
+            if version is not None:
+                return version
             self.pause(attempt)
             loaded = self._load(request, consistent=True, checked=loaded.version)
         raise ContentionError(request.aggregate_id)
 
-    def taken(self, request: CommandRequest) -> int | None:
-        """The version of the command's commit; None if no attempt has made one.
+    def _append(self, request: CommandRequest, commit: Commit) -> int | None:
+        """The version of the command's commit; None if the version is another's."""
+        with suppress(ContendedError, BarredError):
+            holder = self.events.append(commit, request.unless)
+            if holder is None:
+                return commit.version
+            if holder.addressed is None and holder.command_id == request.command_id:
+                return accepted(holder.version, holder.body_hash, request)
+        return None
 
-        The stream is read consistently. Raises `KeyReusedError` and `Unavailable`.
+    def taken(self, request: CommandRequest) -> int | None:
+        """The version of the command's commit; None if no attempt has made one, or ever will
+        unless it is sent again.
+
+        The stream is read consistently. Raises `KeyReusedError`, `NotOwnedError` and
+        `Unavailable`.
         """
-        earlier = self._load(request, consistent=True).version_of(request.command_id)
-        return None if earlier is None else accepted(earlier[0], earlier[1].hex(), request)
+        loaded = self._load(request, consistent=True)
+        earlier = self._earlier(request, loaded)
+        if earlier is not None or loaded.owned:
+            return earlier
+        again = owned(
+            self.owner, request.aggregate_id, lambda: self._load(request, consistent=True)
+        )
+        return self._earlier(request, again)
 
     def state(self, aggregate: Aggregate, aggregate_id: str) -> tuple[Any, int]:
-        """An aggregate's state and its version, read consistently. Raises `Unavailable`."""
+        """An aggregate's state and its version, read consistently by the stream's owner.
+
+        Raises `NotOwnedError` and `Unavailable`.
+        """
         fingerprint = self.fingerprints[aggregate.category]
-        loaded = load(
-            self.events,
-            aggregate,
+        loaded = owned(
+            self.owner,
             aggregate_id,
-            fingerprint=fingerprint,
-            vault=self.vault,
-            consistent=True,
-            repairs=self.repairs,
+            lambda: load(
+                self.events,
+                aggregate,
+                aggregate_id,
+                fingerprint=fingerprint,
+                vault=self.vault,
+                consistent=True,
+                repairs=self.repairs,
+            ),
         )
         return loaded.state, loaded.version
+
+    def _earlier(self, request: CommandRequest, loaded: Loaded) -> int | None:
+        """The version that an earlier attempt made, whoever owns the stream; None if none did."""
+        found = loaded.version_of(request.command_id, request.addressed)
+        return None if found is None else accepted(found[0], found[1].hex(), request)
+
+    def found_in(self, request: CommandRequest, places: Sequence[Place]) -> tuple[str, int] | None:
+        """The stream and the version of a command to an id that has become others (`IdMovedError`);
+        None if no attempt has made one. Raises `NotOwnedError` and `Unavailable`.
+        """
+        for place in places:
+            moved = replace(
+                request, aggregate_id=place.aggregate_id, addressed=place.addressed, opens=False
+            )
+            version = self.taken(moved)
+            if version is not None:
+                return place.aggregate_id, version
+        return None
+
+    def _handed_over(self, request: CommandRequest, loaded: Loaded) -> Loaded:
+        """The stream, which was not owned when it was loaded, as it is then. Raises `NotOwnedError`.
+
+        A stream that is in no generation is taken for a command that creates it alone. Another
+        command is refused here, and leaves no bar. Raises `Refused` and `VersionMismatchError`.
+        """
+        if not loaded.consistent:
+            return self._load(request, consistent=True, checked=loaded.version)
+        if is_absent(loaded) and self.owner.is_nowhere(request.aggregate_id):
+            try:
+                decide(request, loaded)
+            except Refused as refusal:
+                refusal.version = 0
+                raise
+        self.owner.take(request.aggregate_id)
+        taken = self._load(request, consistent=True, checked=loaded.version)
+        return as_taken(taken)
 
     def _load(self, request: CommandRequest, *, consistent: bool, checked: int = 0) -> Loaded:
         """The stream, with all commands after version *checked* that an earlier attempt of the
@@ -171,6 +241,9 @@ class CommandHandler:
             consistent=consistent,
             repairs=self.repairs,
         )
+        # Not with `owns`: a stream without items is the first generation's.
+        if not loaded.version and not self.owner.first:
+            loaded = replace(loaded, owned=False)
         if not request.may_repeat:
             return loaded
         since = look_back_to(request.command_id, self.clock())
@@ -215,13 +288,43 @@ class CommandHandler:
         return sealed_snapshot(self.vault, commit, made, loaded.subjects | subjects_of([commit]))
 
 
+def owned(owner: Owner, aggregate_id: str, read: Callable[[], Loaded]) -> Loaded:
+    """The stream as its owner reads it, consistently. One that is in no generation is empty.
+
+    Raises `NotOwnedError` and `Unavailable`.
+    """
+    loaded = read()
+    if loaded.owned and (loaded.version or owner.first):
+        return loaded
+    if is_absent(loaded) and owner.is_nowhere(aggregate_id):
+        return loaded
+    owner.take(aggregate_id)
+    taken = as_taken(read())
+    if not taken.owned:
+        raise MovedError(aggregate_id)
+    return taken
+
+
+def is_absent(loaded: Loaded) -> bool:
+    """Whether the stream has no item here. One with a bar alone is taken rather than refused: the
+    bar would be in the way of whoever records the refusal.
+    """
+    return loaded.version == 0 and not loaded.barred
+
+
+def as_taken(loaded: Loaded) -> Loaded:
+    """The stream as it was read after it was taken over: without items, it is owned too."""
+    return replace(loaded, owned=True) if is_absent(loaded) else loaded
+
+
 def decide(request: CommandRequest, loaded: Loaded) -> list[Any]:
     """The events of the command; at least one.
 
     Raises `VersionMismatchError` and the rules' `Refused`, and TypeError if the rules neither
     refuse the command nor give an event.
     """
-    if request.expected is not None and loaded.version not in request.expected:
+    current = range(loaded.eventful, loaded.version + 1)
+    if request.expected is not None and request.expected.isdisjoint(current):
         raise VersionMismatchError(loaded.version)
     # Rules may yield their events; a generator does not show whether it has any.
     new_events = list(request.aggregate.decider.decide(request.command, loaded.state))

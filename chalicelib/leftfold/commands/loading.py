@@ -17,7 +17,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from chalicelib.leftfold.kernel import Aggregate, Commit, RecentCommand
+from chalicelib.leftfold.kernel import Aggregate, Bar, Commit, RecentCommand
 from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repairs, read
 from chalicelib.leftfold.store.ports import EventStore
 from chalicelib.leftfold.subjects.vault import CLOSED, Opener, opened_state, subjects_of, tenant_of
@@ -44,7 +44,9 @@ class Loaded:
 
     *commands* are the newest commands without a hole, newest first: the first of them made
     *version*. *folded* is the number of commits that were folded after the snapshot. *subjects*
-    are those whose data the state may have.
+    are those whose data the state may have. No commit with events follows the version
+    *eventful*, as far as the read shows. *owned* says that this generation writes the stream, as
+    far as the stream's own items tell (`owns`); *barred* that the newest item is a bar.
     """
 
     version: int
@@ -55,10 +57,16 @@ class Loaded:
     commands: Sequence[RecentCommand] = ()
     consistent: bool = False
     subjects: frozenset[str] = frozenset()
+    eventful: int = 0
+    owned: bool = True
+    barred: bool = False
 
-    def version_of(self, command_id: str) -> tuple[int, bytes] | None:
-        """The version of this command's commit, and the hash of its body; None if it is not known."""
-        wanted = command_hash(command_id)
+    def version_of(self, command_id: str, addressed: str | None = None) -> tuple[int, bytes] | None:
+        """The version of this command's commit, and the hash of its body; None if it is not known.
+
+        *addressed* is the stream that the command was sent to, if that has become this one.
+        """
+        wanted = command_hash(lookup_id(command_id, addressed))
         for age, known in enumerate(self.commands):
             if known.command == wanted:
                 return self.version - age, known.body
@@ -84,7 +92,7 @@ def load(  # noqa: PLR0913 - each is a fact about the read
     replicas, and an append above a hole would meet its condition.
     """
     page = events.newest(aggregate_id, limit=SNAPSHOT_EVERY + 1, below=below, consistent=consistent)
-    commits = list(page.commits)
+    commits, page_bar = list(page.commits), page.bar
     while not is_dense(commits, more=page.more) or (
         page.more and base_of(commits, fingerprint, vault) is None
     ):
@@ -103,7 +111,19 @@ def load(  # noqa: PLR0913 - each is a fact about the read
             raise BrokenStreamError(f"{aggregate_id} has a hole")
         page = events.newest(aggregate_id, below=commits[-1].version, consistent=True)
         commits += page.commits
-    return loaded_from(commits, aggregate, fingerprint, vault, repairs, consistent=consistent)
+    loaded = loaded_from(commits, aggregate, fingerprint, vault, repairs, consistent=consistent)
+    if owns(commits, page_bar):
+        return loaded
+    return replace(loaded, owned=False, barred=page_bar is not None)
+
+
+def owns(commits: Sequence[Commit], bar: Bar | None) -> bool:
+    """Whether a generation writes a stream of these commits, newest first, and this bar.
+
+    The newest item says so: a commit that was made here, or a copy with a mark. What it does not
+    say is to which generation a stream without items belongs.
+    """
+    return bar is None and (not commits or commits[0].root is None or commits[0].mark > 0)
 
 
 def looked_back(
@@ -187,9 +207,10 @@ def base_of(commits: Sequence[Commit], fingerprint: str, vault: Opener) -> Base 
 
 def known_commands(commits: Sequence[Commit]) -> list[RecentCommand]:
     """The commands of *commits*, and the commands before them that one of them lists."""
+    ids = (lookup_id(c.command_id, c.addressed) for c in commits)
     known = [
-        RecentCommand(command_hash(c.command_id), bytes.fromhex(c.body_hash), seconds(c.at))
-        for c in commits
+        RecentCommand(command_hash(id_), bytes.fromhex(c.body_hash), seconds(c.at))
+        for id_, c in zip(ids, commits, strict=True)
     ]
     for age in range(len(commits) - 1, -1, -1):
         recent = commits[age].recent_commands
@@ -236,7 +257,23 @@ def loaded_from(
         consistent=consistent,
         # What a forgotten subject's events say is `erased` in the state.
         subjects=subjects | vault.present(tenant_of(newest), subjects_of(sealed)),
+        eventful=eventful_of(commits),
     )
+
+
+def eventful_of(commits: Sequence[Commit]) -> int:
+    """The newest version with events among *commits*, which are newest first; 0 if the whole
+    stream has none. A copy may be without, because its events went to another stream.
+    """
+    oldest = commits[-1].version
+    return next((c.version for c in commits if c.events), 0 if oldest == 1 else oldest)
+
+
+def lookup_id(command_id: str, addressed: str | None) -> str:
+    """What a command is found by. Where several streams became one, two commands to two of them may
+    have the same id, and nothing else tells them apart.
+    """
+    return command_id if addressed is None else f"{addressed} {command_id}"
 
 
 def command_hash(command_id: str) -> bytes:

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 
+from chalicelib.leftfold.commands.handler import owned
 from chalicelib.leftfold.commands.loading import Loaded, load
+from chalicelib.leftfold.commands.owning import ALONE, Owner
 from chalicelib.leftfold.kernel import Aggregate
 from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repairs
 from chalicelib.leftfold.store.ports import EventStore
@@ -21,9 +23,11 @@ class States:
         fingerprints: Mapping[str, str],
         vault: Vault,
         repairs: Repairs = NO_REPAIRS,
+        owner: Owner = ALONE,
     ) -> None:
         self._events = events
         self._repairs = repairs
+        self._owner = owner
         self._fingerprints = fingerprints
         self._vault = vault
         self._kept: dict[str, Loaded] = {}
@@ -34,8 +38,12 @@ class States:
         return kept or self._read(aggregate, aggregate_id, consistent=False)
 
     def newest(self, aggregate: Aggregate, aggregate_id: str) -> Loaded:
-        """The state as it is, read consistently."""
-        return self._read(aggregate, aggregate_id, consistent=True)
+        """The state as it is, read consistently by the stream's owner. Raises `NotOwnedError`."""
+        return owned(
+            self._owner,
+            aggregate_id,
+            lambda: self._read(aggregate, aggregate_id, consistent=True),
+        )
 
     def _read(self, aggregate: Aggregate, aggregate_id: str, *, consistent: bool) -> Loaded:
         if aggregate.codec.has_personal:

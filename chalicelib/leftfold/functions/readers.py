@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from chalicelib.leftfold.commands.owning import NotOwnedError
 from chalicelib.leftfold.functions.budgets import FOR_A_SLICE, time_left
 from chalicelib.leftfold.metrics import emit
 from chalicelib.leftfold.projection.fold import PoisonError
@@ -70,13 +71,13 @@ def redrive(reader: str, streams: Iterable[str], context: Any) -> None:
 def follow(reader: str, context: Any) -> None:
     """Takes the commits after a reader's checkpoint from the log.
 
-    It ends at the end of the log, when time is short, or when another invocation does the
-    same work. The sweeper wakes a reader that is still behind.
+    It ends at the end of the log, when time is short, or when another invocation, or another
+    generation, does the same work. The sweeper wakes a reader that is still behind.
     """
     runner = services().reader(reader)
     try:
         while runner.catch_up(SLICE):
             if time_left(context) < FOR_A_SLICE:
                 return
-    except OvertakenError as error:
+    except (OvertakenError, NotOwnedError) as error:
         emit("CatchUpsLeft", 1, view=reader, reason=str(error))

@@ -5,7 +5,7 @@ from typing import Any
 from chalicelib.leftfold.kernel import Commit
 from chalicelib.leftfold.metrics import emit
 from chalicelib.leftfold.relay.relay import wanted_of
-from chalicelib.leftfold.store.events import commit_key, readable
+from chalicelib.leftfold.store.events import commit_key, is_bar, readable
 from chalicelib.leftfold.wiring.process import services
 
 
@@ -13,12 +13,17 @@ def relay(event: Any, _context: Any) -> None:
     """Logs the commits in the stream records, and those that a wake names."""
     # Made first, because the services give the metrics of this process their stack.
     current = services()
-    images = [r["dynamodb"] for r in event["Records"] if r["eventName"] == "INSERT"]
+    images = [record["dynamodb"] for record in event["Records"] if is_new(record)]
     keys = [commit_key(image["Keys"]) for image in images]
     wanted = wanted_of([*keys, *event.get("wanted", {}).items()])
     commits = [commit for image in images if (commit := commit_in(image))]
     logged = current.relay.run(wanted, commits)
     emit("CommitsLogged", logged)
+
+
+def is_new(record: dict[str, Any]) -> bool:
+    """Whether the record tells of a new commit. A bar is no commit."""
+    return record["eventName"] == "INSERT" and not is_bar(record["dynamodb"].get("NewImage", {}))
 
 
 def commit_in(record: dict[str, Any]) -> Commit | None:

@@ -9,6 +9,7 @@ from chalice.app import Blueprint, Request, Response
 from marshmallow import INCLUDE, Schema
 
 from chalicelib.leftfold.http import console, health, repairing, subjects
+from chalicelib.leftfold.http import live as twins
 from chalicelib.leftfold.http.feed import feed_route
 from chalicelib.leftfold.http.operating import operating_routes
 from chalicelib.leftfold.http.problems import PROBLEMS, Kind
@@ -103,6 +104,7 @@ def blueprint(api: Api) -> Blueprint:
 
     for route in api.routes:
         add(route.path, route.methods, route.name, always(route))
+    add(twins.PATH, METHODS, "live", partial(twins.live, api.routes))
     for path in console.PATHS:
         add_file(path)
     for path in PATHS:

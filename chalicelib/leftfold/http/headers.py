@@ -99,7 +99,7 @@ def expected_versions(if_match: str | None, *, opens: bool) -> frozenset[int] | 
     )
 
 
-def is_known(if_none_match: str | None, version: int) -> bool:
+def is_known(if_none_match: str | None, version: int | str) -> bool:
     """Whether the client has *version*. Weak ETags count as well (RFC 9110, 13.1.2)."""
     if if_none_match is None:
         return False

@@ -2,7 +2,7 @@
 
 A context is a `Decider` (its rules), a `Codec` (its storage format), `View`s (its read
 models) and `Policy`s (its workflow steps). `Aggregate` ties the first two to a category
-of streams.
+of streams. A `Transform` says how the streams of one generation become those of the next.
 """
 
 from chalicelib.leftfold.kernel.aggregate import Aggregate, AggregateId
@@ -10,6 +10,7 @@ from chalicelib.leftfold.kernel.codec import Codec, dropped, renamed, unchanged
 from chalicelib.leftfold.kernel.commit import (
     LANES,
     Archived,
+    Bar,
     Commit,
     RecentCommand,
     Snapshot,
@@ -22,6 +23,12 @@ from chalicelib.leftfold.kernel.decider import Decider, Refused, ToFact
 from chalicelib.leftfold.kernel.forms import from_json, to_json
 from chalicelib.leftfold.kernel.personal import ERASED, personal
 from chalicelib.leftfold.kernel.policy import Deadline, Email, Policy, Reaction
+from chalicelib.leftfold.kernel.transform import (
+    Boundaries,
+    Moving,
+    Transform,
+    TransformError,
+)
 from chalicelib.leftfold.kernel.view import Recorded, Row, View
 
 __all__ = [
@@ -30,6 +37,8 @@ __all__ = [
     "Aggregate",
     "AggregateId",
     "Archived",
+    "Bar",
+    "Boundaries",
     "Codec",
     "Commit",
     "Context",
@@ -37,6 +46,7 @@ __all__ = [
     "Decider",
     "Domain",
     "Email",
+    "Moving",
     "Policy",
     "Reaction",
     "RecentCommand",
@@ -46,6 +56,8 @@ __all__ = [
     "Snapshot",
     "StoredEvent",
     "ToFact",
+    "Transform",
+    "TransformError",
     "UnknownFormatError",
     "View",
     "dropped",

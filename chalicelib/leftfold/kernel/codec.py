@@ -110,6 +110,29 @@ class Codec(Generic[E]):
     _personal: dict[str, tuple[Personal, ...]] = field(init=False, repr=False, compare=False)
 
 
+@dataclass(frozen=True)
+class BytesCodec(Generic[E]):
+    """Reads as *codec* does, also stored events whose bodies are JSON in bytes.
+
+    *readers* make events of such bodies, by name and version. Where there is none, or it fails,
+    *parse* makes the body, and *codec* alone decides what is read.
+    """
+
+    codec: Codec[E]
+    readers: Mapping[tuple[str, int], Callable[[Any], E]]
+    parse: Callable[[Any], Json]
+
+    def decode(self, stored: StoredEvent) -> tuple[E, ...]:
+        """As `Codec.decode`."""
+        name, version = stored.name, stored.version
+        body: Any = stored.body
+        try:
+            return (self.readers[name, version](body),)
+        except Exception:  # noqa: BLE001 - a reader may raise anything
+            known = body if isinstance(body, dict) else self.parse(body)
+        return self.codec.decode(StoredEvent(name, version, known))
+
+
 class UnknownEvent(Exception):  # noqa: N818 - the name says which event it is
     """A stored event whose name or version the running code does not know."""
 

@@ -24,7 +24,7 @@ _canonical = json.JSONEncoder(
 TAG = "[a-z][a-z0-9-]{0,63}:[A-Za-z0-9-]{1,64}"
 _tag = re.compile(TAG)
 
-Kind = Literal["commit", "copy", "tombstone"]
+Kind = Literal["commit", "copy", "tombstone", "bar"]
 
 _UNSEALED: Mapping[str, str] = {}
 
@@ -109,6 +109,18 @@ class Archived(NamedTuple):
     restoring: int = 0
 
 
+class Bar(NamedTuple):
+    """What stands at the key behind the newest commit of a stream that another generation owns.
+
+    It is no commit: nothing is appended there, and no log has it. *switch* is the number of the
+    switch that put it there (docs/adr/0028).
+    """
+
+    aggregate_id: str
+    version: int
+    switch: int
+
+
 class Commit(NamedTuple):
     """1..n events that one command produced: one item, one version of its stream.
 
@@ -121,6 +133,13 @@ class Commit(NamedTuple):
     archived keeps its identity, and no events. *root* and *source* are there in a copy only,
     as (aggregate id, version): the first commit that it descends from, and the one that it was
     copied from. *format* is that of the line: a commit that was read is written as it was.
+
+    More of what only a copy has: *position* is that of its source in the log of the source's
+    generation, None if that was not logged yet. *indexes* are the event indexes that the events
+    have in the root, where they differ from their own. *addressed* is the stream that the command
+    was sent to, where several streams became the copy's. *mark* is the number of the switch with
+    which the copy's generation took the stream over, 0 for none. *progress* is the state of the
+    transform behind this commit. A line has neither mark nor progress.
     """
 
     aggregate_id: str
@@ -143,6 +162,11 @@ class Commit(NamedTuple):
     root: tuple[str, int] | None = None
     source: tuple[str, int] | None = None
     format: int = FORMAT
+    position: int | None = None
+    indexes: tuple[int, ...] = ()
+    addressed: str | None = None
+    mark: int = 0
+    progress: Any = None
 
     @property
     def origin(self) -> tuple[str, int]:
@@ -164,10 +188,16 @@ class Commit(NamedTuple):
 
     def to_line(self) -> str:
         """The commit as the log keeps it: canonical JSON, without its snapshot."""
-        copied = {"root": self.root, "source": self.source}
+        copied = {
+            "root": self.root,
+            "source": self.source,
+            "position": self.position,
+            "indexes": self.indexes or None,
+            "addressed": self.addressed,
+        }
         return canonical(
             {
-                **{name: commit for name, commit in copied.items() if commit is not None},
+                **{name: fact for name, fact in copied.items() if fact is not None},
                 "format": self.format,
                 "kind": self.kind,
                 "aggregateId": self.aggregate_id,
@@ -204,6 +234,8 @@ class Commit(NamedTuple):
         root, source = members.get("root"), members.get("source")
         if members["kind"] != ("commit" if root is None else "copy"):
             raise unknown_line(members)
+        if root is None and members.keys() & OF_COPIES:
+            raise unknown_line(members)
         return cls(
             aggregate_id=members["aggregateId"],
             version=members["sequenceNumber"],
@@ -221,11 +253,21 @@ class Commit(NamedTuple):
             epoch_start=members["epochStart"],
             root=None if root is None else (root[0], root[1]),
             source=None if source is None else (source[0], source[1]),
+            position=members.get("position"),
+            indexes=tuple(members.get("indexes", ())),
+            addressed=members.get("addressed"),
             format=members["format"],
         )
 
+    def root_index(self, event_index: int) -> int:
+        """The index that an event of this commit has in its root."""
+        return self.indexes[event_index] if self.indexes else event_index
 
-# The members of a line of format 1. `root` and `source` are there in copies only.
+
+# Members that only the line of a copy has.
+OF_COPIES = frozenset(["root", "source", "position", "indexes", "addressed"])
+
+# The members of a line of format 1.
 MEMBERS = frozenset(
     [
         "format",
@@ -244,8 +286,7 @@ MEMBERS = frozenset(
         "deps",
         "epoch",
         "epochStart",
-        "root",
-        "source",
+        *OF_COPIES,
     ]
 )
 

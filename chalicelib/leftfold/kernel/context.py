@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from chalicelib.leftfold.kernel.aggregate import Aggregate
 from chalicelib.leftfold.kernel.policy import Deadline, Policy
+from chalicelib.leftfold.kernel.transform import Transform
 from chalicelib.leftfold.kernel.view import View
 
 T = TypeVar("T")
@@ -19,6 +20,9 @@ class Context:
     `Route`), `problems` (a `Kind` for each refusal code) and, if it likes, `bodies` (by category, a
     function that makes the body that clients see of a stored one). It is a path and not a module,
     because functions that events start must not import HTTP.
+
+    *transforms* say how streams of the generation before this one become streams of this one; a
+    category without one stays as it is.
     """
 
     aggregates: tuple[Aggregate, ...] = ()
@@ -26,6 +30,7 @@ class Context:
     policies: tuple[Policy, ...] = ()
     deadlines: tuple[Deadline, ...] = ()
     http: str | None = None
+    transforms: tuple[Transform, ...] = ()
 
 
 class Domain:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from chalicelib.leftfold.commands.handler import CommandHandler, CommandRequest, body_hash
+from chalicelib.leftfold.commands.owning import NotOwnedError
 from chalicelib.leftfold.kernel import Commit, Deadline, Refused, Row
 from chalicelib.leftfold.kernel.commit import instant
 from chalicelib.leftfold.kernel.uuid7 import uuid7
@@ -51,7 +52,8 @@ class Timekeeper:
                 if not go_on():
                     break
                 try:
-                    with suppress(Refused):
+                    # A stream that another generation has gets its deadline there.
+                    with suppress(Refused, NotOwnedError):
                         self.handler.execute(self._request(deadline, row))
                     sent += 1
                 except Exception as error:  # noqa: BLE001 - raised below

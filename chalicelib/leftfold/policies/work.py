@@ -15,6 +15,7 @@ from chalicelib.leftfold.commands.handler import (
     KeyReusedError,
     body_hash,
 )
+from chalicelib.leftfold.commands.owning import NotOwnedError
 from chalicelib.leftfold.kernel import (
     ERASED,
     Aggregate,
@@ -103,7 +104,8 @@ class Cause(NamedTuple):
         # The first of the events that an upcast makes of one keeps the steps of that one. No name
         # of a reaction has a dot.
         name = f"{self.name}.{self.recorded.part}" if self.recorded.part else self.name
-        return EffectKey(policy, stream, version, self.recorded.event_index, name)
+        index = self.commit.root_index(self.recorded.event_index)
+        return EffectKey(policy, stream, version, index, name)
 
     def command_id(self, policy: str, purpose: str) -> str:
         """The same one whenever, and by whomever, the step is taken.
@@ -123,7 +125,8 @@ class PolicyWork:
     read first, consistently. While that awaits the step, the command is taken on condition that the
     process has not moved; a refusal is recorded on condition that the aggregate that
     refused has not. A process that awaits no longer may have been answered by a command
-    that was taken before, and whose taker died: it is looked for once more.
+    that was taken before, and whose taker died: it is looked for once more. *passed* says that the
+    policy of another generation has taken all steps that a copy leads to.
 
     *vault* opens the commits of a personal policy. It seals the effects that they lead to, so
     that the ledger of effects has no personal data.
@@ -138,6 +141,7 @@ class PolicyWork:
     spread: Spread
     vault: Vault
     size: int | None = SIZE
+    passed: Callable[[Commit], bool] = lambda _commit: False
 
     @property
     def name(self) -> str:
@@ -162,8 +166,8 @@ class PolicyWork:
         """Takes each stream's steps in order, up to one that fails.
 
         Raises `OvertakenError` if another is at work on one of the effects,
-        `SendingStoppedError` if none can be sent now, and `UnknownFormatError` if a newer
-        engine wrote what a step stands on.
+        `SendingStoppedError` if none can be sent now, `NotOwnedError` if another generation has
+        one of the streams, and `UnknownFormatError` if a newer engine wrote what a step stands on.
         """
         sealed = [commit for _, commit in commits]
         opened = self.vault.opened(sealed) if self.policy.personal else [c.blind() for c in sealed]
@@ -178,6 +182,8 @@ class PolicyWork:
     def _take_stream(self, commits: Sequence[Heard]) -> PoisonError | None:
         for heard in commits:
             commit = heard.commit
+            if commit.root is not None and self.passed(commit):
+                continue
             try:
                 for step in self._steps(heard):
                     self._persist(heard.position, commit, step)
@@ -217,8 +223,9 @@ class PolicyWork:
         for attempt in range(1, PASS_ATTEMPTS + 1):
             try:
                 return step()
-            except (OvertakenError, UnknownFormatError):
-                # Neither is a fault of the process: another is at it, or must be.
+            except (OvertakenError, UnknownFormatError, NotOwnedError):
+                # None is a fault of the process: another is at it, or must be. A step whose
+                # streams have moved is never passed, or it would be lost on the way back.
                 raise
             except (AnswerRefusedError, StreamAdvancedError) as error:
                 failure = error

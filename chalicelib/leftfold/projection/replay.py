@@ -1,15 +1,15 @@
 """Folds views again from the whole log, and compares them with the live ones."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from chalicelib.leftfold.archive.segments import SegmentedLog
-from chalicelib.leftfold.kernel import View
+from chalicelib.leftfold.kernel import Commit, View
 from chalicelib.leftfold.kernel.commit import canonical
 from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repairs
-from chalicelib.leftfold.projection.fold import Folding, hears
+from chalicelib.leftfold.projection.fold import Folding, fold_quickly, hears
 from chalicelib.leftfold.projection.rows import NEVER, StoredRow
-from chalicelib.leftfold.projection.runner import seen, slices
+from chalicelib.leftfold.projection.runner import opened_by, seen
 from chalicelib.leftfold.store.ports import Log, Unavailable
 from chalicelib.leftfold.subjects.vault import CLOSED, Opener
 
@@ -49,22 +49,51 @@ def replay(
     end = log.head().next_position - 1
     rows: dict[str, StoredRow] = {}
     stopped: dict[str, str] = {}
-    position = -1
-    # One block at a time: nothing is saved between slices, and small slices are freed at once,
-    # before the garbage collector has to look at them.
-    for _, position, commits in slices(
-        log.blocks(0, heard=view.categories),
-        0,
-        wanted=lambda commit: hears(view, commit.aggregate_id),
-        size=1,
-    ):
-        folding = Folding(view, seen(view, commits, opener), stopped, repairs)
-        rows |= folding.onto(rows)
-        stopped |= {scope: str(poison) for scope, poison in folding.poisons.items()}
-        progress(position)
+    following = 0
+    # One block at a time: it is freed at once, before the garbage collector has to look at it.
+    for block in log.blocks(0, heard=view.categories):
+        # A page of blocks is not read atomically: a later one may be seen before an earlier one.
+        if block.first_position > following:
+            break
+        commits = opened_by(view, block.commits, opener)
+        take(view, block.first_position, commits, rows, stopped, repairs)
+        following = block.next_position
+        progress(following - 1)
+    position = following - 1
     if position < end:
         raise Unavailable(f"the log does not show position {position + 1}")
     return Replayed(rows, position, stopped)
+
+
+def take(
+    view: View,
+    first: int,
+    commits: Sequence[Commit],
+    rows: dict[str, StoredRow],
+    stopped: dict[str, str],
+    repairs: Repairs,
+) -> None:
+    """Folds *commits*, which begin at position *first*, into *rows*.
+
+    What fails is in *stopped* by its scope.
+    """
+    done = 0 if stopped else fold_quickly(view, first, commits, rows)
+    if done < len(commits):
+        left = enumerate(commits[done:], first + done)
+        take_slowly(view, left, rows, stopped, repairs)
+
+
+def take_slowly(
+    view: View,
+    commits: Iterable[tuple[int, Commit]],
+    rows: dict[str, StoredRow],
+    stopped: dict[str, str],
+    repairs: Repairs,
+) -> None:
+    """As `take`, of commits at any positions."""
+    folding = Folding(view, commits, stopped, repairs)
+    rows |= folding.onto(rows)
+    stopped |= {scope: str(poison) for scope, poison in folding.poisons.items()}
 
 
 class NotFromLiveError(Exception):
@@ -104,9 +133,7 @@ def replay_live(
             if hears(view, commit.aggregate_id)
             and commit.epoch >= epochs.get(commit.aggregate_id, 1)
         ]
-        folding = Folding(view, seen(view, live, opener), stopped, repairs)
-        rows |= folding.onto(rows)
-        stopped |= {scope: str(poison) for scope, poison in folding.poisons.items()}
+        take_slowly(view, seen(view, live, opener), rows, stopped, repairs)
         position = following - 1
         progress(position)
     if position < end:

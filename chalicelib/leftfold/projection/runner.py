@@ -133,6 +133,11 @@ def seen(
     return opened_at(opener, commits) if view.personal else commits
 
 
+def opened_by(view: View, commits: Sequence[Commit], opener: Opener) -> Sequence[Commit]:
+    """The commits as the view may see them: opened if it is personal. Raises `Unavailable`."""
+    return opener.opened(commits) if view.personal else [commit.blind() for commit in commits]
+
+
 def opened_at(
     opener: Opener, commits: Sequence[tuple[int, Commit]]
 ) -> Sequence[tuple[int, Commit]]:

@@ -40,8 +40,11 @@ def categories_of(commits: Sequence[Commit]) -> tuple[str, ...]:
     return tuple(sorted({AggregateId.parse(commit.aggregate_id).category for commit in commits}))
 
 
-def hash_of(block: Block) -> str:
-    """SHA-256, in hex, over the previous block's hash and everything in the block."""
+def hash_of(block: Block, lines: Iterable[bytes] | None = None) -> str:
+    """SHA-256, in hex, over the previous block's hash and everything in the block.
+
+    *lines* are those of its commits, where they are at hand.
+    """
     digest = hashlib.sha256(
         canonical(
             [
@@ -54,9 +57,9 @@ def hash_of(block: Block) -> str:
             ]
         ).encode()
     )
-    for commit in block.commits:
+    for line in lines or (commit.to_line().encode() for commit in block.commits):
         digest.update(b"\n")
-        digest.update(commit.to_line().encode())
+        digest.update(line)
     return digest.hexdigest()
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Iterator
 from datetime import datetime
 
-from chalicelib.leftfold.kernel import Archived, Commit, RecentCommand
+from chalicelib.leftfold.kernel import Archived, Bar, Commit, RecentCommand
 from chalicelib.leftfold.kernel.aggregate import is_aggregate_id
 from chalicelib.leftfold.kernel.commit import FORMAT, is_tag, is_traceparent
 from chalicelib.leftfold.store.ports import MalformedCommitError, StreamVersion
@@ -35,6 +35,21 @@ def check_append(commit: Commit, unless: StreamVersion | None) -> None:
         raise MalformedCommitError(
             f"{unless} is the commit's own key; name another stream, or leave the condition out"
         )
+
+
+def check_copy(copy: Commit, over: Bar | None) -> None:
+    """Raises `MalformedCommitError` if *copy* is none, or cannot be in place of the bar *over*."""
+    check_append(copy, None)
+    if copy.root is None:
+        raise MalformedCommitError(f"{commit_key(copy)} has no root: it is no copy")
+    if over is not None and (over.aggregate_id, over.version) != commit_key(copy):
+        raise MalformedCommitError(f"{commit_key(copy)} is not at the key of {over}")
+
+
+def check_bar(bar: Bar) -> None:
+    """Raises `MalformedCommitError` if no stream can have the bar."""
+    if not is_commit_key(bar.aggregate_id, bar.version) or bar.switch < 1:
+        raise MalformedCommitError(f"{bar} is no bar: versions and switches begin at 1")
 
 
 def check_replace(old: Commit, new: Commit) -> None:
@@ -112,6 +127,22 @@ def _faults_of_origin(commit: Commit) -> Iterator[str]:
     origins = (commit.root, commit.source)
     if any(origins) and not all(origin and is_commit_key(*origin) for origin in origins):
         yield f"a copy has a root and a source, not {origins}"
+    yield from _faults_of_copy(commit)
+
+
+def _faults_of_copy(commit: Commit) -> Iterator[str]:
+    """What is wrong with what only a copy has."""
+    numbered = commit.position is not None or commit.progress is not None
+    if commit.root is None and (numbered or commit.indexes or commit.addressed or commit.mark):
+        yield "only a copy has a position, indexes, a stream that was addressed, a mark or progress"
+    if commit.indexes and len(commit.indexes) != len(commit.events):
+        yield f"{len(commit.events)} events cannot have the indexes {commit.indexes}"
+    if len(set(commit.indexes)) < len(commit.indexes) or min(commit.indexes, default=0) < 0:
+        yield f"{commit.indexes} are not different indexes"
+    if (commit.position or 0) < 0 or commit.mark < 0:
+        yield "positions begin at 0, and switches at 1"
+    if commit.addressed is not None and not is_aggregate_id(commit.addressed):
+        yield f"{commit.addressed!r} is no stream that a command was sent to"
 
 
 def _can_be_a_cause(commit: Commit, cause: StreamVersion) -> bool:

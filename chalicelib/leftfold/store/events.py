@@ -2,15 +2,30 @@
 
 import json
 import struct
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from chalicelib.leftfold.kernel import Archived, Commit, RecentCommand, Snapshot, UnknownFormatError
-from chalicelib.leftfold.kernel.commit import FORMAT, canonical, events_from_json
+from chalicelib.leftfold.kernel import (
+    Archived,
+    Bar,
+    Commit,
+    RecentCommand,
+    Snapshot,
+    UnknownFormatError,
+)
+from chalicelib.leftfold.kernel.commit import FORMAT, OF_COPIES, canonical, events_from_json
 from chalicelib.leftfold.metrics import emit
-from chalicelib.leftfold.store.checks import check_append, check_commit, check_delete, check_replace
+from chalicelib.leftfold.store.checks import (
+    check_append,
+    check_bar,
+    check_commit,
+    check_copy,
+    check_delete,
+    check_replace,
+)
 from chalicelib.leftfold.store.dynamo import limited, transact, translated
 from chalicelib.leftfold.store.ports import (
+    BarredError,
     CallRefusedError,
     CommitTooLargeError,
     ContendedError,
@@ -34,7 +49,7 @@ CONTENTION = {"TransactionConflict", "ProvisionedThroughputExceeded", "Throttlin
 
 Item = dict[str, Any]
 
-KINDS = ("commit", "copy", "tombstone")
+KINDS = ("commit", "copy", "tombstone", "bar")
 ATTRIBUTES = frozenset(
     [
         "aggregateId",
@@ -56,6 +71,11 @@ ATTRIBUTES = frozenset(
         "deps",
         "root",
         "source",
+        "position",
+        "indexes",
+        "addressed",
+        "mark",
+        "progress",
         "snapshot",
         "recentCommands",
     ]
@@ -67,7 +87,7 @@ class UnreadableCommitError(Exception):
 
 
 class DynamoEvents:
-    """`EventStore` on one DynamoDB table."""
+    """`GenerationTable` on one DynamoDB table."""
 
     def __init__(self, client: "DynamoDBClient", table: str) -> None:
         self._client = client
@@ -86,7 +106,7 @@ class DynamoEvents:
             with translated():
                 self._client.put_item(**put, ReturnValuesOnConditionCheckFailure="ALL_OLD")
         except self._client.exceptions.ConditionalCheckFailedException as error:
-            return commit_from_item(cast("Any", error.response)["Item"])
+            return holder_of(cast("Any", error.response)["Item"])
         return None
 
     def _transact(self, put: Any, unless: StreamVersion) -> Commit | None:
@@ -109,7 +129,7 @@ class DynamoEvents:
             own, other = cast("Any", error.response)["CancellationReasons"]
             # Its own version first: the commit there may be an earlier attempt of the same command.
             if own["Code"] == CONDITION_FAILED:
-                return commit_from_item(own["Item"])
+                return holder_of(own["Item"])
             if other["Code"] == CONDITION_FAILED:
                 raise StreamAdvancedError(unless) from error
             codes = {own["Code"], other["Code"]} - {"None"}
@@ -140,9 +160,11 @@ class DynamoEvents:
                 ConsistentRead=consistent,
                 **limited(limit),
             )
+        bars = [bar for item in page["Items"][:1] if (bar := bar_of(item))]
         return Page(
-            [commit_from_item(item) for item in page["Items"]],
+            [commit_from_item(item) for item in page["Items"][len(bars) :]],
             more="LastEvaluatedKey" in page,
+            bar=bars[0] if bars else None,
         )
 
     def page(self, aggregate_id: str, first: int, last: int) -> Sequence[Commit]:
@@ -172,13 +194,14 @@ class DynamoEvents:
                 Segment=part,
                 TotalSegments=parts,
                 Limit=limit,
-                ProjectionExpression="aggregateId, sequenceNumber",
+                ProjectionExpression="aggregateId, sequenceNumber, #kind",
+                ExpressionAttributeNames={"#kind": "kind"},
                 **start,
             )
         last = page.get("LastEvaluatedKey")
-        return [
-            (item["aggregateId"]["S"], int(item["sequenceNumber"]["N"])) for item in page["Items"]
-        ], (canonical(last) if last else None)
+        return [commit_key(item) for item in page["Items"] if not is_bar(item)], (
+            canonical(last) if last else None
+        )
 
     def _between(self, aggregate_id: str, first: int, last: int) -> Any:
         """The arguments of a consistent query for the commits *first*..*last*."""
@@ -221,6 +244,99 @@ class DynamoEvents:
         ]
         writes = [{"ConditionCheck": check}, *({"Delete": delete} for delete in deletes)]
         return transact(self._client, writes)
+
+    def put_copy(self, copy: Commit, over: Bar | None = None) -> Commit | None:
+        check_copy(copy, over)
+        condition: Any = {"ConditionExpression": FREE}
+        if over is not None:
+            condition["ConditionExpression"] = f"{FREE} OR {IS_BAR}"
+            condition |= same_bar(over)
+        try:
+            with translated():
+                self._client.put_item(
+                    TableName=self._table,
+                    Item=fitting_item(copy),
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                    **condition,
+                )
+        except self._client.exceptions.ConditionalCheckFailedException as error:
+            return holder_of(cast("Any", error.response)["Item"])
+        return None
+
+    def bar(self, bar: Bar) -> bool:
+        check_bar(bar)
+        return self._conditional(
+            self._client.put_item, Item=item_of_bar(bar), ConditionExpression=FREE
+        )
+
+    def mark(self, aggregate_id: str, version: int, switch: int) -> bool:
+        check_bar(Bar(aggregate_id, version, switch))
+        return self._conditional(
+            self._client.update_item,
+            Key=key_of(aggregate_id, version),
+            UpdateExpression="SET mark = :mark",
+            ConditionExpression="#kind = :copy",
+            ExpressionAttributeNames={"#kind": "kind"},
+            ExpressionAttributeValues={":mark": {"N": str(switch)}, ":copy": {"S": "copy"}},
+        )
+
+    def remove_bar(self, bar: Bar) -> bool:
+        return self._conditional(
+            self._client.delete_item,
+            Key=key_of(bar.aggregate_id, bar.version),
+            ConditionExpression=IS_BAR,
+            **same_bar(bar),
+        )
+
+    def _conditional(self, call: Callable[..., object], **arguments: Any) -> bool:
+        """Whether the call's condition was met."""
+        try:
+            with translated():
+                call(TableName=self._table, **arguments)
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+
+IS_BAR = "(#kind = :bar AND #switch = :switch)"
+
+
+def same_bar(bar: Bar) -> Any:
+    """The names and values of `IS_BAR`, as arguments of a call."""
+    return {
+        "ExpressionAttributeNames": {"#kind": "kind", "#switch": "switch"},
+        "ExpressionAttributeValues": {":bar": {"S": "bar"}, ":switch": {"N": str(bar.switch)}},
+    }
+
+
+def item_of_bar(bar: Bar) -> Item:
+    """The bar as DynamoDB's typed attributes."""
+    return key_of(bar.aggregate_id, bar.version) | {
+        "format": {"N": str(FORMAT)},
+        "kind": {"S": "bar"},
+        "switch": {"N": str(bar.switch)},
+    }
+
+
+def is_bar(item: Item) -> bool:
+    """Whether the item, or its projection, is a bar's."""
+    return bool(item.get("kind", {}).get("S") == "bar")
+
+
+def bar_of(item: Item) -> Bar | None:
+    """The bar; None for the item of a commit. Raises `UnknownFormatError`."""
+    if not is_bar(item):
+        return None
+    check_format(item)
+    return Bar(*commit_key(item), int(item["switch"]["N"]))
+
+
+def holder_of(item: Item) -> Commit:
+    """The commit that has a key already. Raises `BarredError` if a bar has it."""
+    bar = bar_of(item)
+    if bar is not None:
+        raise BarredError(bar)
+    return commit_from_item(item)
 
 
 def key_of(aggregate_id: str, version: int) -> Item:
@@ -287,6 +403,8 @@ def item_of(commit: Commit) -> Item:
         "source": commit.source,
     }
     item |= {name: {"S": canonical(fact)} for name, fact in facts.items() if fact}
+    if commit.root is not None:
+        item |= item_of_copy(commit)
     if commit.snapshot is not None:
         item["snapshot"] = {"S": commit.snapshot.to_text()}
     if commit.recent_commands is not None:
@@ -296,12 +414,31 @@ def item_of(commit: Commit) -> Item:
     return item
 
 
+def item_of_copy(commit: Commit) -> Item:
+    """The attributes that only a copy has."""
+    item: Item = {}
+    if commit.position is not None:
+        item["position"] = {"N": str(commit.position)}
+    if commit.indexes:
+        item["indexes"] = {"S": canonical(commit.indexes)}
+    if commit.addressed is not None:
+        item["addressed"] = {"S": commit.addressed}
+    if commit.mark:
+        item["mark"] = {"N": str(commit.mark)}
+    if commit.progress is not None:
+        item["progress"] = {"S": canonical(commit.progress)}
+    return item
+
+
 def readable(item: Item) -> Commit | None:
-    """The commit of *item*. None, and a metric, if no Leftfold can have written the item.
+    """The commit of *item*. None if it is a bar; None, and a metric, if no Leftfold can have
+    written the item.
 
     Raises `UnknownFormatError`: to leave out a newer engine's commit would lose it.
     """
     try:
+        if bar_of(item) is not None:
+            return None
         commit = commit_from_item(item)
         check_commit(commit)
     except (UnreadableCommitError, MalformedCommitError) as error:
@@ -326,14 +463,20 @@ def check_known(item: Item) -> None:
     """Raises `UnknownFormatError` for an item that a newer engine wrote, and `ValueError` for
     one with attributes that no item of its format has.
     """
+    format_ = check_format(item)
+    if format_ < 1 or not item.keys() <= ATTRIBUTES:
+        raise ValueError(f"format {format_} has no {sorted(item.keys() - ATTRIBUTES)}")
+
+
+def check_format(item: Item) -> int:
+    """The item's format. Raises `UnknownFormatError` if this engine cannot read it."""
     format_, kind = int(item["format"]["N"]), item["kind"]["S"]
     if format_ > FORMAT or kind not in KINDS:
         raise UnknownFormatError(
             f"{commit_key(item)} is of format {format_} and kind {kind!r}: this engine reads"
             f" format {FORMAT} and the kinds {', '.join(KINDS)}, so a newer one is needed"
         )
-    if format_ < 1 or not item.keys() <= ATTRIBUTES:
-        raise ValueError(f"format {format_} has no {sorted(item.keys() - ATTRIBUTES)}")
+    return format_
 
 
 def commit_key(item: Item) -> tuple[str, int]:
@@ -371,9 +514,24 @@ def _commit_from_item(item: Item) -> Commit:
         source=(source[0], source[1]) if source else None,
         format=int(item["format"]["N"]),
     )
+    if root:
+        commit = commit._replace(**copied_of(item))
+    elif strays := item.keys() & {*OF_COPIES, "mark", "progress"}:
+        raise ValueError(f"only a copy has {sorted(strays)}")
     if commit.kind != item["kind"]["S"]:
         raise ValueError(f"it says that it is a {item['kind']['S']}, and is a {commit.kind}")
     return commit
+
+
+def copied_of(item: Item) -> dict[str, Any]:
+    """The inverse of `item_of_copy`, as fields of a commit."""
+    return {
+        "position": int(item["position"]["N"]) if "position" in item else None,
+        "indexes": tuple(json.loads(item["indexes"]["S"])) if "indexes" in item else (),
+        "addressed": item["addressed"]["S"] if "addressed" in item else None,
+        "mark": int(item["mark"]["N"]) if "mark" in item else 0,
+        "progress": json.loads(item["progress"]["S"]) if "progress" in item else None,
+    }
 
 
 def unpacked(packed: bytes) -> tuple[RecentCommand, ...]:

@@ -11,10 +11,11 @@ its link instead.
 """
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from chalicelib.leftfold.kernel import Commit
 from chalicelib.leftfold.kernel.commit import canonical
 from chalicelib.leftfold.store.blocks import is_small, pack, unpack
 from chalicelib.leftfold.store.dynamo import batch_get, limited, transact, translated
@@ -52,8 +53,15 @@ class LogTables(NamedTuple):
 class DynamoLog:
     """`Log` on three DynamoDB tables, which several logs may share; *name* is this log's."""
 
-    def __init__(self, client: "DynamoDBClient", tables: LogTables, name: str = MAIN) -> None:
+    def __init__(
+        self,
+        client: "DynamoDBClient",
+        tables: LogTables,
+        name: str = MAIN,
+        unpack: Callable[[bytes], Sequence[Commit]] = unpack,
+    ) -> None:
         self._client = client
+        self._unpack = unpack
         self._log, self._bodies, self._streams = tables
         self._name = name
         self._links, self._segments = f"{name}#links", f"{name}#segments"
@@ -119,7 +127,8 @@ class DynamoLog:
             for link in some:
                 body = bodies.get(link["hash"]["S"], link)
                 if "commits" in body or not is_heard(link, heard):
-                    yield block_from_items(link, body if is_heard(link, heard) else None)
+                    known = body if is_heard(link, heard) else None
+                    yield block_from_items(link, known, self._unpack)
 
     def _links_from(
         self, position: int, limit: int | None, heard: Collection[str] | None
@@ -413,7 +422,9 @@ def body_item(block: Block) -> Item:
     }
 
 
-def block_from_items(link: Item, body: Item | None) -> Block:
+def block_from_items(
+    link: Item, body: Item | None, unpack: Callable[[bytes], Sequence[Commit]] = unpack
+) -> Block:
     """The block of a link and its body; without commits if *body* is None."""
     return Block(
         int(link["firstPosition"]["N"]),

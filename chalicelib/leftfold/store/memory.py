@@ -4,19 +4,26 @@ Each call is atomic, also among threads, and takes effect at once. Tests wrap an
 make it fail.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import accumulate
 from threading import Lock
 from typing import Any
 
-from chalicelib.leftfold.kernel import Commit
+from chalicelib.leftfold.kernel import Bar, Commit
 from chalicelib.leftfold.store.blocks import limited
-from chalicelib.leftfold.store.checks import check_append, check_delete, check_replace
+from chalicelib.leftfold.store.checks import (
+    check_append,
+    check_bar,
+    check_copy,
+    check_delete,
+    check_replace,
+)
 from chalicelib.leftfold.store.events import commit_from_item, fitting_item, item_of, item_size
 from chalicelib.leftfold.store.ports import (
     CLAIM,
+    BarredError,
     Block,
     EffectKey,
     Head,
@@ -50,10 +57,11 @@ class OwnLock:
 
 
 class MemoryEvents:
-    """`EventTable` in memory. Commits pass through their items, so encoding and limits are real."""
+    """`GenerationTable` in memory. Commits pass through their items, so encoding and limits are real."""
 
     def __init__(self) -> None:
-        self._streams: dict[str, dict[int, Commit]] = {}
+        # Each item is a Commit or a Bar.
+        self._streams: dict[str, dict[int, Any]] = {}
         self._lock = OwnLock()
 
     def append(self, commit: Commit, unless: StreamVersion | None = None) -> Commit | None:
@@ -62,7 +70,7 @@ class MemoryEvents:
         with self._lock:
             stream = self._streams.setdefault(commit.aggregate_id, {})
             if existing := stream.get(commit.version):
-                return existing
+                return holder(existing)
             if unless and unless.version in self._streams.get(unless.aggregate_id, {}):
                 raise StreamAdvancedError(unless)
             stream[commit.version] = written
@@ -79,13 +87,14 @@ class MemoryEvents:
         with self._lock:
             stream = self._streams.get(aggregate_id, {})
             versions = sorted((v for v in stream if below is None or v < below), reverse=True)
-            taken = versions[:limit]
-            return Page([stream[v] for v in taken], more=len(taken) < len(versions))
+            taken = [stream[v] for v in versions[:limit]]
+            bar = next((item for item in taken[:1] if isinstance(item, Bar)), None)
+            return Page(commits_in(taken), more=len(taken) < len(versions), bar=bar)
 
     def range(self, aggregate_id: str, first: int, last: int) -> Sequence[Commit]:
         with self._lock:
             stream = self._streams.get(aggregate_id, {})
-            return [stream[v] for v in sorted(stream) if first <= v <= last]
+            return commits_in(stream[v] for v in sorted(stream) if first <= v <= last)
 
     def page(self, aggregate_id: str, first: int, last: int) -> Sequence[Commit]:
         found = self.range(aggregate_id, first, last)
@@ -101,7 +110,8 @@ class MemoryEvents:
                 (aggregate_id, version)
                 for index, aggregate_id in enumerate(sorted(self._streams))
                 if index % parts == part
-                for version in self._streams[aggregate_id]
+                for version, item in self._streams[aggregate_id].items()
+                if isinstance(item, Commit)
             )
             start = 0 if after is None else int(after)
             page = keys[start : start + limit]
@@ -127,10 +137,56 @@ class MemoryEvents:
                 stream.pop(version, None)
             return True
 
+    def put_copy(self, copy: Commit, over: Bar | None = None) -> Commit | None:
+        check_copy(copy, over)
+        written = commit_from_item(fitting_item(copy))
+        with self._lock:
+            stream = self._streams.setdefault(copy.aggregate_id, {})
+            existing = stream.get(copy.version)
+            if existing is not None and existing != over:
+                return holder(existing)
+            stream[copy.version] = written
+            return None
 
-def is_still(found: Commit | None, expected: Commit) -> bool:
+    def bar(self, bar: Bar) -> bool:
+        check_bar(bar)
+        with self._lock:
+            stream = self._streams.setdefault(bar.aggregate_id, {})
+            return stream.setdefault(bar.version, bar) is bar
+
+    def mark(self, aggregate_id: str, version: int, switch: int) -> bool:
+        check_bar(Bar(aggregate_id, version, switch))
+        with self._lock:
+            found = self._streams.get(aggregate_id, {}).get(version)
+            if not isinstance(found, Commit) or found.kind != "copy":
+                return False
+            self._streams[aggregate_id][version] = found._replace(mark=switch)
+            return True
+
+    def remove_bar(self, bar: Bar) -> bool:
+        with self._lock:
+            stream = self._streams.get(bar.aggregate_id, {})
+            if stream.get(bar.version) != bar:
+                return False
+            del stream[bar.version]
+            return True
+
+
+def holder(item: Commit | Bar) -> Commit:
+    """The commit that has a key already. Raises `BarredError` if a bar has it."""
+    if isinstance(item, Bar):
+        raise BarredError(item)
+    return item
+
+
+def commits_in(items: Iterable[Commit | Bar]) -> list[Commit]:
+    """The commits among *items*."""
+    return [item for item in items if isinstance(item, Commit)]
+
+
+def is_still(found: Commit | Bar | None, expected: Commit) -> bool:
     """Whether version 1 is as it was read."""
-    return found is not None and (found.command_id, found.archive) == (
+    return isinstance(found, Commit) and (found.command_id, found.archive) == (
         expected.command_id,
         expected.archive,
     )

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple, Protocol
 
-from chalicelib.leftfold.kernel import LANES, Commit
+from chalicelib.leftfold.kernel import LANES, Bar, Commit
 
 # The name of the log in a deployment that has one. A log's name is in the keys of all its items.
 MAIN = "main"
@@ -51,6 +51,14 @@ class StreamAdvancedError(Exception):
         super().__init__("the stream {} has version {} already".format(*key))
 
 
+class BarredError(Exception):
+    """A bar has the key of a commit: another generation owns the stream. Nothing was written."""
+
+    def __init__(self, bar: Bar) -> None:
+        super().__init__(f"{bar.aggregate_id} has the bar of switch {bar.switch} at {bar.version}")
+        self.bar = bar
+
+
 class CommitTooLargeError(Exception):
     """A commit is larger than DynamoDB's 400 KB for one item. Nothing was sent."""
 
@@ -67,10 +75,13 @@ class StreamVersion(NamedTuple):
 
 
 class Page(NamedTuple):
-    """Commits of one stream, newest first; *more* says that older ones may exist."""
+    """Commits of one stream, newest first; *more* says that older ones may exist. *bar* is the bar
+    behind them, if there is one and the page begins with the newest item.
+    """
 
     commits: Sequence[Commit]
     more: bool
+    bar: Bar | None = None
 
 
 class EventStore(Protocol):
@@ -81,11 +92,11 @@ class EventStore(Protocol):
 
         Returns None if it was written, or else the commit that has the version already. An
         item that would be too large is written without its snapshot. Raises
-        `CommitTooLargeError` if it still is too large, and `MalformedCommitError` for a commit
-        that no stream can contain.
+        `CommitTooLargeError` if it still is too large, `MalformedCommitError` for a commit
+        that no stream can contain, and `BarredError` if a bar has the version.
 
         *unless* is a key in another stream. With it the append is a transaction, which also
-        requires that no commit has that key. It raises `StreamAdvancedError` if one has, and
+        requires that no commit and no bar has that key. It raises `StreamAdvancedError` if one has, and
         `ContendedError` if another call on these items is under way.
 
         A conditional write sees one item, so `append` does not notice a hole below the
@@ -102,7 +113,7 @@ class EventStore(Protocol):
         below: int | None = None,
         consistent: bool = False,
     ) -> Page:
-        """One page of at most *limit* commits with versions below *below*, newest first."""
+        """One page of at most *limit* items with versions below *below*, newest first."""
 
     def range(self, aggregate_id: str, first: int, last: int) -> Sequence[Commit]:
         """The commits *first*..*last* that exist, ascending, read consistently."""
@@ -110,7 +121,8 @@ class EventStore(Protocol):
     def scan(
         self, part: int, parts: int, after: str | None, limit: int
     ) -> tuple[Sequence[tuple[str, int]], str | None]:
-        """The keys, (aggregate id, version), of up to *limit* items of one of *parts* parts.
+        """The keys, (aggregate id, version), of up to *limit* items of one of *parts* parts,
+        without those of bars.
 
         Also returns where the page ends: the next call takes it as *after*. It is None at the
         end of the part.
@@ -137,6 +149,25 @@ class EventTable(EventStore, Protocol):
         A version that does not exist is no error. Raises `MalformedCommitError` for more than
         99 versions, or for one that the tombstone does not cover.
         """
+
+
+class GenerationTable(EventTable, Protocol):
+    """The events table for those who hand streams from one generation to another (docs/adr/0028)."""
+
+    def put_copy(self, copy: Commit, over: Bar | None = None) -> Commit | None:
+        """Writes *copy* if its key is free, or still has the bar *over*.
+
+        Returns and raises as `append` does.
+        """
+
+    def bar(self, bar: Bar) -> bool:
+        """Puts the bar if its key is free; False if a commit or another bar has it."""
+
+    def mark(self, aggregate_id: str, version: int, switch: int) -> bool:
+        """Marks the copy at this key with the number of a switch; False if there is no copy."""
+
+    def remove_bar(self, bar: Bar) -> bool:
+        """Takes the bar away if it still is this one; False if it is not."""
 
 
 class Archive(Protocol):

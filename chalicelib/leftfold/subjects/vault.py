@@ -131,11 +131,11 @@ class Vault:
                 if cipher is not None:
                     if subject not in known and subject != f"{category}:{key}":
                         self.keys.add_stream(f"{tenant}/{subject}", commit.aggregate_id)
-                    place = (*commit.origin, index, subject)
+                    place = (*commit.origin, commit.root_index(index), subject)
                     texts[subject] = self._encrypt(cipher, canonical(fields).encode(), place)
                 elif not leave_out:
                     raise Refused(SUBJECT_ERASED, subject=subject)
-            sealed.append(StoredEvent(event.name, event.version, body, texts))
+            sealed.append(StoredEvent(event.name, event.version, body, {**event.sealed, **texts}))
         return commit._replace(events=tuple(sealed))
 
     def opened(self, commits: Sequence[Commit]) -> Sequence[Commit]:
@@ -194,7 +194,7 @@ class Vault:
         tenant = tenant_of(commit)
         return commit._replace(
             events=tuple(
-                self._open(event, tenant, (*commit.origin, index), ciphers)
+                self._open(event, tenant, (*commit.origin, commit.root_index(index)), ciphers)
                 for index, event in enumerate(commit.events)
             )
         )

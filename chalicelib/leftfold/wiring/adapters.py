@@ -73,6 +73,17 @@ class Adapters:
         tables = LogTables(*map(self.settings.named, LogTables._fields))
         return DynamoLog(self.dynamodb, tables, self.settings.log)
 
+    @property
+    def replayed_log(self) -> Log:
+        """The log as a replay of a `typed` view reads it: an event's body may be bytes."""
+        from chalicelib.leftfold.archive.segments import SegmentedLog
+        from chalicelib.leftfold.projection.typed import unpack_blocks_quickly, unpack_quickly
+        from chalicelib.leftfold.store.log import DynamoLog, LogTables
+
+        tables = LogTables(*map(self.settings.named, LogTables._fields))
+        table = DynamoLog(self.dynamodb, tables, self.settings.log, unpack_quickly)
+        return SegmentedLog(table, self.archive, unpack_blocks_quickly)
+
     @cached_property
     def archive(self) -> Archive:
         from chalicelib.leftfold.archive.s3 import S3Archive

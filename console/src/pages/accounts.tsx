@@ -1,9 +1,9 @@
 /* Accounts: their balances over time, bookings and statements; and transfers with their traces. */
 import { useCallback, useEffect, useMemo, useState } from "preact/hooks";
-import { get, type Schemas } from "../api";
+import { get, type Schemas, watch } from "../api";
 import { Chart } from "../chart";
 import { count, decimal, many, parts } from "../format";
-import { link, useLoaded } from "../state";
+import { link, useLoaded, useWatched } from "../state";
 import { Chip, Empty, Figures, Money, Rows, Show, StreamLink, Tabs, Time, Title } from "../ui";
 
 type Booking = Schemas["BookingShown"];
@@ -69,8 +69,8 @@ export function Accounts() {
 
 export function Account({ id }: { id: string }) {
   const [tab, setTab] = useState("Bookings");
-  const loaded = useLoaded((signal) => get("/accounts/{id}", { id }, {}, signal), [id]);
-  const bookings = useBookings(id);
+  const loaded = useWatched<Schemas["AccountDocument"]>((heard, signal) => watch("/accounts/{id}", { id }, {}, heard, signal), [id]);
+  const bookings = useBookings(id, loaded.value?.version);
   return (
     <Show of={loaded} rows={8}>
       {(account) => (
@@ -95,7 +95,8 @@ export function Account({ id }: { id: string }) {
   );
 }
 
-function useBookings(account: string) {
+/** The bookings of an account, read anew at each *version* of it. */
+function useBookings(account: string, version: number | undefined) {
   const [items, setItems] = useState<Booking[]>();
   const [error, setError] = useState<Error>();
   const [next, setNext] = useState<string | null>(null);
@@ -109,10 +110,10 @@ function useBookings(account: string) {
     [account],
   );
   useEffect(() => {
-    setItems(undefined);
+    if (version === undefined) return;
     setError(undefined);
     page().catch((failure: unknown) => setError(failure instanceof Error ? failure : new Error(String(failure))));
-  }, [page, round]);
+  }, [page, round, version]);
   return {
     items,
     error,

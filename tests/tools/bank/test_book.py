@@ -262,6 +262,7 @@ def test_a_book_is_known_by_its_name() -> None:
     assert not is_book(Path("bank.csv.gz"))
 
 
+@pytest.mark.slow
 def test_the_example_has_beancounts_balances_at_the_end_of_every_year() -> None:
     book = read_book(EXAMPLE)
 

@@ -1,0 +1,152 @@
+"""Control: which of two generations is active. One item a stage, changed by compare-and-set."""
+
+import json
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+
+from chalicelib.leftfold.kernel.commit import canonical
+from chalicelib.leftfold.store.dynamo import translated
+from chalicelib.leftfold.store.memory import OwnLock
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+State = Literal["alone", "replicating", "switching", "finished", "abandoned"]
+KEY = {"stage": {"S": "control"}}
+
+
+class Control(NamedTuple):
+    """The generations *blue* and *green*, by name, and what is done about them.
+
+    *switch* is the number of the last switch, 0 before the first one. After an odd one green is
+    active, after an even one blue is. Names are never used again: *past* has all earlier ones.
+    """
+
+    blue: str
+    green: str | None = None
+    state: State = "alone"
+    switch: int = 0
+    past: tuple[str, ...] = ()
+
+    @property
+    def active(self) -> str:
+        """The generation that takes commands on streams that nobody has taken yet, and whose
+        policies and deadlines run.
+        """
+        if self.green is not None and self.switch % 2:
+            return self.green
+        return self.blue
+
+
+class WrongStateError(Exception):
+    """Control does not allow the step now."""
+
+
+class ControlTable(Protocol):
+    """Where control is kept."""
+
+    def read(self) -> Control | None:
+        """Control, read consistently; None before the first `change`."""
+
+    def change(self, old: Control | None, new: Control) -> bool:
+        """Sets control to *new* if it still is *old*; False if it is not."""
+
+
+def created(control: Control, green: str) -> Control:
+    """Control once *green* is being filled from the active generation."""
+    blue = control.active
+    names = {control.blue, *filter(None, [control.green]), *control.past}
+    if control.state in ("replicating", "switching"):
+        raise WrongStateError(
+            f"{control.green} is {control.state}; finish or abandon it before another is created"
+        )
+    if green in names:
+        raise WrongStateError(f"the name {green!r} was used before; choose another one")
+    past = tuple(sorted(names - {blue}))
+    return Control(blue, green, "replicating", 0, past)
+
+
+def switched(control: Control) -> Control:
+    """Control once the next switch is under way: there, back, there again."""
+    if control.state not in ("replicating", "switching"):
+        raise WrongStateError(f"there is nothing to switch: control is {control.state}")
+    return control._replace(state="switching", switch=control.switch + 1)
+
+
+def abandoned(control: Control) -> Control:
+    """Control once green is given up, without a trace in blue."""
+    if control.state != "replicating":
+        raise WrongStateError(
+            f"control is {control.state}: only a generation that is replicating can be abandoned;"
+            " streams have bars already, so switch back instead"
+        )
+    return control._replace(state="abandoned")
+
+
+def finished(control: Control) -> Control:
+    """Control once every stream has been taken."""
+    if control.state != "switching":
+        raise WrongStateError(f"control is {control.state}: there is no switch to finish")
+    return control._replace(state="finished")
+
+
+class MemoryControl:
+    """`ControlTable` in memory."""
+
+    def __init__(self) -> None:
+        self._control: Control | None = None
+        self._lock = OwnLock()
+
+    def read(self) -> Control | None:
+        with self._lock:
+            return self._control
+
+    def change(self, old: Control | None, new: Control) -> bool:
+        with self._lock:
+            if self._control != old:
+                return False
+            self._control = new
+            return True
+
+
+class DynamoControl:
+    """`ControlTable` on one item of a DynamoDB table with the key `stage`."""
+
+    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def read(self) -> Control | None:
+        with translated():
+            item = self._client.get_item(TableName=self._table, Key=KEY, ConsistentRead=True).get(
+                "Item"
+            )
+        return None if item is None else control_of(item["control"]["S"])
+
+    def change(self, old: Control | None, new: Control) -> bool:
+        condition: dict[str, object] = {"ConditionExpression": "attribute_not_exists(stage)"}
+        if old is not None:
+            condition = {
+                "ConditionExpression": "control = :old",
+                "ExpressionAttributeValues": {":old": {"S": text_of(old)}},
+            }
+        try:
+            with translated():
+                self._client.put_item(
+                    TableName=self._table,
+                    Item={**KEY, "control": {"S": text_of(new)}},
+                    **condition,  # type: ignore[arg-type]
+                )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+
+def text_of(control: Control) -> str:
+    """Control as canonical JSON."""
+    return canonical(control._asdict())
+
+
+def control_of(text: str) -> Control:
+    """The inverse of `text_of`."""
+    members = json.loads(text)
+    return Control(**{**members, "past": tuple(members["past"])})

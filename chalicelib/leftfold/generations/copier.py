@@ -1,0 +1,134 @@
+"""Follows the giver's log and copies every commit to the receiver: it fills a generation.
+
+The copier runs by shards of the *later* streams, so that no two shards write one stream, and
+follows one log for all of them: a merged stream has the order of that log.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from chalicelib.leftfold.commands.loading import owns
+from chalicelib.leftfold.generations.copying import Copying, NotCopiedYetError, end_of, is_same
+from chalicelib.leftfold.kernel import Commit, lane_of
+from chalicelib.leftfold.kernel.transform import TransformError
+from chalicelib.leftfold.store.ports import (
+    BarredError,
+    Checkpoints,
+    ParkedStream,
+    Parking,
+    StreamVersion,
+)
+
+READER = "copier"
+# Shards of the copier, each with its lanes of later streams. It is never changed while a
+# generation is being filled: the checkpoints are those of shards.
+SHARDS = 8
+BLOCKS = 16
+
+Logged = tuple[int, Commit]
+# Applies a function to each of the streams: one after another, or side by side.
+Spread = Callable[[Callable[[Sequence[Logged]], object], Iterable[Sequence[Logged]]], object]
+
+
+@dataclass(frozen=True)
+class Copier:
+    """Copies by the log. *checkpoints* and *parking* are the receiver's.
+
+    Any number of copiers may run: each copy has its own key, and a later copier finds it there.
+    """
+
+    copying: Copying
+    checkpoints: Checkpoints
+    parking: Parking
+    spread: Spread
+
+    def run(self, shard: int, goes_on: Callable[[], bool] = lambda: True) -> int:
+        """Copies what the log has for this shard, until *goes_on* says no. Returns the position
+        up to which everything is copied or parked. Raises `NotCopiedYetError` and `Unavailable`.
+        """
+        done = self.checkpoints.read(READER, [shard])[shard]
+        while True:
+            blocks = list(islice(self.copying.giver.log.blocks(done + 1), BLOCKS))
+            if not blocks:
+                return done
+            targets: dict[str, list[Logged]] = {}
+            for block in blocks:
+                for position, commit in enumerate(block.commits, block.first_position):
+                    for target in self.copying.boundaries.feeds(commit.aggregate_id):
+                        if position > done and lane_of(target) % SHARDS == shard:
+                            targets.setdefault(target, []).append((position, commit))
+            self._copy(targets)
+            following = blocks[-1].next_position - 1
+            self.checkpoints.move(READER, shard, done, following)
+            done = following
+            if not goes_on():
+                return done
+
+    def lag(self) -> int:
+        """How many positions of the log the slowest shard is behind."""
+        done = self.checkpoints.read(READER, range(SHARDS))
+        return self.copying.giver.log.head().next_position - 1 - min(done.values())
+
+    def _copy(self, targets: dict[str, list[Logged]]) -> None:
+        """Copies to each stream in order. One on which the transform fails is parked."""
+        parked = self.parking.find(READER, list(targets))
+        named = {id(commits): target for target, commits in targets.items()}
+        waiting: list[NotCopiedYetError] = []
+
+        def copy(commits: Sequence[Logged]) -> None:
+            target = named[id(commits)]
+            if target in parked:
+                self.parking.extend(READER, target, commits[-1][0])
+                return
+            try:
+                self._copy_stream(target, commits)
+            except BarredError:
+                # The earlier generation has the stream again: a taker brings the rest.
+                return
+            except NotCopiedYetError as error:
+                # Others go on: what this stream waits for may be among them.
+                waiting.append(error)
+
+        self.spread(copy, targets.values())
+        if waiting:
+            raise waiting[0]
+
+    def _copy_stream(self, target: str, commits: Sequence[Logged]) -> None:
+        """Copies to one stream, behind what it has. Raises `BarredError`."""
+        end = end_of(self.copying.receiver, target)
+        if end.bar is not None:
+            raise BarredError(end.bar)
+        before = end.newest
+        if before is not None and owns([before], None):
+            # It is taken, so it has every commit of its sources.
+            return
+        for position, commit in commits:
+            try:
+                before = self._copy_one(target, before, position, commit)
+            except TransformError as error:
+                waits = ParkedStream(position, commits[-1][0], str(error))
+                self.parking.park(READER, target, waits)
+                return
+
+    def _copy_one(
+        self, target: str, before: Commit | None, position: int, commit: Commit
+    ) -> Commit | None:
+        """The stream's newest commit once it has the copy. No copy is put above a hole."""
+        merged = len(self.copying.boundaries.sources(target)) > 1
+        version = before.version if before else 0
+        if merged:
+            done = -1 if before is None or before.position is None else before.position
+            is_there = position <= done or (before is not None and owns([before], None))
+        else:
+            is_there = commit.version <= version
+        if is_there:
+            return before
+        if not merged and commit.version > version + 1:
+            raise NotCopiedYetError(target, StreamVersion(commit.aggregate_id, version + 1))
+        copy = self.copying.copy(commit, target, before, position, waits=True)
+        holder = self.copying.receiver.table.put_copy(copy)
+        if holder is None or is_same(holder, copy):
+            return holder or copy
+        # Another copier or a taker is ahead in a merged stream, in the same order.
+        return self._copy_one(target, holder, position, commit)

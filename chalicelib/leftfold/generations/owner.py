@@ -1,0 +1,48 @@
+"""Hands streams over to the generation that a command was sent to, if it is that one's turn."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from chalicelib.leftfold.commands.owning import IdMovedError, MovedError, NotActiveError
+from chalicelib.leftfold.generations.control import ControlTable
+from chalicelib.leftfold.generations.taking import Taker
+
+
+@dataclass(frozen=True)
+class GenerationOwner:
+    """`Owner` of the generation *name*. Control is read only for a stream that it does not own.
+
+    *first* says that no earlier generation exists. *taker* takes streams over; None in a
+    generation whose code has no way to, and which only asks those who have, by *wanted*.
+    """
+
+    name: str
+    control: ControlTable
+    first: bool
+    taker: Taker | None = None
+    wanted: Callable[[str], None] = lambda _aggregate_id: None
+
+    def is_nowhere(self, aggregate_id: str) -> bool:
+        self._turn(aggregate_id)
+        return self.taker is not None and self.taker.is_nowhere(aggregate_id)
+
+    def take(self, aggregate_id: str) -> None:
+        switch = self._turn(aggregate_id)
+        if self.taker is None:
+            self.wanted(aggregate_id)
+            raise MovedError(aggregate_id)
+        self.taker.take(aggregate_id, switch)
+
+    def _turn(self, aggregate_id: str) -> int:
+        """The number of the switch by which this generation is active.
+
+        Raises `NotActiveError`, `MovedError`, and `IdMovedError` if the stream lives under other ids.
+        """
+        control = self.control.read()
+        if control is None or (control.state == "replicating" and self.name == control.green):
+            raise NotActiveError(aggregate_id)
+        if control.active != self.name:
+            raise MovedError(aggregate_id)
+        if self.taker is not None and (places := self.taker.moved_to(aggregate_id)):
+            raise IdMovedError(aggregate_id, places)
+        return control.switch

@@ -1,0 +1,185 @@
+"""`leftfold scan-events`: which versions of which events a deployment has, and who reads them."""
+
+import multiprocessing
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from chalicelib.leftfold.kernel import Aggregate, AggregateId, StoredEvent
+from chalicelib.leftfold.store.ports import Log, Unavailable
+from chalicelib.leftfold.wiring.services import Services
+from tools.bootstrap import ROOT
+from tools.console import bar, console
+from tools.options import chosen, endpoint_option, stack_option
+from tools.schemas import FIXTURES, EventVersion, text_of
+
+# Positions that a worker takes at a time.
+AT_ONCE = 20_000
+
+
+class Found(NamedTuple):
+    """The stored events of a range: how many of each version, and the first commit of each."""
+
+    counts: Counter[EventVersion]
+    first: dict[EventVersion, tuple[str, int]]
+
+    def add(self, other: "Found") -> None:
+        """Adds what was found later in the log."""
+        self.counts.update(other.counts)
+        for event, where in other.first.items():
+            self.first.setdefault(event, where)
+
+
+@click.command("scan-events")
+@click.option("--workers", default=1, type=click.IntRange(1), help="Processes that read the log.")
+@click.option("--write-fixtures", is_flag=True, help="Write the fixtures that are missing.")
+@stack_option
+@endpoint_option
+def scan_command(
+    *, workers: int, write_fixtures: bool, stack: str | None, endpoint_url: str | None
+) -> None:
+    """Count the versions of all events in the log and its archive.
+
+    Says which upcasts nobody needs any more, and which events the code cannot read. With
+    --write-fixtures, the first event of each version that has no fixture becomes one, with the
+    events of its stream before it: only for a deployment that has made-up data. Exits with 1 if
+    there is an event that the code does not know.
+    """
+    services = chosen(stack, endpoint_url)
+    end = services.log.head().next_position
+    found = Found(Counter(), {})
+    with bar("scanning events", end) as progress:
+        (task,) = progress.task_ids
+        if workers == 1:
+            parts = in_order(services.replayed_log, end)
+        else:
+            parts = side_by_side(end, workers, partial(scan_there, stack, endpoint_url))
+        for positions, part in parts:
+            found.add(part)
+            progress.advance(task, positions)
+    unknown = show(found, services)
+    if write_fixtures:
+        for path in fixtures_of(found, services, ROOT):
+            console.print(f"written: {path}", soft_wrap=True)
+    if unknown:
+        raise click.exceptions.Exit(1)
+
+
+def in_order(log: Log, end: int) -> Iterator[tuple[int, Found]]:
+    """The events of the log in ranges, each with its number of positions."""
+    for first in range(0, end, AT_ONCE):
+        last = min(first + AT_ONCE, end)
+        yield last - first, scan(log, first, last)
+
+
+def side_by_side(
+    end: int, workers: int, scan_range: Callable[[int, int], Found], at_once: int = AT_ONCE
+) -> Iterator[tuple[int, Found]]:
+    """As `in_order`, by processes; what comes first in the log still counts as first."""
+    # Clients and their connections cannot be shared with a forked process.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        jobs = {
+            pool.submit(scan_range, first, min(first + at_once, end)): first
+            for first in range(0, end, at_once)
+        }
+        done: dict[int, Found] = {}
+        following = 0
+        for job in as_completed(jobs):
+            done[jobs[job]] = job.result()
+            while following in done:
+                last = min(following + at_once, end)
+                yield last - following, done.pop(following)
+                following = last
+
+
+def scan_there(stack: str | None, endpoint_url: str | None, first: int, last: int) -> Found:
+    """A range of a deployment's log."""
+    return scan(chosen(stack, endpoint_url).replayed_log, first, last)
+
+
+def scan(log: Log, first: int, last: int) -> Found:
+    """The stored events from position *first* to before *last*. Raises `Unavailable`."""
+    found = Found(Counter(), {})
+    following = first
+    for block in log.blocks(first):
+        if block.first_position > following:
+            break
+        for position, commit in enumerate(block.commits, block.first_position):
+            if first <= position < last:
+                category = AggregateId.parse(commit.aggregate_id).category
+                for stored in commit.events:
+                    event = EventVersion(category, stored.name, stored.version)
+                    found.counts[event] += 1
+                    found.first.setdefault(event, (commit.aggregate_id, commit.version))
+        following = block.next_position
+        if following >= last:
+            return found
+    raise Unavailable(f"the log does not show position {following}")
+
+
+def show(found: Found, services: Services) -> int:
+    """Shows the events, and how many the code does not know."""
+    table = Table(box=SIMPLE_HEAD)
+    for name in ("category", "event", "version", "events", "read"):
+        right = name in ("version", "events")
+        table.add_column(name, overflow="fold", justify="right" if right else "left")
+    unknown = 0
+    for event, count in sorted(found.counts.items()):
+        how = reading(event, services.domain.aggregates.get(event.category))
+        unknown += how is None
+        said = Text(how or "not known to the code", "" if how else "bold red")
+        table.add_row(event.category, event.name, str(event.version), f"{count:,}", said)
+    console.print(table)
+    needless = [
+        f"{aggregate.category}: ({name!r}, {version})"
+        for aggregate in services.domain.aggregates.values()
+        for name, version in sorted(aggregate.codec.upcasts)
+        if not found.counts[EventVersion(aggregate.category, name, version)]
+    ]
+    if needless:
+        console.print("no event here needs these upcasts:", *needless, sep="\n  ", markup=False)
+    return unknown
+
+
+def reading(event: EventVersion, aggregate: Aggregate | None) -> str | None:
+    """How the code reads a version of an event; None if it does not know it."""
+    if event.category == "repair":
+        return "by the engine"
+    if aggregate is None:
+        return None
+    codec = aggregate.codec
+    if event.name in codec.events and codec.version(event.name) == event.version:
+        return "as it is"
+    return "by an upcast" if (event.name, event.version) in codec.upcasts else None
+
+
+def fixtures_of(found: Found, services: Services, root: Path) -> Iterator[Path]:
+    """Writes the fixtures that are missing; their paths."""
+    for event, (stream, version) in sorted(found.first.items()):
+        path = FIXTURES / event.file
+        if event.category not in services.domain.aggregates or (root / path).exists():
+            continue
+        commits = services.events.range(stream, 1, version)
+        stored = [part for commit in commits for part in commit.events]
+        at = next(
+            place
+            for place, part in enumerate(stored)
+            if (part.name, part.version) == (event.name, event.version)
+        )
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text_of(fixture(stored[:at], stored[at])))
+        yield path
+
+
+def fixture(earlier: list[StoredEvent], event: StoredEvent) -> dict[str, object]:
+    """The text of a fixture, as JSON."""
+    return {"earlier": [part._asdict() for part in earlier], "event": event._asdict()}
