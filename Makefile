@@ -4,8 +4,8 @@ unexport PYTHONDONTWRITEBYTECODE
 BIN := .leftfold/venv/bin
 # One process a core. A group of tests that shares an engine or a module's fixture stays in one process.
 PARALLEL := -n auto --dist loadgroup
-# A part of the histories and of the example's accounts; `make test-more` takes all, and new seeds.
-GATE := --share 0.4
+# Half of the histories and of the example's accounts; `make test-more` takes all accounts, and new seeds.
+GATE := --share 0.5
 # A tenth of them, and few examples of each property.
 QUICK := -q -m "not engine and not slow" --share 0.1 --hypothesis-profile=quick
 

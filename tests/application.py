@@ -12,6 +12,7 @@ from chalicelib.leftfold.policies.mailing import MemoryMailer
 from chalicelib.leftfold.projection.freshness import Freshness
 from chalicelib.leftfold.relay.sequencer import Sequencer
 from chalicelib.leftfold.repair.stored import StoredRepairs
+from chalicelib.leftfold.store.applications import MemoryApplications
 from chalicelib.leftfold.store.following import Follower
 from chalicelib.leftfold.store.memory import (
     MemoryCheckpoints,
@@ -86,6 +87,7 @@ class Application(Gateway):
                 checkpoints=self.checkpoints,
                 parking=self.parking,
                 effects=self.effects,
+                applications=MemoryApplications(active="test"),
                 mailer=self.mailer,
                 pause=still,
                 rows=self.rows.__getitem__,

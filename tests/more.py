@@ -55,7 +55,7 @@ def steps_of(seed: int, since: str = "HEAD~1") -> list[Step]:
         Step(1, "tools.web_console", ["check"]),
         Step(2, "tests.browser", []),
         Step(2, "tests.journey", ["--transfers", "200", *engines]),
-        Step(8, "tests.models", ["--deep"]),
+        Step(5, "tests.models", ["--deep"]),
         Step(4, "tools", ["run", "--all", "--once", *PORTS]),
         Step(3, "tools.mutation", mutants_of(seed, since)),
         Step(4, "pytest", laws_of(seed)),

@@ -10,21 +10,22 @@ from chalicelib.leftfold.archive.epochs import ArchiveConflictError, DamagedArch
 from chalicelib.leftfold.store.ports import Unavailable
 from tools import domain, event_model_files, resources
 from tools.bootstrap import ROOT
-from tools.cloud import Cloud, DeployError
+from tools.cloud import DeployError
 from tools.console import INTERRUPTED, console, errors
 from tools.dependencies import PackagingError
-from tools.deploy import deploy
-from tools.deployment_services import reach
+from tools.deploying import COMMANDS as DEPLOYING
 from tools.domain_package import DomainError
 from tools.engines import EngineError
 from tools.event_model import registered
 from tools.event_versions import COMMANDS as EVENT_VERSIONS
 from tools.event_versions import show_written, write_schemas
-from tools.last_deployment import STACK, STAGE, Current, NoDeploymentError, remember
+from tools.generation import COMMANDS as GENERATIONS
+from tools.last_deployment import STAGE, NoDeploymentError
 from tools.new_context import NewContextError, new_context
 from tools.operations import COMMANDS
 from tools.package import package
 from tools.schemas import SchemaError
+from tools.stages import StageError
 
 # Errors whose text says in one line what is wrong, and the cure.
 EXPLAINED: tuple[type[Exception], ...] = (
@@ -36,6 +37,7 @@ EXPLAINED: tuple[type[Exception], ...] = (
     NewContextError,
     NoDeploymentError,
     PackagingError,
+    StageError,
     resources.ResourcesError,
     SchemaError,
     Unavailable,
@@ -57,10 +59,7 @@ class Commands(click.Group):
             sys.exit(INTERRUPTED)
 
 
-stage_option = click.option("--stage", default=STAGE, help="Stage in .chalice/config.json.")
-endpoint_option = click.option(
-    "--endpoint-url", metavar="URL", help="MiniStack, or another stand-in for AWS."
-)
+stage_option = click.option("--stage", default=STAGE, help="Stage in infra/stages.toml.")
 
 
 @click.group(cls=Commands, context_settings=HELP)
@@ -110,53 +109,6 @@ def event_model_command() -> None:
     show_written(write_schemas())
 
 
-@leftfold.command("deploy")
-@stage_option
-@click.option("--stack", default=STACK, help="Name of the CloudFormation stack.")
-@click.option(
-    "--alarm-topic",
-    default="",
-    metavar="ARN",
-    help="SNS topic that alarms notify; name it each time.",
-)
-@click.option(
-    "--mail-from",
-    default="",
-    metavar="ADDRESS",
-    help="Sender of e-mail, verified in SES; name it each time.",
-)
-@click.option(
-    "--repairs",
-    type=click.Choice(["two", "one"]),
-    default="two",
-    help="How many persons the repair of a commit takes; name it each time.",
-)
-@endpoint_option
-def deploy_command(
-    *,
-    stage: str,
-    stack: str,
-    alarm_topic: str,
-    mail_from: str,
-    repairs: str,
-    endpoint_url: str | None,
-) -> None:
-    """Deploy to AWS, or to a stand-in for it.
-
-    Packages, uploads, and creates the stack or updates it. Credentials and region are
-    those of the AWS environment variables and profiles.
-    """
-    cloud = Cloud(endpoint_url, alarm_topic, mail_from, repairs)
-    with errors.status("deploying") as status:
-        deployed = deploy(package(stage, status.update), stack, cloud, status.update)
-    current = Current(stack, deployed.url, endpoint_url)
-    remember(current)
-    reach(current).begin_policies()
-    for name, value in sorted(deployed.outputs.items()):
-        console.print(f"{name:<16} {value}", soft_wrap=True)
-    console.print(f"{'API':<16} {deployed.url}", soft_wrap=True)
-
-
 @leftfold.command("new-context")
 @click.argument("name")
 def new_context_command(name: str) -> None:
@@ -177,7 +129,7 @@ def new_context_command(name: str) -> None:
     )
 
 
-for command in (*domain.COMMANDS, *COMMANDS, *EVENT_VERSIONS):
+for command in (*domain.COMMANDS, *DEPLOYING, *COMMANDS, *EVENT_VERSIONS, *GENERATIONS):
     leftfold.add_command(command)
 
 

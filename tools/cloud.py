@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -30,14 +31,12 @@ class Cloud:
     def __init__(
         self,
         endpoint_url: str | None = None,
-        alarm_topic: str = "",
-        mail_from: str = "",
-        repairs: str = "two",
+        alarm_topic: str | None = None,
+        mail_from: str | None = None,
+        repairs: str | None = None,
     ) -> None:
         self.endpoint_url = endpoint_url
-        self._alarm_topic = alarm_topic
-        self._mail_from = mail_from
-        self._repairs = repairs
+        self._told = {"AlarmTopic": alarm_topic, "MailFrom": mail_from, "Repairs": repairs}
         self._session = boto3.Session() if endpoint_url is None else local_session()
 
     def client(self, service: str) -> Any:
@@ -48,14 +47,30 @@ class Cloud:
 
     @property
     def parameters(self) -> dict[str, str]:
-        """The template's parameters."""
+        """The parameters that are given; a stack keeps what it has of the others."""
         scheme = "http" if self.endpoint_url else "https"
         return {
             "SearchScheme": scheme,
-            "AlarmTopic": self._alarm_topic,
-            "MailFrom": self._mail_from,
-            "Repairs": self._repairs,
+            **{name: value for name, value in self._told.items() if value is not None},
         }
+
+    @property
+    def region(self) -> str:
+        """The region of the clients."""
+        name: str = self.client("sts").meta.region_name
+        return name
+
+    @property
+    def partition(self) -> str:
+        """The part of AWS that the region is in."""
+        name: str = self.client("sts").meta.partition
+        return name
+
+    @cached_property
+    def account(self) -> str:
+        """The number of the account."""
+        number: str = self.client("sts").get_caller_identity()["Account"]
+        return number
 
     def api_url(self, outputs: dict[str, str]) -> str:
         """The URL of the stack's API."""

@@ -15,6 +15,7 @@ from rich.progress import (
     Task,
     TextColumn,
     TimeElapsedColumn,
+    TimeRemainingColumn,
 )
 from rich.text import Text
 
@@ -52,6 +53,7 @@ def bar(what: str, total: int) -> Iterator[Progress]:
         MofNCompleteColumn(),
         Rate(),
         TimeElapsedColumn(),
+        TimeRemainingColumn(),
     )
     shown = errors.is_terminal
     with Progress(*columns, console=errors, transient=True, disable=not shown) as progress:

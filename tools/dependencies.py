@@ -21,8 +21,9 @@ from tools.engines import Progress
 
 # The AWS services that chalicelib.leftfold.wiring makes clients of; boto3 describes 400 others.
 SERVICES = frozenset({"dynamodb", "kinesis", "lambda", "s3", "ses"})
-# The platform of AWS Lambda, whatever machine makes the package.
-PLATFORM = "manylinux2014_x86_64"
+# The platforms of AWS Lambda by its processors, whatever machine makes the package.
+PLATFORMS = {"x86_64": "manylinux2014_x86_64", "arm64": "manylinux2014_aarch64"}
+USUAL = "x86_64"
 PYTHON = ".".join(map(str, sys.version_info[:2]))
 
 
@@ -30,17 +31,20 @@ class PackagingError(Exception):
     """An error in one line: what went wrong and the cure."""
 
 
-def dependencies(requirements: Path, folder: Path, report: Progress) -> str:
+def dependencies(
+    requirements: Path, folder: Path, report: Progress, architecture: str = USUAL
+) -> str:
     """Makes *folder* hold what *requirements* pins, compiled; returns its fingerprint."""
     made_from = requirements.read_bytes() + Path(__file__).read_bytes()
-    fingerprint = hashlib.sha256(made_from + PYTHON.encode()).hexdigest()
+    made_for = f"{PYTHON} {architecture}".encode()
+    fingerprint = hashlib.sha256(made_from + made_for).hexdigest()
     stamp = folder.with_suffix(".stamp")
     if folder.exists() and stamp.exists() and stamp.read_text() == fingerprint:
         return fingerprint
     stamp.unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
     report("package: installing what the functions import")
-    _install(requirements, folder)
+    _install(requirements, folder, PLATFORMS[architecture])
     shutil.rmtree(folder / "bin", ignore_errors=True)
     for data in ("botocore/data", "boto3/data"):
         _keep_only_used_services(folder / data)
@@ -65,10 +69,10 @@ def compile_quietly(folder: Path) -> None:
     )
 
 
-def _install(requirements: Path, folder: Path) -> None:
+def _install(requirements: Path, folder: Path, platform: str) -> None:
     command = [sys.executable, "-m", "pip", "install", "--target", str(folder)]
     command += ["--require-hashes", "--no-deps", "--no-compile", "--retries=2"]
-    command += ["--only-binary=:all:", "--platform", PLATFORM, "--python-version", PYTHON]
+    command += ["--only-binary=:all:", "--platform", platform, "--python-version", PYTHON]
     command += ["--disable-pip-version-check", "-r", str(requirements)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode == 0:

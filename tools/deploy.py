@@ -1,214 +1,146 @@
-"""From a package to a running stack: upload, change set, wait; alike on AWS and MiniStack."""
+"""From a package to a running deployment: stage, truth and application; alike on AWS and MiniStack."""
 
-import hashlib
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ClientError
-
+from chalicelib.leftfold.store.applications import DynamoApplications
+from tools.applications import register
 from tools.bootstrap import ROOT
 from tools.cloud import Cloud, DeployError, explained
 from tools.engines import Progress
 from tools.package import Package
-from tools.resources import STAGE_TEMPLATE, TRUTH_TEMPLATE
+from tools.provisioned import write_down
+from tools.resources import BESIDE_TEMPLATE, STAGE_TEMPLATE, TEMPLATE, TRUTH_TEMPLATE
+from tools.stacks import Stacks
+from tools.stages import Stage, running
+from tools.uploading import Uploads
 
-NO_CHANGES = ("didn't contain changes", "No updates are to be performed")
+Facts = Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class Deployed:
-    """A running stack: the base *url* of its API, and all that the template puts out."""
+    """A running application: the base *url* of its API, and all that its stack puts out."""
 
     stack: str
     url: str
     outputs: dict[str, str]
 
 
-def deploy(package: Package, stack: str, cloud: Cloud, report: Progress) -> Deployed:
-    """Creates or updates the stacks of the stage *stack*, of its truth, and of its application.
+def deploy(
+    package: Package, stage: Stage, cloud: Cloud, report: Progress, stacks: Stacks | None = None
+) -> Deployed:
+    """Creates or updates the stacks of a stage, of its truth, and of its application.
 
     Raises DeployError; then the stack that failed is as it was before.
     """
+    stacks = stacks or Stacks(cloud, report)
     with explained(cloud):
-        report("deploy: uploading")
-        bucket = _bucket(cloud)
-        template_url = _upload(package, stack, bucket, cloud)
-        stage = {"Stage": stack}
-        named = {
-            **_apply(f"{stack}-stage", STAGE_TEMPLATE, stage, bucket, cloud, report),
-            "Truth": stack,
+        facts = provision(package, stage, stacks)
+        report("deploy: uploading the application")
+        uploads = Uploads(cloud, stage.prefix)
+        code = uploads.code(package.zip, package.fingerprint)
+        template = uploads.template(json.loads(package.template.read_text()), code)
+        stacks.bring(stage.prefix, template, facts)
+        return find(stage.prefix, cloud)
+
+
+def provision(package: Package, stage: Stage, stacks: Stacks) -> Facts:
+    """Creates or updates stage and truth, and registers the first application.
+
+    Returns what an application is told of them. Raises DeployError; then the stack that failed is
+    as it was before.
+    """
+    cloud = stacks.cloud
+    with explained(cloud):
+        stacks.report("deploy: uploading")
+        uploads = Uploads(cloud, stage.prefix)
+        uploads.make_bucket()
+        facts = {**stage.parameters, "Truth": stage.prefix, **cloud.parameters}
+        template = uploads.template(read(STAGE_TEMPLATE))
+        stacks.bring(stage_stack(stage), template, facts)
+        made = stacks.outputs(stage_stack(stage))
+        facts["KeyArn"] = made.get("KeyArn", "")
+        facts["PersonalDataKey"] = made["PersonalDataKey"]
+        code = uploads.code(package.truth_zip, package.truth_fingerprint)
+        template = uploads.template(read(TRUTH_TEMPLATE), code)
+        built = {"Runtime": running(), "Architecture": package.architecture}
+        stacks.bring(truth_stack(stage), template, facts | built)
+        register(applications(stage, cloud), stage.prefix)
+        return facts | stacks.outputs(truth_stack(stage))
+
+
+def provision_for_chalice(package: Package, stage: Stage, stacks: Stacks) -> Path:
+    """Makes all but what `chalice deploy` makes, and writes it down; the file.
+
+    Raises DeployError; then the stack that failed is as it was before.
+    """
+    cloud = stacks.cloud
+    with explained(cloud):
+        facts = {**provision(package, stage, stacks), "Application": stage.prefix}
+        template = Uploads(cloud, stage.prefix).template(read(BESIDE_TEMPLATE))
+        stacks.bring(beside_stack(stage), template, facts)
+        kept = stacks.parameters(beside_stack(stage))
+        home = {
+            "Account": cloud.account,
+            "Region": cloud.region,
+            "Partition": cloud.partition,
         }
-        truth = _apply(f"{stack}-truth", TRUTH_TEMPLATE, named, bucket, cloud, report)
-        _bring(stack, template_url, {**named, **truth, **cloud.parameters}, cloud, report)
-        return find(stack, cloud)
-
-
-def _apply(
-    stack: str,
-    template: Path,
-    parameters: Mapping[str, str],
-    bucket: str,
-    cloud: Cloud,
-    report: Progress,
-) -> Mapping[str, str]:
-    """Creates or updates a stack that has no code; its outputs."""
-    s3 = cloud.client("s3")
-    body = (ROOT / template).read_bytes()
-    key = f"{stack}/{hashlib.sha256(body).hexdigest()}.json"
-    s3.put_object(Bucket=bucket, Key=key, Body=body)
-    _bring(stack, f"{s3.meta.endpoint_url}/{bucket}/{key}", parameters, cloud, report)
-    return find_outputs(stack, cloud)
-
-
-def _bring(
-    stack: str, template_url: str, parameters: Mapping[str, str], cloud: Cloud, report: Progress
-) -> None:
-    """Makes a stack what its template says."""
-    formation = cloud.client("cloudformation")
-    change_set = _change_set(formation, stack, template_url, parameters)
-    if change_set is not None:
-        _execute(formation, stack, change_set, report)
-
-
-def find_outputs(stack: str, cloud: Cloud) -> dict[str, str]:
-    """All that a stack puts out. Raises DeployError if there is no such stack."""
-    with explained(cloud):
-        found = _describe(cloud.client("cloudformation"), stack)
-    if found is None or "Outputs" not in found:
-        raise DeployError(f"no stack {stack} is deployed; `leftfold deploy` does it")
-    return {out["OutputKey"]: out["OutputValue"] for out in found["Outputs"]}
+        return write_down(stage.name, {**defaults(read(TEMPLATE)), **kept, **facts, **home})
 
 
 def find(stack: str, cloud: Cloud) -> Deployed:
-    """The stack as it runs. Raises DeployError if there is none."""
-    outputs = find_outputs(stack, cloud)
+    """The application as it runs. Raises DeployError if there is none."""
+    outputs = Stacks(cloud, lambda _: None).outputs(stack)
     return Deployed(stack, cloud.api_url(outputs), outputs)
 
 
-def _bucket(cloud: Cloud) -> str:
-    """The bucket of code and templates, which is made if there is none."""
-    account = cloud.client("sts").get_caller_identity()["Account"]
-    s3 = cloud.client("s3")
-    bucket = f"leftfold-{account}-{s3.meta.region_name}"
-    _make_bucket(s3, bucket)
-    return bucket
+def applications(stage: Stage, cloud: Cloud) -> DynamoApplications:
+    """The register of a truth's applications."""
+    return DynamoApplications(cloud.client("dynamodb"), f"{stage.prefix}-applications")
 
 
-def _upload(package: Package, stack: str, bucket: str, cloud: Cloud) -> str:
-    """Brings code and template of the application to S3; the template's URL."""
-    s3 = cloud.client("s3")
-    code = f"{stack}/{package.fingerprint}.zip"
-    # An object that is there already is whole, because its name is a hash of its content.
-    if not s3.list_objects_v2(Bucket=bucket, Prefix=code).get("KeyCount"):
-        s3.upload_file(str(package.zip), bucket, code)
-    template = json.loads(package.template.read_text())
-    for resource in template["Resources"].values():
-        if resource["Type"] == "AWS::Serverless::Function":
-            resource["Properties"]["CodeUri"] = {"Bucket": bucket, "Key": code}
-    key = f"{stack}/{package.fingerprint}.json"
-    s3.put_object(Bucket=bucket, Key=key, Body=json.dumps(template).encode())
-    return f"{s3.meta.endpoint_url}/{bucket}/{key}"
+def stage_stack(stage: Stage) -> str:
+    """The name of the stack of what outlives every truth."""
+    return f"{stage.prefix}-stage"
 
 
-def _make_bucket(s3: Any, bucket: str) -> None:
-    try:
-        s3.head_bucket(Bucket=bucket)
-    except ClientError as error:
-        if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
-            raise
-        region = s3.meta.region_name
-        # us-east-1 is the one region that may not be named.
-        where = {"CreateBucketConfiguration": {"LocationConstraint": region}}
-        s3.create_bucket(Bucket=bucket, **({} if region == "us-east-1" else where))
+def truth_stack(stage: Stage) -> str:
+    """The name of the truth's stack."""
+    return f"{stage.prefix}-truth"
 
 
-def _change_set(
-    formation: Any, stack: str, template_url: str, given: Mapping[str, str]
-) -> str | None:
-    """A change set that is ready to be executed, or None if it would change nothing.
-
-    Of what is *given*, the template gets the parameters that it has.
-    """
-    takes = formation.get_template_summary(TemplateURL=template_url)["Parameters"]
-    parameters = [
-        {"ParameterKey": key, "ParameterValue": given[key]}
-        for key in (parameter["ParameterKey"] for parameter in takes)
-        if key in given
-    ]
-    found = _describe(formation, stack)
-    status = found["StackStatus"] if found else "REVIEW_IN_PROGRESS"
-    if status == "ROLLBACK_COMPLETE":
-        raise DeployError(
-            f"the first deployment of {stack} failed and left an empty stack; delete it:"
-            f" aws cloudformation delete-stack --stack-name {stack}"
-        )
-    if status.endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS":
-        raise DeployError(f"another deployment of {stack} is running; wait for it")
-    made: str = formation.create_change_set(
-        StackName=stack,
-        ChangeSetName=f"leftfold-{time.time_ns()}",
-        ChangeSetType="CREATE" if status == "REVIEW_IN_PROGRESS" else "UPDATE",
-        TemplateURL=template_url,
-        Capabilities=["CAPABILITY_IAM"],
-        Parameters=parameters,
-    )["Id"]
-    while True:
-        planned = formation.describe_change_set(ChangeSetName=made)
-        if planned["Status"] == "CREATE_COMPLETE":
-            return made
-        if planned["Status"] == "FAILED":
-            reason = planned.get("StatusReason", "")
-            formation.delete_change_set(ChangeSetName=made)
-            if any(text in reason for text in NO_CHANGES):
-                return None
-            raise DeployError(f"CloudFormation refused the template: {reason}")
-        time.sleep(0.5)
+def beside_stack(stage: Stage) -> str:
+    """The name of the stack of what stands beside the functions of `chalice deploy`."""
+    return f"{stage.prefix}-beside"
 
 
-def _execute(formation: Any, stack: str, change_set: str, report: Progress) -> None:
-    pages = formation.get_paginator("describe_change_set").paginate(ChangeSetName=change_set)
-    waiting = {
-        change["ResourceChange"]["LogicalResourceId"]
-        for page in pages
-        for change in page["Changes"]
+def read(template: Path) -> dict[str, Any]:
+    """One of the generated templates."""
+    made: dict[str, Any] = json.loads((ROOT / template).read_text())
+    return made
+
+
+def defaults(template: Mapping[str, Any]) -> dict[str, str]:
+    """The parameters of a template that have defaults."""
+    return {
+        name: made["Default"] for name, made in template["Parameters"].items() if "Default" in made
     }
-    total = len(waiting)
-    formation.execute_change_set(ChangeSetName=change_set)
-    failures: list[str] = []
-    seen: set[str] = set(_events(formation, stack))
-    while True:
-        status = _describe(formation, stack)["StackStatus"]
-        for key, event in _events(formation, stack).items():
-            if key not in seen:
-                seen.add(key)
-                name, state = event["LogicalResourceId"], event["ResourceStatus"]
-                if state.endswith("_FAILED"):
-                    failures.append(f"{name}: {event.get('ResourceStatusReason', state)}")
-                if state.endswith("_COMPLETE"):
-                    waiting.discard(name)
-                report(f"deploy: {total - len(waiting)} of {total} resources: {name} {state}")
-        if not status.endswith("_IN_PROGRESS"):
-            break
-        time.sleep(0.5)
-    if status not in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
-        first = failures[0] if failures else status
-        raise DeployError(f"the deployment failed and was rolled back; {first}")
 
 
-def _describe(formation: Any, stack: str) -> Any:
-    try:
-        return formation.describe_stacks(StackName=stack)["Stacks"][0]
-    except ClientError as error:
-        if "does not exist" in str(error):
-            return None
-        raise
-
-
-def _events(formation: Any, stack: str) -> dict[str, Any]:
-    """The stack's newest events by their id, oldest first."""
-    newest = formation.describe_stack_events(StackName=stack)["StackEvents"]
-    return {event["EventId"]: event for event in reversed(newest)}
+def check_way(stage: Stage, way: str) -> None:
+    """Raises DeployError for a stage that is deployed in another way."""
+    if stage.way == way:
+        return
+    cures = {
+        "cloudformation": f"`leftfold deploy --stage {stage.name}`",
+        "chalice": f"`leftfold provision --stage {stage.name}`, then `chalice deploy --stage"
+        f" {stage.name}`",
+    }
+    raise DeployError(
+        f'the stage {stage.name} is deployed by {cures[stage.way]}; for another way, set way = "{way}"'
+        " in infra/stages.toml"
+    )

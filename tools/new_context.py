@@ -168,11 +168,12 @@ def taken() -> Taken:
     from app import API
     from chalicelib import functions
     from chalicelib.domain import DOMAIN
+    from chalicelib.leftfold.functions import ENGINE
 
     of_functions = (*app_functions(), *vars(functions))
     return Taken(
         frozenset(DOMAIN.aggregates),
-        frozenset(of_functions),
+        frozenset((*of_functions, *ENGINE)),
         frozenset(route.path.split("/")[1] for route in API.routes),
     )
 

@@ -3,7 +3,9 @@
 import json
 import sys
 import time
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
+from functools import partial
 
 import click
 from rich.box import SIMPLE_HEAD
@@ -20,6 +22,8 @@ from chalicelib.leftfold.projection.replay import (
     compare,
     replay,
     replay_live,
+    replay_range,
+    together,
 )
 from chalicelib.leftfold.projection.typed import typed
 from chalicelib.leftfold.relay.sweeper import PARTS
@@ -31,6 +35,7 @@ from tools.console import bar, console, errors
 from tools.forgetting import COMMANDS as FORGETTING
 from tools.options import chosen, endpoint_option, stack_option
 from tools.polling import Pause, remaining
+from tools.ranges import by_ranges
 from tools.repairing import repair_command
 from tools.texts import counted
 from tools.verify import verify
@@ -105,10 +110,23 @@ def verify_command(stack: str | None, endpoint_url: str | None) -> None:
 @click.argument("view")
 @click.option("--check", is_flag=True, help="Compare with the live rows, byte for byte.")
 @click.option("--live", is_flag=True, help="Only live epochs; with --check, also the whole log.")
+@click.option(
+    "--workers",
+    default=1,
+    type=click.IntRange(1),
+    show_default=True,
+    help="Processes, for a view whose rows need no former content.",
+)
 @stack_option
 @endpoint_option
 def replay_command(
-    view: str, stack: str | None, endpoint_url: str | None, *, check: bool, live: bool
+    *,
+    view: str,
+    check: bool,
+    live: bool,
+    workers: int,
+    stack: str | None,
+    endpoint_url: str | None,
 ) -> None:
     """Fold the whole log into VIEW's rows, in memory.
 
@@ -121,6 +139,11 @@ def replay_command(
     if live and not chosen_view.from_carried:
         names = ", ".join(v.name for v in services.views.values() if v.from_carried)
         raise click.UsageError(f"{view} keeps older detail; these can be replayed live: {names}")
+    if workers > 1 and (live or chosen_view.accumulates):
+        names = ", ".join(v.name for v in services.views.values() if not v.accumulates)
+        raise click.UsageError(
+            f"one process has to read the whole log in order; several can replay these: {names}"
+        )
     with bar(f"replaying {view}", end) as progress:
         (task,) = progress.task_ids
 
@@ -131,6 +154,9 @@ def replay_command(
         if live:
             archived = SegmentedLog(services.log_table, services.archive)
             made = replay_live(chosen_view, archived, advance, services.repairs, services.vault)
+        elif workers > 1:
+            fold_range = partial(replay_there, stack, endpoint_url, view)
+            made = together(advancing(by_ranges(end, workers, fold_range), advance))
         else:
             made = replay(
                 *quickly(chosen_view, services), advance, services.repairs, services.vault
@@ -150,6 +176,26 @@ def replay_command(
 def quickly(view: View, services: Services) -> tuple[View, Log]:
     """The view and the log for a replay. A body that is opened must have been parsed before."""
     return (view, services.log) if view.personal else (typed(view), services.replayed_log)
+
+
+def replay_there(
+    stack: str | None, endpoint_url: str | None, view: str, first: int, last: int
+) -> Replayed:
+    """A range of a deployment's log, folded."""
+    services = chosen(stack, endpoint_url)
+    folded, log = quickly(services.views[view], services)
+    return replay_range(folded, log, first, last, repairs=services.repairs, opener=services.vault)
+
+
+def advancing(
+    parts: Iterable[tuple[int, Replayed]], advance: Callable[[int], None]
+) -> Iterator[Replayed]:
+    """The ranges, while the bar advances. Raises ClickException for one in which the view fails."""
+    for _, part in parts:
+        for reason in part.stopped.values():
+            raise click.ClickException(f"replay it by one process, to see all failures: {reason}")
+        advance(part.position)
+        yield part
 
 
 def same_as_whole(view: View, services: Services, made: Replayed, took: float) -> bool:

@@ -12,15 +12,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools import web_console
+from tools import stages, web_console
 from tools.bootstrap import ROOT, STATE
-from tools.dependencies import PackagingError, compile_quietly, dependencies
+from tools.dependencies import USUAL, PackagingError, compile_quietly, dependencies
 from tools.domain_index import domain_index
 from tools.engines import Progress
 from tools.fingerprints import fingerprints
 
 MERGED = Path("infra/resources.json")
-CODE = (Path("app.py"), Path("chalicelib"), Path(".chalice"), Path("requirements.txt"))
+CODE = (
+    Path("app.py"),
+    Path("chalicelib"),
+    Path(".chalice"),
+    Path("requirements.txt"),
+    stages.FILE,
+)
 # Its `main` returns the exit code.
 CHALICE = "import sys; from chalice.cli import main; sys.exit(main())"
 # Files that Chalice and Python write beside the sources.
@@ -33,6 +39,7 @@ class Package:
 
     folder: Path
     fingerprint: str
+    architecture: str
     made_anew: bool = False
 
     @property
@@ -42,6 +49,16 @@ class Package:
     @property
     def template(self) -> Path:
         return self.folder / "sam.json"
+
+    @property
+    def truth_zip(self) -> Path:
+        """The code of the truth's functions: the engine, without any domain."""
+        return self.folder / "truth.zip"
+
+    @property
+    def truth_fingerprint(self) -> str:
+        """Stands for all that `truth_zip` is made of."""
+        return (self.folder / "truth.stamp").read_text()
 
     def sizes(self) -> tuple[int, int]:
         """Bytes zipped and unzipped; Lambda takes 250 MB unzipped."""
@@ -57,31 +74,23 @@ def package(
 
     Raises PackagingError.
     """
-    check_stage(stage, root)
+    architecture = stages.stage(stage, root).architecture
     build.mkdir(parents=True, exist_ok=True)
     with (build / "lock").open("w") as lock:
         # Others that package at the same time wait, and then find it done.
         fcntl.flock(lock, fcntl.LOCK_EX)
-        return _package(stage, report, root, build)
+        return _package(stage, architecture, report, root, build)
 
 
-def check_stage(stage: str, root: Path) -> None:
-    """Raises PackagingError for a stage that .chalice/config.json does not have."""
-    stages = json.loads((root / ".chalice" / "config.json").read_text())["stages"]
-    if stage not in stages:
-        known = ", ".join(stages)
-        raise PackagingError(
-            f"package: no stage {stage!r} in .chalice/config.json (it has {known}); add it there"
-        )
-
-
-def _package(stage: str, report: Progress, root: Path, build: Path) -> Package:
-    app, vendor, folder = build / "app", build / "vendor", build / f"package-{stage}"
-    needed = dependencies(root / "requirements.txt", vendor, report)
+def _package(stage: str, architecture: str, report: Progress, root: Path, build: Path) -> Package:
+    app, folder = build / "app", build / f"package-{stage}"
+    # Named by the processor only where it is not the usual one.
+    vendor = build / ("vendor" if architecture == USUAL else f"vendor-{architecture}")
+    needed = dependencies(root / "requirements.txt", vendor, report, architecture)
     fingerprint = _fingerprint(root, stage, needed)
     stamp = folder / "stamp"
     if stamp.exists() and stamp.read_text() == fingerprint:
-        return Package(folder, fingerprint)
+        return Package(folder, fingerprint, architecture)
     report("package: copying the code")
     shutil.rmtree(folder, ignore_errors=True)
     _copy(root, app, vendor)
@@ -93,8 +102,24 @@ def _package(stage: str, report: Progress, root: Path, build: Path) -> Package:
     compile_quietly(app / "chalicelib")
     report("package: chalice package")
     _chalice_package(stage, app, folder, root / MERGED)
+    _package_truth(app, vendor, needed, folder)
     stamp.write_text(fingerprint)
-    return Package(folder, fingerprint, made_anew=True)
+    return Package(folder, fingerprint, architecture, made_anew=True)
+
+
+def _package_truth(app: Path, vendor: Path, needed: str, folder: Path) -> None:
+    """The engine with what it imports. It is the same zip as long as the engine is the same."""
+    engine = [app / "chalicelib" / "__init__.py", *(app / "chalicelib" / "leftfold").rglob("*.py")]
+    digest = hashlib.sha256(needed.encode())
+    for file in sorted(engine):
+        digest.update(f"\0{file.relative_to(app)}\0".encode() + file.read_bytes())
+    compiled = [path for file in engine for path in file.parent.glob(f"__pycache__/{file.stem}.*")]
+    with zipfile.ZipFile(folder / "truth.zip", "w", zipfile.ZIP_DEFLATED) as zipped:
+        for file in sorted([*engine, *compiled]):
+            zipped.write(file, file.relative_to(app))
+        for file in sorted(path for path in vendor.rglob("*") if path.is_file()):
+            zipped.write(file, file.relative_to(vendor))
+    (folder / "truth.stamp").write_text(digest.hexdigest())
 
 
 def _fingerprint(root: Path, stage: str, needed: str) -> str:

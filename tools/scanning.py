@@ -1,9 +1,7 @@
 """`leftfold scan-events`: which versions of which events a deployment has, and who reads them."""
 
-import multiprocessing
 from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -19,10 +17,8 @@ from chalicelib.leftfold.wiring.services import Services
 from tools.bootstrap import ROOT
 from tools.console import bar, console
 from tools.options import chosen, endpoint_option, stack_option
+from tools.ranges import by_ranges
 from tools.schemas import FIXTURES, EventVersion, text_of
-
-# Positions that a worker takes at a time.
-AT_ONCE = 20_000
 
 
 class Found(NamedTuple):
@@ -58,11 +54,9 @@ def scan_command(
     found = Found(Counter(), {})
     with bar("scanning events", end) as progress:
         (task,) = progress.task_ids
-        if workers == 1:
-            parts = in_order(services.replayed_log, end)
-        else:
-            parts = side_by_side(end, workers, partial(scan_there, stack, endpoint_url))
-        for positions, part in parts:
+        here = partial(scan, services.replayed_log)
+        there = partial(scan_there, stack, endpoint_url)
+        for positions, part in by_ranges(end, workers, here if workers == 1 else there):
             found.add(part)
             progress.advance(task, positions)
     unknown = show(found, services)
@@ -71,34 +65,6 @@ def scan_command(
             console.print(f"written: {path}", soft_wrap=True)
     if unknown:
         raise click.exceptions.Exit(1)
-
-
-def in_order(log: Log, end: int) -> Iterator[tuple[int, Found]]:
-    """The events of the log in ranges, each with its number of positions."""
-    for first in range(0, end, AT_ONCE):
-        last = min(first + AT_ONCE, end)
-        yield last - first, scan(log, first, last)
-
-
-def side_by_side(
-    end: int, workers: int, scan_range: Callable[[int, int], Found], at_once: int = AT_ONCE
-) -> Iterator[tuple[int, Found]]:
-    """As `in_order`, by processes; what comes first in the log still counts as first."""
-    # Clients and their connections cannot be shared with a forked process.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        jobs = {
-            pool.submit(scan_range, first, min(first + at_once, end)): first
-            for first in range(0, end, at_once)
-        }
-        done: dict[int, Found] = {}
-        following = 0
-        for job in as_completed(jobs):
-            done[jobs[job]] = job.result()
-            while following in done:
-                last = min(following + at_once, end)
-                yield last - following, done.pop(following)
-                following = last
 
 
 def scan_there(stack: str | None, endpoint_url: str | None, first: int, last: int) -> Found:

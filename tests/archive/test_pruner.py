@@ -324,9 +324,9 @@ def test_what_was_closed_since_is_not_folded(monkeypatch: pytest.MonkeyPatch) ->
     """Neither of a remainder nor of a block: a carry-forward would hide that it was."""
     folded: list[Commit] = []
 
-    def folding(view: View, commits: Any, stopped: Any) -> Folding:
+    def folding(view: View, commits: Any, *rest: Any) -> Folding:
         folded.extend(commit for _, commit in commits)
-        return Folding(view, commits, stopped)
+        return Folding(view, commits, *rest)
 
     monkeypatch.setattr("chalicelib.leftfold.projection.replay.Folding", folding)
     site = closed()

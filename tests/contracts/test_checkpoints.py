@@ -7,10 +7,10 @@ import pytest
 from chalicelib.leftfold.kernel import LANES
 from chalicelib.leftfold.store.checkpoints import (
     FEW_PARKED,
-    DividedCheckpoints,
-    DividedParking,
     DynamoCheckpoints,
     DynamoParking,
+    RoutedCheckpoints,
+    RoutedParking,
 )
 from chalicelib.leftfold.store.memory import MemoryCheckpoints, MemoryParking
 from chalicelib.leftfold.store.ports import Checkpoints, ParkedStream, Parking
@@ -22,15 +22,16 @@ A, B, C = "main/account-a", "main/account-b", "main/account-c"
 @pytest.fixture(
     params=[
         "memory",
-        "divided",
+        "routed",
         pytest.param("dynamodb", marks=pytest.mark.engine("dynamodb_local")),
     ]
 )
 def checkpoints(request: pytest.FixtureRequest) -> Checkpoints:
     if request.param == "memory":
         return MemoryCheckpoints()
-    if request.param == "divided":
-        return DividedCheckpoints(["view"], MemoryCheckpoints(), MemoryCheckpoints())
+    if request.param == "routed":
+        stores = {"v": MemoryCheckpoints(), "o": MemoryCheckpoints()}
+        return RoutedCheckpoints(lambda reader: (stores["v" if reader == "view" else "o"], reader))
     client = dynamodb_client(request.getfixturevalue("dynamodb_local"))
     return DynamoCheckpoints(client, f"{create_tables(client)}-view-checkpoints")
 
@@ -38,15 +39,19 @@ def checkpoints(request: pytest.FixtureRequest) -> Checkpoints:
 @pytest.fixture(
     params=[
         "memory",
-        "divided",
+        "routed",
         pytest.param("dynamodb", marks=pytest.mark.engine("dynamodb_local")),
     ]
 )
 def parking(request: pytest.FixtureRequest) -> Parking:
     if request.param == "memory":
         return MemoryParking()
-    if request.param == "divided":
-        return DividedParking(["view"], MemoryParking(), MemoryParking())
+    if request.param == "routed":
+        of_view, others = MemoryParking(), MemoryParking()
+        return RoutedParking(
+            lambda reader: (of_view, reader[2:]) if reader == "view" else (others, reader),
+            lambda: [("", others), ("vi", of_view)],
+        )
     client = dynamodb_client(request.getfixturevalue("dynamodb_local"))
     return DynamoParking(client, f"{create_tables(client)}-view-parked")
 
@@ -164,7 +169,9 @@ def test_a_stream_is_found_among_very_many(parking: Parking) -> None:
 
 def test_only_what_views_have_done_stands_in_their_store() -> None:
     of_views, of_others = MemoryCheckpoints(), MemoryCheckpoints()
-    checkpoints = DividedCheckpoints({"balances"}, of_views, of_others)
+    checkpoints = RoutedCheckpoints(
+        lambda reader: (of_views if reader == "balances" else of_others, reader)
+    )
     assert checkpoints.move("balances", 0, -1, 7)
     assert checkpoints.move("notify", 0, -1, 8)
     assert checkpoints.move("bus", 0, -1, 9)
@@ -176,7 +183,10 @@ def test_only_what_views_have_done_stands_in_their_store() -> None:
 
 def test_parked_streams_of_views_stand_apart_and_are_listed_together() -> None:
     of_views, of_policies = MemoryParking(), MemoryParking()
-    parking = DividedParking({"balances"}, of_views, of_policies)
+    parking = RoutedParking(
+        lambda reader: (of_views if reader == "balances" else of_policies, reader),
+        lambda: [("", of_views), ("", of_policies)],
+    )
     waiting = ParkedStream(1, 2, "r")
     assert parking.park("balances", A, waiting)
     assert parking.park("notify", B, waiting)

@@ -1,6 +1,7 @@
 """What every log promises."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
@@ -274,6 +275,51 @@ def delete_bodies(log: Log, position: int) -> None:
     assert isinstance(log, DynamoLog)
     for key in log._body_keys_at(position):
         log._client.delete_item(TableName=log._bodies, Key=key)
+
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+SOON, LATER = NOON + timedelta(seconds=1), NOON + timedelta(seconds=2)
+
+
+def logs(log: Log, head: Head, key: str = "z") -> bool:
+    return append(log, head, (f"main/account-{key}", 1)) is not None
+
+
+def test_who_has_claimed_the_head_alone_appends_to_it(log: Log) -> None:
+    head = filled(log, blocks=1, size=1)
+    claimed = log.claim("a", NOON, SOON)
+    assert claimed == head._replace(claimed="a")
+    assert log.head() == head
+    assert not logs(log, head)
+    assert not logs(log, head._replace(claimed="b"))
+    assert logs(log, claimed)
+
+
+def test_an_append_ends_the_claim(log: Log) -> None:
+    filled(log, blocks=1, size=1)
+    claimed = log.claim("a", NOON, LATER)
+    assert claimed is not None
+    assert logs(log, claimed)
+    assert not logs(log, log.head()._replace(claimed="a"), "y")
+    assert logs(log, log.head(), "y")
+    assert log.claim("b", NOON, LATER) is not None
+
+
+def test_a_claim_is_taken_over_once_it_has_ended_and_not_before(log: Log) -> None:
+    filled(log, blocks=1, size=1)
+    first = log.claim("a", NOON, SOON)
+    assert first is not None
+    assert log.claim("b", SOON, LATER) is None
+    assert log.claim("a", SOON, SOON) == first
+    second = log.claim("b", LATER, LATER)
+    assert second is not None
+    assert not logs(log, first)
+    assert logs(log, second)
+
+
+def test_an_empty_log_has_nothing_to_claim(log: Log) -> None:
+    assert log.claim("a", NOON, SOON) == Head()
+    assert logs(log, Head())
 
 
 def test_segments_are_noted_once_and_found_by_position(log: Log) -> None:

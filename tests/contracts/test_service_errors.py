@@ -154,6 +154,15 @@ def tombstone() -> Any:
 
 
 BLOCK, NEXT = seal(Head(), [commit(A)])
+NOON = Clock()()
+HEAD = {
+    "Item": {
+        "nextPosition": {"N": "1"},
+        "hash": {"S": "h"},
+        "lanes": {"S": "[]"},
+        "format": {"N": "1"},
+    }
+}
 # Its body is not in its link.
 LARGE, _ = seal(Head(), [commit(f"main/account-{n}") for n in range(3)])
 SEGMENT = Segment(0, 1, "key", "hash", "liveKey", "liveHash")
@@ -196,6 +205,8 @@ CALLS = [
     Call(EventTable, "dynamodb", "delete", lambda c: events(c).delete(tombstone(), [2])),
     Call(Log, "dynamodb", "head", lambda c: log(c).head()),
     Call(Log, "dynamodb", "streams", lambda c: log(c).streams([A])),
+    Call(Log, "dynamodb", "claim", lambda c: log(c).claim("a", NOON, NOON)),
+    Call(Log, "dynamodb", "claim", lambda c: log(c).claim("a", NOON, NOON), (HEAD,)),
     Call(Log, "dynamodb", "put_body", lambda c: log(c).put_body(LARGE)),
     Call(
         Log,
@@ -233,6 +244,7 @@ CALLS = [
     ),
     Call(Log, "dynamodb", "segment_with", lambda c: log(c).segment_with(7)),
     Call(Checkpoints, "dynamodb", "read", lambda c: checkpoints(c).read("view", [0])),
+    Call(Checkpoints, "dynamodb", "begin", lambda c: checkpoints(c).begin("view", 0, 0)),
     Call(Checkpoints, "dynamodb", "move", lambda c: checkpoints(c).move("view", 0, -1, 0)),
     Call(Checkpoints, "dynamodb", "note", lambda c: checkpoints(c).note("view")),
     Call(Checkpoints, "dynamodb", "write_note", lambda c: checkpoints(c).write_note("view", "")),

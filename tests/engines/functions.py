@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from chalicelib.domain import DOMAIN
-from chalicelib.leftfold.functions.readers import held_in
+from chalicelib.leftfold.functions.log_grew import held_in
 from chalicelib.leftfold.functions.relay import commit_in
 from chalicelib.leftfold.projection.fold import PoisonError
 from chalicelib.leftfold.projection.ordered import ViewStoppedError

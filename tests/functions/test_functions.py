@@ -19,6 +19,7 @@ from chalicelib.leftfold.relay.kinesis import CALL_BYTES, KinesisBus, calls_of, 
 from chalicelib.leftfold.relay.publisher import Published, Publisher
 from chalicelib.leftfold.relay.relay import Relay
 from chalicelib.leftfold.relay.sequencer import Sequencer
+from chalicelib.leftfold.store.applications import MemoryApplications
 from chalicelib.leftfold.store.bus import LaneRecord
 from chalicelib.leftfold.store.events import item_of
 from chalicelib.leftfold.store.memory import (
@@ -104,6 +105,7 @@ class Functions:
             checkpoints=self.checkpoints,
             parking=self.parking,
             waker=self.door,
+            applications=MemoryApplications(active="test"),
             rows=self.rows.__getitem__,
             search_rows=self.rows.__getitem__,
             vault=vault_of(),

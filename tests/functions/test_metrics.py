@@ -45,7 +45,7 @@ def measured(reported: list[dict[str, Any]]) -> set[Measured]:
 
 def listened_to(alarm: dict[str, Any], stack: str) -> Measured:
     """The metric of an alarm, with its dimensions, in the stack of that name."""
-    by_reference = {"AWS::StackName": stack}
+    by_reference = {"AWS::StackName": stack, "Truth": stack}
     dimensions = {
         (d["Name"], d["Value"] if isinstance(d["Value"], str) else by_reference[d["Value"]["Ref"]])
         for d in alarm["Dimensions"]

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.http import live
 from chalicelib.leftfold.kernel import Email, Policy, Recorded, View
 from chalicelib.leftfold.relay.sweeper import ROUND
-from chalicelib.leftfold.wiring.settings import IN_STAGE, IN_TRUTH, Settings
+from chalicelib.leftfold.wiring.settings import FUNCTIONS_OF_TRUTH, IN_STAGE, IN_TRUTH, Settings
 from tools.bootstrap import ROOT
 from tools.resources import (
     TABLE_NAMES,
@@ -40,9 +41,12 @@ CHALICE = ROOT / ".chalice"
 FUNCTIONS: dict[str, Any] = json.loads((CHALICE / "config.json").read_text())["stages"]["dev"][
     "lambda_functions"
 ]
+# An application and its truth: no two resources of these have the same logical id.
+BOTH: dict[str, Any] = {**TRUTH["Resources"], **RESOURCES}
+EVERY_FUNCTION = [*FUNCTIONS, *FUNCTIONS_OF_TRUTH]
 ALARMS = {
     name: resource["Properties"]
-    for name, resource in RESOURCES.items()
+    for name, resource in BOTH.items()
     if resource.get("Type") == "AWS::CloudWatch::Alarm"
 }
 
@@ -54,7 +58,11 @@ def actions(function: str) -> set[str]:
 
 def statements(function: str) -> list[tuple[set[str], Any]]:
     """What a function may do, and with what."""
-    policy = json.loads((CHALICE / FUNCTIONS[function]["iam_policy_file"]).read_text())
+    if function in FUNCTIONS_OF_TRUTH:
+        role = TRUTH["Resources"][f"{to_cfn_resource_name(function)}Role"]["Properties"]
+        policy = role["Policies"][0]["PolicyDocument"]
+    else:
+        policy = json.loads((CHALICE / FUNCTIONS[function]["iam_policy_file"]).read_text())
     return [
         ({action} if isinstance(action, str) else set(action), statement["Resource"])
         for statement in policy["Statement"]
@@ -73,7 +81,7 @@ def alarms(metric: str) -> dict[Any, dict[str, Any]]:
 
 @pytest.mark.parametrize("function", ["relay", *DOMAIN.views, *DOMAIN.policies])
 def test_a_ring_is_not_repeated_and_not_kept_long(function: str) -> None:
-    assert RESOURCES[to_cfn_resource_name(function)]["Properties"]["EventInvokeConfig"] == {
+    assert BOTH[to_cfn_resource_name(function)]["Properties"]["EventInvokeConfig"] == {
         "MaximumEventAgeInSeconds": 60,
         "MaximumRetryAttempts": 0,
     }
@@ -81,9 +89,10 @@ def test_a_ring_is_not_repeated_and_not_kept_long(function: str) -> None:
 
 @pytest.mark.parametrize("name", ["relay", *DOMAIN.views, *DOMAIN.policies])
 def test_a_function_has_the_name_that_the_doorbell_wakes(name: str) -> None:
-    called = RESOURCES[to_cfn_resource_name(name)]["Properties"]["FunctionName"]
-    woken = Settings({"LEFTFOLD_STACK": "leftfold"}).function(name)
-    assert called["Fn::Sub"].replace("${AWS::StackName}", "leftfold") == woken
+    called = BOTH[to_cfn_resource_name(name)]["Properties"]["FunctionName"]
+    woken = Settings({"LEFTFOLD_STACK": "blue", "LEFTFOLD_TRUTH": "whole"}).function(name)
+    named = called["Fn::Sub"].replace("${AWS::StackName}", "blue").replace("${Truth}", "whole")
+    assert named == woken
 
 
 @pytest.mark.parametrize("name", [name for name in FUNCTIONS if name != "api_handler"])
@@ -112,21 +121,21 @@ def test_who_fails_each_minute_or_never_runs_is_told(function: str) -> None:
 
 @pytest.mark.parametrize("name", ["Archive", "Purge"])
 def test_what_runs_once_a_day_is_missed_when_it_fails_once(name: str) -> None:
-    reported = RESOURCES[f"{name}ErrorAlarm"]["Properties"]
+    reported = BOTH[f"{name}ErrorAlarm"]["Properties"]
     assert (reported["Namespace"], reported["MetricName"]) == ("AWS/Lambda", "Errors")
     assert reported["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": name}}]
     assert (reported["Threshold"], reported["EvaluationPeriods"]) == (0, 1)
 
 
 def test_a_stream_that_cannot_be_archived_is_told_at_once() -> None:
-    reported = RESOURCES["StreamsNotArchivedAlarm"]["Properties"]
+    reported = BOTH["StreamsNotArchivedAlarm"]["Properties"]
     assert (reported["Namespace"], reported["MetricName"]) == ("Leftfold", "StreamsNotArchived")
-    assert reported["Dimensions"] == [{"Name": "stack", "Value": {"Ref": "AWS::StackName"}}]
+    assert reported["Dimensions"] == [{"Name": "stack", "Value": {"Ref": "Truth"}}]
     assert (reported["Threshold"], reported["EvaluationPeriods"]) == (0, 1)
 
 
 def test_a_sweep_that_takes_twice_as_long_as_it_should_is_told() -> None:
-    reported = RESOURCES["SweepRoundAlarm"]["Properties"]
+    reported = BOTH["SweepRoundAlarm"]["Properties"]
     assert (reported["Namespace"], reported["MetricName"]) == ("Leftfold", "SweepRoundSeconds")
     assert reported["Threshold"] == 2 * ROUND.total_seconds()
 
@@ -186,7 +195,7 @@ def test_a_function_writes_its_own_tables_alone() -> None:
         if view.store == "documents"
     }
     of_view, of_policy = ({f"{kind}-checkpoints", f"{kind}-parked"} for kind in ("view", "policy"))
-    assert {function: written(function) for function in FUNCTIONS} == {
+    assert {function: written(function) for function in EVERY_FUNCTION} == {
         "api_handler": {"events", "subjects"},
         "feed": set(),
         "relay": truth,
@@ -196,9 +205,13 @@ def test_a_function_writes_its_own_tables_alone() -> None:
         "archive": truth | {"events"},
         "deadlines": {"events", "subjects"},
         "forget": {"events", "subjects", *PERSONAL_DOCUMENTS},
-        **{name: of_view | documents.get(name, set()) for name in DOMAIN.views},
+        **{
+            name: (of_view if view.order == "partitioned" else {"view-checkpoints"})
+            | documents.get(name, set())
+            for name, view in DOMAIN.views.items()
+        },
         **{name: of_policy | {"events", "subjects"} for name in DOMAIN.policies},
-        "notify": of_policy | {"events", "subjects", "effects"},
+        "notify": of_policy | {"effects"},
     }
 
 
@@ -248,22 +261,25 @@ def test_a_function_may_do_what_it_does_and_no_more() -> None:
         assert "dynamodb:ConditionCheckItem" not in actions(function)
     assert "dynamodb:DescribeTable" not in actions("api_handler")
     assert {a for a in actions("purge") if not a.startswith("logs:")} == {"es:ESHttpPost"}
-    variables = RESOURCES["Sweeper"]["Properties"]["Environment"]["Variables"]
-    assert list(variables) == [
-        "LEFTFOLD_STACK",
-        "LEFTFOLD_TRUTH",
-        "LEFTFOLD_STAGE",
-        "LEFTFOLD_ARCHIVE",
-    ]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS_OF_TRUTH)
+def test_a_function_of_the_truth_belongs_to_no_application(function: str) -> None:
+    made = TRUTH["Resources"][to_cfn_resource_name(function)]["Properties"]
+    variables = made["Environment"]["Variables"]
+    assert list(variables) == ["LEFTFOLD_TRUTH", "LEFTFOLD_STAGE", "LEFTFOLD_ARCHIVE"]
+    module, _, name = made["Handler"].rpartition(".")
+    assert callable(getattr(import_module(module), name))
+    assert not {*DOMAIN.views, *DOMAIN.policies} & set(json.dumps(made).split('"'))
 
 
 def test_who_reads_events_or_the_log_reads_the_archive_and_one_writes_it() -> None:
-    reading = {function for function in FUNCTIONS if reads(function) & {"events", "log"}}
-    assert reading == set(FUNCTIONS) - {"purge", "log_grew"}
-    assert {f for f in FUNCTIONS if "s3:GetObject" in actions(f)} == reading
+    reading = {function for function in EVERY_FUNCTION if reads(function) & {"events", "log"}}
+    assert reading == set(EVERY_FUNCTION) - {"purge", "log_grew"}
+    assert {f for f in EVERY_FUNCTION if "s3:GetObject" in actions(f)} == reading
     # Who may not list is told 403 of an object that is missing: not "damaged", but "forbidden".
-    assert {f for f in FUNCTIONS if "s3:ListBucket" in actions(f)} == reading
-    assert [f for f in FUNCTIONS if "s3:PutObject" in actions(f)] == ["archive"]
+    assert {f for f in EVERY_FUNCTION if "s3:ListBucket" in actions(f)} == reading
+    assert [f for f in EVERY_FUNCTION if "s3:PutObject" in actions(f)] == ["archive"]
 
 
 def reads(function: str) -> set[str]:
@@ -280,26 +296,32 @@ def reads(function: str) -> set[str]:
     ("function", "woken"),
     [
         ("api_handler", ["relay", *DOMAIN.views, *DOMAIN.policies]),
-        ("sweeper", [*DOMAIN.views, *DOMAIN.policies]),
-        (
-            "log_grew",
-            [*(name for name, view in DOMAIN.views.items() if view.fed == "log"), *DOMAIN.policies],
-        ),
         ("relay", []),
     ],
 )
 def test_a_function_rings_whom_it_has_work_for_and_nobody_else(
     function: str, woken: list[str]
 ) -> None:
-    called = [
+    assert may_wake(function) == [
+        BOTH[to_cfn_resource_name(name)]["Properties"]["FunctionName"]["Fn::Sub"] for name in woken
+    ]
+
+
+@pytest.mark.parametrize("function", ["sweeper", "log_grew"])
+def test_a_function_of_the_truth_wakes_every_application_of_its_stage_and_no_other(
+    function: str,
+) -> None:
+    """Later applications have readers that the truth's stack cannot name."""
+    assert may_wake(function) == ["${Stage}-*"]
+
+
+def may_wake(function: str) -> list[str]:
+    """The functions that a function may wake."""
+    return [
         resource["Fn::Sub"].rpartition(":function:")[2]
         for allowed, resources in statements(function)
         if "lambda:InvokeFunction" in allowed
         for resource in resources
-    ]
-    assert called == [
-        RESOURCES[to_cfn_resource_name(name)]["Properties"]["FunctionName"]["Fn::Sub"]
-        for name in woken
     ]
 
 
@@ -314,11 +336,10 @@ KEPT = {
 
 
 def test_what_nothing_can_rebuild_stays_when_the_stack_goes() -> None:
-    tables = (
-        *("Events", "Log", "Bodies", "Streams", "Effects", "Subjects"),
-        *("PolicyCheckpoints", "PolicyParked"),
-    )
-    assert set(KEPT) == {*(f"{name}Table" for name in tables), "ArchiveBucket", "PersonalDataKey"}
+    tables = {"Events", "Log", "Bodies", "Streams", "Effects", "PolicyCheckpoints", "PolicyParked"}
+    tables |= {"Applications", "Subjects"}
+    others = {"ArchiveBucket", "Key", "BackupVault", "PersonalDataKey"}
+    assert set(KEPT) == {*(f"{name}Table" for name in tables), *others}
     assert {made["DeletionPolicy"] for made in KEPT.values()} == {"RetainExceptOnCreate"}
     assert {made["UpdateReplacePolicy"] for made in KEPT.values()} == {"Retain"}
 
@@ -463,12 +484,10 @@ def test_a_policy_mails_only_if_its_type_says_so() -> None:
 
 
 def test_the_archiver_may_empty_the_tables_into_the_bucket() -> None:
-    files = made({}, {}, "archive")
-    text = json.dumps(files["archive.json"])
-    assert all(f"s3:{call}" in text for call in ("GetObject", "PutObject", "ListBucket"))
-    assert all(f"dynamodb:{call}Item" in text for call in ("ConditionCheck", "Delete", "Put"))
-    stages = files["config.json"]["stages"]
-    assert stages["dev"]["lambda_functions"]["archive"]["lambda_timeout"] == 900
+    allowed = actions("archive")
+    assert {f"s3:{call}" for call in ("GetObject", "PutObject", "ListBucket")} <= allowed
+    assert {f"dynamodb:{call}Item" for call in ("ConditionCheck", "Delete", "Put")} <= allowed
+    assert BOTH["Archive"]["Properties"]["Timeout"] == 900
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -489,27 +508,24 @@ def test_a_registered_view_without_a_function_is_refused() -> None:
         functions([], {"by_day": VIEW}, {})
 
 
-def test_all_stages_and_their_own_settings_are_kept(tmp_path: Path) -> None:
+def test_every_stage_of_the_file_has_its_own_settings(tmp_path: Path) -> None:
     copied(tmp_path)
-    config = json.loads((tmp_path / ".chalice/config.json").read_text())
-    config["stages"]["prod"] = {"lambda_memory_size": 1024}
-    (tmp_path / ".chalice/config.json").write_text(json.dumps(config))
-    write(generated(["relay"], {}, {}, tmp_path), tmp_path)
+    write(generated(["purge"], {}, {}, tmp_path), tmp_path)
     stages = json.loads((tmp_path / ".chalice/config.json").read_text())["stages"]
-    assert stages["prod"] == {
-        "lambda_memory_size": 1024,
-        "lambda_functions": {"relay": {"iam_policy_file": "iam/relay.json"}},
-    }
+    memory = {name: stage["lambda_memory_size"] for name, stage in stages.items()}
+    assert memory == {"dev": 512, "staging": 512, "prod": 1024}
+    for stage in stages.values():
+        assert stage["lambda_functions"] == {"purge": {"iam_policy_file": "iam/purge.json"}}
 
 
 def test_the_policy_of_a_function_that_is_gone_goes_too(tmp_path: Path) -> None:
     copied(tmp_path)
-    files = generated(["relay", "purge"], {}, {}, tmp_path)
+    files = generated(["deadlines", "purge"], {}, {}, tmp_path)
     write(files, tmp_path)
     assert differing(files, tmp_path) == []
-    write(generated(["relay"], {}, {}, tmp_path), tmp_path)
+    write(generated(["deadlines"], {}, {}, tmp_path), tmp_path)
     policies = [path.name for path in (tmp_path / ".chalice").glob("iam/*.json")]
-    assert policies == ["relay.json"]
+    assert policies == ["deadlines.json"]
 
 
 def copied(root: Path) -> None:

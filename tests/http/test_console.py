@@ -15,6 +15,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "index.html").write_text("<p>Grüß Gott")
     (folder / "index-a1.js").write_text("1")
     (folder / "index-a1.css").write_text("p {}")
+    (folder / "notes.txt").write_text("3")
     (tmp_path / "secret.js").write_text("2")
     monkeypatch.setattr(console, "FILES", folder)
     return folder
@@ -48,7 +49,9 @@ def test_a_file_comes_with_its_type_and_is_kept_if_its_name_has_its_hash(
 
 
 @pytest.mark.usefixtures("files")
-@pytest.mark.parametrize("name", ["..%2Fsecret.js", "secret.js", "index", "%2Fetc%2Fpasswd"])
+@pytest.mark.parametrize(
+    "name", ["notes.txt", "..%2Fsecret.js", "secret.js", "index", "%2Fetc%2Fpasswd"]
+)
 def test_nothing_else_is_served(bank: Bank, name: str) -> None:
     answer = bank.get(f"/console/{name}")
     assert (answer.status, answer.code) == (404, "no-such-route")

@@ -45,6 +45,7 @@ def test_every_commit_comes_once_and_in_the_order_of_the_log(bank: Bank) -> None
             {
                 "name": "account-credited",
                 "eventVersion": items[1]["events"][0]["eventVersion"],
+                "correction": None,
                 "body": items[1]["events"][0]["body"] | {"amount": czk("7.00")},
             }
         ],

@@ -59,6 +59,17 @@ def test_a_stream_shows_its_commits_across_epochs_the_newest_first(bank: Bank) -
     assert bank.get("/streams/account/a?before=1").json["items"] == []
 
 
+def test_a_stream_says_what_of_it_is_archived(bank: Bank) -> None:
+    with_a_statement(bank)
+    assert bank.log.mark_archived("main/account-a", 0, 3)
+    shown = bank.get("/streams/account/a").json
+    assert shown["archivedThrough"] == 3
+    assert [(c["version"], c["archived"]) for c in shown["items"]] == [
+        *((version, False) for version in (5, 4)),
+        *((version, True) for version in (3, 2, 1)),
+    ]
+
+
 @pytest.mark.parametrize("path", ["account/b", "acount/a", "account/a/commits/6"])
 def test_what_there_is_not_is_missing(bank: Bank, path: str) -> None:
     with_a_statement(bank)

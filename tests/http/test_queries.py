@@ -314,6 +314,7 @@ def test_the_history_has_every_event_in_order(bank: Bank) -> None:
         "index": 1,
         "part": 0,
         "name": "account-debited",
+        "correction": None,
         "eventVersion": 1,
         "body": {
             "amount": czk("0.50"),

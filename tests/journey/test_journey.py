@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
@@ -21,8 +22,10 @@ from tools.bank.run import BANK_FILE, Local, invitation, local
 from tools.bootstrap import STATE
 from tools.deploy import deploy, find
 from tools.package import package
+from tools.stages import stage
 
-STACK = "leftfold-journey"
+STAGE = replace(stage("dev"), name="journey")
+STACK = STAGE.prefix
 ACCOUNTS = 8
 VIEWS = ("balances", "ranking", "bookings", "totals")
 
@@ -271,10 +274,10 @@ def test_money_is_moved_once_or_not_at_all_while_functions_are_killed(running: L
 def test_deploying_the_same_again_changes_nothing(running: Local) -> None:
     reported: list[str] = []
 
-    again = deploy(package("dev", lambda _: None), STACK, running.cloud, reported.append)
+    again = deploy(package("dev", lambda _: None), STAGE, running.cloud, reported.append)
 
     assert again == running.deployed == find(STACK, running.cloud)
-    assert reported == ["deploy: uploading"]
+    assert reported == ["deploy: uploading", "deploy: uploading the application"]
 
 
 def test_a_fuzzer_that_knows_the_description_finds_nothing(running: Local) -> None:

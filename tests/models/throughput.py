@@ -31,6 +31,10 @@ WRITES, READS = 1_000.0, 3_000.0
 STREAMS = 98
 # KB: a link, the head, and the rest of a body beside its commits.
 LINK, HEAD, REST = 0.4, 0.9, 0.2
+# Milliseconds: how long a head is claimed, and how long one waits at most before it looks again.
+CLAIMED, CLAIM_PAUSE = 300.0, 40.0
+# Claims in a row for which a relay did not wait, before it writes without one again.
+WARY = 8
 # Links of which a follower reads a page.
 PAGE = 16
 
@@ -44,6 +48,7 @@ class World:
 
     body: Literal["in", "apart"]
     rate: float
+    turns: Literal["backs off", "claims"] = "backs off"
     size: float = 0.2
     relays: int = 1
     seconds: float = 10.0
@@ -62,6 +67,10 @@ class World:
         self._count = 0
         self._tokens, self._filled = 0.0, 0.0
         self._head = 0
+        # The relay that has the head for itself, and until when.
+        self._claim, self._until = -1, 0.0
+        # So many claims more each relay makes before it trusts its memory of the head again.
+        self._wary = [0] * self.relays
         self._waiting: list[list[float]] = [[] for _ in range(self.relays)]
         self._busy = [False] * self.relays
 
@@ -93,8 +102,22 @@ class World:
     def _begin(self, relay: int, attempt: int = 0) -> None:
         waiting = self._waiting[relay]
         self._busy[relay] = bool(waiting)
-        if waiting:
+        if waiting and self.turns == "claims" and self._wary[relay]:
+            self._later(self._takes(READ), partial(self._ask, relay, 0))
+        elif waiting:
             self._write(relay, len(waiting[:STREAMS]), self._head, attempt)
+
+    def _ask(self, relay: int, waits: int) -> None:
+        """Claims the head, or waits for whoever has it."""
+        if self._claim not in (-1, relay) and self._now < self._until:
+            self._later(self._random.uniform(5, CLAIM_PAUSE), partial(self._ask, relay, waits + 1))
+            return
+        self._wary[relay] = WARY if waits else self._wary[relay] - 1
+        self._claim, self._until = relay, self._now + CLAIMED
+        self.units += 1
+        self._tokens -= 1
+        count = len(self._waiting[relay][:STREAMS])
+        self._later(self._takes(READ), partial(self._write, relay, count, self._head, 0))
 
     def _write(self, relay: int, count: int, head: int, attempt: int) -> None:
         units = units_of(self.body, count, self.size)
@@ -112,8 +135,10 @@ class World:
         self._later(took, lambda: self._written(relay, count, head, attempt))
 
     def _written(self, relay: int, count: int, head: int, attempt: int) -> None:
-        if head != self._head:
+        others = self._claim not in (-1, relay) and self._now < self._until
+        if head != self._head or others:
             self.lost += 1
+            self._wary[relay] = WARY
             attempt += 1
             if attempt == 20:
                 self.gave_up += 1
@@ -121,9 +146,12 @@ class World:
             # As `Adapters.pause` waits; the head and the registry are read after it.
             bound = min(1.0, 0.01 * 2**attempt) * 1000
             wait = self._random.uniform(0, bound) + 2 * self._takes(READ)
+            if self.turns == "claims":
+                wait = 0
             self._later(wait, lambda: self._begin(relay, attempt))
             return
         self._head += 1
+        self._claim = -1
         self.blocks += 1
         self.written += count
         waiting = self._waiting[relay]
@@ -159,6 +187,7 @@ def followed(body: Literal["in", "apart"], followers: int, size: float) -> Follo
     return Followed(units, READS / units)
 
 
+TURNS: tuple[Literal["backs off", "claims"], ...] = ("backs off", "claims")
 BODIES: tuple[Literal["in", "apart"], ...] = ("in", "apart")
 
 
@@ -167,7 +196,7 @@ def by_size(seconds: float) -> Table:
     table = Table("commit", "body", "written/s", "blocks/s", "units/commit", title="one relay")
     table.add_column("full blocks/s for 1, 5, 10, 20 followers")
     for size, body in product((0.1, 0.2, 0.35, 0.65), BODIES):
-        world = World(body, 9_000, size, seconds=seconds).run()
+        world = World(body, 9_000, size=size, seconds=seconds).run()
         read = [followed(body, followers, size).blocks for followers in (1, 5, 10, 20)]
         table.add_row(
             f"{size * 1000:.0f} B",
@@ -183,17 +212,17 @@ def by_size(seconds: float) -> Table:
 def by_relays(seconds: float) -> Table:
     """What many relays write, each of which has a shard of its own."""
     table = Table(
-        "relays", "offered/s", "body", "written/s", "lost of 100", "gave up", title="races"
+        "relays", "offered/s", "a loser", "written/s", "lost of 100", "gave up", title="races"
     )
     table.add_column("units/commit")
     table.add_column("p50, p99 ms")
-    for rate, relays, body in product((100, 1_300, 4_000), (1, 2, 4, 8, 32, 256), BODIES):
-        world = World(body, rate, 0.35, relays, seconds).run()
+    for rate, relays, turns in product((100, 1_300, 4_000), (1, 2, 4, 8, 32, 256), TURNS):
+        world = World("apart", rate, turns, 0.35, relays, seconds).run()
         late = sorted(world.late) or [math.nan]
         table.add_row(
             str(relays),
             f"{rate:,}",
-            body,
+            turns,
             f"{world.per_second:,.0f}",
             f"{100 * world.lost / (world.lost + world.blocks):.0f}",
             str(world.gave_up),

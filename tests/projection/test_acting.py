@@ -98,6 +98,17 @@ def test_a_renamed_policy_takes_no_step_again(office: Office) -> None:
     assert [c.actor for c in office.commits("main/errand-f")] == ["ada", "policy:carries"]
 
 
+@at_any_call
+def test_a_renamed_policy_goes_on_where_a_function_has_died(
+    office: Office, at: int, *, after: bool
+) -> None:
+    office.do(Ask("a", 40))
+    with suppress(CrashError):
+        office.run(runs, Interruption(at, crash, after=after))
+    office.run(replace(runs, name="carries", stored_as="runs"))
+    assert (office.debits(), office.history()) == (1, ["asked", "done"])
+
+
 def test_a_step_of_a_copy_is_the_step_of_its_root(office: Office) -> None:
     office.do(Ask("a", 40))
     original = office.commits(E)[0]

@@ -1,11 +1,13 @@
 """From committed items to the log and the bus, whatever is told, lost or repeated."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,7 +18,14 @@ from chalicelib.leftfold.relay import sweeper as sweeping
 from chalicelib.leftfold.relay.plan import PLAN_EVENTS
 from chalicelib.leftfold.relay.publisher import MARK, Publisher
 from chalicelib.leftfold.relay.relay import Relay, wanted_of
-from chalicelib.leftfold.relay.sequencer import APPEND_ATTEMPTS, Sequencer
+from chalicelib.leftfold.relay.sequencer import (
+    APPEND_ATTEMPTS,
+    CLAIM_ATTEMPTS,
+    CLAIMED,
+    SHORT,
+    WARY,
+    Sequencer,
+)
 from chalicelib.leftfold.relay.sweeper import PARTS, ROUND, Note, Sweeper
 from chalicelib.leftfold.store.blocks import cut, hash_of, pack, seal, unpack
 from chalicelib.leftfold.store.bus import RECORD_LIMIT, LaneRecord
@@ -536,3 +545,106 @@ def test_a_commit_above_a_hole_is_never_logged_and_the_sweeper_alarms() -> None:
     )
     assert sweeper.run().logged == 0
     assert world.alarms == [{"main/account-a": ("main/account-a", 1)}]
+
+
+# --- relays that race take turns
+
+
+class Racing:
+    """Two relays, each with a memory of its own, and a clock that stands unless one waits."""
+
+    def __init__(self) -> None:
+        self.world = Tables()
+        self.now = now()
+        self.waited: list[int] = []
+        self.log = Counting(self.world.log)
+        self.ours, self.other = (self._sequencer(log) for log in (self.log, self.world.log))
+
+    def _sequencer(self, log: Any) -> Sequencer:
+        return Sequencer(
+            self.world.events, log, self._pause, self.world.alarm, clock=lambda: self.now
+        )
+
+    def _pause(self, attempt: int) -> None:
+        self.waited.append(attempt)
+        self.now += timedelta(milliseconds=20)
+
+    def run(self, sequencer: Sequencer, name: str, version: int) -> Counter[str]:
+        """One commit with its image; the calls of the log that *ours* made."""
+        self.log.calls.clear()
+        commits = self.world.write(commit(f"main/account-{name}", version))
+        list(sequencer.sequence({commits[0].aggregate_id: version}, commits))
+        return self.log.calls
+
+    def beaten(self) -> Counter[str]:
+        """The calls of *ours* in a run in which the other has been faster."""
+        self.run(self.ours, "a", 1)
+        self.run(self.other, "b", 1)
+        return Counter(self.run(self.ours, "a", 2))
+
+
+UNCLAIMED = {"put_body": 1, "append": 1}
+CLAIMING = {"streams": 1, "claim": 1, "put_body": 1, "append": 1}
+
+
+def test_a_relay_that_was_beaten_claims_the_head_for_some_blocks() -> None:
+    racing = Racing()
+    lost = {**CLAIMING, "put_body": 2, "append": 2, "head": 1}
+    assert racing.beaten() == lost
+    for version in range(3, 3 + WARY - 1):
+        assert racing.run(racing.ours, "a", version) == CLAIMING
+    # It has waited for nobody: it trusts its memory again.
+    assert racing.run(racing.ours, "a", 2 + WARY) == UNCLAIMED
+    assert racing.waited == []
+
+
+def test_a_relay_waits_for_the_one_that_has_claimed_the_head_and_loses_nothing() -> None:
+    racing = Racing()
+    racing.beaten()
+    assert racing.world.log.claim("another", racing.now, racing.now + CLAIMED) is not None
+    calls = racing.run(racing.ours, "a", 3)
+    # The other never wrote: its claim ended after a while.
+    assert len(racing.waited) == 16
+    assert calls == {**CLAIMING, "claim": 17}
+    assert racing.world.logged()[-1] == ("main/account-a", 3)
+    for version in range(4, 4 + WARY):
+        assert racing.run(racing.ours, "a", version) == CLAIMING
+    assert racing.run(racing.ours, "a", 4 + WARY) == UNCLAIMED
+
+
+def test_a_relay_without_a_claim_loses_to_the_one_that_has_it() -> None:
+    racing = Racing()
+    racing.run(racing.ours, "a", 1)
+    claimed = racing.world.log.claim("another", racing.now, racing.now + CLAIMED)
+    assert claimed is not None
+    racing.run(racing.ours, "a", 2)
+    assert set(racing.waited) == {SHORT}
+    assert racing.world.logged() == [("main/account-a", 1), ("main/account-a", 2)]
+
+
+def test_a_relay_that_is_never_let_in_says_so() -> None:
+    racing = Racing()
+    racing.beaten()
+    far = racing.now + timedelta(days=1)
+    assert racing.world.log.claim("another", racing.now, far) is not None
+    with pytest.raises(Unavailable, match="other relays had claimed the head"):
+        racing.run(racing.ours, "a", 3)
+    assert len(racing.waited) == CLAIM_ATTEMPTS
+
+
+def test_a_gap_in_a_stream_is_not_taken_for_another_relay() -> None:
+    racing = Racing()
+    racing.run(racing.ours, "a", 1)
+    racing.world.write(*stream("b", 1))
+    calls = racing.run(racing.ours, "b", 2)
+    assert "claim" not in calls
+    assert racing.run(racing.ours, "a", 2) == UNCLAIMED
+
+
+def test_of_relays_that_race_for_long_one_loses_one_transaction_in_nine() -> None:
+    racing = Racing()
+    calls: Counter[str] = Counter()
+    for version in range(1, 101):
+        calls += racing.run(racing.ours, "a", version)
+        racing.run(racing.other, "b", version)
+    assert calls["append"] - 100 <= 100 // WARY + 1

@@ -200,9 +200,9 @@ MUTANTS: Mapping[str, Mutant] = {
         rare=True,
     ),
     "a policy passes what has moved": Mutant(
-        WORKFLOW, Rules(acting=PassesMoved, kinds=ONE_FOR_ONE), rare=True
+        WORKFLOW, Rules(acting=PassesMoved, kinds=ONE_FOR_ONE), first=55
     ),
     "a step is named by its place in the log": Mutant(
-        WORKFLOW, Rules(kinds=ONE_FOR_ONE), names=((Cause, "key", by_position),), rare=True
+        WORKFLOW, Rules(kinds=ONE_FOR_ONE), names=((Cause, "key", by_position),), first=204
     ),
 }

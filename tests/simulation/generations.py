@@ -208,7 +208,7 @@ class Both:
     def copying(self, source: str, target: str, boundaries: Boundaries) -> Copying:
         failed = lambda commit, reason: self.opaque.append(f"{commit} {reason}")  # noqa: E731
         return self.rules.copying(
-            self.truth(source), self.truth(target), boundaries, AGGREGATES, failed
+            self.truth(source), self.truth(target), boundaries, AGGREGATES, vault_of(), failed
         )
 
     def bank(self, name: str) -> Teller:

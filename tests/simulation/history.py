@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from random import Random
 
 from chalicelib.leftfold.archive.epochs import DamagedArchiveError
+from chalicelib.leftfold.relay.sequencer import WARY
 from chalicelib.leftfold.store.ports import Unavailable
 from tests.simulation.clients import Call, clients, hurried
 from tests.simulation.laws import violations
@@ -37,6 +38,8 @@ def history(seed: int, parts: Parts | None = None) -> Report:
     contended = Random(f"contended {seed}").choice([0.0, 0.0, 0.0, 0.05])
     scheduler = Scheduler(random, any_chances(random, contended))
     world = World(scheduler, parts or Parts())
+    # Relays that race take turns in some histories, and in the others wait for a random time.
+    world.wary = Random(f"turns {seed}").choice([0, 0, WARY])
     calls: list[Call] = []
     broken: list[str] = []
     try:

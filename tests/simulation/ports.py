@@ -13,6 +13,7 @@ WRITES = {
     "append",
     "bar",
     "change",
+    "claim",
     "delete",
     "extend",
     "finish",

@@ -39,7 +39,7 @@ from chalicelib.leftfold.projection.replay import replay
 from chalicelib.leftfold.projection.runner import ViewWork
 from chalicelib.leftfold.relay.publisher import Published, Publisher
 from chalicelib.leftfold.relay.relay import Relay, wanted_of
-from chalicelib.leftfold.relay.sequencer import Sequencer
+from chalicelib.leftfold.relay.sequencer import WARY, Sequencer
 from chalicelib.leftfold.relay.sweeper import Sweeper
 from chalicelib.leftfold.store.bus import LaneRecord
 from chalicelib.leftfold.store.memory import (
@@ -115,6 +115,7 @@ class World:
     transfers: int = 0
     unplanned: list[Email] = field(default_factory=list)
     invocations: int = 0
+    wary: int = WARY
 
     def __post_init__(self) -> None:
         self.events = ReplicatedEvents(self.scheduler)
@@ -157,7 +158,14 @@ class World:
         checkpoints = Faulty(self.checkpoints, self.scheduler, self._after_move)
         events = Faulty(self.events, self.scheduler)
         return Relay(
-            self.parts.sequencer(events, log, self.pause, lambda _held_back: None),
+            self.parts.sequencer(
+                events,
+                log,
+                self.pause,
+                lambda _held_back: None,
+                clock=lambda: self.now,
+                wary=self.wary,
+            ),
             self.parts.publisher(log, self, checkpoints),
             lambda _error: None,
         )

@@ -1,8 +1,9 @@
-"""A log that each process can make for itself."""
+"""A log that each process can make for itself, and a view of it."""
 
+from chalicelib.leftfold.projection.replay import Replayed, replay_range
 from chalicelib.leftfold.store.memory import MemoryLog
 from tests.builders import Added, Event, LogBuilder, Removed, stream
-from tools.scanning import Found, scan
+from tests.projection.views import additions
 
 
 def made_log() -> MemoryLog:
@@ -14,6 +15,6 @@ def made_log() -> MemoryLog:
     return story.log
 
 
-def scan_made_log(first: int, last: int) -> Found:
-    """A range of that log."""
-    return scan(made_log(), first, last)
+def replay_made_log(first: int, last: int) -> Replayed:
+    """A range of that log, folded into a row for each addition."""
+    return replay_range(additions, made_log(), first, last)

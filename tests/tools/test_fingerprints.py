@@ -2,11 +2,15 @@
 
 import re
 import shutil
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tools.bootstrap import ROOT
+from tools.fingerprint_roots import of
 from tools.fingerprints import Code, Fingerprints, fingerprints
 
 BANK = "chalicelib/bank"
@@ -218,3 +222,37 @@ def test_modules_that_import_each_other_have_a_fingerprint(tmp_path: Path) -> No
     }
     changed_base = code["domain.py"].replace("BASE = 1", "BASE = 2")
     assert reaches(tmp_path, code, {"domain.py": changed_base})
+
+
+def made_with(value: Any) -> Callable[[], Any]:
+    def fold() -> Any:
+        return value
+
+    return fold
+
+
+class Folder:
+    """A rule that has values of its own."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+
+    def fold(self) -> int:
+        return self.limit
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        made_with,
+        lambda value: partial(made_with, value),
+        lambda value: Folder(value).fold,
+        lambda value: cache(made_with(value)),
+        lambda value: made_with({"a": (value,)}),
+        lambda value: made_with(frozenset({value})),
+        lambda value: made_with(made_with(value)),
+    ],
+)
+def test_a_function_counts_with_the_values_that_it_has_kept(made: Callable[[int], Any]) -> None:
+    roots = [list(of(made(value), ())) for value in (1, 2, 1)]
+    assert roots[0] == roots[2] != roots[1]

@@ -11,10 +11,12 @@ from chalice.utils import to_cfn_resource_name
 
 from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.wiring.clients import client
+from chalicelib.leftfold.wiring.settings import FUNCTIONS_OF_TRUTH
 from tools.bootstrap import ROOT
 from tools.dependencies import SERVICES, PackagingError
 from tools.fingerprints import fingerprints
 from tools.package import Package, package
+from tools.stages import StageError
 
 FUNCTIONS = sorted(
     f"chalicelib.leftfold.functions.{path.stem}"
@@ -54,6 +56,17 @@ def run(unzipped: Path, code: str) -> str:
 @pytest.mark.parametrize("module", ["app", "chalicelib.functions", *FUNCTIONS])
 def test_the_package_alone_is_enough_to_import(unzipped: Path, module: str) -> None:
     run(unzipped, f"import {module}")
+
+
+def test_the_truths_package_alone_is_enough_for_its_functions(
+    packaged: Package, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(packaged.truth_zip) as contents:
+        contents.extractall(tmp_path)
+    names = ", ".join(FUNCTIONS_OF_TRUTH)
+    run(tmp_path, f"from chalicelib.leftfold.functions.truth import {names}")
+    ours = {path.name for path in (tmp_path / "chalicelib").iterdir()}
+    assert ours <= {"__init__.py", "__pycache__", "leftfold"}
 
 
 def test_every_handler_of_the_template_is_a_function_of_the_package(
@@ -145,6 +158,22 @@ def test_a_second_package_of_the_same_code_is_not_made(packaged: Package) -> Non
     assert (again.fingerprint, again.made_anew) == (packaged.fingerprint, False)
 
 
+def test_a_changed_domain_leaves_the_truths_package_as_it_is(
+    packaged: Package, tmp_path: Path
+) -> None:
+    """So a deploy after it changes nothing of the truth."""
+    root, build = copied(tmp_path), packaged.folder.parent
+    shutil.copytree(build / "vendor", tmp_path / "build" / "vendor")
+    shutil.copy(build / "vendor.stamp", tmp_path / "build" / "vendor.stamp")
+    with (root / "chalicelib" / "domain.py").open("a") as code:
+        code.write("ADDED = 1\n")
+
+    made = package("dev", lambda _: None, root, tmp_path / "build")
+
+    assert made.fingerprint != packaged.fingerprint
+    assert made.truth_fingerprint == packaged.truth_fingerprint
+
+
 def test_changed_code_is_packaged_anew(packaged: Package, tmp_path: Path) -> None:
     root, build = copied(tmp_path), packaged.folder.parent
     shutil.copytree(build / "vendor", tmp_path / "build" / "vendor")
@@ -156,6 +185,7 @@ def test_changed_code_is_packaged_anew(packaged: Package, tmp_path: Path) -> Non
 
     assert made.made_anew
     assert made.fingerprint != packaged.fingerprint
+    assert made.truth_fingerprint != packaged.truth_fingerprint
     with zipfile.ZipFile(made.zip) as contents:
         assert contents.read("chalicelib/leftfold/kernel/decider.py").endswith(b"ADDED = 1\n")
 
@@ -173,7 +203,7 @@ def test_an_app_that_cannot_be_imported_is_told_in_one_line(
 
 
 def test_a_stage_that_is_not_configured_is_refused() -> None:
-    with pytest.raises(PackagingError, match=r"no stage 'moon' .* \(it has dev\); add it there"):
+    with pytest.raises(StageError, match=r"no stage 'moon' .* \(it has dev, .*\); add it there"):
         package("moon", lambda _: None)
 
 

@@ -1,8 +1,8 @@
 """`leftfold scan-events` counts what is stored, and says what the code makes of it."""
 
 import json
-from collections import Counter
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,13 +18,11 @@ from chalicelib.leftfold.wiring.settings import Settings
 from tests.commits import commit
 from tests.http.conftest import Bank
 from tests.http.samples import booking
-from tests.tools.made_log import made_log, scan_made_log
 from tools import scanning
 from tools.compatibility import breaks, report
+from tools.ranges import by_ranges
 from tools.scanning import Found, fixtures_of, scan, scan_command, show
 from tools.schemas import EventVersion
-
-PARTS = 4
 
 
 @pytest.fixture
@@ -45,9 +43,7 @@ def found_in(bank: Bank) -> Found:
     return scan(bank.log, 0, bank.log.head().next_position)
 
 
-def test_every_version_is_counted_whatever_the_ranges(
-    busy: Bank, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_version_is_counted_whatever_the_ranges(busy: Bank) -> None:
     whole = found_in(busy)
     assert whole.counts == {
         EventVersion("account", "account-opened", 1): 2,
@@ -55,8 +51,7 @@ def test_every_version_is_counted_whatever_the_ranges(
         EventVersion("account", "statement-closed", 1): 1,
         EventVersion("account", "balance-brought-forward", 1): 1,
     }
-    monkeypatch.setattr(scanning, "AT_ONCE", 2)
-    parts = list(scanning.in_order(busy.log, 5))
+    parts = list(by_ranges(5, 1, partial(scan, busy.log), at_once=2))
     assert [positions for positions, _ in parts] == [2, 2, 1]
     together = Found(type(whole.counts)(), {})
     for _, part in parts:
@@ -106,15 +101,3 @@ def test_what_was_found_becomes_fixtures_that_the_code_reads(busy: Bank, tmp_pat
 def test_a_log_with_a_hole_is_not_counted() -> None:
     with pytest.raises(Unavailable):
         scan(MemoryLog(), 0, 1)
-
-
-def test_processes_find_what_one_finds() -> None:
-    end = made_log().head().next_position
-    alone, together = Found(Counter(), {}), Found(Counter(), {})
-    for _, part in scanning.in_order(made_log(), end):
-        alone.add(part)
-    positions = 0
-    for taken, part in scanning.side_by_side(end, 2, scan_made_log, at_once=end // PARTS):
-        positions += taken
-        together.add(part)
-    assert (together, positions) == (alone, end)

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,8 @@ from tools.deployment_services import reach
 from tools.engines import Engine, EngineError, MiniStack, OpenSearch, Progress
 from tools.last_deployment import STACK, STAGE, Current, forget, remember
 from tools.package import package
+from tools.stages import APP, stage
+from tools.stages import running as python
 
 BANK_FILE = ROOT / "examples" / "bank-transactions.csv.gz"
 CURRENCY = "CZK"
@@ -79,7 +81,9 @@ def local(
             searching.result()
         cloud = Cloud(services.url, mail_from=SENDER)
         cloud.client("ses").verify_email_identity(EmailAddress=SENDER)
-        deployed = deploy(made, stack, cloud, report)
+        deployed = deploy(
+            made, replace(stage(STAGE), name=stack.removeprefix(f"{APP}-")), cloud, report
+        )
         wake(deployed, cloud, report)
         yield Local(deployed, cloud, (search, services))
 
@@ -96,7 +100,9 @@ def run(file: Path, work: Work, port: int, search_port: int, *, once: bool) -> b
         current = Current(STACK, running.deployed.url, running.cloud.endpoint_url)
         remember(current)
         started.callback(forget)
-        console.print(f"started in {time.monotonic() - began:.1f} s: {running.deployed.url}")
+        console.print(
+            f"started in {time.monotonic() - began:.1f} s on {python()}: {running.deployed.url}"
+        )
         agree = import_file(
             running.deployed.url,
             file,

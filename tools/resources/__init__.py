@@ -5,8 +5,11 @@ and the archive's bucket. In the application's template, each view and policy ha
 permissions of its function, its log group, its alarms and its table.
 """
 
+from tools.resources.beside import asynchronous
 from tools.resources.files import (
+    BESIDE_TEMPLATE,
     STAGE_TEMPLATE,
+    TEMPLATE,
     TRUTH_TEMPLATE,
     app_functions,
     differing,
@@ -18,11 +21,14 @@ from tools.resources.functions import ResourcesError, functions
 from tools.resources.stacks import TABLE_NAMES
 
 __all__ = [
+    "BESIDE_TEMPLATE",
     "STAGE_TEMPLATE",
     "TABLE_NAMES",
+    "TEMPLATE",
     "TRUTH_TEMPLATE",
     "ResourcesError",
     "app_functions",
+    "asynchronous",
     "differing",
     "functions",
     "generated",

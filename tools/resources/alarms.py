@@ -69,7 +69,7 @@ def other_alarms(function: Function) -> Json:  # noqa: PLR0911 - one for each fu
 
     A function that runs once a day fails at most once a day, so one minute is enough for it.
     """
-    of_stack = {"stack": {"Ref": "AWS::StackName"}}
+    of_truth = {"stack": {"Ref": "Truth"}}
     match function.name:
         case "relay":
             return {
@@ -87,14 +87,14 @@ def other_alarms(function: Function) -> Json:  # noqa: PLR0911 - one for each fu
                 "BlockedAlarm": alarm(
                     "Streams wait for a cause that is not there: the relay's log names them.",
                     "StreamsBlocked",
-                    of_stack,
+                    of_truth,
                     minutes=1,
                 ),
                 "UnreadableAlarm": alarm(
                     "The events table has an item that is no commit of Leftfold's: the log of the"
                     " relay or of the sweeper names it.",
                     "UnreadableCommits",
-                    of_stack,
+                    of_truth,
                     minutes=1,
                 ),
             }
@@ -119,7 +119,7 @@ def other_alarms(function: Function) -> Json:  # noqa: PLR0911 - one for each fu
                     "A stream cannot be archived: the archiver's log names the hole or the"
                     " damaged object.",
                     "StreamsNotArchived",
-                    of_stack,
+                    of_truth,
                     minutes=1,
                 ),
             }
@@ -155,7 +155,7 @@ def other_alarms(function: Function) -> Json:  # noqa: PLR0911 - one for each fu
                     " record was lost may wait that long. `leftfold sweep --now` makes a"
                     " round at once.",
                     "SweepRoundSeconds",
-                    of_stack,
+                    of_truth,
                     above=int(2 * ROUND.total_seconds()),
                 ),
             }

@@ -1,40 +1,103 @@
 """The generated files: what they must hold, which of them differ, and how they are written."""
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from chalicelib.leftfold.kernel import Policy, View
 from tools.bootstrap import ROOT
+from tools.provisioned import literal, provisioned
+from tools.resources.beside import beside_chalice
 from tools.resources.functions import Function, functions
 from tools.resources.permissions import Json, logging
-from tools.resources.stacks import stage_template, truth_template
+from tools.resources.stacks import stage_template
 from tools.resources.template import Served, template
+from tools.resources.truth import truth_template
+from tools.stages import APP, Stage, stages
 
 TEMPLATE = Path("infra/resources.json")
 STAGE_TEMPLATE = Path("infra/stage.json")
 TRUTH_TEMPLATE = Path("infra/truth.json")
+BESIDE_TEMPLATE = Path("infra/beside.json")
 CONFIG = Path(".chalice/config.json")
+# Bytes: larger than any answer. A function that compresses would be slower by more than it saves.
+UNCOMPRESSED = 10_485_760
 
 
-def config(existing: Json, made: Iterable[Function]) -> Json:
-    """.chalice/config.json, with the functions of each of its stages made anew."""
-    settings = {
-        function.name: {"iam_policy_file": function.iam_file, **(function.chalice or {})}
+def config(
+    merged: Json,
+    made: Sequence[Function],
+    stages: Iterable[Stage],
+    written: Mapping[str, Mapping[str, str]],
+) -> Json:
+    """.chalice/config.json. *written* has what is written down of the stages that are provisioned."""
+    return {
+        "version": "2.0",
+        "app_name": APP,
+        "api_gateway_endpoint_type": "REGIONAL",
+        "autogen_policy": False,
+        # Without it, Chalice sends API Gateway an empty number.
+        "minimum_compression_size": UNCOMPRESSED,
+        "stages": {
+            stage.name: chalice_stage(merged, stage, made, written.get(stage.name))
+            for stage in stages
+        },
+    }
+
+
+def chalice_stage(
+    merged: Json, stage: Stage, made: Sequence[Function], facts: Mapping[str, str] | None
+) -> Json:
+    """A stage in .chalice/config.json; *facts* are what is written down of it."""
+    settings: Json = {
+        function.name: {
+            "iam_policy_file": iam_file(function, stage.name if facts else None),
+            **(function.chalice or {}),
+        }
         for function in made
     }
-    stages = {
-        name: stage | {"lambda_functions": settings} for name, stage in existing["stages"].items()
-    }
-    return existing | {"stages": stages}
-
-
-def permissions(function: Function) -> Json:
-    """The policy document of a function's role."""
+    if stage.api_concurrency and "api_handler" in settings:
+        settings["api_handler"]["reserved_concurrency"] = stage.api_concurrency
     return {
+        "api_gateway_stage": "api",
+        "lambda_architecture": stage.architecture,
+        "lambda_memory_size": stage.memory,
+        "lambda_timeout": 60,
+        "environment_variables": variables(merged, facts)
+        if facts
+        else {"LEFTFOLD_STACK": stage.prefix},
+        "lambda_functions": settings,
+    }
+
+
+def variables(merged: Json, facts: Mapping[str, str]) -> Json:
+    """The variables of all functions in the application's template, by the names in *facts*."""
+    found: Json = {}
+    for resource in merged["Resources"].values():
+        environment = resource.get("Properties", {}).get("Environment", {})
+        found |= literal(environment.get("Variables", {}), facts)
+    # Chalice refuses a variable without a value, and the functions take it for one that is not set.
+    return {name: value for name, value in found.items() if value}
+
+
+def iam_file(function: Function, stage: str | None = None) -> str:
+    """The file of a role's permissions, below .chalice/: with references, or those of a stage."""
+    return f"iam/{stage}/{function.iam_name}" if stage else f"iam/{function.iam_name}"
+
+
+def permissions(function: Function, facts: Mapping[str, str] | None = None) -> Json:
+    """The policy document of a function's role, by references or by the names in *facts*."""
+    document = {
         "Version": "2012-10-17",
         "Statement": [logging(function.full_name), *function.statements],
     }
+    if facts is None:
+        return document
+    made: Json = literal(document, facts)
+    if function.name == "api_handler":
+        # `chalice deploy` calls the API's function by the stage alone.
+        made["Statement"][0] = literal(logging("${AWS::StackName}"), facts)
+    return made
 
 
 def generated(
@@ -49,13 +112,25 @@ def generated(
     *served* are the routes that a function other than the API's serves.
     """
     made = functions(names, views, policies)
-    existing = json.loads((root / CONFIG).read_text())
+    known = stages(root)
+    written = {
+        name: facts
+        for name, stage in known.items()
+        if stage.way == "chalice" and (facts := provisioned(name, root))
+    }
+    merged = template(made, views, policies, served)
     contents = {
         STAGE_TEMPLATE: stage_template(),
         TRUTH_TEMPLATE: truth_template(),
-        TEMPLATE: template(made, views, policies, served),
-        CONFIG: config(existing, made),
-        **{CONFIG.parent / f.iam_file: permissions(f) for f in made},
+        TEMPLATE: merged,
+        BESIDE_TEMPLATE: beside_chalice(merged, made),
+        CONFIG: config(merged, made, known.values(), written),
+        **{CONFIG.parent / iam_file(f): permissions(f) for f in made},
+        **{
+            CONFIG.parent / iam_file(f, stage): permissions(f, facts)
+            for stage, facts in written.items()
+            for f in made
+        },
     }
     return {path: f"{json.dumps(content, indent=2)}\n" for path, content in contents.items()}
 
@@ -90,7 +165,7 @@ def wanted() -> dict[Path, str]:
 
 def differing(files: Mapping[Path, str], root: Path = ROOT) -> list[Path]:
     """The files that differ from *files*, and the permissions of functions that are gone."""
-    there = (root / CONFIG.parent).glob("iam/*.json")
+    there = (root / CONFIG.parent).glob("iam/**/*.json")
     gone = {path.relative_to(root) for path in there} - set(files)
     stale = [
         path

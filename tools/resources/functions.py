@@ -6,32 +6,30 @@ from typing import Any, get_args, get_type_hints
 
 from chalice.utils import to_cfn_resource_name
 
-from chalicelib.leftfold.kernel import Email, Policy, View
+from chalicelib.leftfold.kernel import Email, Policy, Reaction, View
 from tools.resources.permissions import (
     ANSWER,
     BUS,
     BUS_STREAM,
     COMMAND,
+    FIND,
+    LOAD,
     OPENING,
-    READ,
     READING_ARCHIVE,
     READING_LOG,
     REFERENCES,
+    ROWS,
     SEALING,
-    WRITE,
+    SUBJECTS,
     Json,
     allow,
     arn,
     bus,
     checkpointing,
-    objects,
-    reading_stream,
     search,
     tables,
     waking,
 )
-
-INSERTS: Json = {"Filters": [{"Pattern": '{"eventName": ["INSERT"]}'}]}
 
 
 class ResourcesError(Exception):
@@ -43,10 +41,9 @@ class Function:
     """One Lambda function: its settings and its permissions.
 
     *called* is the function's name in the stack, if it differs from *name*. *source* is
-    Chalice's word for the kind of the event source ("Dynamodb" or "Kinesis"), with the
-    properties of the source that Chalice cannot set. *chalice* are further settings for
-    .chalice/config.json. *capped* says that the parameter FeedConcurrency bounds how many of it
-    run at a time.
+    Chalice's word for the kind of the event source ("Kinesis"), with the properties of the source
+    that Chalice cannot set. *chalice* are further settings for .chalice/config.json. *capped*
+    says that the parameter FeedConcurrency bounds how many of it run at a time.
     """
 
     name: str
@@ -68,28 +65,13 @@ class Function:
         return REFERENCES.function(self.called or self.name)
 
     @property
-    def iam_file(self) -> str:
-        """The file of its role's permissions, below .chalice/."""
-        return f"iam/{(self.called or self.name).replace('_', '-')}.json"
-
-
-def stream_of(parameter: str) -> tuple[str, Json]:
-    """The event source of a function that reads the table's stream that *parameter* names."""
-    return "Dynamodb", {"Stream": {"Ref": parameter}, "FilterCriteria": INSERTS}
+    def iam_name(self) -> str:
+        """The name of the file of its role's permissions."""
+        return f"{(self.called or self.name).replace('_', '-')}.json"
 
 
 # Repairs are in streams of their own; they are looked for when a commit cannot be read.
 READING_REPAIRS = tables(("dynamodb:Query",), "events")
-RELAYING = (
-    tables(("dynamodb:Query", "dynamodb:Scan"), "events", "view-parked", "policy-parked"),
-    tables(READ, "view-checkpoints"),
-    tables(
-        (*READ, "dynamodb:PutItem", "dynamodb:UpdateItem"), "log", "streams", "policy-checkpoints"
-    ),
-    tables(("dynamodb:BatchGetItem", "dynamodb:PutItem"), "bodies"),
-    bus(["kinesis:PutRecords"]),
-    READING_ARCHIVE,
-)
 
 
 def other_functions(
@@ -100,17 +82,12 @@ def other_functions(
     personal = [
         view.stored_name for view in views.values() if view.store == "documents" and view.personal
     ]
-    followers = [*(name for name, view in views.items() if view.fed == "log"), *policies]
     # What queries need. A wait for a view wakes it.
     querying = (
-        tables(
-            (*READ, "dynamodb:Scan"),
-            *("streams", "view-checkpoints", "view-parked", *documents, "log"),
-            *("policy-checkpoints", "policy-parked"),
-        ),
-        tables(("dynamodb:BatchGetItem",), "bodies"),
+        tables(LOAD, "streams", "view-checkpoints", "policy-checkpoints", *documents),
+        tables(FIND, "view-parked", "policy-parked"),
         search("Get", "Post"),
-        READING_ARCHIVE,
+        *READING_LOG,
         waking("relay", *views, *policies),
     )
     engines_own = (
@@ -135,23 +112,15 @@ def other_functions(
             # A request waits up to 20 seconds, and API Gateway up to 29 for its answer.
             chalice={"lambda_timeout": 29},
         ),
-        Function(
-            "relay",
-            (reading_stream("events"), *RELAYING),
-            woken=True,
-            source=stream_of("EventsStream"),
-        ),
-        Function("sweeper", (*RELAYING, waking(*views, *policies))),
         Function("purge", (search("Post"),), search=True),
         Function(
             "forget",
             (
                 tables(COMMAND, "events"),
-                tables(WRITE, "subjects"),
+                tables(SUBJECTS, "subjects"),
                 OPENING[1],
-                tables(READ, "log"),
-                tables((*READ, "dynamodb:PutItem"), *personal),
-                READING_ARCHIVE,
+                tables(ROWS, *personal),
+                *READING_LOG,
                 search("Get", "Post"),
             ),
             search=True,
@@ -159,53 +128,15 @@ def other_functions(
             chalice={"lambda_timeout": 240},
         ),
         Function(
-            "log_grew", (reading_stream("log"), waking(*followers)), source=stream_of("LogStream")
-        ),
-        Function(
             "deadlines",
-            (tables(COMMAND, "events"), *SEALING, READING_ARCHIVE, search("Get", "Post")),
-            search=True,
-        ),
-        Function(
-            "archive",
             (
-                tables(
-                    (
-                        *ANSWER,
-                        "dynamodb:UpdateItem",
-                        "dynamodb:DeleteItem",
-                        "dynamodb:BatchWriteItem",
-                    ),
-                    "events",
-                ),
-                tables(
-                    (
-                        "dynamodb:GetItem",
-                        "dynamodb:BatchGetItem",
-                        "dynamodb:Scan",
-                        "dynamodb:UpdateItem",
-                    ),
-                    "streams",
-                ),
-                tables(
-                    (
-                        "dynamodb:Query",
-                        "dynamodb:GetItem",
-                        "dynamodb:PutItem",
-                        "dynamodb:DeleteItem",
-                        "dynamodb:BatchWriteItem",
-                    ),
-                    "log",
-                ),
-                tables(
-                    ("dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:DeleteItem"), "bodies"
-                ),
-                tables(READ, "view-checkpoints"),
-                tables((*READ, "dynamodb:PutItem"), "policy-checkpoints"),
-                objects("s3:GetObject", "s3:PutObject"),
+                tables(COMMAND, "events"),
+                *SEALING,
+                tables(("dynamodb:Scan",), "applications"),
+                *READING_ARCHIVE,
+                search("Get", "Post"),
             ),
-            # Lambda's longest timeout. The next day's run goes on where this one stops.
-            chalice={"lambda_timeout": 900},
+            search=True,
         ),
     )
     return {function.name: function for function in engines_own}
@@ -222,8 +153,8 @@ def view_function(view: View) -> Function:
             *READING_LOG,
             *(OPENING if view.personal else ()),
             READING_REPAIRS,
-            checkpointing("view"),
-            search("Get", "Head", "Post", "Put") if searches else tables(WRITE, view.stored_name),
+            *checkpointing("view", parks=view.order == "partitioned"),
+            search("Get", "Head", "Post", "Put") if searches else tables(ROWS, view.stored_name),
         ),
         search=searches,
         woken=True,
@@ -233,16 +164,17 @@ def view_function(view: View) -> Function:
 
 def policy_function(policy: Policy) -> Function:
     """The function of a policy: it sends commands, and e-mails if its `react` returns `Email`s."""
-    mails = Email in named_in(get_type_hints(policy.react)["return"])
+    leads_to = named_in(get_type_hints(policy.react)["return"])
+    mails, commands = Email in leads_to, Reaction in leads_to
     # SES may have verified the address itself or its domain, so any identity is allowed.
     sender = {"StringEquals": {"ses:FromAddress": {"Ref": "MailFrom"}}}
     return Function(
         policy.name,
         (
-            tables(ANSWER, "events"),
-            *SEALING,
+            *([tables(ANSWER, "events")] if commands else []),
+            *(SEALING if commands else OPENING),
             *READING_LOG,
-            checkpointing("policy"),
+            *checkpointing("policy"),
             *(
                 [
                     tables(("dynamodb:UpdateItem",), "effects"),

@@ -7,8 +7,20 @@ from chalicelib.leftfold.wiring.settings import Settings
 
 Json = dict[str, Any]
 
-READ = ("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query")
-WRITE = (*READ, "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem")
+# To read rows, positions, bodies, and the registry of streams: all by their keys.
+LOAD = ("dynamodb:BatchGetItem",)
+# To read what is parked, or to find who of many is parked.
+FIND = ("dynamodb:Query", "dynamodb:BatchGetItem")
+# To load rows, and to save one on condition.
+ROWS = (*LOAD, "dynamodb:PutItem")
+# To read positions, and to move one on condition.
+MOVE = (*LOAD, "dynamodb:UpdateItem")
+# To leave a note for the next run.
+NOTE = ("dynamodb:GetItem", "dynamodb:PutItem")
+# To find what is parked, and to park, extend and release.
+PARK = (*FIND, "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem")
+# To read the log's head, its links and its segments.
+FOLLOW = ("dynamodb:GetItem", "dynamodb:Query")
 STREAM = (
     "dynamodb:DescribeStream",
     "dynamodb:GetRecords",
@@ -24,7 +36,7 @@ BUS = (
     "kinesis:SubscribeToShard",
 )
 # To execute commands: to load streams and append to them.
-COMMAND = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query")
+COMMAND = ("dynamodb:PutItem", "dynamodb:Query")
 # Besides, to write on condition that another commit exists, or does not.
 ANSWER = (*COMMAND, "dynamodb:ConditionCheckItem")
 # The names of stage, truth and application as references that CloudFormation replaces.
@@ -65,9 +77,25 @@ def logging(function: str) -> Json:
     return allow(("logs:CreateLogStream", "logs:PutLogEvents"), group)
 
 
-def checkpointing(kind: str) -> Json:
-    """To keep the checkpoints and the parked streams of a "view" or a "policy"."""
-    return tables(WRITE, f"{kind}-checkpoints", f"{kind}-parked")
+def checkpointing(kind: str, *, parks: bool = True) -> tuple[Json, ...]:
+    """To keep the checkpoints, and parked streams if it *parks* any, of a "view" or a "policy"."""
+    moving = tables(MOVE, f"{kind}-checkpoints")
+    return (moving, tables(PARK, f"{kind}-parked")) if parks else (moving,)
+
+
+def of_every_application(actions: Iterable[str], *names: str) -> Json:
+    """Allows *actions* on the tables *names* of each application that a stage may ever have.
+
+    The first application is called like its stage, and a later one STAGE--NAME.
+    """
+    owners = ("${Stage}", "${Stage}--*")
+    return allow(
+        actions, *(arn("dynamodb", f"table/{owner}-{name}") for name in names for owner in owners)
+    )
+
+
+# The functions of a truth know no domain: they wake any function of their stage.
+WAKING_ALL = allow(("lambda:InvokeFunction",), arn("lambda", "function:${Stage}-*"))
 
 
 def waking(*names: str) -> Json:
@@ -98,18 +126,26 @@ def search(*methods: str) -> Json:
     return allow(actions, {"Fn::Sub": "${SearchArn}/*"})
 
 
-def objects(*actions: str) -> Json:
+def objects(*actions: str) -> tuple[Json, ...]:
     """Allows *actions* on the objects of the archive.
 
     Without s3:ListBucket, S3 answers 403 for an object that does not exist; with it, 404.
     """
     bucket = "arn:${AWS::Partition}:s3:::${ArchiveBucket}"
-    return allow((*actions, "s3:ListBucket"), {"Fn::Sub": f"{bucket}/*"}, {"Fn::Sub": bucket})
+    return (
+        allow(actions, {"Fn::Sub": f"{bucket}/*"}),
+        allow(("s3:ListBucket",), {"Fn::Sub": bucket}),
+    )
 
 
 # To read personal data, and to write it: to make the keys of subjects that have none yet.
 KEY: Json = {"Ref": "PersonalDataKey"}
 OPENING = (tables(("dynamodb:BatchGetItem",), "subjects"), allow(("kms:Decrypt",), KEY))
+# To go on with erasures.
+SUBJECTS = (
+    *("dynamodb:BatchGetItem", "dynamodb:Query"),
+    *("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"),
+)
 SEALING = (
     tables(("dynamodb:BatchGetItem", "dynamodb:PutItem"), "subjects"),
     allow(("kms:Decrypt", "kms:GenerateDataKey"), KEY),
@@ -118,7 +154,7 @@ SEALING = (
 # A function that reads events or the log reads their archived part in the bucket.
 READING_ARCHIVE = objects("s3:GetObject")
 READING_LOG = (
-    tables(READ, "log", "streams"),
-    tables(("dynamodb:BatchGetItem",), "bodies"),
-    READING_ARCHIVE,
+    tables(FOLLOW, "log"),
+    tables(LOAD, "bodies"),
+    *READING_ARCHIVE,
 )

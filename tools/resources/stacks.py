@@ -43,6 +43,7 @@ TABLES: Mapping[Owner, Mapping[str, Table]] = {
         "streams": Table("aggregateId"),
         "policy-checkpoints": CHECKPOINTS,
         "policy-parked": PARKED,
+        "applications": Table("application"),
     },
     "application": {"view-checkpoints": CHECKPOINTS, "view-parked": PARKED},
 }
@@ -52,20 +53,42 @@ DOCUMENTS = Table("key", expires="purgeAt")
 # What nothing can rebuild stays when its stack goes.
 KEPT: Json = {"DeletionPolicy": "RetainExceptOnCreate", "UpdateReplacePolicy": "Retain"}
 
-STAGE: Json = {
-    "Type": "String",
-    "Description": "The stage's name, with which the names of its resources begin",
-}
-TRUTH: Json = {
-    "Type": "String",
-    "Description": "The truth's name, with which the names of its resources begin",
-}
-IS_PROTECTED: Json = {
-    "Type": "String",
-    "Default": "true",
-    "AllowedValues": ["true", "false"],
-    "Description": "Whether tables refuse to be deleted",
-}
+
+def parameter(says: str, **more: Any) -> Json:
+    """A parameter of a template."""
+    return {"Type": "String", **more, "Description": says}
+
+
+def has(name: str) -> Json:
+    """The condition that a parameter is not empty."""
+    return {"Fn::Not": [{"Fn::Equals": [{"Ref": name}, ""]}]}
+
+
+STAGE = parameter("The stage's name, with which the names of its resources begin")
+TRUTH = parameter("The truth's name, with which the names of its resources begin")
+IS_PROTECTED = parameter(
+    "Whether tables refuse to be deleted", Default="true", AllowedValues=["true", "false"]
+)
+ALARM_TOPIC = parameter(
+    "The ARN of the SNS topic that every alarm tells; without one, alarms only show", Default=""
+)
+KEY = parameter("The ARN of the key that encrypts what is kept; AWS's own without one", Default="")
+KEEP_LOGS_DAYS = parameter("How long logs are kept", Default="30", AllowedPattern="[0-9]{1,4}")
+
+
+def is_true(name: str) -> Json:
+    """The condition that a parameter is "true"."""
+    return {"Fn::Equals": [{"Ref": name}, "true"]}
+
+
+def yes_or_no(says: str) -> Json:
+    """A parameter that is "true" or "false", and false by default."""
+    return parameter(says, Default="false", AllowedValues=["true", "false"])
+
+
+def either(condition: str, then: Any, otherwise: Any = None) -> Json:
+    """*then* where a condition holds, else *otherwise*, or nothing."""
+    return {"Fn::If": [condition, then, otherwise or {"Ref": "AWS::NoValue"}]}
 
 
 def table_id(name: str) -> str:
@@ -73,8 +96,12 @@ def table_id(name: str) -> str:
     return f"{''.join(part.capitalize() for part in name.split('-'))}Table"
 
 
-def table(name: str, made: Table, *, kept: bool) -> Json:
-    """A table; one that is *kept* cannot be deleted by mistake."""
+def table(name: str, made: Table, *, kept: bool, key: Any = None) -> Json:
+    """A table; one that is *kept* cannot be deleted by mistake.
+
+    *key* is the ARN of the key that encrypts it where the condition HasKey holds.
+    """
+    own = {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": key or {"Ref": "KeyArn"}}
     keys = [(key, kind) for key, kind in ((made.key, "HASH"), (made.sort, "RANGE")) if key]
     properties: Json = {
         "TableName": {"Fn::Sub": NAMED(name)},
@@ -85,7 +112,7 @@ def table(name: str, made: Table, *, kept: bool) -> Json:
         ],
         "KeySchema": [{"AttributeName": key.lstrip("#"), "KeyType": kind} for key, kind in keys],
         "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": made.backups},
-        "SSESpecification": {"SSEEnabled": True},
+        "SSESpecification": either("HasKey", own, {"SSEEnabled": True}),
     }
     if made.stream:
         properties["StreamSpecification"] = {"StreamViewType": made.stream}
@@ -96,19 +123,27 @@ def table(name: str, made: Table, *, kept: bool) -> Json:
     return {"Type": "AWS::DynamoDB::Table", **(KEPT if kept else {}), "Properties": properties}
 
 
-def tables_of(owner: Owner) -> Json:
+def tables_of(owner: Owner, key: Any = None) -> Json:
     """The tables of a stack by their logical ids."""
     kept = owner != "application"
-    return {table_id(name): table(name, made, kept=kept) for name, made in TABLES[owner].items()}
+    return {
+        table_id(name): table(name, made, kept=kept, key=key)
+        for name, made in TABLES[owner].items()
+    }
 
 
 def stage_template() -> Json:
-    """What outlives every truth: the ledger of effects, and the keys of personal data."""
+    """What outlives every truth: effects, keys of personal data, and the key of all that is kept."""
     return {
-        "Parameters": {"Stage": STAGE, "IsProtected": IS_PROTECTED},
-        "Conditions": {"IsProtected": {"Fn::Equals": [{"Ref": "IsProtected"}, "true"]}},
+        "Parameters": {
+            "Stage": STAGE,
+            "IsProtected": IS_PROTECTED,
+            "HasOwnKeys": yes_or_no("Whether a key of the account's own encrypts what is kept"),
+        },
+        "Conditions": {"IsProtected": is_true("IsProtected"), "HasKey": is_true("HasOwnKeys")},
         "Resources": {
-            **tables_of("stage"),
+            **tables_of("stage", attribute("Key", "Arn")),
+            "Key": own_key(),
             "PersonalDataKey": personal_data_key(),
             "PersonalDataKeyAlias": {
                 "Type": "AWS::KMS::Alias",
@@ -120,33 +155,51 @@ def stage_template() -> Json:
         },
         "Outputs": {
             "Stage": {"Value": {"Ref": "Stage"}},
+            "KeyArn": {"Condition": "HasKey", "Value": attribute("Key", "Arn")},
             "PersonalDataKey": {"Value": attribute("PersonalDataKey", "Arn")},
         },
     }
 
 
-def truth_template() -> Json:
-    """What cannot be rebuilt, the bus that carries it, and the domain that is searched."""
-    return {
-        "Parameters": {"Stage": STAGE, "Truth": TRUTH, "IsProtected": IS_PROTECTED},
-        "Conditions": {"IsProtected": {"Fn::Equals": [{"Ref": "IsProtected"}, "true"]}},
-        "Resources": {
-            **tables_of("truth"),
-            "ArchiveBucket": archive_bucket(),
-            "ArchiveBucketPolicy": archive_policy(),
-            "BusStream": bus_stream(),
-            "Search": search_domain(),
+def own_key() -> Json:
+    """The key of stage and truth. AWS's services use it for whoever may use what it encrypts.
+
+    So no function needs a permission for the key besides that for its table.
+    """
+    everything = {"Effect": "Allow", "Action": "kms:*", "Resource": "*"}
+    services = ("dynamodb", "kinesis", "s3", "es")
+    via = [{"Fn::Sub": f"{service}.${{AWS::Region}}.amazonaws.com"} for service in services]
+    using = {
+        "Effect": "Allow",
+        "Principal": {"AWS": "*"},
+        "Action": [
+            "kms:Encrypt",
+            "kms:Decrypt",
+            "kms:ReEncrypt*",
+            "kms:GenerateDataKey*",
+            "kms:CreateGrant",
+            "kms:DescribeKey",
+        ],
+        "Resource": "*",
+        "Condition": {
+            "StringEquals": {
+                "kms:CallerAccount": {"Ref": "AWS::AccountId"},
+                "kms:ViaService": via,
+            }
         },
-        "Outputs": {
-            name: {"Value": value}
-            for name, value in {
-                "Truth": {"Ref": "Truth"},
-                "EventsStream": attribute("EventsTable", "StreamArn"),
-                "LogStream": attribute("LogTable", "StreamArn"),
-                "ArchiveBucket": {"Ref": "ArchiveBucket"},
-                "SearchEndpoint": attribute("Search", "DomainEndpoint"),
-                "SearchArn": attribute("Search", "Arn"),
-            }.items()
+    }
+    root = {"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}}
+    return {
+        "Type": "AWS::KMS::Key",
+        "Condition": "HasKey",
+        **KEPT,
+        "Properties": {
+            "Description": {"Fn::Sub": "What the stage ${Stage} keeps"},
+            "EnableKeyRotation": True,
+            "KeyPolicy": {
+                "Version": "2012-10-17",
+                "Statement": [everything | {"Principal": root}, using],
+            },
         },
     }
 
@@ -190,7 +243,14 @@ def archive_bucket() -> Json:
             "BucketName": {"Fn::Sub": f"{NAMED('archive')}-${{AWS::AccountId}}-${{AWS::Region}}"},
             "BucketEncryption": {
                 "ServerSideEncryptionConfiguration": [
-                    {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+                    {
+                        "BucketKeyEnabled": either("HasKey", then=True),
+                        "ServerSideEncryptionByDefault": either(
+                            "HasKey",
+                            {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": {"Ref": "KeyArn"}},
+                            {"SSEAlgorithm": "AES256"},
+                        ),
+                    }
                 ]
             },
             "OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
@@ -252,9 +312,12 @@ def bus_stream() -> Json:
         "Type": "AWS::Kinesis::Stream",
         "Properties": {
             "Name": {"Fn::Sub": NAMED("bus")},
-            "ShardCount": 1,
+            "ShardCount": {"Ref": "Shards"},
             "RetentionPeriodHours": 24,
-            "StreamEncryption": {"EncryptionType": "KMS", "KeyId": "alias/aws/kinesis"},
+            "StreamEncryption": {
+                "EncryptionType": "KMS",
+                "KeyId": either("HasKey", {"Ref": "KeyArn"}, "alias/aws/kinesis"),
+            },
         },
     }
 
@@ -265,9 +328,23 @@ def search_domain() -> Json:
         "Type": "AWS::OpenSearchService::Domain",
         "Properties": {
             "EngineVersion": "OpenSearch_3.1",
-            "ClusterConfig": {"InstanceType": "t3.small.search", "InstanceCount": 1},
-            "EBSOptions": {"EBSEnabled": True, "VolumeType": "gp3", "VolumeSize": 10},
-            "EncryptionAtRestOptions": {"Enabled": True},
+            "ClusterConfig": {
+                "InstanceType": {"Ref": "SearchInstance"},
+                "InstanceCount": {"Ref": "SearchInstances"},
+                "ZoneAwarenessEnabled": either("HasManySearchInstances", then=True),
+                "ZoneAwarenessConfig": either(
+                    "HasManySearchInstances", {"AvailabilityZoneCount": 2}
+                ),
+            },
+            "EBSOptions": {
+                "EBSEnabled": True,
+                "VolumeType": "gp3",
+                "VolumeSize": {"Ref": "SearchVolume"},
+            },
+            "EncryptionAtRestOptions": {
+                "Enabled": True,
+                "KmsKeyId": either("HasKey", {"Ref": "KeyArn"}),
+            },
             "NodeToNodeEncryptionOptions": {"Enabled": True},
             "DomainEndpointOptions": {
                 "EnforceHTTPS": True,
@@ -275,3 +352,57 @@ def search_domain() -> Json:
             },
         },
     }
+
+
+def backup() -> Json:
+    """Daily copies of the truth's tables, kept for 35 days, where the condition HasBackup holds."""
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"Service": "backup.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+    }
+    managed = (
+        "arn:${AWS::Partition}:iam::aws:policy/service-role/AWSBackupServiceRolePolicyForBackup"
+    )
+    made: Json = {
+        "BackupVault": {
+            "Type": "AWS::Backup::BackupVault",
+            **KEPT,
+            "Properties": {"BackupVaultName": {"Fn::Sub": "${Truth}-backup"}},
+        },
+        "BackupPlan": {
+            "Type": "AWS::Backup::BackupPlan",
+            "Properties": {
+                "BackupPlan": {
+                    "BackupPlanName": {"Fn::Sub": "${Truth}-daily"},
+                    "BackupPlanRule": [
+                        {
+                            "RuleName": "daily",
+                            "TargetBackupVault": {"Ref": "BackupVault"},
+                            "ScheduleExpression": "cron(0 3 * * ? *)",
+                            "Lifecycle": {"DeleteAfterDays": 35},
+                        }
+                    ],
+                }
+            },
+        },
+        "BackupRole": {
+            "Type": "AWS::IAM::Role",
+            "Properties": {
+                "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]},
+                "ManagedPolicyArns": [{"Fn::Sub": managed}],
+            },
+        },
+        "BackupSelection": {
+            "Type": "AWS::Backup::BackupSelection",
+            "Properties": {
+                "BackupPlanId": {"Ref": "BackupPlan"},
+                "BackupSelection": {
+                    "SelectionName": "tables",
+                    "IamRoleArn": attribute("BackupRole", "Arn"),
+                    "Resources": [attribute(table_id(name), "Arn") for name in TABLES["truth"]],
+                },
+            },
+        },
+    }
+    return {name: {**resource, "Condition": "HasBackup"} for name, resource in made.items()}

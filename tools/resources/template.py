@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
-from typing import Any
 
 from chalice.utils import to_cfn_resource_name
 
@@ -10,14 +9,26 @@ from chalicelib.leftfold.kernel import Policy, View
 from tools.resources.alarms import other_alarms, reader_alarms
 from tools.resources.functions import Function, ResourcesError
 from tools.resources.permissions import Json
-from tools.resources.stacks import DOCUMENTS, STAGE, TABLE_NAMES, TRUTH, Table, table, tables_of
+from tools.resources.stacks import (
+    ALARM_TOPIC,
+    DOCUMENTS,
+    KEEP_LOGS_DAYS,
+    KEY,
+    STAGE,
+    TABLE_NAMES,
+    TRUTH,
+    Table,
+    has,
+    parameter,
+    table,
+    tables_of,
+)
 
 # A function that serves a route, the route's method and its path.
 Served = tuple[str, str, str]
 
 # The sweeper wakes a function whose wake was lost, so Lambda keeps no wake for long and repeats none.
 WAKE_UP: Json = {"MaximumEventAgeInSeconds": 60, "MaximumRetryAttempts": 0}
-KEEP_LOGS_DAYS = 30
 
 
 def function_resources(function: Function) -> Json:
@@ -47,13 +58,7 @@ def function_resources(function: Function) -> Json:
         properties["Events"] = {event: {"Properties": source}}
     return {
         function.logical_id: {"Properties": properties},
-        f"{function.logical_id}Log": {
-            "Type": "AWS::Logs::LogGroup",
-            "Properties": {
-                "LogGroupName": {"Fn::Sub": f"/aws/lambda/{function.full_name}"},
-                "RetentionInDays": KEEP_LOGS_DAYS,
-            },
-        },
+        f"{function.logical_id}Log": log_group(function),
     }
 
 
@@ -64,17 +69,23 @@ def documents(view: View) -> Table:
     return replace(DOCUMENTS, backups=not view.personal)
 
 
-def parameter(says: str, **more: Any) -> Json:
-    """A parameter of the template."""
-    return {"Type": "String", **more, "Description": says}
+def log_group(function: Function) -> Json:
+    """The log group of a function."""
+    return {
+        "Type": "AWS::Logs::LogGroup",
+        "Properties": {
+            "LogGroupName": {"Fn::Sub": f"/aws/lambda/{function.full_name}"},
+            "RetentionInDays": {"Ref": "KeepLogsDays"},
+        },
+    }
 
 
 # What the stacks of truth and stage put out, and what a deployment is told by its operator.
 PARAMETERS: Json = {
     "Stage": STAGE,
     "Truth": TRUTH,
-    "EventsStream": parameter("The ARN of the stream of the events table"),
-    "LogStream": parameter("The ARN of the stream of the log table"),
+    "KeyArn": KEY,
+    "KeepLogsDays": KEEP_LOGS_DAYS,
     "ArchiveBucket": parameter("The archive's bucket"),
     "PersonalDataKey": parameter("The ARN of the KMS key that wraps the keys of personal data"),
     "SearchEndpoint": parameter("The host of the search domain"),
@@ -84,10 +95,7 @@ PARAMETERS: Json = {
         Default="https",
         AllowedValues=["https", "http"],
     ),
-    "AlarmTopic": parameter(
-        "The ARN of the SNS topic that every alarm tells; without one, alarms only show",
-        Default="",
-    ),
+    "AlarmTopic": ALARM_TOPIC,
     "MailFrom": parameter(
         "The address, verified in SES, that e-mail comes from; without one, none is sent",
         Default="",
@@ -104,8 +112,9 @@ PARAMETERS: Json = {
     ),
 }
 CONDITIONS: Json = {
-    f"Has{name}": {"Fn::Not": [{"Fn::Equals": [{"Ref": name}, without]}]}
-    for name, without in {"AlarmTopic": "", "MailFrom": "", "FeedConcurrency": "0"}.items()
+    **{f"Has{name}": has(name) for name in ("AlarmTopic", "MailFrom")},
+    "HasKey": has("KeyArn"),
+    "HasFeedConcurrency": {"Fn::Not": [{"Fn::Equals": [{"Ref": "FeedConcurrency"}, "0"]}]},
 }
 OUTPUTS: Json = {
     **{

@@ -8,6 +8,7 @@ each commit whose epoch was its stream's live epoch when the segment was written
 import gzip
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from chalicelib.leftfold.archive.epochs import DamagedArchiveError, lines_of, verified
@@ -56,12 +57,17 @@ class SegmentedLog:
         self._table = table
         self._archive = archive
         self._unpack = unpack or unpack_blocks
+        # Readers ask for a few blocks at a time, and a segment is read and proved as a whole.
+        self._last: tuple[str, Sequence[Block]] = ("", ())
 
     def head(self) -> Head:
         return self._table.head()
 
     def streams(self, aggregate_ids: Collection[str]) -> dict[str, StreamEntry]:
         return self._table.streams(aggregate_ids)
+
+    def claim(self, owner: str, now: datetime, until: datetime) -> Head | None:
+        return self._table.claim(owner, now, until)
 
     def put_body(self, block: Block) -> None:
         self._table.put_body(block)
@@ -139,12 +145,22 @@ class SegmentedLog:
             segment = self._table.segment_with(following)
             if segment is None:
                 return
-            for block in self._unpack(verified(self._archive, segment.key, segment.hash)):
+            for block in self._blocks_of(segment):
                 if until is not None and block.first_position >= until:
                     return
                 if block.next_position > following:
                     yield block
             following = segment.next_position
+
+    def _blocks_of(self, segment: Segment) -> Sequence[Block]:
+        """The blocks of a segment. Those of the last segment that was read are kept."""
+        key, blocks = self._last
+        if key != segment.key:
+            # Given up first, so that there is never more than one in memory.
+            self._last = ("", ())
+            blocks = self._unpack(verified(self._archive, segment.key, segment.hash))
+            self._last = (segment.key, blocks)
+        return blocks
 
 
 def pack_blocks(blocks: Sequence[Block]) -> bytes:

@@ -3,8 +3,9 @@
 Each view and policy of a domain has a function of its name, from `readers`; the engine has those
 in `ENGINE`. Lambda asks `handler` for a function by its name, which imports that function's code
 and nothing else. So a function starts fast. `event_functions` shows all functions to Chalice.
-`sources` names the streams that feed them, and `budgets` how long before its time-out each of
-them begins nothing more.
+`sources` names the bus that feeds them, and `budgets` how long before its time-out each of them
+begins nothing more. Some of the engine's functions run once for a truth, however many applications
+it has: CloudFormation makes these, and `truth` is where Lambda finds them.
 """
 
 from collections.abc import Callable
@@ -24,7 +25,7 @@ Handler = Callable[[Any, Any], None]
 # The engine's functions, each with the module of this package that has its code.
 ENGINE = {
     "relay": "relay",
-    "log_grew": "readers",
+    "log_grew": "log_grew",
     "sweeper": "sweeper",
     "deadlines": "deadlines",
     "archive": "archive",
@@ -32,9 +33,7 @@ ENGINE = {
     "forget": "forget",
 }
 SCHEDULES = {
-    "sweeper": "rate(1 minute)",
     "deadlines": "rate(1 minute)",
-    "archive": "rate(1 day)",
     "purge": "rate(1 day)",
     "forget": "rate(5 minutes)",
 }
@@ -57,23 +56,20 @@ def handler(name: str) -> Handler:
 
 
 def event_functions(module: ModuleType, domain: "Domain") -> "Blueprint":
-    """The functions, as Chalice's packager sees them.
+    """The functions of an application, as Chalice's packager sees them.
 
     *module* is where Lambda looks for a function by its name. Raises ValueError for a view or a
     policy that is named like a function of the engine, or like another attribute of *module*.
     """
     from chalice.app import Blueprint
 
-    from chalicelib.leftfold.functions.sources import BUS, EVENTS_STREAM, LOG_STREAM
+    from chalicelib.leftfold.functions.sources import BUS
 
     for name in (*domain.views, *domain.policies):
         if name in ENGINE or name in vars(module):
             raise ValueError(f"{name!r} is a name of the engine's own; rename the reader")
     functions = Blueprint(module.__name__)
     oldest: Any = {"starting_position": OLDEST}
-    from_table = functions.on_dynamodb_record
-    from_table(EVENTS_STREAM, name="relay", batch_size=500, **oldest)(of_event("relay"))
-    from_table(LOG_STREAM, name="log_grew", batch_size=1000, **oldest)(of_event("log_grew"))
     for name, schedule in SCHEDULES.items():
         functions.schedule(schedule, name=name)(of_event(name))
     fed_by_bus = [view.name for view in domain.views.values() if view.fed == "bus"]

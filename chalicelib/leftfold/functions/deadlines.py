@@ -8,6 +8,12 @@ from chalicelib.leftfold.wiring.process import services
 
 
 def deadlines(_event: Any, context: Any) -> None:
-    """Sends the commands of deadlines that have passed, while there is time."""
-    sent = services().timekeeper.run(lambda: time_left(context) > FOR_A_COMMAND)
+    """Sends the commands of deadlines that have passed, while there is time.
+
+    Only the active application does: the rows of others may be behind, or made by other folds.
+    """
+    current = services()
+    if not current.is_active():
+        return
+    sent = current.timekeeper.run(lambda: time_left(context) > FOR_A_COMMAND)
     emit("DeadlinesPassed", sent)

@@ -1,7 +1,6 @@
-"""The functions of views and policies, and `log_grew`, which wakes those that follow the log."""
+"""The functions of views and policies."""
 
-import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from chalicelib.leftfold.commands.owning import NotOwnedError
@@ -14,25 +13,6 @@ from chalicelib.leftfold.wiring.process import services
 
 # Blocks of the log that a reader takes between two looks at the clock.
 SLICE = 8
-
-
-def log_grew(event: Any, _context: Any) -> None:
-    """Wakes the followers that hear a category of the new blocks.
-
-    No other function reads the log table's stream. A follower that hears none of them passes
-    over them when it is woken next, which the sweeper does within a minute.
-    """
-    grown = held_in(event["Records"])
-    for follower in services().followers:
-        if grown.intersection(follower.categories):
-            services().waker.wake(follower.name)
-
-
-def held_in(records: Sequence[Any]) -> set[str]:
-    """The categories of the blocks whose links are new in *records* of the log table's stream."""
-    images = (record["dynamodb"].get("NewImage", {}) for record in records)
-    links = (image for image in images if "categories" in image)
-    return {category for link in links for category in json.loads(link["categories"]["S"])}
 
 
 def reader(name: str) -> Callable[[Any, Any], None]:

@@ -1,8 +1,9 @@
 """The sources of the functions' events.
 
-Only CloudFormation knows the real names; infra/resources.json replaces each of these.
+`chalice deploy` finds the bus of its stage in the stage's environment variables. CloudFormation
+names the bus by the parameters of its template instead.
 """
 
-EVENTS_STREAM = "arn:aws:dynamodb:region:account:table/events/stream/label"
-LOG_STREAM = "arn:aws:dynamodb:region:account:table/log/stream/label"
-BUS = "bus"
+import os
+
+BUS = f"{os.environ.get('LEFTFOLD_TRUTH', 'leftfold')}-bus"

@@ -41,10 +41,12 @@ def measure(current: Services) -> None:
 def emit_lag(current: Services, reader: Reader) -> None:
     """Emits how far a view or a policy is behind the log."""
     behind = lag(reader, current.log, current.checkpoints, current.clock)
-    emit("PositionsBehind", behind.positions, view=reader.name)
-    emit("OldestWaits", behind.age.total_seconds(), unit="Seconds", view=reader.name)
+    of = current.measured_as(reader)
+    emit("PositionsBehind", behind.positions, **of)
+    emit("OldestWaits", behind.age.total_seconds(), unit="Seconds", **of)
 
 
 def emit_parked(current: Services, reader: Reader) -> None:
     """Emits the number of streams that are parked in a view or a policy."""
-    emit("StreamsParked", len(list(current.parking.all(reader.stored_name))), view=reader.name)
+    parked = len(list(current.parking.all(reader.stored_name)))
+    emit("StreamsParked", parked, **current.measured_as(reader))

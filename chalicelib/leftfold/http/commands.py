@@ -8,6 +8,7 @@ from marshmallow import Schema
 
 from chalicelib.leftfold.commands.handler import CommandRequest, VersionMismatchError
 from chalicelib.leftfold.commands.loading import earliest_attempt
+from chalicelib.leftfold.commands.owning import IdMovedError
 from chalicelib.leftfold.http.headers import (
     IDEMPOTENCY_KEY,
     IF_MATCH,
@@ -16,7 +17,7 @@ from chalicelib.leftfold.http.headers import (
 )
 from chalicelib.leftfold.http.problems import Problem
 from chalicelib.leftfold.http.routes import Answer, Call, Route
-from chalicelib.leftfold.kernel import Aggregate
+from chalicelib.leftfold.kernel import Aggregate, AggregateId
 from chalicelib.leftfold.store.ports import Unavailable
 
 # Never change this name space. The ids that the server chooses are UUIDs in it, so under another
@@ -35,6 +36,10 @@ OF_EVERY_COMMAND = (
     "key-reused",
     "contention",
     "outcome-unknown",
+    "id-moved",
+    "id-gone",
+    "not-active",
+    "stream-moved",
 )
 
 
@@ -137,11 +142,40 @@ def execute(
         if error.version == 0 and not opens:
             raise Problem(f"{aggregate.category}-missing") from error
         raise
+    except IdMovedError as moved:
+        return elsewhere(call, aggregate, request, moved)
     return Answer(
         {f"{aggregate.category}Id": key, "version": version},
         {"ETag": etag(version), "Location": location(call.route, key)},
         call.route.status,
     )
+
+
+def elsewhere(
+    call: Call, aggregate: Aggregate, request: CommandRequest, moved: IdMovedError
+) -> Answer:
+    """The answer to a command whose aggregate has another id now.
+
+    A command that was taken gets its first answer, at its place today. For another one raises
+    `Problem`, with the place to send it to. A client that follows it drops no header, for it
+    stays on the host.
+    """
+    found = call.services.handler.found_in(request, moved.places)
+    keys = [AggregateId.parse(place.aggregate_id) for place in moved.places]
+    same = [
+        id_.key
+        for id_ in keys
+        if id_._replace(key="") == AggregateId(_TENANT, aggregate.category, "")
+    ]
+    if found is not None:
+        key = AggregateId.parse(found[0]).key
+        answered = {f"{aggregate.category}Id": key, "version": found[1]}
+        headers = {"ETag": etag(found[1]), "Location": location(call.route, key)}
+        return Answer(answered, headers, call.route.status)
+    if len(keys) != 1 or not same or "/{id}/" not in call.route.path:
+        raise moved
+    action = call.route.path.partition("/{id}/")[2]
+    raise Problem("id-moved", headers={"Location": f"{location(call.route, same[0])}/{action}"})
 
 
 def request_of(

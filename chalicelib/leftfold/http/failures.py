@@ -8,6 +8,7 @@ from chalicelib.leftfold.commands.handler import (
     KeyReusedError,
     VersionMismatchError,
 )
+from chalicelib.leftfold.commands.owning import IdMovedError, MovedError, NotActiveError
 from chalicelib.leftfold.http.problems import Kind, Problem
 from chalicelib.leftfold.kernel import Refused
 from chalicelib.leftfold.projection.freshness import NotYetError, ViewParkedError
@@ -21,6 +22,9 @@ FORESEEN: dict[type[Exception], Callable[[Any], Problem]] = {
     CommitTooLargeError: lambda _: Problem(
         "commit-too-large", "Send fewer changes in one command."
     ),
+    IdMovedError: lambda e: Problem("id-gone", places=[place.aggregate_id for place in e.places]),
+    MovedError: lambda _: Problem("stream-moved", "Nothing was written. Send the command again."),
+    NotActiveError: lambda _: Problem("not-active", "Nothing was written. Send it again later."),
     Unavailable: lambda _: Problem("unavailable", "Send the request again."),
     NotYetError: lambda _: Problem("view-behind", "Send the request again."),
     ViewParkedError: lambda _: Problem(

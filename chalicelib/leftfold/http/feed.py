@@ -29,7 +29,7 @@ class FollowedEvent(Shown):
     name = fields.String(required=True)
     event_version = fields.Integer(required=True)
     body = fields.Dict(keys=fields.String(), required=True)
-    correction = fields.Nested(CorrectionShown)
+    correction = fields.Nested(CorrectionShown, required=True, allow_none=True)
 
 
 class FollowedCommit(StreamVersion):

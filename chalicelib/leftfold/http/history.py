@@ -11,7 +11,7 @@ from chalicelib.leftfold.http.fields import LARGEST_VERSION, Pages, Shown
 from chalicelib.leftfold.http.problems import Problem
 from chalicelib.leftfold.http.routes import Answer, Call, Route
 from chalicelib.leftfold.kernel import Aggregate, Codec, Commit
-from chalicelib.leftfold.kernel.repair import Read, Repairs, read
+from chalicelib.leftfold.kernel.repair import Correction, Read, Repairs, read
 from chalicelib.leftfold.store.ports import EventStore
 from chalicelib.leftfold.subjects.vault import Opener
 
@@ -54,7 +54,7 @@ class EventShown(Shown):
     name = fields.String(required=True)
     event_version = fields.Integer(required=True)
     body = fields.Dict(keys=fields.String(), required=True)
-    correction = fields.Nested(CorrectionShown)
+    correction = fields.Nested(CorrectionShown, required=True, allow_none=True)
     at = fields.String(required=True, metadata={"format": "date-time"})
     actor = fields.String(required=True)
     correlation_id = fields.String(required=True)
@@ -146,15 +146,20 @@ def place_of(event: Json) -> tuple[int, ...]:
 def event_json(event: Read, codec: Codec[Any], shown: BodyJson) -> Json:
     """An event of a commit as it is read today."""
     current = codec.encode(event.event)
-    made = {
+    return {
         "name": current.name,
         "eventVersion": current.version,
         "body": shown(current.body),
+        "correction": correction_json(event.correction),
     }
-    if event.correction is not None:
-        _, why, by, approved_by = event.correction
-        made["correction"] = {"why": why, "by": by, "approvedBy": approved_by}
-    return made
+
+
+def correction_json(correction: Correction | None) -> Json | None:
+    """Why an event is not read as it was stored; None if it is."""
+    if correction is None:
+        return None
+    _, why, by, approved_by = correction
+    return {"why": why, "by": by, "approvedBy": approved_by}
 
 
 def events_json(commit: Commit, codec: Codec[Any], shown: BodyJson, repairs: Repairs) -> list[Json]:

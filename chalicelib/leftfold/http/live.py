@@ -32,7 +32,7 @@ def live(routes: Sequence[Route], request: Request) -> Route:
     """
     path = "/" + (request.uri_params or {}).get("proxy", "").rstrip("/")
     served = routes if request.method in METHODS else ()
-    for route in sorted(served, key=lambda one: "{" in one.path):
+    for route in served:
         if route.method == "GET" and route.function != FUNCTION and leads(route.path, path):
             parts = zip(route.path.split("/"), path.split("/"), strict=True)
             request.uri_params = {part[1:-1]: text for part, text in parts if part[:1] == "{"}

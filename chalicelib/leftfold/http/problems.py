@@ -48,6 +48,11 @@ PROBLEMS: dict[str, Kind] = {
     # personal data
     "subject-missing": Kind(404, "Nothing is held about this subject"),
     "erasure-missing": Kind(404, "This subject was not forgotten"),
+    # generations
+    "id-moved": Kind(308, "This id has become another one"),
+    "id-gone": Kind(410, "This id has become several others, or one of another kind"),
+    "not-active": Kind(503, "This generation of the service takes no commands yet", 5),
+    "stream-moved": Kind(503, "The aggregate is on its way to another generation", 1),
     # queries
     "stream-missing": Kind(404, "There is no such stream, or no such version of it"),
     "no-such-position": Kind(404, "The log has not reached this position"),

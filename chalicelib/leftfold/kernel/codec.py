@@ -124,13 +124,14 @@ class BytesCodec(Generic[E]):
 
     def decode(self, stored: StoredEvent) -> tuple[E, ...]:
         """As `Codec.decode`."""
-        name, version = stored.name, stored.version
         body: Any = stored.body
-        try:
-            return (self.readers[name, version](body),)
-        except Exception:  # noqa: BLE001 - a reader may raise anything
-            known = body if isinstance(body, dict) else self.parse(body)
-        return self.codec.decode(StoredEvent(name, version, known))
+        # What is parsed already may say more of the event than its body does.
+        if not isinstance(body, dict):
+            try:
+                return (self.readers[stored.name, stored.version](body),)
+            except Exception:  # noqa: BLE001 - a reader may raise anything
+                stored = stored._replace(body=self.parse(body))
+        return self.codec.decode(stored)
 
 
 class UnknownEvent(Exception):  # noqa: N818 - the name says which event it is

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from chalicelib.leftfold.kernel.aggregate import Aggregate
 from chalicelib.leftfold.kernel.policy import Deadline, Policy
-from chalicelib.leftfold.kernel.transform import Transform
+from chalicelib.leftfold.kernel.transform import Boundaries, Transform
 from chalicelib.leftfold.kernel.view import View
 
 T = TypeVar("T")
@@ -38,7 +38,7 @@ class Domain:
 
     Raises ValueError if two parts of one kind have the same name. A view and a policy cannot
     share a name either, because each has a Lambda function and checkpoints of its name.
-    Nor can two of them be stored under one name.
+    Nor can two of them be stored under one name, nor one category have two transforms.
     """
 
     def __init__(self, contexts: Iterable[Context]) -> None:
@@ -60,6 +60,7 @@ class Domain:
         readers: list[View | Policy] = [*self.views.values(), *self.policies.values()]
         by_name((reader.name, None) for reader in readers)
         by_name((reader.stored_name, None) for reader in readers)
+        self.boundaries = Boundaries(t for context in self.contexts for t in context.transforms)
 
 
 def by_name(named: Iterable[tuple[str, T]]) -> dict[str, T]:

@@ -65,6 +65,48 @@ def replay(
     return Replayed(rows, position, stopped)
 
 
+def replay_range(
+    view: View,
+    log: Log,
+    first: int,
+    last: int,
+    *,
+    repairs: Repairs = NO_REPAIRS,
+    opener: Opener = CLOSED,
+) -> Replayed:
+    """Folds the positions from *first* to before *last* alone.
+
+    If the view does not accumulate, and nothing fails, the rows of all ranges together are
+    those of the whole log; where two ranges have a row, that of the later one counts. Raises
+    `Unavailable`.
+    """
+    rows: dict[str, StoredRow] = {}
+    stopped: dict[str, str] = {}
+    following = first
+    for block in log.blocks(first, heard=view.categories):
+        if block.first_position > following:
+            break
+        within = slice(following - block.first_position, last - block.first_position)
+        commits = opened_by(view, block.commits[within], opener)
+        take(view, following, commits, rows, stopped, repairs)
+        following = block.next_position
+        if following >= last:
+            return Replayed(rows, last - 1, stopped)
+    raise Unavailable(f"the log does not show position {following}")
+
+
+def together(parts: Iterable[Replayed]) -> Replayed:
+    """What ranges that follow one another make."""
+    rows: dict[str, StoredRow] = {}
+    stopped: dict[str, str] = {}
+    position = -1
+    for part in parts:
+        rows |= part.rows
+        stopped |= part.stopped
+        position = part.position
+    return Replayed(rows, position, stopped)
+
+
 def take(
     view: View,
     first: int,

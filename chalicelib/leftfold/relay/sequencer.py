@@ -2,14 +2,30 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from uuid import uuid4
 
 from chalicelib.leftfold.kernel import Commit
 from chalicelib.leftfold.relay.plan import CommitKey, Planner
 from chalicelib.leftfold.store.blocks import cut, seal
-from chalicelib.leftfold.store.ports import Block, EventStore, Head, Log, StreamEntry, Unavailable
+from chalicelib.leftfold.store.ports import (
+    Block,
+    ContendedError,
+    EventStore,
+    Head,
+    Log,
+    StreamEntry,
+    Unavailable,
+)
 
 APPEND_ATTEMPTS = 20
+# A relay that was beaten claims the head for so many blocks, until it has not waited for any.
+WARY = 8
+# Longer than it takes to put a body and to write a transaction: its owner has died, or is slow.
+CLAIMED = timedelta(milliseconds=300)
+# With a pause of up to 40 ms, as `pause` waits after two attempts, about ten seconds.
+CLAIM_ATTEMPTS, SHORT = 500, 2
 
 
 @dataclass
@@ -20,6 +36,14 @@ class Memory:
     """
 
     head: Head | None = None
+    # How many blocks more the relay claims the head before, since it was beaten last.
+    wary: int = 0
+    owner: str = field(default_factory=lambda: uuid4().hex)
+
+
+def utc_now() -> datetime:
+    """The time."""
+    return datetime.now(UTC)
 
 
 @dataclass(frozen=True)
@@ -27,7 +51,8 @@ class Sequencer:
     """Logs commits.
 
     *pause* takes the number of lost attempts and waits, with jitter, before the next one.
-    *alarm* is called with the blocked streams, each with the commit that it waits for.
+    *alarm* is called with the blocked streams, each with the commit that it waits for. *wary* is
+    for how many blocks a relay that was beaten claims the head first (docs/adr/0030).
     """
 
     events: EventStore
@@ -35,6 +60,8 @@ class Sequencer:
     pause: Callable[[int], None]
     alarm: Callable[[Mapping[str, CommitKey]], None]
     memory: Memory = field(default_factory=Memory)
+    clock: Callable[[], datetime] = utc_now
+    wary: int = WARY
 
     def sequence(
         self, wanted: Mapping[str, int], commits: Iterable[Commit] = ()
@@ -64,7 +91,10 @@ class Sequencer:
             expected = {c.aggregate_id: StreamEntry(c.version) for c in reversed(commits)}
             block, next_head = seal(head, commits)
             if not self._append(block, head, next_head, expected):
+                # A stream may lack an earlier commit: then no other relay is at work.
                 self.memory.head = None
+                if self.log.head().hash != head.hash:
+                    self._is_beaten()
                 return
             self.memory.head = head = next_head
             images = images[len(commits) :]
@@ -78,22 +108,50 @@ class Sequencer:
         head: Head | None = None
         lost = beaten = 0
         while planned := planner.plan(wanted):
-            head = head or self.log.head()
+            head = head or self._head()
             block, next_head = seal(head, cut(planned))
             if self._append(block, head, next_head, planner.registry):
-                head, lost = next_head, 0
+                # A relay that takes turns lets others have theirs between two blocks.
+                head, lost = None if self.memory.wary else next_head, 0
                 planner.has_logged(block, entries_after(block))
                 yield block
                 continue
             lost, beaten = lost + 1, beaten + 1
             if lost == APPEND_ATTEMPTS:
                 raise Unavailable(f"{APPEND_ATTEMPTS} transactions in a row were lost")
-            self.pause(lost)
+            self._is_beaten()
+            if not self.memory.wary:
+                self.pause(lost)
             head = None
             planner.registry.clear()
         self.memory.head = None if beaten else head
         if planner.blocked:
             self.alarm(planner.blocked)
+
+    def _is_beaten(self) -> None:
+        """Takes up that another relay is at work: its head is unknown, and it takes turns."""
+        self.memory.head, self.memory.wary = None, self.wary
+
+    def _head(self) -> Head:
+        """The head to append to. A wary relay claims it, and waits until it is its turn.
+
+        Raises `Unavailable` if others have had it all the time.
+        """
+        if not self.memory.wary:
+            return self.log.head()
+        for attempt in range(1, CLAIM_ATTEMPTS + 1):
+            if (head := self._claimed()) is not None:
+                self.memory.wary = self.wary if attempt > 1 else self.memory.wary - 1
+                return head
+            self.pause(SHORT)
+        raise Unavailable(f"other relays had claimed the head {CLAIM_ATTEMPTS} times")
+
+    def _claimed(self) -> Head | None:
+        now = self.clock()
+        try:
+            return self.log.claim(self.memory.owner, now, now + CLAIMED)
+        except ContendedError:
+            return None
 
     def _append(
         self, block: Block, head: Head, next_head: Head, registry: Mapping[str, StreamEntry]

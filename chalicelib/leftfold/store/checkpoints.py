@@ -9,7 +9,7 @@ Tables of checkpoints: key reader / checkpointKey, where reader is `<log>#<reade
 note is beside its keys, at -1. Tables of parked streams: key reader / aggregateId.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -193,61 +193,67 @@ class DynamoParking:
 
 
 @dataclass(frozen=True)
-class DividedCheckpoints:
-    """`Checkpoints` in two stores: that of the *views*, by name, and that of all others."""
+class RoutedCheckpoints:
+    """`Checkpoints` in several stores. *route* says in which one a reader's are, under what name."""
 
-    views: Collection[str]
-    of_views: Checkpoints
-    of_others: Checkpoints
+    route: Callable[[str], tuple[Checkpoints, str]]
 
     def read(self, reader: str, keys: Collection[int]) -> dict[int, int]:
-        return self._of(reader).read(reader, keys)
+        store, name = self.route(reader)
+        return store.read(name, keys)
 
     def begin(self, reader: str, key: int, position: int) -> int:
-        return self._of(reader).begin(reader, key, position)
+        store, name = self.route(reader)
+        return store.begin(name, key, position)
 
     def move(self, reader: str, key: int, old: int, new: int) -> bool:
-        return self._of(reader).move(reader, key, old, new)
+        store, name = self.route(reader)
+        return store.move(name, key, old, new)
 
     def note(self, reader: str) -> str | None:
-        return self._of(reader).note(reader)
+        store, name = self.route(reader)
+        return store.note(name)
 
     def write_note(self, reader: str, text: str) -> None:
-        self._of(reader).write_note(reader, text)
-
-    def _of(self, reader: str) -> Checkpoints:
-        return self.of_views if reader in self.views else self.of_others
+        store, name = self.route(reader)
+        store.write_note(name, text)
 
 
 @dataclass(frozen=True)
-class DividedParking:
-    """`Parking` in two stores: that of the *views*, by name, and that of the policies."""
+class RoutedParking:
+    """`Parking` in several stores. *route* says in which one a reader's are, under what name.
 
-    views: Collection[str]
-    of_views: Parking
-    of_policies: Parking
+    *stores* has each of them once, with what the names of its readers begin with outside.
+    """
+
+    route: Callable[[str], tuple[Parking, str]]
+    stores: Callable[[], Iterable[tuple[str, Parking]]]
 
     def find(self, view: str, aggregate_ids: Collection[str]) -> dict[str, ParkedStream]:
-        return self._of(view).find(view, aggregate_ids)
+        store, name = self.route(view)
+        return store.find(name, aggregate_ids)
 
     def park(self, view: str, aggregate_id: str, parked_stream: ParkedStream) -> bool:
-        return self._of(view).park(view, aggregate_id, parked_stream)
+        store, name = self.route(view)
+        return store.park(name, aggregate_id, parked_stream)
 
     def extend(self, view: str, aggregate_id: str, last: int) -> bool:
-        return self._of(view).extend(view, aggregate_id, last)
+        store, name = self.route(view)
+        return store.extend(name, aggregate_id, last)
 
     def release(self, view: str, aggregate_id: str, last: int) -> bool:
-        return self._of(view).release(view, aggregate_id, last)
+        store, name = self.route(view)
+        return store.release(name, aggregate_id, last)
 
     def all(self, view: str | None = None) -> Iterator[tuple[str, str, ParkedStream]]:
         if view is not None:
-            yield from self._of(view).all(view)
+            store, name = self.route(view)
+            for _, aggregate_id, parked_stream in store.all(name):
+                yield view, aggregate_id, parked_stream
             return
-        yield from self.of_views.all()
-        yield from self.of_policies.all()
-
-    def _of(self, reader: str) -> Parking:
-        return self.of_views if reader in self.views else self.of_policies
+        for begins, store in self.stores():
+            for name, aggregate_id, parked_stream in store.all():
+                yield f"{begins}{name}", aggregate_id, parked_stream
 
 
 def parked_key(view: str, aggregate_id: str) -> Item:

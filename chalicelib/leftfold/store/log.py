@@ -12,11 +12,12 @@ its link instead.
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib.leftfold.kernel import Commit
-from chalicelib.leftfold.kernel.commit import canonical
+from chalicelib.leftfold.kernel.commit import canonical, instant
 from chalicelib.leftfold.store.blocks import is_small, pack, unpack
 from chalicelib.leftfold.store.dynamo import batch_get, limited, transact, translated
 from chalicelib.leftfold.store.formats import check_format, format_item
@@ -68,13 +69,46 @@ class DynamoLog:
         self._head_key: Item = {"log": {"S": f"{name}#head"}, "firstPosition": {"N": "0"}}
 
     def head(self) -> Head:
+        item = self._head_item()
+        return Head() if item is None else self._head_of(item)
+
+    def claim(self, owner: str, now: datetime, until: datetime) -> Head | None:
+        # Read first: a claim that is refused would cost a write unit, and many may be waiting.
+        item = self._head_item()
+        if item is None:
+            return Head()
+        head = self._head_of(item)
+        free = "attribute_not_exists(claimedBy) OR claimedBy = :owner OR claimedUntil < :now"
+        others = "claimedBy" in item and item["claimedBy"]["S"] != owner
+        if others and item["claimedUntil"]["S"] >= instant(now):
+            return None
+        try:
+            with translated():
+                self._client.update_item(
+                    TableName=self._log,
+                    Key=self._head_key,
+                    UpdateExpression="SET claimedBy = :owner, claimedUntil = :until",
+                    ConditionExpression=f"#hash = :hash AND ({free})",
+                    ExpressionAttributeNames={"#hash": "hash"},
+                    ExpressionAttributeValues={
+                        ":owner": {"S": owner},
+                        ":now": {"S": instant(now)},
+                        ":until": {"S": instant(until)},
+                        ":hash": {"S": head.hash},
+                    },
+                )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return None
+        return head._replace(claimed=owner)
+
+    def _head_item(self) -> Item | None:
         with translated():
             answer = self._client.get_item(
                 TableName=self._log, Key=self._head_key, ConsistentRead=True
             )
-        item = answer.get("Item")
-        if item is None:
-            return Head()
+        return answer.get("Item")
+
+    def _head_of(self, item: Item) -> Head:
         check_format(item, BLOCK_FORMAT, f"the head of the log {self._name}")
         return Head(
             int(item["nextPosition"]["N"]),
@@ -93,9 +127,12 @@ class DynamoLog:
     def put_body(self, block: Block) -> None:
         if is_small(block):
             return
-        item = self._body_key(block.first_position, block.hash) | body_item(block)
         with translated():
-            self._client.put_item(TableName=self._bodies, Item=item)
+            self._client.put_item(TableName=self._bodies, Item=self.body_of(block))
+
+    def body_of(self, block: Block) -> Item:
+        """The item that `put_body` puts."""
+        return self._body_key(block.first_position, block.hash) | body_item(block)
 
     def append(
         self,
@@ -342,11 +379,13 @@ class DynamoLog:
             "ConditionExpression": "attribute_not_exists(nextPosition)",
         }
         if head.next_position:
-            put["ConditionExpression"] = "nextPosition = :next AND #hash = :hash"
+            claimed = "claimedBy = :owner" if head.claimed else "attribute_not_exists(claimedBy)"
+            put["ConditionExpression"] = f"nextPosition = :next AND #hash = :hash AND {claimed}"
             put["ExpressionAttributeNames"] = {"#hash": "hash"}
             put["ExpressionAttributeValues"] = {
                 ":next": {"N": str(head.next_position)},
                 ":hash": {"S": head.hash},
+                **({":owner": {"S": head.claimed}} if head.claimed else {}),
             }
         return {"Put": put}
 

@@ -213,6 +213,8 @@ class MemoryLog:
 
     def __init__(self) -> None:
         self._head = Head()
+        # Who has claimed the head, and until when.
+        self._claim: tuple[str, datetime] | None = None
         # Links, which are blocks without their bodies.
         self._links: list[Block] = []
         self._bodies: dict[tuple[int, str], Block] = {}
@@ -228,6 +230,15 @@ class MemoryLog:
         with self._lock:
             return {id_: self._streams[id_] for id_ in aggregate_ids if id_ in self._streams}
 
+    def claim(self, owner: str, now: datetime, until: datetime) -> Head | None:
+        with self._lock:
+            if self._head == Head():
+                return self._head
+            if self._claim and self._claim[0] != owner and self._claim[1] >= now:
+                return None
+            self._claim = owner, until
+            return self._head._replace(claimed=owner)
+
     def put_body(self, block: Block) -> None:
         with self._lock:
             self._bodies[block.first_position, block.hash] = block
@@ -241,11 +252,12 @@ class MemoryLog:
     ) -> bool:
         with self._lock:
             entries = {id_: self._streams.get(id_, StreamEntry()) for id_ in streams}
-            if head != self._head or any(
+            claimed = self._claim[0] if self._claim else ""
+            if head != self._head._replace(claimed=claimed) or any(
                 entries[id_].next != before.next for id_, (before, _) in streams.items()
             ):
                 return False
-            self._head = next_head
+            self._head, self._claim = next_head, None
             self._links.append(block._replace(previous_in_lane={}, commits=()))
             for id_, (_, after) in streams.items():
                 self._streams[id_] = after._replace(archived_through=entries[id_].archived_through)

@@ -7,7 +7,7 @@ opensearchpy passes a port.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
 from chalicelib.leftfold.kernel import LANES, Bar, Commit
@@ -203,13 +203,15 @@ class Head(NamedTuple):
     """The end of the log: the next position, the last block's hash, each lane's last position.
 
     *format* is the highest of all blocks before it: an engine that does not know one of them
-    appends nothing behind it.
+    appends nothing behind it. *claimed* is the name under which the caller has claimed the head,
+    if it has (`Log.claim`).
     """
 
     next_position: int = 0
     hash: str = ""
     lanes: tuple[int, ...] = (-1,) * LANES
     format: int = 1
+    claimed: str = ""
 
 
 class StreamEntry(NamedTuple):
@@ -251,6 +253,14 @@ class Log(Protocol):
     def streams(self, aggregate_ids: Collection[str]) -> dict[str, StreamEntry]:
         """The registry's entries, read consistently; an unknown stream is left out."""
 
+    def claim(self, owner: str, now: datetime, until: datetime) -> Head | None:
+        """Claims the head for *owner* until then, and returns it; None if another has a claim.
+
+        Whoever has not claimed a head that is claimed cannot append to it, so relays that race
+        take turns. The next append ends the claim. A claim that has ended at *now* may be taken
+        over: clocks decide who waits, never what is written. An empty log cannot be claimed.
+        """
+
     def put_body(self, block: Block) -> None:
         """Puts the body of *block* under its position and hash, where no reader looks for it yet.
 
@@ -267,7 +277,8 @@ class Log(Protocol):
     ) -> bool:
         """Writes the block's link, head and registry in one transaction, or nothing.
 
-        The transaction's condition: the log's head still is *head*, and each stream's `next`
+        The transaction's condition: the log's head still is *head*, claimed as it says or not at
+        all, and each stream's `next`
         is that of the first of its two entries. False means that another relay was faster.
         An entry's `archived_through` stays as it is.
         """

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.leftfold.kernel import Domain, View
 from chalicelib.leftfold.kernel.uuid7 import uuid7
+from chalicelib.leftfold.store.applications import Applications
 from chalicelib.leftfold.store.ports import (
     Archive,
     Checkpoints,
@@ -92,27 +93,33 @@ class Adapters:
 
     @cached_property
     def checkpoints(self) -> Checkpoints:
-        from chalicelib.leftfold.store.checkpoints import DividedCheckpoints, DynamoCheckpoints
+        from chalicelib.leftfold.store.checkpoints import DynamoCheckpoints, RoutedCheckpoints
 
         def stored(table: str) -> Checkpoints:
             return DynamoCheckpoints(self.dynamodb, self.settings.named(table), self.settings.log)
 
-        return DividedCheckpoints(
-            {view.stored_name for view in self.domain.views.values()},
-            stored("view-checkpoints"),
-            stored("policy-checkpoints"),
-        )
+        of_views, others = stored("view-checkpoints"), stored("policy-checkpoints")
+        views = {view.stored_name for view in self.domain.views.values()}
+        return RoutedCheckpoints(lambda reader: (of_views if reader in views else others, reader))
 
     @cached_property
     def parking(self) -> Parking:
-        from chalicelib.leftfold.store.checkpoints import DividedParking, DynamoParking
+        from chalicelib.leftfold.store.checkpoints import DynamoParking, RoutedParking
 
         named = self.settings.named
-        return DividedParking(
-            {view.stored_name for view in self.domain.views.values()},
-            DynamoParking(self.dynamodb, named("view-parked")),
-            DynamoParking(self.dynamodb, named("policy-parked")),
+        of_views = DynamoParking(self.dynamodb, named("view-parked"))
+        others = DynamoParking(self.dynamodb, named("policy-parked"))
+        views = {view.stored_name for view in self.domain.views.values()}
+        return RoutedParking(
+            lambda reader: (of_views if reader in views else others, reader),
+            lambda: [("", of_views), ("", others)],
         )
+
+    @cached_property
+    def applications(self) -> Applications:
+        from chalicelib.leftfold.store.applications import DynamoApplications
+
+        return DynamoApplications(self.dynamodb, self.settings.named("applications"))
 
     @cached_property
     def effects(self) -> Effects:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from chalicelib.leftfold.commands.handler import CommandHandler
 from chalicelib.leftfold.kernel import Policy, View
+from chalicelib.leftfold.store.applications import Applications
 from chalicelib.leftfold.store.ports import (
     Archive,
     Checkpoints,
@@ -43,6 +44,7 @@ class Parts(TypedDict, total=False):
     checkpoints: Checkpoints
     parking: Parking
     effects: Effects
+    applications: Applications
     mailer: "Mailer"
     data_keys: "DataKeys"
     key_service: "KeyService"

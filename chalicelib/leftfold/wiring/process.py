@@ -24,12 +24,22 @@ def served() -> Domain:
 
 def services() -> Services:
     """The services of this process. The first call makes them from the environment."""
-    return _services or use(Services(Settings(os.environ), _domain))
+    return _services or use(made_of(Settings(os.environ)))
+
+
+def made_of(settings: Settings) -> Services:
+    """The services of an application, or those of a truth where *settings* name no application."""
+    if not settings.is_truth:
+        return Services(settings, _domain)
+    from chalicelib.leftfold.wiring.truth import TruthServices
+
+    return TruthServices(settings)
 
 
 def use(chosen: Services) -> Services:
-    """Makes *chosen* the services of this process, and their stack that of its metrics."""
+    """Makes *chosen* the services of this process, and its metrics those of their stack."""
     global _services  # noqa: PLW0603 - one set of services for each process
-    metrics.belong_to(chosen.settings.stack)
+    settings = chosen.settings
+    metrics.belong_to(settings.truth if settings.is_truth else settings.stack)
     _services = chosen
     return chosen

@@ -100,6 +100,15 @@ class Services(Adapters):
         """The readers that follow the log; Kinesis feeds the others."""
         return [reader for reader in self.readers if reader.fed == "log"]
 
+    @property
+    def pruning_waits_for(self) -> Sequence[Reader]:
+        """The readers that must have passed a block of the log before it is pruned."""
+        return self.readers
+
+    def measured_as(self, reader: Reader) -> Mapping[str, str]:
+        """The dimensions of the reader's metrics."""
+        return {"view": reader.name}
+
     @cached_property
     def aggregates(self) -> Mapping[str, Aggregate]:
         """All aggregates by category: those of the domain, and the engine's own.
@@ -166,12 +175,12 @@ class Services(Adapters):
         from chalicelib.leftfold.relay.sequencer import Sequencer
 
         return Relay(
-            Sequencer(self.events, self.log, self.pause, self.alarm),
+            Sequencer(self.events, self.log, self.pause, self.alarm, clock=self.clock),
             Publisher(self.log, self.bus, self.checkpoints),
             lambda error: metrics.emit("PublishesFailed", 1, reason=str(error)),
         )
 
-    @cached_property
+    @property
     def sweeper(self) -> "Sweeper":
         from chalicelib.leftfold.relay.sweeper import Sweeper
 
@@ -192,12 +201,12 @@ class Services(Adapters):
 
         return Archiver(self.event_table, self.log_table, self.archive, self.clock, grace)
 
-    @cached_property
+    @property
     def pruner(self) -> "Pruner":
         from chalicelib.leftfold.archive.pruner import Pruner
         from chalicelib.leftfold.relay.publisher import Published
 
-        readers = [*self.readers, Published()]
+        readers = [*self.pruning_waits_for, Published()]
         return Pruner(
             self.log_table,
             self.archive,
@@ -291,6 +300,10 @@ class Services(Adapters):
         from chalicelib.leftfold.projection.partitioned import PartitionedRunner
 
         return PartitionedRunner(work, self.log, checkpoints, self.parking, self.pause)
+
+    def is_active(self) -> bool:
+        """Whether this application is the active one of its truth."""
+        return self.applications.known().active == self.settings.stack
 
     @cached_property
     def timekeeper(self) -> "Timekeeper":

@@ -8,21 +8,33 @@ from chalicelib.leftfold.store.ports import MAIN
 # are of resources in the stage's stack and in the truth's; every other is in the application's.
 IN_STAGE = frozenset({"effects", "subjects", "personal-data"})
 IN_TRUTH = frozenset(
-    {"events", "log", "bodies", "streams", "policy-checkpoints", "policy-parked", "archive", "bus"}
+    {
+        "events",
+        "log",
+        "bodies",
+        "streams",
+        "policy-checkpoints",
+        "policy-parked",
+        "applications",
+        "archive",
+        "bus",
+    }
 )
+# Functions that run once for a truth, however many applications it has.
+FUNCTIONS_OF_TRUTH = ("relay", "log_grew", "sweeper", "archive")
 
 
 class Settings:
     """The settings, by environment variable.
 
     LEFTFOLD_STACK is the application's name, with which the names of its functions, tables and
-    indexes begin. LEFTFOLD_TRUTH and LEFTFOLD_STAGE are those of its truth and of its stage, which
-    the first application of a stage shares with them. LEFTFOLD_SEARCH_ENDPOINT is the host of
-    OpenSearch, and LEFTFOLD_SEARCH_SCHEME is https unless it is set. LEFTFOLD_MAIL_FROM is the
-    sender of e-mail, verified in SES; without it no e-mail is sent. LEFTFOLD_ARCHIVE is the
-    archive's bucket. LEFTFOLD_LOG is the name of the log, "main" unless it is set: each group of
-    tenants can have a log of its own. LEFTFOLD_REPAIRS is "one" where one person may repair a
-    commit alone.
+    indexes begin; the functions of a truth have none. LEFTFOLD_TRUTH and LEFTFOLD_STAGE are the
+    names of truth and stage, which the first application of a stage shares with them.
+    LEFTFOLD_SEARCH_ENDPOINT is the host of OpenSearch, and LEFTFOLD_SEARCH_SCHEME is https unless
+    it is set. LEFTFOLD_MAIL_FROM is the sender of e-mail, verified in SES; without it no e-mail is
+    sent. LEFTFOLD_ARCHIVE is the archive's bucket. LEFTFOLD_LOG is the name of the log, "main"
+    unless it is set: each group of tenants can have a log of its own. LEFTFOLD_REPAIRS is "one"
+    where one person may repair a commit alone.
     """
 
     def __init__(self, variables: Mapping[str, str]) -> None:
@@ -31,6 +43,11 @@ class Settings:
     @property
     def stack(self) -> str:
         return self._get("LEFTFOLD_STACK")
+
+    @property
+    def is_truth(self) -> bool:
+        """Whether these are the settings of a truth's functions, which belong to no application."""
+        return "LEFTFOLD_TRUTH" in self._variables and "LEFTFOLD_STACK" not in self._variables
 
     @property
     def truth(self) -> str:
@@ -78,7 +95,7 @@ class Settings:
 
     def function(self, name: str) -> str:
         """The name of a Lambda function, as `chalice deploy` would name it."""
-        return f"{self.stack}-{name}"
+        return f"{self.truth if name in FUNCTIONS_OF_TRUTH else self.stack}-{name}"
 
     def _get(self, name: str) -> str:
         try:

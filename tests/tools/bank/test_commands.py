@@ -31,7 +31,7 @@ def test_all_commands_are_listed() -> None:
     ("arguments", "line"),
     [
         (["import", "FILE", "--url", "http://127.0.0.1:9"], "has no column balance_after"),
-        (["deploy", "--stage", "moon"], "no stage 'moon' in .chalice/config.json"),
+        (["deploy", "--stage", "moon"], "no stage 'moon' in infra/stages.toml"),
         (["deploy", "--endpoint-url", "http://127.0.0.1:9"], "http://127.0.0.1:9 does not answer"),
         (["status", "--stack", "x", "--endpoint-url", "http://127.0.0.1:9"], "does not answer"),
         (

@@ -9,7 +9,7 @@ from chalicelib.bank.http.event_bodies import body_json
 from chalicelib.bank.transfer.domain import transfer
 from chalicelib.bank.transfer.http.transfers import TransferQuery
 from chalicelib.leftfold.http.fields import Shown, key
-from chalicelib.leftfold.http.history import StreamVersion, events_json
+from chalicelib.leftfold.http.history import CorrectionShown, StreamVersion, events_json
 from chalicelib.leftfold.http.queries import FRESHNESS, not_shown, wait_until_fresh
 from chalicelib.leftfold.http.routes import Answer, Call, Route
 from chalicelib.leftfold.kernel import AggregateId, Commit
@@ -27,6 +27,7 @@ TRACED = {aggregate.category: aggregate for aggregate in (account, transfer)}
 class TracedEvent(Shown):
     """An event in the current version of its name."""
 
+    correction = fields.Nested(CorrectionShown, required=True, allow_none=True)
     name = fields.String(required=True)
     event_version = fields.Integer(required=True)
     body = fields.Dict(keys=fields.String(), required=True)

@@ -1,0 +1,309 @@
+"""What each function calls on AWS, against what its role lets it call: no more and no less.
+
+Every function that an event starts does all its kinds of work on moto, and each of its calls is
+noted. OpenSearch is in memory here, so its grants are left out.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from typing import Any
+
+import boto3
+import pytest
+
+from chalicelib.bank.account.domain import CloseStatement, Open, account
+from chalicelib.bank.transfer.domain import Order, RequestTransfer, transfer
+from chalicelib.domain import DOMAIN
+from chalicelib.functions import handler
+from chalicelib.leftfold.wiring import process
+from chalicelib.leftfold.wiring.process import made_of
+from chalicelib.leftfold.wiring.services import Services
+from chalicelib.leftfold.wiring.settings import FUNCTIONS_OF_TRUTH, Settings
+from tests.clock import Clock
+from tests.contracts import moto
+from tests.functions.test_functions import SCHEDULED, Context, bus_event, grown, stream_event
+from tests.http.findable import FindableRows
+from tests.teller import Teller, credit
+from tests.tools.test_stages import FACTS, MADE
+from tools.applications import register
+from tools.deploy import read
+from tools.provisioned import literal
+from tools.resources import TEMPLATE, TRUTH_TEMPLATE
+from tools.resources.files import permissions, variables
+from tools.resources.truth import FUNCTIONS
+from tools.tables import create_tables
+
+STACK = FACTS["Application"]
+HOME = f"{FACTS['Region']}:{FACTS['Account']}"
+BEGUN = datetime(2026, 1, 1, tzinfo=UTC)
+ORDER = Order("a", "b", 700, "CZK", "2026-01-31", "rent", "ada@example.com")
+
+# An action and the ARN of what it is done to.
+Call = tuple[str, str]
+# The parts of a transaction by the action that each of them needs.
+PARTS = {
+    "Put": "PutItem",
+    "Update": "UpdateItem",
+    "Delete": "DeleteItem",
+    "ConditionCheck": "ConditionCheckItem",
+}
+
+
+def calls_of(service: str, operation: str, params: Mapping[str, Any]) -> Iterator[Call]:
+    """What IAM is asked for a request."""
+    match service, operation:
+        case "dynamodb", "TransactWriteItems":
+            for item in params["TransactItems"]:
+                ((part, asked),) = item.items()
+                yield f"dynamodb:{PARTS[part]}", table(asked["TableName"])
+        case "dynamodb", ("BatchGetItem" | "BatchWriteItem"):
+            for name in params["RequestItems"]:
+                yield f"dynamodb:{operation}", table(name)
+        case "dynamodb", _:
+            yield f"dynamodb:{operation}", table(params["TableName"])
+        case "s3", _:
+            yield f"s3:{operation}", f"arn:aws:s3:::{params['Bucket']}/{params['Key']}"
+        case "kinesis", _:
+            yield f"kinesis:{operation}", f"arn:aws:kinesis:{HOME}:stream/{params['StreamName']}"
+        case "lambda", "Invoke":
+            name = params["FunctionName"]
+            yield "lambda:InvokeFunction", f"arn:aws:lambda:{HOME}:function:{name}"
+        case "ses", _:
+            yield f"ses:{operation}", f"arn:aws:ses:{HOME}:identity/{params['Source']}"
+
+
+def table(name: str) -> str:
+    return f"arn:aws:dynamodb:{HOME}:table/{name}"
+
+
+def grants(function: str) -> set[Call]:
+    """What the role of a function allows."""
+    statements = [
+        *(s for made in MADE if made.name == function for s in permissions(made)["Statement"]),
+        *(s for made in FUNCTIONS if made.name == function for s in made.statements),
+    ]
+    return {
+        (action, resource)
+        for statement in literal(statements, FACTS)
+        for action in statement["Action"]
+        for resource in statement["Resource"]
+    }
+
+
+def is_granted(call: Call, granted: set[Call]) -> bool:
+    return any(call[0] == action and fnmatchcase(call[1], on) for action, on in granted)
+
+
+class Account:
+    """A deployment on moto, in which each function has a process of its own."""
+
+    def __init__(self) -> None:
+        self.calls: defaultdict[str, set[Call]] = defaultdict(set)
+        self.clock = Clock(BEGUN)
+        self.search = {n: FindableRows(v) for n, v in DOMAIN.views.items() if v.store == "search"}
+        self._runs = ""
+        self._processes: dict[str, Services] = {}
+        boto3.setup_default_session(region_name=FACTS["Region"])
+        assert boto3.DEFAULT_SESSION is not None
+        boto3.DEFAULT_SESSION.events.register("provide-client-params", self._note)
+        create_tables(moto.client("dynamodb"), STACK)
+        where = {"LocationConstraint": FACTS["Region"]}
+        bucket = FACTS["ArchiveBucket"]
+        moto.client("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration=where)
+        moto.client("kinesis").create_stream(StreamName=f"{STACK}-bus", ShardCount=1)
+        moto.client("ses").verify_email_identity(EmailAddress=FACTS["MailFrom"])
+        with self.running("deploy") as services:
+            register(services.applications, STACK)
+
+    def _note(self, params: Mapping[str, Any], model: Any, **_: Any) -> None:
+        if not self._runs:
+            return
+        service = model.service_model.service_name
+        self.calls[self._runs].update(calls_of(service, model.name, params))
+
+    @contextmanager
+    def running(self, function: str) -> Iterator[Services]:
+        """The services of a function's process."""
+        if function not in self._processes:
+            self._processes[function] = self._made(function)
+        self._runs = function
+        try:
+            yield process.use(self._processes[function])
+        finally:
+            self._runs = ""
+
+    def _made(self, function: str) -> Services:
+        services = made_of(Settings(environment(function)))
+        services.__dict__["clock"] = self.clock
+        services.__dict__["pause"] = lambda _attempt: None
+        if not services.settings.is_truth:
+            documents = services.rows
+            services.__dict__["rows"] = lambda view: self.search.get(view) or documents(view)
+            services.__dict__["search_rows"] = lambda view: self.search[view]
+        return services
+
+    def run(self, function: str, event: Any) -> None:
+        """An invocation of a function."""
+        with self.running(function):
+            handler(function)(event, Context())
+
+    def published(self) -> list[bytes]:
+        """Everything on the bus."""
+        kinesis = moto.client("kinesis")
+        name = f"{STACK}-bus"
+        (shard,) = kinesis.describe_stream(StreamName=name)["StreamDescription"]["Shards"]
+        iterator = kinesis.get_shard_iterator(
+            StreamName=name, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+        )["ShardIterator"]
+        return [record["Data"] for record in kinesis.get_records(ShardIterator=iterator)["Records"]]
+
+
+def environment(function: str) -> dict[str, str]:
+    """The variables of a function's environment."""
+    if function in FUNCTIONS_OF_TRUTH:
+        made: dict[str, str] = literal(
+            read(TRUTH_TEMPLATE)["Resources"]["Relay"]["Properties"]["Environment"]["Variables"],
+            FACTS,
+        )
+        return made
+    return variables(read(TEMPLATE), FACTS)
+
+
+@pytest.fixture(scope="module")
+def whole() -> Iterator[Account]:
+    """A deployment in which every function has done all its kinds of work."""
+    before = process._services
+    session = boto3.DEFAULT_SESSION
+    with moto.in_process():
+        yield worked(Account())
+    process._services, boto3.DEFAULT_SESSION = before, session
+
+
+def worked(made: Account) -> Account:
+    """Lets people write, then lets every function find its work."""
+    with made.running("people") as services:
+        teller = Teller(services.events, clock=made.clock)
+        teller.do(Open("Ada", "CZK", "current", 0, "ada@example.com"), "a")
+        teller.do(Open("Bo", "CZK", "current"), "b")
+        for _ in range(3):
+            teller.do(credit(1000), "a")
+        teller.do(RequestTransfer(ORDER, "2026-01-01T00:10:00.000Z"), "t", aggregate=transfer)
+    keep_up(made)
+    with made.running("people") as services:
+        for day in ("2026-01-31", "2026-02-28"):
+            made.clock.forward(days=30)
+            Teller(services.events, clock=made.clock).do(CloseStatement(day), "a")
+    keep_up(made)
+    made.clock.forward(days=90)
+    for function in ("archive", "deadlines"):
+        made.run(function, SCHEDULED)
+    return made
+
+
+def keep_up(made: Account) -> None:
+    """Relay, sweeper and every reader, often enough for a transfer."""
+    for _ in range(2):
+        with made.running("people") as services:
+            streams = [account.stream(key) for key in "ab"] + [transfer.stream("t")]
+            newest = [services.events.newest(stream, limit=1)[0][0] for stream in streams]
+        made.run("relay", stream_event(*newest))
+        made.run("sweeper", SCHEDULED)
+        made.run("log_grew", grown(("account", "transfer")))
+        for name, view in DOMAIN.views.items():
+            if view.fed == "bus":
+                made.run(name, bus_event(*made.published()))
+            made.run(name, {"Records": []})
+        for name in DOMAIN.policies:
+            made.run(name, {"Records": []})
+
+
+EVENT_FUNCTIONS = [*DOMAIN.views, *DOMAIN.policies, "deadlines", *FUNCTIONS_OF_TRUTH]
+
+
+@pytest.mark.parametrize("function", EVENT_FUNCTIONS)
+def test_a_function_calls_nothing_that_its_role_does_not_grant(
+    whole: Account, function: str
+) -> None:
+    granted = grants(function)
+    assert [call for call in sorted(whole.calls[function]) if not is_granted(call, granted)] == []
+
+
+# Lambda itself makes these calls for the function, or they are OpenSearch's.
+NOT_THE_CODES = (
+    *("logs:", "es:", "kinesis:", "s3:ListBucket"),
+    *(f"dynamodb:{call}" for call in ("GetRecords", "GetShardIterator", "DescribeStream")),
+    "dynamodb:ListStreams",
+)
+# What is called in situations that do not come up here, and who tries them.
+SELDOM = {
+    # A view or a policy fails on an event: tests/projection, tests/contracts/test_checkpoints.py.
+    *(
+        f"dynamodb:{call}Item {kind}-parked"
+        for call in ("Put", "Update", "Delete")
+        for kind in ("view", "policy")
+    ),
+    "dynamodb:BatchGetItem view-parked",
+    "dynamodb:BatchGetItem policy-parked",
+    # A reader, or a load, that reaches what is archived: tests/archive.
+    "s3:GetObject archive",
+    # The sweeper finds a commit that the relay was never told of, as the relay does.
+    "dynamodb:Query events of sweeper",
+    "dynamodb:PutItem bodies of sweeper",
+    "dynamodb:PutItem log of sweeper",
+    "dynamodb:UpdateItem streams of sweeper",
+    "dynamodb:UpdateItem policy-checkpoints of sweeper",
+    # A later application, of which there is none here: tests/functions/test_truth.py.
+    "dynamodb:BatchGetItem later view-checkpoints",
+    "dynamodb:Query later view-parked",
+    # The bus has brought everything.
+    "dynamodb:Query log of balances",
+    "dynamodb:BatchGetItem bodies of balances",
+    # Each of its events makes a row of its own.
+    "dynamodb:BatchGetItem statements of statements",
+    # The relay publishes blocks of another run, whose bodies it does not know.
+    "dynamodb:BatchGetItem bodies of relay",
+}
+# Readers of which no event happens here: they do the same with other events.
+IDLE = {"ledgers", "trial_balance", "postings", "close_journals", "gather_year", "refund_source"}
+IDLE |= {"deadlines", "ranking", "bookings"}
+
+
+@pytest.mark.parametrize("function", [name for name in EVENT_FUNCTIONS if name not in IDLE])
+def test_a_role_grants_nothing_that_its_function_does_not_call(
+    whole: Account, function: str
+) -> None:
+    unused = {
+        f"{action} {told(on)}"
+        for action, on in grants(function)
+        if not action.startswith(NOT_THE_CODES)
+        and not any(is_granted(call, {(action, on)}) for call in whole.calls[function])
+    }
+    assert sorted(u for u in unused if not {u, f"{u} of {function}"} & SELDOM) == []
+
+
+@pytest.mark.parametrize("function", sorted(IDLE - {"deadlines"}))
+def test_an_idle_reader_may_do_what_a_busy_one_may(function: str) -> None:
+    view = DOMAIN.views.get(function)
+    busy = "debit_source" if view is None else "balances" if view.store == "documents" else "traces"
+    if view and view.order == "ordered":
+        busy = "totals"
+    ours, theirs = (
+        {
+            (action, told(on).replace(name.replace("_", "-"), "its own"))
+            for action, on in grants(name)
+        }
+        for name in (function, busy)
+    )
+    kinesis = {grant for grant in ours ^ theirs if grant[0].startswith("kinesis:")}
+    assert ours ^ theirs == kinesis
+
+
+def told(on: str) -> str:
+    """A table's name, or the service, of an ARN."""
+    if ":table/" in on:
+        name = on.rpartition(":table/")[2]
+        return name.replace(f"{STACK}--*-", "later ").removeprefix(f"{STACK}-")
+    return "archive" if on.startswith("arn:aws:s3:") else on.rpartition(":")[2]

@@ -1,0 +1,235 @@
+"""Stages: their file, what is written down of them for Chalice, and what a deployment asks for."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from chalicelib.domain import DOMAIN
+from tests.tools.tables import shown_as_text
+from tools import deploying, stages
+from tools.__main__ import leftfold
+from tools.bootstrap import ROOT
+from tools.cloud import DeployError
+from tools.deploy import check_way, defaults, read
+from tools.deploying import table_of
+from tools.provisioned import literal, provisioned, write_down
+from tools.resources import (
+    BESIDE_TEMPLATE,
+    STAGE_TEMPLATE,
+    TEMPLATE,
+    TRUTH_TEMPLATE,
+    app_functions,
+    asynchronous,
+    functions,
+)
+from tools.resources.files import config, iam_file, permissions
+from tools.stacks import Change
+from tools.stages import FILE, Stage, StageError, running, stage, stage_of
+
+DEV = stage("dev")
+# What `provision` would have written down.
+FACTS = {
+    **defaults(read(TEMPLATE)),
+    **DEV.parameters,
+    "Partition": "aws",
+    "Region": "eu-central-1",
+    "Account": "123456789012",
+    "Application": "leftfold-dev",
+    "Truth": "leftfold-dev",
+    "ArchiveBucket": "leftfold-dev-archive-123456789012-eu-central-1",
+    "SearchEndpoint": "search.example",
+    "SearchArn": "arn:aws:es:eu-central-1:123456789012:domain/search",
+    "MailFrom": "bank@leftfold.example",
+}
+
+
+def settings_of(found: Stage) -> dict[str, Any]:
+    return {name: value for name, value in vars(found).items() if name != "name"}
+
+
+def test_a_stage_names_its_stacks_and_never_those_of_another() -> None:
+    assert {name: found.prefix for name, found in stages.stages().items()} == {
+        "dev": "leftfold-dev",
+        "staging": "leftfold-staging",
+        "prod": "leftfold-prod",
+    }
+
+
+def test_money_is_protected_in_prod() -> None:
+    prod = stage("prod")
+    assert (prod.is_protected, prod.has_own_keys, prod.has_backup) == (True, True, True)
+    assert prod.parameters["IsProtected"] == "true"
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "says"),
+    [
+        ("dev-2", dict, "'dev-2' cannot name a stage; take up to 16 of a-z and 0-9"),
+        ("dev", lambda s: s | {"shards": "2"}, "shards is '2'; it must be of type int"),
+        ("dev", lambda s: s | {"shards": True}, "shards is True; it must be of type int"),
+        ("dev", lambda s: s | {"way": "sam"}, "way is 'sam'; it must be cloudformation or chalice"),
+        ("dev", lambda s: s | {"shard": 1}, "too few settings, or unknown ones: shard"),
+        ("dev", lambda _: {}, "too few settings, or unknown ones: api_concurrency, architecture"),
+    ],
+)
+def test_a_stage_that_is_described_wrongly_is_refused(
+    name: str, change: Callable[[Any], Any], says: str
+) -> None:
+    with pytest.raises(StageError, match=says):
+        stage_of(name, change(settings_of(DEV)))
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "infra").mkdir()
+    (tmp_path / FILE).write_text("[dev\n")
+    with pytest.raises(StageError, match=r"infra/stages\.toml: "):
+        stages.stages(tmp_path)
+
+
+def test_another_python_than_the_stages_is_refused_with_the_cure() -> None:
+    replace(DEV, runtime=running()).check_runtime()
+    with pytest.raises(StageError, match=r"runs on python3\.99 .* PYTHON=python3\.99 make tools"):
+        replace(DEV, runtime="python3.99").check_runtime()
+
+
+def test_a_stage_is_deployed_in_one_way() -> None:
+    check_way(DEV, "cloudformation")
+    with pytest.raises(
+        DeployError, match=r"by `leftfold deploy --stage dev`; .* way = \"chalice\""
+    ):
+        check_way(DEV, "chalice")
+    with pytest.raises(DeployError, match=r"by `leftfold provision --stage dev`, then `chalice"):
+        check_way(replace(DEV, way="chalice"), "cloudformation")
+
+
+def test_every_setting_of_a_stage_reaches_a_template() -> None:
+    takes = {
+        name
+        for path in (STAGE_TEMPLATE, TRUTH_TEMPLATE, TEMPLATE)
+        for name in read(path)["Parameters"]
+    }
+    assert set(DEV.parameters) <= takes
+
+
+# --- what is written down for Chalice
+
+
+def test_references_become_the_names_that_are_written_down() -> None:
+    assert literal({"Fn::Sub": "arn:${AWS::Partition}:x:${Truth}-y"}, FACTS) == (
+        "arn:aws:x:leftfold-dev-y"
+    )
+    assert literal([{"Ref": "AWS::StackName"}, 1, {"a": {"Ref": "Truth"}}], FACTS) == [
+        "leftfold-dev",
+        1,
+        {"a": "leftfold-dev"},
+    ]
+    with pytest.raises(KeyError, match="Unknown"):
+        literal({"Ref": "Unknown"}, FACTS)
+
+
+def test_what_is_written_down_is_read_again(tmp_path: Path) -> None:
+    assert provisioned("dev", tmp_path) is None
+    write_down("dev", FACTS, tmp_path)
+    assert provisioned("dev", tmp_path) == FACTS
+
+
+MADE = functions(app_functions(), DOMAIN.views, DOMAIN.policies)
+CHALICE = replace(DEV, way="chalice", api_concurrency=7)
+
+
+def test_a_stage_that_is_provisioned_has_no_reference_left() -> None:
+    made = config(read(TEMPLATE), MADE, [CHALICE], {"dev": FACTS})["stages"]["dev"]
+    policies = [permissions(function, FACTS) for function in MADE]
+    text = json.dumps([made, policies])
+    assert "Fn::" not in text
+    assert '"Ref"' not in text
+    assert "${" not in text
+    assert made["environment_variables"]["LEFTFOLD_TRUTH"] == "leftfold-dev"
+    assert "" not in made["environment_variables"].values()
+    assert {f.name: iam_file(f, "dev") for f in MADE} == {
+        name: settings["iam_policy_file"] for name, settings in made["lambda_functions"].items()
+    }
+    assert made["lambda_functions"]["api_handler"]["reserved_concurrency"] == 7
+
+
+def test_a_function_may_do_the_same_by_both_ways() -> None:
+    for function in MADE:
+        for reference, name in zip(
+            permissions(function)["Statement"][1:],
+            permissions(function, FACTS)["Statement"][1:],
+            strict=True,
+        ):
+            assert name["Action"] == reference["Action"]
+            assert name["Resource"] == literal(reference["Resource"], FACTS)
+
+
+def test_the_apis_function_has_the_name_that_chalice_gives_it() -> None:
+    (api,) = [function for function in MADE if function.name == "api_handler"]
+    (log,) = permissions(api, FACTS)["Statement"][0]["Resource"]
+    assert log.endswith(":log-group:/aws/lambda/leftfold-dev:*")
+
+
+def test_beside_chalices_functions_stand_all_tables_logs_and_alarms_of_the_application() -> None:
+    ours, beside = read(TEMPLATE)["Resources"], read(BESIDE_TEMPLATE)
+    assert set(beside["Resources"]) == {
+        name
+        for name, made in ours.items()
+        if "Type" in made and made["Type"] != "AWS::Lambda::Permission"
+    }
+    kinds = {made["Type"] for made in beside["Resources"].values()}
+    assert {"AWS::DynamoDB::Table", "AWS::Logs::LogGroup", "AWS::CloudWatch::Alarm"} <= kinds
+    text = json.dumps(beside)
+    assert "AWS::StackName" not in text
+    referred = {name for name in beside["Resources"] if json.dumps({"Ref": name}) in text}
+    assert referred <= set(beside["Resources"]) | set(beside["Parameters"])
+    assert not {made.logical_id for made in MADE} & set(beside["Resources"])
+    for function in MADE:
+        assert json.dumps({"Ref": function.logical_id}) not in text
+    log = beside["Resources"]["APIHandlerLog"]["Properties"]["LogGroupName"]
+    assert log == {"Fn::Sub": "/aws/lambda/${Application}"}
+
+
+def test_after_chalice_every_function_that_is_woken_keeps_no_wake_for_long() -> None:
+    settings = asynchronous(read(TEMPLATE), "leftfold-dev")
+    assert set(settings) == {f"leftfold-dev-{name}" for name in (*DOMAIN.views, *DOMAIN.policies)}
+    assert {each["MaximumRetryAttempts"] for each in settings.values()} == {0}
+
+
+# --- what is asked for
+
+
+CHANGES = [
+    Change("Add", "Balances", "AWS::Lambda::Function", replaced=False),
+    Change("Modify", "EventsTable", "AWS::DynamoDB::Table", replaced=True),
+    Change("Remove", "Sums", "AWS::Lambda::Function", replaced=False),
+]
+
+
+def test_what_takes_something_away_comes_first_and_in_red() -> None:
+    table = table_of("leftfold-dev-truth", CHANGES)
+    assert [str(row.style) for row in table.rows] == ["bold red", "bold red", "None"]
+    text = shown_as_text(table)
+    assert text.index("REPLACE") < text.index("Remove") < text.index("Add")
+
+
+def test_where_nobody_can_be_asked_nothing_changes() -> None:
+    with pytest.raises(DeployError, match=r"nobody is here .* give --yes"):
+        deploying.asked("leftfold-dev", CHANGES)
+
+
+def test_a_truth_is_destroyed_only_if_its_name_is_said_twice() -> None:
+    for really in ([], ["--really", "leftfold-prod"]):
+        said = CliRunner().invoke(leftfold, ["destroy", "--stage", "dev", "--truth", *really])
+        assert said.exit_code == 1
+        assert "add --really leftfold-dev" in said.stderr
+
+
+def test_the_stages_of_chalice_are_those_of_the_file() -> None:
+    chalice = json.loads((ROOT / ".chalice/config.json").read_text())["stages"]
+    assert set(chalice) == set(stages.stages())
+    assert chalice["prod"]["lambda_architecture"] == stage("prod").architecture

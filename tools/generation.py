@@ -1,0 +1,82 @@
+"""`leftfold generation`: what this code's transforms would make of a deployment's streams."""
+
+import click
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from chalicelib.leftfold.generations.proof import Report, dry_run
+from chalicelib.leftfold.kernel import AggregateId, Boundaries
+from chalicelib.leftfold.store.ports import Log
+from tools.console import console, errors
+from tools.options import chosen, endpoint_option, stack_option
+
+# A DynamoDB write of a copy, and one each of its stream's bar and mark, in us-east-1: dollars a unit.
+WRITE_PRICE = 0.625e-6
+SHOWN = 20
+
+
+@click.group("generation")
+def generation_command() -> None:
+    """Change the streams of a live system by a second generation of tables."""
+
+
+@generation_command.command("plan")
+@stack_option
+@endpoint_option
+def plan_command(stack: str | None, endpoint_url: str | None) -> None:
+    """Run this code's transforms over a deployment's log, and write nothing.
+
+    Tells what would become of its streams, commits and events, whether there is a way back, and about
+    what it would cost. Exits with 1 if a transform fails, or if its boundaries contradict each other.
+    """
+    services = chosen(stack, endpoint_url)
+    boundaries = services.domain.boundaries
+    with errors.status("reading the log"):
+        faults, report = plan(services.log, boundaries)
+    console.print(described(report))
+    console.print(summary(report, boundaries), soft_wrap=True)
+    for fault in [*faults, *report.differences()][:SHOWN]:
+        console.print(fault, style="red", markup=False)
+    if faults or report.failed:
+        raise SystemExit(1)
+
+
+def plan(log: Log, boundaries: Boundaries) -> tuple[list[str], Report]:
+    """What is wrong with the boundaries for the streams of a log, and what would become of it."""
+    faults = boundaries.faults(stream for stream, _ in log.registry())
+    return faults, dry_run(log, boundaries, {})
+
+
+def described(report: Report) -> Table:
+    """The report as an aligned table, by category."""
+    table = Table(box=SIMPLE_HEAD, title="what this code's transforms would make of the log")
+    table.add_column("later streams of")
+    for name in ("streams", "copies", "events"):
+        table.add_column(name, justify="right")
+    categories = sorted({AggregateId.parse(stream).category for stream in report.should})
+    for category in categories:
+        sums = [
+            total
+            for stream, total in report.should.items()
+            if AggregateId.parse(stream).category == category
+        ]
+        events = sum(total.events for total in sums)
+        table.add_row(
+            category, f"{len(sums):,}", f"{sum(t.commits for t in sums):,}", f"{events:,}"
+        )
+    return table
+
+
+def summary(report: Report, boundaries: Boundaries) -> str:
+    """Where it comes from, whether it can go back, and what it costs at least."""
+    units = sum(total.commits for total in report.should.values()) + 2 * len(report.should)
+    back = "yes" if boundaries.back() else "no: the way back is a third generation"
+    return (
+        f"from {report.streams:,} streams, {report.commits:,} commits, {report.events:,} events;"
+        f" {report.dropped:,} commits become copies without events\n"
+        f"a way back: {back}\n"
+        f"at least {units:,} write units, ${units * WRITE_PRICE:,.2f} at list price"
+    )
+
+
+COMMANDS = (generation_command,)

@@ -1,0 +1,68 @@
+"""What an application needs and `chalice deploy` cannot make: tables, log groups, alarms.
+
+The resources are those of the application's template. There, Chalice's functions are resources of
+the same stack; here they are called by their names, since Chalice makes them later.
+"""
+
+import json
+from collections.abc import Iterable
+
+from tools.resources.functions import Function
+from tools.resources.permissions import Json
+from tools.resources.stacks import parameter
+
+APPLICATION = parameter("The application's name, with which the names of its functions begin")
+
+
+def beside_chalice(merged: Json, functions: Iterable[Function]) -> Json:
+    """The template of what stands beside the functions of `chalice deploy`.
+
+    *merged* is the template that `leftfold deploy` merges into Chalice's.
+    """
+    # What has no type changes a resource of Chalice's own, and Chalice connects its API by itself.
+    kept = {
+        name: made
+        for name, made in merged["Resources"].items()
+        if "Type" in made and made["Type"] != "AWS::Lambda::Permission"
+    }
+    text = json.dumps(kept)
+    for function in functions:
+        called = function.full_name
+        if function.name == "api_handler":
+            # `chalice deploy` calls it by the stage alone.
+            text = text.replace(f'/{called}"', '/${AWS::StackName}"')
+            called = "${AWS::StackName}"
+        by_name = json.dumps({"Fn::Sub": called})
+        text = text.replace(json.dumps({"Ref": function.logical_id}), by_name)
+    text = text.replace("${AWS::StackName}", "${Application}")
+    text = text.replace(json.dumps({"Ref": "AWS::StackName"}), json.dumps({"Ref": "Application"}))
+    resources = json.loads(text)
+    return {
+        "Parameters": {
+            "Application": APPLICATION,
+            **{
+                name: made
+                for name, made in merged["Parameters"].items()
+                if json.dumps({"Ref": name}) in json.dumps([resources, merged["Conditions"]])
+                or f"${{{name}}}" in text
+            },
+        },
+        "Conditions": merged["Conditions"],
+        "Resources": resources,
+        "Outputs": {"Application": {"Value": {"Ref": "Application"}}},
+    }
+
+
+def asynchronous(merged: Json, application: str) -> dict[str, Json]:
+    """How Lambda treats the wakes of each function of *application* that is woken.
+
+    Chalice cannot set it. Without it, Lambda repeats a wake twice, and keeps it for six hours, which
+    costs something and breaks nothing.
+    """
+    return {
+        made["Properties"]["FunctionName"]["Fn::Sub"].replace(
+            "${AWS::StackName}", application
+        ): made["Properties"]["EventInvokeConfig"]
+        for made in merged["Resources"].values()
+        if "EventInvokeConfig" in made.get("Properties", {})
+    }

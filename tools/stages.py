@@ -1,0 +1,113 @@
+"""The stages in infra/stages.toml: how each is deployed, and its sizes."""
+
+import re
+import sys
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, get_args, get_type_hints
+
+from tools.bootstrap import ROOT
+
+FILE = Path("infra/stages.toml")
+# A name becomes part of the names of stacks, tables and buckets, where "-" is a separator.
+NAME = re.compile(r"[a-z][a-z0-9]{0,15}")
+APP = "leftfold"
+
+
+class StageError(Exception):
+    """An error in one line: what is wrong with a stage and the cure."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage. infra/stages.toml says what each field means."""
+
+    name: str
+    way: Literal["cloudformation", "chalice"]
+    runtime: str
+    architecture: Literal["x86_64", "arm64"]
+    memory: int
+    keep_logs_days: int
+    is_protected: bool
+    has_own_keys: bool
+    has_backup: bool
+    shards: int
+    search_instance: str
+    search_instances: int
+    search_volume: int
+    api_concurrency: int
+
+    @property
+    def prefix(self) -> str:
+        """The name of the stage's first truth and of its first application."""
+        return f"{APP}-{self.name}"
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """The stage's settings as parameters of the templates."""
+        return {
+            "Stage": self.prefix,
+            "IsProtected": str(self.is_protected).lower(),
+            "HasOwnKeys": str(self.has_own_keys).lower(),
+            "HasBackup": str(self.has_backup).lower(),
+            "KeepLogsDays": str(self.keep_logs_days),
+            "Memory": str(self.memory),
+            "Shards": str(self.shards),
+            "SearchInstance": self.search_instance,
+            "SearchInstances": str(self.search_instances),
+            "SearchVolume": str(self.search_volume),
+        }
+
+    def check_runtime(self) -> None:
+        """Raises StageError unless the running Python is the one that the stage runs on.
+
+        The package has compiled files, and wheels, of the Python that makes it.
+        """
+        here = running()
+        if here != self.runtime:
+            raise StageError(
+                f"the stage {self.name} runs on {self.runtime} (infra/stages.toml), and this is"
+                f" {here}; `rm -r .leftfold/venv && PYTHON={self.runtime} make tools` gets the"
+                " right one"
+            )
+
+
+def running() -> str:
+    """Lambda's name for the running Python."""
+    return "python{}.{}".format(*sys.version_info)
+
+
+def stages(root: Path = ROOT) -> Mapping[str, Stage]:
+    """All stages by name. Raises StageError."""
+    try:
+        read = tomllib.loads((root / FILE).read_text())
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise StageError(f"{FILE}: {error}") from error
+    return {name: stage_of(name, settings) for name, settings in read.items()}
+
+
+def stage(name: str, root: Path = ROOT) -> Stage:
+    """The stage *name*. Raises StageError."""
+    found = stages(root)
+    if name not in found:
+        raise StageError(f"no stage {name!r} in {FILE} (it has {', '.join(found)}); add it there")
+    return found[name]
+
+
+def stage_of(name: str, settings: Any) -> Stage:
+    """The stage that a table of the file describes. Raises StageError."""
+    if not NAME.fullmatch(name):
+        raise StageError(f"{FILE}: {name!r} cannot name a stage; take up to 16 of a-z and 0-9")
+    hints = get_type_hints(Stage)
+    names = [field.name for field in fields(Stage) if field.name != "name"]
+    if not isinstance(settings, dict) or set(settings) != set(names):
+        wrong = ", ".join(sorted(set(names) ^ set(settings)))
+        raise StageError(f"{FILE}: [{name}] has too few settings, or unknown ones: {wrong}")
+    for key in names:
+        value, choices = settings[key], get_args(hints[key])
+        if value not in choices if choices else type(value) is not hints[key]:
+            wanted = " or ".join(choices) if choices else f"of type {hints[key].__name__}"
+            raise StageError(f"{FILE}: [{name}] {key} is {value!r}; it must be {wanted}")
+    return Stage(name, **settings)
