@@ -20,6 +20,8 @@ from chalicelib.leftfold.store.memory import (
     MemoryEvents,
     MemoryLog,
     MemoryParking,
+    MemoryRequestCounts,
+    MemorySecrets,
 )
 from chalicelib.leftfold.store.ports import EventStore
 from chalicelib.leftfold.subjects.audit import audit
@@ -30,6 +32,7 @@ from chalicelib.leftfold.wiring.settings import Settings
 from tests.clock import Clock
 from tests.http.findable import FindableRows
 from tests.http.gateway import Gateway
+from tests.issuer import ISSUER, SETTINGS
 from tests.vaults import vault_of
 
 if TYPE_CHECKING:
@@ -62,6 +65,8 @@ class Application(Gateway):
         self.keys = MemoryKeys()
         self.vault = vault_of(self.keys, lambda: self.clock().timestamp())
         self.mailer = MemoryMailer()
+        self.secrets = MemorySecrets()
+        self.request_counts = MemoryRequestCounts()
         self.rows: dict[str, RowStore] = {
             name: FindableRows(view) for name, view in DOMAIN.views.items()
         }
@@ -72,8 +77,11 @@ class Application(Gateway):
         """Puts *events*, an `EventStore`, under the app."""
         process.use(
             Services(
-                Settings({"LEFTFOLD_STACK": "test"}),
+                Settings({"LEFTFOLD_STACK": "test", **SETTINGS}),
                 DOMAIN,
+                signing_keys=ISSUER.published,
+                secrets=self.secrets,
+                request_counts=self.request_counts,
                 clock=self.clock,
                 new_id=self.new_id,
                 events=events,

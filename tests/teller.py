@@ -76,7 +76,7 @@ class Teller:
         """The request of *command*, with an id of its own unless one is given."""
         return CommandRequest(
             aggregate=aggregate,
-            aggregate_id=aggregate.stream(key),
+            aggregate_id=aggregate.stream(key, "main"),
             command=command,
             command_id=command_id or f"command-{next(_numbers)}",
             body_hash=body_hash(type(command).__name__, to_json(command)),

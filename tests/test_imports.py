@@ -12,7 +12,10 @@ import pytest
 from tools.bootstrap import ROOT
 from tools.domain_package import domain_package
 
-HEAVY = ("chalicelib.leftfold.http", "marshmallow", "opensearchpy", "apispec", "boto3")
+HEAVY = (
+    *("chalicelib.leftfold.http", "marshmallow", "opensearchpy", "apispec", "boto3"),
+    *("jwt", "cryptography"),
+)
 CODE = ROOT / "chalicelib"
 # The package of the domain that this tree runs.
 OWN = domain_package()

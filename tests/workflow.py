@@ -53,7 +53,7 @@ class Workflow:
         self.handler.execute(
             CommandRequest(
                 aggregate=reaction.aggregate,
-                aggregate_id=reaction.aggregate.stream(reaction.key),
+                aggregate_id=reaction.aggregate.stream(reaction.key, "main"),
                 command=reaction.command,
                 command_id=step.command_id,
                 body_hash=body_hash(type(reaction.command).__name__, to_json(reaction.command)),

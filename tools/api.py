@@ -17,6 +17,12 @@ TIMEOUT = httpx.Timeout(35, connect=5)
 FINAL = frozenset({"view-parked"})
 # The answer to every command has one of these members.
 MADE = frozenset({"version", "entryId"})
+# The token is missing or wrong, or does not allow the request: no other request would fare better.
+REFUSED = frozenset({401, 403})
+CURE = (
+    "leave --url out for the newest deployment from this machine, or set LEFTFOLD_TOKEN"
+    " (`leftfold token` prints one)"
+)
 
 Json = Mapping[str, Any]
 
@@ -53,11 +59,15 @@ class Api:
         url: str,
         transport: httpx.BaseTransport | None = None,
         pause: Callable[[float], None] = time.sleep,
+        auth: httpx.Auth | None = None,
     ) -> None:
+        """*auth* sends the access tokens."""
         self.url = url.rstrip("/")
         self._pause = pause
         # The API may be on this machine: a proxy in the environment must not get in between.
-        self._client = httpx.Client(timeout=TIMEOUT, transport=transport, trust_env=False)
+        self._client = httpx.Client(
+            timeout=TIMEOUT, transport=transport, trust_env=False, auth=auth
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -112,6 +122,8 @@ class Api:
                 failure = str(error) or type(error).__name__
             else:
                 answered = _understood(answer, f"{method} {self.url}{path}", members)
+                if answered.status in REFUSED:
+                    raise ApiError(f"{self.url} lets nobody in so: {answered.reason}; {CURE}")
                 if answered.status < 500 and answered.status != 429:
                     return answered
                 if answered.body["code"] in FINAL:

@@ -51,6 +51,7 @@ class Cloud:
         scheme = "http" if self.endpoint_url else "https"
         return {
             "SearchScheme": scheme,
+            "CognitoEndpoint": self.endpoint_url or "",
             **{name: value for name, value in self._told.items() if value is not None},
         }
 

@@ -181,7 +181,7 @@ def commits_of(aggregate: Aggregate, written: list[StoredEvent]) -> Iterator[Com
     """A stream with a commit for each event."""
     for version, stored in enumerate(written, 1):
         yield Commit(
-            aggregate_id=aggregate.stream("1"),
+            aggregate_id=aggregate.stream("1", "main"),
             version=version,
             events=(stored,),
             command_id=str(version),

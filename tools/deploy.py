@@ -62,9 +62,7 @@ def provision(package: Package, stage: Stage, stacks: Stacks) -> Facts:
         facts = {**stage.parameters, "Truth": stage.prefix, **cloud.parameters}
         template = uploads.template(read(STAGE_TEMPLATE))
         stacks.bring(stage_stack(stage), template, facts)
-        made = stacks.outputs(stage_stack(stage))
-        facts["KeyArn"] = made.get("KeyArn", "")
-        facts["PersonalDataKey"] = made["PersonalDataKey"]
+        facts |= {"KeyArn": "", **stacks.outputs(stage_stack(stage))}
         code = uploads.code(package.truth_zip, package.truth_fingerprint)
         template = uploads.template(read(TRUTH_TEMPLATE), code)
         built = {"Runtime": running(), "Architecture": package.architecture}

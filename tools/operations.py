@@ -33,10 +33,12 @@ from chalicelib.leftfold.wiring.services import Services
 from tools.archiving import COMMANDS as ARCHIVING
 from tools.console import bar, console, errors
 from tools.forgetting import COMMANDS as FORGETTING
+from tools.last_deployment import Current, recall
 from tools.options import chosen, endpoint_option, stack_option
 from tools.polling import Pause, remaining
 from tools.ranges import by_ranges
 from tools.repairing import repair_command
+from tools.signing_in import MACHINE, OPERATOR, token_of
 from tools.texts import counted
 from tools.verify import verify
 
@@ -361,6 +363,24 @@ def redrive(services: Services, reader: str | None, stream: str | None) -> bool:
     return report(failed, f"{counted(len(waiting), 'stream')} redriven", "streams failed again")
 
 
+@click.command("token")
+@click.option(
+    "--operator", is_flag=True, help="A token of an operator of the house, as for the console."
+)
+@stack_option
+@endpoint_option
+def token_command(stack: str | None, endpoint_url: str | None, *, operator: bool) -> None:
+    """Print a new access token for the API.
+
+    It is one of the stage's own machine client, for the tenant main: to send commands, to read
+    views and to follow the log. It is good for an hour. Needs AWS credentials that may read the
+    client's secret.
+    """
+    current = recall() if stack is None else Current(stack, "", endpoint_url)
+    # To paste and to pipe: nothing else, in one line.
+    click.echo(token_of(current, OPERATOR if operator else MACHINE))
+
+
 COMMANDS = (
     status_command,
     verify_command,
@@ -368,6 +388,7 @@ COMMANDS = (
     sweep_command,
     parked_command,
     redrive_command,
+    token_command,
     repair_command,
     *ARCHIVING,
     *FORGETTING,

@@ -21,6 +21,43 @@ export class Problem extends Error {
 // The console is served at …/console/index.html.
 const base = new URL("..", location.href.split("#")[0]);
 
+// The access token of this tab: that of the link which opened it (…/console#token=…), or one that
+// was asked for. It is gone when the tab is closed.
+const KEPT = "leftfold-token";
+const linked = /^#token=([\w.~+/=-]+)$/.exec(location.hash)?.[1];
+if (linked) {
+  sessionStorage.setItem(KEPT, linked);
+  history.replaceState(null, "", "#/");
+}
+
+/** The name of the event that tells that the server takes no request without another token. */
+export const SIGNED_OUT = "signed-out";
+
+/** Keeps the token that somebody has given, and begins anew with it. */
+export function signIn(token: string): void {
+  sessionStorage.setItem(KEPT, token.trim());
+  location.reload();
+}
+
+/** Sends a request with the token. Throws a problem if nobody answers, or if it needs another token. */
+async function ask(to: URL, init: RequestInit): Promise<Response> {
+  const token = sessionStorage.getItem(KEPT);
+  const headers = new Headers(init.headers);
+  if (token) headers.set("Authorization", `Bearer ${token}`);
+  let answer: Response;
+  try {
+    answer = await fetch(to, { ...init, headers });
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw new Problem(0, "unreachable", "The server cannot be reached.");
+  }
+  if (answer.status === 401) {
+    dispatchEvent(new CustomEvent(SIGNED_OUT, { detail: Boolean(token) }));
+    throw new Problem(401, "token-missing", "Sign in to see this.");
+  }
+  return answer;
+}
+
 type Get = { [P in keyof paths]: paths[P] extends { get: object } ? P : never }[keyof paths];
 type Answer<P extends Get> = paths[P] extends {
   get: { responses: { 200: { content: { "application/json": infer Body } } } };
@@ -40,14 +77,7 @@ function url(path: string, parts: Parts, query: Query): URL {
 }
 
 async function send(to: URL, init: RequestInit): Promise<unknown> {
-  let answer: Response;
-  try {
-    answer = await fetch(to, init);
-  } catch (error) {
-    if (error instanceof DOMException && error.name === "AbortError") throw error;
-    throw new Problem(0, "unreachable", "The server cannot be reached.");
-  }
-  return body(answer);
+  return body(await ask(to, init));
 }
 
 /** The JSON of an answer. Throws its problem. */
@@ -82,7 +112,7 @@ export async function watch<P extends Get>(
   let known = "";
   while (!signal.aborted) {
     const twin = url(`/live${path}`, parts, { ...query, wait: 20 });
-    const answer = await fetch(twin, { signal, cache: "no-store", headers: known ? { "If-None-Match": known } : {} });
+    const answer = await ask(twin, { signal, cache: "no-store", headers: known ? { "If-None-Match": known } : {} });
     if (answer.status === 304) continue;
     heard((await body(answer)) as Answer<P>);
     known = answer.headers.get("ETag") ?? "";

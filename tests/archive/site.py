@@ -26,7 +26,7 @@ from tests.clock import Clock
 from tests.teller import OPENING, Teller
 from tests.vaults import vault_of
 
-A, B = account.stream("a"), account.stream("b")
+A, B = account.stream("a", "main"), account.stream("b", "main")
 EVERY = 10**9
 
 

@@ -61,7 +61,7 @@ class Books:
 
     def bookings(self, history: History) -> Iterator[Row]:
         """What an account's events say was booked."""
-        for commit in self.site.events.range(account.stream(history.account), 1, 10**6):
+        for commit in self.site.events.range(account.stream(history.account, "main"), 1, 10**6):
             for event in events_in(commit, account.codec):
                 if isinstance(event, Credited | Debited):
                     yield type(event).__name__, event.amount, event.value_date
@@ -88,7 +88,12 @@ def rows_of(site: Stage) -> Rows:
 
 def test_every_statement_opens_with_the_banks_own_balance(books: Books, before: Rows) -> None:
     wanted = {
-        statement_id(account.stream(key), number): (p.through, p.opening, p.closing, len(p.lines))
+        statement_id(account.stream(key, "main"), number): (
+            p.through,
+            p.opening,
+            p.closing,
+            len(p.lines),
+        )
         for key, periods in books.statements.items()
         for number, p in enumerate(periods, 1)
     }

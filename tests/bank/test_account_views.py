@@ -119,7 +119,7 @@ def test_each_statement_is_a_document_by_its_number() -> None:
 
 def test_totals_add_up_all_accounts_of_a_currency() -> None:
     assert rows(totals, opened, credited, debited, Frozen(), opened) == {
-        "CZK": {
+        "main/CZK": {
             "currency": "CZK",
             "accounts": 2,
             "bookings": 2,

@@ -360,7 +360,7 @@ class Books:
         self.workflow.handler.execute(
             CommandRequest(
                 DOMAIN.aggregates[category],
-                DOMAIN.aggregates[category].stream(key),
+                DOMAIN.aggregates[category].stream(key, "main"),
                 command,
                 command_id=f"{key} {len(self.events.scan(0, 1, None, 10**6)[0])} {command}",
                 body_hash="00" * 8,
@@ -381,7 +381,7 @@ class Books:
 
     def state(self, category: str, key: str) -> Any:
         aggregate = DOMAIN.aggregates[category]
-        stream = aggregate.stream(key)
+        stream = aggregate.stream(key, "main")
         return load(self.events, aggregate, stream, fingerprint="fold", vault=vault_of()).state
 
     @property

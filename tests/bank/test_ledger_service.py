@@ -16,6 +16,7 @@ from chalicelib.bank.ledger.service import AmountError, Draft, Ledgers, Line, Re
 from chalicelib.leftfold.commands.handler import CommandRequest, KeyReusedError, body_hash
 from chalicelib.leftfold.kernel import Refused
 from chalicelib.leftfold.wiring import process
+from chalicelib.leftfold.wiring.tenants import TenantServices
 from tests.ledgers import Books
 
 STREAM = "main/ledger-a"
@@ -44,7 +45,7 @@ def books() -> Books:
 @pytest.fixture
 def ledgers(books: Books) -> Ledgers:
     del books  # It puts its services under the process.
-    return ledgers_of(process.services())
+    return ledgers_of(TenantServices(process.services(), "main"))
 
 
 def draft(*lines: tuple[str, str, str], date: str = "2020-05-01") -> Draft:

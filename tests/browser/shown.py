@@ -19,6 +19,7 @@ from tests.http.conftest import Bank
 from tests.http.gateway import Answer
 from tests.http.samples import czk, opening
 from tests.http.test_ledgers import CHART, meal, posting
+from tests.issuer import house_token
 from tests.ledgers import Books
 
 OWNERS = ("Ada Novak", "Bo Svoboda", "Cyril Dvorak", "Dana Cerna", "Emil Prochazka", "Fiona Kucera")
@@ -46,6 +47,10 @@ class Woken:
 
 class Shown(Books):
     """The bank, whose clock is that of the machine when it is served."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.token = house_token()
 
     def fill(self) -> None:
         """A year of accounts with statements, transfers, a ledger of two years, a parked stream."""
@@ -151,6 +156,8 @@ def served(bank: Bank, files: Path, port: int = 0) -> Iterator[str]:
     """The URL of the console over *bank*, one request at a time. A long poll holds up no other."""
     console.FILES = files
     process.services().waker = Woken()
+    # Whoever asks brings a token, or has none.
+    bank.token = None
     lock = Lock()
 
     class Handler(BaseHTTPRequestHandler):

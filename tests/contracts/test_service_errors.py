@@ -411,7 +411,7 @@ SEARCH: dict[str, Callable[[SearchRows], object]] = {
     "save": lambda rows: rows.save([Save(A, {}, 1, NEVER)]),
     "flush": lambda rows: rows.flush(),
     "scan": lambda rows: list(rows.scan()),
-    "find": lambda rows: rows.find(EVERYTHING, [], None, 1),
+    "find": lambda rows: rows.find_everywhere(EVERYTHING, [], None, 1),
     "purge": lambda rows: rows.purge(Clock()()),
 }
 

@@ -73,7 +73,7 @@ def balances_are_wrong(left: Left, calls: Sequence[Call]) -> Iterator[str]:
     for call in calls:
         if call.outcome == "acknowledged":
             bookings = getattr(call.command, "bookings", ())
-            reported[account.stream(call.key)] += sum(map(signed_amount, bookings))
+            reported[account.stream(call.key, "main")] += sum(map(signed_amount, bookings))
     for aggregate_id, balance in reported.items():
         commits = left.events.range(aggregate_id, *EVERY_VERSION)
         decoded = (event for c in commits for event in events_in(c, account.codec))

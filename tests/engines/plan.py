@@ -39,7 +39,7 @@ class Plan:
     @property
     def poisoned(self) -> tuple[str, str, int]:
         """(view, aggregate id, version) of the event that the view fails on."""
-        return ("balances", account.stream(self.keys[0]), 3)
+        return ("balances", account.stream(self.keys[0], "main"), 3)
 
 
 @dataclass

@@ -54,7 +54,7 @@ class Old:
             bank.do(credit(1), key, command_id=uuid7(self.clock.milliseconds, bytes(10)))
             if day % 30 == 29:
                 bank.do(CloseStatement(self.clock.now.date().isoformat()), key)
-        commits = made.range(account.stream(key), 1, EVERY)
+        commits = made.range(account.stream(key, "main"), 1, EVERY)
         with ThreadPoolExecutor(8) as pool:
             assert set(pool.map(self.table.append, commits)) == {None}
         return len(commits)
@@ -74,7 +74,7 @@ def old(dynamodb_local: str) -> Old:
 
 
 def test_ten_years_cost_a_load_nothing_before_and_after_they_are_archived(old: Old) -> None:
-    stream = account.stream("old")
+    stream = account.stream("old", "main")
     last = old.live("old", DAYS)
     # As far from its last statement, and old enough to remember 64 commands.
     old.live("new", 90 + DAYS % 30)

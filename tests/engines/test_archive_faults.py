@@ -19,7 +19,7 @@ from tests.engines.faults import Faults
 from tests.teller import OPENING, Teller, credit
 from tools.tables import create_tables, dynamodb_client, log_tables
 
-STREAM = account.stream("a")
+STREAM = account.stream("a", "main")
 EVERY = 10**9
 SINGLE = {"retries": {"total_max_attempts": 1}}
 # An archiver goes on where it was; a restore has to put all back in one run.

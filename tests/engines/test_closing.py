@@ -22,7 +22,7 @@ from tests.commits import events_in
 from tests.engines.deployment import Deployment
 from tests.teller import OPENING, Teller, credit, debit
 
-STREAM = account.stream("a")
+STREAM = account.stream("a", "main")
 WRITERS, BOOKINGS, STATEMENTS = 4, 30, 20
 SEED = 7
 

@@ -45,7 +45,7 @@ def settled(handler: CommandHandler, aggregate: Aggregate, key: str, command: ob
     """Whether a command was taken, which is asked for until it is known."""
     command_id = uuid7(time_ns() // 1_000_000, Random(repr((key, command))).randbytes(10))
     request = CommandRequest(
-        aggregate, aggregate.stream(key), command, command_id, "00" * 8, "test", "test"
+        aggregate, aggregate.stream(key, "main"), command, command_id, "00" * 8, "test", "test"
     )
     while True:
         try:
@@ -109,9 +109,9 @@ def test_each_entry_is_in_one_year_and_the_books_balance(dynamodb_local: str) ->
     deployment.calm_down()
 
     states = States(calm, FINGERPRINTS, vault_of())
-    books: Ledger = states.newest(ledger, ledger.stream("a")).state
+    books: Ledger = states.newest(ledger, ledger.stream("a", "main")).state
     stored: list[Journal] = [
-        states.newest(journal, journal.stream(journal_key("a", number))).state
+        states.newest(journal, journal.stream(journal_key("a", number), "main")).state
         for number in range(JOURNALS)
     ]
     of_year, of_next = changes(posted, "2020"), changes(posted, "2021")

@@ -32,7 +32,7 @@ SECRETS = (
     "quuxgift",
     "quuxnotify@example.com",
 )
-AUDIT = audit.stream(key_of(ADA))
+AUDIT = audit.stream(key_of(ADA), "main")
 
 
 @pytest.fixture
@@ -193,7 +193,7 @@ def test_an_erasure_is_in_the_audit_stream_once_however_often_it_runs(bank: Bank
     forget_again = eraser().begin(ADA, "operator:mallory", "case-8")
     assert (forget_again.by, forget_again.report is not None) == ("operator:eve", True)
     eraser().run(forget_again)
-    commits = bank.events.range(audit.stream(key_of(ADA)), 1, 10)
+    commits = bank.events.range(audit.stream(key_of(ADA), "main"), 1, 10)
     assert [(e.name, c.actor) for c in commits for e in c.events] == [
         ("erasure-begun", "operator:eve"),
         ("subject-erased", "operator:eve"),

@@ -25,7 +25,7 @@ from tests.contracts import moto
 from tests.teller import OPENING
 from tools.tables import create_tables
 
-STREAM = account.stream("a")
+STREAM = account.stream("a", "main")
 NOWHERE = {"LEFTFOLD_SEARCH_SCHEME": "http", "LEFTFOLD_SEARCH_ENDPOINT": "127.0.0.1:1"}
 
 

@@ -292,7 +292,7 @@ def test_an_ordered_view_follows_the_log(site: Functions) -> None:
     site.write(commit(), commit("main/account-b", 1))
     handler("relay")(stream_event(commit(), commit("main/account-b", 1)), Context())
     handler("totals")({}, Context())
-    row = site.rows["totals"].load(["CZK"])["CZK"].row
+    row = site.rows["totals"].load(["main/CZK"])["main/CZK"].row
     assert row is not None
     assert row["accounts"] == 2
 

@@ -196,8 +196,8 @@ def test_a_function_writes_its_own_tables_alone() -> None:
     }
     of_view, of_policy = ({f"{kind}-checkpoints", f"{kind}-parked"} for kind in ("view", "policy"))
     assert {function: written(function) for function in EVERY_FUNCTION} == {
-        "api_handler": {"events", "subjects"},
-        "feed": set(),
+        "api_handler": {"events", "secrets", "requests", "subjects"},
+        "feed": {"secrets", "requests"},
         "relay": truth,
         "sweeper": truth,
         "purge": set(),
@@ -337,8 +337,8 @@ KEPT = {
 
 def test_what_nothing_can_rebuild_stays_when_the_stack_goes() -> None:
     tables = {"Events", "Log", "Bodies", "Streams", "Effects", "PolicyCheckpoints", "PolicyParked"}
-    tables |= {"Applications", "Subjects"}
-    others = {"ArchiveBucket", "Key", "BackupVault", "PersonalDataKey"}
+    tables |= {"Applications", "Secrets", "Subjects"}
+    others = {"ArchiveBucket", "Key", "BackupVault", "UserPool", "PersonalDataKey"}
     assert set(KEPT) == {*(f"{name}Table" for name in tables), *others}
     assert {made["DeletionPolicy"] for made in KEPT.values()} == {"RetainExceptOnCreate"}
     assert {made["UpdateReplacePolicy"] for made in KEPT.values()} == {"Retain"}

@@ -20,11 +20,27 @@ class FindableRows(MemoryRows):
         self._dates = {name for name, kind in view.fields.items() if kind == "date"}
 
     def find(
+        self,
+        tenant: str,
+        query: dict[str, Any],
+        sort: list[Any],
+        after: list[Any] | None,
+        size: int,
+    ) -> Found:
+        own = {"bool": {"filter": [{"term": {"tenant": tenant}}, *query["bool"]["filter"]]}}
+        return self.find_everywhere(own, sort, after, size)
+
+    def find_everywhere(
         self, query: dict[str, Any], sort: list[Any], after: list[Any] | None, size: int
     ) -> Found:
         order = [*sort, {"key": "asc"}]
         rows = [
-            ({"key": key, "position": stored.position, **stored.row})
+            {
+                **stored.row,
+                "key": key,
+                "tenant": key.partition("/")[0],
+                "position": stored.position,
+            }
             for key, stored in self.scan()
             if stored.row is not None
         ]

@@ -13,6 +13,7 @@ from app import API, app
 from chalicelib.leftfold.http import console, live
 from chalicelib.leftfold.http.openapi import document
 from chalicelib.leftfold.http.unserved import PATHS, leads
+from tests.issuer import token
 
 JSON = "application/json"
 DOCUMENT = document(API)
@@ -47,9 +48,12 @@ class Answer:
 
 @dataclass
 class Gateway:
-    """Sends requests to the app; every answer must be as the OpenAPI document has it."""
+    """Sends requests to the app; every answer must be as the OpenAPI document has it.
 
-    headers: dict[str, str] = field(default_factory=dict)
+    Every request has *token*, unless it has an `Authorization` of its own or *token* is None.
+    """
+
+    token: str | None = field(default_factory=token)
 
     def get(self, url: str, **headers: str) -> Answer:
         return self.send("GET", url, None, spelled(headers))
@@ -81,7 +85,7 @@ class Gateway:
             "resource": template,
             "path": path,
             "httpMethod": method,
-            "headers": dict(headers or {}),
+            "headers": self._admitted(headers or {}),
             "multiValueQueryStringParameters": parse_qs(parts.query, keep_blank_values=True)
             or None,
             "pathParameters": captured or None,
@@ -100,6 +104,10 @@ class Gateway:
         if template not in (*PATHS, *console.PATHS, live.PATH):
             check(method, template, answer)
         return answer
+
+    def _admitted(self, headers: Mapping[str, str]) -> dict[str, str]:
+        bearer = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
+        return bearer | dict(headers)
 
 
 def spelled(headers: Mapping[str, str]) -> dict[str, str]:

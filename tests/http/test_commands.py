@@ -14,6 +14,7 @@ from chalicelib.leftfold.store.ports import StreamVersion, Unavailable
 from tests.http.conftest import Bank
 from tests.http.gateway import DOCUMENT
 from tests.http.samples import booking, czk, directed, opening
+from tests.issuer import AUDIENCE, SUBJECT
 
 
 def test_opening_answers_with_id_version_etag_and_location(bank: Bank) -> None:
@@ -230,7 +231,7 @@ def test_the_correlation_id_is_echoed_and_kept(bank: Bank) -> None:
     answer = bank.post("/accounts", body, x_correlation_id="trace-1")
     assert answer.headers["X-Correlation-Id"] == "trace-1"
     assert bank.stream()[0].correlation_id == "trace-1"
-    assert bank.stream()[0].actor == "anonymous"
+    assert bank.stream()[0].actor == SUBJECT
 
 
 def test_a_correlation_id_is_made_if_none_came(bank: Bank) -> None:
@@ -245,7 +246,7 @@ def test_the_trace_of_a_request_is_kept_in_its_commit(bank: Bank) -> None:
     bank.post("/accounts", opening(accountId="a"), traceparent=TRACEPARENT)
     first = bank.stream()[0]
     assert first.traceparent == TRACEPARENT
-    assert (first.actor, first.authority) == ("anonymous", "none")
+    assert (first.actor, first.authority) == (SUBJECT, f"commands:{AUDIENCE}")
 
 
 def test_a_trace_is_made_if_none_came_one_for_each_command(bank: Bank) -> None:

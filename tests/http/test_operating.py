@@ -16,6 +16,7 @@ from tests.application import still
 from tests.commits import events_in
 from tests.http.conftest import Bank
 from tests.http.samples import booking, czk
+from tests.issuer import house_token, token
 
 
 class Context:
@@ -116,6 +117,7 @@ def without_owner(row: dict[str, Any]) -> dict[str, Any]:
 
 def test_a_block_shows_its_hashes_and_whether_they_are_right(bank: Bank) -> None:
     with_a_statement(bank)
+    bank.token = house_token()
     blocks = [bank.get(f"/blocks/{position}").json for position in range(5)]
     assert all(b["firstPosition"] <= p < b["nextPosition"] for p, b in enumerate(blocks))
     assert all(block["proved"] for block in blocks)
@@ -131,6 +133,7 @@ def test_a_block_shows_its_hashes_and_whether_they_are_right(bank: Bank) -> None
 
 def test_readers_say_how_far_they_are(bank: Bank) -> None:
     with_a_statement(bank)
+    bank.token = house_token()
     shown = bank.get("/readers").json
     assert shown["nextPosition"] == 5
     by_name = {reader["name"]: reader for reader in shown["items"]}
@@ -168,6 +171,7 @@ def test_a_parked_stream_is_shown_and_redriven_by_the_function_of_its_reader(ban
     services = process.services()
     services.views = {**DOMAIN.views, "balances": fails(DOMAIN.views["balances"])}
     bank.settle()
+    bank.token = house_token()
     (shown,) = bank.get("/readers/balances/parked").json["items"]
     assert (shown["stream"], shown["first"], shown["version"]) == ("main/account-a", 0, 1)
     assert shown["reason"] == "ValueError: planted"
@@ -179,6 +183,7 @@ def test_a_parked_stream_is_shown_and_redriven_by_the_function_of_its_reader(ban
     services.views = DOMAIN.views
     redrive("balances", heard.wakes[0][1], Context())
     assert bank.get("/readers/balances/parked").json["total"] == 0
+    bank.token = token()
     assert bank.get("/accounts/a").status == 200
 
 
@@ -198,3 +203,48 @@ def test_only_chosen_parked_streams_are_redriven(bank: Bank) -> None:
 def test_a_reader_that_there_is_not_is_missing(bank: Bank, method: str, rest: str) -> None:
     answer = getattr(bank, method)(f"/readers/nobody/{rest}", *[{}] * (method == "post"))
     assert (answer.status, answer.code) == (404, "reader-missing")
+
+
+def test_an_operator_of_a_tenant_sees_its_own_streams_and_no_positions(bank: Bank) -> None:
+    bank.open("a")
+    services = process.services()
+    services.views = {**DOMAIN.views, "balances": fails(DOMAIN.views["balances"])}
+    bank.token = token("other")
+    bank.open("b")
+    bank.settle()
+    assert bank.get("/streams/account/a").code == "stream-missing"
+    assert bank.get("/streams/account/b").json["position"] is None
+    parked = bank.get("/readers/balances/parked").json
+    assert [one["stream"] for one in parked["items"]] == ["other/account-b"]
+    assert (parked["total"], parked["items"][0]["first"]) == (1, None)
+    services.waker = heard = Heard()
+    everything = {"streams": ["main/account-a", "other/account-b"]}
+    assert bank.post("/readers/balances/redrive", everything).json["asked"] == 1
+    assert heard.wakes == [("balances", {"other/account-b": 1})]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/readers",
+        "/blocks/0",
+        "/streams/account/a?tenant=main",
+        "/streams/account/a/commits/1?tenant=main",
+    ],
+)
+def test_what_shows_all_tenants_is_for_the_house(bank: Bank, path: str) -> None:
+    bank.open("a")
+    bank.settle()
+    bank.token = token("other")
+    answer = bank.get(path)
+    assert (answer.status, answer.code) == (403, "house-only")
+    bank.token = house_token()
+    assert bank.get(path).status == 200
+
+
+def test_an_operator_of_the_house_sees_the_streams_of_every_tenant(bank: Bank) -> None:
+    bank.open("a")
+    bank.token = house_token("other")
+    assert bank.get("/streams/account/a").code == "stream-missing"
+    assert bank.get("/streams/account/a?tenant=main").json["stream"] == "main/account-a"
+    assert bank.get("/streams/account/a?tenant=Main").parameters == ["tenant"]

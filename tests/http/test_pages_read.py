@@ -17,9 +17,9 @@ class Reads(FindableRows):
         super().__init__(view)
         self.sizes: list[int] = []
 
-    def find(self, query: Any, sort: Any, after: Any, size: int) -> Any:
+    def find(self, tenant: str, query: Any, sort: Any, after: Any, size: int) -> Any:
         self.sizes.append(size)
-        return super().find(query, sort, after, size)
+        return super().find(tenant, query, sort, after, size)
 
 
 @pytest.fixture

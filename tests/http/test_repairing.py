@@ -58,7 +58,7 @@ def test_a_correction_waits_for_another_person_and_then_all_goes_on(poisoned: Ba
     repair = {
         "of": "event-0",
         "why": "release 9 was taken back",
-        "by": "anonymous",
+        "by": "ada",
         "approvedBy": None,
         "readsAs": [RIGHT],
     }
@@ -83,7 +83,7 @@ def test_a_correction_waits_for_another_person_and_then_all_goes_on(poisoned: Ba
     assert corrected["body"]["amount"] == czk("7.00")
     assert corrected["correction"] == {
         "why": "release 9 was taken back",
-        "by": "anonymous",
+        "by": "ada",
         "approvedBy": "bob",
     }
     assert last["correction"] is None

@@ -227,15 +227,22 @@ def test_commands_that_are_always_overtaken_give_up(bank: Bank) -> None:
 # --- health
 
 
-def test_health_tells_what_works(bank: Bank) -> None:
+def test_everybody_may_ask_whether_the_service_is_up_at_no_cost(bank: Bank) -> None:
+    bank.health["search"] = "connection refused"
+    bank.token = None
     answer = bank.get("/health")
+    assert (answer.status, answer.json) == (200, {"status": "ok"})
+
+
+def test_health_tells_what_works(bank: Bank) -> None:
+    answer = bank.get("/health/dependencies")
     assert answer.status == 200
     assert answer.json["checks"] == {"events": "ok", "search": "ok"}
 
 
 def test_health_tells_what_fails_and_not_why(bank: Bank, lines: list[dict[str, Any]]) -> None:
     bank.health["search"] = "connection refused by 10.0.0.1"
-    answer = bank.get("/health")
+    answer = bank.get("/health/dependencies")
     assert (answer.status, answer.code) == (503, "unhealthy")
     assert answer.json["checks"] == {"events": "ok", "search": "failing"}
     assert "10.0.0.1" not in answer.text

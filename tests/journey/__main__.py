@@ -10,6 +10,7 @@ from tests.journey.transfers import Plan, Report, inbox, move_money, replay_all
 from tools.__main__ import leftfold
 from tools.api import Api
 from tools.bank.run import local
+from tools.signing_in import of_deployment
 
 STACK = "leftfold-transfers"
 
@@ -30,7 +31,8 @@ def main(*, transfers: int, accounts: int, kill_every: float, seed: int) -> None
         def redrive() -> None:
             CliRunner().invoke(leftfold, ["redrive", *where])
 
-        with Api(running.deployed.url) as api:
+        auth = of_deployment(running.deployed, running.cloud.endpoint_url)
+        with Api(running.deployed.url, auth=auth) as api:
             report = move_money(
                 api,
                 plan,

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from tools.bank.run import BANK_FILE, Local, invitation, local
 from tools.bootstrap import STATE
 from tools.deploy import deploy, find
 from tools.package import package
+from tools.signing_in import VARIABLE, of_deployment, token
 from tools.stages import stage
 
 STAGE = replace(stage("dev"), name="journey")
@@ -55,7 +57,14 @@ def import_some(running: Local) -> Result:
             "--statements",
             accounts,
         ],
+        env={VARIABLE: token(running.deployed, running.cloud.endpoint_url)},
     )
+
+
+def api_of(running: Local) -> Api:
+    """The API of a deployment, with its tokens."""
+    auth = of_deployment(running.deployed, running.cloud.endpoint_url)
+    return Api(running.deployed.url, auth=auth)
 
 
 def operate(running: Local, *command: str) -> Result:
@@ -107,7 +116,9 @@ def test_nothing_is_parked(running: Local) -> None:
 def test_the_lines_to_paste_work(running: Local) -> None:
     lines = [
         shlex.split(line)
-        for line in invitation(running.deployed.url).splitlines()
+        for line in invitation(
+            running.deployed.url, token(running.deployed, running.cloud.endpoint_url), "operator"
+        ).splitlines()
         if line.startswith("curl ")
     ]
 
@@ -123,11 +134,12 @@ def test_the_lines_to_paste_work(running: Local) -> None:
 def as_curl(line: list[str]) -> httpx.Response:
     """Sends what curl would send."""
     *options, url = line[1:]
+    given = [text for option, text in pairwise(options) if option == "-H"]
+    headers = dict(header.split(": ") for header in given)
     if "-d" in options:
-        headers = dict([options[options.index("-H") + 1].split(": ")])
         body = json.loads(options[options.index("-d") + 1])
         return httpx.post(url, headers=headers, json=body, timeout=30, trust_env=False)
-    return httpx.get(url, timeout=30, trust_env=False)
+    return httpx.get(url, headers=headers, timeout=30, trust_env=False)
 
 
 # Two years, the second of which is closed only with --close-all.
@@ -149,7 +161,7 @@ BOOK = """
 
 @pytest.fixture(scope="module")
 def api(running: Local) -> Iterator[Api]:
-    with Api(running.deployed.url) as made:
+    with api_of(running) as made:
         yield made
 
 
@@ -258,7 +270,7 @@ def everything(api: Api) -> dict[str, Any]:
 
 def test_money_is_moved_once_or_not_at_all_while_functions_are_killed(running: Local) -> None:
     url = str(running.cloud.endpoint_url)
-    with Api(running.deployed.url) as api:
+    with api_of(running) as api:
         report = move_money(
             api,
             Plan(transfers=20, accounts=6, kill_every=1.0),
@@ -289,6 +301,7 @@ def test_a_fuzzer_that_knows_the_description_finds_nothing(running: Local) -> No
         "run",
         f"{url}/openapi.json",
         f"--url={url}",
+        f"--header=Authorization: Bearer {token(running.deployed, running.cloud.endpoint_url)}",
         "--max-examples=5",
         "--phases=examples,fuzzing",
         "--seed=1",

@@ -186,7 +186,7 @@ class Office:
         number = len(self.events.scan(0, 1, None, 10**6)[0])
         handler = CommandHandler(self.events, FINGERPRINTS, self.clock, pause, self.bank.vault)
         name = f"command-{number}"
-        stream = errand.stream(key)
+        stream = errand.stream(key, "main")
         handler.execute(
             CommandRequest(errand, stream, command, name, "00" * 8, "ada", f"corr-{number}")
         )
@@ -196,12 +196,12 @@ class Office:
 
     def debits(self) -> int:
         """How often the account was debited."""
-        names = [e.name for c in self.commits(account.stream("a")) for e in c.events]
+        names = [e.name for c in self.commits(account.stream("a", "main")) for e in c.events]
         return names.count("account-debited")
 
     def history(self, key: str = "e") -> list[str]:
         """What has happened to an errand, by name."""
-        return [e.name for c in self.commits(errand.stream(key)) for e in c.events]
+        return [e.name for c in self.commits(errand.stream(key, "main")) for e in c.events]
 
 
 def pause(_attempt: int) -> None:

@@ -49,12 +49,12 @@ def test_an_event_leads_to_a_command_whose_answer_the_process_records(office: Of
     office.run(runs)
     assert office.history() == ["asked", "done"]
     asked, done = office.commits(E)
-    debited = office.commits(account.stream("a"))[-1]
+    debited = office.commits(account.stream("a", "main"))[-1]
     assert done.events[0].body == {"version": debited.version}
     assert (debited.actor, done.actor) == ("policy:runs", "policy:runs")
     assert {debited.correlation_id, done.correlation_id} == {asked.correlation_id}
     assert debited.deps == ((E, 1),)
-    assert done.deps == ((account.stream("a"), 3),)
+    assert done.deps == ((account.stream("a", "main"), 3),)
 
 
 def test_a_command_id_tells_when_its_cause_was(office: Office) -> None:
@@ -62,7 +62,7 @@ def test_a_command_id_tells_when_its_cause_was(office: Office) -> None:
     office.clock.forward(days=3)
     office.run(runs)
     asked, done = office.commits(E)
-    debited = office.commits(account.stream("a"))[-1]
+    debited = office.commits(account.stream("a", "main"))[-1]
     assert asked.at < debited.at
     moments = {UUID(c.command_id).int >> 80 for c in (debited, done)}
     assert moments == {office.clock.milliseconds - 3 * 86_400_000}
@@ -73,7 +73,7 @@ def test_a_policy_acts_as_itself_and_in_the_trace_of_its_cause(office: Office) -
     office.do(Ask("a", 40))
     office.run(runs)
     asked, done = office.commits(E)
-    debited = office.commits(account.stream("a"))[-1]
+    debited = office.commits(account.stream("a", "main"))[-1]
     assert asked.authority == "none"
     assert {debited.authority, done.authority} == {"policy:runs"}
     assert {debited.traceparent, done.traceparent} == {asked.traceparent}
@@ -129,7 +129,7 @@ class Newer:
         self.office = office
 
     def newest(self, aggregate_id: str, **options: Any) -> Any:
-        if aggregate_id == account.stream("a"):
+        if aggregate_id == account.stream("a", "main"):
             raise UnknownFormatError("format 2")
         return self.office.events.newest(aggregate_id, **options)
 
@@ -157,7 +157,7 @@ def test_an_aggregate_that_does_not_exist_refuses(office: Office) -> None:
     office.do(Ask("nobody", 1))
     office.run(runs)
     assert office.history() == ["asked", "turned"]
-    assert office.commits(account.stream("nobody")) == []
+    assert office.commits(account.stream("nobody", "main")) == []
 
 
 def test_a_step_that_the_process_awaits_no_more_is_not_taken(office: Office) -> None:
@@ -555,7 +555,7 @@ def debits_of(*steps: tuple[str, int]) -> Policy:
 
 def debited(office: Office) -> list[int]:
     """The amounts that left the account."""
-    commits = office.commits(account.stream("a"))
+    commits = office.commits(account.stream("a", "main"))
     bodies = [e.body for c in commits for e in c.events if e.name == "account-debited"]
     return [body["amount"] for body in bodies]
 
@@ -619,7 +619,7 @@ def test_a_step_is_the_same_in_a_log_in_which_its_event_is_elsewhere(office: Off
     office.log = MemoryLog()
     run_again(office, debits_of(("debit", 40)))
     first, *_ = office.log.blocks(0)
-    assert first.commits[0].aggregate_id == account.stream("0")
+    assert first.commits[0].aggregate_id == account.stream("0", "main")
     assert debited(office) == [40]
 
 
@@ -661,7 +661,7 @@ def test_a_command_of_another_kind_does_not_take_the_answer_under_its_name(
     assert stream == E
     assert reason.startswith("StepChangedError: the command ")
     assert reason.endswith(
-        f"in {account.stream('a')} was recorded as another kind than Freeze:"
+        f"in {account.stream('a', 'main')} was recorded as another kind than Freeze:"
         " give the new command's reaction a name of its own"
     )
 
@@ -677,7 +677,7 @@ def test_a_command_that_was_answered_is_not_sent_to_another_target(office: Offic
             yield replace(reaction, key="b")
 
     run_again(office, replace(runs, react=elsewhere))
-    names = [e.name for c in office.commits(account.stream("b")) for e in c.events]
+    names = [e.name for c in office.commits(account.stream("b", "main")) for e in c.events]
     assert "account-debited" not in names
     assert office.history() == ["asked", "done"]
     assert parked(office) == []

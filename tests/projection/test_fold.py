@@ -63,8 +63,8 @@ def test_a_commit_that_fails_goes_into_no_row() -> None:
     log = commits((A, [Added(1)]), (A, [Added(2), Added(13)]), (B, [Added(4)]))
     folding = Folding(buggy(parity), log)
     assert folding.onto({}) == {
-        "all": StoredRow({"turns": [f"{A}@1"]}, 0),
-        "odd": StoredRow({"turns": [f"{A}@1"]}, 0),
+        "main/all": StoredRow({"turns": [f"{A}@1"]}, 0),
+        "main/odd": StoredRow({"turns": [f"{A}@1"]}, 0),
     }
     assert [p.position for p in folding.poisons.values()] == [1]
 

@@ -45,7 +45,7 @@ def turns(site: Runners, key: str) -> list[str]:
 def test_rows_follow_the_order_of_the_log() -> None:
     site = Runners(log_of(HISTORY))
     caught_up(site.ordered(parity))
-    assert turns(site, "all")[:5] == [f"{A}@1", f"{B}@1", f"{A}@2", f"{C}@1", f"{A}@3"]
+    assert turns(site, "main/all")[:5] == [f"{A}@1", f"{B}@1", f"{A}@2", f"{C}@1", f"{A}@3"]
     assert checkpoint(site) == 10
     assert site.differences(parity) == []
 
@@ -86,7 +86,7 @@ def test_a_poison_stops_the_view_just_before_it() -> None:
         )
         assert stopped.reason == "UnluckyError: 13"
     assert checkpoint(site) == 5
-    assert site.row("all").position == 5
+    assert site.row("main/all").position == 5
     assert site.differences(buggy(parity)) == []
 
 
@@ -119,7 +119,7 @@ def test_a_row_that_no_store_takes_stops_the_view_also_where_the_next_commit_men
 ) -> None:
     def heavy(row: Row | None, recorded: Recorded, key: str) -> Row | None:
         made = parity.fold(row, recorded, key) or {}
-        is_heavy = key == "all" and made["turns"][-1] == f"{A}@4"
+        is_heavy = key == "main/all" and made["turns"][-1] == f"{A}@4"
         return {**made, "x": 10**6 * "x"} if is_heavy else made
 
     monkeypatch.setattr(runner, "SLICE_EVENTS", size)

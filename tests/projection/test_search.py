@@ -124,7 +124,7 @@ def put(rows: SearchRows, *saved: tuple[str, Row | None]) -> None:
 def test_without_an_index_nothing_is_found_and_nothing_fails(
     rows: SearchRows, clock: Clock
 ) -> None:
-    assert rows.find(EVERYTHING, [], None, 10) == ([], [], 0)
+    assert rows.find_everywhere(EVERYTHING, [], None, 10) == ([], [], 0)
     assert rows.purge(clock()) == 0
 
 
@@ -141,21 +141,23 @@ def test_rows_are_found_by_words_exact_values_and_ranges(rows: SearchRows) -> No
         {"range": {"on": {"lt": "1994-01-01"}}},
         {"range": {"n": {"lte": 1}}},
     ):
-        found = rows.find(query, [], None, 10)
+        found = rows.find_everywhere(query, [], None, 10)
         assert [row["n"] for row in found.rows] == [1]
         assert found.total == 1
 
 
 def test_a_found_row_is_the_saved_row_and_its_position(rows: SearchRows) -> None:
     put(rows, (A, {"n": 1, "tag": None}))
-    assert rows.find(EVERYTHING, [], None, 10).rows == [{"n": 1, "tag": None, "position": 0}]
+    assert rows.find_everywhere(EVERYTHING, [], None, 10).rows == [
+        {"n": 1, "tag": None, "position": 0}
+    ]
 
 
 def test_pages_follow_one_another_also_among_equals(rows: SearchRows) -> None:
     put(rows, *((f"k{n}", {"n": n, "tag": "same"}) for n in range(7)))
     seen: list[int] = []
     after = None
-    while (found := rows.find(EVERYTHING, [{"tag": "desc"}], after, 3)).rows:
+    while (found := rows.find_everywhere(EVERYTHING, [{"tag": "desc"}], after, 3)).rows:
         assert found.total == 7
         seen += [row["n"] for row in found.rows]
         after = found.sorts[-1]
@@ -165,8 +167,8 @@ def test_pages_follow_one_another_also_among_equals(rows: SearchRows) -> None:
 def test_a_deleted_row_is_not_found(rows: SearchRows) -> None:
     put(rows, (A, {"n": 1}), (B, {"n": 1}))
     put(rows, (A, None))
-    assert rows.find({"term": {"n": 1}}, [], None, 10).total == 1
-    assert rows.find(EVERYTHING, [], None, 10).total == 1
+    assert rows.find_everywhere({"term": {"n": 1}}, [], None, 10).total == 1
+    assert rows.find_everywhere(EVERYTHING, [], None, 10).total == 1
 
 
 def test_a_purge_removes_old_tombstones_only(rows: SearchRows, clock: Clock) -> None:
@@ -324,7 +326,7 @@ def test_an_unreachable_cluster_is_unavailable(clock: Clock, pauses: Pauses) -> 
         lambda: rows.save([Save(A, {}, 1, NEVER)]),
         rows.flush,
         lambda: list(rows.scan()),
-        lambda: rows.find(EVERYTHING, [], None, 1),
+        lambda: rows.find_everywhere(EVERYTHING, [], None, 1),
         lambda: rows.purge(clock()),
     ):
         with pytest.raises(Unavailable):

@@ -257,7 +257,7 @@ def test_a_search_leaves_out_what_was_deleted_and_ends_its_order_with_the_key(si
     """Only with a last word on the order do pages neither repeat a row nor leave one out."""
     hits = [document(A, {"key": A, "position": 7, "format": 1, "n": 1})]
     site.answer((200, {"hits": {"hits": hits, "total": {"value": 12}}}))
-    found = site.rows.find({"term": {"n": 1}}, [{"n": "desc"}], [5, "x"], 10)
+    found = site.rows.find_everywhere({"term": {"n": 1}}, [{"n": "desc"}], [5, "x"], 10)
     assert found == ([{"n": 1, "position": 7}], [[A]], 12)
     assert site.requests == [
         Request(
@@ -283,7 +283,7 @@ def test_a_search_leaves_out_what_was_deleted_and_ends_its_order_with_the_key(si
 def test_the_first_page_comes_after_nothing(site: Site) -> None:
     site.answer((200, HITS), (404, MISSING))
     for _ in range(2):
-        assert site.rows.find({"match_all": {}}, [], None, 10) == ([], [], 0)
+        assert site.rows.find_everywhere({"match_all": {}}, [], None, 10) == ([], [], 0)
     assert "search_after" not in site.requests[0].body
 
 

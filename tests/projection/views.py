@@ -40,9 +40,9 @@ def addition_row(row: Row | None, recorded: Recorded, _key: str) -> Row:
 
 def parity_key(recorded: Recorded) -> Iterable[str]:
     """The row of all even amounts and that of all odd ones, and one for everything."""
-    yield "all"
+    yield f"{recorded.tenant}/all"
     if isinstance(recorded.event, Added):
-        yield "odd" if recorded.event.amount % 2 else "even"
+        yield f"{recorded.tenant}/{'odd' if recorded.event.amount % 2 else 'even'}"
 
 
 def parity_row(row: Row | None, recorded: Recorded, _key: str) -> Row:

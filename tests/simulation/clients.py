@@ -47,7 +47,7 @@ class Call:
 
     @property
     def stream(self) -> str:
-        return self.aggregate.stream(self.key)
+        return self.aggregate.stream(self.key, "main")
 
 
 @dataclass

@@ -111,7 +111,7 @@ class Asked:
 
     @property
     def stream(self) -> str:
-        return self.aggregate.stream(self.key)
+        return self.aggregate.stream(self.key, "main")
 
 
 @dataclass
@@ -421,7 +421,7 @@ class Both:
                 version = bank.do(
                     asked.command, asked.key, command_id=command_id, aggregate=aggregate
                 )
-                return "acknowledged", (name, aggregate.stream(asked.key), version)
+                return "acknowledged", (name, aggregate.stream(asked.key, "main"), version)
             except IdMovedError as moved:
                 request = bank.request(asked.command, asked.key, command_id=command_id)
                 found = bank.handler.found_in(request, moved.places)

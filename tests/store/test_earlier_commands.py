@@ -30,7 +30,7 @@ def test_a_policy_that_looks_for_its_earlier_command_reads_consistently() -> Non
     version = bank.do(credit(5), command_id="step")
     asked = CommandRequest(
         aggregate=account,
-        aggregate_id=account.stream("a"),
+        aggregate_id=account.stream("a", "main"),
         command=credit(5),
         command_id="step",
         body_hash=body_hash("Book", to_json(credit(5))),

@@ -164,7 +164,7 @@ def test_a_rule_that_rests_on_the_order_of_a_dict_decides_the_same_after_a_snaps
     bank = Teller(events, fingerprint="fold-1")
     for number in range(30, 0, -1):
         bank.do({f"z{number}": 1, f"a{number}": 2}, aggregate=QUEUE)
-    stream = QUEUE.stream("a")
+    stream = QUEUE.stream("a", "main")
     assert any(commit.snapshot for commit in events.range(stream, 1, 30))
 
     quick = load(events, QUEUE, stream, fingerprint="fold-1", vault=bank.vault)

@@ -19,6 +19,7 @@ from tools.bank.ledger_entries import Comparison, compare, entries_of
 from tools.bank.terminal import differences_table, rejected_table, years_table
 from tools.console import bar, console
 from tools.files import FileError
+from tools.signing_in import signed_in
 from tools.texts import counted
 
 # Accounts in one command; commodities in it, and currencies of an account in it.
@@ -83,7 +84,7 @@ def import_book(url: str, path: Path, ledger: str, choices: Choices) -> bool:
 
     Raises FileError and ApiError.
     """
-    with Api(url) as api:
+    with Api(url, auth=signed_in(url)) as api:
         return import_through(api, path, ledger, choices)
 
 

@@ -24,6 +24,7 @@ from tools.bank.latency import Sampler, percentiles
 from tools.bank.terminal import accounts_table, amount, rejected_table
 from tools.console import bar, console, errors
 from tools.files import FileError
+from tools.signing_in import signed_in
 from tools.texts import counted
 
 # Batches that are sent one at a time.
@@ -79,7 +80,7 @@ def import_file(
     if selection.statements and last > over:
         console.print(f"the month of {last} is not over: no statement is closed for it")
     _show_withheld(chosen, file)
-    with Api(url) as api:
+    with Api(url, auth=signed_in(url)) as api:
         done = _import(api, sent, opening_balance=selection.opening_balance)
         _show_notes([note for account in done for note in account.notes])
         refused = [line for account in done for line in account.rejected]

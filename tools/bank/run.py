@@ -20,6 +20,7 @@ from tools.deployment_services import reach
 from tools.engines import Engine, EngineError, MiniStack, OpenSearch, Progress
 from tools.last_deployment import STACK, STAGE, Current, forget, remember
 from tools.package import package
+from tools.signing_in import OPERATOR, token_of
 from tools.stages import APP, stage
 from tools.stages import running as python
 
@@ -112,7 +113,11 @@ def run(file: Path, work: Work, port: int, search_port: int, *, once: bool) -> b
         )
         if not once:
             # Not wrapped, because a wrapped command cannot be pasted.
-            console.print(invitation(running.deployed.url), soft_wrap=True, markup=False)
+            console.print(
+                invitation(running.deployed.url, token_of(current), token_of(current, OPERATOR)),
+                soft_wrap=True,
+                markup=False,
+            )
             serve(running)
     return agree
 
@@ -138,8 +143,9 @@ def serve(running: Local) -> None:
         errors.print("stopping")
 
 
-def invitation(url: str) -> str:
+def invitation(url: str, token: str, operator: str) -> str:
     """Commands to paste, in this order."""
+    signed = f"-H 'Authorization: Bearer {token}'"
     amount = '{"amount": "100.00", "currency": "CZK"}'
     opening = (
         '{"owner": "Me", "kind": "current", "currency": "CZK", "accountId": "mine",'
@@ -152,17 +158,17 @@ def invitation(url: str) -> str:
     return f"""
 Leftfold serves at {url} until Ctrl-C.
 
-The console: {url}/console
+The console: {url}/console#token={operator}
 
-Try, in another terminal:
+Try, in another terminal (the token is good for an hour; ./leftfold token prints another):
 
-curl '{url}/accounts?sort=-balance&limit=3'
+curl {signed} '{url}/accounts?sort=-balance&limit=3'
 
-curl '{url}/bookings?q=pension&limit=3'
+curl {signed} '{url}/bookings?q=pension&limit=3'
 
-curl -H 'Content-Type: application/json' -d '{opening}' '{url}/accounts'
+curl {signed} -H 'Content-Type: application/json' -d '{opening}' '{url}/accounts'
 
-curl -H 'Content-Type: application/json' -d '{order}' '{url}/transfers'
+curl {signed} -H 'Content-Type: application/json' -d '{order}' '{url}/transfers'
 
-curl '{url}/transfers/first?minVersion=1'
+curl {signed} '{url}/transfers/first?minVersion=1'
 """

@@ -12,6 +12,7 @@ from tools.bank.importing import WORKERS
 from tools.cloud import Cloud, DeployError, explained
 from tools.deploy import Deployed
 from tools.engines import Progress
+from tools.signing_in import of_deployment
 
 # Asks a function to look for work, as the waker does.
 NOTHING_NEW = b'{"Records": []}'
@@ -32,7 +33,12 @@ def wake(deployed: Deployed, cloud: Cloud, report: Progress) -> None:
     def invoke(name: str) -> tuple[str, Any]:
         return name, functions.invoke(FunctionName=name, Payload=NOTHING_NEW)
 
-    with explained(cloud), Api(deployed.url) as api, ThreadPoolExecutor(2 * WORKERS) as threads:
+    auth = of_deployment(deployed, cloud.endpoint_url)
+    with (
+        explained(cloud),
+        Api(deployed.url, auth=auth) as api,
+        ThreadPoolExecutor(2 * WORKERS) as threads,
+    ):
         answers = [threads.submit(api.query, "/accounts", limit="1") for _ in range(WORKERS)]
         _check_started(threads.map(invoke, names))
         for answer in answers:

@@ -14,12 +14,12 @@ from tools.resources.permissions import (
     COMMAND,
     FIND,
     LOAD,
+    MAKING_KEYS,
     OPENING,
     READING_ARCHIVE,
     READING_LOG,
     REFERENCES,
     ROWS,
-    SEALING,
     SUBJECTS,
     Json,
     allow,
@@ -70,6 +70,19 @@ class Function:
         return f"{(self.called or self.name).replace('_', '-')}.json"
 
 
+# Which tokens the API takes, and which sites may call it.
+ACCESS: Json = {
+    "LEFTFOLD_ISSUER": {"Ref": "TokenIssuer"},
+    "LEFTFOLD_JWKS": {"Ref": "TokenKeys"},
+    "LEFTFOLD_AUDIENCE": {"Ref": "TokenAudience"},
+    "LEFTFOLD_TENANT_CLAIM": {"Ref": "TenantClaim"},
+    "LEFTFOLD_CORS_ORIGINS": {"Ref": "CorsOrigins"},
+    "LEFTFOLD_TENANT_RATE": {"Ref": "TenantRate"},
+}
+# The key that seals cursors.
+COUNTING = tables(("dynamodb:UpdateItem",), "requests")
+SEALING = tables(("dynamodb:GetItem", "dynamodb:PutItem"), "secrets")
+
 # Repairs are in streams of their own; they are looked for when a commit cannot be read.
 READING_REPAIRS = tables(("dynamodb:Query",), "events")
 
@@ -95,19 +108,28 @@ def other_functions(
             "api_handler",
             (
                 tables(COMMAND, "events"),
-                *SEALING,
+                *MAKING_KEYS,
                 tables(("dynamodb:Query", "dynamodb:UpdateItem"), "subjects"),
+                SEALING,
+                COUNTING,
                 *querying,
             ),
             called="api",
             search=True,
-            variables={"LEFTFOLD_REPAIRS": {"Ref": "Repairs"}},
+            variables={**ACCESS, "LEFTFOLD_REPAIRS": {"Ref": "Repairs"}},
             chalice={"lambda_timeout": 29},
         ),
         Function(
             "feed",
-            (tables(("dynamodb:GetItem", "dynamodb:Query"), "events"), *OPENING, *querying),
+            (
+                tables(("dynamodb:GetItem", "dynamodb:Query"), "events"),
+                *OPENING,
+                SEALING,
+                COUNTING,
+                *querying,
+            ),
             search=True,
+            variables=ACCESS,
             capped=True,
             # A request waits up to 20 seconds, and API Gateway up to 29 for its answer.
             chalice={"lambda_timeout": 29},
@@ -131,7 +153,7 @@ def other_functions(
             "deadlines",
             (
                 tables(COMMAND, "events"),
-                *SEALING,
+                *MAKING_KEYS,
                 tables(("dynamodb:Scan",), "applications"),
                 *READING_ARCHIVE,
                 search("Get", "Post"),
@@ -172,7 +194,7 @@ def policy_function(policy: Policy) -> Function:
         policy.name,
         (
             *([tables(ANSWER, "events")] if commands else []),
-            *(SEALING if commands else OPENING),
+            *(MAKING_KEYS if commands else OPENING),
             *READING_LOG,
             *checkpointing("policy"),
             *(

@@ -146,7 +146,7 @@ SUBJECTS = (
     *("dynamodb:BatchGetItem", "dynamodb:Query"),
     *("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"),
 )
-SEALING = (
+MAKING_KEYS = (
     tables(("dynamodb:BatchGetItem", "dynamodb:PutItem"), "subjects"),
     allow(("kms:Decrypt", "kms:GenerateDataKey"), KEY),
 )

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tools.resources import access
 from tools.resources.permissions import NAMED, Json
 
 Owner = Literal["stage", "truth", "application"]
@@ -33,6 +34,7 @@ PARKED = Table("reader", "aggregateId")
 TABLES: Mapping[Owner, Mapping[str, Table]] = {
     "stage": {
         "effects": Table("policy", "step"),
+        "secrets": Table("name"),
         # A backup would keep the keys of forgotten subjects.
         "subjects": Table("subject", "part", backups=False),
     },
@@ -45,7 +47,12 @@ TABLES: Mapping[Owner, Mapping[str, Table]] = {
         "policy-parked": PARKED,
         "applications": Table("application"),
     },
-    "application": {"view-checkpoints": CHECKPOINTS, "view-parked": PARKED},
+    "application": {
+        "view-checkpoints": CHECKPOINTS,
+        "view-parked": PARKED,
+        # How many requests each tenant has sent; each count is of use for some seconds.
+        "requests": Table("tenant", "#window", expires="expiresAt"),
+    },
 }
 TABLE_NAMES = frozenset(name for tables in TABLES.values() for name in tables)
 # The rows of a view, whose deleted rows expire by themselves.
@@ -133,14 +140,21 @@ def tables_of(owner: Owner, key: Any = None) -> Json:
 
 
 def stage_template() -> Json:
-    """What outlives every truth: effects, keys of personal data, and the key of all that is kept."""
+    """What outlives every truth: the ledger of effects, secrets, who may come in, and the key of
+    all that is kept.
+    """
     return {
         "Parameters": {
             "Stage": STAGE,
             "IsProtected": IS_PROTECTED,
             "HasOwnKeys": yes_or_no("Whether a key of the account's own encrypts what is kept"),
+            **access.PARAMETERS,
         },
-        "Conditions": {"IsProtected": is_true("IsProtected"), "HasKey": is_true("HasOwnKeys")},
+        "Conditions": {
+            "IsProtected": is_true("IsProtected"),
+            "HasKey": is_true("HasOwnKeys"),
+            **access.CONDITIONS,
+        },
         "Resources": {
             **tables_of("stage", attribute("Key", "Arn")),
             "Key": own_key(),
@@ -152,8 +166,10 @@ def stage_template() -> Json:
                     "TargetKeyId": {"Ref": "PersonalDataKey"},
                 },
             },
+            **access.resources(KEPT),
         },
         "Outputs": {
+            **access.OUTPUTS,
             "Stage": {"Value": {"Ref": "Stage"}},
             "KeyArn": {"Condition": "HasKey", "Value": attribute("Key", "Arn")},
             "PersonalDataKey": {"Value": attribute("PersonalDataKey", "Arn")},

@@ -2,10 +2,12 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from chalice.utils import to_cfn_resource_name
 
 from chalicelib.leftfold.kernel import Policy, View
+from tools.resources import edge
 from tools.resources.alarms import other_alarms, reader_alarms
 from tools.resources.functions import Function, ResourcesError
 from tools.resources.permissions import Json
@@ -88,6 +90,10 @@ PARAMETERS: Json = {
     "KeepLogsDays": KEEP_LOGS_DAYS,
     "ArchiveBucket": parameter("The archive's bucket"),
     "PersonalDataKey": parameter("The ARN of the KMS key that wraps the keys of personal data"),
+    "TokenIssuer": parameter("The iss of the access tokens that the API takes"),
+    "TokenKeys": parameter("The address of their issuer's JWK set"),
+    "TokenAudience": parameter("What their aud or client_id may be, separated by commas"),
+    "TenantClaim": parameter("Their claim that has the tenant"),
     "SearchEndpoint": parameter("The host of the search domain"),
     "SearchArn": parameter("The ARN of the search domain"),
     "SearchScheme": parameter(
@@ -179,12 +185,20 @@ def template(
                 " another resource has that name; rename the view or policy"
             )
         resources |= added
+    api = merged(edge.rest_api(), resources.pop("RestAPI", {}))
     return {
-        "Parameters": PARAMETERS,
-        "Conditions": CONDITIONS,
-        "Resources": resources,
+        "Parameters": PARAMETERS | edge.PARAMETERS,
+        "Conditions": CONDITIONS | edge.CONDITIONS,
+        "Resources": {**resources, "RestAPI": api, **edge.resources()},
         "Outputs": OUTPUTS,
     }
+
+
+def merged(one: Any, other: Any) -> Any:
+    """The members of both, at every depth; *other* counts where both have a value."""
+    if not (isinstance(one, dict) and isinstance(other, dict)):
+        return other
+    return {**one, **{k: merged(one[k], v) if k in one else v for k, v in other.items()}}
 
 
 def check_table(view: View) -> None:

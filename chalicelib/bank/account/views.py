@@ -133,15 +133,20 @@ def statement_row(_row: Row | None, recorded: Recorded, _key: str) -> Row:
 
 
 def currency(recorded: Recorded) -> Iterable[str]:
-    """One row a currency. All accounts feed it, so the view must be ordered to be exact."""
+    """One row a currency. All accounts of a tenant feed it, so the view must be ordered."""
     if isinstance(recorded.event, Opened | Credited | Debited):
-        yield recorded.event.currency
+        yield total_key(recorded.tenant, recorded.event.currency)
+
+
+def total_key(tenant: str, code: str) -> str:
+    """The key of the row of a currency."""
+    return f"{tenant}/{code}"
 
 
 def total_row(row: Row | None, recorded: Recorded, key: str) -> Row:
     """How much the bank owes in one currency; *last* is the commit that changed it last."""
     total = row or {
-        "currency": key,
+        "currency": key.partition("/")[2],
         "accounts": 0,
         "bookings": 0,
         "credits": 0,

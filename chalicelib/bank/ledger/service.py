@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from chalicelib.bank.ledger import domain
 from chalicelib.bank.ledger.amounts import minor_of
@@ -34,15 +34,12 @@ from chalicelib.bank.ledger.reports import (
     window,
 )
 from chalicelib.leftfold.commands.handler import CommandRequest
-from chalicelib.leftfold.commands.reading import States
+from chalicelib.leftfold.commands.reading import KnownStates
 from chalicelib.leftfold.kernel import AggregateId, Commit, Refused, Row
 from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repairs, read
-from chalicelib.leftfold.projection.rows import RowStore
-from chalicelib.leftfold.store.ports import EventStore
-from chalicelib.leftfold.wiring.services import Services
-
-if TYPE_CHECKING:
-    from chalicelib.leftfold.projection.search import SearchRows
+from chalicelib.leftfold.projection.tenant_rows import TenantRows
+from chalicelib.leftfold.store.ports import Streams
+from chalicelib.leftfold.wiring.tenants import TenantServices
 
 TRIAL_BALANCE, POSTINGS = "trial_balance", "postings"
 # The order of an account's postings in its sheet.
@@ -139,9 +136,9 @@ class Ledgers:
     `CommandHandler.execute` raises. *rows* finds the rows of a view by its name.
     """
 
-    events: EventStore
-    states: States
-    rows: Callable[[str], RowStore]
+    events: Streams
+    states: KnownStates
+    rows: Callable[[str], TenantRows]
     execute: Callable[[CommandRequest], int]
     repairs: Repairs = NO_REPAIRS
 
@@ -271,7 +268,7 @@ class Ledgers:
         many to be carried, by that line's day.
         """
         opening = self._balances_of(stream, state, sheet.account, sheet.first)
-        rows = cast("SearchRows", self.rows(POSTINGS))
+        rows = self.rows(POSTINGS)
         filters = conditions(stream, sheet)
         running = dict(opening)
         if after is not None:
@@ -294,14 +291,10 @@ class Ledgers:
         return dict(self.balances_before(stream, state, day).get(account, {}))
 
 
-def ledgers_of(services: Services) -> Ledgers:
-    """The ledgers of an application, for callers without HTTP."""
+def ledgers_of(services: TenantServices) -> Ledgers:
+    """The ledgers of a tenant, for callers without HTTP."""
     return Ledgers(
-        services.events,
-        services.states,
-        services.rows,
-        services.handler.execute,
-        services.repairs,
+        services.events, services.states, services.rows, services.execute, services.repairs
     )
 
 
@@ -373,7 +366,7 @@ def add(row: Row, running: dict[str, int]) -> None:
     running[row["currency"]] = running.get(row["currency"], 0) + row["amount"]
 
 
-def add_through(last: list[Any], running: dict[str, int], rows: "SearchRows", filters: Row) -> None:
+def add_through(last: list[Any], running: dict[str, int], rows: TenantRows, filters: Row) -> None:
     """Adds the postings that pass *filters*, through the one with the sort values *last*."""
     after: list[Any] | None = None
     while True:

@@ -19,7 +19,7 @@ from uuid import UUID
 
 from chalicelib.leftfold.kernel import Aggregate, Bar, Commit, RecentCommand
 from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repairs, read
-from chalicelib.leftfold.store.ports import EventStore
+from chalicelib.leftfold.store.ports import Streams
 from chalicelib.leftfold.subjects.vault import CLOSED, Opener, opened_state, subjects_of, tenant_of
 
 # K: a snapshot is due once a load has folded so many commits. It is about the optimum
@@ -74,7 +74,7 @@ class Loaded:
 
 
 def load(  # noqa: PLR0913 - each is a fact about the read
-    events: EventStore,
+    events: Streams,
     aggregate: Aggregate,
     aggregate_id: str,
     *,
@@ -127,7 +127,7 @@ def owns(commits: Sequence[Commit], bar: Bar | None) -> bool:
 
 
 def looked_back(
-    events: EventStore, aggregate_id: str, loaded: Loaded, *, since: int, checked: int = 0
+    events: Streams, aggregate_id: str, loaded: Loaded, *, since: int, checked: int = 0
 ) -> Loaded:
     """*loaded* with its commands back to *since*, in seconds since 1970.
 

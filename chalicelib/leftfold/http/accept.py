@@ -1,4 +1,4 @@
-"""Checks a request against its route, and makes a `Call` of it."""
+"""Lets a request in, checks it against its route, and makes a `Call` of it."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -8,6 +8,7 @@ from chalice.app import Request
 from marshmallow import Schema, ValidationError
 
 from chalicelib.leftfold.commands.handler import body_hash
+from chalicelib.leftfold.http.admit import admit
 from chalicelib.leftfold.http.body import escaped, parse
 from chalicelib.leftfold.http.fields import KEY
 from chalicelib.leftfold.http.headers import CORRELATION_ID, IDEMPOTENCY_KEY, TRACEPARENT
@@ -21,6 +22,7 @@ _JSON = "application/json"
 
 def accept(route: Route, request: Request, services: Services, correlation_id: str) -> Call:
     """The call that *request* is; raises `Problem` if it does not fit *route*."""
+    caller = admit(route, request.headers, services)
     for header in (CORRELATION_ID, TRACEPARENT, *route.heeds):
         header.read(request.headers)
     key = path_key(route.aggregate, request.uri_params)
@@ -29,7 +31,8 @@ def accept(route: Route, request: Request, services: Services, correlation_id: s
     given = body_of(route, request)
     return Call(
         route=route,
-        services=services,
+        caller=caller,
+        house=services,
         headers=request.headers,
         query=query,
         body={} if route.body is None else loaded_body(route.body, given),

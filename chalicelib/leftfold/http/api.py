@@ -73,6 +73,7 @@ def api_of(domain: Domain, description: str) -> Api:
             "This OpenAPI document",
             describe,
             Schema.from_dict({}, name="OpenApi")(unknown=INCLUDE),
+            scope=None,
         ),
     )
     api = Api(routes, problems, description)

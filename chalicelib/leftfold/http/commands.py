@@ -23,9 +23,6 @@ from chalicelib.leftfold.store.ports import Unavailable
 # Never change this name space. The ids that the server chooses are UUIDs in it, so under another
 # one a retry of an older request would open a second aggregate.
 _NAMESPACE = UUID("6f2f0a3e-54f0-5d0f-9b5c-0f2b8a0c6f11")
-_TENANT = "main"
-# Until requests are authenticated.
-_ACTOR, _AUTHORITY = "anonymous", "none"
 
 HEEDED = (IDEMPOTENCY_KEY, IF_MATCH)
 GIVEN = ("ETag", "Location")
@@ -88,6 +85,7 @@ def opening_route(
         takes.summary,
         answer,
         returns,
+        scope="commands",
         status=status,
         gives=GIVEN,
         body=takes.body,
@@ -113,6 +111,7 @@ def command_routes(
             takes.summary,
             answer,
             returns,
+            scope="commands",
             gives=GIVEN,
             aggregate=aggregate,
             body=takes.body,
@@ -160,12 +159,12 @@ def elsewhere(
     `Problem`, with the place to send it to. A client that follows it drops no header, for it
     stays on the host.
     """
-    found = call.services.handler.found_in(request, moved.places)
+    found = call.services.found_in(request, moved.places)
     keys = [AggregateId.parse(place.aggregate_id) for place in moved.places]
     same = [
         id_.key
         for id_ in keys
-        if id_._replace(key="") == AggregateId(_TENANT, aggregate.category, "")
+        if id_._replace(key="") == AggregateId(call.tenant, aggregate.category, "")
     ]
     if found is not None:
         key = AggregateId.parse(found[0]).key
@@ -181,15 +180,21 @@ def elsewhere(
 def request_of(
     call: Call, aggregate: Aggregate, key: str, command: Any, **conditions: Any
 ) -> CommandRequest:
-    """The command and its request data; *conditions* are further fields of `CommandRequest`."""
+    """The command and its request data; *conditions* are further fields of `CommandRequest`.
+
+    The actor is the token's subject. The authority names the scope and the client: a policy and
+    a deadline have others, so a commit shows whether people or the system made it.
+    """
+    if call.caller is None:
+        raise LookupError(f"{call.route.name} takes commands and asks for no token")
     return CommandRequest(
         aggregate=aggregate,
-        aggregate_id=aggregate.stream(key, _TENANT),
+        aggregate_id=call.stream(aggregate, key),
         command=command,
         command_id=call.command_id,
         body_hash=call.body_hash,
-        actor=_ACTOR,
-        authority=_AUTHORITY,
+        actor=call.caller.subject,
+        authority=f"commands:{call.caller.client}",
         correlation_id=call.correlation_id,
         traceparent=call.traceparent,
         may_repeat=IDEMPOTENCY_KEY.name in call.headers,
@@ -201,7 +206,7 @@ def perform(call: Call, request: CommandRequest) -> int:
     """The version that the command made, now or at its first attempt. Raises `Problem`."""
     refuse_future_key(call)
     try:
-        return call.services.handler.execute(request)
+        return call.services.execute(request)
     except Unavailable as error:
         raise Problem(
             "outcome-unknown",
@@ -221,7 +226,7 @@ def refuse_future_key(call: Call) -> None:
 def derived_id(call: Call) -> str:
     """The id of an aggregate that a body does not name: the same for every retry.
 
-    The id is a hash of the client's key and of the route's name, which never changes. The
+    The id is a hash of the tenant, of the client's key and of the route's name, which never changes. The
     route's path may change.
     """
     client_key = call.headers.get(IDEMPOTENCY_KEY.name)
@@ -229,7 +234,7 @@ def derived_id(call: Call) -> str:
         detail = "is required, because the body has no id"
         errors = [{"header": IDEMPOTENCY_KEY.name, "detail": detail}]
         raise Problem("key-required", errors=errors)
-    return str(uuid5(_NAMESPACE, f"{_TENANT} {call.route.name} {client_key}"))
+    return str(uuid5(_NAMESPACE, f"{call.tenant} {call.route.name} {client_key}"))
 
 
 def location(route: Route, key: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from marshmallow import fields, validate
 
@@ -35,10 +35,11 @@ class FollowedEvent(Shown):
 class FollowedCommit(StreamVersion):
     """One commit: events that were recorded together; *causes* are the commits that led to it.
 
-    *position* is its place in the one order. The feed gives each position once.
+    The feed gives each commit once, in the one order of the log. *position* is its place there,
+    which operators of the house alone see: it tells how much all tenants have done.
     """
 
-    position = fields.Integer(required=True)
+    position = fields.Integer(required=True, allow_none=True)
     category = fields.String(required=True)
     id = fields.String(required=True)
     at = fields.String(required=True, metadata={"format": "date-time"})
@@ -73,8 +74,14 @@ class FollowQuery(Strict):
         1,
         500,
         metadata={
-            "description": "Without `after`: begin so many positions before the end of the log."
+            "description": "Without `after`: begin so many positions before the end of the log;"
+            " for operators of the house, whose feed has the commits of all tenants."
         },
+    )
+    from_ = fields.String(
+        validate=validate.OneOf(("beginning", "end")),
+        load_default="beginning",
+        metadata={"description": "Without `after`: where to begin."},
     )
     limit = Whole(1, 500, load_default=100)
     wait = Whole(
@@ -101,13 +108,12 @@ def feed_route(aggregates: Mapping[str, Aggregate], bodies: Mapping[str, BodyJso
     def answer(call: Call) -> Answer:
         asked = without_filter(call)
         query = call.query
-        (position,) = after_of(asked, *CURSOR_PARTS, name="after") or (
-            max(0, call.services.log.head().next_position - query["last"])
-            if "last" in query
-            else 0,
-        )
+        if "last" in query and not call.is_of_house:
+            raise Problem("house-only")
+        (position,) = after_of(asked, *CURSOR_PARTS, name="after") or (beginning(call),)
+        read = call.house.follower.page if call.is_of_house else call.services.page
         try:
-            page = call.services.follower.page(
+            page = read(
                 position, query["limit"], wanted(query.get("category"), aggregates), query["wait"]
             )
         except BeyondTheLogError as error:
@@ -118,7 +124,13 @@ def feed_route(aggregates: Mapping[str, Aggregate], bodies: Mapping[str, BodyJso
         return Answer(
             {
                 "items": [
-                    commit_json(at, commit, aggregates, bodies, call.services.repairs)
+                    commit_json(
+                        at if call.is_of_house else None,
+                        commit,
+                        aggregates,
+                        bodies,
+                        call.services.repairs,
+                    )
                     for at, commit in page.commits
                 ],
                 "next": cursor(asked, [page.following]),
@@ -133,8 +145,9 @@ def feed_route(aggregates: Mapping[str, Aggregate], bodies: Mapping[str, BodyJso
         "The commits of all streams in the one order, from a cursor on",
         answer,
         FollowedPage(),
+        scope="feed",
         query=FollowQuery(sorted(aggregates)),
-        problems=("bad-cursor", "unavailable"),
+        problems=("bad-cursor", "house-only", "unavailable"),
         function="feed",
     )
 
@@ -146,6 +159,13 @@ def without_filter(call: Call) -> Call:
     )
 
 
+def beginning(call: Call) -> int:
+    """The position at which a reader without a cursor begins."""
+    if "last" in call.query:
+        return max(0, call.services.end() - cast("int", call.query["last"]))
+    return call.services.end() if call.query["from_"] == "end" else 0
+
+
 def wanted(category: str | None, known: Collection[str]) -> Callable[[Commit], bool]:
     """Whether the feed gives a commit: those of all *known* categories, or of one."""
     chosen = known if category is None else {category}
@@ -153,13 +173,13 @@ def wanted(category: str | None, known: Collection[str]) -> Callable[[Commit], b
 
 
 def commit_json(
-    position: int,
+    position: int | None,
     commit: Commit,
     aggregates: Mapping[str, Aggregate],
     bodies: Mapping[str, BodyJson],
     repairs: Repairs,
 ) -> Json:
-    """A commit with its position, its causes and its events."""
+    """A commit with its causes and its events."""
     _, category, key = AggregateId.parse(commit.aggregate_id)
     shown = bodies.get(category, as_stored)
     return {

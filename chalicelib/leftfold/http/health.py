@@ -1,4 +1,4 @@
-"""The health check of the service's dependencies."""
+"""Whether the service is up, for everybody, and how its dependencies are, for operators."""
 
 from marshmallow import fields, validate
 
@@ -8,6 +8,12 @@ from chalicelib.leftfold.http.problems import Problem
 from chalicelib.leftfold.http.routes import Answer, Call, Route
 
 STATES = ("ok", "failing")
+
+
+class Up(Shown):
+    """The service answers; its dependencies were not asked."""
+
+    status = fields.String(required=True, validate=validate.Equal("ok"))
 
 
 class Health(Shown):
@@ -21,9 +27,14 @@ class Health(Shown):
     )
 
 
+def up(_call: Call) -> Answer:
+    """Costs no call of any dependency: strangers may ask as often as they like."""
+    return Answer({"status": "ok"})
+
+
 def health(call: Call) -> Answer:
     """The state of each dependency, by name. Its error goes to the log, not to the client."""
-    results = call.services.health()
+    results = call.house.health()
     failing = {name: str(error) for name, error in results.items() if error is not True}
     checks = {name: "failing" if name in failing else "ok" for name in results}
     if failing:
@@ -36,10 +47,20 @@ routes: tuple[Route, ...] = (
     Route(
         "GET",
         "/health",
+        "check_up",
+        "Whether the service answers",
+        up,
+        Up(),
+        scope=None,
+    ),
+    Route(
+        "GET",
+        "/health/dependencies",
         "check_health",
         "Check whether the service's dependencies answer",
         health,
         Health(),
+        scope="operate",
         problems=("unhealthy",),
     ),
 )

@@ -12,7 +12,7 @@ from chalicelib.leftfold.http.problems import Problem
 from chalicelib.leftfold.http.routes import Answer, Call, Route
 from chalicelib.leftfold.kernel import Aggregate, Codec, Commit
 from chalicelib.leftfold.kernel.repair import Correction, Read, Repairs, read
-from chalicelib.leftfold.store.ports import EventStore
+from chalicelib.leftfold.store.ports import Streams
 from chalicelib.leftfold.subjects.vault import Opener
 
 # One read takes few commits, because a commit may have 400 KB and a page seldom needs more.
@@ -75,7 +75,7 @@ def history_route(aggregate: Aggregate, path: str, summary: str, shown: BodyJson
     missing = f"{aggregate.category}-missing"
 
     def answer(call: Call) -> Answer:
-        stream = aggregate.stream(call.key)
+        stream = call.stream(aggregate)
         start = after_of(call, *CURSOR_PARTS) or (1, 0, 0)
         limit = call.query["limit"]
         commits = commits_from(call.services.events, call.services.vault, stream, start[0])
@@ -103,6 +103,7 @@ def history_route(aggregate: Aggregate, path: str, summary: str, shown: BodyJson
         summary,
         answer,
         EventList(),
+        scope="queries",
         aggregate=aggregate,
         query=Pages(),
         problems=(missing, "bad-cursor", "unavailable"),
@@ -110,7 +111,7 @@ def history_route(aggregate: Aggregate, path: str, summary: str, shown: BodyJson
 
 
 def commits_from(
-    store: EventStore, opener: Opener, stream: str, first: int, last: int | None = None
+    store: Streams, opener: Opener, stream: str, first: int, last: int | None = None
 ) -> Iterator[Commit]:
     """The commits of a stream from version *first* to *last*, opened, and read lazily."""
     while last is None or first <= last:

@@ -62,7 +62,7 @@ def another(ask: Callable[[Call], Answer], call: Call, seconds: float) -> Answer
 
     A problem is an answer too. An answer without an ETag gets one that is a hash of it.
     """
-    clock = call.services.follower
+    clock = call.house.follower
     until, pause = clock.now() + seconds, FIRST_PAUSE
     while True:
         found = tagged(ask(call))

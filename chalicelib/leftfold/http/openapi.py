@@ -8,6 +8,7 @@ from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow.fields import Field
 
+from chalicelib.leftfold.access.callers import SCOPES, granted
 from chalicelib.leftfold.http.api import Api
 from chalicelib.leftfold.http.fields import KEY, ComponentField
 from chalicelib.leftfold.http.headers import CORRELATION_ID, TRACEPARENT
@@ -17,6 +18,16 @@ from chalicelib.leftfold.http.routes import Route
 Json = dict[str, Any]
 
 OF_EVERY_ROUTE = ("invalid-query", "invalid-header", "internal-error")
+# With a token, also the problems of fetching the keys that verify it.
+OF_EVERY_TOKEN = (
+    "token-missing",
+    "token-expired",
+    "token-invalid",
+    "scope-missing",
+    "tenant-missing",
+    "too-many-requests",
+    "unavailable",
+)
 OF_EVERY_BODY = (
     "malformed-body",
     "body-too-large",
@@ -24,7 +35,14 @@ OF_EVERY_BODY = (
     "invalid-body",
 )
 
-PROMISES = """Every path with a GET serves HEAD as well: the same status and headers, and no body.
+SECURITY = "token"
+
+PROMISES = """Every request needs an access token, except where an operation says otherwise: a JSON Web
+Token of the issuer with which the service was deployed, sent as `Authorization: Bearer TOKEN`. The
+operation names the scope that the token must have. The token's tenant decides which aggregates there
+are: those of another tenant do not exist.
+
+Every path with a GET serves HEAD as well: the same status and headers, and no body.
 
 A GET reads views, which follow the commands with a short delay. A command returns the version
 that it made. A GET with that version as `minVersion` waits, up to five seconds, until its view
@@ -111,9 +129,21 @@ def document(api: Api) -> Json:
             component_reference(spec)
         )
     spec.components.schema("Problem", problem_schema(api.problems))
+    spec.components.security_scheme(SECURITY, security_scheme())
     for path, of_path in groupby(sorted(api.routes, key=path_of), key=path_of):
         spec.path(path, operations={r.method.lower(): operation(r, api.problems) for r in of_path})
     return spec.to_dict()
+
+
+def security_scheme() -> Json:
+    """How a request shows its right. Where tokens come from depends on the deployment."""
+    names = ", ".join(f"`{granted(scope)}`" for scope in SCOPES)
+    return {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": f"An access token of the service's issuer. Scopes: {names}.",
+    }
 
 
 def path_of(route: Route) -> str:
@@ -133,6 +163,7 @@ def operation(route: Route, problems: Mapping[str, Kind]) -> Json:
         "operationId": route.name,
         "summary": route.summary,
         "parameters": list(parameters(route)),
+        "security": [] if route.scope is None else [{SECURITY: [granted(route.scope)]}],
         "responses": {str(route.status): success(route), **failures(route, problems)},
     }
     if route.body is not None:
@@ -177,6 +208,7 @@ def success(route: Route) -> Json:
 def failures(route: Route, problems: Mapping[str, Kind]) -> Json:
     """The problems that a route can answer with, by status."""
     codes = {*OF_EVERY_ROUTE, *route.problems}
+    codes |= set(OF_EVERY_TOKEN if route.scope is not None else ())
     codes |= {"no-such-route"} if route.parts.fields else set()
     codes |= set(OF_EVERY_BODY if route.body is not None else ())
     by_status: dict[int, list[str]] = {}

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from marshmallow import fields, validate
 
+from chalicelib.leftfold.access.callers import TENANT
 from chalicelib.leftfold.commands.loading import load
 from chalicelib.leftfold.http.feed import FollowedEvent, as_stored
 from chalicelib.leftfold.http.fields import LARGEST_VERSION, Fullmatch, Shown, Strict, Whole, key
@@ -13,6 +14,7 @@ from chalicelib.leftfold.http.history import BodyJson, StreamVersion, events_jso
 from chalicelib.leftfold.http.problems import Problem
 from chalicelib.leftfold.http.routes import Answer, Call, Route
 from chalicelib.leftfold.kernel import Aggregate, Commit
+from chalicelib.leftfold.kernel.aggregate import is_of
 from chalicelib.leftfold.kernel.commit import instant
 from chalicelib.leftfold.kernel.repair import Repairs
 from chalicelib.leftfold.projection.lag import lag
@@ -33,6 +35,17 @@ class StreamParts(Strict):
 
     category = fields.String(required=True, validate=validate.Length(1, 64))
     key = key(required=True)
+
+
+class OfTenant(Strict):
+    """The parameter of a route that shows a tenant's streams to an operator of the house."""
+
+    tenant = fields.String(
+        validate=Fullmatch(f"^{TENANT.pattern}$", reason="must be the name of a tenant"),
+        metadata={
+            "description": "Whose stream it is, by default the operator's own; for operators of the house."
+        },
+    )
 
 
 class CommitParts(StreamParts):
@@ -56,7 +69,7 @@ class BlockParts(Strict):
     position = Whole(0, LARGEST_VERSION, required=True)
 
 
-class Backwards(Strict):
+class Backwards(OfTenant):
     """The parameters of a list that goes from the newest to the oldest."""
 
     limit = Whole(1, 200, load_default=50)
@@ -87,7 +100,8 @@ class CommitShown(Shown):
 class StreamDocument(Shown):
     """A stream with a page of its commits, the newest first.
 
-    *logged* is the last version that is in the log, *position* its position (-1 without one).
+    *logged* is the last version that is in the log, *position* its position (-1 without one),
+    which operators of the house alone see.
     """
 
     stream = fields.String(required=True)
@@ -96,7 +110,7 @@ class StreamDocument(Shown):
     version = fields.Integer(required=True)
     epoch = fields.Integer(required=True)
     logged = fields.Integer(required=True)
-    position = fields.Integer(required=True)
+    position = fields.Integer(required=True, allow_none=True)
     archived_through = fields.Integer(required=True)
     items = fields.List(fields.Nested(CommitShown), required=True)
     next = fields.Integer(
@@ -159,11 +173,14 @@ class BlockShown(Shown):
 
 
 class ParkedShown(Shown):
-    """A parked stream: commits from position *first* to *last* wait; *reason* says why."""
+    """A parked stream: commits from position *first* to *last* wait; *reason* says why.
+
+    Operators of the house alone see positions.
+    """
 
     stream = fields.String(required=True)
-    first = fields.Integer(required=True)
-    last = fields.Integer(required=True)
+    first = fields.Integer(required=True, allow_none=True)
+    last = fields.Integer(required=True, allow_none=True)
     version = fields.Integer(required=True)
     reason = fields.String(required=True)
 
@@ -204,7 +221,7 @@ class Operating:
     def show_stream(self, call: Call) -> Answer:
         """A stream with a page of its commits, the newest first."""
         aggregate = self._aggregate(call)
-        services, stream = call.services, aggregate.stream(call.path["key"])
+        services, stream = call.house, operated_stream(call, aggregate)
         newest = services.events.newest(stream, limit=1, consistent=True).commits
         if not newest:
             raise Problem("stream-missing")
@@ -220,7 +237,7 @@ class Operating:
                 "version": newest[0].version,
                 "epoch": newest[0].epoch,
                 "logged": entry.next - 1,
-                "position": entry.position,
+                "position": entry.position if call.is_of_house else None,
                 "archivedThrough": entry.archived_through,
                 "items": [
                     self._commit(aggregate, one, entry, services.repairs)
@@ -233,8 +250,8 @@ class Operating:
     def show_commit(self, call: Call) -> Answer:
         """A commit, the state before and after it, and the rows of views that it changed."""
         aggregate = self._aggregate(call)
-        services, version = call.services, call.path["version"]
-        stream = aggregate.stream(call.path["key"])
+        services, version = call.house, call.path["version"]
+        stream = operated_stream(call, aggregate)
         commits = services.events.range(stream, version, version)
         if not commits:
             raise Problem("stream-missing")
@@ -282,6 +299,38 @@ class Operating:
         }
 
 
+def for_house(call: Call) -> Services:
+    """The services, for what shows how busy all tenants are together. Raises `Problem`."""
+    if not call.is_of_house:
+        raise Problem("house-only")
+    return call.house
+
+
+def operated_stream(call: Call, aggregate: Aggregate) -> str:
+    """The stream that the path names. Raises `Problem`."""
+    return aggregate.stream(call.path["key"], operated_tenant(call))
+
+
+def operated_tenant(call: Call) -> str:
+    """The operator's tenant, or the one that an operator of the house names.
+
+    Raises `Problem` if an operator of a tenant names another.
+    """
+    named: str | None = call.query.get("tenant")
+    if not call.is_of_house and named not in (None, call.tenant):
+        raise Problem("house-only")
+    return named or call.tenant
+
+
+def own_parked(call: Call, reader: str) -> list[tuple[str, ParkedStream]]:
+    """The parked streams of a reader that the operator may see."""
+    return [
+        (stream, parked)
+        for _, stream, parked in call.house.parking.all(call.house.stored_name(reader))
+        if call.is_of_house or is_of(call.tenant, stream)
+    ]
+
+
 def state_before(services: Services, aggregate: Aggregate, stream: str, version: int) -> Any:
     """The state before *version*, as a snapshot keeps it; None before the first."""
     if version == 1:
@@ -302,7 +351,7 @@ def state_before(services: Services, aggregate: Aggregate, stream: str, version:
 
 def list_readers(call: Call) -> Answer:
     """How far all views and policies are, and how many streams each has parked."""
-    services = call.services
+    services = for_house(call)
     head = services.log.head()
     shown = side_by_side(lambda reader: reader_json(services, reader), services.readers)
     return Answer(
@@ -334,7 +383,7 @@ def reader_json(services: Services, reader: Reader) -> Json:
 def show_block(call: Call) -> Answer:
     """The block of the log that has a position, and whether its hash is right."""
     position = call.path["position"]
-    for block in call.services.log.blocks(position, 1):
+    for block in for_house(call).log.blocks(position, 1):
         if block.first_position <= position:
             commits = [{"stream": c.aggregate_id, "version": c.version} for c in block.commits]
             return Answer(
@@ -353,25 +402,23 @@ def show_block(call: Call) -> Answer:
 def list_parked(call: Call) -> Answer:
     """The parked streams of one reader, with the reasons."""
     name = known_reader(call)
-    parked = list(call.services.parking.all(call.services.stored_name(name)))
+    parked = own_parked(call, name)
     return Answer(
         {
             "reader": name,
-            "items": [
-                parked_json(call.services, stream, one) for _, stream, one in parked[:PARKED_SHOWN]
-            ],
+            "items": [parked_json(call, stream, one) for stream, one in parked[:PARKED_SHOWN]],
             "total": len(parked),
         }
     )
 
 
-def parked_json(services: Services, stream: str, parked: ParkedStream) -> Json:
+def parked_json(call: Call, stream: str, parked: ParkedStream) -> Json:
     """A parked stream with the version on which the reader has failed."""
-    block = next(services.log.blocks(parked.first, 1))
+    block = next(call.house.log.blocks(parked.first, 1))
     return {
         "stream": stream,
-        "first": parked.first,
-        "last": parked.last,
+        "first": parked.first if call.is_of_house else None,
+        "last": parked.last if call.is_of_house else None,
         "version": block.commits[parked.first - block.first_position].version,
         "reason": parked.reason,
     }
@@ -383,18 +430,18 @@ def redrive_parked(call: Call) -> Answer:
     chosen = call.body.get("streams")
     parked = {
         stream: one.last
-        for _, stream, one in call.services.parking.all(call.services.stored_name(name))
+        for stream, one in own_parked(call, name)
         if chosen is None or stream in chosen
     }
     if parked:
-        call.services.waker.wake(name, parked)
+        call.house.waker.wake(name, parked)
     return Answer({"reader": name, "asked": len(parked)}, status=202)
 
 
 def known_reader(call: Call) -> str:
     """The reader that the path names. Raises `Problem`."""
     name = cast("str", call.path["reader"])
-    if name not in {reader.name for reader in call.services.readers}:
+    if name not in {reader.name for reader in call.house.readers}:
         raise Problem("reader-missing")
     return name
 
@@ -412,9 +459,10 @@ def operating_routes(
             "A stream with its commits, live and archived, the newest first",
             operating.show_stream,
             StreamDocument(),
+            scope="operate",
             parts=StreamParts(),
             query=Backwards(),
-            problems=("stream-missing", "unavailable"),
+            problems=("stream-missing", "house-only", "unavailable"),
         ),
         Route(
             "GET",
@@ -423,8 +471,10 @@ def operating_routes(
             "A commit, the state before and after it, and the rows that it changed",
             operating.show_commit,
             CommitDocument(),
+            scope="operate",
             parts=CommitParts(),
-            problems=("stream-missing", "unavailable"),
+            query=OfTenant(),
+            problems=("stream-missing", "house-only", "unavailable"),
         ),
         Route(
             "GET",
@@ -433,8 +483,9 @@ def operating_routes(
             "The block of the log that has a position, with its hashes",
             show_block,
             BlockShown(),
+            scope="operate",
             parts=BlockParts(),
-            problems=("no-such-position", "unavailable"),
+            problems=("no-such-position", "house-only", "unavailable"),
         ),
         Route(
             "GET",
@@ -443,7 +494,8 @@ def operating_routes(
             "How far all views and policies are behind the log",
             list_readers,
             ReaderList(),
-            problems=("unavailable",),
+            scope="operate",
+            problems=("house-only", "unavailable"),
         ),
         Route(
             "GET",
@@ -452,6 +504,7 @@ def operating_routes(
             "The streams on which a view or a policy has failed",
             list_parked,
             ParkedList(),
+            scope="operate",
             parts=ReaderParts(),
             problems=("reader-missing", "unavailable"),
         ),
@@ -462,6 +515,7 @@ def operating_routes(
             "Let parked streams go on, after the cause of their failure was mended",
             redrive_parked,
             RedriveAsked(),
+            scope="operate",
             status=202,
             parts=ReaderParts(),
             body=RedriveBody(),

@@ -34,6 +34,14 @@ PROBLEMS: dict[str, Kind] = {
     "unsupported-media-type": Kind(
         415, "The request body must have the media type application/json"
     ),
+    # access
+    "token-missing": Kind(401, "This request needs an access token: Authorization: Bearer TOKEN"),
+    "token-expired": Kind(401, "The access token has expired; get another one"),
+    "token-invalid": Kind(401, "The access token is not valid here"),
+    "scope-missing": Kind(403, "The access token does not allow this request"),
+    "tenant-missing": Kind(403, "The access token names no tenant that this request is for"),
+    "house-only": Kind(403, "Only an operator of the house may do this"),
+    "too-many-requests": Kind(429, "There are too many requests at the moment", 1),
     # commands
     "version-mismatch": Kind(412, "The aggregate is at a version that If-Match does not allow"),
     "commit-too-large": Kind(413, "The events of this command are too large for one commit"),

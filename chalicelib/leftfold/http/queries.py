@@ -1,7 +1,7 @@
 """Parts that queries share: waiting for a view, one row, pages of rows."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 from marshmallow import Schema
 
@@ -10,9 +10,6 @@ from chalicelib.leftfold.http.headers import IF_NONE_MATCH, etag, is_known
 from chalicelib.leftfold.http.problems import Problem
 from chalicelib.leftfold.http.routes import Answer, Call
 from chalicelib.leftfold.kernel import Aggregate, Row
-
-if TYPE_CHECKING:
-    from chalicelib.leftfold.projection.search import SearchRows
 
 FRESHNESS = ("unavailable", "view-behind", "view-parked")
 
@@ -25,10 +22,10 @@ def wait_until_fresh(call: Call, view: str, aggregate: Aggregate, key: str) -> N
     version = call.query.get("min_version")
     if version is None:
         return
-    stream = aggregate.stream(key)
+    stream = call.stream(aggregate, key)
     if not call.services.events.newest(stream, limit=1, consistent=True).commits:
         raise Problem(f"{aggregate.category}-missing")
-    call.services.freshness.wait(call.services.views[view], stream, version)
+    call.services.wait(view, stream, version)
 
 
 def not_shown(call: Call, code: str) -> Problem:
@@ -54,7 +51,7 @@ def document(
     *shape* makes the shown row of the stored one.
     """
     wait_until_fresh(call, view, aggregate, call.key)
-    stream = aggregate.stream(call.key)
+    stream = call.stream(aggregate)
     stored = call.services.rows(view).load([stream]).get(stream)
     if stored is None or stored.row is None:
         raise not_shown(call, f"{aggregate.category}-missing")
@@ -62,7 +59,7 @@ def document(
     headers = {"ETag": etag(version)}
     if is_known(call.headers.get(IF_NONE_MATCH.name), version):
         return Answer(None, headers, 304)
-    return Answer(shown.dump({**shape(stored.row), "position": stored.position}), headers)
+    return Answer(shown.dump(shape(stored.row)), headers)
 
 
 def found(
@@ -81,8 +78,7 @@ def found(
     limit = call.query["limit"]
     after = after_of(call, *sorted_by(call.services.views[view], sort))
     # One row more than the limit shows that there is a next page.
-    rows = cast("SearchRows", call.services.rows(view))
-    hits = rows.find(query, sort, after, limit + 1)
+    hits = call.services.rows(view).find(query, sort, after, limit + 1)
     more = len(hits.rows) > limit
     return Answer(
         {

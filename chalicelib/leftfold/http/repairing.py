@@ -6,15 +6,20 @@ from marshmallow import fields, validate
 
 from chalicelib.leftfold.http.fields import LARGEST_VERSION, Shown, Strict
 from chalicelib.leftfold.http.headers import IDEMPOTENCY_KEY
-from chalicelib.leftfold.http.operating import CommitParts, ReaderParts, known_reader
+from chalicelib.leftfold.http.operating import (
+    CommitParts,
+    OfTenant,
+    ReaderParts,
+    known_reader,
+    operated_tenant,
+)
+from chalicelib.leftfold.http.problems import Problem
 from chalicelib.leftfold.http.routes import Answer, Call, Route
 from chalicelib.leftfold.kernel import AggregateId, StoredEvent
+from chalicelib.leftfold.kernel.aggregate import is_of
 from chalicelib.leftfold.repair.domain import MOST_EVENTS, Repaired
 from chalicelib.leftfold.repair.service import Asked
 
-# Until requests are authenticated.
-_BY = "anonymous"
-_TENANT = "main"
 REFUSALS = ("repair-pending", "repair-decided", "repair-missing", "repair-needs-another")
 
 Json = dict[str, Any]
@@ -78,8 +83,8 @@ def correct_event(call: Call) -> Answer:
     reads_as = [
         StoredEvent(part["name"], part["version"], part["body"]) for part in call.body["reads_as"]
     ]
-    asked = Asked(_BY, call.body["why"], call.command_id)
-    repairer = call.services.repairer
+    asked = Asked(by(call), call.body["why"], call.command_id)
+    repairer = call.house.repairer
     state = repairer.correct(stream, version, call.body["index"], reads_as, asked)
     return Answer(repairs_json(stream, version, state), status=201)
 
@@ -87,15 +92,17 @@ def correct_event(call: Call) -> Answer:
 def skip_commit(call: Call) -> Answer:
     """Proposes that a reader passes over the commit on which it has parked a stream."""
     name, stream = known_reader(call), call.body["stream"]
-    asked = Asked(_BY, call.body["why"], call.command_id)
-    state = call.services.repairer.skip(call.services.stored_name(name), stream, asked)
+    if not call.is_of_house and not is_of(call.tenant, stream):
+        raise Problem("repair-not-parked")
+    asked = Asked(by(call), call.body["why"], call.command_id)
+    state = call.house.repairer.skip(call.house.stored_name(name), stream, asked)
     return Answer(repairs_json(state.stream, state.version, state), status=201)
 
 
 def decide_repair(call: Call) -> Answer:
     """Puts a repair into effect, or takes it back."""
     stream, version = commit_of(call)
-    repairer, asked = call.services.repairer, Asked(_BY, "", call.command_id)
+    repairer, asked = call.house.repairer, Asked(by(call), "", call.command_id)
     decide = repairer.approve if call.body["approve"] else repairer.withdraw
     state = decide(stream, version, call.body["of"], asked)
     return Answer(repairs_json(stream, version, state))
@@ -104,14 +111,21 @@ def decide_repair(call: Call) -> Answer:
 def list_repairs(call: Call) -> Answer:
     """All repairs of a commit, also those that are not in effect."""
     stream, version = commit_of(call)
-    state = call.services.repairer.repairs.state(stream, version)
+    state = call.house.repairer.repairs.state(stream, version)
     return Answer(repairs_json(stream, version, state))
 
 
 def commit_of(call: Call) -> tuple[str, int]:
-    """The stream and the version that the path names."""
-    stream = AggregateId(_TENANT, call.path["category"], call.path["key"])
+    """The stream and the version that the path names. Raises `Problem`."""
+    stream = AggregateId(operated_tenant(call), call.path["category"], call.path["key"])
     return str(stream), call.path["version"]
+
+
+def by(call: Call) -> str:
+    """Who asks for it."""
+    if call.caller is None:
+        raise LookupError(f"{call.route.name} asks for no token")
+    return call.caller.subject
 
 
 def repairs_json(stream: str, version: int, state: Repaired) -> Json:
@@ -140,8 +154,10 @@ routes: tuple[Route, ...] = (
         "What was proposed and decided about a commit that cannot be read",
         list_repairs,
         RepairList(),
+        scope="operate",
         parts=CommitParts(),
-        problems=("unavailable",),
+        query=OfTenant(),
+        problems=("house-only", "unavailable"),
     ),
     Route(
         "POST",
@@ -150,12 +166,20 @@ routes: tuple[Route, ...] = (
         "Propose what an event is read as that cannot be read itself",
         correct_event,
         RepairList(),
+        scope="operate",
         status=201,
         parts=CommitParts(),
+        query=OfTenant(),
         body=CorrectionBody(),
         heeds=(IDEMPOTENCY_KEY,),
         problems=(
-            *("repair-event-missing", "repair-not-needed", "repair-unreadable", *REFUSALS),
+            *(
+                "house-only",
+                "repair-event-missing",
+                "repair-not-needed",
+                "repair-unreadable",
+                *REFUSALS,
+            ),
             *("key-reused", "contention", "outcome-unknown"),
         ),
     ),
@@ -166,10 +190,12 @@ routes: tuple[Route, ...] = (
         "Put a repair into effect, or take it back",
         decide_repair,
         RepairList(),
+        scope="operate",
         parts=CommitParts(),
+        query=OfTenant(),
         body=DecisionBody(),
         heeds=(IDEMPOTENCY_KEY,),
-        problems=(*REFUSALS, "key-reused", "contention", "outcome-unknown"),
+        problems=("house-only", *REFUSALS, "key-reused", "contention", "outcome-unknown"),
     ),
     Route(
         "POST",
@@ -178,6 +204,7 @@ routes: tuple[Route, ...] = (
         "Propose that a reader passes over the commit on which it has parked a stream",
         skip_commit,
         RepairList(),
+        scope="operate",
         status=201,
         parts=ReaderParts(),
         body=SkipBody(),

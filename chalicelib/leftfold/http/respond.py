@@ -8,12 +8,14 @@ from typing import Any
 from chalice.app import Request, Response
 
 from chalicelib.leftfold.http.accept import accept
+from chalicelib.leftfold.http.browsers import SECURITY, for_site
 from chalicelib.leftfold.http.failures import problem_of
 from chalicelib.leftfold.http.headers import CORRELATION_ID, IDEMPOTENCY_KEY
 from chalicelib.leftfold.http.log import fingerprint, trace, write
 from chalicelib.leftfold.http.problems import Kind, Problem, body_of, headers_of
 from chalicelib.leftfold.http.routes import Answer, Route
 from chalicelib.leftfold.wiring.process import services as current_services
+from chalicelib.leftfold.wiring.time_left import LAST_CALL, time_for_calls
 
 
 def respond(route: Route, request: Request, kinds: Mapping[str, Kind]) -> Response:
@@ -28,7 +30,8 @@ def respond(route: Route, request: Request, kinds: Mapping[str, Kind]) -> Respon
         correlation_id = services.new_id()
     failure: dict[str, Any] = {}
     try:
-        answer = route.answer(accept(route, request, services, correlation_id))
+        with time_for_calls(LAST_CALL):
+            answer = route.answer(accept(route, request, services, correlation_id))
     except Exception as error:  # noqa: BLE001 - every exception becomes an answer
         problem = problem_of(error, kinds)
         failure["code"] = problem.code
@@ -44,7 +47,8 @@ def respond(route: Route, request: Request, kinds: Mapping[str, Kind]) -> Respon
         command=fingerprint(request.headers.get(IDEMPOTENCY_KEY.name)),
         **failure,
     )
-    response = response_of(answer, {CORRELATION_ID.name: correlation_id})
+    site = for_site(request.headers, services.settings.cors_origins)
+    response = response_of(answer, {**SECURITY, **site, CORRELATION_ID.name: correlation_id})
     if request.method == "HEAD":
         # HEAD has the status and headers of its GET, in a problem too (RFC 9110, 9.3.2).
         response.body = ""

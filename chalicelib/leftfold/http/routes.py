@@ -6,10 +6,12 @@ from typing import Any
 
 from marshmallow import Schema
 
+from chalicelib.leftfold.access.callers import Caller, Scope
 from chalicelib.leftfold.http.fields import NoFields
 from chalicelib.leftfold.http.headers import Header
 from chalicelib.leftfold.kernel import Aggregate
 from chalicelib.leftfold.wiring.services import Services
+from chalicelib.leftfold.wiring.tenants import TenantServices
 
 
 @dataclass(frozen=True)
@@ -18,11 +20,13 @@ class Call:
 
     *key* is the path's {id}, *path* its other parts. *command_id* is the client's
     Idempotency-Key or a new id. *body_hash* distinguishes a retry from another command with
-    the same *command_id*.
+    the same *command_id*. *caller* is None on a route that is open to everybody.
+    *house* are the services of all tenants, for operators' routes alone; others use `services`.
     """
 
     route: "Route"
-    services: Services
+    caller: Caller | None
+    house: Services
     headers: Mapping[str, str]
     query: Mapping[str, Any]
     body: Mapping[str, Any]
@@ -32,6 +36,27 @@ class Call:
     body_hash: str
     correlation_id: str
     traceparent: str | None = None
+
+    @property
+    def tenant(self) -> str:
+        """The tenant for which the caller calls. Raises LookupError on an open route."""
+        if self.caller is None or self.caller.tenant is None:
+            raise LookupError(f"{self.route.name} has no caller of a tenant")
+        return self.caller.tenant
+
+    @property
+    def is_of_house(self) -> bool:
+        """Whether an operator of the house calls."""
+        return self.caller is not None and self.caller.is_of_house
+
+    @property
+    def services(self) -> TenantServices:
+        """What the caller's tenant may use of the application."""
+        return TenantServices(self.house, self.tenant)
+
+    def stream(self, aggregate: Aggregate, key: str | None = None) -> str:
+        """The aggregate id of the caller's own aggregate *key*, by default that of the path."""
+        return aggregate.stream(self.key if key is None else key, self.tenant)
 
 
 @dataclass(frozen=True)
@@ -49,6 +74,8 @@ class Route:
 
     Never rename a route: body hashes and the ids that the server chooses are derived from
     *name*, so a retry of an older request would be another command. The path may change.
+
+    *scope* is what a caller's token must have; None opens the route to everybody.
 
     The request: *aggregate* is the one that the path's {id} names, and *parts*, *query* and
     *body* are the schemas of the path's other parts, the query string and the body. *heeds*
@@ -68,6 +95,7 @@ class Route:
     summary: str
     answer: Callable[[Call], Answer]
     returns: Schema
+    scope: Scope | None = field(kw_only=True)
     status: int = 200
     gives: tuple[str, ...] = ()
     aggregate: Aggregate | None = None

@@ -7,13 +7,12 @@ from marshmallow import fields, validate
 from chalicelib.leftfold.erasure.erasing import UnknownSubjectError, settled_at
 from chalicelib.leftfold.http.cursors import after_of, cursor, whole
 from chalicelib.leftfold.http.fields import LARGEST_VERSION, Fullmatch, Pages, Shown, Strict
+from chalicelib.leftfold.http.operating import OfTenant, operated_tenant
 from chalicelib.leftfold.http.problems import Problem
+from chalicelib.leftfold.http.repairing import by
 from chalicelib.leftfold.http.routes import Answer, Call, Route
 from chalicelib.leftfold.kernel.commit import TAG, instant
 from chalicelib.leftfold.subjects.keys import Erasure
-
-_TENANT = "main"
-_OPERATOR = "anonymous"
 
 
 class SubjectPath(Strict):
@@ -67,16 +66,20 @@ class HeldList(Shown):
     next = fields.String(required=True, allow_none=True)
 
 
+class HeldQuery(OfTenant, Pages):
+    """The pages of what is held, and for an operator of the house the tenant."""
+
+
 def subject_of(call: Call) -> str:
     """The subject of the path, with its tenant."""
-    return f"{_TENANT}/{call.path['id']}"
+    return f"{operated_tenant(call)}/{call.path['id']}"
 
 
 def erase(call: Call) -> Answer:
     """Destroys the subject's key, and begins to take its data out of rows."""
-    eraser = call.services.eraser
+    eraser = call.house.eraser
     try:
-        erasure = eraser.begin(subject_of(call), _OPERATOR, call.body["case"])
+        erasure = eraser.begin(subject_of(call), by(call), call.body["case"])
     except UnknownSubjectError as error:
         raise Problem("subject-missing") from error
     eraser.run(erasure)
@@ -85,7 +88,7 @@ def erase(call: Call) -> Answer:
 
 def show(call: Call) -> Answer:
     """How far the erasure has come."""
-    erasure = call.services.data_keys.erasure(subject_of(call))
+    erasure = call.house.data_keys.erasure(subject_of(call))
     if erasure is None:
         raise Problem("erasure-missing")
     return shown(erasure)
@@ -109,10 +112,10 @@ def shown(erasure: Erasure, status: int = 200) -> Answer:
 
 def data(call: Call) -> Answer:
     """What is held about the subject. That it was asked for is recorded first."""
-    services, subject, limit = call.services, subject_of(call), call.query["limit"]
+    services, subject, limit = call.house, subject_of(call), call.query["limit"]
     if not services.data_keys.find([subject]):
         raise Problem("subject-missing")
-    services.eraser.record_read(subject, _OPERATOR, services.new_id())
+    services.eraser.record_read(subject, by(call), services.new_id())
     (begun,) = after_of(call, whole(0, LARGEST_VERSION)) or (0,)
     page = list(islice(services.export.of(subject), begun, begun + limit + 1))
     more = len(page) > limit
@@ -127,10 +130,12 @@ routes: tuple[Route, ...] = (
         "Forget a subject: its personal data becomes unreadable, for ever",
         erase,
         ErasureShown(),
+        scope="operate",
         status=202,
         parts=SubjectPath(),
+        query=OfTenant(),
         body=ErasureBody(),
-        problems=("subject-missing", "unavailable"),
+        problems=("house-only", "subject-missing", "unavailable"),
     ),
     Route(
         "GET",
@@ -139,8 +144,10 @@ routes: tuple[Route, ...] = (
         "How far the erasure of a subject has come",
         show,
         ErasureShown(),
+        scope="operate",
         parts=SubjectPath(),
-        problems=("erasure-missing", "unavailable"),
+        query=OfTenant(),
+        problems=("house-only", "erasure-missing", "unavailable"),
     ),
     Route(
         "GET",
@@ -149,8 +156,9 @@ routes: tuple[Route, ...] = (
         "All that is held about a subject, across streams; each request is recorded",
         data,
         HeldList(),
+        scope="operate",
         parts=SubjectPath(),
-        query=Pages(),
-        problems=("subject-missing", "bad-cursor", "contention", "unavailable"),
+        query=HeldQuery(),
+        problems=("house-only", "subject-missing", "bad-cursor", "contention", "unavailable"),
     ),
 )

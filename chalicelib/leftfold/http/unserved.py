@@ -3,14 +3,14 @@
 A catch-all resource brings them from API Gateway, which would otherwise answer 403 by itself.
 """
 
-from collections.abc import Iterable
-from typing import NoReturn
+from collections.abc import Iterable, Mapping
 
 from chalice.app import Request
 from marshmallow import EXCLUDE, Schema
 
+from chalicelib.leftfold.http.browsers import preflight
 from chalicelib.leftfold.http.problems import Problem
-from chalicelib.leftfold.http.routes import Call, Route
+from chalicelib.leftfold.http.routes import Answer, Call, Route
 
 METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 PATHS = ("/", "/{proxy+}")
@@ -22,7 +22,11 @@ def unserved(routes: Iterable[Route], request: Request) -> Route:
     here = (route.methods for route in routes if leads(route.path, path))
     allowed = sorted({method for methods in here for method in methods})
 
-    def answer(_call: Call) -> NoReturn:
+    def answer(call: Call) -> Answer:
+        if allowed and request.method == "OPTIONS" and asks_first(request.headers):
+            sites = call.house.settings.cors_origins
+            if request.headers["origin"] in sites:
+                return Answer(None, preflight(allowed), 204)
         if allowed:
             raise Problem("method-not-allowed", headers={"Allow": ", ".join(allowed)})
         raise Problem("no-such-route")
@@ -34,8 +38,14 @@ def unserved(routes: Iterable[Route], request: Request) -> Route:
         "What no route serves",
         answer,
         Schema(),
+        scope=None,
         query=Schema(unknown=EXCLUDE),
     )
+
+
+def asks_first(headers: Mapping[str, str]) -> bool:
+    """Whether a browser asks if it may send a request (a preflight of CORS)."""
+    return "origin" in headers and "access-control-request-method" in headers
 
 
 def leads(template: str, path: str) -> bool:

@@ -55,7 +55,7 @@ class Aggregate:
         """Whether a commit of these events begins an epoch."""
         return any(isinstance(event, self.carries) for event in events)
 
-    def stream(self, key: str, tenant: str = "main") -> str:
+    def stream(self, key: str, tenant: str) -> str:
         """The aggregate id, `<tenant>/<category>-<key>`."""
         return str(AggregateId(tenant, self.category, key))
 
@@ -68,6 +68,11 @@ _aggregate_id = re.compile(AGGREGATE_ID)
 def is_aggregate_id(text: str) -> bool:
     """Whether *text* is an aggregate id. Only then `AggregateId.parse` loses nothing of it."""
     return _aggregate_id.fullmatch(text) is not None
+
+
+def is_of(tenant: str, key: str) -> bool:
+    """Whether the key of a stream or of a row is one of *tenant*'s."""
+    return key.startswith(f"{tenant}/")
 
 
 class AggregateId(NamedTuple):

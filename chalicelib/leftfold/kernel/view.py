@@ -26,6 +26,11 @@ class Recorded(NamedTuple):
     part: int = 0
 
     @property
+    def tenant(self) -> str:
+        """The tenant whose aggregate it is."""
+        return AggregateId.parse(self.aggregate_id).tenant
+
+    @property
     def key(self) -> str:
         """The aggregate's key: its id without tenant and category."""
         return AggregateId.parse(self.aggregate_id).key
@@ -42,9 +47,10 @@ class View:
     content is None if there is no row; the result None deletes the row.
 
     *order* is "partitioned" or "ordered". Each row of a partitioned view is fed by one
-    stream: its key begins with the aggregate id. Rows of an ordered view mix streams: the
-    view folds strictly by position, and keeps its rows as documents, because a search store
-    can refuse one row of many (docs/adr/0007).
+    stream: its key begins with the aggregate id. Rows of an ordered view mix streams of one
+    tenant: its key begins with the tenant and a slash. The view folds strictly by position, and
+    keeps its rows as documents, because a search store can refuse one row of many
+    (docs/adr/0007).
 
     *accumulates* is False if a row never needs its former content, such as one document for
     each event.

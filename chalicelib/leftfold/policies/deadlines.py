@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # Rows in one page of a search for passed deadlines.
 OVERDUE_AT_ONCE = 500
 
-# Finds the rows of a view whose `deadline` is before a time, the newest first.
+# Finds the rows of a view whose `deadline` is before a time, the newest first, with their tenants.
 Find = Callable[[str, datetime], Iterator[Row]]
 
 
@@ -63,7 +63,7 @@ class Timekeeper:
         return sent
 
     def _request(self, deadline: Deadline, row: Row) -> CommandRequest:
-        stream = deadline.aggregate.stream(deadline.key(row))
+        stream = deadline.aggregate.stream(deadline.key(row), row["tenant"])
         # The command belongs to the same unit of work as the commit that has waited.
         last = self.handler.events.newest(stream, limit=1, consistent=True).commits[0]
         return request_of(deadline, row, last)
@@ -74,7 +74,7 @@ def request_of(deadline: Deadline, row: Row, last: Commit) -> CommandRequest:
 
     *last* is the aggregate's newest commit, to whose unit of work and trace the command belongs.
     """
-    stream = deadline.aggregate.stream(deadline.key(row))
+    stream = deadline.aggregate.stream(deadline.key(row), row["tenant"])
     command = deadline.command(row)
     entropy = hashlib.sha256(
         f"{deadline.name} {stream} {row['deadline']} {command!r}".encode()
@@ -99,6 +99,6 @@ def overdue(rows: "SearchRows", now: datetime) -> Iterator[Row]:
     """The rows of a search view whose `deadline` is before *now*, the newest first."""
     passed = {"bool": {"filter": [{"range": {"deadline": {"lt": instant(now)}}}]}}
     newest_first, after = [{"deadline": "desc"}], None
-    while (found := rows.find(passed, newest_first, after, OVERDUE_AT_ONCE)).rows:
+    while (found := rows.find_everywhere(passed, newest_first, after, OVERDUE_AT_ONCE)).rows:
         yield from found.rows
         after = found.sorts[-1]

@@ -7,6 +7,7 @@ from traceback import extract_tb
 from typing import Any
 
 from chalicelib.leftfold.kernel import AggregateId, Codec, Commit, Recorded, Row, View
+from chalicelib.leftfold.kernel.aggregate import is_of
 from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repairs, read
 from chalicelib.leftfold.projection.rows import NEVER, StoredRow, check_key, text_of
 from chalicelib.leftfold.store.ports import Unavailable
@@ -290,3 +291,5 @@ def _check_own(view: View, aggregate_id: str, key: str) -> None:
     check_key(key)
     if view.order == "partitioned" and not key.startswith(aggregate_id):
         raise ValueError(f"{key!r} does not begin with the aggregate's id")
+    if not is_of(AggregateId.parse(aggregate_id).tenant, key):
+        raise ValueError(f"{key!r} does not begin with the aggregate's tenant")

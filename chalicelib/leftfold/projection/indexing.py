@@ -1,7 +1,7 @@
 """Requests to OpenSearch for the rows of a view, and the meaning of its answers; pure.
 
-A document has the fields of the row, `key`, `position` and `format`. That of a deleted row has
-`deleted` and `deletedAt` in the place of the fields.
+A document has the fields of the row, `key`, `tenant`, `position` and `format`. That of a deleted
+row has `deleted` and `deletedAt` in the place of the fields.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,6 +23,7 @@ EXACT_LENGTH = 8_191
 
 BOOKKEEPING: dict[str, Any] = {
     "key": {"type": "keyword"},
+    "tenant": {"type": "keyword"},
     "position": {"type": "long"},
     "format": {"type": "long"},
     "deleted": {"type": "boolean"},
@@ -77,7 +78,12 @@ def index_of(view: View, alias: str) -> Json:
 
 def lines_of(save: Save, now: datetime) -> str:
     """The two lines of a bulk request that write the row; *now* is the time of a deletion."""
-    document: Json = {"key": save.key, "position": save.position, "format": ROW_FORMAT}
+    document: Json = {
+        "key": save.key,
+        "tenant": save.key.partition("/")[0],
+        "position": save.position,
+        "format": ROW_FORMAT,
+    }
     if save.row is None:
         document |= {"deleted": True, "deletedAt": instant(now)}
     else:

@@ -41,7 +41,7 @@ SCANNED_AT_ONCE = 1_000
 
 
 class Found(NamedTuple):
-    """One page of rows, each with its `position`; *total* counts the rows of all pages.
+    """One page of rows, each with its `position` and its `tenant`; *total* counts the rows of all pages.
 
     *sorts* are the rows' sort values. The next page is found *after* the last of them.
     """
@@ -135,13 +135,38 @@ class SearchRows:
                 yield hit["_id"], row_of(hit)
             after = hits[-1]["sort"]
 
-    def find(self, query: Json, sort: list[Any], after: list[Any] | None, size: int) -> Found:
-        """The rows that match *query*, sorted by *sort* and then by key.
+    def find(
+        self, tenant: str, query: Json, sort: list[Any], after: list[Any] | None, size: int
+    ) -> Found:
+        """The rows of *tenant* that match *query*, sorted by *sort* and then by key.
 
         *query* is in OpenSearch's Query DSL, *sort* are its sort fields, and *after* are the
         sort values after which the page begins. Raises `Unavailable`.
         """
-        existing = {"bool": {"must": [query], "must_not": [{"term": {"deleted": True}}]}}
+        # A filter beside the query, not a part of it: no query can leave it out or undo it.
+        return self._found(query, [{"term": {"tenant": tenant}}], sort, after, size)
+
+    def find_everywhere(
+        self, query: Json, sort: list[Any], after: list[Any] | None, size: int
+    ) -> Found:
+        """The rows of all tenants that match *query*: for the engine's own work, never for a route."""
+        return self._found(query, [], sort, after, size)
+
+    def _found(
+        self,
+        query: Json,
+        filters: list[Json],
+        sort: list[Any],
+        after: list[Any] | None,
+        size: int,
+    ) -> Found:
+        existing = {
+            "bool": {
+                "must": [query],
+                "filter": filters,
+                "must_not": [{"term": {"deleted": True}}],
+            }
+        }
         hits = self._search(existing, [*sort, {"key": "asc"}], after, size)["hits"]
         return Found(
             [found_row(hit) for hit in hits["hits"]],
@@ -261,9 +286,13 @@ def translated() -> Iterator[None]:
 
 
 def found_row(hit: Json) -> Row:
-    """The row of a hit, with its position."""
+    """The row of a hit, with its position and its tenant."""
     stored = row_of(hit)
-    return {**(stored.row or {}), "position": stored.position}
+    return {
+        **(stored.row or {}),
+        "position": stored.position,
+        "tenant": hit["_source"]["tenant"],
+    }
 
 
 def connect(url: str) -> "OpenSearch":

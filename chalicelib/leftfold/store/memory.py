@@ -4,6 +4,7 @@ Each call is atomic, also among threads, and takes effect at once. Tests wrap an
 make it fail.
 """
 
+import secrets
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +24,7 @@ from chalicelib.leftfold.store.checks import (
 from chalicelib.leftfold.store.events import commit_from_item, fitting_item, item_of, item_size
 from chalicelib.leftfold.store.ports import (
     CLAIM,
+    SECRET_BYTES,
     BarredError,
     Block,
     EffectKey,
@@ -426,3 +428,27 @@ class MemoryEffects:
         with self._lock:
             stored = self.stored[key]
             stored.answer = stored.answer or answer
+
+
+class MemorySecrets:
+    """`Secrets` in memory."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, bytes] = {}
+
+    def secret(self, name: str) -> bytes:
+        return self._made.setdefault(name, secrets.token_bytes(SECRET_BYTES))
+
+
+class MemoryRequestCounts:
+    """`RequestCounts` in memory."""
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[str, int], int] = {}
+        self._lock = OwnLock()
+
+    def add(self, tenant: str, window: int, count: int) -> int:
+        with self._lock:
+            total = self._counts.get((tenant, window), 0) + count
+            self._counts[tenant, window] = total
+            return total

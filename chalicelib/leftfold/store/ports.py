@@ -84,7 +84,24 @@ class Page(NamedTuple):
     bar: Bar | None = None
 
 
-class EventStore(Protocol):
+class Streams(Protocol):
+    """The commits of streams, to read."""
+
+    def newest(
+        self,
+        aggregate_id: str,
+        *,
+        limit: int | None = None,
+        below: int | None = None,
+        consistent: bool = False,
+    ) -> Page:
+        """One page of at most *limit* items with versions below *below*, newest first."""
+
+    def range(self, aggregate_id: str, first: int, last: int) -> Sequence[Commit]:
+        """The commits *first*..*last* that exist, ascending, read consistently."""
+
+
+class EventStore(Streams, Protocol):
     """The streams. Each commit is one item."""
 
     def append(self, commit: Commit, unless: StreamVersion | None = None) -> Commit | None:
@@ -104,19 +121,6 @@ class EventStore(Protocol):
         stops at a hole, and `Restore`, which puts archived commits back. The relay does not
         log a commit above a hole and raises an alarm, and `leftfold verify` names the stream.
         """
-
-    def newest(
-        self,
-        aggregate_id: str,
-        *,
-        limit: int | None = None,
-        below: int | None = None,
-        consistent: bool = False,
-    ) -> Page:
-        """One page of at most *limit* items with versions below *below*, newest first."""
-
-    def range(self, aggregate_id: str, first: int, last: int) -> Sequence[Commit]:
-        """The commits *first*..*last* that exist, ascending, read consistently."""
 
     def scan(
         self, part: int, parts: int, after: str | None, limit: int
@@ -399,6 +403,23 @@ class Effects(Protocol):
 
     def finish(self, key: EffectKey, answer: str) -> None:
         """Records the *answer*. Only the first answer counts."""
+
+
+class RequestCounts(Protocol):
+    """How many requests each tenant has sent, by the second at which a window began."""
+
+    def add(self, tenant: str, window: int, count: int) -> int:
+        """Adds to the count of a window and returns all of it. Raises `Unavailable`."""
+
+
+SECRET_BYTES = 64
+
+
+class Secrets(Protocol):
+    """Random secrets that all processes of a truth share."""
+
+    def secret(self, name: str) -> bytes:
+        """`SECRET_BYTES` random bytes: made at the first call, and the same ever after."""
 
 
 class Waker(Protocol):

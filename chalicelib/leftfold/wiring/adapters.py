@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache, cached_property, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.leftfold.kernel import Domain, View
 from chalicelib.leftfold.kernel.uuid7 import uuid7
@@ -19,6 +19,8 @@ from chalicelib.leftfold.store.ports import (
     EventTable,
     Log,
     Parking,
+    RequestCounts,
+    Secrets,
     Waker,
 )
 from chalicelib.leftfold.subjects.vault import Vault
@@ -145,6 +147,18 @@ class Adapters:
         return Vault(self.data_keys, self.key_service, time.monotonic)
 
     @cached_property
+    def secrets(self) -> Secrets:
+        from chalicelib.leftfold.store.secrets import DynamoSecrets
+
+        return DynamoSecrets(self.dynamodb, self.settings.named("secrets"))
+
+    @cached_property
+    def request_counts(self) -> RequestCounts:
+        from chalicelib.leftfold.store.requests import DynamoRequestCounts
+
+        return DynamoRequestCounts(self.dynamodb, self.settings.named("requests"))
+
+    @cached_property
     def mailer(self) -> "Mailer":
         from chalicelib.leftfold.policies.mailing import NoMailer, SesMailer
 
@@ -181,6 +195,12 @@ class Adapters:
             self.clock,
             self.pause,
         )
+
+    def signing_keys(self) -> Mapping[str, Any]:
+        """The issuer's public keys, as it publishes them now."""
+        from chalicelib.leftfold.access.keys import fetched
+
+        return fetched(self.settings.jwks)
 
     @cached_property
     def views(self) -> Mapping[str, View]:

@@ -3,6 +3,8 @@
 from threading import Lock
 from typing import Any, Literal
 
+from chalicelib.leftfold.wiring.time_left import check_time
+
 # boto3 makes clients from one session, which only one thread at a time may use.
 _making = Lock()
 
@@ -21,4 +23,6 @@ def client(service: Literal["dynamodb", "kinesis", "kms", "lambda", "s3", "ses"]
         max_pool_connections=32,
     )
     with _making:
-        return boto3.client(service, config=config)
+        made = boto3.client(service, config=config)
+    made.meta.events.register("before-send", check_time)
+    return made

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
 
-from chalicelib.leftfold.wiring.services import Services
+from chalicelib.leftfold.wiring.services import CURSORS, Services
 
 # The name of a stream, a reader and a row that never exist.
 NOBODY = "main/health-check"
@@ -19,14 +19,13 @@ def health(services: Services) -> dict[str, bool | str]:
         "bodies": lambda: next(services.log.blocks(0, 1), None),
         "streams": partial(services.log.streams, [NOBODY]),
         "subjects": partial(services.data_keys.find, [NOBODY]),
+        "secrets": partial(services.secrets.secret, CURSORS),
     }
     # Any view stands for all views, and any policy for all policies.
-    for name in islice((view.stored_name for view in services.domain.views.values()), 1):
-        checks["view-checkpoints"] = partial(services.checkpoints.read, name, [0])
-        checks["view-parked"] = partial(services.parking.find, name, [NOBODY])
-    for name in islice((p.stored_name for p in services.domain.policies.values()), 1):
-        checks["policy-checkpoints"] = partial(services.checkpoints.note, name)
-        checks["policy-parked"] = partial(parked_in, services, name)
+    for kind, readers in (("view", services.domain.views), ("policy", services.domain.policies)):
+        for name in islice((reader.stored_name for reader in readers.values()), 1):
+            checks[f"{kind}-checkpoints"] = partial(services.checkpoints.read, name, [0])
+            checks[f"{kind}-parked"] = partial(services.parking.find, name, [NOBODY])
     for name, view in services.domain.views.items():
         if view.store == "documents":
             checks[name] = partial(services.rows(name).load, [NOBODY])

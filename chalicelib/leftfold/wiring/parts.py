@@ -15,6 +15,8 @@ from chalicelib.leftfold.store.ports import (
     EventTable,
     Log,
     Parking,
+    RequestCounts,
+    Secrets,
     Waker,
 )
 
@@ -36,6 +38,7 @@ class Parts(TypedDict, total=False):
     """Each part by the name of the attribute of `Services` that it replaces."""
 
     dynamodb: "DynamoDBClient"
+    signing_keys: Callable[[], Mapping[str, Any]]
     events: EventStore
     event_table: EventTable
     log: Log
@@ -44,6 +47,8 @@ class Parts(TypedDict, total=False):
     checkpoints: Checkpoints
     parking: Parking
     effects: Effects
+    secrets: Secrets
+    request_counts: RequestCounts
     applications: Applications
     mailer: "Mailer"
     data_keys: "DataKeys"

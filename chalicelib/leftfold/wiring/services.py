@@ -25,6 +25,9 @@ from chalicelib.leftfold.wiring.parts import Parts
 from chalicelib.leftfold.wiring.settings import Settings
 
 if TYPE_CHECKING:
+    from chalicelib.leftfold.access.fairness import Fairness
+    from chalicelib.leftfold.access.sealing import Seal
+    from chalicelib.leftfold.access.tokens import Tokens
     from chalicelib.leftfold.archive.archiver import Archiver
     from chalicelib.leftfold.archive.pruner import Pruner
     from chalicelib.leftfold.commands.reading import States
@@ -44,6 +47,9 @@ if TYPE_CHECKING:
 
 # `leftfold package` makes this file; a plain `chalice package` does not.
 FINGERPRINTS = Path(__file__).parents[2] / "fingerprints.json"
+
+# The name of the secret that seals cursors.
+CURSORS = "cursors"
 
 # Streams whose commands a policy sends at the same time, on half of a client's connections.
 AT_ONCE = 16
@@ -77,6 +83,28 @@ class Services(Adapters):
             raise TypeError(f"Services has no part {', '.join(sorted(unknown))}")
         # An attribute that is set is never computed by its `cached_property`.
         self.__dict__.update(parts)
+
+    @cached_property
+    def tokens(self) -> "Tokens":
+        from chalicelib.leftfold.access.keys import Keys
+        from chalicelib.leftfold.access.tokens import Tokens
+
+        settings = self.settings
+        keys = Keys(self.signing_keys, self.clock)
+        return Tokens(settings.issuer, settings.audience, settings.tenant_claim, keys, self.clock)
+
+    @cached_property
+    def fairness(self) -> "Fairness":
+        from chalicelib.leftfold.access.fairness import Fairness
+
+        return Fairness(self.request_counts, self.settings.tenant_rate, self.clock)
+
+    @cached_property
+    def cursors(self) -> "Seal":
+        """Seals the places at which the pages of lists end."""
+        from chalicelib.leftfold.access.sealing import Seal
+
+        return Seal(self.secrets.secret(CURSORS))
 
     @cached_property
     def policies(self) -> Mapping[str, Policy]:

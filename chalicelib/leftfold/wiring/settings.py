@@ -6,7 +6,7 @@ from chalicelib.leftfold.store.ports import MAIN
 
 # A deployment is made of three kinds of stacks, by what they outlive (docs/adr/0025-…). These names
 # are of resources in the stage's stack and in the truth's; every other is in the application's.
-IN_STAGE = frozenset({"effects", "subjects", "personal-data"})
+IN_STAGE = frozenset({"effects", "secrets", "subjects", "personal-data"})
 IN_TRUTH = frozenset(
     {
         "events",
@@ -35,6 +35,12 @@ class Settings:
     sent. LEFTFOLD_ARCHIVE is the archive's bucket. LEFTFOLD_LOG is the name of the log, "main"
     unless it is set: each group of tenants can have a log of its own. LEFTFOLD_REPAIRS is "one"
     where one person may repair a commit alone.
+
+    LEFTFOLD_ISSUER is the `iss` of access tokens, LEFTFOLD_JWKS the address of the issuer's keys,
+    LEFTFOLD_AUDIENCE what a token's `aud`, or the `client_id` of one of Cognito, may be, separated
+    by commas. LEFTFOLD_TENANT_CLAIM is the name of the claim that has the tenant.
+    LEFTFOLD_TENANT_RATE is how many requests a second each tenant may send, 0 for any number.
+    LEFTFOLD_CORS_ORIGINS are the sites, separated by commas, whose pages may call the API.
     """
 
     def __init__(self, variables: Mapping[str, str]) -> None:
@@ -85,6 +91,32 @@ class Settings:
     def archive(self) -> str:
         """The archive's bucket, named by default like the truth's other resources."""
         return self._variables.get("LEFTFOLD_ARCHIVE") or self.named("archive")
+
+    @property
+    def issuer(self) -> str:
+        return self._get("LEFTFOLD_ISSUER")
+
+    @property
+    def jwks(self) -> str:
+        return self._get("LEFTFOLD_JWKS")
+
+    @property
+    def audience(self) -> frozenset[str]:
+        named = self._get("LEFTFOLD_AUDIENCE").split(",")
+        return frozenset(one.strip() for one in named if one.strip())
+
+    @property
+    def tenant_claim(self) -> str:
+        return self._variables.get("LEFTFOLD_TENANT_CLAIM") or "tenant"
+
+    @property
+    def tenant_rate(self) -> int:
+        return int(self._variables.get("LEFTFOLD_TENANT_RATE") or 0)
+
+    @property
+    def cors_origins(self) -> frozenset[str]:
+        named = self._variables.get("LEFTFOLD_CORS_ORIGINS", "").split(",")
+        return frozenset(one.strip() for one in named if one.strip())
 
     def named(self, resource: str) -> str:
         """The name of a table, an index or a stream, in the stack that has it."""

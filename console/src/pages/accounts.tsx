@@ -69,7 +69,7 @@ export function Accounts() {
 
 export function Account({ id }: { id: string }) {
   const [tab, setTab] = useState("Bookings");
-  const loaded = useWatched<Schemas["AccountDocument"]>((heard, signal) => watch("/accounts/{id}", { id }, {}, heard, signal), [id]);
+  const loaded = useWatched<Schemas["AccountShown"]>((heard, signal) => watch("/accounts/{id}", { id }, {}, heard, signal), [id]);
   const bookings = useBookings(id, loaded.value?.version);
   return (
     <Show of={loaded} rows={8}>
@@ -387,7 +387,7 @@ function Sequence({ of }: { of: Schemas["TracedCommit"][] }) {
       </div>
       <ol class="inside">
         {of.map((one) => (
-          <li key={`${one.stream}@${one.version}`} value={one.position}>
+          <li key={`${one.stream}@${one.version}`}>
             <StreamLink stream={one.stream} version={one.version} /> {one.events.map((event) => event.name).join(", ")}{" "}
             <span class="muted"><Time at={one.at} short /></span>
           </li>

@@ -97,7 +97,7 @@ export function Streams() {
                           <th scope="row"><StreamLink stream={one.stream} /></th>
                           <td>{one.events.at(-1)?.name}</td>
                           <td class="number">{one.version}</td>
-                          <td class="number muted">{count(one.position)}</td>
+                          <td class="number muted">{count(one.position ?? 0)}</td>
                           <td><Time at={one.at} /></td>
                         </tr>
                       ))}
@@ -197,7 +197,7 @@ export function Stream({ category, id, version }: { category: string; id: string
             of={[
               ["Version", count(stream.version)],
               ["Epoch", stream.epoch],
-              ["Position", stream.position < 0 ? "not logged yet" : count(stream.position)],
+              ["Position", (stream.position ?? -1) < 0 ? "not shown" : count(stream.position ?? 0)],
               ["Logged through", count(stream.logged)],
               ["Archived through", stream.archivedThrough ? count(stream.archivedThrough) : "nothing"],
             ]}

@@ -106,12 +106,6 @@ class AccountShown(Shown):
     version = fields.Integer(required=True)
 
 
-class AccountDocument(AccountShown):
-    """The balance document; *position* is the log position of its last commit."""
-
-    position = fields.Integer(required=True)
-
-
 class AccountList(Shown):
     """A page of the ranking."""
 
@@ -180,7 +174,7 @@ def debit(body: Mapping[str, Any]) -> Book:
 
 def show(call: Call) -> Answer:
     """The balance document."""
-    return document(call, "balances", account, AccountDocument())
+    return document(call, "balances", account, AccountShown())
 
 
 def rank(call: Call) -> Answer:
@@ -253,7 +247,8 @@ routes: tuple[Route, ...] = (
         "show_account",
         "An account's balance document",
         show,
-        AccountDocument(),
+        AccountShown(),
+        scope="queries",
         gives=("ETag",),
         aggregate=account,
         query=AccountQuery(),
@@ -267,6 +262,7 @@ routes: tuple[Route, ...] = (
         "Accounts ranked by balance within each currency",
         rank,
         AccountList(),
+        scope="queries",
         query=RankingQuery(),
         problems=(*missing, "bad-cursor", *FRESHNESS),
     ),

@@ -118,6 +118,7 @@ routes: tuple[Route, ...] = (
         "Bookings by words, account, dates and amounts",
         search,
         BookingList(),
+        scope="queries",
         query=BookingsQuery(),
         problems=("account-missing", "bad-cursor", *FRESHNESS),
     ),

@@ -96,7 +96,7 @@ def refuse_future_day(call: Call) -> None:
 def show(call: Call) -> Answer:
     """A statement, with a page of its bookings."""
     wait_until_fresh(call, "statements", account, call.key)
-    stream, number = account.stream(call.key), call.path["number"]
+    stream, number = call.stream(account), call.path["number"]
     wanted, before = statement_id(stream, number), statement_id(stream, number - 1)
     rows = call.services.rows("statements").load([wanted, before])
     statement, former = rows[wanted].row, rows[before].row
@@ -133,7 +133,7 @@ def list_statements(call: Call) -> Answer:
     """Statements by number, the newest first. Numbers are dense, so each is loaded by its key."""
     for view in ("balances", "statements"):
         wait_until_fresh(call, view, account, call.key)
-    stream = account.stream(call.key)
+    stream = call.stream(account)
     balance = call.services.rows("balances").load([stream])[stream].row
     if balance is None:
         raise not_shown(call, "account-missing")
@@ -182,6 +182,7 @@ routes: tuple[Route, ...] = (
         "An account's statements, the newest first",
         list_statements,
         StatementList(),
+        scope="queries",
         aggregate=account,
         query=StatementsQuery(),
         problems=("account-missing", "bad-cursor", *FRESHNESS),
@@ -193,6 +194,7 @@ routes: tuple[Route, ...] = (
         "A statement with its bookings, live or archived",
         show,
         StatementDocument(),
+        scope="queries",
         aggregate=account,
         parts=StatementPath(),
         query=StatementsQuery(),

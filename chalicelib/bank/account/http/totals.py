@@ -6,6 +6,7 @@ from typing import Any
 from marshmallow import ValidationError, fields, validates_schema
 
 from chalicelib.bank.account.domain import account
+from chalicelib.bank.account.views import total_key
 from chalicelib.bank.http.fields import CURRENCIES, MoneyField, currency_field
 from chalicelib.leftfold.http.fields import Shown, Strict, key, min_version
 from chalicelib.leftfold.http.queries import FRESHNESS, wait_until_fresh
@@ -59,8 +60,9 @@ def totals(call: Call) -> Answer:
         wait_until_fresh(call, "totals", account, call.query["account"])
     # There are few currencies, so the row of each is loaded by its key.
     asked = [call.query["currency"]] if "currency" in call.query else CURRENCIES
-    stored = call.services.rows("totals").load(asked)
-    found = (stored[code].row for code in asked if code in stored)
+    keys = [total_key(call.tenant, code) for code in asked]
+    stored = call.services.rows("totals").load(keys)
+    found = (stored[key].row for key in keys if key in stored)
     rows = [row for row in found if row is not None]
     return Answer({"items": TotalShown().dump(rows, many=True), "next": None})
 
@@ -73,6 +75,7 @@ routes: tuple[Route, ...] = (
         "Accounts, bookings and balances of each currency",
         totals,
         TotalList(),
+        scope="queries",
         query=TotalsQuery(),
         problems=("account-missing", *FRESHNESS),
     ),

@@ -80,7 +80,7 @@ def account_sheet(call: Call) -> Answer:
     by = sorted_by(call.services.views[POSTINGS], SHEET_ORDER)
     after = after_of(call, *by, lambda carried: is_carried(carried, sheet))
     page = ledgers_of(call.services).account_sheet(
-        ledger.stream(call.key), state, sheet, after, query["limit"]
+        call.stream(ledger), state, sheet, after, query["limit"]
     )
     items = [
         {
@@ -126,6 +126,7 @@ routes: tuple[Route, ...] = (
         "An account's postings within a year, with the balance after each",
         account_sheet,
         AccountSheet(),
+        scope="queries",
         aggregate=ledger,
         query=SheetQuery(),
         problems=("ledger-missing", "entry-missing", *FRESHNESS, "bad-cursor"),

@@ -100,7 +100,7 @@ class AccountInChart(Shown):
 
 
 class LedgerDocument(Shown):
-    """A ledger as it stands at *version*; *position* is the log position of its last commit."""
+    """A ledger as it stands at *version*."""
 
     ledger_id = key(required=True)
     name = fields.String(required=True)
@@ -111,7 +111,6 @@ class LedgerDocument(Shown):
     commodities = fields.List(fields.Nested(CommodityBody), required=True)
     years = fields.List(fields.Nested(YearShown), required=True)
     version = fields.Integer(required=True)
-    position = fields.Integer(required=True)
 
 
 class LedgerQuery(Strict):
@@ -202,6 +201,7 @@ routes: tuple[Route, ...] = (
         "A ledger's chart of accounts and its years",
         show,
         LedgerDocument(),
+        scope="queries",
         gives=("ETag",),
         aggregate=ledger,
         query=LedgerQuery(),

@@ -152,7 +152,7 @@ def in_amounts(refusal: Refused, call: Call) -> Refused:
     difference = refusal.facts.get("difference")
     if difference is None:
         return refusal
-    commodities = ledgers(call).commodities(ledger.stream(call.key), difference)
+    commodities = ledgers(call).commodities(call.stream(ledger), difference)
     shown = amounts(difference, commodities)
     return Refused(refusal.code, **{**refusal.facts, "difference": shown})
 
@@ -169,7 +169,7 @@ def entry_asked(call: Call) -> EntryId:
 
 def show_entry(call: Call) -> Answer:
     """An entry, from its journal."""
-    stream = ledger.stream(call.key)
+    stream = call.stream(ledger)
     entry = ledgers(call).entry(stream, entry_asked(call))
     currencies = {posting.currency for posting in entry.posted.postings}
     return Answer(entry_shown(call.key, entry, ledgers(call).commodities(stream, currencies)))
@@ -199,7 +199,7 @@ def entry_shown(ledger_key: str, entry: Entry, commodities: Mapping[str, int]) -
 
 def list_entries(call: Call) -> Answer:
     """A page of a journal's entries, from its stream, so that it lacks none."""
-    stream, number, limit = ledger.stream(call.key), call.query["journal"], call.query["limit"]
+    stream, number, limit = call.stream(ledger), call.query["journal"], call.query["limit"]
     state = ledgers(call).newest(stream)
     if number >= state.journals:
         detail = f"must be under {state.journals}, the number of the ledger's journals"
@@ -249,6 +249,7 @@ def entry_route(
         summary,
         answer,
         EntryTaken(),
+        scope="commands",
         status=201,
         gives=("Location",),
         aggregate=ledger,
@@ -283,6 +284,7 @@ routes: tuple[Route, ...] = (
         "All entries of one of a ledger's journals",
         list_entries,
         EntryList(),
+        scope="queries",
         aggregate=ledger,
         query=EntriesQuery(),
         problems=(*missing, "bad-cursor", "unavailable"),
@@ -294,6 +296,7 @@ routes: tuple[Route, ...] = (
         "An entry of a ledger",
         show_entry,
         EntryShown(),
+        scope="queries",
         aggregate=ledger,
         parts=EntryPath(),
         problems=(*missing, "entry-missing", "unavailable"),

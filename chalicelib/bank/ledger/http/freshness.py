@@ -23,7 +23,7 @@ def reported(call: Call, *views: str) -> Ledger:
     The ledger is read after the views and from its stream, so that it has each account of
     their rows.
     """
-    stream = ledger.stream(call.key)
+    stream = call.stream(ledger)
     wanted = call.query.get("min_entry")
     for view in views:
         wait_until_fresh(call, view, ledger, call.key)
@@ -32,5 +32,5 @@ def reported(call: Call, *views: str) -> Ledger:
             journal = journal_of(stream, number)
             if not call.services.events.range(journal, version, version):
                 raise Problem("entry-missing")
-            call.services.freshness.wait(call.services.views[view], journal, version)
+            call.services.wait(view, journal, version)
     return ledgers_of(call.services).newest(stream)

@@ -137,7 +137,7 @@ def balance_sheet(call: Call) -> Answer:
 def income_statement(call: Call) -> Answer:
     """The earnings of the year's own entries, whether it is closed or not."""
     state, year = reported(call, TRIAL_BALANCE), call.query["year"]
-    moved = ledgers_of(call.services).moved_in(ledger.stream(call.key), year)
+    moved = ledgers_of(call.services).moved_in(call.stream(ledger), year)
     earnings = balance_sheet_of(state, moved.balances).earnings
     return Answer(
         {
@@ -159,7 +159,7 @@ def day_asked(call: Call) -> str:
 
 def moved_until(call: Call, state: Ledger, day: str) -> Movement:
     """The ledger through *day*, from the beginning of its year or of an earlier one."""
-    stream = ledger.stream(call.key)
+    stream = call.stream(ledger)
     return ledgers_of(call.services).moved_until(stream, state, int(day[:4]), day)
 
 
@@ -192,6 +192,7 @@ routes: tuple[Route, ...] = (
         "Every account's balance on a day",
         trial_balance,
         TrialBalance(),
+        scope="queries",
         aggregate=ledger,
         query=AsOfQuery(),
         problems=problems,
@@ -203,6 +204,7 @@ routes: tuple[Route, ...] = (
         "Assets, liabilities and equity on a day",
         balance_sheet,
         BalanceSheet(),
+        scope="queries",
         aggregate=ledger,
         query=AsOfQuery(),
         problems=problems,
@@ -214,6 +216,7 @@ routes: tuple[Route, ...] = (
         "Income and expenses of a year",
         income_statement,
         IncomeStatement(),
+        scope="queries",
         aggregate=ledger,
         query=YearQuery(),
         problems=problems,

@@ -70,6 +70,7 @@ routes: tuple[Route, ...] = (
         "Close the oldest open year; the ledger's document shows when it is closed",
         close_year,
         LedgerChanged(),
+        scope="commands",
         status=202,
         gives=GIVEN,
         aggregate=ledger,

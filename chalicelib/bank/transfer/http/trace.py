@@ -1,6 +1,6 @@
 """The trace of a transfer over HTTP: its commits in all streams, in the order of the log."""
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 from marshmallow import fields
 
@@ -14,9 +14,6 @@ from chalicelib.leftfold.http.queries import FRESHNESS, not_shown, wait_until_fr
 from chalicelib.leftfold.http.routes import Answer, Call, Route
 from chalicelib.leftfold.kernel import AggregateId, Commit
 from chalicelib.leftfold.kernel.repair import Repairs
-
-if TYPE_CHECKING:
-    from chalicelib.leftfold.projection.search import SearchRows
 
 # More commits than a transfer has in its own stream and in both accounts.
 LONGEST_TRACE = 100
@@ -38,7 +35,6 @@ class TracedCommit(StreamVersion):
     to it.
     """
 
-    position = fields.Integer(required=True)
     at = fields.String(required=True, metadata={"format": "date-time"})
     actor = fields.String(required=True)
     correlation_id = fields.String(required=True)
@@ -56,27 +52,26 @@ class Trace(Shown):
 def trace(call: Call) -> Answer:
     """All commits that belong to a transfer. The view names them, and the streams have them."""
     wait_until_fresh(call, "traces", transfer, call.key)
-    rows = cast("SearchRows", call.services.rows("traces"))
+    rows = call.services.rows("traces")
     query = {"bool": {"filter": [{"term": {"transferId": call.key}}]}}
     traced = rows.find(query, [{"position": "asc"}], None, LONGEST_TRACE).rows
     if not traced:
         raise not_shown(call, "transfer-missing")
     events, vault = call.services.events, call.services.vault
     commits = [
-        commit_json(commit, row["position"], call.services.repairs)
+        commit_json(commit, call.services.repairs)
         for row in traced
         for commit in vault.opened(events.range(row["aggregateId"], row["version"], row["version"]))
     ]
     return Answer({"transferId": call.key, "commits": commits})
 
 
-def commit_json(commit: Commit, position: int, repairs: Repairs) -> dict[str, Any]:
-    """A commit with its log position, its causes and its events."""
+def commit_json(commit: Commit, repairs: Repairs) -> dict[str, Any]:
+    """A commit with its causes and its events."""
     codec = TRACED[AggregateId.parse(commit.aggregate_id).category].codec
     return {
         "stream": commit.aggregate_id,
         "version": commit.version,
-        "position": position,
         "at": commit.at,
         "actor": commit.actor,
         "correlationId": commit.correlation_id,
@@ -93,6 +88,7 @@ routes: tuple[Route, ...] = (
         "All commits of a transfer across aggregates, in the order of the log",
         trace,
         Trace(),
+        scope="queries",
         aggregate=transfer,
         query=TransferQuery(),
         problems=("transfer-missing", *FRESHNESS),

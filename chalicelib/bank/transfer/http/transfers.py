@@ -98,10 +98,9 @@ class TransferShown(Shown):
 
 
 class TransferDocument(TransferShown):
-    """A transfer with all its steps; *position* is the log position of its last commit."""
+    """A transfer with all its steps."""
 
     steps = fields.List(fields.Nested(StepShown), required=True)
-    position = fields.Integer(required=True)
 
     @pre_dump
     def with_steps(self, row: Mapping[str, Any], **_: Any) -> dict[str, Any]:
@@ -218,6 +217,7 @@ routes: tuple[Route, ...] = (
         "A transfer, and each of its steps",
         show,
         TransferDocument(),
+        scope="queries",
         gives=("ETag",),
         aggregate=transfer,
         query=TransferQuery(),
@@ -231,6 +231,7 @@ routes: tuple[Route, ...] = (
         "Transfers by state and account; `stuck` are those that need people",
         search,
         TransferList(),
+        scope="queries",
         query=TransfersQuery(),
         problems=("bad-cursor", "unavailable"),
     ),
