@@ -29,6 +29,7 @@ from tools.resources import (
     wanted,
     write,
 )
+from tools.resources.functions import FED
 from tools.resources.permissions import BUS_STREAM
 from tools.resources.stacks import TABLES
 
@@ -457,7 +458,7 @@ def test_a_view_on_the_bus_has_its_source_and_its_table() -> None:
     view = replace(balances, name="by_owner")
     resources = made({"by_owner": view}, {})["resources.json"]["Resources"]
     assert resources["ByOwner"]["Properties"]["Events"] == {
-        "ByOwnerKinesisEventSource": {"Properties": {"Stream": BUS_STREAM}}
+        "ByOwnerKinesisEventSource": {"Properties": {"Stream": BUS_STREAM, "Enabled": FED}}
     }
     assert BUS_STREAM["Fn::Sub"].endswith("${AWS::AccountId}:stream/${Truth}-bus")
     table = resources["ByOwnerTable"]["Properties"]

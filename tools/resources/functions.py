@@ -31,6 +31,9 @@ from tools.resources.permissions import (
     waking,
 )
 
+# A shard of the bus bears few readers, so it feeds the active application alone.
+FED: Json = {"Fn::If": ["IsFedByBus", True, False]}
+
 
 class ResourcesError(Exception):
     """A function does not fit the domain: the message names the function and the cure."""
@@ -180,7 +183,7 @@ def view_function(view: View) -> Function:
         ),
         search=searches,
         woken=True,
-        source=("Kinesis", {"Stream": BUS_STREAM}) if from_bus else None,
+        source=("Kinesis", {"Stream": BUS_STREAM, "Enabled": FED}) if from_bus else None,
     )
 
 

@@ -21,6 +21,7 @@ from tools.resources.stacks import (
     TRUTH,
     Table,
     has,
+    is_true,
     parameter,
     table,
     tables_of,
@@ -87,6 +88,11 @@ PARAMETERS: Json = {
     "Stage": STAGE,
     "Truth": TRUTH,
     "KeyArn": KEY,
+    "FedByBus": parameter(
+        "Whether the bus feeds the views that it may feed; else they follow the log",
+        Default="true",
+        AllowedValues=["true", "false"],
+    ),
     "KeepLogsDays": KEEP_LOGS_DAYS,
     "ArchiveBucket": parameter("The archive's bucket"),
     "PersonalDataKey": parameter("The ARN of the KMS key that wraps the keys of personal data"),
@@ -120,6 +126,7 @@ PARAMETERS: Json = {
 CONDITIONS: Json = {
     **{f"Has{name}": has(name) for name in ("AlarmTopic", "MailFrom")},
     "HasKey": has("KeyArn"),
+    "IsFedByBus": is_true("FedByBus"),
     "HasFeedConcurrency": {"Fn::Not": [{"Fn::Equals": [{"Ref": "FeedConcurrency"}, "0"]}]},
 }
 OUTPUTS: Json = {
