@@ -37,6 +37,7 @@ from tests.simulation.generations import (
     broken_laws,
 )
 from tests.teller import credit, debit
+from tests.vaults import vault_of
 from tools.bank.transforms import card
 from tools.engines import DynamoDBLocal
 from tools.tables import create_tables, dynamodb_client, log_tables
@@ -137,7 +138,7 @@ class Move:
     def taker(self, sides: Mapping[str, Side]) -> Taker:
         blue, green = (self.truth(name, sides) for name in ("blue", "green"))
         failed = lambda commit, why: self.opaque.append(f"{commit} {why}")  # noqa: E731
-        copying = Copying(blue, green, self.boundaries, AGGREGATES, failed)
+        copying = Copying(blue, green, self.boundaries, AGGREGATES, vault_of(), failed)
         return Taker(copying, pause, partial(number_of, self.control))
 
     def teller(self, name: str) -> GenerationTeller:

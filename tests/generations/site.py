@@ -29,6 +29,7 @@ from chalicelib.leftfold.store.memory import (
 )
 from chalicelib.leftfold.store.ports import GenerationTable, Log
 from tests.teller import Teller
+from tests.vaults import vault_of
 
 AGGREGATES: Mapping[str, Aggregate] = {"account": account, "transfer": transfer}
 
@@ -85,7 +86,7 @@ class Site:
         self.copier = Copier(there.copying, self.checkpoints, self.parking, self._spread)
 
     def _taker(self, giver: Truth, receiver: Truth, boundaries: Boundaries) -> Taker:
-        copying = Copying(giver, receiver, boundaries, self.aggregates, self._failed)
+        copying = Copying(giver, receiver, boundaries, self.aggregates, vault_of(), self._failed)
         return Taker(copying, self.pause, partial(number_of, self.control))
 
     def _failed(self, commit: Commit, _reason: str) -> None:

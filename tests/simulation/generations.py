@@ -64,6 +64,7 @@ from tests.simulation.money import money_appears, transfers_are_wrong
 from tests.simulation.ports import Faulty, ReplicatedEvents
 from tests.simulation.scheduler import CALM, DAY, Scheduler
 from tests.teller import Teller, credit, debit
+from tests.vaults import vault_of
 from tools.bank.transforms import accounts_merged, card, cards_apart, in_place
 
 Kind = Literal["identity", "events", "split", "merge"]
@@ -212,7 +213,7 @@ class Both:
     def copying(self, source: str, target: str, boundaries: Boundaries) -> Copying:
         failed = lambda commit, reason: self.opaque.append(f"{commit} {reason}")  # noqa: E731
         return self.rules.copying(
-            self.truth(source), self.truth(target), boundaries, AGGREGATES, failed
+            self.truth(source), self.truth(target), boundaries, AGGREGATES, vault_of(), failed
         )
 
     def bank(self, name: str) -> Teller:
@@ -315,6 +316,7 @@ class Both:
                 f"invocation-{self.invocations}",
                 self.pause,
                 map,
+                vault_of(),
                 self.random.choice([1, 5, 100]),
                 passed,
             )
@@ -334,7 +336,14 @@ class Both:
         def redrive() -> None:
             handler = self.bank(name).handler
             work = self.rules.acting(
-                policy, handler, self.effects, MemoryMailer(), "redrive", self.pause, map
+                policy,
+                handler,
+                self.effects,
+                MemoryMailer(),
+                "redrive",
+                self.pause,
+                map,
+                vault_of(),
             )
             runner = PartitionedRunner(work, half.log, half.checkpoints, half.parking, self.pause)
             runner.redrive(stream)
