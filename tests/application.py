@@ -24,6 +24,8 @@ from chalicelib.leftfold.store.memory import (
     MemorySecrets,
 )
 from chalicelib.leftfold.store.ports import EventStore
+from chalicelib.leftfold.subjects.audit import audit
+from chalicelib.leftfold.subjects.memory import MemoryKeys
 from chalicelib.leftfold.wiring import process
 from chalicelib.leftfold.wiring.services import Services
 from chalicelib.leftfold.wiring.settings import Settings
@@ -31,12 +33,13 @@ from tests.clock import Clock
 from tests.http.findable import FindableRows
 from tests.http.gateway import Gateway
 from tests.issuer import ISSUER, SETTINGS
+from tests.vaults import vault_of
 
 if TYPE_CHECKING:
     from chalicelib.leftfold.projection.rows import RowStore
 
 
-FINGERPRINTS = dict.fromkeys(DOMAIN.aggregates, "fold-1")
+FINGERPRINTS = dict.fromkeys((*DOMAIN.aggregates, audit.category), "fold-1")
 
 
 class Silent:
@@ -59,6 +62,8 @@ class Application(Gateway):
         self.checkpoints = MemoryCheckpoints()
         self.parking = MemoryParking()
         self.effects = MemoryEffects(self.clock)
+        self.keys = MemoryKeys()
+        self.vault = vault_of(self.keys, lambda: self.clock().timestamp())
         self.mailer = MemoryMailer()
         self.secrets = MemorySecrets()
         self.request_counts = MemoryRequestCounts()
@@ -81,8 +86,10 @@ class Application(Gateway):
                 new_id=self.new_id,
                 events=events,
                 handler=CommandHandler(
-                    events, FINGERPRINTS, self.clock, still, StoredRepairs(events)
+                    events, FINGERPRINTS, self.clock, still, self.vault, StoredRepairs(events)
                 ),
+                data_keys=self.keys,
+                vault=self.vault,
                 fingerprints=FINGERPRINTS,
                 log=self.log,
                 checkpoints=self.checkpoints,

@@ -28,5 +28,7 @@ class Books(Bank):
         """The runner of a policy: one stream after another."""
         handler = process.services().handler
         effects = MemoryEffects(self.clock)
-        work = PolicyWork(DOMAIN.policies[policy], handler, effects, NoMailer(), "test", still, map)
+        chosen = DOMAIN.policies[policy]
+        vault = handler.vault
+        work = PolicyWork(chosen, handler, effects, NoMailer(), "test", still, map, vault)
         return PartitionedRunner(work, self.log, self.checkpoints, self.parking, still)

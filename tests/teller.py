@@ -9,7 +9,9 @@ from chalicelib.bank.account.domain import Book, Booking, Open, account
 from chalicelib.leftfold.commands.handler import CommandHandler, CommandRequest, body_hash
 from chalicelib.leftfold.kernel import Aggregate, to_json
 from chalicelib.leftfold.store.ports import EventStore, StreamVersion
+from chalicelib.leftfold.subjects.vault import Vault
 from tests.clock import Clock
+from tests.vaults import vault_of
 
 OPENING = Open("Ada", "CZK", "current")
 _numbers = count(1)
@@ -31,6 +33,7 @@ class Teller:
     fingerprint: str = "fold-1"
     clock: Clock = field(default_factory=Clock)
     pause: Callable[[int], None] = lambda _attempt: None
+    vault: Vault = field(default_factory=vault_of)
 
     def do(
         self,
@@ -89,4 +92,4 @@ class Teller:
     @property
     def handler(self) -> CommandHandler:
         fingerprints = dict.fromkeys(("account", "card", "transfer", "queue"), self.fingerprint)
-        return CommandHandler(self.events, fingerprints, self.clock, self.pause)
+        return CommandHandler(self.events, fingerprints, self.clock, self.pause, self.vault)

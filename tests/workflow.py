@@ -71,7 +71,7 @@ class Workflow:
         for policy in self.policies:
             if heard not in policy.hears:
                 continue
-            for place, stored in enumerate(commit.events):
+            for place, stored in enumerate(self.handler.vault.opened([commit])[0].events):
                 (event,) = heard.codec.decode(stored)
                 recorded = Recorded(*where, place, commit.at, 0, event)
                 for reaction in policy.reactions(recorded):

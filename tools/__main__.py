@@ -19,7 +19,7 @@ from tools.engines import EngineError
 from tools.event_model import registered
 from tools.event_versions import COMMANDS as EVENT_VERSIONS
 from tools.event_versions import show_written, write_schemas
-from tools.generation import COMMANDS as GENERATIONS
+from tools.generations import COMMANDS as GENERATIONS
 from tools.last_deployment import STAGE, NoDeploymentError
 from tools.new_context import NewContextError, new_context
 from tools.operations import COMMANDS

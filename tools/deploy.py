@@ -67,7 +67,7 @@ def provision(package: Package, stage: Stage, stacks: Stacks) -> Facts:
         template = uploads.template(read(TRUTH_TEMPLATE), code)
         built = {"Runtime": running(), "Architecture": package.architecture}
         stacks.bring(truth_stack(stage), template, facts | built)
-        register(applications(stage, cloud), stage.prefix)
+        register(applications(stage, cloud), stage.prefix, package.folds)
         return facts | stacks.outputs(truth_stack(stage))
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.kernel import Aggregate, Codec, Policy, View
+from chalicelib.leftfold.subjects.audit import with_engines_own
 
 Root = tuple[str, ...]
 
@@ -46,7 +47,8 @@ def of_view(view: View) -> Iterator[Root]:
     for category, codec in sorted(view.codecs.items()):
         yield (category,)
         yield from of_codec(codec)
-    for part in (view.keys, view.fold, view.order, view.accumulates, view.store, view.fields):
+    made_by = (view.keys, view.fold, view.order, view.accumulates, view.personal)
+    for part in (*made_by, view.store, view.fields):
         yield from of(part, ())
 
 
@@ -57,6 +59,7 @@ def of_policy(policy: Policy) -> Iterator[Root]:
         yield (aggregate.category,)
         yield from of_codec(aggregate.codec)
     yield from of(policy.react, ())
+    yield from of(policy.personal, ())
 
 
 def of_codec(codec: Codec[Any]) -> Iterator[Root]:
@@ -140,7 +143,9 @@ def main() -> None:
     """Prints the roots by kind and name, and the symbols of aggregates."""
     found = {
         "aggregates": list(aggregates()),
-        "folds": {name: list(of_fold(part)) for name, part in DOMAIN.aggregates.items()},
+        "folds": {
+            name: list(of_fold(part)) for name, part in with_engines_own(DOMAIN.aggregates).items()
+        },
         "views": {name: list(of_view(part)) for name, part in DOMAIN.views.items()},
         "policies": {name: list(of_policy(part)) for name, part in DOMAIN.policies.items()},
     }

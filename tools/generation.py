@@ -17,7 +17,12 @@ SHOWN = 20
 
 @click.group("generation")
 def generation_command() -> None:
-    """Change the streams of a live system by a second generation of tables."""
+    """Releases beside each other: on one truth, or with streams of their own.
+
+    A reading generation has functions, views and rows of its own, and shares events, log and the
+    progress of policies with the others; policies and deadlines run in the active one alone. `plan`
+    is for a writing generation, which changes streams and events.
+    """
 
 
 @generation_command.command("plan")

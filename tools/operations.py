@@ -27,11 +27,12 @@ from chalicelib.leftfold.projection.replay import (
 )
 from chalicelib.leftfold.projection.typed import typed
 from chalicelib.leftfold.relay.sweeper import PARTS
-from chalicelib.leftfold.store.ports import Unavailable
+from chalicelib.leftfold.store.ports import Log, Unavailable
 from chalicelib.leftfold.store.readers import ends_of
 from chalicelib.leftfold.wiring.services import Services
 from tools.archiving import COMMANDS as ARCHIVING
 from tools.console import bar, console, errors
+from tools.forgetting import COMMANDS as FORGETTING
 from tools.last_deployment import Current, recall
 from tools.options import chosen, endpoint_option, stack_option
 from tools.polling import Pause, remaining
@@ -154,12 +155,14 @@ def replay_command(
         began = time.perf_counter()
         if live:
             archived = SegmentedLog(services.log_table, services.archive)
-            made = replay_live(chosen_view, archived, advance, services.repairs)
+            made = replay_live(chosen_view, archived, advance, services.repairs, services.vault)
         elif workers > 1:
             fold_range = partial(replay_there, stack, endpoint_url, view)
             made = together(advancing(by_ranges(end, workers, fold_range), advance))
         else:
-            made = replay(typed(chosen_view), services.replayed_log, advance, services.repairs)
+            made = replay(
+                *quickly(chosen_view, services), advance, services.repairs, services.vault
+            )
         took = time.perf_counter() - began
     if live and check and not same_as_whole(chosen_view, services, made, took):
         sys.exit(1)
@@ -172,13 +175,18 @@ def replay_command(
         sys.exit(1)
 
 
+def quickly(view: View, services: Services) -> tuple[View, Log]:
+    """The view and the log for a replay. A body that is opened must have been parsed before."""
+    return (view, services.log) if view.personal else (typed(view), services.replayed_log)
+
+
 def replay_there(
     stack: str | None, endpoint_url: str | None, view: str, first: int, last: int
 ) -> Replayed:
     """A range of a deployment's log, folded."""
     services = chosen(stack, endpoint_url)
-    folded = typed(services.views[view])
-    return replay_range(folded, services.replayed_log, first, last, services.repairs)
+    folded, log = quickly(services.views[view], services)
+    return replay_range(folded, log, first, last, repairs=services.repairs, opener=services.vault)
 
 
 def advancing(
@@ -199,7 +207,7 @@ def same_as_whole(view: View, services: Services, made: Replayed, took: float) -
     """
     began = time.perf_counter()
     with errors.status("replaying the whole log"):
-        whole = replay(typed(view), services.replayed_log, lambda _: None, services.repairs)
+        whole = replay(*quickly(view, services), lambda _: None, services.repairs, services.vault)
     whole_took = time.perf_counter() - began
     console.print(
         f"live epochs {took:,.2f} s, the whole log {whole_took:,.2f} s:"
@@ -383,6 +391,7 @@ COMMANDS = (
     token_command,
     repair_command,
     *ARCHIVING,
+    *FORGETTING,
 )
 
 

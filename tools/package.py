@@ -51,6 +51,14 @@ class Package:
         return self.folder / "sam.json"
 
     @property
+    def folds(self) -> dict[str, str]:
+        """The fingerprint of each view's fold."""
+        with zipfile.ZipFile(self.zip) as contents:
+            made = json.loads(contents.read("chalicelib/fingerprints.json"))
+        views: dict[str, str] = made["views"]
+        return views
+
+    @property
     def truth_zip(self) -> Path:
         """The code of the truth's functions: the engine, without any domain."""
         return self.folder / "truth.zip"

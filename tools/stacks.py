@@ -89,6 +89,30 @@ class Stacks:
         self._execute(stack, change_set, changes)
         return True
 
+    def change(self, stack: str, given: Mapping[str, str]) -> None:
+        """Changes parameters of a stack, if it has them and they differ. Raises DeployError."""
+        now = self.parameters(stack)
+        differing = {key: value for key, value in given.items() if now.get(key, value) != value}
+        if not differing:
+            return
+        parameters = [
+            {"ParameterKey": key, "ParameterValue": differing[key]}
+            if key in differing
+            else {"ParameterKey": key, "UsePreviousValue": True}
+            for key in now
+        ]
+        self._formation.update_stack(
+            StackName=stack,
+            UsePreviousTemplate=True,
+            Capabilities=CAPABILITIES,
+            Parameters=parameters,
+        )
+        while (status := self.find(stack)["StackStatus"]).endswith("_IN_PROGRESS"):
+            self.report(f"deploy: {stack} {status}")
+            time.sleep(SECONDS)
+        if status != "UPDATE_COMPLETE":
+            raise DeployError(f"{stack} could not be changed, and is as it was before: {status}")
+
     def delete(self, stack: str) -> None:
         """Deletes a stack, if there is one. Raises DeployError if a resource stays that should go."""
         found = self.find(stack)

@@ -30,19 +30,32 @@ if (linked) {
   history.replaceState(null, "", "#/");
 }
 
-/** Another token than the refused one; people are asked once, however many requests were refused. */
-function another(refused: string): string {
-  const now = sessionStorage.getItem(KEPT) ?? "";
-  if (now !== refused) return now;
-  const told = prompt("Access token (./leftfold token --operator prints one)")?.trim() ?? "";
-  sessionStorage.setItem(KEPT, told);
-  return told;
+/** The name of the event that tells that the server takes no request without another token. */
+export const SIGNED_OUT = "signed-out";
+
+/** Keeps the token that somebody has given, and begins anew with it. */
+export function signIn(token: string): void {
+  sessionStorage.setItem(KEPT, token.trim());
+  location.reload();
 }
 
-function signed(init: RequestInit, token: string): RequestInit {
+/** Sends a request with the token. Throws a problem if nobody answers, or if it needs another token. */
+async function ask(to: URL, init: RequestInit): Promise<Response> {
+  const token = sessionStorage.getItem(KEPT);
   const headers = new Headers(init.headers);
   if (token) headers.set("Authorization", `Bearer ${token}`);
-  return { ...init, headers };
+  let answer: Response;
+  try {
+    answer = await fetch(to, { ...init, headers });
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw new Problem(0, "unreachable", "The server cannot be reached.");
+  }
+  if (answer.status === 401) {
+    dispatchEvent(new CustomEvent(SIGNED_OUT, { detail: Boolean(token) }));
+    throw new Problem(401, "token-missing", "Sign in to see this.");
+  }
+  return answer;
 }
 
 type Get = { [P in keyof paths]: paths[P] extends { get: object } ? P : never }[keyof paths];
@@ -64,19 +77,7 @@ function url(path: string, parts: Parts, query: Query): URL {
 }
 
 async function send(to: URL, init: RequestInit): Promise<unknown> {
-  let answer: Response;
-  try {
-    const token = sessionStorage.getItem(KEPT) ?? "";
-    answer = await fetch(to, signed(init, token));
-    if (answer.status === 401) {
-      const next = another(token);
-      if (next && next !== token) answer = await fetch(to, signed(init, next));
-    }
-  } catch (error) {
-    if (error instanceof DOMException && error.name === "AbortError") throw error;
-    throw new Problem(0, "unreachable", "The server cannot be reached.");
-  }
-  return body(answer);
+  return body(await ask(to, init));
 }
 
 /** The JSON of an answer. Throws its problem. */
@@ -111,7 +112,7 @@ export async function watch<P extends Get>(
   let known = "";
   while (!signal.aborted) {
     const twin = url(`/live${path}`, parts, { ...query, wait: 20 });
-    const answer = await fetch(twin, { signal, cache: "no-store", headers: known ? { "If-None-Match": known } : {} });
+    const answer = await ask(twin, { signal, cache: "no-store", headers: known ? { "If-None-Match": known } : {} });
     if (answer.status === 304) continue;
     heard((await body(answer)) as Answer<P>);
     known = answer.headers.get("ETag") ?? "";

@@ -1,5 +1,6 @@
 import { render } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { SIGNED_OUT, signIn } from "./api";
 import { Account, Accounts, Statement, Transfer, Transfers } from "./pages/accounts";
 import { Ledger, Ledgers } from "./pages/ledgers";
 import { Log } from "./pages/log";
@@ -47,6 +48,28 @@ function Page({ at }: { at: Place }) {
   }
 }
 
+function SignIn({ expired }: { expired: boolean }) {
+  const [token, setToken] = useState("");
+  return (
+    <section class="sign-in" aria-label="Sign in">
+      <Title note={expired ? "The access token has expired, or this application does not take it." : "Every request needs an access token."}>Sign in</Title>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (token.trim()) signIn(token);
+        }}
+      >
+        <label for="token">Access token</label>
+        <textarea id="token" rows={6} required autocomplete="off" spellcheck={false} value={token} onInput={(event) => setToken(event.currentTarget.value)} />
+        <p class="muted small">
+          <code>./leftfold token --operator</code> prints one. It stays in this tab and is gone when the tab is closed.
+        </p>
+        <button class="primary">Sign in</button>
+      </form>
+    </section>
+  );
+}
+
 type Theme = "light" | "dark" | "";
 
 function kept(): Theme {
@@ -59,6 +82,12 @@ function App() {
   const [theme, setTheme] = useState<Theme>(kept);
   const [helping, setHelping] = useState(false);
   const help = useRef<HTMLDialogElement>(null);
+  const [signedOut, setSignedOut] = useState<"" | "no token" | "expired">("");
+  useEffect(() => {
+    const told = (event: Event) => setSignedOut((event as CustomEvent<boolean>).detail ? "expired" : "no token");
+    addEventListener(SIGNED_OUT, told);
+    return () => removeEventListener(SIGNED_OUT, told);
+  }, []);
   useEffect(() => {
     document.documentElement.dataset.theme = theme;
     localStorage.setItem("leftfold-theme", theme);
@@ -115,7 +144,7 @@ function App() {
         </div>
       </nav>
       <main id="main" tabIndex={-1}>
-        <Page at={at} />
+        {signedOut ? <SignIn expired={signedOut === "expired"} /> : <Page at={at} />}
       </main>
       <dialog ref={help} aria-label="Keys" onClose={() => setHelping(false)}>
         <h2>Keys</h2>

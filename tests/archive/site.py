@@ -21,8 +21,10 @@ from chalicelib.leftfold.store.memory import (
     MemoryLog,
 )
 from chalicelib.leftfold.store.readers import Reader, ends_of
+from chalicelib.leftfold.subjects.vault import Vault
 from tests.clock import Clock
 from tests.teller import OPENING, Teller
+from tests.vaults import vault_of
 
 A, B = account.stream("a", "main"), account.stream("b", "main")
 EVERY = 10**9
@@ -79,6 +81,7 @@ class Stage:
     log: MemoryLog = field(default_factory=MemoryLog)
     archive: MemoryArchive = field(default_factory=MemoryArchive)
     checkpoints: MemoryCheckpoints = field(default_factory=MemoryCheckpoints)
+    vault: Vault = field(default_factory=vault_of)
 
     @property
     def events(self) -> ArchivedEvents:
@@ -93,7 +96,7 @@ class Stage:
     @property
     def bank(self) -> Teller:
         """Accounts."""
-        return Teller(self.events, clock=self.clock)
+        return Teller(self.events, clock=self.clock, vault=self.vault)
 
     def do(self, command: Any, key: str = "a", **how: Any) -> int:
         """A command, a minute after the last one."""

@@ -38,7 +38,7 @@ def closed(months: int = 3) -> Stage:
 
 def loads(site: Stage, stream: str = A) -> object:
     """The state, the version and the epoch that a command would decide on."""
-    present = load(site.events, account, stream, fingerprint="fold-1")
+    present = load(site.events, account, stream, fingerprint="fold-1", vault=site.vault)
     return present.state, present.version, present.epoch, present.epoch_start
 
 
@@ -210,7 +210,10 @@ def test_a_stray_item_at_a_freed_key_changes_nothing() -> None:
     assert len(list(site.log.blocks(0))) == blocks
     late = uuid7(site.clock.milliseconds - 10**10, bytes(10))
     present = looked_back(
-        site.events, A, load(site.events, account, A, fingerprint="fold-1"), since=0
+        site.events,
+        A,
+        load(site.events, account, A, fingerprint="fold-1", vault=site.vault),
+        since=0,
     )
     assert present.version_of("late") is None
     assert len(present.commands) == 14

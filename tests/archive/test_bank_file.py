@@ -80,7 +80,10 @@ def before(books: Books) -> Rows:
 def rows_of(site: Stage) -> Rows:
     """What the log makes of each view of accounts."""
     views = (balances, ranking, bookings, statements, totals)
-    return {view.name: replay(view, site.whole, lambda _: None).rows for view in views}
+    return {
+        view.name: replay(view, site.whole, lambda _: None, opener=site.vault).rows
+        for view in views
+    }
 
 
 def test_every_statement_opens_with_the_banks_own_balance(books: Books, before: Rows) -> None:
@@ -126,5 +129,8 @@ def test_archived_and_pruned_it_is_the_same_and_only_live_epochs_are_left(
         rows = [(said[line.direction], line.amount, line.day) for line in history.lines]
         assert list(books.bookings(history)) == rows
     for view in (balances, ranking):
-        assert replay_live(view, site.whole, lambda _: None).rows == before[view.name]
+        assert (
+            replay_live(view, site.whole, lambda _: None, opener=site.vault).rows
+            == before[view.name]
+        )
     assert rows_of(site) == before

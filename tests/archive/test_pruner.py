@@ -301,8 +301,8 @@ def test_live_epochs_alone_make_the_same_rows(view: object) -> None:
     site = closed()
     site.prune()
     site.archive_all()
-    full = replay(view, site.whole, lambda _: None)  # type: ignore[arg-type]
-    live = replay_live(view, site.whole, lambda _: None)  # type: ignore[arg-type]
+    full = replay(view, site.whole, lambda _: None, opener=site.vault)  # type: ignore[arg-type]
+    live = replay_live(view, site.whole, lambda _: None, opener=site.vault)  # type: ignore[arg-type]
     assert live == full
     kept = [commit for _, commits in site.whole.live() for _, commit in commits]
     assert len(kept) < site.log.head().next_position - 10
@@ -316,8 +316,8 @@ def test_a_remainder_that_has_grown_old_makes_the_same_rows(view: object) -> Non
         site.do(CloseStatement("2020-01-01"), key)
         site.do(credit(9), key)
     site.settle()
-    full = replay(view, site.whole, lambda _: None)  # type: ignore[arg-type]
-    assert replay_live(view, site.whole, lambda _: None) == full  # type: ignore[arg-type]
+    full = replay(view, site.whole, lambda _: None, opener=site.vault)  # type: ignore[arg-type]
+    assert replay_live(view, site.whole, lambda _: None, opener=site.vault) == full  # type: ignore[arg-type]
 
 
 def test_what_was_closed_since_is_not_folded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -333,7 +333,7 @@ def test_what_was_closed_since_is_not_folded(monkeypatch: pytest.MonkeyPatch) ->
     site.prune()
     site.do(CloseStatement("2020-01-01"))
     site.settle()
-    replay_live(LIVE[0], site.whole, lambda _: None)
+    replay_live(LIVE[0], site.whole, lambda _: None, opener=site.vault)
     epochs = {stream: entry.epoch for stream, entry in site.log.registry()}
     assert {commit.aggregate_id for commit in folded} == set(epochs)
     assert all(commit.epoch == epochs[commit.aggregate_id] for commit in folded)

@@ -55,6 +55,7 @@ from chalicelib.leftfold.kernel.commit import canonical
 from chalicelib.leftfold.store.memory import MemoryEvents
 from tests.clock import Clock
 from tests.scenario import Given
+from tests.vaults import vault_of
 from tests.workflow import Workflow
 
 RETAINED = "Equity:Retained"
@@ -347,7 +348,9 @@ class Books:
     def __init__(self) -> None:
         self.events = MemoryEvents()
         self.fingerprints = dict.fromkeys(DOMAIN.aggregates, "fold")
-        self.handler = CommandHandler(self.events, self.fingerprints, Clock(), lambda _: None)
+        self.handler = CommandHandler(
+            self.events, self.fingerprints, Clock(), lambda _: None, vault_of()
+        )
         self.workflow = Workflow(self.events, self.handler, (close_journals, gather_year))
         self.taken: list[PostEntry] = []
         self.do("ledger", "a", OpenLedger("Ada", 2020, RETAINED, self.JOURNALS))
@@ -379,7 +382,7 @@ class Books:
     def state(self, category: str, key: str) -> Any:
         aggregate = DOMAIN.aggregates[category]
         stream = aggregate.stream(key, "main")
-        return load(self.events, aggregate, stream, fingerprint="fold").state
+        return load(self.events, aggregate, stream, fingerprint="fold", vault=vault_of()).state
 
     @property
     def ledger(self) -> Ledger:

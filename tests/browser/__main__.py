@@ -9,6 +9,7 @@ import click
 
 from tests.browser.shown import Shown, served
 from tests.browser.test_console import SCREENSHOTS, quiet
+from tests.issuer import house_token
 from tools.bootstrap import ROOT, STATE
 from tools.web_console import build, installed, node
 
@@ -20,11 +21,12 @@ if __name__ == "__main__":
     bank = Shown()
     bank.fill()
     bank.park("1038")
+    token = house_token()
     with (
         served(bank, build(ROOT, print)) as url,
         installed(ROOT / "tests" / "browser", STATE / "browser", quiet) as work,
     ):
-        seen = json.loads(node(work, "journey.js", url, str(SCREENSHOTS), "all"))
+        seen = json.loads(node(work, "journey.js", url, str(SCREENSHOTS), "all", token))
     for name in SHOWN_IN_DOCS:
         shutil.copyfile(SCREENSHOTS / f"{name}-desktop-light.png", IMAGES / f"{name}.png")
     for said in (*seen["violations"], *seen["complaints"]):

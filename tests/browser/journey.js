@@ -1,4 +1,4 @@
-// Goes through every page of the console in Chromium: node journey.js URL SCREENSHOTS SHAPES
+// Goes through every page of the console in Chromium: node journey.js URL SCREENSHOTS SHAPES TOKEN
 // Writes one JSON object: what was seen, which rules of axe a page breaks, and what the browser
 // complained of. SHAPES is "all", or one look at each page: half of them light on a desktop, half
 // dark on a phone.
@@ -7,7 +7,7 @@ import { createRequire } from "node:module";
 import chromium from "@sparticuz/chromium";
 import { chromium as playwright } from "playwright-core";
 
-const [url, folder, asked] = process.argv.slice(2);
+const [url, folder, asked, token] = process.argv.slice(2);
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 mkdirSync(folder, { recursive: true });
 
@@ -39,7 +39,7 @@ const browser = await playwright.launch({
   args: [...chromium.args.filter((one) => one !== "--single-process"), "--font-render-hinting=none"],
 });
 
-async function opened(shape, dark) {
+async function opened(shape, dark, signedIn = true) {
   const context = await browser.newContext({
     viewport: SHAPES[shape],
     colorScheme: dark ? "dark" : "light",
@@ -48,7 +48,10 @@ async function opened(shape, dark) {
     reducedMotion: "reduce",
     bypassCSP: false,
   });
+  if (signedIn) await context.addInitScript((kept) => sessionStorage.setItem("leftfold-token", kept), token);
   const page = await context.newPage();
+  // A busy machine is no fault of the page.
+  page.setDefaultTimeout(60_000);
   page.on("console", (message) => {
     if (message.type() === "error" || message.type() === "warning") seen.complaints.push(message.text());
   });
@@ -59,7 +62,7 @@ async function opened(shape, dark) {
 
 async function go(page, [name, place, text]) {
   await page.goto(`${url}/console/index.html${place}`);
-  await page.getByText(text).first().waitFor({ timeout: 15_000 });
+  await page.getByText(text).first().waitFor({ timeout: 60_000 });
 }
 
 async function checked(page, name) {
@@ -89,8 +92,25 @@ for (const [shape, dark, pages] of looks) {
 }
 
 // What people do.
+const stranger = await opened("desktop", false, false);
+await stranger.goto(`${url}/console/index.html`);
+await stranger.getByText("Every request needs an access token").waitFor({ timeout: 60_000 });
+await checked(stranger, "sign-in");
+await stranger.screenshot({ path: `${folder}/sign-in-desktop-light.png` });
+await stranger.getByLabel("Access token").fill("wrong");
+await stranger.getByRole("button", { name: "Sign in" }).click();
+await stranger.getByText("The access token has expired").waitFor({ timeout: 60_000 });
+await stranger.getByLabel("Access token").fill(token);
+await stranger.getByRole("button", { name: "Sign in" }).click();
+await stranger.getByText("Changed last").waitFor({ timeout: 60_000 });
+await stranger.context().close();
+// The browser reports the requests that were refused on purpose.
+seen.complaints = seen.complaints.filter((one) => !one.includes("status of 401"));
+seen.pages.push("signed in");
+
 const page = await opened("desktop", false);
-const shown = (text) => page.getByText(text).first().waitFor({ timeout: 15_000 });
+const shown = (text) => page.getByText(text).first().waitFor({ timeout: 60_000 });
+const headers = { Authorization: `Bearer ${token}` };
 
 await go(page, PAGES[0]);
 await page.keyboard.press("/");
@@ -112,14 +132,14 @@ seen.pages.push("a commit's rows, by keys");
 
 await go(page, PAGES[2]);
 const before = await page.locator(".logged").first().innerText();
-await page.request.post(`${url}/accounts/1001/credits`, { data: { amount: { amount: "5.00", currency: "CZK" }, valueDate: "2026-01-03" } });
-await page.waitForFunction((old) => document.querySelector(".logged")?.innerText !== old, before, { timeout: 15_000 });
+await page.request.post(`${url}/accounts/1001/credits`, { headers, data: { amount: { amount: "5.00", currency: "CZK" }, valueDate: "2026-01-03" } });
+await page.waitForFunction((old) => document.querySelector(".logged")?.innerText !== old, before, { timeout: 60_000 });
 seen.pages.push("the log as it grows");
 
 await go(page, PAGES[6]);
 const balance = await page.locator(".figures .money").first().innerText();
-await page.request.post(`${url}/accounts/1001/credits`, { data: { amount: { amount: "5.00", currency: "CZK" }, valueDate: "2026-01-03" } });
-await page.waitForFunction((old) => document.querySelector(".figures .money")?.innerText !== old, balance, { timeout: 15_000 });
+await page.request.post(`${url}/accounts/1001/credits`, { headers, data: { amount: { amount: "5.00", currency: "CZK" }, valueDate: "2026-01-03" } });
+await page.waitForFunction((old) => document.querySelector(".figures .money")?.innerText !== old, balance, { timeout: 60_000 });
 seen.pages.push("a balance that changes while one looks");
 
 await go(page, PAGES[4]);

@@ -156,6 +156,8 @@ def served(bank: Bank, files: Path, port: int = 0) -> Iterator[str]:
     """The URL of the console over *bank*, one request at a time. A long poll holds up no other."""
     console.FILES = files
     process.services().waker = Woken()
+    # Whoever asks brings a token, or has none.
+    bank.token = None
     lock = Lock()
 
     class Handler(BaseHTTPRequestHandler):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.shown import Shown, served
+from tests.issuer import house_token
 from tools.bootstrap import ROOT, STATE
 from tools.web_console import build, installed, node
 
@@ -28,14 +29,16 @@ def test_every_page_can_be_used_and_breaks_no_rule(built: Path) -> None:
     bank = Shown()
     bank.fill()
     bank.park("1038")
+    token = house_token()
     with (
         served(bank, built) as url,
         installed(ROOT / "tests" / "browser", STATE / "browser", quiet) as work,
     ):
-        seen = json.loads(node(work, "journey.js", url, str(SCREENSHOTS), "one"))
+        seen = json.loads(node(work, "journey.js", url, str(SCREENSHOTS), "one", token))
     assert (seen["violations"], seen["complaints"]) == ([], [])
     assert seen["requests"] == [url.split("/")[2]], "nothing comes from elsewhere"
     assert seen["pages"][PAGES:] == [
+        "signed in",
         "found by words",
         "a commit's rows, by keys",
         "the log as it grows",

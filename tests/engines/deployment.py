@@ -19,6 +19,7 @@ from chalicelib.leftfold.relay.relay import Relay
 from chalicelib.leftfold.relay.sequencer import Sequencer
 from chalicelib.leftfold.store.bus import Bus
 from chalicelib.leftfold.store.ports import Waker
+from chalicelib.leftfold.subjects.memory import MemoryKeyService
 from chalicelib.leftfold.wiring.services import Services
 from chalicelib.leftfold.wiring.settings import Settings
 from tests.clock import Clock
@@ -78,6 +79,9 @@ class NotedRows:
     def flush(self) -> None:
         self._rows.flush()
 
+    def expunge(self) -> None:
+        self._rows.expunge()
+
     def scan(self) -> Iterator[tuple[str, StoredRow]]:
         return self._rows.scan()
 
@@ -115,6 +119,7 @@ class Deployment:
             DOMAIN,
             **{
                 "dynamodb": client,
+                "key_service": MemoryKeyService(),
                 "views": self._views,
                 "rows": partial(self._rows, client),
                 **parts,
@@ -134,7 +139,7 @@ class Deployment:
     def bank(self, fingerprint: str) -> Teller:
         """The command handler of one function of the API."""
         services = self.services("writer")
-        return Teller(services.events, fingerprint, WallClock(), services.pause)
+        return Teller(services.events, fingerprint, WallClock(), services.pause, services.vault)
 
     def calm_down(self) -> None:
         """No more faults from now on; late effects have taken place."""

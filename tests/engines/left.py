@@ -12,7 +12,9 @@ from chalicelib.leftfold.projection.replay import compare, replay
 from chalicelib.leftfold.projection.rows import RowStore
 from chalicelib.leftfold.store.memory import MemoryEvents, MemoryLog
 from chalicelib.leftfold.store.ports import Checkpoints, EventStore, Parking
+from chalicelib.leftfold.subjects.vault import Vault
 from chalicelib.leftfold.wiring.services import Services
+from tests.commits import events_in
 from tests.engines.deployment import Deployment
 from tests.simulation.clients import Call
 
@@ -28,6 +30,7 @@ class Left:
     log: MemoryLog
     checkpoints: Checkpoints
     parking: Parking
+    vault: Vault
     rows: Mapping[str, RowStore]
     saved: Mapping[str, Mapping[str, Sequence[tuple[int, Row | None]]]]
     moved: Mapping[tuple[str, int], Sequence[int]] = field(default_factory=dict)
@@ -50,7 +53,8 @@ def left_by(deployment: Deployment) -> Left:
         for view, rows in deployment.saved.items()
     }
     rows = {view: services.rows(view) for view in DOMAIN.views}
-    return Left(events, log, services.checkpoints, services.parking, rows, saved)
+    kept = services.checkpoints, services.parking, services.vault
+    return Left(events, log, *kept, rows, saved)
 
 
 def scanned(events: EventStore) -> Iterator[tuple[str, int]]:
@@ -72,9 +76,7 @@ def balances_are_wrong(left: Left, calls: Sequence[Call]) -> Iterator[str]:
             reported[account.stream(call.key, "main")] += sum(map(signed_amount, bookings))
     for aggregate_id, balance in reported.items():
         commits = left.events.range(aggregate_id, *EVERY_VERSION)
-        decoded = (
-            event for c in commits for stored in c.events for event in account.codec.decode(stored)
-        )
+        decoded = (event for c in commits for event in events_in(c, account.codec))
         stored = account.decider.fold(decoded).balance
         if stored != balance:
             yield f"{aggregate_id} holds {stored}, its clients moved {balance}"
@@ -86,6 +88,7 @@ def stuck_rows(services: Services) -> list[str]:
         f"{name} {difference.key}"
         for name, view in DOMAIN.views.items()
         for difference in compare(
-            replay(view, services.log, lambda _position: None).rows, services.rows(name).scan()
+            replay(view, services.log, lambda _position: None, opener=services.vault).rows,
+            services.rows(name).scan(),
         )
     ]

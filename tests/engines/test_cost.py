@@ -20,6 +20,7 @@ from chalicelib.leftfold.store.blocks import STREAMS_PER_BLOCK, pack, seal
 from chalicelib.leftfold.store.events import DynamoEvents, item_size
 from chalicelib.leftfold.store.memory import MemoryEvents
 from chalicelib.leftfold.store.ports import Head, StreamEntry
+from chalicelib.leftfold.subjects.vault import Vault
 from chalicelib.leftfold.wiring.services import Services
 from tests.clock import Clock
 from tests.commits import commit
@@ -52,14 +53,20 @@ class Metered:
     shards: Shards
     deployment: Deployment = field(init=False)
     meter: Meter = field(init=False)
+    vault: Vault = field(init=False)
 
     def __post_init__(self) -> None:
         self.deployment = Deployment(self.url, seed=1, rate=0.0)
+        # A process that has run before: it has unwrapped the stage's wrapping key.
+        self.vault = self.deployment.services().vault
+        self.do(OPENING, "earlier")
         self.meter = Meter(self.services().dynamodb, dynamodb_client(self.url))
 
     def services(self) -> Services:
         """The services of a function that has just been started."""
-        return self.deployment.relaying(None, self.shards.bus, self)
+        services = self.deployment.relaying(None, self.shards.bus, self)
+        services.__dict__["vault"] = self.vault
+        return services
 
     def wake(self, function: str, _wanted: Mapping[str, int] = {}) -> None:
         """Nobody is there."""
@@ -67,7 +74,7 @@ class Metered:
     def do(self, command: object, key: str = "a") -> int:
         """Executes a command with a UUIDv7 key."""
         services = self.services()
-        bank = Teller(services.events, "fold-1", WallClock(), services.pause)
+        bank = Teller(services.events, "fold-1", WallClock(), services.pause, services.vault)
         command_id = uuid7(time_ns() // 1_000_000, token_bytes(10))
         return bank.do(command, key, command_id=command_id)
 
@@ -113,10 +120,22 @@ def test_the_engine_counts_one_items_units_as_aws_does(metered: Metered, size: i
     assert metered.meter.units == {("GetItem", "streams"): 1.0 + 0.5}
 
 
-def test_opening_an_account_is_one_put_of_one_unit(metered: Metered) -> None:
+def test_opening_an_account_is_one_put_of_one_unit_and_one_for_its_key(metered: Metered) -> None:
     metered.do(OPENING)
-    assert metered.meter.calls == {("PutItem", "events"): 1}
-    assert metered.meter.units == {("PutItem", "events"): 1}
+    assert metered.meter.calls == {("PutItem", "events"): 1, ("PutItem", "subjects"): 1}
+    assert metered.meter.units == {("PutItem", "events"): 1, ("PutItem", "subjects"): 1}
+
+
+def test_a_process_that_has_just_started_reads_two_keys_once(metered: Metered) -> None:
+    """The stage's wrapping key, and that of the account's holder."""
+    metered.do(OPENING)
+    metered.vault = metered.deployment.services().vault
+    metered.meter.reset()
+    for calls in (2, 0):
+        metered.do(Book((BOOKING,)))
+        assert metered.meter.calls.pop(("BatchGetItem", "subjects"), 0) == calls
+        assert metered.meter.calls == {("Query", "events"): 1, ("PutItem", "events"): 1}
+        metered.meter.reset()
 
 
 @pytest.mark.parametrize("earlier", [1, 10, 19])
@@ -136,7 +155,7 @@ def lived(metered: Metered, earlier: int, every: timedelta) -> Clock:
     copied. The clock after the last one.
     """
     made, clock = MemoryEvents(), Clock()
-    bank = Teller(made, clock=clock)
+    bank = Teller(made, clock=clock, vault=metered.vault)
     bank.do(OPENING)
     for _ in range(earlier):
         clock.forward(seconds=every.total_seconds())
@@ -154,7 +173,7 @@ def booked_by_a_random_key(
     """The calls, and the units read, of one booking whose key is a UUIDv4."""
     services = metered.services()
     metered.meter.reset()
-    bank = Teller(services.events, "fold-1", clock, services.pause)
+    bank = Teller(services.events, "fold-1", clock, services.pause, services.vault)
     bank.do(Book((BOOKING,)), command_id=str(uuid4()))
     return dict(metered.meter.calls), metered.meter.units["Query", "events"]
 

@@ -23,6 +23,7 @@ from chalicelib.leftfold.kernel import Aggregate, Refused
 from chalicelib.leftfold.kernel.uuid7 import uuid7
 from chalicelib.leftfold.store.ports import Unavailable
 from tests.engines.deployment import Deployment, WallClock
+from tests.vaults import vault_of
 from tests.workflow import Workflow
 
 JOURNALS, WRITERS, ENTRIES = 3, 4, 40
@@ -35,7 +36,9 @@ CHART = (LedgerAccount(CASH, "asset", ("CZK",)), LedgerAccount(PAY, "income", ("
 def handler_of(deployment: Deployment, role: str | None) -> CommandHandler:
     """The command handler of one function."""
     services = deployment.services(role)
-    return CommandHandler(services.events, FINGERPRINTS, WallClock(), services.pause)
+    return CommandHandler(
+        services.events, FINGERPRINTS, WallClock(), services.pause, services.vault
+    )
 
 
 def settled(handler: CommandHandler, aggregate: Aggregate, key: str, command: object) -> bool:
@@ -105,7 +108,7 @@ def test_each_entry_is_in_one_year_and_the_books_balance(dynamodb_local: str) ->
         closing.result()
     deployment.calm_down()
 
-    states = States(calm, FINGERPRINTS)
+    states = States(calm, FINGERPRINTS, vault_of())
     books: Ledger = states.newest(ledger, ledger.stream("a", "main")).state
     stored: list[Journal] = [
         states.newest(journal, journal.stream(journal_key("a", number), "main")).state

@@ -1,6 +1,7 @@
 """The example of a follower, killed a hundred times while commits are written."""
 
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -11,11 +12,14 @@ from chalicelib.leftfold.relay.sequencer import Sequencer
 from tests.application import still
 from tests.http.conftest import Bank
 from tests.http.samples import booking
+from tests.issuer import house_token
 from tests.tools.bank.served import served
 from tools.bootstrap import ROOT
 
 KILLED = (sys.executable, "-m", "tests.examples.killed")
 TIMES, COMMITS = 100, 500
+# Only the house sees positions.
+SIGNED = {**os.environ, "LEFTFOLD_TOKEN": house_token()}
 BODY = json.dumps(booking("1.00")).encode()
 
 
@@ -31,7 +35,7 @@ class OnlyLogged(Bank):
 def positions(database: Path) -> list[int]:
     """The positions that were kept, in the order in which they were."""
     with sqlite3.connect(database) as kept:
-        rows = kept.execute("SELECT position, body FROM commits ORDER BY rowid")
+        rows = kept.execute("SELECT number, body FROM commits ORDER BY number")
         return [json.loads(body)["position"] for _, body in rows]
 
 
@@ -43,7 +47,9 @@ def test_a_follower_that_is_killed_a_hundred_times_keeps_every_commit_once_and_i
     posted = 0
     with served(bank) as url:
         asked = Request(f"{url}/accounts/a/credits", BODY, {"Content-Type": "application/json"})
-        killing = subprocess.Popen((*KILLED, url, str(database), str(TIMES), "0.06"), cwd=ROOT)
+        killing = subprocess.Popen(
+            (*KILLED, url, str(database), str(TIMES), "0.06"), cwd=ROOT, env=SIGNED
+        )
         while killing.poll() is None:
             if posted < COMMITS:
                 with urlopen(asked) as answer:
@@ -52,7 +58,9 @@ def test_a_follower_that_is_killed_a_hundred_times_keeps_every_commit_once_and_i
         assert killing.returncode == 0
         reached = positions(database)
         while len(reached) < 1 + posted:
-            subprocess.run((*KILLED, url, str(database), "1", "2"), cwd=ROOT, check=True)
+            subprocess.run(
+                (*KILLED, url, str(database), "1", "2"), cwd=ROOT, env=SIGNED, check=True
+            )
             before, reached = len(reached), positions(database)
             assert len(reached) >= before
     assert posted > TIMES

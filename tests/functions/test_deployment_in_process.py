@@ -37,6 +37,9 @@ def services(monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
         where = {"LocationConstraint": moto.REGION}
         moto.client("s3").create_bucket(Bucket="there-archive", CreateBucketConfiguration=where)
         moto.client("kinesis").create_stream(StreamName="there-bus", ShardCount=1)
+        kms = moto.client("kms")
+        key = kms.create_key()["KeyMetadata"]["KeyId"]
+        kms.create_alias(AliasName="alias/there-personal-data", TargetKeyId=key)
         yield Services(Settings({"LEFTFOLD_STACK": "there", **NOWHERE}), DOMAIN)
 
 

@@ -35,6 +35,7 @@ from chalicelib.leftfold.wiring import process
 from chalicelib.leftfold.wiring.services import Services
 from chalicelib.leftfold.wiring.settings import Settings
 from tests.commits import commit
+from tests.vaults import vault_of
 
 READERS = [*DOMAIN.views, *DOMAIN.policies]
 SCHEDULED = {
@@ -107,6 +108,7 @@ class Functions:
             applications=MemoryApplications(active="test"),
             rows=self.rows.__getitem__,
             search_rows=self.rows.__getitem__,
+            vault=vault_of(),
             clock=lambda: datetime(2026, 1, 1, 0, 1, tzinfo=UTC),
             relay=Relay(
                 Sequencer(self.events, self.log, pause, pause),

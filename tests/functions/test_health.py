@@ -16,6 +16,7 @@ from chalicelib.leftfold.store.memory import (
     MemorySecrets,
 )
 from chalicelib.leftfold.store.ports import Unavailable
+from chalicelib.leftfold.subjects.memory import MemoryKeys
 from chalicelib.leftfold.wiring.services import Services
 from chalicelib.leftfold.wiring.settings import Settings
 from tools.bootstrap import ROOT
@@ -29,6 +30,7 @@ ASKED = {
     "log": ("log", "head"),
     "bodies": ("log", "blocks"),
     "streams": ("log", "streams"),
+    "subjects": ("data_keys", "find"),
     "secrets": ("secrets", "secret"),
     "view-checkpoints": ("view-checkpoints", "read"),
     "view-parked": ("view-parked", "find"),
@@ -60,6 +62,7 @@ def services(down: str | None = None) -> Services:
     parts: dict[str, Any] = {
         "events": MemoryEvents(),
         "log": MemoryLog(),
+        "data_keys": MemoryKeys(),
         "secrets": MemorySecrets(),
         **{f"{kind}-checkpoints": MemoryCheckpoints() for kind in KINDS},
         **{f"{kind}-parked": MemoryParking() for kind in KINDS},

@@ -27,7 +27,7 @@ def bank() -> Iterator[Bank]:
     """The services over memory, two accounts and a transfer."""
     before = process._services
     made = Bank()
-    writer = Writer(made.events, clock=made.clock)
+    writer = Writer(made.events, clock=made.clock, vault=made.vault)
     writer.do(Open("Ada", "CZK", "current"), "a")
     writer.do(Open("Bo", "CZK", "credit-card", 5000, "bo@example.com"), "b")
     writer.do(credit(1000), "a")
@@ -37,7 +37,7 @@ def bank() -> Iterator[Bank]:
 
 
 def writer(bank: Bank) -> Writer:
-    return Writer(bank.events, clock=bank.clock)
+    return Writer(bank.events, clock=bank.clock, vault=bank.vault)
 
 
 def names(bank: Bank, stream: str) -> list[str]:

@@ -29,6 +29,7 @@ from tools.resources import (
     wanted,
     write,
 )
+from tools.resources.functions import FED
 from tools.resources.permissions import BUS_STREAM
 from tools.resources.stacks import TABLES
 
@@ -182,6 +183,11 @@ def test_the_routes_that_wait_are_served_by_a_function_of_their_own_with_a_bound
     assert bound[1] == {"Ref": "FeedConcurrency"}
 
 
+PERSONAL_DOCUMENTS = [
+    name for name, view in DOMAIN.views.items() if view.personal and view.store == "documents"
+]
+
+
 def test_a_function_writes_its_own_tables_alone() -> None:
     truth = {"log", "bodies", "streams", "policy-checkpoints"}
     documents = {
@@ -191,20 +197,21 @@ def test_a_function_writes_its_own_tables_alone() -> None:
     }
     of_view, of_policy = ({f"{kind}-checkpoints", f"{kind}-parked"} for kind in ("view", "policy"))
     assert {function: written(function) for function in EVERY_FUNCTION} == {
-        "api_handler": {"events", "secrets", "requests"},
+        "api_handler": {"events", "secrets", "requests", "subjects"},
         "feed": {"secrets", "requests"},
         "relay": truth,
         "sweeper": truth,
         "purge": set(),
         "log_grew": set(),
         "archive": truth | {"events"},
-        "deadlines": {"events"},
+        "deadlines": {"events", "subjects"},
+        "forget": {"events", "subjects", *PERSONAL_DOCUMENTS},
         **{
             name: (of_view if view.order == "partitioned" else {"view-checkpoints"})
             | documents.get(name, set())
             for name, view in DOMAIN.views.items()
         },
-        **{name: of_policy | {"events"} for name in DOMAIN.policies},
+        **{name: of_policy | {"events", "subjects"} for name in DOMAIN.policies},
         "notify": of_policy | {"effects"},
     }
 
@@ -239,7 +246,7 @@ def test_a_function_reaches_the_search_domain_of_its_own_stack_alone() -> None:
         if any(action.startswith("es:") for action in allowed)
     }
     searching = {name for name, view in DOMAIN.views.items() if view.store == "search"}
-    assert set(reached) == {"api_handler", "feed", "purge", "deadlines"} | searching
+    assert set(reached) == {"api_handler", "feed", "purge", "deadlines", "forget"} | searching
     assert TRUTH["Outputs"]["SearchArn"]["Value"] == {"Fn::GetAtt": ["Search", "Arn"]}
     for resource in reached.values():
         assert resource == [{"Fn::Sub": "${SearchArn}/*"}]
@@ -331,26 +338,45 @@ KEPT = {
 
 def test_what_nothing_can_rebuild_stays_when_the_stack_goes() -> None:
     tables = {"Events", "Log", "Bodies", "Streams", "Effects", "PolicyCheckpoints", "PolicyParked"}
-    tables |= {"Applications", "Secrets"}
-    others = {"ArchiveBucket", "Key", "BackupVault", "UserPool"}
+    tables |= {"Applications", "Secrets", "Subjects"}
+    others = {"ArchiveBucket", "Key", "BackupVault", "UserPool", "PersonalDataKey"}
     assert set(KEPT) == {*(f"{name}Table" for name in tables), *others}
     assert {made["DeletionPolicy"] for made in KEPT.values()} == {"RetainExceptOnCreate"}
     assert {made["UpdateReplacePolicy"] for made in KEPT.values()} == {"Retain"}
 
 
 def test_a_table_that_nothing_can_rebuild_refuses_to_be_deleted() -> None:
-    tables = [made["Properties"] for name, made in KEPT.items() if name.endswith("Table")]
-    for properties in tables:
+    tables = {name: made["Properties"] for name, made in KEPT.items() if name.endswith("Table")}
+    for name, properties in tables.items():
         assert properties["DeletionProtectionEnabled"] == {"Fn::If": ["IsProtected", True, False]}
-        assert properties["PointInTimeRecoverySpecification"] == {
-            "PointInTimeRecoveryEnabled": True
-        }
+        # The key of a forgotten subject must not come back.
+        assert has_backups(properties) == (name != "SubjectsTable")
+
+
+def has_backups(properties: Any) -> bool:
+    """Whether a table keeps what was deleted from it."""
+    specified = properties["PointInTimeRecoverySpecification"]
+    kept: bool = specified["PointInTimeRecoveryEnabled"]
+    return kept
+
+
+def test_rows_with_personal_data_have_no_backup() -> None:
+    for name, view in DOMAIN.views.items():
+        if view.store == "documents":
+            made = RESOURCES[f"{to_cfn_resource_name(name)}Table"]["Properties"]
+            assert has_backups(made) == (not view.personal)
+
+
+def test_a_view_that_is_not_personal_cannot_have_the_keys() -> None:
+    for name, view in DOMAIN.views.items():
+        allowed = {action for actions, _ in statements(name) for action in actions}
+        assert ("kms:Decrypt" in allowed) == view.personal
 
 
 def test_each_stack_has_what_lives_as_long_as_it() -> None:
     """The first application of a stage has the same name as its truth, so names must not meet."""
     had = {
-        "stage": set(TABLES["stage"]),
+        "stage": {*TABLES["stage"], "personal-data"},
         "truth": {*TABLES["truth"], "archive", "bus"},
     }
     assert had == {"stage": set(IN_STAGE), "truth": set(IN_TRUTH)}
@@ -432,7 +458,7 @@ def test_a_view_on_the_bus_has_its_source_and_its_table() -> None:
     view = replace(balances, name="by_owner")
     resources = made({"by_owner": view}, {})["resources.json"]["Resources"]
     assert resources["ByOwner"]["Properties"]["Events"] == {
-        "ByOwnerKinesisEventSource": {"Properties": {"Stream": BUS_STREAM}}
+        "ByOwnerKinesisEventSource": {"Properties": {"Stream": BUS_STREAM, "Enabled": FED}}
     }
     assert BUS_STREAM["Fn::Sub"].endswith("${AWS::AccountId}:stream/${Truth}-bus")
     table = resources["ByOwnerTable"]["Properties"]

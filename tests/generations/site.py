@@ -2,12 +2,19 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from chalicelib.bank.account.domain import account
 from chalicelib.bank.transfer.domain import transfer
 from chalicelib.leftfold.commands.handler import CommandHandler
-from chalicelib.leftfold.generations.control import Control, ControlTable, MemoryControl, switched
+from chalicelib.leftfold.generations.control import (
+    Control,
+    ControlTable,
+    MemoryControl,
+    number_of,
+    switched,
+)
 from chalicelib.leftfold.generations.copier import SHARDS, Copier
 from chalicelib.leftfold.generations.copying import Copying, NotCopiedYetError, Truth
 from chalicelib.leftfold.generations.owner import GenerationOwner
@@ -22,6 +29,7 @@ from chalicelib.leftfold.store.memory import (
 )
 from chalicelib.leftfold.store.ports import GenerationTable, Log
 from tests.teller import Teller
+from tests.vaults import vault_of
 
 AGGREGATES: Mapping[str, Aggregate] = {"account": account, "transfer": transfer}
 
@@ -78,8 +86,8 @@ class Site:
         self.copier = Copier(there.copying, self.checkpoints, self.parking, self._spread)
 
     def _taker(self, giver: Truth, receiver: Truth, boundaries: Boundaries) -> Taker:
-        copying = Copying(giver, receiver, boundaries, self.aggregates, self._failed)
-        return Taker(copying, self.pause)
+        copying = Copying(giver, receiver, boundaries, self.aggregates, vault_of(), self._failed)
+        return Taker(copying, self.pause, partial(number_of, self.control))
 
     def _failed(self, commit: Commit, _reason: str) -> None:
         self.opaque.append(commit)

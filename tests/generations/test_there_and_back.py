@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from chalicelib.bank.account.domain import CloseStatement, account
+from chalicelib.leftfold.commands.handler import ContentionError
 from chalicelib.leftfold.commands.owning import MovedError, NotActiveError
 from chalicelib.leftfold.kernel import Bar, Refused
 from chalicelib.leftfold.store.memory import MemoryEvents
@@ -220,6 +221,7 @@ def test_a_bar_of_a_stream_that_nobody_created_is_in_no_ones_way() -> None:
     site.switch()
     new = "main/account-new"
     site.there.take(new, 1)
+    assert site.blue.table.newest(new, consistent=True).bar is not None
     site.switch()
     with pytest.raises(Refused, match="account-missing"):
         site.teller("blue").do(credit(1), "new")
@@ -282,8 +284,20 @@ def test_the_first_command_to_a_stream_reads_both_ends_and_writes_a_bar_and_a_ma
     )
     teller.events = green
     teller.do(credit(1))
+    # Once to learn whose turn it is. The taker asks the site's own before it bars.
     assert control.names == ["read"]
     # Each step reads both ends: before the bar, before the mark, and to see that all is done.
     assert [name for name in blue.names if name != "newest"] == ["bar"]
     assert [name for name in green.names if name != "newest"] == ["mark", "append"]
     assert (blue.names.count("newest"), green.names.count("newest")) == (3, 7)
+
+
+def test_a_taker_that_has_slept_since_an_earlier_switch_bars_nothing() -> None:
+    site = opened()
+    site.switch()
+    site.switch()
+    site.teller("blue").do(credit(1))
+    with pytest.raises(ContentionError):
+        site.there.take(A, 1)
+    assert site.blue.table.newest(A, consistent=True).bar is None
+    assert site.teller("blue").do(credit(1)) == 5

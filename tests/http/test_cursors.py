@@ -26,6 +26,7 @@ LISTS: dict[str, tuple[str, list[Any]]] = {
     "list_account_events": ("/accounts/a/events?", ["a", {}, {}]),
     "list_statements": ("/accounts/a/statements?", ["a", {}, {}]),
     "show_statement": ("/accounts/a/statements/2?", ["a", {"number": 2}, {}]),
+    "show_subject_data": ("/subjects/account:a/data?", ["", {"id": "account:a"}, {}]),
     "list_entries": ("/ledgers/a/entries?journal=0&", ["a", {}, {"journal": 0}]),
     "show_account_sheet": (
         "/ledgers/a/postings?account=Assets%3ACash&from=2020-01-01&to=2020-12-31&",

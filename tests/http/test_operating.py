@@ -84,6 +84,7 @@ def test_the_state_after_each_version_is_that_of_the_rules(bank: Bank) -> None:
         bank.post("/accounts/a/credits", booking("1.00", valueDate="1993-03-02"))
     state, before = account.decider.initial, None
     for commit in bank.stream():
+        # Nobody's personal data is opened for an operator who looks at a stream.
         state = account.decider.fold(events_in(commit, account.codec), state)
         shown = bank.get(f"/streams/account/a/commits/{commit.version}").json
         after = account.to_snapshot(state)
@@ -106,7 +107,12 @@ def test_the_rows_after_the_last_commit_are_the_live_rows(bank: Bank) -> None:
         for key, stored in bank.rows[view.name].load([k for n, k in rows if n == view.name]).items()
     }
     assert {name for name, _ in rows} == {"balances", "ranking", "bookings", "statements"}
-    assert rows == live
+    assert rows == {key: row and without_owner(row) for key, row in live.items()}
+
+
+def without_owner(row: dict[str, Any]) -> dict[str, Any]:
+    """The row as it is shown to an operator: nobody's personal data is opened."""
+    return row | {"owner": "erased"} if "owner" in row else row
 
 
 def test_a_block_shows_its_hashes_and_whether_they_are_right(bank: Bank) -> None:

@@ -128,6 +128,7 @@ def test_the_names_of_commands_never_change() -> None:
         "post_entry": "/ledgers/{id}/entries",
         "reverse_entry": "/ledgers/{id}/entries/{entry}/reversal",
         "close_year": "/ledgers/{id}/years/{year}/close",
+        "erase_subject": "/subjects/{id}/erasure",
         "redrive_parked": "/readers/{reader}/redrive",
         "correct_event": "/streams/{category}/{key}/commits/{version}/corrections",
         "decide_repair": "/streams/{category}/{key}/commits/{version}/decisions",

@@ -158,12 +158,13 @@ class Office:
         around = interruption.around
         acting = PolicyWork(
             policy,
-            CommandHandler(around(self.events), FINGERPRINTS, self.clock, pause),
+            CommandHandler(around(self.events), FINGERPRINTS, self.clock, pause, self.bank.vault),
             around(self.effects),
             around(self.mailer),
             f"owner-{self.owners}",
             pause,
             map,
+            self.bank.vault,
         )
         log, checkpoints = around(self.log), around(self.checkpoints)
         return PartitionedRunner(acting, log, checkpoints, around(self.parking), pause)
@@ -183,7 +184,7 @@ class Office:
     def do(self, command: Any, key: str = "e") -> None:
         """A command to an errand."""
         number = len(self.events.scan(0, 1, None, 10**6)[0])
-        handler = CommandHandler(self.events, FINGERPRINTS, self.clock, pause)
+        handler = CommandHandler(self.events, FINGERPRINTS, self.clock, pause, self.bank.vault)
         name = f"command-{number}"
         stream = errand.stream(key, "main")
         handler.execute(

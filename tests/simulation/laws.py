@@ -12,6 +12,7 @@ from chalicelib.leftfold.kernel.commit import canonical
 from chalicelib.leftfold.projection.fold import Folding, category_of
 from chalicelib.leftfold.projection.replay import compare, replay
 from chalicelib.leftfold.projection.rows import RowStore, StoredRow
+from chalicelib.leftfold.projection.runner import seen
 from chalicelib.leftfold.store.blocks import hash_of
 from chalicelib.leftfold.store.ports import (
     Checkpoints,
@@ -22,6 +23,7 @@ from chalicelib.leftfold.store.ports import (
     Unavailable,
 )
 from chalicelib.leftfold.store.readers import ends_of
+from chalicelib.leftfold.subjects.vault import Vault
 from tests.commits import events_in
 from tests.simulation.clients import Call
 from tests.simulation.world import VIEWS
@@ -42,6 +44,8 @@ class Subject(Protocol):
     def checkpoints(self) -> Checkpoints: ...
     @property
     def parking(self) -> Parking: ...
+    @property
+    def vault(self) -> Vault: ...
     @property
     def rows(self) -> Mapping[str, RowStore]: ...
     @property
@@ -222,7 +226,7 @@ def rows_differ(world: Subject) -> Iterator[str]:
     """I7, and live order is replay order: every view equals its replay, byte for byte."""
     for view in VIEWS:
         try:
-            replayed = replay(view, world.log, lambda _position: None)
+            replayed = replay(view, world.log, lambda _position: None, opener=world.vault)
         except Unavailable as error:
             yield f"I7: {view.name} cannot be replayed: {error}"
             continue
@@ -237,7 +241,7 @@ def rows_were_wrong_on_the_way(world: Subject) -> Iterator[str]:
         rows: dict[str, StoredRow] = {}
         for block in world.log.blocks(0):
             for position, commit in enumerate(block.commits, block.first_position):
-                folding = Folding(view, [(position, commit)])
+                folding = Folding(view, seen(view, [(position, commit)], world.vault))
                 changed = folding.onto(rows)
                 rows |= changed
                 for poison in folding.poisons.values():

@@ -149,11 +149,12 @@ def effects_are_wrong(world: World, commits: Sequence[Commit]) -> Iterator[str]:
     due: dict[EffectKey, str] = {}
     for commit in commits:
         codec = DOMAIN.aggregates[category_of(commit.aggregate_id)].codec
-        for index, event in enumerate(events_in(commit, codec)):
+        (opened,) = world.vault.opened([commit])
+        for index, event in enumerate(events_in(opened, codec)):
             if address := address_of(event):
                 stream, name = commit.aggregate_id, NOTICES[type(event)]
                 due[EffectKey("notify", stream, commit.version, index, name)] = address
-    recorded = {key: effect.effect["to"] for key, effect in world.effects.stored.items()}
+    recorded = {key: world.decided(key)["to"] for key in world.effects.stored}
     if recorded != due:
         yield f"effects: {recorded} are recorded, {due} are due"
     if open_ := [key for key, effect in world.effects.stored.items() if effect.answer is None]:
@@ -161,7 +162,7 @@ def effects_are_wrong(world: World, commits: Sequence[Commit]) -> Iterator[str]:
     if world.unplanned:
         yield f"effects: sent before their record: {world.unplanned}"
     sent = Counter(world.mailer.sent)
-    texts = Counter(email_of(key, effect.effect) for key, effect in world.effects.stored.items())
+    texts = Counter(email_of(key, world.decided(key)) for key in world.effects.stored)
     if set(sent) != set(texts) or any(sent[email] < n for email, n in texts.items()):
         yield f"effects: {sent} were sent, {texts} are recorded"
     faults = world.scheduler.faults

@@ -19,7 +19,7 @@ from chalicelib.leftfold.projection.fold import Folding
 from chalicelib.leftfold.projection.memory import MemoryRows
 from chalicelib.leftfold.projection.partitioned import PartitionedRunner, Span
 from chalicelib.leftfold.projection.rows import Save
-from chalicelib.leftfold.projection.runner import ViewWork
+from chalicelib.leftfold.projection.runner import seen
 from chalicelib.leftfold.relay import sequencer
 from chalicelib.leftfold.relay.plan import Planner
 from chalicelib.leftfold.relay.sequencer import Sequencer, entries_after
@@ -249,9 +249,10 @@ class RunnerThatReadsRowsFirst(PartitionedRunner):
     def handle(self, records: Sequence[LaneRecord]) -> None:
         commits = [commit for record in records for commit in record.commits or ()]
         work: Any = self.work
-        early = work.rows.load(Folding(work.view, sorted(commits, key=itemgetter(0))).keys)
+        ordered = seen(work.view, sorted(commits, key=itemgetter(0)), work.opener)
+        early = work.rows.load(Folding(work.view, ordered).keys)
         rows: Any = Early(work.rows, "load", early, rest="late")
-        PartitionedRunner.handle(replace(self, work=ViewWork(work.view, rows)), records)
+        PartitionedRunner.handle(replace(self, work=replace(work, rows=rows)), records)
 
 
 class RunnerThatReadsMarkersFirst(PartitionedRunner):

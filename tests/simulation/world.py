@@ -1,5 +1,6 @@
 """A deployment in one process: clients, API, relays, views and sweeper as tasks."""
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -47,10 +48,12 @@ from chalicelib.leftfold.store.memory import (
     MemoryEffects,
     MemoryParking,
 )
-from chalicelib.leftfold.store.ports import Unavailable
+from chalicelib.leftfold.store.ports import EffectKey, Unavailable
+from chalicelib.leftfold.subjects.memory import MemoryKeys
 from tests.simulation.ports import Faulty, PartialRows, ReplicatedEvents, SteppedLog
 from tests.simulation.scheduler import DAY, MINUTE, Scheduler
 from tests.teller import Teller
+from tests.vaults import vault_of
 
 if TYPE_CHECKING:
     from chalicelib.leftfold.store.readers import Reader
@@ -70,7 +73,7 @@ class NotYetUnderstoodError(Exception):
 
 def replayed(world: "World", view: View) -> None:
     """Folds the whole log into a view's rows, as `leftfold replay` does."""
-    replay(view, world.log, lambda _position: None)
+    replay(view, world.log, lambda _position: None, opener=world.vault)
 
 
 @dataclass
@@ -127,6 +130,8 @@ class World:
         self.policies = {policy.name: self._erring(policy) for policy in POLICIES}
         self.effects = MemoryEffects(lambda: self.now)
         self.mailer = MemoryMailer()
+        self.keys = MemoryKeys()
+        self.vault = vault_of(self.keys, lambda: self.scheduler.now)
 
     @property
     def random(self) -> Random:
@@ -144,6 +149,7 @@ class World:
         bank = self.parts.bank(Faulty(self.events, self.scheduler, self._after_commit), fingerprint)
         bank.clock = lambda: self.now + skew  # type: ignore[assignment]
         bank.pause = self.pause
+        bank.vault = self.vault
         return bank
 
     def relay(self) -> Relay:
@@ -175,6 +181,7 @@ class World:
             f"invocation-{self.invocations}",
             self.pause,
             map,
+            self.vault,
             self.random.choice([1, 5, 100]),
         )
         return self.parts.policy(
@@ -198,7 +205,7 @@ class World:
             return OrderedRunner(self.views[view], rows, log, checkpoints, self.pause)
         parking = Faulty(self.parking, self.scheduler, self._after_park)
         return self.parts.partitioned(
-            ViewWork(self.views[view], rows),
+            ViewWork(self.views[view], rows, opener=self.vault),
             log,
             checkpoints,
             parking,
@@ -432,7 +439,7 @@ class World:
     def _causes(self, policy: str, position: int, commit: Commit) -> Iterator[Cause]:
         """What the policy reacts to in the commit, by the name of each reaction."""
         codec = DOMAIN.aggregates[category_of(commit.aggregate_id)].codec
-        for recorded in recorded_of(codec, position, commit):
+        for recorded in recorded_of(codec, position, self.vault.opened([commit])[0]):
             for reaction in DOMAIN.policies[policy].reactions(recorded):
                 yield Cause(recorded, commit, reaction.name)
 
@@ -446,8 +453,17 @@ class World:
                 self.start_redrive(view, aggregate_id, mended + self.random.uniform(0, 2))
 
     def _after_send(self, _name: str, args: tuple[Any, ...], _answer: Any) -> None:
-        if effect_of(args[0]) not in [stored.effect for stored in self.effects.stored.values()]:
+        if effect_of(args[0]) not in map(self.decided, self.effects.stored):
             self.unplanned.append(args[0])
+
+    def decided(self, key: EffectKey) -> Any:
+        """An effect of the ledger, opened."""
+        effect = self.effects.stored[key].effect
+        if "sealed" not in effect:
+            return effect
+        place = ("effect", *key)
+        text = self.vault.open_whole("main", effect["subjects"], place, effect["sealed"])
+        return None if text is None else json.loads(text)
 
     def _mend(self, view: str, aggregate_id: str) -> None:
         self.poisoned -= {poison for poison in self.poisoned if poison[:2] == (view, aggregate_id)}

@@ -13,6 +13,7 @@ from chalicelib.leftfold.store.memory import MemoryEvents
 from tests.clock import Clock
 from tests.faults import Counting
 from tests.teller import OPENING, Teller, credit, debit
+from tests.vaults import vault_of
 
 STREAM = "main/account-a"
 JANUARY, FEBRUARY = CloseStatement("2026-01-31"), CloseStatement("2026-02-28")
@@ -23,7 +24,7 @@ def commits(events: MemoryEvents) -> list[Commit]:
 
 
 def loaded(events: MemoryEvents, fingerprint: str = "fold-1") -> Loaded:
-    return load(events, account, STREAM, fingerprint=fingerprint)
+    return load(events, account, STREAM, fingerprint=fingerprint, vault=vault_of())
 
 
 def test_the_commit_that_carries_the_state_forward_begins_an_epoch() -> None:

@@ -27,7 +27,7 @@ from chalicelib.leftfold.commands.handler import (
     body_hash,
 )
 from chalicelib.leftfold.commands.loading import CLOCK_SKEW, BrokenStreamError
-from chalicelib.leftfold.kernel import Commit, Refused, from_json, to_json
+from chalicelib.leftfold.kernel import Commit, Refused, Snapshot, from_json, to_json
 from chalicelib.leftfold.kernel.uuid7 import uuid7
 from chalicelib.leftfold.store.memory import MemoryEvents
 from chalicelib.leftfold.store.ports import (
@@ -37,6 +37,7 @@ from chalicelib.leftfold.store.ports import (
     StreamVersion,
     Unavailable,
 )
+from chalicelib.leftfold.subjects.vault import opened_state
 from tests.clock import Clock
 from tests.commits import commit
 from tests.faults import Counting, Lossy
@@ -524,7 +525,9 @@ def test_a_commit_after_twenty_folded_ones_carries_the_state_after_it() -> None:
     assert snapshots(bank.events) == [21, 42, 63, 84]
     carrier = commits(bank.events)[41]
     assert carrier.snapshot is not None
-    state = from_json(Account, carrier.snapshot.state)
+    opens, written = opened_state(bank.vault, carrier, carrier.snapshot)
+    state = from_json(Account, written)
+    assert opens
     assert (state.status, state.balance, state.bookings) == ("open", 41, 41)
 
 
@@ -556,10 +559,9 @@ def test_a_snapshot_of_the_same_fold_is_used() -> None:
         bank.do(credit(1))
     (carrier,) = [c for c in commits(events) if c.snapshot is not None]
     assert carrier.snapshot is not None
-    raised = {**carrier.snapshot.state, "balance": 10**9}
-    events._streams[STREAM][carrier.version] = carrier._replace(
-        snapshot=carrier.snapshot._replace(state=raised)
-    )
+    _, state = opened_state(bank.vault, carrier, carrier.snapshot)
+    raised = Snapshot(carrier.snapshot.fingerprint, {**state, "balance": 10**9})
+    events._streams[STREAM][carrier.version] = carrier._replace(snapshot=raised)
     assert bank.do(debit(10**9)) == 32
 
 

@@ -139,8 +139,8 @@ def test_live_epochs_are_compared_with_the_whole_log(
     site: Stage, capsys: pytest.CaptureFixture[str]
 ) -> None:
     services = services_of(site)
-    made = replay_live(DOMAIN.views["balances"], site.whole, lambda _: None)
-    assert made == replay(DOMAIN.views["balances"], site.whole, lambda _: None)
+    made = replay_live(DOMAIN.views["balances"], site.whole, lambda _: None, opener=site.vault)
+    assert made == replay(DOMAIN.views["balances"], site.whole, lambda _: None, opener=site.vault)
     assert same_as_whole(DOMAIN.views["balances"], services, made, 0.5)
     assert not same_as_whole(DOMAIN.views["balances"], services, made._replace(rows={}), 0.5)
     assert "times as fast" in capsys.readouterr().out

@@ -41,6 +41,9 @@ from chalicelib.leftfold.store.events import DynamoEvents, item_of
 from chalicelib.leftfold.store.log import DynamoLog
 from chalicelib.leftfold.store.memory import MemoryLog
 from chalicelib.leftfold.store.ports import Block, Head, StreamEntry
+from chalicelib.leftfold.subjects.dynamo import DynamoKeys
+from chalicelib.leftfold.subjects.memory import MemoryKeyService
+from chalicelib.leftfold.subjects.vault import Vault
 from tools.cold import Cold, cold_starts
 from tools.console import bar, console
 from tools.engines import DynamoDBLocal
@@ -90,9 +93,10 @@ class NoBus:
 
 def bench_handler(client: "DynamoDBClient", rounds: int, tick: Callable[[], None]) -> Result:
     """A booking on an existing account, against the same Query and PutItem."""
-    ours, floor = (f"{create_tables(client)}-events" for _ in range(2))
-    store = DynamoEvents(client, ours)
-    handler = CommandHandler(store, {"account": "bench"}, lambda: MOMENT, nothing)
+    stack, floor = create_tables(client), f"{create_tables(client)}-events"
+    store = DynamoEvents(client, f"{stack}-events")
+    vault = Vault(DynamoKeys(client, f"{stack}-subjects"), MemoryKeyService(), time.monotonic)
+    handler = CommandHandler(store, {"account": "bench"}, lambda: MOMENT, nothing, vault)
     handler.execute(request(0))
     client.put_item(TableName=floor, Item=item_of(store.range("main/account-a", 1, 1)[0]))
 

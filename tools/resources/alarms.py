@@ -64,7 +64,7 @@ def of(function: Function) -> Json:
     return {"FunctionName": {"Ref": function.logical_id}}
 
 
-def other_alarms(function: Function) -> Json:
+def other_alarms(function: Function) -> Json:  # noqa: PLR0911 - one for each function
     """The alarms on a function that is neither a view nor a policy.
 
     A function that runs once a day fails at most once a day, so one minute is enough for it.
@@ -122,6 +122,15 @@ def other_alarms(function: Function) -> Json:
                     of_truth,
                     minutes=1,
                 ),
+            }
+        case "forget":
+            return {
+                "ForgetErrorAlarm": error_alarm(
+                    function,
+                    "An erasure does not go on: look at the log of the function. The subject's key"
+                    " is destroyed; rows may still show what was made of its data.",
+                    minutes=15,
+                )
             }
         case "purge":
             return {

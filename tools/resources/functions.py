@@ -14,10 +14,13 @@ from tools.resources.permissions import (
     COMMAND,
     FIND,
     LOAD,
+    MAKING_KEYS,
+    OPENING,
     READING_ARCHIVE,
     READING_LOG,
     REFERENCES,
     ROWS,
+    SUBJECTS,
     Json,
     allow,
     arn,
@@ -27,6 +30,9 @@ from tools.resources.permissions import (
     tables,
     waking,
 )
+
+# A shard of the bus bears few readers, so it feeds the active application alone.
+FED: Json = {"Fn::If": ["IsFedByBus", True, False]}
 
 
 class ResourcesError(Exception):
@@ -89,6 +95,9 @@ def other_functions(
 ) -> dict[str, Function]:
     """The functions that are neither views nor policies; an app may do without some of them."""
     documents = [view.stored_name for view in views.values() if view.store == "documents"]
+    personal = [
+        view.stored_name for view in views.values() if view.store == "documents" and view.personal
+    ]
     # What queries need. A wait for a view wakes it.
     querying = (
         tables(LOAD, "streams", "view-checkpoints", "policy-checkpoints", *documents),
@@ -100,7 +109,14 @@ def other_functions(
     engines_own = (
         Function(
             "api_handler",
-            (tables(COMMAND, "events"), SEALING, COUNTING, *querying),
+            (
+                tables(COMMAND, "events"),
+                *MAKING_KEYS,
+                tables(("dynamodb:Query", "dynamodb:UpdateItem"), "subjects"),
+                SEALING,
+                COUNTING,
+                *querying,
+            ),
             called="api",
             search=True,
             variables={**ACCESS, "LEFTFOLD_REPAIRS": {"Ref": "Repairs"}},
@@ -110,6 +126,7 @@ def other_functions(
             "feed",
             (
                 tables(("dynamodb:GetItem", "dynamodb:Query"), "events"),
+                *OPENING,
                 SEALING,
                 COUNTING,
                 *querying,
@@ -122,9 +139,24 @@ def other_functions(
         ),
         Function("purge", (search("Post"),), search=True),
         Function(
+            "forget",
+            (
+                tables(COMMAND, "events"),
+                tables(SUBJECTS, "subjects"),
+                OPENING[1],
+                tables(ROWS, *personal),
+                *READING_LOG,
+                search("Get", "Post"),
+            ),
+            search=True,
+            # What is left is gone on with by the next run.
+            chalice={"lambda_timeout": 240},
+        ),
+        Function(
             "deadlines",
             (
                 tables(COMMAND, "events"),
+                *MAKING_KEYS,
                 tables(("dynamodb:Scan",), "applications"),
                 *READING_ARCHIVE,
                 search("Get", "Post"),
@@ -144,13 +176,14 @@ def view_function(view: View) -> Function:
         (
             *([bus(BUS), allow(("kinesis:ListStreams",), "*")] if from_bus else []),
             *READING_LOG,
+            *(OPENING if view.personal else ()),
             READING_REPAIRS,
             *checkpointing("view", parks=view.order == "partitioned"),
             search("Get", "Head", "Post", "Put") if searches else tables(ROWS, view.stored_name),
         ),
         search=searches,
         woken=True,
-        source=("Kinesis", {"Stream": BUS_STREAM}) if from_bus else None,
+        source=("Kinesis", {"Stream": BUS_STREAM, "Enabled": FED}) if from_bus else None,
     )
 
 
@@ -164,6 +197,7 @@ def policy_function(policy: Policy) -> Function:
         policy.name,
         (
             *([tables(ANSWER, "events")] if commands else []),
+            *(MAKING_KEYS if commands else OPENING),
             *READING_LOG,
             *checkpointing("policy"),
             *(

@@ -138,6 +138,19 @@ def objects(*actions: str) -> tuple[Json, ...]:
     )
 
 
+# To read personal data, and to write it: to make the keys of subjects that have none yet.
+KEY: Json = {"Ref": "PersonalDataKey"}
+OPENING = (tables(("dynamodb:BatchGetItem",), "subjects"), allow(("kms:Decrypt",), KEY))
+# To go on with erasures.
+SUBJECTS = (
+    *("dynamodb:BatchGetItem", "dynamodb:Query"),
+    *("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"),
+)
+MAKING_KEYS = (
+    tables(("dynamodb:BatchGetItem", "dynamodb:PutItem"), "subjects"),
+    allow(("kms:Decrypt", "kms:GenerateDataKey"), KEY),
+)
+
 # A function that reads events or the log reads their archived part in the bucket.
 READING_ARCHIVE = objects("s3:GetObject")
 READING_LOG = (

@@ -18,19 +18,26 @@ Owner = Literal["stage", "truth", "application"]
 class Table:
     """A DynamoDB table: its keys, what its stream shows, the attribute by which items expire.
 
-    A key is text, or a number where it begins with "#".
+    A key is text, or a number where it begins with "#". A table without *backups* is one from
+    which an item can be deleted for good.
     """
 
     key: str
     sort: str = ""
     stream: str = ""
     expires: str = ""
+    backups: bool = True
 
 
 CHECKPOINTS = Table("reader", "#checkpointKey")
 PARKED = Table("reader", "aggregateId")
 TABLES: Mapping[Owner, Mapping[str, Table]] = {
-    "stage": {"effects": Table("policy", "step"), "secrets": Table("name")},
+    "stage": {
+        "effects": Table("policy", "step"),
+        "secrets": Table("name"),
+        # A backup would keep the keys of forgotten subjects.
+        "subjects": Table("subject", "part", backups=False),
+    },
     "truth": {
         "events": Table("aggregateId", "#sequenceNumber", stream="NEW_IMAGE"),
         "log": Table("log", "#firstPosition", stream="NEW_IMAGE"),
@@ -111,7 +118,7 @@ def table(name: str, made: Table, *, kept: bool, key: Any = None) -> Json:
             for key, _ in keys
         ],
         "KeySchema": [{"AttributeName": key.lstrip("#"), "KeyType": kind} for key, kind in keys],
-        "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
+        "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": made.backups},
         "SSESpecification": either("HasKey", own, {"SSEEnabled": True}),
     }
     if made.stream:
@@ -151,12 +158,21 @@ def stage_template() -> Json:
         "Resources": {
             **tables_of("stage", attribute("Key", "Arn")),
             "Key": own_key(),
+            "PersonalDataKey": personal_data_key(),
+            "PersonalDataKeyAlias": {
+                "Type": "AWS::KMS::Alias",
+                "Properties": {
+                    "AliasName": {"Fn::Sub": f"alias/{NAMED('personal-data')}"},
+                    "TargetKeyId": {"Ref": "PersonalDataKey"},
+                },
+            },
             **access.resources(KEPT),
         },
         "Outputs": {
             **access.OUTPUTS,
             "Stage": {"Value": {"Ref": "Stage"}},
             "KeyArn": {"Condition": "HasKey", "Value": attribute("Key", "Arn")},
+            "PersonalDataKey": {"Value": attribute("PersonalDataKey", "Arn")},
         },
     }
 
@@ -207,6 +223,31 @@ def own_key() -> Json:
 def attribute(resource: str, name: str) -> Any:
     """A reference to an attribute of a resource of the same stack."""
     return {"Fn::GetAtt": [resource, name]}
+
+
+def personal_data_key() -> Json:
+    """The key of KMS that wraps the keys of personal data."""
+    account = {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}
+    return {
+        "Type": "AWS::KMS::Key",
+        **KEPT,
+        "Properties": {
+            "Description": {"Fn::Sub": "Wraps the keys of personal data of ${Stage}"},
+            "EnableKeyRotation": True,
+            "KeyPolicy": {
+                "Version": "2012-10-17",
+                "Statement": [
+                    # What a function may do with the key is in its own permissions.
+                    {
+                        "Effect": "Allow",
+                        "Principal": {"AWS": account},
+                        "Action": "kms:*",
+                        "Resource": "*",
+                    }
+                ],
+            },
+        },
+    }
 
 
 def archive_bucket() -> Json:

@@ -1,6 +1,7 @@
 """The CloudFormation template that Chalice merges into its own."""
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from chalice.utils import to_cfn_resource_name
@@ -18,7 +19,9 @@ from tools.resources.stacks import (
     STAGE,
     TABLE_NAMES,
     TRUTH,
+    Table,
     has,
+    is_true,
     parameter,
     table,
     tables_of,
@@ -62,6 +65,13 @@ def function_resources(function: Function) -> Json:
     }
 
 
+def documents(view: View) -> Table:
+    """The table of a view's rows. A backup of a personal view would keep what is forgotten, and
+    its rows can be made again from the log.
+    """
+    return replace(DOCUMENTS, backups=not view.personal)
+
+
 def log_group(function: Function) -> Json:
     """The log group of a function."""
     return {
@@ -78,8 +88,14 @@ PARAMETERS: Json = {
     "Stage": STAGE,
     "Truth": TRUTH,
     "KeyArn": KEY,
+    "FedByBus": parameter(
+        "Whether the bus feeds the views that it may feed; else they follow the log",
+        Default="true",
+        AllowedValues=["true", "false"],
+    ),
     "KeepLogsDays": KEEP_LOGS_DAYS,
     "ArchiveBucket": parameter("The archive's bucket"),
+    "PersonalDataKey": parameter("The ARN of the KMS key that wraps the keys of personal data"),
     "TokenIssuer": parameter("The iss of the access tokens that the API takes"),
     "TokenKeys": parameter("The address of their issuer's JWK set"),
     "TokenAudience": parameter("What their aud or client_id may be, separated by commas"),
@@ -110,6 +126,7 @@ PARAMETERS: Json = {
 CONDITIONS: Json = {
     **{f"Has{name}": has(name) for name in ("AlarmTopic", "MailFrom")},
     "HasKey": has("KeyArn"),
+    "IsFedByBus": is_true("FedByBus"),
     "HasFeedConcurrency": {"Fn::Not": [{"Fn::Equals": [{"Ref": "FeedConcurrency"}, "0"]}]},
 }
 OUTPUTS: Json = {
@@ -164,7 +181,7 @@ def template(
         if name in views and views[name].store == "documents":
             check_table(views[name])
             added[f"{to_cfn_resource_name(views[name].stored_name)}Table"] = table(
-                views[name].stored_name, DOCUMENTS, kept=False
+                views[name].stored_name, documents(views[name]), kept=False
             )
         if reader := views.get(name) or policies.get(name):
             added |= reader_alarms(function, reader)

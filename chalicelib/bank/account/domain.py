@@ -4,13 +4,13 @@ Amounts are integers of minor units, dates are in ISO 8601. A statement is an ep
 it carries the account forward, so its bookings are never folded again.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from itertools import accumulate
 from typing import Any, Literal
 
 from chalicelib.bank.money import LARGEST_BALANCE, MINOR_DIGITS, Money
-from chalicelib.leftfold.kernel import Aggregate, Codec, Decider, Refused
+from chalicelib.leftfold.kernel import Aggregate, Codec, Decider, Refused, personal
 
 Kind = Literal["current", "credit-card"]
 Direction = Literal["credit", "debit"]
@@ -19,6 +19,11 @@ Status = Literal["missing", OpenedStatus]
 
 # The holder of a card has to pay a twentieth of the debt, but at least ten whole units.
 MINIMUM_SHARE, MINIMUM_UNITS = 20, 10
+
+# Whose the personal data of an account's events is: its holder's, the subject `account:<id>`.
+# Amounts, dates and the counterparty's account stay when the holder is forgotten, because the
+# law makes a bank keep its books.
+HOLDER = personal("account")
 
 # The day begins 14 hours before UTC in the easternmost time zone.
 EASTERNMOST = timedelta(hours=14)
@@ -109,11 +114,11 @@ class Close:
 
 @dataclass(frozen=True)
 class Opened:
-    owner: str
+    owner: str = field(metadata=HOLDER)
     currency: str
     kind: Kind
     credit_limit: int
-    email: str | None = None
+    email: str | None = field(default=None, metadata=HOLDER)
 
 
 @dataclass(frozen=True)
@@ -126,7 +131,7 @@ class Booked:
     currency: str
     value_date: str
     operation: str | None = None
-    purpose: str | None = None
+    purpose: str | None = field(default=None, metadata=HOLDER)
     counterparty_bank: str | None = None
     counterparty_account: str | None = None
     transfer: str | None = None
@@ -163,7 +168,7 @@ class StatementClosed:
     bookings: int
     closing_balance: int
     minimum_payment: int
-    email: str | None = None
+    email: str | None = field(default=None, metadata=HOLDER)
 
 
 @dataclass(frozen=True)
@@ -171,14 +176,14 @@ class BalanceBroughtForward:
     """The whole state of the account when statement *number* begins."""
 
     number: int
-    owner: str
+    owner: str = field(metadata=HOLDER)
     currency: str
     kind: Kind
     credit_limit: int
     balance: int
     status: Status
     through: str | None = None
-    email: str | None = None
+    email: str | None = field(default=None, metadata=HOLDER)
 
 
 @dataclass(frozen=True)

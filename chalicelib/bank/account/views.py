@@ -176,7 +176,15 @@ def total_row(row: Row | None, recorded: Recorded, key: str) -> Row:
 
 listening = {"account": codec}
 
-balances = View("balances", listening, aggregate, account_row, store="documents", from_carried=True)
+balances = View(
+    "balances",
+    listening,
+    aggregate,
+    account_row,
+    store="documents",
+    from_carried=True,
+    personal=True,
+)
 
 ranking = View(
     "ranking",
@@ -185,6 +193,7 @@ ranking = View(
     account_row,
     store="search",
     from_carried=True,
+    personal=True,
     fields={
         "accountId": "keyword",
         "owner": "text",
@@ -205,6 +214,7 @@ bookings = View(
     booking_row,
     store="search",
     accumulates=False,
+    personal=True,
     fields={
         "accountId": "keyword",
         "version": "long",

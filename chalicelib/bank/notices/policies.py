@@ -44,4 +44,4 @@ def shown(amount: int, currency: str) -> str:
     return f"{Money(amount, currency)} {currency}"
 
 
-notify = Policy("notify", (transfer, account), notices)
+notify = Policy("notify", (transfer, account), notices, personal=True)

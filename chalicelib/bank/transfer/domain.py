@@ -5,12 +5,15 @@ next command to an account, and the transfer records the answer. Amounts are int
 units, dates and instants are in ISO 8601.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from chalicelib.leftfold.kernel import Aggregate, Codec, Decider, Refused
+from chalicelib.leftfold.kernel import Aggregate, Codec, Decider, Refused, personal
 from chalicelib.leftfold.kernel.commit import instant
+
+# Whose the personal data of an order is: the holder's of the account that pays.
+PAYER = personal("account", by="source")
 
 # The longest time from the request to the debit of the source.
 UNTIL_DEBITED = timedelta(minutes=5)
@@ -33,8 +36,8 @@ class Order:
     amount: int
     currency: str
     value_date: str
-    purpose: str | None = None
-    notify: str | None = None
+    purpose: str | None = field(default=None, metadata=PAYER)
+    notify: str | None = field(default=None, metadata=PAYER)
 
 
 @dataclass(frozen=True)

@@ -79,8 +79,8 @@ def awaits_refund(state: Transfer, _event: Event) -> bool:
     return state.stage == "refunding"
 
 
-debit_source = Policy("debit_source", (transfer,), debit, awaits_debit)
+debit_source = Policy("debit_source", (transfer,), debit, awaits_debit, personal=True)
 
-credit_target = Policy("credit_target", (transfer,), credit, awaits_credit)
+credit_target = Policy("credit_target", (transfer,), credit, awaits_credit, personal=True)
 
-refund_source = Policy("refund_source", (transfer,), refund, awaits_refund)
+refund_source = Policy("refund_source", (transfer,), refund, awaits_refund, personal=True)

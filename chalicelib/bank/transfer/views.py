@@ -166,6 +166,7 @@ transfers = View(
     transfer_row,
     store="search",
     fed="log",
+    personal=True,
     fields={
         "transferId": "keyword",
         "source": "keyword",

@@ -21,7 +21,6 @@ from chalicelib.leftfold.kernel import (
     Commit,
     Refused,
     Snapshot,
-    StoredEvent,
 )
 from chalicelib.leftfold.kernel.commit import canonical, instant, traceparent_of
 from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repairs
@@ -31,6 +30,7 @@ from chalicelib.leftfold.store.ports import (
     EventStore,
     StreamVersion,
 )
+from chalicelib.leftfold.subjects.vault import Vault, sealed_snapshot, subjects_of
 
 COMMAND_ATTEMPTS = 12
 # Less than any caller waits (docs/adr/0005). A caller that no longer waits may have asked again
@@ -51,7 +51,8 @@ class CommandRequest:
     *authority* is the right by which *actor* acts. *traceparent* is the W3C header that
     came with the request, None if none did. *unless* is the key of a commit in another stream.
     The command is taken only if that commit does not exist, because the decision was made
-    without it.
+    without it. *leaves_out* says that personal data of a forgotten subject is left out of the
+    events. Without it, such a command is refused, so that its sender can word it otherwise.
     """
 
     aggregate: Aggregate
@@ -68,6 +69,7 @@ class CommandRequest:
     unless: StreamVersion | None = None
     authority: str = "none"
     traceparent: str | None = None
+    leaves_out: bool = False
     addressed: str | None = None
 
 
@@ -92,15 +94,16 @@ class CommandHandler:
     """Executes commands on an event store.
 
     *fingerprints* maps each category to the fingerprint of its fold. *pause* takes the number
-    of the attempt that has failed and waits, with jitter, before the next one. *repairs* are
-    asked for a commit that cannot be decoded. *owner* hands over the streams that another
-    generation owns.
+    of the attempt that has failed and waits, with jitter, before the next one. *vault* seals
+    what is written and opens what is read. *repairs* are asked for a commit that cannot be
+    decoded. *owner* hands over the streams that another generation owns.
     """
 
     events: EventStore
     fingerprints: Mapping[str, str]
     clock: Callable[[], datetime]
     pause: Callable[[int], None]
+    vault: Vault
     repairs: Repairs = NO_REPAIRS
     owner: Owner = ALONE
 
@@ -127,7 +130,7 @@ class CommandHandler:
                 loaded = self._handed_over(request, loaded)
                 continue
             try:
-                new_events = decide(request, loaded)
+                commit = self._commit(request, loaded, decide(request, loaded))
             except (Refused, VersionMismatchError) as refusal:
                 if loaded.consistent:
                     if isinstance(refusal, Refused):
@@ -135,7 +138,7 @@ class CommandHandler:
                     raise
                 loaded = self._load(request, consistent=True, checked=loaded.version)
                 continue
-            version = self._append(request, self._commit(request, loaded, new_events))
+            version = self._append(request, commit)
             if version is not None:
                 return version
             self.pause(attempt)
@@ -182,6 +185,7 @@ class CommandHandler:
                 aggregate,
                 aggregate_id,
                 fingerprint=fingerprint,
+                vault=self.vault,
                 consistent=True,
                 repairs=self.repairs,
             ),
@@ -233,6 +237,7 @@ class CommandHandler:
             request.aggregate,
             request.aggregate_id,
             fingerprint=self.fingerprints[request.aggregate.category],
+            vault=self.vault,
             consistent=consistent,
             repairs=self.repairs,
         )
@@ -245,11 +250,12 @@ class CommandHandler:
         return looked_back(self.events, request.aggregate_id, loaded, since=since, checked=checked)
 
     def _commit(self, request: CommandRequest, loaded: Loaded, new_events: list[Any]) -> Commit:
+        """The commit of *new_events*, sealed. Raises `Refused` for data of a forgotten subject."""
         aggregate, version = request.aggregate, loaded.version + 1
         begins = aggregate.begins_epoch(new_events)
         due = loaded.folded >= SNAPSHOT_EVERY and not begins
         events = tuple(map(aggregate.codec.encode, new_events))
-        return Commit(
+        commit = Commit(
             aggregate_id=request.aggregate_id,
             version=version,
             events=events,
@@ -263,17 +269,23 @@ class CommandHandler:
             deps=request.deps,
             epoch=loaded.epoch + (begins and version > 1),
             epoch_start=version if begins else loaded.epoch_start,
-            snapshot=self._snapshot(aggregate, loaded, events) if due else None,
             recent_commands=tuple(loaded.commands[:RECENT_COMMANDS]) if due or begins else None,
         )
+        sealed = self.vault.seal(
+            aggregate.codec, commit, loaded.subjects, leave_out=request.leaves_out
+        )
+        if not due:
+            return sealed
+        return sealed._replace(snapshot=self._snapshot(aggregate, loaded, sealed))
 
-    def _snapshot(
-        self, aggregate: Aggregate, loaded: Loaded, events: tuple[StoredEvent, ...]
-    ) -> Snapshot:
+    def _snapshot(self, aggregate: Aggregate, loaded: Loaded, commit: Commit) -> Snapshot | None:
         # Folded from what is stored, as a load without the snapshot folds it.
-        read = [read for event in events for read in aggregate.codec.decode(event.as_read())]
+        (opened,) = self.vault.opened([commit])
+        codec = aggregate.codec
+        read = [read for event in opened.events for read in codec.decode(event.as_read())]
         state = aggregate.decider.fold(read, loaded.state)
-        return Snapshot(self.fingerprints[aggregate.category], aggregate.to_snapshot(state))
+        made = Snapshot(self.fingerprints[aggregate.category], aggregate.to_snapshot(state))
+        return sealed_snapshot(self.vault, commit, made, loaded.subjects | subjects_of([commit]))
 
 
 def owned(owner: Owner, aggregate_id: str, read: Callable[[], Loaded]) -> Loaded:

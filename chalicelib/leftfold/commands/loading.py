@@ -14,12 +14,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from chalicelib.leftfold.kernel import Aggregate, Bar, Commit, RecentCommand
 from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repairs, read
 from chalicelib.leftfold.store.ports import Streams
+from chalicelib.leftfold.subjects.vault import CLOSED, Opener, opened_state, subjects_of, tenant_of
 
 # K: a snapshot is due once a load has folded so many commits. It is about the optimum
 # sqrt(80 s/e) for a state of s = 2 KB and commits of e = 350 bytes.
@@ -42,10 +43,10 @@ class Loaded:
     """A stream as it was read.
 
     *commands* are the newest commands without a hole, newest first: the first of them made
-    *version*. *folded* is the number of commits that were folded after the snapshot. No commit
-    with events follows the version *eventful*, as far as the read shows. *owned* says that this
-    generation writes the stream, as far as the stream's own items tell (`owns`); *barred* that
-    the newest item is a bar.
+    *version*. *folded* is the number of commits that were folded after the snapshot. *subjects*
+    are those whose data the state may have. No commit with events follows the version
+    *eventful*, as far as the read shows. *owned* says that this generation writes the stream, as
+    far as the stream's own items tell (`owns`); *barred* that the newest item is a bar.
     """
 
     version: int
@@ -55,6 +56,7 @@ class Loaded:
     folded: int = 0
     commands: Sequence[RecentCommand] = ()
     consistent: bool = False
+    subjects: frozenset[str] = frozenset()
     eventful: int = 0
     owned: bool = True
     barred: bool = False
@@ -77,6 +79,7 @@ def load(  # noqa: PLR0913 - each is a fact about the read
     aggregate_id: str,
     *,
     fingerprint: str,
+    vault: Opener = CLOSED,
     consistent: bool = False,
     below: int | None = None,
     repairs: Repairs = NO_REPAIRS,
@@ -91,7 +94,7 @@ def load(  # noqa: PLR0913 - each is a fact about the read
     page = events.newest(aggregate_id, limit=SNAPSHOT_EVERY + 1, below=below, consistent=consistent)
     commits, page_bar = list(page.commits), page.bar
     while not is_dense(commits, more=page.more) or (
-        page.more and base_of(commits, fingerprint) is None
+        page.more and base_of(commits, fingerprint, vault) is None
     ):
         if not consistent:
             return load(
@@ -99,6 +102,7 @@ def load(  # noqa: PLR0913 - each is a fact about the read
                 aggregate,
                 aggregate_id,
                 fingerprint=fingerprint,
+                vault=vault,
                 consistent=True,
                 below=below,
                 repairs=repairs,
@@ -107,7 +111,7 @@ def load(  # noqa: PLR0913 - each is a fact about the read
             raise BrokenStreamError(f"{aggregate_id} has a hole")
         page = events.newest(aggregate_id, below=commits[-1].version, consistent=True)
         commits += page.commits
-    loaded = loaded_from(commits, aggregate, fingerprint, repairs, consistent=consistent)
+    loaded = loaded_from(commits, aggregate, fingerprint, vault, repairs, consistent=consistent)
     if owns(commits, page_bar):
         return loaded
     return replace(loaded, owned=False, barred=page_bar is not None)
@@ -174,16 +178,30 @@ def is_dense(commits: Sequence[Commit], *, more: bool) -> bool:
     return ends_well and all(a.version == b.version + 1 for a, b in pairwise(commits))
 
 
-def base_of(commits: Sequence[Commit], fingerprint: str) -> int | None:
-    """The index of the newest commit with which the fold can begin, if there is one.
+class Base(NamedTuple):
+    """The commit with which a fold begins: its place, and the state and subjects of its snapshot.
 
-    It has a snapshot by the running fold, or begins the epoch.
+    *written* is None if the fold begins with the commit's own events.
+    """
+
+    at: int
+    written: tuple[Any, tuple[str, ...]] | None = None
+
+
+def base_of(commits: Sequence[Commit], fingerprint: str, vault: Opener) -> Base | None:
+    """The newest commit with which the fold can begin, if there is one.
+
+    It begins the epoch, or has a snapshot by the running fold. A snapshot with data of a
+    forgotten subject does not open, and is passed over like that of another fold.
     """
     for index, commit in enumerate(commits):
-        if commit.snapshot is not None and commit.snapshot.fingerprint == fingerprint:
-            return index
+        snapshot = commit.snapshot
+        if snapshot is not None and snapshot.fingerprint == fingerprint:
+            opens, state = opened_state(vault, commit, snapshot)
+            if opens:
+                return Base(index, (state, snapshot.subjects))
         if commit.version == commit.epoch_start:
-            return index
+            return Base(index)
     return None
 
 
@@ -205,6 +223,7 @@ def loaded_from(
     commits: Sequence[Commit],
     aggregate: Aggregate,
     fingerprint: str,
+    vault: Opener,
     repairs: Repairs = NO_REPAIRS,
     *,
     consistent: bool,
@@ -213,24 +232,22 @@ def loaded_from(
     decider, codec = aggregate.decider, aggregate.codec
     if not commits:
         return Loaded(0, decider.initial, consistent=consistent)
-    base = base_of(commits, fingerprint)
+    base = base_of(commits, fingerprint, vault)
     if base is None:
         raise BrokenStreamError(
             f"{commits[0].aggregate_id} has no commit that a fold can begin with"
         )
-    state, unfolded = decider.initial, base + 1
-    snapshot = commits[base].snapshot
-    if snapshot is not None and snapshot.fingerprint == fingerprint:
-        state, unfolded = aggregate.from_snapshot(snapshot.state), base
-    newest = commits[0]
+    state, unfolded = decider.initial, base.at + 1
+    subjects: frozenset[str] = frozenset()
+    if base.written is not None:
+        written, known = base.written
+        state, unfolded, subjects = aggregate.from_snapshot(written), base.at, frozenset(known)
+    newest, sealed = commits[0], commits[:unfolded]
+    opened = vault.opened(sealed)
     return Loaded(
         version=newest.version,
         state=decider.fold(
-            (
-                event.event
-                for commit in reversed(commits[:unfolded])
-                for event in read(commit, codec, repairs)
-            ),
+            (event.event for commit in reversed(opened) for event in read(commit, codec, repairs)),
             state,
         ),
         epoch=newest.epoch,
@@ -238,6 +255,8 @@ def loaded_from(
         folded=unfolded,
         commands=known_commands(commits),
         consistent=consistent,
+        # What a forgotten subject's events say is `erased` in the state.
+        subjects=subjects | vault.present(tenant_of(newest), subjects_of(sealed)),
         eventful=eventful_of(commits),
     )
 

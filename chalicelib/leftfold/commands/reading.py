@@ -11,6 +11,7 @@ from chalicelib.leftfold.kernel import Aggregate
 from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repairs
 from chalicelib.leftfold.store.ports import Streams
 from chalicelib.leftfold.store.tenants import check_own
+from chalicelib.leftfold.subjects.vault import Vault
 
 # A state may be some hundred kilobytes.
 MOST_KEPT = 32
@@ -33,6 +34,7 @@ class States:
         self,
         events: Streams,
         fingerprints: Mapping[str, str],
+        vault: Vault,
         repairs: Repairs = NO_REPAIRS,
         owner: Owner = ALONE,
     ) -> None:
@@ -40,6 +42,7 @@ class States:
         self._repairs = repairs
         self._owner = owner
         self._fingerprints = fingerprints
+        self._vault = vault
         self._kept: dict[str, Loaded] = {}
 
     def known(self, aggregate: Aggregate, aggregate_id: str) -> Loaded:
@@ -55,11 +58,17 @@ class States:
         )
 
     def _read(self, aggregate: Aggregate, aggregate_id: str, *, consistent: bool) -> Loaded:
+        if aggregate.codec.has_personal:
+            raise TypeError(
+                f"a state of {aggregate.category!r} has personal data: it must not be kept, because"
+                " its subject may be forgotten; load it by the command handler"
+            )
         loaded = load(
             self._events,
             aggregate,
             aggregate_id,
             fingerprint=self._fingerprints[aggregate.category],
+            vault=self._vault,
             consistent=consistent,
             repairs=self._repairs,
         )

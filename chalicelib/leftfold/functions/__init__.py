@@ -30,10 +30,12 @@ ENGINE = {
     "deadlines": "deadlines",
     "archive": "archive",
     "purge": "purge",
+    "forget": "forget",
 }
 SCHEDULES = {
     "deadlines": "rate(1 minute)",
     "purge": "rate(1 day)",
+    "forget": "rate(5 minutes)",
 }
 # An event source mapping is created after its stream, and must not miss the records in between.
 OLDEST = "TRIM_HORIZON"

@@ -89,6 +89,12 @@ def finished(control: Control) -> Control:
     return control._replace(state="finished")
 
 
+def number_of(table: ControlTable) -> int:
+    """The number of the last switch, read consistently; 0 before the first one."""
+    control = table.read()
+    return 0 if control is None else control.switch
+
+
 class MemoryControl:
     """`ControlTable` in memory."""
 

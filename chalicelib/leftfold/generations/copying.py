@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from chalicelib.leftfold.kernel import Aggregate, AggregateId, Bar, Boundaries, Commit, StoredEvent
 from chalicelib.leftfold.kernel.transform import TransformError
 from chalicelib.leftfold.store.ports import EventStore, GenerationTable, Log, StreamVersion
+from chalicelib.leftfold.subjects.vault import Vault
 
 AT_ONCE = 25
 
@@ -73,13 +74,15 @@ class Copying:
     """Makes copies of commits of *giver* for streams of *receiver*, whose code has *aggregates*.
 
     *failed* is called with a commit that is copied as it is, because the transform fails on it and
-    its stream cannot wait any more.
+    its stream cannot wait any more. *vault* opens personal data for a transform, and seals it again;
+    what a transform does not touch is copied with its texts unchanged.
     """
 
     giver: Truth
     receiver: Truth
     boundaries: Boundaries
     aggregates: Mapping[str, Aggregate]
+    vault: Vault
     failed: Callable[[Commit, str], None] = lambda _commit, _reason: None
 
     def copy(
@@ -106,7 +109,7 @@ class Copying:
         version = (before.version if before else 0) + 1 if merged else commit.version
         state = self._state(commit, before, merged=merged)
         try:
-            all_made = self.boundaries.made(commit, state)
+            all_made = self.boundaries.made(self.vault.opened([commit])[0], state)
             events, state = list(all_made.events[target]), all_made.state
             begins = self._begins(target, events) and not merged
         except Exception as error:
@@ -118,6 +121,8 @@ class Copying:
         if begins:
             epoch, start = epoch + (version > 1), version
         copy = self._copy(commit, target, events, epoch, start, state, position)
+        codec = self.aggregates[AggregateId.parse(target).category].codec
+        copy = self.vault.seal(codec, copy, leave_out=True)
         addressed = commit.addressed
         if merged and commit.aggregate_id != target:
             addressed = addressed or commit.aggregate_id

@@ -31,11 +31,14 @@ WAITS = 12
 class Taker:
     """Hands streams from the giver of *copying* to its receiver. *pause* waits after a lost step.
 
+    *number* reads the number of the last switch from control. It is asked before each bar, after the
+    end that the bar is put behind: a taker that has slept since an earlier switch bars nothing.
     *opposite* completes the hand-over of the switch before, the other way; None where there is none.
     """
 
     copying: Copying
     pause: Callable[[int], None]
+    number: Callable[[], int]
     opposite: "Taker | None" = None
 
     def take(self, target: str, switch: int) -> None:
@@ -110,6 +113,8 @@ class Taker:
             return "waits"
         absent = self.copying.giver.first or (mine.newest is None and mine.bar is not None)
         if has(end) and (end.newest is not None or absent):
+            if self.number() != switch:
+                raise ContentionError(source)
             self.copying.giver.table.bar(Bar(source, end.version + 1, switch))
             return "goes on"
         return self._give_back(source)

@@ -8,7 +8,7 @@ from importlib import import_module
 from chalice.app import Blueprint, Request, Response
 from marshmallow import INCLUDE, Schema
 
-from chalicelib.leftfold.http import console, health, repairing
+from chalicelib.leftfold.http import console, health, repairing, subjects
 from chalicelib.leftfold.http import live as twins
 from chalicelib.leftfold.http.feed import feed_route
 from chalicelib.leftfold.http.operating import operating_routes
@@ -19,6 +19,7 @@ from chalicelib.leftfold.http.unserved import METHODS, PATHS, unserved
 from chalicelib.leftfold.kernel import Domain
 from chalicelib.leftfold.kernel.context import by_name
 from chalicelib.leftfold.repair.domain import repair
+from chalicelib.leftfold.subjects.audit import with_engines_own
 
 # The route that answers a request.
 RouteOf = Callable[[Request], Route]
@@ -50,6 +51,8 @@ def api_of(domain: Domain, description: str) -> Api:
 
     bodies = by_name(shown for module in modules for shown in getattr(module, "bodies", {}).items())
 
+    aggregates = with_engines_own(domain.aggregates)
+
     def describe(_call: Call) -> Answer:
         # Imported here, so that no other route waits for apispec.
         from chalicelib.leftfold.http.openapi import document
@@ -58,10 +61,11 @@ def api_of(domain: Domain, description: str) -> Api:
 
     routes = (
         *(route for module in modules for route in module.routes),
-        feed_route(domain.aggregates, bodies),
-        *operating_routes({**domain.aggregates, repair.category: repair}, bodies),
+        feed_route(aggregates, bodies),
+        *operating_routes({**aggregates, repair.category: repair}, bodies),
         *repairing.routes,
         *health.routes,
+        *subjects.routes,
         Route(
             "GET",
             "/openapi.json",

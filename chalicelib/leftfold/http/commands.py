@@ -29,6 +29,7 @@ GIVEN = ("ETag", "Location")
 OF_EVERY_COMMAND = (
     "version-mismatch",
     "commit-too-large",
+    "subject-erased",
     "key-reused",
     "contention",
     "outcome-unknown",

@@ -13,6 +13,7 @@ from chalicelib.leftfold.http.routes import Answer, Call, Route
 from chalicelib.leftfold.kernel import Aggregate, Codec, Commit
 from chalicelib.leftfold.kernel.repair import Correction, Read, Repairs, read
 from chalicelib.leftfold.store.ports import Streams
+from chalicelib.leftfold.subjects.vault import Opener
 
 # One read takes few commits, because a commit may have 400 KB and a page seldom needs more.
 COMMITS_AT_ONCE = 25
@@ -77,7 +78,7 @@ def history_route(aggregate: Aggregate, path: str, summary: str, shown: BodyJson
         stream = call.stream(aggregate)
         start = after_of(call, *CURSOR_PARTS) or (1, 0, 0)
         limit = call.query["limit"]
-        commits = commits_from(call.services.events, stream, start[0])
+        commits = commits_from(call.services.events, call.services.vault, stream, start[0])
         events = (
             event
             for commit in commits
@@ -110,13 +111,13 @@ def history_route(aggregate: Aggregate, path: str, summary: str, shown: BodyJson
 
 
 def commits_from(
-    store: Streams, stream: str, first: int, last: int | None = None
+    store: Streams, opener: Opener, stream: str, first: int, last: int | None = None
 ) -> Iterator[Commit]:
-    """The commits of a stream from version *first* to *last*, read lazily."""
+    """The commits of a stream from version *first* to *last*, opened, and read lazily."""
     while last is None or first <= last:
         until = first + COMMITS_AT_ONCE - 1
         commits = store.range(stream, first, until if last is None else min(until, last))
-        yield from commits
+        yield from opener.opened(commits)
         if len(commits) < COMMITS_AT_ONCE:
             return
         first += COMMITS_AT_ONCE

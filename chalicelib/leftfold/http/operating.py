@@ -22,6 +22,7 @@ from chalicelib.leftfold.projection.rewinding import rewound
 from chalicelib.leftfold.store.blocks import hash_of
 from chalicelib.leftfold.store.ports import ParkedStream, StreamEntry
 from chalicelib.leftfold.store.readers import Reader
+from chalicelib.leftfold.subjects.vault import BLIND
 from chalicelib.leftfold.wiring.services import Services, side_by_side
 
 PARKED_SHOWN = 200
@@ -294,7 +295,7 @@ class Operating:
             "traceparent": commit.traceparent,
             "tags": list(commit.tags),
             "causes": [{"stream": stream, "version": version} for stream, version in commit.deps],
-            "events": events_json(commit, aggregate.codec, shown, repairs),
+            "events": events_json(commit.blind(), aggregate.codec, shown, repairs),
         }
 
 
@@ -340,6 +341,7 @@ def state_before(services: Services, aggregate: Aggregate, stream: str, version:
         aggregate,
         stream,
         fingerprint=fingerprint,
+        vault=BLIND,
         consistent=True,
         below=version,
         repairs=services.repairs,

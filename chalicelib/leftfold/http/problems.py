@@ -45,11 +45,17 @@ PROBLEMS: dict[str, Kind] = {
     # commands
     "version-mismatch": Kind(412, "The aggregate is at a version that If-Match does not allow"),
     "commit-too-large": Kind(413, "The events of this command are too large for one commit"),
+    "subject-erased": Kind(
+        409, "The command has personal data of a subject that was forgotten; nothing was written"
+    ),
     "key-reused": Kind(422, "This Idempotency-Key was used for another command"),
     "contention": Kind(503, "Other commands changed the aggregate first; nothing was written", 1),
     "outcome-unknown": Kind(
         503, "The storage did not confirm the command; it may have taken effect", 1
     ),
+    # personal data
+    "subject-missing": Kind(404, "Nothing is held about this subject"),
+    "erasure-missing": Kind(404, "This subject was not forgotten"),
     # generations
     "id-moved": Kind(308, "This id has become another one"),
     "id-gone": Kind(410, "This id has become several others, or one of another kind"),

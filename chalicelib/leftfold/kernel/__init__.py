@@ -21,6 +21,7 @@ from chalicelib.leftfold.kernel.commit import (
 from chalicelib.leftfold.kernel.context import Context, Domain
 from chalicelib.leftfold.kernel.decider import Decider, Refused, ToFact
 from chalicelib.leftfold.kernel.forms import from_json, to_json
+from chalicelib.leftfold.kernel.personal import ERASED, personal
 from chalicelib.leftfold.kernel.policy import Deadline, Email, Policy, Reaction
 from chalicelib.leftfold.kernel.transform import (
     Boundaries,
@@ -31,6 +32,7 @@ from chalicelib.leftfold.kernel.transform import (
 from chalicelib.leftfold.kernel.view import Recorded, Row, View
 
 __all__ = [
+    "ERASED",
     "LANES",
     "Aggregate",
     "AggregateId",
@@ -61,6 +63,7 @@ __all__ = [
     "dropped",
     "from_json",
     "lane_of",
+    "personal",
     "renamed",
     "to_json",
     "unchanged",

@@ -1,11 +1,12 @@
 """The table of stored event names: events to JSON and back, in every version (docs/adr/0020)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, is_dataclass
 from typing import Any, Generic, TypeVar
 
 from chalicelib.leftfold.kernel.commit import StoredEvent
 from chalicelib.leftfold.kernel.forms import Form, form_of, name_of
+from chalicelib.leftfold.kernel.personal import Personal, personal_fields
 
 E = TypeVar("E")
 Json = dict[str, Any]
@@ -50,9 +51,12 @@ class Codec(Generic[E]):
     def decode(self, stored: StoredEvent) -> tuple[E, ...]:
         """The events as which *stored* is read today: one, if no upcast says otherwise.
 
-        Raises `UnknownEvent` for a name or version that this code has never written.
+        Raises `UnknownEvent` for a name or version that this code has never written, and
+        `SealedError` for an event whose personal data nobody has opened.
         """
-        name, version, body = stored
+        name, version, body, sealed = stored
+        if sealed:
+            raise SealedError(name, sealed)
         if self._current.get(name) == version:
             return (self._readers[name](body),)
         upcast = self.upcasts.get((name, version))
@@ -62,6 +66,15 @@ class Codec(Generic[E]):
         if isinstance(made, dict):
             return self.decode(StoredEvent(name, version + 1, made))
         return tuple(event for part in made for event in self.decode(part))
+
+    def personal(self, name: str) -> tuple[Personal, ...]:
+        """The personal fields of the event *name*, in its current version; none of a retired one."""
+        return self._personal.get(name, ())
+
+    @property
+    def has_personal(self) -> bool:
+        """Whether any event has a personal field."""
+        return any(self._personal.values())
 
     def __post_init__(self) -> None:
         current = {
@@ -86,11 +99,15 @@ class Codec(Generic[E]):
         forms = {name: _form_of_event(name, kind) for name, kind in self.events.items()}
         fixed(self, "_forms", forms)
         fixed(self, "_readers", {name: form.read for name, form in forms.items()})
+        fixed(
+            self, "_personal", {name: personal_fields(kind) for name, kind in self.events.items()}
+        )
 
     _current: dict[str, int] = field(init=False, repr=False, compare=False)
     _names: dict[type, str] = field(init=False, repr=False, compare=False)
     _forms: dict[str, Form] = field(init=False, repr=False, compare=False)
     _readers: dict[str, Callable[[Any], Any]] = field(init=False, repr=False, compare=False)
+    _personal: dict[str, tuple[Personal, ...]] = field(init=False, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -122,6 +139,17 @@ class UnknownEvent(Exception):  # noqa: N818 - the name says which event it is
 
     def __init__(self, name: str, version: int) -> None:
         super().__init__(f"no event {name!r} in version {version}")
+
+
+class SealedError(Exception):
+    """An event whose personal data is still sealed: no key was asked for, or none opens it."""
+
+    def __init__(self, name: str, sealed: Iterable[str]) -> None:
+        super().__init__(
+            f"the event {name!r} has sealed data of {', '.join(sorted(sealed))}: a view or policy"
+            " that shows it is declared with personal=True; else its key is lost, or what is"
+            " stored was moved here from elsewhere"
+        )
 
 
 def unchanged(body: Json) -> Json:

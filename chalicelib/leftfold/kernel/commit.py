@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 from zlib import crc32
@@ -20,9 +21,12 @@ _canonical = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
 )
 # What a tag is of, and its key: `customer:17`.
-_tag = re.compile("[a-z][a-z0-9-]{0,63}:[A-Za-z0-9-]{1,64}")
+TAG = "[a-z][a-z0-9-]{0,63}:[A-Za-z0-9-]{1,64}"
+_tag = re.compile(TAG)
 
 Kind = Literal["commit", "copy", "tombstone", "bar"]
+
+_UNSEALED: Mapping[str, str] = {}
 
 
 class UnknownFormatError(Exception):
@@ -37,11 +41,21 @@ def lane_of(aggregate_id: str) -> int:
 
 
 class StoredEvent(NamedTuple):
-    """An event as it is kept: a stored name, a schema version, a JSON body."""
+    """An event as it is kept: a stored name, a schema version, a JSON body.
+
+    *sealed* has the values of its personal fields, encrypted, by their subject. The body has
+    the text `erased` in their places: whoever has not opened the event reads that.
+    """
 
     name: str
     version: int
     body: dict[str, Any]
+    sealed: Mapping[str, str] = _UNSEALED
+
+    def to_json(self) -> dict[str, Any]:
+        """The event as the members of a JSON object; *sealed* is there only if anything is."""
+        members = {"name": self.name, "version": self.version, "body": self.body}
+        return members | {"sealed": dict(self.sealed)} if self.sealed else members
 
     def as_read(self) -> "StoredEvent":
         """The event as a later load reads it: a dict comes back in the order of its keys."""
@@ -49,16 +63,28 @@ class StoredEvent(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """A state as JSON, and the fingerprint of the fold that made it."""
+    """A state as JSON, and the fingerprint of the fold that made it.
+
+    If the state has personal data, *subjects* names whose, and *state* is a text that only the
+    keys of all of them open.
+    """
 
     fingerprint: str
     state: Any
+    subjects: tuple[str, ...] = ()
 
     def to_text(self) -> str:
         """JSON that keeps the order of every dict: a rule may rest on it."""
-        return json.dumps(
-            self._asdict(), separators=(",", ":"), ensure_ascii=False, allow_nan=False
-        )
+        members: dict[str, Any] = {"fingerprint": self.fingerprint, "state": self.state}
+        if self.subjects:
+            members["subjects"] = self.subjects
+        return json.dumps(members, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+    @classmethod
+    def from_text(cls, text: str) -> "Snapshot":
+        """The inverse of `to_text`."""
+        members = json.loads(text)
+        return cls(**{**members, "subjects": tuple(members.get("subjects", ()))})
 
 
 class RecentCommand(NamedTuple):
@@ -143,6 +169,17 @@ class Commit(NamedTuple):
     progress: Any = None
 
     @property
+    def origin(self) -> tuple[str, int]:
+        """The commit that this one descends from first: its root, or itself."""
+        return self.root or (self.aggregate_id, self.version)
+
+    def blind(self) -> "Commit":
+        """The commit without its sealed values: its personal fields read `erased`."""
+        if not any(event.sealed for event in self.events):
+            return self
+        return self._replace(events=tuple(StoredEvent(*event[:3]) for event in self.events))
+
+    @property
     def kind(self) -> Kind:
         """The kind under which the commit is stored: a commit, a copy or a tombstone."""
         if self.archive is not None:
@@ -165,7 +202,7 @@ class Commit(NamedTuple):
                 "kind": self.kind,
                 "aggregateId": self.aggregate_id,
                 "sequenceNumber": self.version,
-                "events": [event._asdict() for event in self.events],
+                "events": [event.to_json() for event in self.events],
                 "commandId": self.command_id,
                 "bodyHash": self.body_hash,
                 "at": self.at,
@@ -269,9 +306,14 @@ def events_from_json(events: list[dict[str, Any]]) -> tuple[StoredEvent, ...]:
 
     Raises `UnknownFormatError` for an event that has more members.
     """
-    stored = tuple([StoredEvent(e["name"], e["version"], e["body"]) for e in events])
+    stored = tuple(
+        [
+            StoredEvent(e["name"], e["version"], e["body"], e.get("sealed", _UNSEALED))
+            for e in events
+        ]
+    )
     for event in events:
-        if len(event) > len(StoredEvent._fields):
+        if len(event) > len(StoredEvent._fields) - ("sealed" not in event):
             raise UnknownFormatError(
                 f"an event has the members {sorted(event)}: this engine knows"
                 f" {list(StoredEvent._fields)}, so a newer one is needed"

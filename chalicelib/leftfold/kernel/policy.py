@@ -72,13 +72,15 @@ class Policy:
     ever, once an answer is recorded or the process was ended otherwise. A step has one
     answer, however many functions take it at the same time (docs/adr/0010). Without *awaits*
     each command is sent whatever becomes of the process, and taken once, which costs a
-    quarter; but no refusal can be recorded then.
+    quarter; but no refusal can be recorded then. *personal* says that *react* uses personal
+    data, so the policy's events are opened; another policy reads `erased` in personal fields.
     """
 
     name: str
     hears: tuple[Aggregate, ...]
     react: Callable[[Recorded], Iterable[Reaction | Email]]
     awaits: Callable[[Any, Any], bool] | None = None
+    personal: bool = False
     since: Literal["beginning", "now"] | datetime = "beginning"
     stored_as: str = ""
 

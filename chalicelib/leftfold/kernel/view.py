@@ -61,6 +61,11 @@ class View:
     *from_carried* says that a row can be made from its stream's live epoch alone, because the
     carry-forward events contain all that it shows. Then `replay --live` can rebuild the view.
 
+    *personal* says that the rows show personal data, so the view's events are opened. Other views
+    read `erased` in personal fields. A row of a forgotten subject is folded again from its
+    stream, so a personal view is partitioned, its events have the position -1, and its keys have
+    no personal data.
+
     *name* is that of its function. Its rows, its progress and its parked streams are stored
     under it too, or under *stored_as*: what a renamed view was called first (docs/adr/0021).
 
@@ -77,6 +82,7 @@ class View:
     accumulates: bool = True
     fed: Literal["bus", "log"] = "bus"
     from_carried: bool = False
+    personal: bool = False
     fields: Mapping[str, Literal["keyword", "text", "long", "date"]] = field(default_factory=dict)
     stored_as: str = ""
 
@@ -95,3 +101,8 @@ class View:
             object.__setattr__(self, "fed", "log")
         if self.order == "ordered" and self.store != "documents":
             raise ValueError(f'the view {self.name} is ordered: its store must be "documents"')
+        if self.order == "ordered" and self.personal:
+            raise ValueError(
+                f"the view {self.name} is ordered: its rows mix streams, so personal data could not"
+                " be taken out of them; show it in a partitioned view"
+            )

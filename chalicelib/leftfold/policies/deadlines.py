@@ -91,6 +91,7 @@ def request_of(deadline: Deadline, row: Row, last: Commit) -> CommandRequest:
         authority=f"deadline:{deadline.name}",
         correlation_id=last.correlation_id,
         traceparent=last.traceparent,
+        leaves_out=True,
     )
 
 

@@ -64,7 +64,8 @@ class SesMailer:
                     raise SendingStoppedError(f"{code}: {message}") from error
                 if code not in REFUSED:
                     raise
-                return f"refused: {code}: {message}"
+                # SES may repeat the address, and the ledger of effects has no personal data.
+                return f"refused: {code}: {message.replace(email.to, 'the addressee')}"
         return f"sent: {answer['MessageId']}"
 
     def _is_unverified(self, message: str) -> bool:

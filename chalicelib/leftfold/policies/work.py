@@ -1,11 +1,12 @@
 """What a policy does about commits: commands with one answer each, effects decided once."""
 
 import hashlib
+import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 from chalicelib.leftfold.commands.handler import (
     CommandHandler,
@@ -16,6 +17,7 @@ from chalicelib.leftfold.commands.handler import (
 )
 from chalicelib.leftfold.commands.owning import NotOwnedError
 from chalicelib.leftfold.kernel import (
+    ERASED,
     Aggregate,
     AggregateId,
     Commit,
@@ -40,6 +42,7 @@ from chalicelib.leftfold.store.ports import (
     StreamVersion,
     Unavailable,
 )
+from chalicelib.leftfold.subjects.vault import Vault
 
 # Each is some calls to DynamoDB; a pass should not take long, for another may be at it.
 SIZE = 100
@@ -51,11 +54,24 @@ ACT_WITHIN = timedelta(seconds=20)
 # Errors of what was asked; any other that AWS refuses with is about who asks.
 OF_THE_STEP = {"TransactionCanceledException", "ValidationException"}
 
-Commits = Sequence[tuple[int, Commit]]
+
+class Heard(NamedTuple):
+    """A commit that the policy hears, at *position*. *seen* is what the policy may see of it:
+    the opened commit if the policy is personal.
+    """
+
+    position: int
+    commit: Commit
+    seen: Commit
+
+
 # Applies a function to each stream's commits: one after another, or side by side.
 Spread = Callable[
-    [Callable[[Commits], PoisonError | None], Iterable[Commits]], Iterable[PoisonError | None]
+    [Callable[[Sequence[Heard]], PoisonError | None], Iterable[Sequence[Heard]]],
+    Iterable[PoisonError | None],
 ]
+# The answer of an effect that was not sent, because it would have shown erased data.
+FORGOTTEN = "not sent: its subject was forgotten"
 
 
 class AnswerRefusedError(Exception):
@@ -111,6 +127,9 @@ class PolicyWork:
     refused has not. A process that awaits no longer may have been answered by a command
     that was taken before, and whose taker died: it is looked for once more. *passed* says that the
     policy of another generation has taken all steps that a copy leads to.
+
+    *vault* opens the commits of a personal policy. It seals the effects that they lead to, so
+    that the ledger of effects has no personal data.
     """
 
     policy: Policy
@@ -120,6 +139,7 @@ class PolicyWork:
     owner: str
     pause: Pause
     spread: Spread
+    vault: Vault
     size: int | None = SIZE
     passed: Callable[[Commit], bool] = lambda _commit: False
 
@@ -142,27 +162,31 @@ class PolicyWork:
     def hears(self, aggregate_id: str) -> bool:
         return self._process(aggregate_id) is not None
 
-    def take(self, commits: Commits) -> Outcome:
+    def take(self, commits: Sequence[tuple[int, Commit]]) -> Outcome:
         """Takes each stream's steps in order, up to one that fails.
 
         Raises `OvertakenError` if another is at work on one of the effects,
         `SendingStoppedError` if none can be sent now, `NotOwnedError` if another generation has
         one of the streams, and `UnknownFormatError` if a newer engine wrote what a step stands on.
         """
-        streams: dict[str, list[tuple[int, Commit]]] = {}
-        for position, commit in commits:
-            streams.setdefault(commit.aggregate_id, []).append((position, commit))
+        sealed = [commit for _, commit in commits]
+        opened = self.vault.opened(sealed) if self.policy.personal else [c.blind() for c in sealed]
+        streams: dict[str, list[Heard]] = {}
+        for (position, commit), seen in zip(commits, opened, strict=True):
+            heard = Heard(position, commit, seen)
+            streams.setdefault(commit.aggregate_id, []).append(heard)
         failures = self.spread(self._take_stream, streams.values())
         poisons = {failure.aggregate_id: failure for failure in failures if failure}
         return Outcome(done=True, poisons=poisons, rejected={})
 
-    def _take_stream(self, commits: Commits) -> PoisonError | None:
-        for position, commit in commits:
+    def _take_stream(self, commits: Sequence[Heard]) -> PoisonError | None:
+        for heard in commits:
+            commit = heard.commit
             if commit.root is not None and self.passed(commit):
                 continue
             try:
-                for step in self._steps(position, commit):
-                    self._persist(position, commit, step)
+                for step in self._steps(heard):
+                    self._persist(heard.position, commit, step)
             except PoisonError as failure:
                 repair = self.handler.repairs.of(commit.aggregate_id, commit.version)
                 if self.stored_name not in repair.skipped_by:
@@ -172,18 +196,19 @@ class PolicyWork:
     def _recorded(self, position: int, commit: Commit) -> Iterator[Recorded]:
         return recorded_of(self._heard(commit).codec, position, commit, self.handler.repairs)
 
-    def _steps(self, position: int, commit: Commit) -> Iterator[Callable[[], None]]:
+    def _steps(self, heard: Heard) -> Iterator[Callable[[], None]]:
         """What the commit leads to, in order. Raises `PoisonError` and `Unavailable`."""
+        position, commit, seen = heard
         try:
             led_to = [
                 (recorded, reaction)
-                for recorded in self._recorded(position, commit)
+                for recorded in self._recorded(position, seen)
                 for reaction in self.policy.reactions(recorded)
             ]
         except Unavailable:
             raise
         except Exception as error:
-            raise poison(commit.aggregate_id, position, error) from error
+            raise self._poison(commit, position, error) from error
         for recorded, reaction in led_to:
             cause = Cause(recorded, commit, reaction.name)
             if isinstance(reaction, Email):
@@ -212,12 +237,15 @@ class PolicyWork:
                 if isinstance(error, CallRefusedError) and not is_of_the_step(error):
                     # AWS refuses the policy, which is no process's fault.
                     raise
-                raise poison(commit.aggregate_id, position, error) from error
+                raise self._poison(commit, position, error) from error
             self.pause(attempt)
         if isinstance(failure, SendingStoppedError):
             # Nor is this: every other process would have to be parked as well.
             raise failure
-        raise poison(commit.aggregate_id, position, failure) from failure
+        raise self._poison(commit, position, failure) from failure
+
+    def _poison(self, commit: Commit, position: int, error: Exception) -> PoisonError:
+        return poison(commit.aggregate_id, position, error, private=self.policy.personal)
 
     def _command(self, cause: Cause, reaction: Reaction) -> None:
         """Sends a command, and records its answer in the process."""
@@ -307,28 +335,55 @@ class PolicyWork:
             correlation_id=cause.commit.correlation_id,
             traceparent=cause.commit.traceparent,
             deps=((cause.commit.aggregate_id, cause.commit.version),),
+            leaves_out=True,
         )
 
     def _send(self, cause: Cause, email: Email) -> None:
         """Decides an effect, or finds it decided; sends it, and records the answer.
 
         An effect that was decided earlier is sent in the words of then. Its kind and its
-        recipient must be today's: raises `StepChangedError` if they are not.
+        recipient must be today's: raises `StepChangedError` if they are not. Nothing is sent on
+        behalf of a forgotten subject.
         """
         key = cause.key(self.stored_name)
-        effect = effect_of(email)
-        planned = self.effects.plan(key, effect, self.owner)
-        decided = (planned.effect["kind"], planned.effect["to"])
-        if decided != (effect["kind"], effect["to"]):
+        planned = self.effects.plan(key, self._kept(cause, key, email), self.owner)
+        decided = self._decided(cause, key, planned.effect)
+        forgotten = decided is None or ERASED in (decided["to"], email.to)
+        if decided is not None and not forgotten and differ(decided, effect_of(email)):
             raise StepChangedError(
-                f"the effect {key} was decided as {decided[0]} to {decided[1]!r}, and is now"
-                f" {effect['kind']} to {effect['to']!r}: give the new effect a name of its own"
+                f"the effect {key} was decided as {decided['kind']} to one recipient, and is now"
+                " of another kind or to another recipient: give the new effect a name of its own"
             )
         if planned.answer is not None:
             return
         if not planned.mine:
             raise OvertakenError(f"another sends {key}")
-        self.effects.finish(key, self.mailer.send(email_of(key, planned.effect)))
+        if decided is None or forgotten:
+            self.effects.finish(key, FORGOTTEN)
+        else:
+            self.effects.finish(key, self.mailer.send(email_of(key, decided)))
+
+    def _kept(self, cause: Cause, key: EffectKey, email: Email) -> Mapping[str, Any]:
+        """The e-mail as the ledger keeps it: sealed if its event has personal data."""
+        effect = effect_of(email)
+        tenant = tenant_of(cause)
+        subjects = cause.commit.events[cause.recorded.event_index].sealed
+        if not self.policy.personal or not subjects:
+            return effect
+        text = self.vault.seal_whole(tenant, subjects, ("effect", *key), canonical(effect))
+        return {"kind": effect["kind"], "subjects": sorted(subjects), "sealed": text}
+
+    def _decided(
+        self, cause: Cause, key: EffectKey, effect: Mapping[str, Any]
+    ) -> Mapping[str, Any] | None:
+        """The inverse of `_kept`; None if a subject of the effect is forgotten."""
+        if "subjects" not in effect:
+            return effect
+        if effect["sealed"] is None:
+            return None
+        place = ("effect", *key)
+        text = self.vault.open_whole(tenant_of(cause), effect["subjects"], place, effect["sealed"])
+        return None if text is None else cast("dict[str, Any]", json.loads(text))
 
     def _process(self, aggregate_id: str) -> Aggregate | None:
         category = category_of(aggregate_id)
@@ -357,6 +412,11 @@ def step_changed(request: CommandRequest) -> StepChangedError:
 def effect_of(email: Email) -> dict[str, Any]:
     """An e-mail as the ledger keeps it; its name is in the key."""
     return {"kind": "email", "to": email.to, "subject": email.subject, "text": email.text}
+
+
+def differ(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two effects are of different kinds, or to different recipients."""
+    return (one["kind"], one["to"]) != (other["kind"], other["to"])
 
 
 def email_of(key: EffectKey, effect: Mapping[str, Any]) -> Email:

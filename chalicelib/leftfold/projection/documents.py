@@ -59,6 +59,9 @@ class DynamoRows:
     def flush(self) -> None:
         """Does nothing, because reads of this table are consistent."""
 
+    def expunge(self) -> None:
+        """Does nothing, because a put leaves nothing of the item before it."""
+
     def scan(self) -> Iterator[tuple[str, StoredRow]]:
         pages = self._client.get_paginator("scan").paginate(
             TableName=self._table, ConsistentRead=True

@@ -2,6 +2,8 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 
 from chalicelib.leftfold.kernel import AggregateId, Codec, Commit, Recorded, Row, View
@@ -91,7 +93,9 @@ class Folding:
                 if self._is_skipped(touched[0][1]):
                     continue
                 # This commit comes before the one of the scope, if any, that could not be decoded.
-                self.poisons[scope] = poison(touched[0][1].aggregate_id, position, error)
+                self.poisons[scope] = poison(
+                    touched[0][1].aggregate_id, position, error, private=self._view.personal
+                )
                 failed.add(scope)
                 continue
             for key, row in folded.items():
@@ -162,10 +166,11 @@ def _made_of(
     """The rows that a commit changes, if the view does not fail on it."""
     aggregate_id, version, at = commit.aggregate_id, commit.version, commit.at
     keys_of, fold, accumulates = view.keys, view.fold, view.accumulates
+    shown = NEVER.position if view.personal else position
     made: dict[str, Row | None] = {}
     for index, stored in enumerate(commit.events):
         for part, event in enumerate(codec.decode(stored)):
-            recorded = Recorded(aggregate_id, version, index, at, position, event, part)
+            recorded = Recorded(aggregate_id, version, index, at, shown, event, part)
             for key in dict.fromkeys(keys_of(recorded)):
                 if key in made:
                     former = made[key]
@@ -213,7 +218,8 @@ def touched_by(view: View, position: int, commit: Commit, repairs: Repairs = NO_
     """(key, event) for each row that each event of the commit touches.
 
     The list is empty for a category that the view does not listen to, and for a commit that
-    the view cannot read and is to pass over. Raises `PoisonError` and `Unavailable`.
+    the view cannot read and is to pass over. The commit of a personal view has been opened.
+    Raises `PoisonError` and `Unavailable`.
     """
     aggregate_id = commit.aggregate_id
     codec = view.codecs.get(category_of(aggregate_id))
@@ -221,7 +227,7 @@ def touched_by(view: View, position: int, commit: Commit, repairs: Repairs = NO_
         return []
     touched: Touched = []
     try:
-        for recorded in recorded_of(codec, position, commit, repairs):
+        for recorded in seen_by(view, codec, position, commit, repairs):
             # A view may return a key twice, as for an event with the same key on two sides.
             for key in dict.fromkeys(view.keys(recorded)):
                 _check_own(view, aggregate_id, key)
@@ -231,8 +237,21 @@ def touched_by(view: View, position: int, commit: Commit, repairs: Repairs = NO_
     except Exception as error:
         if view.stored_name in repairs.of(aggregate_id, commit.version).skipped_by:
             return []
-        raise poison(aggregate_id, position, error) from error
+        raise poison(aggregate_id, position, error, private=view.personal) from error
     return touched
+
+
+def seen_by(
+    view: View, codec: Codec[Any], position: int, commit: Commit, repairs: Repairs
+) -> Iterator[Recorded]:
+    """The commit's events as the view sees them.
+
+    A view that is not personal reads `erased` in personal fields. A personal view sees no
+    position: its rows can be folded again from a stream, which has none.
+    """
+    if view.personal:
+        return recorded_of(codec, NEVER.position, commit, repairs)
+    return recorded_of(codec, position, commit.blind(), repairs)
 
 
 def recorded_of(
@@ -251,9 +270,19 @@ def recorded_of(
         )
 
 
-def poison(aggregate_id: str, position: int, error: Exception) -> PoisonError:
-    """The failure with a reason for people, cut to the length that a parked stream stores."""
+def poison(
+    aggregate_id: str, position: int, error: Exception, *, private: bool = False
+) -> PoisonError:
+    """The failure with a reason for people, cut to the length that a parked stream stores.
+
+    The reason of a *private* one says where the code failed, and not why: the message of an
+    exception may have personal data, which no erasure would find in a parked stream.
+    """
     reason = f"{type(error).__name__}: {error}"
+    if private:
+        frames = extract_tb(error.__traceback__)
+        where = f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else "?"
+        reason = f"{type(error).__name__} in {where}"
     return PoisonError(aggregate_id, position, reason[:REASON_LENGTH])
 
 

@@ -67,7 +67,11 @@ def index_of(view: View, alias: str) -> Json:
     properties = {name: TYPES[kind] for name, kind in view.fields.items()}
     return {
         "aliases": {alias: {}},
-        "settings": {"analysis": ANALYSIS},
+        "settings": {
+            "analysis": ANALYSIS,
+            # A merge that is asked for removes every document that was written again.
+            "index.merge.policy.expunge_deletes_allowed": 0,
+        },
         "mappings": {"dynamic": "strict", "properties": BOOKKEEPING | properties},
     }
 
@@ -132,6 +136,12 @@ def row_of(document: Json) -> StoredRow:
         source["position"],
         (document["_seq_no"], document["_primary_term"]),
     )
+
+
+def reason_of(error: Json) -> str:
+    """Why a row was rejected, without the value: it may be personal data."""
+    reason: str = error["reason"]
+    return reason.partition(" Preview of field's value")[0]
 
 
 def is_missing_index(result: Json) -> bool:

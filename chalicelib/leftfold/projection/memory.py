@@ -46,6 +46,9 @@ class MemoryRows:
     def flush(self) -> None:
         pass
 
+    def expunge(self) -> None:
+        pass
+
     def scan(self) -> Iterator[tuple[str, StoredRow]]:
         with self._lock:
             found = [(key, self._stored(key)) for key in self._items]

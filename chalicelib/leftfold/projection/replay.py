@@ -9,7 +9,9 @@ from chalicelib.leftfold.kernel.commit import canonical
 from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repairs
 from chalicelib.leftfold.projection.fold import Folding, fold_quickly, hears
 from chalicelib.leftfold.projection.rows import NEVER, StoredRow
+from chalicelib.leftfold.projection.runner import opened_by, seen
 from chalicelib.leftfold.store.ports import Log, Unavailable
+from chalicelib.leftfold.subjects.vault import CLOSED, Opener
 
 
 class Replayed(NamedTuple):
@@ -33,11 +35,16 @@ class Difference(NamedTuple):
 
 
 def replay(
-    view: View, log: Log, progress: Callable[[int], None], repairs: Repairs = NO_REPAIRS
+    view: View,
+    log: Log,
+    progress: Callable[[int], None],
+    repairs: Repairs = NO_REPAIRS,
+    opener: Opener = CLOSED,
 ) -> Replayed:
     """Folds the whole log, with only the view's rows in memory.
 
-    *progress* is called with each position that is reached. Raises `Unavailable`.
+    *progress* is called with each position that is reached. *opener* opens the commits of a
+    personal view. Raises `Unavailable`.
     """
     end = log.head().next_position - 1
     rows: dict[str, StoredRow] = {}
@@ -48,7 +55,8 @@ def replay(
         # A page of blocks is not read atomically: a later one may be seen before an earlier one.
         if block.first_position > following:
             break
-        take(view, block.first_position, block.commits, rows, stopped, repairs)
+        commits = opened_by(view, block.commits, opener)
+        take(view, block.first_position, commits, rows, stopped, repairs)
         following = block.next_position
         progress(following - 1)
     position = following - 1
@@ -58,7 +66,13 @@ def replay(
 
 
 def replay_range(
-    view: View, log: Log, first: int, last: int, repairs: Repairs = NO_REPAIRS
+    view: View,
+    log: Log,
+    first: int,
+    last: int,
+    *,
+    repairs: Repairs = NO_REPAIRS,
+    opener: Opener = CLOSED,
 ) -> Replayed:
     """Folds the positions from *first* to before *last* alone.
 
@@ -73,7 +87,8 @@ def replay_range(
         if block.first_position > following:
             break
         within = slice(following - block.first_position, last - block.first_position)
-        take(view, following, block.commits[within], rows, stopped, repairs)
+        commits = opened_by(view, block.commits[within], opener)
+        take(view, following, commits, rows, stopped, repairs)
         following = block.next_position
         if following >= last:
             return Replayed(rows, last - 1, stopped)
@@ -131,7 +146,11 @@ class NotFromLiveError(Exception):
 
 
 def replay_live(
-    view: View, log: SegmentedLog, progress: Callable[[int], None], repairs: Repairs = NO_REPAIRS
+    view: View,
+    log: SegmentedLog,
+    progress: Callable[[int], None],
+    repairs: Repairs = NO_REPAIRS,
+    opener: Opener = CLOSED,
 ) -> Replayed:
     """Folds the live epochs only: the live remainders of segments, then the table's blocks.
 
@@ -156,7 +175,7 @@ def replay_live(
             if hears(view, commit.aggregate_id)
             and commit.epoch >= epochs.get(commit.aggregate_id, 1)
         ]
-        take_slowly(view, live, rows, stopped, repairs)
+        take_slowly(view, seen(view, live, opener), rows, stopped, repairs)
         position = following - 1
         progress(position)
     if position < end:

@@ -33,7 +33,7 @@ def rewound(
 
     Rows of ordered views mix streams, so they are left out, as are those of a view that would
     have to fold more than `MOST_COMMITS`. A view that shows positions shows versions here.
-    Raises `PoisonError`.
+    No personal data is opened for it: its fields read `erased`. Raises `PoisonError`.
     """
     for view in views:
         if view.order == "ordered" or not hears(view, commit.aggregate_id):
@@ -43,8 +43,8 @@ def rewound(
             continue
         before: dict[str, StoredRow] = {}
         for earlier in commits_of(events, commit.aggregate_id, first, commit.version - 1):
-            before |= fold(view, [(earlier.version, earlier)], before, repairs)
-        for key, after in fold(view, [(commit.version, commit)], before, repairs).items():
+            before |= fold(view, [(earlier.version, earlier.blind())], before, repairs)
+        for key, after in fold(view, [(commit.version, commit.blind())], before, repairs).items():
             former = before.get(key)
             if former is None or former.row != after.row:
                 yield Rewound(view.name, key, former and former.row, after.row)

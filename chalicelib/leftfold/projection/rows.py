@@ -73,6 +73,9 @@ class RowStore(Protocol):
     def flush(self) -> None:
         """Makes every saved row visible to queries."""
 
+    def expunge(self) -> None:
+        """Removes the former contents of rows, which nothing reads any more, from the store."""
+
     def scan(self) -> Iterator[tuple[str, StoredRow]]:
         """All rows that are visible to queries, deleted ones too, in no order."""
 

@@ -10,6 +10,7 @@ from chalicelib.leftfold.projection.fold import Folding, PoisonError, hears
 from chalicelib.leftfold.projection.rows import RowRejectedError, RowStore, Save
 from chalicelib.leftfold.store.ports import Block, Unavailable
 from chalicelib.leftfold.store.readers import Reader
+from chalicelib.leftfold.subjects.vault import CLOSED, Opener
 
 PASS_ATTEMPTS = 8
 # Events in a slice: about one or two megabytes of rows, saved in one or two seconds.
@@ -94,11 +95,12 @@ class Work(Reader, Protocol):
 
 @dataclass(frozen=True)
 class ViewWork:
-    """`Work` of a view."""
+    """`Work` of a view. *opener* opens the commits of a personal one."""
 
     view: View
     rows: RowStore
     size: int | None = None
+    opener: Opener = CLOSED
     repairs: Repairs = NO_REPAIRS
 
     @property
@@ -121,7 +123,27 @@ class ViewWork:
         return hears(self.view, aggregate_id)
 
     def take(self, commits: Sequence[tuple[int, Commit]]) -> Outcome:
-        return project(self.view, self.rows, commits, self.repairs)
+        return project(self.view, self.rows, seen(self.view, commits, self.opener), self.repairs)
+
+
+def seen(
+    view: View, commits: Sequence[tuple[int, Commit]], opener: Opener
+) -> Sequence[tuple[int, Commit]]:
+    """The commits as the view may see them: opened if it is personal. Raises `Unavailable`."""
+    return opened_at(opener, commits) if view.personal else commits
+
+
+def opened_by(view: View, commits: Sequence[Commit], opener: Opener) -> Sequence[Commit]:
+    """The commits as the view may see them: opened if it is personal. Raises `Unavailable`."""
+    return opener.opened(commits) if view.personal else [commit.blind() for commit in commits]
+
+
+def opened_at(
+    opener: Opener, commits: Sequence[tuple[int, Commit]]
+) -> Sequence[tuple[int, Commit]]:
+    """The commits, by position, with their personal data opened. Raises `Unavailable`."""
+    opened = opener.opened([commit for _, commit in commits])
+    return [(at, commit) for (at, _), commit in zip(commits, opened, strict=True)]
 
 
 def project(

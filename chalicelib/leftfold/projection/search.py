@@ -18,6 +18,7 @@ from chalicelib.leftfold.projection.indexing import (
     index_of,
     is_missing_index,
     lines_of,
+    reason_of,
     row_of,
     verdict,
 )
@@ -99,7 +100,7 @@ class SearchRows:
                     case "conflict":
                         conflicts.add(key)
                     case "rejected":
-                        rejected[key] = result["error"]["reason"]
+                        rejected[key] = reason_of(result["error"])
                     case "refused":
                         refused[key] = waiting[key]
             waiting = refused
@@ -115,6 +116,15 @@ class SearchRows:
     def flush(self) -> None:
         with suppress(MissingIndexError), translated():
             self._client.indices.refresh(index=self._alias)
+
+    def expunge(self) -> None:
+        # A document that was written again stays in its segment until the segment is merged, and in
+        # the transaction log until a flush.
+        with suppress(MissingIndexError), translated():
+            self._client.indices.forcemerge(
+                index=self._alias, params={"only_expunge_deletes": "true"}
+            )
+            self._client.indices.flush(index=self._alias, params={"force": "true"})
 
     def scan(self) -> Iterator[tuple[str, StoredRow]]:
         after: list[Any] | None = None

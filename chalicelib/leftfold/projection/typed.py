@@ -32,6 +32,7 @@ class _Event(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     name: str
     version: int
     body: msgspec.Raw
+    sealed: dict[str, str] = {}
 
 
 class _Line(msgspec.Struct, forbid_unknown_fields=True, gc=False, rename="camel"):
@@ -99,7 +100,7 @@ def _commit_of(line: _Line) -> Commit:
     return Commit(
         line.aggregate_id,
         line.sequence_number,
-        tuple([StoredEvent(e.name, e.version, cast("Any", e.body)) for e in line.events]),
+        tuple([StoredEvent(e.name, e.version, cast("Any", e.body), e.sealed) for e in line.events]),
         line.command_id,
         line.body_hash,
         line.at,

@@ -2,12 +2,22 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from chalicelib.leftfold.commands.handler import CommandHandler, CommandRequest, body_hash
 from chalicelib.leftfold.commands.loading import load
-from chalicelib.leftfold.kernel import Aggregate, AggregateId, Commit, Refused, StoredEvent, to_json
+from chalicelib.leftfold.kernel import (
+    ERASED,
+    Aggregate,
+    AggregateId,
+    Codec,
+    Commit,
+    Refused,
+    StoredEvent,
+    to_json,
+)
 from chalicelib.leftfold.kernel.commit import canonical
+from chalicelib.leftfold.kernel.personal import places
 from chalicelib.leftfold.kernel.repair import Correction, Repair
 from chalicelib.leftfold.repair.domain import (
     MOST_EVENTS,
@@ -22,6 +32,7 @@ from chalicelib.leftfold.repair.domain import (
 )
 from chalicelib.leftfold.repair.stored import StoredRepairs
 from chalicelib.leftfold.store.ports import EventStore, Log, Parking
+from chalicelib.leftfold.subjects.vault import BLIND
 
 AUTHORITY = "operator"
 
@@ -122,13 +133,14 @@ class Repairer:
         try:
             for part in reads_as:
                 for event in aggregate.codec.decode(part):
-                    aggregate.codec.encode(event)
+                    check_impersonal(aggregate.codec, aggregate.codec.encode(event))
             # The rules must be able to go on from there.
             load(
                 self.events,
                 aggregate,
                 commit.aggregate_id,
                 fingerprint="",
+                vault=BLIND,
                 consistent=True,
                 below=commit.version + 1,
                 repairs=trial,
@@ -168,3 +180,14 @@ def is_readable(aggregate: Aggregate, stored: StoredEvent) -> bool:
     except Exception:  # noqa: BLE001 - an upcast may raise anything
         return False
     return True
+
+
+def check_impersonal(codec: Codec[Any], event: StoredEvent) -> None:
+    """Raises ValueError for an event with personal data: a correction is kept as it is, for ever."""
+    for field in codec.personal(event.name):
+        for path, owner in places(event.body, field.path):
+            if owner[path[-1]] != ERASED:
+                name = ".".join(path)
+                raise ValueError(
+                    f"{name} is personal, and a correction is not sealed: say {ERASED!r}"
+                )

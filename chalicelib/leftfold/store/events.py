@@ -393,7 +393,7 @@ def item_of(commit: Commit) -> Item:
         "traceparent": {"S": commit.traceparent},
     }
     if commit.archive is None:
-        item["events"] = {"S": canonical([event._asdict() for event in commit.events])}
+        item["events"] = {"S": canonical([event.to_json() for event in commit.events])}
     else:
         item["archive"] = {"S": canonical(commit.archive._asdict())}
     facts = {
@@ -507,7 +507,7 @@ def _commit_from_item(item: Item) -> Commit:
         deps=tuple((stream, version) for stream, version in deps),
         epoch=int(item["epoch"]["N"]),
         epoch_start=int(item["epochStart"]["N"]),
-        snapshot=Snapshot(**json.loads(snapshot["S"])) if snapshot else None,
+        snapshot=Snapshot.from_text(snapshot["S"]) if snapshot else None,
         recent_commands=unpacked(recent["B"]) if recent else None,
         archive=archive,
         root=(root[0], root[1]) if root else None,

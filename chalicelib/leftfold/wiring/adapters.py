@@ -23,6 +23,7 @@ from chalicelib.leftfold.store.ports import (
     Secrets,
     Waker,
 )
+from chalicelib.leftfold.subjects.vault import Vault
 from chalicelib.leftfold.wiring.clients import client
 from chalicelib.leftfold.wiring.settings import Settings
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from chalicelib.leftfold.policies.mailing import Mailer
     from chalicelib.leftfold.projection.rows import RowStore
     from chalicelib.leftfold.projection.search import SearchRows
+    from chalicelib.leftfold.subjects.keys import DataKeys, KeyService
 
 # Seconds.
 LONGEST_PAUSE = 1.0
@@ -126,6 +128,23 @@ class Adapters:
         from chalicelib.leftfold.store.effects import DynamoEffects
 
         return DynamoEffects(self.dynamodb, self.settings.named("effects"), self.clock)
+
+    @cached_property
+    def data_keys(self) -> "DataKeys":
+        from chalicelib.leftfold.subjects.dynamo import DynamoKeys
+
+        return DynamoKeys(self.dynamodb, self.settings.named("subjects"))
+
+    @cached_property
+    def key_service(self) -> "KeyService":
+        from chalicelib.leftfold.subjects.kms import Kms
+
+        settings = self.settings
+        return Kms(partial(client, "kms"), settings.personal_data_key, settings.stack)
+
+    @cached_property
+    def vault(self) -> Vault:
+        return Vault(self.data_keys, self.key_service, time.monotonic)
 
     @cached_property
     def secrets(self) -> Secrets:

@@ -18,6 +18,7 @@ def health(services: Services) -> dict[str, bool | str]:
         "log": services.log.head,
         "bodies": lambda: next(services.log.blocks(0, 1), None),
         "streams": partial(services.log.streams, [NOBODY]),
+        "subjects": partial(services.data_keys.find, [NOBODY]),
         "secrets": partial(services.secrets.secret, CURSORS),
     }
     # Any view stands for all views, and any policy for all policies.
@@ -34,6 +35,11 @@ def health(services: Services) -> dict[str, bool | str]:
     # In parallel, because each check may take the whole time-out of its client.
     with ThreadPoolExecutor(len(checks)) as pool:
         return dict(zip(checks, pool.map(answers, checks.values()), strict=True))
+
+
+def parked_in(services: Services, reader: str) -> object:
+    """A stream that is parked in a reader, if any is."""
+    return next(services.parking.all(reader), None)
 
 
 def answers(check: Callable[[], object]) -> bool | str:

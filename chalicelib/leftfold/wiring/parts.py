@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from chalicelib.leftfold.relay.relay import Relay
     from chalicelib.leftfold.store.bus import Bus
     from chalicelib.leftfold.store.following import Follower
+    from chalicelib.leftfold.subjects.keys import DataKeys, KeyService
+    from chalicelib.leftfold.subjects.vault import Vault
 
 
 class Parts(TypedDict, total=False):
@@ -49,6 +51,9 @@ class Parts(TypedDict, total=False):
     request_counts: RequestCounts
     applications: Applications
     mailer: "Mailer"
+    data_keys: "DataKeys"
+    key_service: "KeyService"
+    vault: "Vault"
     waker: Waker
     bus: "Bus"
     rows: "Callable[[str], RowStore]"

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, TypeVar, Unpack
 
 from chalicelib.leftfold import metrics
 from chalicelib.leftfold.commands.handler import CommandHandler
-from chalicelib.leftfold.kernel import Domain, Policy, Row
+from chalicelib.leftfold.kernel import Aggregate, Domain, Policy, Row
 from chalicelib.leftfold.store.ports import Checkpoints, EventStore
 from chalicelib.leftfold.store.readers import WHOLE_LOG, Reader
+from chalicelib.leftfold.subjects.audit import with_engines_own
 from chalicelib.leftfold.wiring.adapters import Adapters
 from chalicelib.leftfold.wiring.clients import client
 from chalicelib.leftfold.wiring.parts import Parts
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from chalicelib.leftfold.archive.archiver import Archiver
     from chalicelib.leftfold.archive.pruner import Pruner
     from chalicelib.leftfold.commands.reading import States
+    from chalicelib.leftfold.erasure.erasing import Eraser
+    from chalicelib.leftfold.erasure.export import Export
     from chalicelib.leftfold.kernel.repair import Repair, Repairs
     from chalicelib.leftfold.policies.deadlines import Timekeeper
     from chalicelib.leftfold.projection.freshness import Freshness
@@ -135,6 +138,14 @@ class Services(Adapters):
         return {"view": reader.name}
 
     @cached_property
+    def aggregates(self) -> Mapping[str, Aggregate]:
+        """All aggregates by category: those of the domain, and the engine's own.
+
+        Raises ValueError if the domain has an aggregate of the engine's name.
+        """
+        return with_engines_own(self.domain.aggregates)
+
+    @cached_property
     def fingerprints(self) -> Mapping[str, str]:
         """Fold fingerprint per category.
 
@@ -143,11 +154,13 @@ class Services(Adapters):
         if FINGERPRINTS.exists():
             packaged: dict[str, str] = json.loads(FINGERPRINTS.read_text())["folds"]
             return packaged
-        return dict.fromkeys(self.domain.aggregates, f"unpackaged {self.new_id()}")
+        return dict.fromkeys(self.aggregates, f"unpackaged {self.new_id()}")
 
     @cached_property
     def handler(self) -> CommandHandler:
-        return CommandHandler(self.events, self.fingerprints, self.clock, self.pause, self.repairs)
+        return CommandHandler(
+            self.events, self.fingerprints, self.clock, self.pause, self.vault, self.repairs
+        )
 
     @cached_property
     def repairs(self) -> "Repairs":
@@ -175,7 +188,7 @@ class Services(Adapters):
     def states(self) -> "States":
         from chalicelib.leftfold.commands.reading import States
 
-        return States(self.events, self.fingerprints, self.repairs)
+        return States(self.events, self.fingerprints, self.vault, self.repairs)
 
     @cached_property
     def bus(self) -> "Bus":
@@ -260,10 +273,12 @@ class Services(Adapters):
     def partitioned(self, view: str) -> "PartitionedRunner":
         """The runner of a partitioned view."""
         from chalicelib.leftfold.projection.runner import ViewWork
+        from chalicelib.leftfold.subjects.vault import CLOSED
 
-        return self._lanes(
-            ViewWork(self.views[view], self.rows(view), repairs=self.repairs), self.checkpoints
-        )
+        chosen = self.views[view]
+        opener = self.vault if chosen.personal else CLOSED
+        work = ViewWork(chosen, self.rows(view), opener=opener, repairs=self.repairs)
+        return self._lanes(work, self.checkpoints)
 
     def ordered(self, view: str) -> "OrderedRunner":
         """The runner of an ordered view."""
@@ -290,6 +305,7 @@ class Services(Adapters):
             self.new_id(),
             self.pause,
             side_by_side,
+            self.vault,
         )
         return self._lanes(work, self.beginning(policy))
 
@@ -325,6 +341,29 @@ class Services(Adapters):
             return overdue(self.search_rows(view), now)
 
         return Timekeeper(self.domain.deadlines.values(), find, self.handler, self.clock)
+
+    @cached_property
+    def eraser(self) -> "Eraser":
+        from chalicelib.leftfold.erasure.erasing import Eraser
+
+        return Eraser(
+            self.data_keys,
+            self.vault,
+            self.events,
+            self.log,
+            self.aggregates,
+            self.views,
+            self.rows,
+            self.handler,
+            self.clock,
+            self.pause,
+        )
+
+    @cached_property
+    def export(self) -> "Export":
+        from chalicelib.leftfold.erasure.export import Export
+
+        return Export(self.data_keys, self.vault, self.events, self.aggregates)
 
     def health(self) -> Mapping[str, bool | str]:
         """Each dependency of the API by name: True, or the error that it has answered with."""

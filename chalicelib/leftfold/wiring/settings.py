@@ -6,7 +6,7 @@ from chalicelib.leftfold.store.ports import MAIN
 
 # A deployment is made of three kinds of stacks, by what they outlive (docs/adr/0025-…). These names
 # are of resources in the stage's stack and in the truth's; every other is in the application's.
-IN_STAGE = frozenset({"effects", "secrets"})
+IN_STAGE = frozenset({"effects", "secrets", "subjects", "personal-data"})
 IN_TRUTH = frozenset(
     {
         "events",
@@ -71,6 +71,11 @@ class Settings:
     @property
     def mail_from(self) -> str | None:
         return self._variables.get("LEFTFOLD_MAIL_FROM") or None
+
+    @property
+    def personal_data_key(self) -> str:
+        """The alias of the KMS key that wraps the keys of personal data."""
+        return f"alias/{self.named('personal-data')}"
 
     @property
     def repairs_need_two(self) -> bool:

@@ -13,6 +13,7 @@ from chalicelib.leftfold.kernel.aggregate import is_of
 from chalicelib.leftfold.kernel.repair import Repairs
 from chalicelib.leftfold.store.ports import Streams
 from chalicelib.leftfold.store.tenants import TenantStreams, check_own
+from chalicelib.leftfold.subjects.vault import Opener
 from chalicelib.leftfold.wiring.services import Services
 
 if TYPE_CHECKING:
@@ -38,6 +39,11 @@ class TenantServices:
     @property
     def states(self) -> KnownStates:
         return TenantStates(self.services.states, self.tenant)
+
+    @property
+    def vault(self) -> Opener:
+        """Opens the personal data of commits that the tenant has read."""
+        return self.services.vault
 
     @property
     def views(self) -> Mapping[str, View]:

@@ -69,7 +69,7 @@ export function Accounts() {
 
 export function Account({ id }: { id: string }) {
   const [tab, setTab] = useState("Bookings");
-  const loaded = useWatched<Schemas["AccountDocument"]>((heard, signal) => watch("/accounts/{id}", { id }, {}, heard, signal), [id]);
+  const loaded = useWatched<Schemas["AccountShown"]>((heard, signal) => watch("/accounts/{id}", { id }, {}, heard, signal), [id]);
   const bookings = useBookings(id, loaded.value?.version);
   return (
     <Show of={loaded} rows={8}>

@@ -97,9 +97,13 @@ export function Log({ correlation, position }: { correlation: string; position: 
                 label="Commits, the newest first"
                 row={(one) => (
                   <div class="logged" data-chosen={one.position === position}>
-                    <a class="number muted" href={link("log", one.position ?? 0)} aria-label={`Position ${one.position ?? 0}`}>
-                      {count(one.position ?? 0)}
-                    </a>
+                    {one.position === null ? (
+                      <span />
+                    ) : (
+                      <a class="number muted" href={link("log", one.position)} aria-label={`Position ${one.position}`}>
+                        {count(one.position)}
+                      </a>
+                    )}
                     <StreamLink stream={one.stream} version={one.version} />
                     <span class="what">{one.events.map((event) => event.name).join(", ")}</span>
                     <span class="when"><Time at={one.at} /></span>

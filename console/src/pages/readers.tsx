@@ -144,9 +144,11 @@ function ReaderPane({ of, again }: { of: Reader; again: () => void }) {
                     <button onClick={() => act([one.stream])} aria-label={`Redrive ${parts(one.stream).key}`}>Redrive</button>
                   </div>
                   <p class="mono reason">{one.reason}</p>
-                  <p class="muted small">
-                    Positions {count(one.first)} to {count(one.last)} wait.
-                  </p>
+                  {one.first !== null && one.last !== null && (
+                    <p class="muted small">
+                      Positions {count(one.first)} to {count(one.last)} wait.
+                    </p>
+                  )}
                 </article>
               ))}
             </>

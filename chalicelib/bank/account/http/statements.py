@@ -107,7 +107,7 @@ def show(call: Call) -> Answer:
     here = after_of(call, whole(first, last), whole(0, LARGEST_VERSION))
     start, index = here or (first, 0)
     limit = call.query["limit"]
-    commits = commits_from(call.services.events, stream, start, last)
+    commits = commits_from(call.services.events, call.services.vault, stream, start, last)
     booked = (
         row
         for row in bookings_of(commits, call.services.repairs)

@@ -205,11 +205,10 @@ def list_entries(call: Call) -> Answer:
         detail = f"must be under {state.journals}, the number of the ledger's journals"
         raise Problem("invalid-query", errors=[{"parameter": "journal", "detail": detail}])
     (first,) = after_of(call, whole(1, LARGEST_VERSION)) or (1,)
-    commits = commits_from(call.services.events, journal_of(stream, number), first)
+    services = call.services
+    commits = commits_from(services.events, services.vault, journal_of(stream, number), first)
     entries = (
-        entry
-        for commit in commits
-        if (entry := entry_in(commit, call.services.repairs)) is not None
+        entry for commit in commits if (entry := entry_in(commit, services.repairs)) is not None
     )
     page: list[Row] = []
     room, following = POSTINGS_SHOWN, None

@@ -57,10 +57,11 @@ def trace(call: Call) -> Answer:
     traced = rows.find(query, [{"position": "asc"}], None, LONGEST_TRACE).rows
     if not traced:
         raise not_shown(call, "transfer-missing")
+    events, vault = call.services.events, call.services.vault
     commits = [
         commit_json(commit, call.services.repairs)
         for row in traced
-        for commit in call.services.events.range(row["aggregateId"], row["version"], row["version"])
+        for commit in vault.opened(events.range(row["aggregateId"], row["version"], row["version"]))
     ]
     return Answer({"transferId": call.key, "commits": commits})
 

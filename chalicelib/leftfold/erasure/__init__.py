@@ -1,0 +1,1 @@
+"""Forgetting a subject, and showing what is held about it (docs/adr/0019)."""

@@ -1,0 +1,181 @@
+"""What an operator, or a schedule, does about a change of generations. Every step can be run again.
+
+Control is changed by compare-and-set, so two operators at once do no harm.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from chalicelib.leftfold.generations.control import (
+    Control,
+    ControlTable,
+    WrongStateError,
+    abandoned,
+    finished,
+    switched,
+)
+from chalicelib.leftfold.generations.copier import READER, Copier
+from chalicelib.leftfold.generations.taking import Taker
+from chalicelib.leftfold.kernel.commit import canonical
+from chalicelib.leftfold.store.ports import Checkpoints, Parking
+
+TAKER = "taker"
+# A switch begins only once the copier is so close to the earlier log, in positions: the first
+# command to a stream waits for the rest of it.
+MOST_LAG = 1_000
+# Streams that are taken between two notes, and keys in a page of the events table.
+NOTED, PAGE = 100, 1_000
+
+
+class Round(NamedTuple):
+    """How far the background taker has come for one switch: the streams *taken*, the last of them
+    in the registry or the end of the last *page* of the table. *part* is what it goes round.
+    """
+
+    switch: int
+    part: str = "registry"
+    after: str | None = None
+    taken: int = 0
+
+
+class Status(NamedTuple):
+    """Where a change of generations stands."""
+
+    control: Control
+    lag: int
+    parked: tuple[str, ...]
+    round: Round | None
+
+
+@dataclass(frozen=True)
+class Operator:
+    """Switches, takes in the background, and ends a change. *back* is None where there is no way back.
+
+    *checkpoints* and *parking* are the later generation's.
+    """
+
+    control: ControlTable
+    copier: Copier
+    there: Taker
+    back: Taker | None
+    checkpoints: Checkpoints
+    parking: Parking
+
+    def status(self) -> Status:
+        """Where the change stands. Raises `WrongStateError` if there is none."""
+        control = self._control()
+        parked = tuple(sorted(stream for _, stream, _ in self.parking.all(READER)))
+        return Status(control, self.copier.lag(), parked, self._noted(control))
+
+    def switch(self, most_lag: int = MOST_LAG) -> Control:
+        """Begins the next switch: there, or there again. Raises `WrongStateError`."""
+        control = self._control()
+        if control.state == "switching" and control.switch % 2:
+            return control
+        if control.state == "replicating":
+            self._ready(most_lag)
+        return self._change(control, switched(control))
+
+    def switch_back(self) -> Control:
+        """Begins the switch back. Raises `WrongStateError`."""
+        control = self._control()
+        if self.back is None:
+            raise WrongStateError(
+                "a transform has no inverse, so there is no way back: create a third generation"
+            )
+        if control.state != "switching":
+            raise WrongStateError(f"control is {control.state}: there is nothing to take back")
+        return self._change(control, switched(control)) if control.switch % 2 else control
+
+    def abandon(self) -> Control:
+        """Gives the later generation up, while it is being filled. Raises `WrongStateError`."""
+        control = self._control()
+        return (
+            control if control.state == "abandoned" else self._change(control, abandoned(control))
+        )
+
+    def finish(self) -> Control:
+        """Ends the change, once a round has taken every stream. Raises `WrongStateError`."""
+        control = self._control()
+        if control.state == "finished":
+            return control
+        round_ = self._noted(control)
+        if round_ is None or round_.part != "done":
+            raise WrongStateError("not every stream has been taken; let the taker go on")
+        return self._change(control, finished(control))
+
+    def take(self, goes_on: Callable[[], bool] = lambda: True) -> Round:
+        """Takes streams that nobody asks for, until all are taken or *goes_on* says no.
+
+        The next call goes on from there. Raises `ContentionError` and `Unavailable`.
+        """
+        control = self._control()
+        if control.state != "switching":
+            raise WrongStateError(f"control is {control.state}: there is nothing to take")
+        taker = self.there if control.switch % 2 else self.back
+        if taker is None:
+            raise WrongStateError("there is no way back")
+        round_ = self._noted(control) or Round(control.switch)
+        for next_round, streams in self._parts(taker, round_):
+            for stream in streams:
+                for target in taker.copying.boundaries.feeds(stream):
+                    taker.take(target, control.switch)
+            round_ = next_round._replace(taken=round_.taken + len(streams))
+            self.checkpoints.write_note(TAKER, canonical(round_._asdict()))
+            if not goes_on():
+                break
+        return round_
+
+    def _parts(self, taker: Taker, round_: Round) -> Iterator[tuple[Round, list[str]]]:
+        """The streams to take, with the state of the round once they are: first those of the
+        giver's registry, then those that only its table has.
+        """
+        giver = taker.copying.giver
+        if round_.part == "registry":
+            batch: list[str] = []
+            for stream, _ in giver.log.registry(round_.after):
+                batch.append(stream)
+                if len(batch) == NOTED:
+                    yield round_._replace(after=stream), batch
+                    batch = []
+            round_ = round_._replace(part="table", after=None)
+            yield round_, batch
+        after = round_.after
+        while round_.part == "table":
+            keys, after = giver.table.scan(0, 1, after, PAGE)
+            streams = sorted({stream for stream, _ in keys})
+            known = giver.log.streams(streams)
+            if after is None:
+                round_ = round_._replace(part="done")
+            yield round_._replace(after=after), [s for s in streams if s not in known]
+
+    def _ready(self, most_lag: int) -> None:
+        """Raises `WrongStateError` while the later generation is not ready to take over."""
+        if parked := sorted(stream for _, stream, _ in self.parking.all(READER)):
+            raise WrongStateError(
+                f"the transform fails on {len(parked)} streams, first on {parked[0]}: mend it"
+            )
+        lag = self.copier.lag()
+        if lag > most_lag:
+            raise WrongStateError(
+                f"the copier is {lag:,} positions behind, and may be {most_lag:,}: let it catch up"
+            )
+
+    def _control(self) -> Control:
+        control = self.control.read()
+        if control is None or control.green is None:
+            raise WrongStateError("no second generation was created")
+        return control
+
+    def _change(self, old: Control, new: Control) -> Control:
+        if not self.control.change(old, new):
+            raise WrongStateError("another operator was faster; look at the status")
+        return new
+
+    def _noted(self, control: Control) -> Round | None:
+        """The round of this switch; None if it has not begun."""
+        text = self.checkpoints.note(TAKER)
+        noted = Round(**json.loads(text)) if text else None
+        return noted if noted and noted.switch == control.switch else None

@@ -1,0 +1,138 @@
+"""An operator switches, lets streams be taken, goes back, finishes or abandons; every step can be run again."""
+
+import pytest
+
+from chalicelib.leftfold.generations.control import (
+    Control,
+    MemoryControl,
+    WrongStateError,
+    control_of,
+    created,
+    text_of,
+)
+from chalicelib.leftfold.generations.operating import Operator
+from chalicelib.leftfold.kernel import Boundaries, StoredEvent
+from tests.generations.site import Site
+from tests.teller import OPENING, credit
+from tools.bank.transforms import cards_apart, in_place
+
+
+def operator(site: Site) -> Operator:
+    return Operator(
+        site.control, site.copier, site.there, site.back, site.checkpoints, site.parking
+    )
+
+
+def opened(*keys: str, boundaries: Boundaries | None = None) -> Site:
+    site = Site(boundaries or Boundaries())
+    for key in keys:
+        site.teller("blue").do(OPENING, key)
+    site.log(site.blue)
+    return site
+
+
+def test_a_switch_waits_until_the_copier_is_close() -> None:
+    site = opened("a", "b", "c")
+    with pytest.raises(WrongStateError, match="3 positions behind"):
+        operator(site).switch(most_lag=2)
+    site.copy()
+    assert operator(site).switch(most_lag=0).switch == 1
+
+
+def test_a_switch_waits_for_the_transform_to_be_mended() -> None:
+    def fails(_event: StoredEvent) -> StoredEvent:
+        raise ValueError("not yet")
+
+    site = opened("a", boundaries=Boundaries([in_place("account", fails)]))
+    site.copy()
+    with pytest.raises(WrongStateError, match="first on main/account-a"):
+        operator(site).switch()
+    assert operator(site).status().parked == ("main/account-a",)
+
+
+def test_to_switch_twice_is_to_switch_once() -> None:
+    site = opened("a")
+    for _ in range(2):
+        assert operator(site).switch().switch == 1
+    for _ in range(2):
+        assert operator(site).switch_back().switch == 2
+    assert operator(site).switch().switch == 3
+
+
+def test_the_background_takes_every_stream_step_by_step() -> None:
+    site = opened(*(f"k{n}" for n in range(150)))
+    # Its commit is in the table, and not in the log.
+    site.teller("blue").do(OPENING, "late")
+    operator(site).switch()
+    with pytest.raises(WrongStateError, match="not every stream"):
+        operator(site).finish()
+    rounds = [operator(site).take(lambda: False) for _ in range(3)]
+    assert [(r.part, r.taken) for r in rounds] == [("registry", 100), ("table", 150), ("done", 151)]
+    assert operator(site).status().round == rounds[-1]
+    for key in ("k0", "k149", "late"):
+        assert site.stream(site.green, f"main/account-{key}")[-1].mark == 1
+    for _ in range(2):
+        assert operator(site).finish().state == "finished"
+    with pytest.raises(WrongStateError, match="nothing to take"):
+        operator(site).take()
+
+
+def test_a_round_belongs_to_its_switch() -> None:
+    site = opened("a")
+    operator(site).switch()
+    operator(site).take()
+    operator(site).switch_back()
+    assert operator(site).status().round is None
+    site.log(site.green)
+    assert operator(site).take().part == "done"
+    assert site.teller("blue").do(credit(1)) == 2
+
+
+def test_a_split_has_no_way_back_and_says_so() -> None:
+    site = opened("a", boundaries=Boundaries([cards_apart()]))
+    operator(site).switch()
+    with pytest.raises(WrongStateError, match="third generation"):
+        operator(site).switch_back()
+
+
+def test_what_is_being_filled_is_abandoned_without_a_trace_and_later_not_any_more() -> None:
+    site = opened("a")
+    site.copy()
+    for _ in range(2):
+        assert operator(site).abandon().state == "abandoned"
+    assert site.blue.table.newest("main/account-a", consistent=True).bar is None
+    assert site.teller("blue").do(credit(1)) == 2
+    with pytest.raises(WrongStateError):
+        operator(site).switch()
+    other = opened("a")
+    operator(other).switch()
+    with pytest.raises(WrongStateError, match="switch back instead"):
+        operator(other).abandon()
+
+
+def test_a_name_is_never_used_again_and_one_change_follows_the_other() -> None:
+    first = Control("blue")
+    second = created(first, "green")
+    with pytest.raises(WrongStateError, match="green is replicating"):
+        created(second, "red")
+    third = created(second._replace(state="abandoned"), "red")
+    assert (third.blue, third.green, third.past) == ("blue", "red", ("green",))
+    taken = created(third._replace(state="finished", switch=1), "last")
+    assert (taken.blue, taken.past) == ("red", ("blue", "green"))
+    for used in ("blue", "green", "red"):
+        with pytest.raises(WrongStateError, match="used before"):
+            created(third._replace(state="finished", switch=1), used)
+
+
+def test_of_two_operators_at_once_one_is_told() -> None:
+    control = MemoryControl()
+    first = Control("blue")
+    assert control.change(None, first)
+    assert not control.change(None, first)
+    assert control.change(first, created(first, "green"))
+    assert not control.change(first, created(first, "red"))
+
+
+def test_control_comes_back_from_its_text() -> None:
+    control = Control("blue", "green", "switching", 3, ("red",))
+    assert control_of(text_of(control)) == control

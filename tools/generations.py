@@ -1,0 +1,185 @@
+"""Generations: further applications on the truth of a stage, for releases beside each other."""
+
+import re
+import sys
+from datetime import timedelta
+
+import click
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from chalicelib.leftfold.store.applications import Applications, Known
+from tools.applications import application, check_folds
+from tools.cloud import Cloud, DeployError, explained
+from tools.console import console, errors
+from tools.deploy import applications, check_way, find, read, truth_stack
+from tools.deploying import asked, mail_from_option, shown, stage_option, told, yes_option
+from tools.deployment_services import reach
+from tools.generation import generation_command
+from tools.last_deployment import Current, remember
+from tools.operations import show_status
+from tools.options import endpoint_option
+from tools.package import Package, package
+from tools.stacks import Stacks
+from tools.stages import Stage, stage
+from tools.uploading import Uploads
+
+NAME = re.compile(r"[a-z][a-z0-9]{0,15}")
+
+
+def named(found: Stage, name: str) -> str:
+    """The application of a generation. Raises DeployError for a name that cannot be one."""
+    if not NAME.fullmatch(name):
+        raise DeployError(f"{name!r} cannot name a generation; take up to 16 of a-z and 0-9")
+    return f"{found.prefix}--{name}"
+
+
+def create(made: Package, found: Stage, name: str, stacks: Stacks) -> str:
+    """Brings up a generation on the stage's truth; its application. It fills its rows from the log.
+
+    Killed, it may be run again. Raises DeployError.
+    """
+    cloud = stacks.cloud
+    app = named(found, name)
+    with explained(cloud):
+        facts = {
+            **found.parameters,
+            "Truth": found.prefix,
+            **cloud.parameters,
+            **stacks.outputs(truth_stack(found)),
+            "FedByBus": "false",
+        }
+        register = applications(found, cloud)
+        check_folds(register.known(), app, made.folds)
+        # Registered first, so that the truth's functions wake it as soon as it is there.
+        register.register(application(app, made.folds))
+        uploads = Uploads(cloud, found.prefix)
+        code = uploads.code(made.zip, made.fingerprint)
+        stacks.bring(app, uploads.template(read(made.template), code), facts)
+    return app
+
+
+def activate(register: Applications, app: str, stacks: Stacks) -> None:
+    """Makes an application the active one: the bus feeds it, and its policies and deadlines run.
+
+    Each step may be repeated, and the first and the last may be missing: until then both are woken
+    by the log. Raises DeployError if another was activated meanwhile.
+    """
+    known = register.known()
+    if app not in known.applications:
+        raise DeployError(f"there is no application {app}; there are {listed(known)}")
+    stacks.change(app, {"FedByBus": "true"})
+    if known.active != app and not register.activate(app, known.active):
+        raise DeployError(f"{known.active} is not the active one any more; look, and run it again")
+    for other in known.applications:
+        if other != app:
+            stacks.change(other, {"FedByBus": "false"})
+
+
+def drop(register: Applications, app: str, stacks: Stacks) -> None:
+    """Takes a generation away, with its rows. Raises DeployError for the active one."""
+    if not register.remove(app):
+        raise DeployError(f"{app} is active; activate another generation first")
+    stacks.delete(app)
+
+
+def listed(known: Known) -> str:
+    """The names of all applications."""
+    return ", ".join(known.applications) or "none"
+
+
+generation_argument = click.argument("green", metavar="NAME")
+
+
+@generation_command.command("create")
+@generation_argument
+@stage_option
+@mail_from_option
+@yes_option
+@endpoint_option
+def create_command(
+    *, green: str, name: str, mail_from: str | None, yes: bool, endpoint_url: str | None
+) -> None:
+    """Deploy the present code as generation NAME, which fills its rows from the log."""
+    found = of_cloudformation(name, endpoint_url)
+    with errors.status("packaging") as status:
+        made = package(name, status.update)
+    stacks = Stacks(Cloud(endpoint_url, mail_from=mail_from), told, shown if yes else asked)
+    app = create(made, found, green, stacks)
+    console.print(f"{app} fills its rows; `leftfold generation status {green}` shows how far it is")
+
+
+@generation_command.command("list")
+@stage_option
+@endpoint_option
+def list_command(*, name: str, endpoint_url: str | None) -> None:
+    """List the applications of a stage's truth."""
+    found, cloud = stage(name), Cloud(endpoint_url)
+    with explained(cloud):
+        known = applications(found, cloud).known()
+    table = Table(box=SIMPLE_HEAD)
+    for column in ("application", "active", "readers"):
+        table.add_column(column)
+    for each in known.applications.values():
+        active = "active" if each.name == known.active else ""
+        table.add_row(each.name, active, f"{len(each.readers)}")
+    console.print(table)
+
+
+@generation_command.command("status")
+@generation_argument
+@stage_option
+@endpoint_option
+def status_command(*, green: str, name: str, endpoint_url: str | None) -> None:
+    """Show how far each view of generation NAME is; exits with 1 while one is behind."""
+    app = named(stage(name), green)
+    if not show_status(reach(Current(app, "", endpoint_url)), timedelta()):
+        sys.exit(1)
+
+
+@generation_command.command("activate")
+@generation_argument
+@click.option("--behind", is_flag=True, help="Also while a view is behind.")
+@stage_option
+@endpoint_option
+def activate_command(*, green: str, behind: bool, name: str, endpoint_url: str | None) -> None:
+    """Make generation NAME the active one. NAME "-" is the first application of the stage.
+
+    The bus feeds it from now on, and its policies and deadlines run. Back is the same command
+    with the other name. Refused while one of its views is behind.
+    """
+    found = of_cloudformation(name, endpoint_url)
+    app = found.prefix if green == "-" else named(found, green)
+    cloud = Cloud(endpoint_url)
+    if not behind and not show_status(reach(Current(app, "", endpoint_url)), timedelta()):
+        raise DeployError(f"{app} is behind; wait for it, or give --behind")
+    with explained(cloud):
+        activate(applications(found, cloud), app, Stacks(cloud, told))
+    current = Current(app, find(app, cloud).url, endpoint_url)
+    remember(current)
+    console.print(f"{app} is active: {current.url}", soft_wrap=True)
+
+
+@generation_command.command("drop")
+@generation_argument
+@stage_option
+@endpoint_option
+def drop_command(*, green: str, name: str, endpoint_url: str | None) -> None:
+    """Delete generation NAME with its rows; the active one is refused."""
+    found = of_cloudformation(name, endpoint_url)
+    cloud = Cloud(endpoint_url)
+    with explained(cloud):
+        drop(applications(found, cloud), named(found, green), Stacks(cloud, told))
+    console.print(f"{named(found, green)} is deleted")
+
+
+def of_cloudformation(name: str, endpoint_url: str | None) -> Stage:
+    """The stage, if CloudFormation deploys it and this Python may package for it."""
+    found = stage(name)
+    check_way(found, "cloudformation")
+    if endpoint_url is None:
+        found.check_runtime()
+    return found
+
+
+COMMANDS = (generation_command,)
