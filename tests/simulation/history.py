@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
+from traceback import format_exception
 
 from chalicelib.leftfold.archive.epochs import DamagedArchiveError
 from chalicelib.leftfold.relay.sequencer import WARY
@@ -50,6 +51,8 @@ def history(seed: int, parts: Parts | None = None) -> Report:
         broken += money_is_wrong(world)
     except (DamagedArchiveError, Unavailable) as error:
         broken.append(f"I1: the log cannot be read: {error}")
+    except Exception as error:  # noqa: BLE001 - whatever ends a history is found in its report
+        broken.append(stopped(error))
     return Report(
         seed,
         scheduler.steps,
@@ -58,6 +61,11 @@ def history(seed: int, parts: Parts | None = None) -> Report:
         Counter(call.outcome for call in calls),
         broken,
     )
+
+
+def stopped(error: Exception) -> str:
+    """A history that an exception ended: nothing may raise what its caller does not expect."""
+    return f"stopped: {''.join(format_exception(error))}"
 
 
 def bodies_are_wrong(world: World) -> Iterator[str]:

@@ -247,7 +247,11 @@ class World:
 
     def _overdue(self, view: str, now: datetime) -> Iterator[Row]:
         """What the search finds: transfers that wait, as far as the view has come."""
-        rows = [row for _, (row, _, _) in self.rows[view].scan() if row and row["deadline"]]
+        rows = [
+            {**row, "tenant": key.partition("/")[0]}
+            for key, (row, _, _) in self.rows[view].scan()
+            if row and row["deadline"]
+        ]
         overdue = [row for row in rows if row["deadline"] < instant(now)]
         yield from sorted(overdue, key=itemgetter("deadline"), reverse=True)
 
