@@ -128,6 +128,12 @@ def test_what_runs_once_a_day_is_missed_when_it_fails_once(name: str) -> None:
     assert (reported["Threshold"], reported["EvaluationPeriods"]) == (0, 1)
 
 
+def test_an_erasure_that_failed_is_told_by_a_function_that_is_not_run_each_minute() -> None:
+    """Minutes without a run count as good ones, so more than one minute would never be bad."""
+    reported = BOTH["ForgetErrorAlarm"]["Properties"]
+    assert (reported["TreatMissingData"], reported["EvaluationPeriods"]) == ("notBreaching", 1)
+
+
 def test_a_stream_that_cannot_be_archived_is_told_at_once() -> None:
     reported = BOTH["StreamsNotArchivedAlarm"]["Properties"]
     assert (reported["Namespace"], reported["MetricName"]) == ("Leftfold", "StreamsNotArchived")
@@ -197,7 +203,7 @@ def test_a_function_writes_its_own_tables_alone() -> None:
     }
     of_view, of_policy = ({f"{kind}-checkpoints", f"{kind}-parked"} for kind in ("view", "policy"))
     assert {function: written(function) for function in EVERY_FUNCTION} == {
-        "api_handler": {"events", "secrets", "requests", "subjects"},
+        "api_handler": {"events", "secrets", "requests", "subjects", *PERSONAL_DOCUMENTS},
         "feed": {"secrets", "requests"},
         "relay": truth,
         "sweeper": truth,

@@ -67,7 +67,7 @@ def of(function: Function) -> Json:
 def other_alarms(function: Function) -> Json:  # noqa: PLR0911 - one for each function
     """The alarms on a function that is neither a view nor a policy.
 
-    A function that runs once a day fails at most once a day, so one minute is enough for it.
+    A function that does not run each minute fails in one minute at a time, so one is enough for it.
     """
     of_truth = {"stack": {"Ref": "Truth"}}
     match function.name:
@@ -129,7 +129,7 @@ def other_alarms(function: Function) -> Json:  # noqa: PLR0911 - one for each fu
                     function,
                     "An erasure does not go on: look at the log of the function. The subject's key"
                     " is destroyed; rows may still show what was made of its data.",
-                    minutes=15,
+                    minutes=1,
                 )
             }
         case "purge":
