@@ -94,6 +94,15 @@ def test_all_that_answers_is_well_and_the_search_is_told(services: Services) -> 
     assert str(search).startswith("Unavailable: ")
 
 
+def test_all_applications_of_a_stage_have_the_same_keys(services: Services) -> None:
+    opened(services)
+    named = {"LEFTFOLD_STACK": "there--new", "LEFTFOLD_TRUTH": "there", "LEFTFOLD_STAGE": "there"}
+    later = Services(Settings({**named, **NOWHERE}), DOMAIN)
+    (stored,) = later.events.range(STREAM, 1, 1)
+    assert stored.events[0].sealed
+    assert not later.vault.opened([stored])[0].events[0].sealed
+
+
 def test_notes_parked_streams_effects_and_objects_are_kept(services: Services) -> None:
     services.checkpoints.write_note("sweeper", "here")
     assert services.checkpoints.note("sweeper") == "here"

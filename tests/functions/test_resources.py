@@ -203,7 +203,7 @@ def test_a_function_writes_its_own_tables_alone() -> None:
     }
     of_view, of_policy = ({f"{kind}-checkpoints", f"{kind}-parked"} for kind in ("view", "policy"))
     assert {function: written(function) for function in EVERY_FUNCTION} == {
-        "api_handler": {"events", "secrets", "requests", "subjects"},
+        "api_handler": {"events", "secrets", "requests", "subjects", *PERSONAL_DOCUMENTS},
         "feed": {"secrets", "requests"},
         "relay": truth,
         "sweeper": truth,

@@ -291,7 +291,7 @@ def test_an_ordered_view_passes_over_a_commit_and_goes_on(place: Place) -> None:
     assert set(place.parking.find("piles", [A])) == {A}
     while place.ordered(parity).catch_up(8):
         pass
-    assert place.rows["parity"].load(["all"])["all"].row == {
+    assert place.rows["parity"].load(["main/all"])["main/all"].row == {
         "turns": [f"{A}@1", f"{A}@1", f"{B}@1", f"{A}@3"]
     }
     place.relay()

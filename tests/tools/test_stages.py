@@ -42,6 +42,7 @@ FACTS = {
     "Application": "leftfold-dev",
     "Truth": "leftfold-dev",
     "ArchiveBucket": "leftfold-dev-archive-123456789012-eu-central-1",
+    "PersonalDataKey": "arn:aws:kms:eu-central-1:123456789012:key/personal-data",
     "TokenIssuer": "https://issuer.example",
     "TokenKeys": "https://issuer.example/jwks.json",
     "TokenAudience": "a-client",
@@ -140,6 +141,12 @@ def test_what_is_written_down_is_read_again(tmp_path: Path) -> None:
     assert provisioned("dev", tmp_path) is None
     write_down("dev", FACTS, tmp_path)
     assert provisioned("dev", tmp_path) == FACTS
+
+
+def test_all_that_is_taken_for_written_down_is_put_out_or_a_setting() -> None:
+    outputs = {name for path in (STAGE_TEMPLATE, TRUTH_TEMPLATE) for name in read(path)["Outputs"]}
+    own = {"Account", "Region", "Partition", "Application"}
+    assert set(FACTS) <= own | outputs | set(DEV.parameters) | set(defaults(read(TEMPLATE)))
 
 
 MADE = functions(app_functions(), DOMAIN.views, DOMAIN.policies)

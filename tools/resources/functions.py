@@ -12,6 +12,7 @@ from tools.resources.permissions import (
     BUS,
     BUS_STREAM,
     COMMAND,
+    ERASING,
     FIND,
     LOAD,
     MAKING_KEYS,
@@ -20,7 +21,6 @@ from tools.resources.permissions import (
     READING_LOG,
     REFERENCES,
     ROWS,
-    SUBJECTS,
     Json,
     allow,
     arn,
@@ -98,6 +98,8 @@ def other_functions(
     personal = [
         view.stored_name for view in views.values() if view.store == "documents" and view.personal
     ]
+    # What an erasure needs; IAM refuses a statement about no table.
+    rewriting = [tables(ROWS, *personal)] if personal else []
     # What queries need. A wait for a view wakes it.
     querying = (
         tables(LOAD, "streams", "view-checkpoints", "policy-checkpoints", *documents),
@@ -112,7 +114,8 @@ def other_functions(
             (
                 tables(COMMAND, "events"),
                 *MAKING_KEYS,
-                tables(("dynamodb:Query", "dynamodb:UpdateItem"), "subjects"),
+                tables(ERASING, "subjects"),
+                *rewriting,
                 SEALING,
                 COUNTING,
                 *querying,
@@ -142,10 +145,12 @@ def other_functions(
             "forget",
             (
                 tables(COMMAND, "events"),
-                tables(SUBJECTS, "subjects"),
+                tables(ERASING, "subjects"),
                 OPENING[1],
-                tables(ROWS, *personal),
-                *READING_LOG,
+                *rewriting,
+                tables(("dynamodb:Query",), "log"),
+                tables(LOAD, "bodies"),
+                *READING_ARCHIVE,
                 search("Get", "Post"),
             ),
             search=True,

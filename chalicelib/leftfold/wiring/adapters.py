@@ -140,7 +140,7 @@ class Adapters:
         from chalicelib.leftfold.subjects.kms import Kms
 
         settings = self.settings
-        return Kms(partial(client, "kms"), settings.personal_data_key, settings.stack)
+        return Kms(partial(client, "kms"), settings.personal_data_key, settings.stage)
 
     @cached_property
     def vault(self) -> Vault:
