@@ -71,6 +71,8 @@ class Faults:
                 return None
             special = (kind for kind, struck in self._special.items() if operation in struck)
             kinds = [*self._kinds, *special]
+            if not kinds:
+                return None
             kind = self._random.choice(kinds)
             self.struck[kind] += 1
         if kind == "partly done":

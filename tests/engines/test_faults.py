@@ -99,7 +99,7 @@ def test_a_write_of_one_item_is_refused_for_a_transaction_and_a_read_is_not(
     with pytest.raises(ContendedError):
         log.delete([1])
     # Nor does botocore try again.
-    assert faults.requests == {"PutItem": 2, "UpdateItem": 1, "DeleteItem": 1}
+    assert faults.requests == {"PutItem": 2, "UpdateItem": 1, "Query": 1, "DeleteItem": 1}
     assert faults.struck == {"contended": 4}
     calm = DynamoEvents(dynamodb_client(dynamodb_local), f"{table}-events")
     assert list(calm.range(A, 1, 9)) == []

@@ -250,7 +250,9 @@ class Both:
         def relay() -> None:
             events: Any = Faulty(half.events, self.scheduler)
             log: Any = Faulty(half.log, self.scheduler)
-            for _ in Sequencer(events, log, self.pause, lambda _: None).sequence(wanted):
+            for _ in Sequencer(
+                events, log, self.pause, lambda _: None, clock=lambda: self.now
+            ).sequence(wanted):
                 pass
 
         self.invoke(f"relay of {name}", relay)

@@ -336,7 +336,7 @@ MUTANTS = {
         # Before, it stops histories with an error instead.
         "main/account-",
         names=((loading, "is_dense", lambda *_, **__: True),),
-        first=65,
+        first=19,
     ),
     "a server that decides after its caller has gone": Mutant(
         "refused, but found", names=((handler, "DECIDE_WITHIN", timedelta(days=9)),), first=80
@@ -366,7 +366,7 @@ MUTANTS = {
         "I7", Parts(rows=RowsSavedOverLowerOnes, partitioned=RunnerThatReadsRowsFirst)
     ),
     "parked_streams read before the checkpoint": Mutant(
-        "I7", Parts(partitioned=RunnerThatReadsMarkersFirst), first=295
+        "I7", Parts(partitioned=RunnerThatReadsMarkersFirst), first=36
     ),
     "a checkpoint without its condition": Mutant(
         "I7: the checkpoint", Parts(checkpoints=CheckpointsWithoutCondition)
@@ -376,11 +376,11 @@ MUTANTS = {
     ),
     "a parked stream that goes on": Mutant("I7", Parts(parking=ParkingThatHoldsNobody)),
     "redrive without the parked_stream's condition": Mutant(
-        "I7", Parts(parking=ParkingWithoutCondition), first=87
+        "I7", Parts(parking=ParkingWithoutCondition), first=90
     ),
-    "no command id": Mutant("transfer ", names=((Cause, "command_id", any_command_id),)),
+    "no command id": Mutant("transfer ", names=((Cause, "command_id", any_command_id),), first=5),
     "a command taken though its process has moved": Mutant(
-        "answer: ", Parts(acting=ActingOnAnyState), first=46
+        "answer: ", Parts(acting=ActingOnAnyState), first=71
     ),
     "a refusal recorded though what refused has moved": Mutant(
         "answer: ", Parts(acting=RefusingOnAnyState), first=29
@@ -389,10 +389,10 @@ MUTANTS = {
         "answer: passed",
         Parts(hurries=True),
         ((CommandHandler, "taken", lambda *_: None),),
-        first=65,
+        first=37,
     ),
     "a checkpoint moved before a policy acts": Mutant(
-        "transfer ", Parts(policy=RunnerThatMovesFirst), first=5
+        "transfer ", Parts(policy=RunnerThatMovesFirst), first=19
     ),
     "an effect sent before its record": Mutant("effects: sent before", Parts(acting=SendingFirst)),
     "a policy run on replay": Mutant("replay: ", Parts(replay=replay_that_acts)),
