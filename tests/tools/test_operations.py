@@ -41,6 +41,7 @@ def services_of(bank: Bank, **parts: Any) -> Services:
         rows=bank.rows.__getitem__,
         clock=bank.clock,
         pause=still,
+        vault=bank.vault,
         **parts,
     )
 
@@ -57,7 +58,7 @@ def never(_seconds: float) -> NoReturn:
 
 def live(bank: Bank, view: View) -> bool:
     """Compares without waiting."""
-    made = replay(view, bank.log, lambda _: None)
+    made = replay(view, bank.log, lambda _: None, opener=bank.vault)
     return is_live(made, view, services_of(bank), never)
 
 
@@ -78,7 +79,7 @@ def test_a_view_that_is_behind_is_waited_for(bank: Bank, view: View) -> None:
         if len(waited) == 3:
             bank.settle()
 
-    made = replay(view, bank.log, lambda _: None)
+    made = replay(view, bank.log, lambda _: None, opener=bank.vault)
 
     assert is_live(made, view, services_of(bank), pause)
     assert len(waited) == 3
@@ -92,7 +93,7 @@ def test_a_view_that_stays_behind_is_told_and_not_called_wrong(
     bank.open("b")
     log_only(bank)
     waited: list[float] = []
-    made = replay(view, bank.log, lambda _: None)
+    made = replay(view, bank.log, lambda _: None, opener=bank.vault)
 
     assert not is_live(made, view, services_of(bank), waited.append)
 
@@ -103,7 +104,7 @@ def test_a_view_that_stays_behind_is_told_and_not_called_wrong(
 def test_commits_after_the_replay_make_no_row_wrong(bank: Bank, view: View) -> None:
     bank.open("a")
     bank.settle()
-    made = replay(view, bank.log, lambda _: None)
+    made = replay(view, bank.log, lambda _: None, opener=bank.vault)
     bank.open("b")
     log_only(bank)
 
