@@ -146,10 +146,10 @@ def test_rows_are_found_by_words_exact_values_and_ranges(rows: SearchRows) -> No
         assert found.total == 1
 
 
-def test_a_found_row_is_the_saved_row_and_its_position(rows: SearchRows) -> None:
+def test_a_found_row_is_the_saved_row_with_its_position_and_its_tenant(rows: SearchRows) -> None:
     put(rows, (A, {"n": 1, "tag": None}))
     assert rows.find_everywhere(EVERYTHING, [], None, 10).rows == [
-        {"n": 1, "tag": None, "position": 0}
+        {"n": 1, "tag": None, "position": 0, "tenant": "main"}
     ]
 
 

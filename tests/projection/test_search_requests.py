@@ -62,7 +62,14 @@ def document(key: str, source: Any, seq_no: int = 3) -> dict[str, Any]:
 
 def deleted_at(moment: str) -> dict[str, Any]:
     """The document of a row that was deleted."""
-    return {"key": C, "position": 9, "format": 1, "deleted": True, "deletedAt": moment}
+    return {
+        "key": C,
+        "tenant": "main",
+        "position": 9,
+        "format": 1,
+        "deleted": True,
+        "deletedAt": moment,
+    }
 
 
 def bulk(*statuses: int, **error: str) -> tuple[int, Any]:
@@ -81,7 +88,7 @@ def test_rows_are_loaded_by_their_keys(site: Site) -> None:
             200,
             {
                 "docs": [
-                    document(A, {"key": A, "position": 7, "format": 1, "n": 1}),
+                    document(A, {"key": A, "tenant": "main", "position": 7, "format": 1, "n": 1}),
                     {"_id": B, "found": False},
                     document(C, deleted_at("x"), 4),
                 ]
@@ -122,10 +129,10 @@ def test_where_there_is_no_index_there_are_no_rows(site: Site) -> None:
 def test_a_row_is_written_over_what_was_loaded_and_nothing_else(site: Site) -> None:
     site.answer(bulk(201, 200, 200, 201))
     saves = [
-        Save("new", {"n": 1}, 4, NEVER),
-        Save("loaded", {"n": 2}, 5, StoredRow({"n": 1}, 1, (8, 2))),
-        Save("single", {"n": 3}, 6, None),
-        Save("gone", None, 7, StoredRow({"n": 1}, 1, (9, 2))),
+        Save("main/new", {"n": 1}, 4, NEVER),
+        Save("main/loaded", {"n": 2}, 5, StoredRow({"n": 1}, 1, (8, 2))),
+        Save("other/single", {"n": 3}, 6, None),
+        Save("main/gone", None, 7, StoredRow({"n": 1}, 1, (9, 2))),
     ]
     assert site.rows.save(saves) == set()
     at = site.clock().isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -134,14 +141,21 @@ def test_a_row_is_written_over_what_was_loaded_and_nothing_else(site: Site) -> N
     # Without its alias OpenSearch would make up an index, and guess a mapping.
     assert request.params["require_alias"] == "true"
     assert request.body == [
-        {"create": {"_id": "new"}},
-        {"key": "new", "position": 4, "format": 1, "n": 1},
-        {"index": {"_id": "loaded", "if_seq_no": 8, "if_primary_term": 2}},
-        {"key": "loaded", "position": 5, "format": 1, "n": 2},
-        {"index": {"_id": "single", "version": 7, "version_type": "external"}},
-        {"key": "single", "position": 6, "format": 1, "n": 3},
-        {"index": {"_id": "gone", "if_seq_no": 9, "if_primary_term": 2}},
-        {"key": "gone", "position": 7, "format": 1, "deleted": True, "deletedAt": at},
+        {"create": {"_id": "main/new"}},
+        {"key": "main/new", "tenant": "main", "position": 4, "format": 1, "n": 1},
+        {"index": {"_id": "main/loaded", "if_seq_no": 8, "if_primary_term": 2}},
+        {"key": "main/loaded", "tenant": "main", "position": 5, "format": 1, "n": 2},
+        {"index": {"_id": "other/single", "version": 7, "version_type": "external"}},
+        {"key": "other/single", "tenant": "other", "position": 6, "format": 1, "n": 3},
+        {"index": {"_id": "main/gone", "if_seq_no": 9, "if_primary_term": 2}},
+        {
+            "key": "main/gone",
+            "tenant": "main",
+            "position": 7,
+            "format": 1,
+            "deleted": True,
+            "deletedAt": at,
+        },
     ]
 
 
@@ -208,6 +222,7 @@ def test_the_first_save_makes_the_index_and_is_sent_again(
         "dynamic": "strict",
         "properties": {
             "key": {"type": "keyword"},
+            "tenant": {"type": "keyword"},
             "position": {"type": "long"},
             "format": {"type": "long"},
             "deleted": {"type": "boolean"},
@@ -253,12 +268,19 @@ def test_an_index_that_cannot_be_made_is_told(site: Site) -> None:
     assert len(site.requests) == 2
 
 
+def test_a_search_of_a_tenant_is_filtered_by_it_whatever_the_query_says(site: Site) -> None:
+    site.answer((200, {"hits": {"hits": [], "total": {"value": 0}}}))
+    site.rows.find("main", {"term": {"tenant": "other"}}, [], None, 10)
+    (request,) = site.requests
+    assert request.body["query"]["bool"]["filter"] == [{"term": {"tenant": "main"}}]
+
+
 def test_a_search_leaves_out_what_was_deleted_and_ends_its_order_with_the_key(site: Site) -> None:
     """Only with a last word on the order do pages neither repeat a row nor leave one out."""
-    hits = [document(A, {"key": A, "position": 7, "format": 1, "n": 1})]
+    hits = [document(A, {"key": A, "tenant": "main", "position": 7, "format": 1, "n": 1})]
     site.answer((200, {"hits": {"hits": hits, "total": {"value": 12}}}))
     found = site.rows.find_everywhere({"term": {"n": 1}}, [{"n": "desc"}], [5, "x"], 10)
-    assert found == ([{"n": 1, "position": 7}], [[A]], 12)
+    assert found == ([{"n": 1, "position": 7, "tenant": "main"}], [[A]], 12)
     assert site.requests == [
         Request(
             "POST",
@@ -267,6 +289,7 @@ def test_a_search_leaves_out_what_was_deleted_and_ends_its_order_with_the_key(si
                 "query": {
                     "bool": {
                         "must": [{"term": {"n": 1}}],
+                        "filter": [],
                         "must_not": [{"term": {"deleted": True}}],
                     }
                 },
@@ -296,7 +319,9 @@ def test_a_scan_goes_on_behind_the_last_row_until_there_is_none(site: Site) -> N
                 {
                     "hits": {
                         "hits": [
-                            document(k, {"key": k, "position": 1, "format": 1, "n": 1})
+                            document(
+                                k, {"key": k, "tenant": "main", "position": 1, "format": 1, "n": 1}
+                            )
                             for k in page
                         ]
                     }
