@@ -206,6 +206,6 @@ MUTANTS: Mapping[str, Mutant] = {
         WORKFLOW, Rules(acting=PassesMoved, kinds=ONE_FOR_ONE), first=14
     ),
     "a step is named by its place in the log": Mutant(
-        WORKFLOW, Rules(kinds=ONE_FOR_ONE), names=((Cause, "key", by_position),), first=204
+        WORKFLOW, Rules(kinds=ONE_FOR_ONE), names=((Cause, "key", by_position),), first=163
     ),
 }

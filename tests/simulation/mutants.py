@@ -376,7 +376,7 @@ MUTANTS = {
     ),
     "a parked stream that goes on": Mutant("I7", Parts(parking=ParkingThatHoldsNobody)),
     "redrive without the parked_stream's condition": Mutant(
-        "I7", Parts(parking=ParkingWithoutCondition), first=90
+        "I7", Parts(parking=ParkingWithoutCondition), first=121
     ),
     "no command id": Mutant("transfer ", names=((Cause, "command_id", any_command_id),), first=5),
     "a command taken though its process has moved": Mutant(
