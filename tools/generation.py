@@ -7,6 +7,7 @@ from rich.table import Table
 from chalicelib.leftfold.generations.proof import Report, dry_run
 from chalicelib.leftfold.kernel import AggregateId, Boundaries
 from chalicelib.leftfold.store.ports import Log
+from chalicelib.leftfold.subjects.vault import Opener
 from tools.console import console, errors
 from tools.options import chosen, endpoint_option, stack_option
 
@@ -37,7 +38,7 @@ def plan_command(stack: str | None, endpoint_url: str | None) -> None:
     services = chosen(stack, endpoint_url)
     boundaries = services.domain.boundaries
     with errors.status("reading the log"):
-        faults, report = plan(services.log, boundaries)
+        faults, report = plan(services.log, boundaries, services.vault)
     console.print(described(report))
     console.print(summary(report, boundaries), soft_wrap=True)
     for fault in [*faults, *report.differences()][:SHOWN]:
@@ -46,10 +47,10 @@ def plan_command(stack: str | None, endpoint_url: str | None) -> None:
         raise SystemExit(1)
 
 
-def plan(log: Log, boundaries: Boundaries) -> tuple[list[str], Report]:
+def plan(log: Log, boundaries: Boundaries, opener: Opener) -> tuple[list[str], Report]:
     """What is wrong with the boundaries for the streams of a log, and what would become of it."""
     faults = boundaries.faults(stream for stream, _ in log.registry())
-    return faults, dry_run(log, boundaries, {})
+    return faults, dry_run(log, boundaries, {}, opener)
 
 
 def described(report: Report) -> Table:

@@ -14,6 +14,7 @@ from tests.contracts.test_control import dynamo_control
 from tests.generations.site import AGGREGATES, Site, truth_of
 from tests.generations.test_proof import MONEY
 from tests.teller import OPENING, credit, debit
+from tests.vaults import vault_of
 from tools.bank.transforms import accounts_merged, card, cards_apart, interest_named
 from tools.tables import create_tables, log_tables
 
@@ -64,7 +65,7 @@ def test_a_change_goes_over_and_is_proved(site: Site) -> None:
     site.take_all()
     site.log(site.blue)
     site.log(site.green)
-    report = prove(site.blue.log, site.green.log, site.boundaries, MONEY)
+    report = prove(site.blue.log, site.green.log, site.boundaries, MONEY, vault_of())
     assert list(report.differences()) == []
     assert (report.commits, report.native) == (7, 1)
     assert report.before == report.after == {"money": 270}

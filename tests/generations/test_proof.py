@@ -9,6 +9,7 @@ from chalicelib.leftfold.generations.proof import dry_run, prove
 from chalicelib.leftfold.kernel import Boundaries, StoredEvent, Transform
 from tests.generations.site import AGGREGATES, Site
 from tests.teller import OPENING, credit, debit
+from tests.vaults import vault_of
 from tools.bank.transforms import accounts_merged, card, cards_apart, in_place, interest_named
 
 ON_CARD = Open("Ada", "CZK", "credit-card", 500)
@@ -47,7 +48,7 @@ def test_what_was_taken_is_proved_and_goes_on(transforms: tuple[Transform, ...])
     site.take_all()
     site.teller("green").do(credit(5), "a")
     site.log(site.green)
-    report = prove(site.blue.log, site.green.log, site.boundaries, MONEY)
+    report = prove(site.blue.log, site.green.log, site.boundaries, MONEY, vault_of())
     assert list(report.differences()) == []
     assert (report.commits, report.streams, report.native) == (9, 3, 1)
     assert report.before == report.after == {"money": 210}
@@ -70,7 +71,7 @@ def test_a_copy_that_is_missing_or_was_changed_is_named() -> None:
         for block in log.blocks(0)
     ]
     log.blocks = lambda _position, _limit=None: iter(blocks)
-    report = prove(site.blue.log, log, site.boundaries, MONEY)
+    report = prove(site.blue.log, log, site.boundaries, MONEY, vault_of())
     assert list(report.differences()) == [
         "main/account-a has 3 copies, and some are not the transform",
         "main/account-b has 2 copies, and should have 3",
@@ -81,7 +82,7 @@ def test_a_copy_that_is_missing_or_was_changed_is_named() -> None:
 def test_a_dry_run_tells_what_would_become_of_a_log() -> None:
     site = live(accounts_merged({"b": "a"}))
     site.log(site.blue)
-    report = dry_run(site.blue.log, site.boundaries, MONEY)
+    report = dry_run(site.blue.log, site.boundaries, MONEY, vault_of())
     assert list(report.differences()) == []
     assert (report.streams, report.commits, report.events, report.dropped) == (3, 9, 9, 1)
     assert {stream: total.commits for stream, total in report.should.items()} == {
@@ -99,7 +100,7 @@ def test_a_dry_run_names_the_streams_on_which_the_transform_fails_and_money_that
 
     site = live(in_place("account", fails))
     site.log(site.blue)
-    report = dry_run(site.blue.log, site.boundaries, MONEY)
+    report = dry_run(site.blue.log, site.boundaries, MONEY, vault_of())
     differences = list(report.differences())
     assert any(d.startswith("main/account-c cannot be transformed") for d in differences)
     assert any(d.startswith("money was") for d in differences)
@@ -113,4 +114,7 @@ def test_other_events_are_proved_by_their_roots_on_the_way_back_too() -> None:
     site.take_all()
     site.log(site.blue)
     site.log(site.green)
-    assert list(prove(site.blue.log, site.green.log, site.boundaries, MONEY).differences()) == []
+    assert (
+        list(prove(site.blue.log, site.green.log, site.boundaries, MONEY, vault_of()).differences())
+        == []
+    )

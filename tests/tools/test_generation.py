@@ -7,6 +7,7 @@ from rich.console import Console
 from chalicelib.leftfold.kernel import Boundaries, Context, Domain
 from tests.generations.site import Site
 from tests.teller import OPENING, credit
+from tests.vaults import vault_of
 from tools.bank.transforms import accounts_merged, cards_apart, interest_named
 from tools.generation import described, plan, summary
 
@@ -22,7 +23,7 @@ def site() -> Site:
 
 
 def shown(boundaries: Boundaries) -> str:
-    faults, report = plan(site().blue.log, boundaries)
+    faults, report = plan(site().blue.log, boundaries, vault_of())
     assert faults == []
     out = StringIO()
     Console(file=out, width=160).print(described(report))

@@ -15,6 +15,7 @@ from chalicelib.leftfold.kernel import Boundaries, Commit, StoredEvent
 from chalicelib.leftfold.kernel.commit import canonical
 from chalicelib.leftfold.kernel.transform import TransformError
 from chalicelib.leftfold.store.ports import Block, Log
+from chalicelib.leftfold.subjects.vault import Opener
 
 MODULUS = 2**128
 
@@ -69,14 +70,17 @@ class Report:
                 yield f"{name} was {number}, and is {self.after.get(name, 0)}"
 
 
-def dry_run(giver: Log, boundaries: Boundaries, invariants: Mapping[str, Invariant]) -> Report:
+def dry_run(
+    giver: Log, boundaries: Boundaries, invariants: Mapping[str, Invariant], opener: Opener
+) -> Report:
     """What the transforms would make of a log, with nothing written anywhere.
 
-    The report's invariants are compared before and after. Raises `Unavailable`.
+    *opener* opens personal data, as the copier does before a transform. The report's invariants are
+    compared before and after. Raises `Unavailable`.
     """
     report = Report()
     states: dict[str, Any] = {}
-    for commit in commits_of(giver.blocks(0)):
+    for commit in commits_of(giver.blocks(0), opener):
         should_have(report, commit, boundaries, states, invariants)
     report.streams = len(states)
     report.has = dict(report.should)
@@ -84,16 +88,21 @@ def dry_run(giver: Log, boundaries: Boundaries, invariants: Mapping[str, Invaria
 
 
 def prove(
-    giver: Log, receiver: Log, boundaries: Boundaries, invariants: Mapping[str, Invariant]
+    giver: Log,
+    receiver: Log,
+    boundaries: Boundaries,
+    invariants: Mapping[str, Invariant],
+    opener: Opener,
 ) -> Report:
     """Compares the later log with what the earlier one should have become. Raises `Unavailable`.
 
     Both generations may be at work: what the earlier log has and the later one lacks is a
-    difference only once everything is taken and logged.
+    difference only once everything is taken and logged. *opener* opens personal data of both: what
+    a transform has touched is sealed again, into another text.
     """
-    report = dry_run(giver, boundaries, invariants)
+    report = dry_run(giver, boundaries, invariants, opener)
     report.has, report.after = {}, dict.fromkeys(invariants, 0)
-    for commit in commits_of(receiver.blocks(0)):
+    for commit in commits_of(receiver.blocks(0), opener):
         if commit.root is None:
             report.native += 1
             continue
@@ -104,10 +113,10 @@ def prove(
     return report
 
 
-def commits_of(blocks: Iterator[Block]) -> Iterator[Commit]:
-    """The commits of blocks, in order."""
+def commits_of(blocks: Iterator[Block], opener: Opener) -> Iterator[Commit]:
+    """The commits of blocks, in order, with their personal data opened."""
     for block in blocks:
-        yield from block.commits
+        yield from opener.opened(block.commits)
 
 
 def should_have(
