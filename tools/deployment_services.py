@@ -7,6 +7,7 @@ from chalicelib.leftfold.archive.s3 import S3Archive
 from chalicelib.leftfold.policies.mailing import NoMailer, SesMailer
 from chalicelib.leftfold.relay.kinesis import KinesisBus
 from chalicelib.leftfold.relay.waker import LambdaWaker
+from chalicelib.leftfold.subjects.kms import Kms
 from chalicelib.leftfold.wiring.services import Services
 from chalicelib.leftfold.wiring.settings import Settings
 from tools.cloud import Cloud
@@ -38,6 +39,7 @@ def reach(current: Current) -> Services:
         archive=S3Archive(partial(cloud.client, "s3"), settings.archive),
         waker=LambdaWaker(cloud.client("lambda"), settings.function),
         mailer=SesMailer(cloud.client("ses"), sender) if sender else NoMailer(),
+        key_service=Kms(partial(cloud.client, "kms"), settings.personal_data_key, settings.stage),
     )
     services.bus = KinesisBus(cloud.client("kinesis"), settings.named("bus"), services.pause)
     return services
