@@ -95,8 +95,10 @@ def test_a_sender_that_is_not_verified_is_no_messages_fault() -> None:
 
 
 def test_an_addressee_that_is_not_verified_is_refused() -> None:
+    """The answer is kept, so it names nobody."""
     message = f"{UNVERIFIED} EU-CENTRAL-1: ada@example.com"
-    assert answered("MessageRejected", message=message) == f"refused: MessageRejected: {message}"
+    kept = f"{UNVERIFIED} EU-CENTRAL-1: the addressee"
+    assert answered("MessageRejected", message=message) == f"refused: MessageRejected: {kept}"
 
 
 @pytest.mark.parametrize("code", ["AccessDenied", "ExpiredToken", "SignatureDoesNotMatch"])

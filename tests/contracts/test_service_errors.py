@@ -288,7 +288,7 @@ CALLS = [
 ]
 
 # Reads of this table are consistent, so `flush` calls nothing.
-CALLS_NOTHING = {(RowStore, "flush")}
+CALLS_NOTHING = {(RowStore, "flush"), (RowStore, "expunge")}
 
 PASSING: list[Fault] = [
     ("ThrottlingException", 400),
@@ -410,6 +410,7 @@ SEARCH: dict[str, Callable[[SearchRows], object]] = {
     "load": lambda rows: rows.load([A]),
     "save": lambda rows: rows.save([Save(A, {}, 1, NEVER)]),
     "flush": lambda rows: rows.flush(),
+    "expunge": lambda rows: rows.expunge(),
     "scan": lambda rows: list(rows.scan()),
     "find": lambda rows: rows.find_everywhere(EVERYTHING, [], None, 1),
     "purge": lambda rows: rows.purge(Clock()()),

@@ -10,6 +10,7 @@ from chalicelib.leftfold.wiring import process
 from tests.generations.site import Site
 from tests.http.conftest import Bank
 from tests.http.samples import booking, opening
+from tests.vaults import vault_of
 from tools.bank.transforms import accounts_merged, tenant_moved
 
 KEY = "0190-key"
@@ -20,7 +21,11 @@ def bank_of(site: Site, name: str) -> Bank:
     truth = site.blue if name == "blue" else site.green
     bank = Bank(events=truth.table)
     services: Any = process.services()
-    services.handler = replace(services.handler, owner=site.teller(name).owner)
+    # Both generations have the keys of their stage.
+    services.vault = vault_of()
+    services.handler = replace(
+        services.handler, owner=site.teller(name).owner, vault=services.vault
+    )
     return bank
 
 

@@ -133,6 +133,8 @@ ASKED = {
     "show_stream": "/streams/account/a",
     "show_commit": "/streams/account/a/commits/1",
     "list_repairs": "/streams/account/a/commits/1/repairs",
+    "show_erasure": "/subjects/account:a/erasure",
+    "show_subject_data": "/subjects/account:a/data",
 }
 # What operators of the house alone may ask, and what tells nothing of any tenant.
 NOBODYS = {"list_readers", "show_block", "check_health", "check_up", "describe_api"}

@@ -45,6 +45,7 @@ def services_of(site: Stage, **parts: Any) -> Services:
         log_table=site.log,
         archive=site.archive,
         checkpoints=site.checkpoints,
+        vault=site.vault,
         clock=site.clock,
         pause=still,
         **parts,

@@ -139,7 +139,10 @@ def repairs_json(stream: str, version: int, state: Repaired) -> Json:
                 "why": one.why,
                 "by": one.by,
                 "approvedBy": one.approved_by,
-                "readsAs": [part.stored._asdict() for part in one.reads_as],
+                "readsAs": [
+                    {"name": part.name, "version": part.version, "body": part.body}
+                    for part in (read.stored for read in one.reads_as)
+                ],
             }
             for of, one in state.proposals.items()
         ],

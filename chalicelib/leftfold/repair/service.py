@@ -126,7 +126,8 @@ class Repairer:
     ) -> None:
         if len(reads_as) > MOST_EVENTS:
             raise Refused("repair-unreadable", reason=f"at most {MOST_EVENTS} events")
-        if is_readable(aggregate, commit.events[index]):
+        # Without its personal data, for which no reader's code is at fault.
+        if is_readable(aggregate, commit.blind().events[index]):
             raise Refused("repair-not-needed")
         correction = Correction(tuple(reads_as), "", "", "")
         trial = Trial(commit.aggregate_id, commit.version, index, correction, self.repairs)

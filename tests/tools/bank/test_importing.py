@@ -101,7 +101,7 @@ def test_a_text_of_any_kind_costs_no_booking(bank: Bank, tmp_path: Path) -> None
 
     assert done.rejected == []
     assert balances(bank) == {"a": "3.00"}
-    (booked,) = bank.stream()[1:]
+    (booked,) = bank.vault.opened(bank.stream()[1:])
     assert [event.body["purpose"] for event in booked.events] == [
         "Kort ref 12",
         ("long" * 200)[:500],
