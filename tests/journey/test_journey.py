@@ -180,7 +180,11 @@ def kept(running: Local, book: Path) -> Result:
 def keep(running: Local, book: Path) -> Result:
     """Posts the book to a ledger and closes its years."""
     where = ["--url", running.deployed.url, "--ledger", "small", "--journals", "2"]
-    return CliRunner().invoke(leftfold, ["import", str(book), *where, "--close-all"])
+    return CliRunner().invoke(
+        leftfold,
+        ["import", str(book), *where, "--close-all"],
+        env={VARIABLE: token(running.deployed, running.cloud.endpoint_url)},
+    )
 
 
 def test_a_transfer_moves_money(api: Api) -> None:
