@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from .checker import LIMIT, Result, check
+from .writers import added, dropped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,7 +112,7 @@ class Carrying:
             if len(state.executors) < self.executors and not state.passed[generation]:
                 yield from self._begins(state, generation)
         for executor in set(state.executors):
-            rest = _drop(state, executor)
+            rest = dropped(state, "executors", executor)
             yield "an executor dies", rest
             yield self._goes_on(state, rest, executor)
 
@@ -167,7 +168,7 @@ class Carrying:
             return
         call: Call = "load" if _awaits(half) else "look"
         executor = Executor(generation, call, len(half.items))
-        yield f"{generation} reads P", _add(state, executor)
+        yield f"{generation} reads P", added(state, "executors", executor)
 
     def _goes_on(self, state: State, rest: State, executor: Executor) -> Move:
         generation = executor.generation
@@ -191,11 +192,15 @@ class Carrying:
         generation = executor.generation
         half = state.streams[T][generation]
         if self._finds(state, generation):
-            return "finds the command", _add(rest, Executor(generation, "record taken"))
+            return "finds the command", added(
+                rest, "executors", Executor(generation, "record taken")
+            )
         if not self._owns(state, T, generation) and self.looks_at_target:
             return "T has moved", rest
         call: Call = "record refused" if _kinds(half).count("f") % 2 else "append"
-        return "loads T", _add(rest, executor._replace(call=call, target=len(half.items)))
+        return "loads T", added(
+            rest, "executors", executor._replace(call=call, target=len(half.items))
+        )
 
     def _appends(self, state: State, rest: State, executor: Executor) -> Move:
         generation, _, process, target = executor
@@ -205,18 +210,20 @@ class Carrying:
         if self.unless_moved and (len(other.items) != process or other.bar):
             return "P has moved on", rest
         taken = _append(rest, T, generation, "nk")
-        return "takes the command", _add(taken, Executor(generation, "record taken"))
+        return "takes the command", added(taken, "executors", Executor(generation, "record taken"))
 
     def _records_taken(self, state: State, rest: State, generation: int) -> Move:
         half = state.streams[P][generation]
         after = Executor(generation, "pass")
         if "a" in _kinds(half):
-            return "finds the answer", _add(rest, after)
+            return "finds the answer", added(rest, "executors", after)
         if not self._owns(state, P, generation):
             return "P has moved", rest
         if "r" in _kinds(half):
             return "the answer is refused", rest
-        return "records that it is taken", _add(_append(rest, P, generation, "na"), after)
+        return "records that it is taken", added(
+            _append(rest, P, generation, "na"), "executors", after
+        )
 
     def _records_refused(self, state: State, rest: State, executor: Executor) -> Move:
         generation, _, _, target = executor
@@ -229,13 +236,13 @@ class Carrying:
         recorded = _append(rest, P, generation, "nr")
         if other.items and other.items[-1][0] == "n" and len(other.items) > target:
             recorded = recorded._replace(bad=OLD)
-        return "records the refusal", _add(recorded, Executor(generation, "pass"))
+        return "records the refusal", added(recorded, "executors", Executor(generation, "pass"))
 
     def _looks(self, state: State, rest: State, generation: int) -> Move:
         if not self._owns(state, T, generation) and self.looks_before_look:
             return "T has moved", rest
         call: Call = "record taken" if self._finds(state, generation) else "pass"
-        return "looks once more", _add(rest, Executor(generation, call))
+        return "looks once more", added(rest, "executors", Executor(generation, call))
 
     def _finds(self, state: State, generation: int) -> bool:
         """Whether the generation finds the step's command in T by its id."""
@@ -284,13 +291,3 @@ def _set(state: State, stream: int, generation: int, half: Half) -> State:
 def _append(state: State, stream: int, generation: int, item: str) -> State:
     half = state.streams[stream][generation]
     return _set(state, stream, generation, half._replace(items=(*half.items, item)))
-
-
-def _add(state: State, executor: Executor) -> State:
-    return state._replace(executors=tuple(sorted([*state.executors, executor])))
-
-
-def _drop(state: State, executor: Executor) -> State:
-    executors = list(state.executors)
-    executors.remove(executor)
-    return state._replace(executors=tuple(executors))

@@ -16,9 +16,10 @@ As completion: every command is answered, and C takes commands.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from .checker import LIMIT, Result, check
+from .writers import Writer, Writers, added, dropped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,15 +39,6 @@ class Command(NamedTuple):
     name: str
     stream: int
     key: str
-
-
-class Writer(NamedTuple):
-    """A writer of stream *place* that is to append *version*, or to answer."""
-
-    place: int
-    command: str
-    appends: bool
-    version: int
 
 
 class Taker(NamedTuple):
@@ -87,7 +79,7 @@ SAME_KEY = (Command("1", 0, "k"), Command("2", 1, "k"))
 
 
 @dataclass(frozen=True)
-class Merging:
+class Merging(Writers[State]):
     """A size and the rules in force; the defaults are the design's."""
 
     start: tuple[tuple[str, ...], tuple[str, ...]] = (("na",), ("nb",))
@@ -123,32 +115,19 @@ class Merging:
 
     # --- writers
 
-    def _writes(self, state: State) -> Iterator[Move]:
-        if len(state.writers) < self.writers:
-            for command, answered in zip(self.commands, state.answers, strict=True):
-                places = (command.stream, C) if state.switching else (command.stream,)
-                for place in () if answered else places:
-                    for version in range(len(self._items(state, place)) + 1):
-                        writer = self._decides(state, place, command.name, version)
-                        if writer:
-                            yield f"{place} loads {version}", _add(state, "writers", writer)
-        for writer in set(state.writers):
-            rest = _drop(state, "writers", writer)
-            yield "a writer dies", rest
-            yield self._goes_on(state, rest, writer)
+    def _places(self, state: State, command: Command) -> tuple[int, ...]:
+        return (command.stream, C) if state.switching else (command.stream,)
 
-    def _goes_on(self, state: State, rest: State, writer: Writer) -> Move:
-        place, name, appends, version = writer
-        if not appends:
-            at = [command.name for command in self.commands].index(name)
-            answers = (*state.answers[:at], True, *state.answers[at + 1 :])
-            return "answered", rest._replace(answers=answers)
-        items = self._items(state, place)
-        if len(items) == version - 1 and (place == C or not state.bars[place]):
-            written = _put(rest, place, f"n{name}")
-            return "appended", _add(written, "writers", writer._replace(appends=False))
-        again = self._decides(state, place, name, len(items))
-        return "lost the version", _add(rest, "writers", again) if again else rest
+    def _is_barred(self, state: State, place: int) -> bool:
+        return place != C and state.bars[place]
+
+    def _put(self, state: State, place: int, item: str) -> State:
+        if place == C:
+            return state._replace(green=(*state.green, item))
+        first, second = state.blue
+        if place:
+            return state._replace(blue=(first, (*second, item)))
+        return state._replace(blue=((*first, item), second))
 
     def _decides(self, state: State, place: int, name: str, version: int) -> Writer | None:
         items = self._items(state, place)
@@ -177,9 +156,9 @@ class Merging:
 
     def _takes(self, state: State) -> Iterator[Move]:
         if state.switching and len(state.takers) < self.takers and not state.mark:
-            yield "a taker begins", _add(state, "takers", Taker())
+            yield "a taker begins", added(state, "takers", Taker())
         for taker in set(state.takers):
-            rest = _drop(state, "takers", taker)
+            rest = dropped(state, "takers", taker)
             yield "a taker dies", rest
             yield from self._call(state, rest, taker)
 
@@ -203,7 +182,7 @@ class Merging:
             taker = Taker("read", stream, 0, bars)
         if taker.call == "read" and taker.stream == C:
             taker = Taker("copy", bars=taker.bars)
-        yield f"a taker has to {call}", _add(rest, "takers", taker)
+        yield f"a taker has to {call}", added(rest, "takers", taker)
 
     def _completes(self, state: State, rest: State, bars: tuple[int, ...]) -> Iterator[Move]:
         merged = self._merged(state)
@@ -215,7 +194,7 @@ class Merging:
             tails = [i[1:] for items in state.blue for i in items if i[1:] not in have]
             merged = have + tails
         if len(state.green) < len(merged) and self.copies_first:
-            copied = _put(state, C, f"c{merged[len(state.green)]}")
+            copied = self._put(state, C, f"c{merged[len(state.green)]}")
             yield "a taker copies", copied
         else:
             yield "a taker marks C", rest._replace(mark=True)
@@ -227,19 +206,19 @@ class Merging:
             following = self._merged(state)[len(have) :]
             if following:
                 copier = Copier(len(have) + 1, f"c{following[0]}")
-                yield "a copier reads", _add(state, "copiers", copier)
+                yield "a copier reads", added(state, "copiers", copier)
         elif open_:
             for lane in (0, 1):
                 logged = [state.blue[s][v - 1][1:] for s, v in state.log if s == lane]
                 following = [name for name in logged if name not in have]
                 if following:
                     copier = Copier(len(have) + 1, f"c{following[0]}", lane)
-                    yield "a copier of a lane reads", _add(state, "copiers", copier)
+                    yield "a copier of a lane reads", added(state, "copiers", copier)
         for copier in set(state.copiers):
-            rest = _drop(state, "copiers", copier)
+            rest = dropped(state, "copiers", copier)
             yield "a copier dies", rest
             if len(state.green) == copier.version - 1:
-                yield "a copier copies", _put(rest, C, copier.item)
+                yield "a copier copies", self._put(rest, C, copier.item)
 
     # --- what is looked at
 
@@ -271,24 +250,3 @@ class Merging:
 
 def _names(items: tuple[str, ...]) -> list[str]:
     return [item[1:] for item in items]
-
-
-def _put(state: State, place: int, item: str) -> State:
-    if place == C:
-        return state._replace(green=(*state.green, item))
-    first, second = state.blue
-    if place:
-        return state._replace(blue=(first, (*second, item)))
-    return state._replace(blue=((*first, item), second))
-
-
-def _add(state: State, field: str, actor: Writer | Taker | Copier) -> State:
-    changed: dict[str, Any] = {field: tuple(sorted([*getattr(state, field), actor]))}
-    return state._replace(**changed)
-
-
-def _drop(state: State, field: str, actor: Writer | Taker | Copier) -> State:
-    actors = list(getattr(state, field))
-    actors.remove(actor)
-    changed: dict[str, Any] = {field: tuple(actors)}
-    return state._replace(**changed)

@@ -15,9 +15,10 @@ lacks none; a command is taken once. As completion: every command is answered, a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from .checker import LIMIT, Result, check
+from .writers import Writer, Writers, added, dropped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,15 +38,6 @@ class Command(NamedTuple):
     name: str
     event: int
     sent_to: int
-
-
-class Writer(NamedTuple):
-    """A writer of stream *place* that is to append *version*, or to answer."""
-
-    place: int
-    command: str
-    appends: bool
-    version: int
 
 
 class Taker(NamedTuple):
@@ -83,7 +75,7 @@ MOVES = (Command("1", A, A), Command("2", A, D))
 
 
 @dataclass(frozen=True)
-class Splitting:
+class Splitting(Writers[State]):
     """A size and the rules in force; the defaults are the design's."""
 
     start: tuple[str, ...] = ("na",)
@@ -109,31 +101,19 @@ class Splitting:
         yield from self._takes(state)
         yield from self._copies(state)
 
-    def _writes(self, state: State) -> Iterator[Move]:
-        if len(state.writers) < self.writers:
-            for command, answered in zip(self.commands, state.answers, strict=True):
-                places = (BLUE, command.sent_to) if state.switching else (BLUE,)
-                for place in () if answered else places:
-                    for version in range(len(state.streams[place]) + 1):
-                        writer = self._decides(state, place, command.name, version)
-                        if writer:
-                            yield f"{place} loads {version}", _add(state, "writers", writer)
-        for writer in set(state.writers):
-            rest = _drop(state, "writers", writer)
-            yield "a writer dies", rest
-            yield self._goes_on(state, rest, writer)
+    def _places(self, state: State, command: Command) -> tuple[int, ...]:
+        return (BLUE, command.sent_to) if state.switching else (BLUE,)
 
-    def _goes_on(self, state: State, rest: State, writer: Writer) -> Move:
-        place, name, appends, version = writer
-        if not appends:
-            at = [command.name for command in self.commands].index(name)
-            answers = (*state.answers[:at], True, *state.answers[at + 1 :])
-            return "answered", rest._replace(answers=answers)
-        if len(state.streams[place]) == version - 1 and not (place == BLUE and state.bar):
-            written = _put(rest, place, f"n{name}")
-            return "appended", _add(written, "writers", writer._replace(appends=False))
-        again = self._decides(state, place, name, len(state.streams[place]))
-        return "lost the version", _add(rest, "writers", again) if again else rest
+    def _items(self, state: State, place: int) -> tuple[str, ...]:
+        return state.streams[place]
+
+    def _is_barred(self, state: State, place: int) -> bool:
+        return place == BLUE and state.bar
+
+    def _put(self, state: State, place: int, item: str) -> State:
+        streams = list(state.streams)
+        streams[place] = (*streams[place], item)
+        return state._replace(streams=(streams[0], streams[1], streams[2]))
 
     def _decides(self, state: State, place: int, name: str, version: int) -> Writer | None:
         items = state.streams[place]
@@ -160,9 +140,9 @@ class Splitting:
         if state.switching and len(state.takers) < self.takers:
             for place in GREEN:
                 if place not in state.marks:
-                    yield "a taker begins", _add(state, "takers", Taker(place))
+                    yield "a taker begins", added(state, "takers", Taker(place))
         for taker in set(state.takers):
-            rest = _drop(state, "takers", taker)
+            rest = dropped(state, "takers", taker)
             yield "a taker dies", rest
             yield self._call(state, rest, taker)
 
@@ -171,16 +151,16 @@ class Splitting:
         if taker.call == "read":
             ready = state.bar or not self.bars
             after = taker._replace(call="copy" if ready else "bar", version=len(blue) + 1)
-            return "a taker reads A", _add(rest, "takers", after)
+            return "a taker reads A", added(rest, "takers", after)
         if taker.call == "bar":
             if len(blue) == taker.version - 1 and not state.bar:
-                return "a taker bars A", _add(
+                return "a taker bars A", added(
                     rest._replace(bar=True), "takers", taker._replace(call="copy")
                 )
-            return "a taker comes too late", _add(rest, "takers", Taker(taker.place))
+            return "a taker comes too late", added(rest, "takers", Taker(taker.place))
         following = self._following(state, taker.place)
         if following and self.copies_first:
-            return "a taker copies", _put(state, taker.place, following[0])
+            return "a taker copies", self._put(state, taker.place, following[0])
         marks = tuple(sorted({*state.marks, taker.place}))
         return "a taker marks", rest._replace(marks=marks)
 
@@ -190,12 +170,12 @@ class Splitting:
                 following = self._following(state, place)
                 if following and place not in state.marks:
                     copier = Copier(place, len(state.streams[place]) + 1, following[0])
-                    yield "a copier reads", _add(state, "copiers", copier)
+                    yield "a copier reads", added(state, "copiers", copier)
         for copier in set(state.copiers):
-            rest = _drop(state, "copiers", copier)
+            rest = dropped(state, "copiers", copier)
             yield "a copier dies", rest
             if len(state.streams[copier.place]) == copier.version - 1:
-                yield "a copier copies", _put(rest, copier.place, copier.item)
+                yield "a copier copies", self._put(rest, copier.place, copier.item)
 
     def _made(self, state: State, place: int) -> list[str]:
         """What blue's A becomes at *place*."""
@@ -231,21 +211,3 @@ class Splitting:
     def _complete(self, state: State) -> bool:
         at_rest = not (state.writers or state.takers or state.copiers)
         return state.marks == GREEN and all(state.answers) and at_rest
-
-
-def _put(state: State, place: int, item: str) -> State:
-    streams = list(state.streams)
-    streams[place] = (*streams[place], item)
-    return state._replace(streams=(streams[0], streams[1], streams[2]))
-
-
-def _add(state: State, field: str, actor: Writer | Taker | Copier) -> State:
-    changed: dict[str, Any] = {field: tuple(sorted([*getattr(state, field), actor]))}
-    return state._replace(**changed)
-
-
-def _drop(state: State, field: str, actor: Writer | Taker | Copier) -> State:
-    actors = list(getattr(state, field))
-    actors.remove(actor)
-    changed: dict[str, Any] = {field: tuple(actors)}
-    return state._replace(**changed)
