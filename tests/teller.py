@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from chalicelib.bank.account.domain import Book, Booking, Open, account
 from chalicelib.leftfold.commands.handler import CommandHandler, CommandRequest, body_hash
@@ -25,6 +25,17 @@ def debit(amount: int) -> Book:
     return Book((Booking("debit", amount, "CZK", "2026-01-01"),))
 
 
+class Details(TypedDict, total=False):
+    """What a test may say of a request besides its command."""
+
+    command_id: str | None
+    expected: set[int] | None
+    deps: tuple[tuple[str, int], ...]
+    may_repeat: bool
+    unless: StreamVersion | None
+    aggregate: Aggregate
+
+
 @dataclass
 class Teller:
     """Accounts in *events*, changed by commands with ids of their own unless given."""
@@ -35,31 +46,9 @@ class Teller:
     pause: Callable[[int], None] = lambda _attempt: None
     vault: Vault = field(default_factory=vault_of)
 
-    def do(
-        self,
-        command: Any,
-        key: str = "a",
-        *,
-        command_id: str | None = None,
-        expected: set[int] | None = None,
-        deps: tuple[tuple[str, int], ...] = (),
-        may_repeat: bool = True,
-        unless: StreamVersion | None = None,
-        aggregate: Aggregate = account,
-    ) -> int:
+    def do(self, command: Any, key: str = "a", **details: Unpack[Details]) -> int:
         """Executes *command* on an account, or on another aggregate; the version it made."""
-        return self.handler.execute(
-            self.request(
-                command,
-                key,
-                command_id=command_id,
-                expected=expected,
-                deps=deps,
-                may_repeat=may_repeat,
-                unless=unless,
-                aggregate=aggregate,
-            )
-        )
+        return self.handler.execute(self.request(command, key, **details))
 
     def request(
         self,

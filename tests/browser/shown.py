@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,6 +15,7 @@ from chalicelib.leftfold.functions.readers import redrive
 from chalicelib.leftfold.http import console
 from chalicelib.leftfold.kernel import View
 from chalicelib.leftfold.wiring import process
+from tests.http.answering import Answering
 from tests.http.conftest import Bank
 from tests.http.gateway import Answer
 from tests.http.samples import czk, opening
@@ -160,9 +161,7 @@ def served(bank: Bank, files: Path, port: int = 0) -> Iterator[str]:
     bank.token = None
     lock = Lock()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+    class Handler(Answering, BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             asked = WAIT.search(self.path)
             until = time.monotonic() + (int(asked[1]) if asked else 0)
@@ -176,24 +175,11 @@ def served(bank: Bank, files: Path, port: int = 0) -> Iterator[str]:
             self.answer(sent)
 
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            body = self.body
             with lock:
                 sent = bank.send("POST", self.path.removeprefix("/api"), body, dict(self.headers))
                 bank.settle()
             self.answer(sent)
-
-        def answer(self, sent: Answer) -> None:
-            text = sent.text.encode()
-            self.send_response(sent.status)
-            for name, value in sent.headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            with suppress(BrokenPipeError, ConnectionResetError):
-                self.wfile.write(text)
-
-        def log_message(self, *_: object) -> None:
-            pass
 
     server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     server.daemon_threads = True

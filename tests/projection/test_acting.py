@@ -522,13 +522,16 @@ def test_of_two_functions_one_sends(office: Office, at: int, *, after: bool) -> 
     assert len(office.mailer.sent) == 1
 
 
+class Busy:
+    """A mailer whose service sends nothing for now."""
+
+    def send(self, _email: Email) -> str:
+        raise Unavailable("throttled")
+
+
 def test_what_was_decided_is_sent_though_the_policy_would_decide_otherwise(
     office: Office,
 ) -> None:
-    class Busy:
-        def send(self, _email: Email) -> str:
-            raise Unavailable("throttled")
-
     done(office).relay()
     runner = office.runner(tells)
     replace(runner, work=replace(runner.work, mailer=Busy())).catch_up(9)  # type: ignore[type-var]
@@ -687,10 +690,6 @@ def test_a_command_that_was_answered_is_not_sent_to_another_target(office: Offic
 def test_an_effect_to_another_recipient_under_a_recorded_name_is_refused(
     office: Office, *, sent: bool
 ) -> None:
-    class Busy:
-        def send(self, _email: Email) -> str:
-            raise Unavailable("throttled")
-
     done(office).relay()
     runner = office.runner(tells)
     if not sent:

@@ -1,10 +1,11 @@
 """The app over memory behind a real port, for commands that are given a URL."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
 
+from tests.http.answering import Answering
 from tests.http.conftest import Bank
 
 
@@ -13,32 +14,17 @@ def served(bank: Bank) -> Iterator[str]:
     """The URL at which *bank* answers, one request at a time."""
     lock = Lock()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+    class Handler(Answering, BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             with lock:
                 bank.settle()
-            self.answer()
+            self.do_POST()
 
         def do_POST(self) -> None:
-            self.answer()
-
-        def answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            body = self.body
             with lock:
                 sent = bank.send(self.command, self.path, body or None, dict(self.headers))
-            text = sent.text.encode()
-            self.send_response(sent.status)
-            for name, value in sent.headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            with suppress(BrokenPipeError):
-                self.wfile.write(text)
-
-        def log_message(self, *_: object) -> None:
-            pass
+            self.answer(sent)
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
