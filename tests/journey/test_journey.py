@@ -16,6 +16,8 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 
+from chalicelib.leftfold.access.callers import granted
+from chalicelib.leftfold.http.openapi import SECURITY
 from tests.journey.transfers import Plan, inbox, move_money, wait_for_all
 from tools.__main__ import leftfold
 from tools.api import Api
@@ -23,7 +25,7 @@ from tools.bank.run import BANK_FILE, Local, invitation, local
 from tools.bootstrap import STATE
 from tools.deploy import deploy, find
 from tools.package import package
-from tools.signing_in import VARIABLE, of_deployment, token
+from tools.signing_in import MACHINE, OPERATOR, VARIABLE, of_deployment, token
 from tools.stages import stage
 
 STAGE = replace(stage("dev"), name="journey")
@@ -296,16 +298,24 @@ def test_deploying_the_same_again_changes_nothing(running: Local) -> None:
     assert reported == ["deploy: uploading", "deploy: uploading the application"]
 
 
-def test_a_fuzzer_that_knows_the_description_finds_nothing(running: Local) -> None:
+@pytest.mark.parametrize(
+    ("client", "operations"), [(MACHINE, "--exclude-by"), (OPERATOR, "--include-by")]
+)
+def test_a_fuzzer_that_knows_the_description_finds_nothing(
+    running: Local, client: str, operations: str
+) -> None:
+    """Each operation is tried with the token of a client that may ask for it."""
     url = running.deployed.url.rstrip("/")
     config = Path(__file__).with_name("schemathesis.toml")
+    access = token(running.deployed, running.cloud.endpoint_url, client)
     command = [
         str(Path(sys.executable).with_name("schemathesis")),
         f"--config-file={config}",
         "run",
         f"{url}/openapi.json",
         f"--url={url}",
-        f"--header=Authorization: Bearer {token(running.deployed, running.cloud.endpoint_url)}",
+        f"--header=Authorization: Bearer {access}",
+        f"{operations}=/security/0/{SECURITY}/0 == {granted('operate')}",
         "--max-examples=5",
         "--phases=examples,fuzzing",
         "--seed=1",
