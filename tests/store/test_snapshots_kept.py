@@ -1,10 +1,14 @@
 """When a commit carries a snapshot, and when what came before it."""
 
+from typing import Any
+
 import pytest
 
-from chalicelib.bank.account.domain import CloseStatement
-from chalicelib.leftfold.commands.loading import RECENT_COMMANDS, SNAPSHOT_EVERY
+from chalicelib.bank.account.domain import CloseStatement, account
+from chalicelib.leftfold.commands.loading import RECENT_COMMANDS, SNAPSHOT_EVERY, load
 from chalicelib.leftfold.store.memory import MemoryEvents
+from chalicelib.leftfold.subjects.memory import MemoryKeys, MemoryKeyService
+from chalicelib.leftfold.subjects.vault import Vault
 from tests.teller import OPENING, Teller, credit
 
 JANUARY = CloseStatement("2026-01-31")
@@ -47,3 +51,26 @@ def test_a_commit_that_begins_an_epoch_carries_its_state_and_no_snapshot_besides
     assert begun.epoch_start == begun.version
     assert begun.snapshot is None
     assert len(begun.recent_commands or ()) == credits_ + 1
+
+
+class Counting(Vault):
+    """A vault that counts the texts that it opens whole."""
+
+    count = 0
+
+    def open_whole(self, *text: Any) -> str | None:
+        self.count += 1
+        return super().open_whole(*text)
+
+
+def test_a_load_opens_one_snapshot_once() -> None:
+    """Each command of a long stream opens one, and it may have the stream's whole state."""
+    vault = Counting(MemoryKeys(), MemoryKeyService(), lambda: 0.0)
+    events = MemoryEvents()
+    bank = Teller(events, vault=vault)
+    bank.do(OPENING)
+    for _ in range(30):
+        bank.do(credit(1))
+    vault.count = 0
+    loaded = load(events, account, "main/account-a", fingerprint="fold-1", vault=vault)
+    assert (loaded.state.balance, vault.count) == (30, 1)

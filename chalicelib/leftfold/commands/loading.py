@@ -93,9 +93,8 @@ def load(  # noqa: PLR0913 - each is a fact about the read
     """
     page = events.newest(aggregate_id, limit=SNAPSHOT_EVERY + 1, below=below, consistent=consistent)
     commits, page_bar = list(page.commits), page.bar
-    while not is_dense(commits, more=page.more) or (
-        page.more and base_of(commits, fingerprint, vault) is None
-    ):
+    base = base_of(commits, fingerprint, vault)
+    while not is_dense(commits, more=page.more) or (page.more and base is None):
         if not consistent:
             return load(
                 events,
@@ -111,7 +110,8 @@ def load(  # noqa: PLR0913 - each is a fact about the read
             raise BrokenStreamError(f"{aggregate_id} has a hole")
         page = events.newest(aggregate_id, below=commits[-1].version, consistent=True)
         commits += page.commits
-    loaded = loaded_from(commits, aggregate, fingerprint, vault, repairs, consistent=consistent)
+        base = base_of(commits, fingerprint, vault)
+    loaded = loaded_from(commits, base, aggregate, vault, repairs, consistent=consistent)
     if owns(commits, page_bar):
         return loaded
     return replace(loaded, owned=False, barred=page_bar is not None)
@@ -221,18 +221,17 @@ def known_commands(commits: Sequence[Commit]) -> list[RecentCommand]:
 
 def loaded_from(
     commits: Sequence[Commit],
+    base: Base | None,
     aggregate: Aggregate,
-    fingerprint: str,
     vault: Opener,
-    repairs: Repairs = NO_REPAIRS,
+    repairs: Repairs,
     *,
     consistent: bool,
 ) -> Loaded:
-    """The stream of *commits*, which are newest first: folded from their base (`base_of`)."""
+    """The stream of *commits*, which are newest first: folded from their *base* (`base_of`)."""
     decider, codec = aggregate.decider, aggregate.codec
     if not commits:
         return Loaded(0, decider.initial, consistent=consistent)
-    base = base_of(commits, fingerprint, vault)
     if base is None:
         raise BrokenStreamError(
             f"{commits[0].aggregate_id} has no commit that a fold can begin with"
