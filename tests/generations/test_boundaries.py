@@ -163,15 +163,17 @@ def test_a_retry_to_an_id_that_is_gone_is_led_to_its_first_answer() -> None:
     with pytest.raises(IdMovedError) as moved:
         green.do(credit(100), "b", command_id="k")
     request = green.request(credit(100), "b", command_id="k")
-    found = green.handler.found_in(request, moved.value.places)
+    found = green.handler.found_in(request, moved.value.successors)
     assert found is not None
     stream, version = found
     assert stream == A
     assert site.stream(site.green, A)[version - 1].source == (B, 2)
     unknown = green.request(credit(100), "b", command_id="never")
-    assert green.handler.found_in(unknown, moved.value.places) is None
+    assert green.handler.found_in(unknown, moved.value.successors) is None
     with pytest.raises(KeyReusedError):
-        green.handler.found_in(green.request(credit(7), "b", command_id="k"), moved.value.places)
+        green.handler.found_in(
+            green.request(credit(7), "b", command_id="k"), moved.value.successors
+        )
 
 
 def test_a_source_that_does_not_exist_is_barred_too() -> None:

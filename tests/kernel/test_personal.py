@@ -11,7 +11,7 @@ from chalicelib.leftfold.kernel.personal import (
     Personal,
     Subject,
     personal_fields,
-    places,
+    values_at,
     with_value,
 )
 
@@ -44,10 +44,10 @@ def test_a_path_leads_to_each_place_that_has_a_value() -> None:
         "lines": [{"amount": 1}, {"amount": 2, "memo": "m", "payer": "p"}],
         "first": None,
     }
-    assert list(places(body, ("lines", "*", "memo"))) == [
+    assert list(values_at(body, ("lines", "*", "memo"))) == [
         (("lines", "1", "memo"), body["lines"][1])
     ]
-    assert list(places(body, ("first", "memo"))) == []
+    assert list(values_at(body, ("first", "memo"))) == []
 
 
 def test_a_value_is_put_into_a_copy() -> None:

@@ -81,7 +81,7 @@ def pause(_attempt: int) -> None:
 
 
 @dataclass
-class Place:
+class Poisoned:
     """A pile with an event that nobody can read, and everything that reads it."""
 
     events: MemoryEvents = field(default_factory=MemoryEvents)
@@ -154,8 +154,8 @@ class Place:
 
 
 @pytest.fixture
-def place() -> Place:
-    return Place()
+def poisoned() -> Poisoned:
+    return Poisoned()
 
 
 def run(runner: PartitionedRunner) -> None:
@@ -163,66 +163,78 @@ def run(runner: PartitionedRunner) -> None:
         pass
 
 
-def add(place: Place, amount: int, key: str) -> int:
+def add(poisoned: Poisoned, amount: int, key: str) -> int:
     request = CommandRequest(pile, A, amount, key, "00" * 8, "ada", "c")
-    return place.handler.execute(request)
+    return poisoned.handler.execute(request)
 
 
-def test_after_a_correction_commands_views_policies_and_replays_go_on(place: Place) -> None:
+def test_after_a_correction_commands_views_policies_and_replays_go_on(poisoned: Poisoned) -> None:
     with pytest.raises(Exception, match="no event 'added' in version 7"):
-        add(place, 1, "k1")
-    run(place.view(piles))
-    run(place.policy())
+        add(poisoned, 1, "k1")
+    run(poisoned.view(piles))
+    run(poisoned.policy())
     with pytest.raises(ViewStoppedError):
-        place.ordered(parity).catch_up(8)
-    assert set(place.parking.find("piles", [A])) == set(place.parking.find("tells", [A])) == {A}
+        poisoned.ordered(parity).catch_up(8)
+    assert (
+        set(poisoned.parking.find("piles", [A])) == set(poisoned.parking.find("tells", [A])) == {A}
+    )
 
-    place.corrected(StoredEvent("added", 1, {"amount": 5}), StoredEvent("added", 1, {"amount": 6}))
+    poisoned.corrected(
+        StoredEvent("added", 1, {"amount": 5}), StoredEvent("added", 1, {"amount": 6})
+    )
 
-    assert add(place, 1, "k1") == 4
-    place.relay()
-    place.view(piles).redrive(A)
-    place.policy().redrive(A)
-    run(place.view(piles))
-    run(place.policy())
-    while place.ordered(parity).catch_up(8):
+    assert add(poisoned, 1, "k1") == 4
+    poisoned.relay()
+    poisoned.view(piles).redrive(A)
+    poisoned.policy().redrive(A)
+    run(poisoned.view(piles))
+    run(poisoned.policy())
+    while poisoned.ordered(parity).catch_up(8):
         pass
-    assert place.rows["piles"].load([A])[A].row == {"amounts": [5, 6, 9, 4, 1], "version": 4}
-    assert list(place.parking.all()) == []
-    assert place.is_as_replayed(piles)
-    assert place.is_as_replayed(parity)
-    assert sorted(email.text for email in place.mailer.sent) == ["1", "4", "4", "4", "5", "6", "9"]
+    assert poisoned.rows["piles"].load([A])[A].row == {"amounts": [5, 6, 9, 4, 1], "version": 4}
+    assert list(poisoned.parking.all()) == []
+    assert poisoned.is_as_replayed(piles)
+    assert poisoned.is_as_replayed(parity)
+    assert sorted(email.text for email in poisoned.mailer.sent) == [
+        "1",
+        "4",
+        "4",
+        "4",
+        "5",
+        "6",
+        "9",
+    ]
 
 
-def test_a_correction_may_say_that_nothing_happened(place: Place) -> None:
-    place.corrected()
-    assert load(place.events, pile, A, fingerprint="", repairs=place.repairs).state == 13
+def test_a_correction_may_say_that_nothing_happened(poisoned: Poisoned) -> None:
+    poisoned.corrected()
+    assert load(poisoned.events, pile, A, fingerprint="", repairs=poisoned.repairs).state == 13
 
 
-def test_a_correction_is_of_one_event_of_one_commit(place: Place) -> None:
-    place.corrected(GOOD)
-    place.store(A, POISON)
+def test_a_correction_is_of_one_event_of_one_commit(poisoned: Poisoned) -> None:
+    poisoned.corrected(GOOD)
+    poisoned.store(A, POISON)
     with pytest.raises(Exception, match="version 7"):
-        load(place.events, pile, A, fingerprint="", repairs=place.repairs)
+        load(poisoned.events, pile, A, fingerprint="", repairs=poisoned.repairs)
 
 
-def test_a_correction_that_waits_for_approval_is_not_read(place: Place) -> None:
-    place.repairer().correct(A, 2, 0, [GOOD], ANN)
+def test_a_correction_that_waits_for_approval_is_not_read(poisoned: Poisoned) -> None:
+    poisoned.repairer().correct(A, 2, 0, [GOOD], ANN)
     with pytest.raises(Exception, match="version 7"):
-        load(place.events, pile, A, fingerprint="", repairs=place.repairs)
+        load(poisoned.events, pile, A, fingerprint="", repairs=poisoned.repairs)
     with pytest.raises(Refused, match="repair-needs-another"):
-        place.repairer().approve(A, 2, "event-0", ANN._replace(command_id="approve-0"))
-    place.repairer().approve(A, 2, "event-0", BOB)
-    assert load(place.events, pile, A, fingerprint="", repairs=place.repairs).version == 3
+        poisoned.repairer().approve(A, 2, "event-0", ANN._replace(command_id="approve-0"))
+    poisoned.repairer().approve(A, 2, "event-0", BOB)
+    assert load(poisoned.events, pile, A, fingerprint="", repairs=poisoned.repairs).version == 3
 
 
-def test_a_retry_of_a_repair_is_answered_as_the_first_attempt(place: Place) -> None:
-    first = place.repairer().correct(A, 2, 0, [GOOD], ANN)
-    assert place.repairer().correct(A, 2, 0, [GOOD], ANN) == first
-    place.second = False
-    assert list(place.repairer().all()) == []
-    place.relay()
-    assert list(place.repairer().all()) == [first]
+def test_a_retry_of_a_repair_is_answered_as_the_first_attempt(poisoned: Poisoned) -> None:
+    first = poisoned.repairer().correct(A, 2, 0, [GOOD], ANN)
+    assert poisoned.repairer().correct(A, 2, 0, [GOOD], ANN) == first
+    poisoned.second = False
+    assert list(poisoned.repairer().all()) == []
+    poisoned.relay()
+    assert list(poisoned.repairer().all()) == [first]
 
 
 @pytest.mark.parametrize(
@@ -240,94 +252,94 @@ def test_a_retry_of_a_repair_is_answered_as_the_first_attempt(place: Place) -> N
     ],
 )
 def test_a_correction_that_does_not_fit_is_refused_and_leaves_nothing(
-    place: Place, where: tuple[str, int, int], reads_as: tuple[StoredEvent, ...], code: str
+    poisoned: Poisoned, where: tuple[str, int, int], reads_as: tuple[StoredEvent, ...], code: str
 ) -> None:
     with pytest.raises(Refused) as refused:
-        place.repairer().correct(*where, reads_as, ANN)
+        poisoned.repairer().correct(*where, reads_as, ANN)
     assert refused.value.code == code
-    place.relay()
-    assert list(place.repairer().all()) == []
+    poisoned.relay()
+    assert list(poisoned.repairer().all()) == []
 
 
-def test_a_correction_with_which_the_rules_cannot_go_on_is_refused(place: Place) -> None:
+def test_a_correction_with_which_the_rules_cannot_go_on_is_refused(poisoned: Poisoned) -> None:
     def fussy(state: int, event: Any) -> int:
         if event == Added(66):
             raise LookupError("no such pile")
         return evolve(state, event)
 
     fails = Aggregate("pile", Decider(decide, fussy, 0), codec)
-    repairer = replace(place.repairer(), aggregates={"pile": fails})
+    repairer = replace(poisoned.repairer(), aggregates={"pile": fails})
     with pytest.raises(Refused) as refused:
         repairer.correct(A, 2, 0, [StoredEvent("added", 1, {"amount": 66})], ANN)
     assert refused.value.facts == {"reason": "LookupError: no such pile"}
 
 
-def test_a_view_passes_over_a_commit_that_it_alone_is_to_skip(place: Place) -> None:
-    place.corrected(StoredEvent("added", 1, {"amount": 13}))
+def test_a_view_passes_over_a_commit_that_it_alone_is_to_skip(poisoned: Poisoned) -> None:
+    poisoned.corrected(StoredEvent("added", 1, {"amount": 13}))
     unlucky = buggy(piles)
-    run(place.view(unlucky))
-    assert set(place.parking.find("piles", [A])) == {A}
-    place.repairer().skip("piles", A, ANN._replace(command_id="skip-1"))
+    run(poisoned.view(unlucky))
+    assert set(poisoned.parking.find("piles", [A])) == {A}
+    poisoned.repairer().skip("piles", A, ANN._replace(command_id="skip-1"))
     with pytest.raises(PoisonError):
-        place.view(unlucky).redrive(A)
-    place.repairer().approve(A, 2, "reader-piles", BOB._replace(command_id="approve-2"))
-    place.view(unlucky).redrive(A)
-    assert list(place.parking.all()) == []
-    assert place.rows["piles"].load([A])[A].row == {"amounts": [4], "version": 3}
-    place.relay()
-    assert place.is_as_replayed(unlucky)
+        poisoned.view(unlucky).redrive(A)
+    poisoned.repairer().approve(A, 2, "reader-piles", BOB._replace(command_id="approve-2"))
+    poisoned.view(unlucky).redrive(A)
+    assert list(poisoned.parking.all()) == []
+    assert poisoned.rows["piles"].load([A])[A].row == {"amounts": [4], "version": 3}
+    poisoned.relay()
+    assert poisoned.is_as_replayed(unlucky)
     # Another view, and one that can fold it, do.
-    run(place.view(replace(piles, name="others")))
-    assert place.rows["others"].load([A])[A].row == {"amounts": [13, 9, 4], "version": 3}
+    run(poisoned.view(replace(piles, name="others")))
+    assert poisoned.rows["others"].load([A])[A].row == {"amounts": [13, 9, 4], "version": 3}
 
 
-def test_an_ordered_view_passes_over_a_commit_and_goes_on(place: Place) -> None:
+def test_an_ordered_view_passes_over_a_commit_and_goes_on(poisoned: Poisoned) -> None:
     with pytest.raises(ViewStoppedError):
-        place.ordered(parity).catch_up(8)
-    place.second = False
-    place.repairer().pass_over("parity", A, 2, ANN)
+        poisoned.ordered(parity).catch_up(8)
+    poisoned.second = False
+    poisoned.repairer().pass_over("parity", A, 2, ANN)
     # No other view passes it over.
-    run(place.view(piles))
-    assert set(place.parking.find("piles", [A])) == {A}
-    while place.ordered(parity).catch_up(8):
+    run(poisoned.view(piles))
+    assert set(poisoned.parking.find("piles", [A])) == {A}
+    while poisoned.ordered(parity).catch_up(8):
         pass
-    assert place.rows["parity"].load(["main/all"])["main/all"].row == {
+    assert poisoned.rows["parity"].load(["main/all"])["main/all"].row == {
         "turns": [f"{A}@1", f"{A}@1", f"{B}@1", f"{A}@3"]
     }
-    place.relay()
-    assert place.is_as_replayed(parity)
+    poisoned.relay()
+    assert poisoned.is_as_replayed(parity)
 
 
-def test_a_policy_takes_no_step_of_a_commit_that_it_is_to_skip(place: Place) -> None:
-    run(place.policy())
-    place.second = False
-    place.repairer().skip("tells", A, ANN)
-    place.policy().redrive(A)
-    assert [email.text for email in place.mailer.sent] == ["4", "4", "4"]
+def test_a_policy_takes_no_step_of_a_commit_that_it_is_to_skip(poisoned: Poisoned) -> None:
+    run(poisoned.policy())
+    poisoned.second = False
+    poisoned.repairer().skip("tells", A, ANN)
+    poisoned.policy().redrive(A)
+    assert [email.text for email in poisoned.mailer.sent] == ["4", "4", "4"]
 
 
-def test_only_what_is_parked_is_skipped(place: Place) -> None:
+def test_only_what_is_parked_is_skipped(poisoned: Poisoned) -> None:
     with pytest.raises(Refused, match="repair-not-parked"):
-        place.repairer().skip("piles", B, ANN)
+        poisoned.repairer().skip("piles", B, ANN)
 
 
-def test_a_view_waits_while_nobody_can_say_whether_there_is_a_repair(place: Place) -> None:
-    place.corrected(GOOD)
-    lossy = StoredRepairs(Lossy(place.events, before=frozenset({1})))
-    runner = place.view(piles)
-    asked = replace(runner, work=ViewWork(piles, place.rows_of(piles), repairs=lossy))
+def test_a_view_waits_while_nobody_can_say_whether_there_is_a_repair(poisoned: Poisoned) -> None:
+    poisoned.corrected(GOOD)
+    lossy = StoredRepairs(Lossy(poisoned.events, before=frozenset({1})))
+    runner = poisoned.view(piles)
+    asked = replace(runner, work=ViewWork(piles, poisoned.rows_of(piles), repairs=lossy))
     with pytest.raises(Unavailable):
         run(asked)
-    assert list(place.parking.all()) == []
-    assert place.checkpoints.read("piles", range(LANES)) == dict.fromkeys(range(LANES), -1)
-    run(place.view(piles))
-    assert place.is_as_replayed(piles)
+    assert list(poisoned.parking.all()) == []
+    assert poisoned.checkpoints.read("piles", range(LANES)) == dict.fromkeys(range(LANES), -1)
+    run(poisoned.view(piles))
+    assert poisoned.is_as_replayed(piles)
 
 
-def test_the_history_says_who_corrected_an_event_and_why(place: Place) -> None:
-    place.corrected(GOOD)
-    (made,) = place.events.range(A, 2, 2)
-    corrected, other = events_of(made, codec, dict, place.repairs)
+def test_the_history_says_who_corrected_an_event_and_why(poisoned: Poisoned) -> None:
+    poisoned.corrected(GOOD)
+    (made,) = poisoned.events.range(A, 2, 2)
+    corrected, other = events_of(made, codec, dict, poisoned.repairs)
     assert (corrected["name"], corrected["eventVersion"], corrected["body"]) == GOOD[:3]
     said = {"why": "release 7 was taken back", "by": "ann", "approvedBy": "bob"}
     assert corrected["correction"] == said

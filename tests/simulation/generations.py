@@ -431,7 +431,7 @@ class Both:
                 return "acknowledged", (name, aggregate.stream(asked.key, "main"), version)
             except IdMovedError as moved:
                 request = bank.request(asked.command, asked.key, command_id=command_id)
-                found = bank.handler.found_in(request, moved.places)
+                found = bank.handler.found_in(request, moved.successors)
                 if found:
                     return "acknowledged", (name, *found)
                 version = bank.do(asked.command, "a", command_id=f"{command_id} moved")

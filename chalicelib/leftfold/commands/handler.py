@@ -15,7 +15,7 @@ from chalicelib.leftfold.commands.loading import (
     look_back_to,
     looked_back,
 )
-from chalicelib.leftfold.commands.owning import ALONE, MovedError, Owner, Place
+from chalicelib.leftfold.commands.owning import ALONE, MovedError, Owner, Successor
 from chalicelib.leftfold.kernel import (
     Aggregate,
     Commit,
@@ -197,17 +197,22 @@ class CommandHandler:
         found = loaded.version_of(request.command_id, request.addressed)
         return None if found is None else accepted(found[0], found[1].hex(), request)
 
-    def found_in(self, request: CommandRequest, places: Sequence[Place]) -> tuple[str, int] | None:
+    def found_in(
+        self, request: CommandRequest, successors: Sequence[Successor]
+    ) -> tuple[str, int] | None:
         """The stream and the version of a command to an id that has become others (`IdMovedError`);
         None if no attempt has made one. Raises `NotOwnedError` and `Unavailable`.
         """
-        for place in places:
+        for successor in successors:
             moved = replace(
-                request, aggregate_id=place.aggregate_id, addressed=place.addressed, opens=False
+                request,
+                aggregate_id=successor.aggregate_id,
+                addressed=successor.addressed,
+                opens=False,
             )
             version = self.taken(moved)
             if version is not None:
-                return place.aggregate_id, version
+                return successor.aggregate_id, version
         return None
 
     def _handed_over(self, request: CommandRequest, loaded: Loaded) -> Loaded:

@@ -20,7 +20,7 @@ class MovedError(NotOwnedError):
     """The stream is another generation's, or is on its way from there."""
 
 
-class Place(NamedTuple):
+class Successor(NamedTuple):
     """A stream in which the commits of another id are now. *addressed* is that id if a command
     is found there only together with it, because other ids have become the same stream.
     """
@@ -30,13 +30,11 @@ class Place(NamedTuple):
 
 
 class IdMovedError(NotOwnedError):
-    """No stream has this id any more; its commits are in *places*."""
+    """No stream has this id any more; its commits are in *successors*."""
 
-    def __init__(self, aggregate_id: str, places: Sequence[Place]) -> None:
-        super().__init__(
-            f"{aggregate_id} is now {', '.join(place.aggregate_id for place in places)}"
-        )
-        self.places = places
+    def __init__(self, aggregate_id: str, successors: Sequence[Successor]) -> None:
+        super().__init__(f"{aggregate_id} is now {', '.join(to.aggregate_id for to in successors)}")
+        self.successors = successors
 
 
 class Owner(Protocol):

@@ -23,7 +23,7 @@ from chalicelib.leftfold.commands.handler import CommandHandler, CommandRequest,
 from chalicelib.leftfold.erasure.rewriting import Rewriting
 from chalicelib.leftfold.kernel import Aggregate, AggregateId, Commit, Refused, View
 from chalicelib.leftfold.kernel.commit import instant
-from chalicelib.leftfold.kernel.personal import ERASED, places
+from chalicelib.leftfold.kernel.personal import ERASED, values_at
 from chalicelib.leftfold.projection.rows import RowStore
 from chalicelib.leftfold.projection.runner import Pause
 from chalicelib.leftfold.store.ports import EventStore, Log
@@ -179,5 +179,5 @@ def fields_of(aggregates: Mapping[str, Aggregate], commit: Commit, subject: str)
         for event in commit.events
         if subject in event.sealed
         for field in codec.personal(event.name)
-        for path, owner in places(event.body, field.path)
+        for path, owner in values_at(event.body, field.path)
     )

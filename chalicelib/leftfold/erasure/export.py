@@ -6,7 +6,7 @@ from typing import Any
 
 from chalicelib.leftfold.erasure.erasing import holds, pages_of, streams_of
 from chalicelib.leftfold.kernel import Aggregate, AggregateId, Commit
-from chalicelib.leftfold.kernel.personal import Subject, places
+from chalicelib.leftfold.kernel.personal import Subject, values_at
 from chalicelib.leftfold.store.ports import EventStore
 from chalicelib.leftfold.subjects.keys import DataKeys
 from chalicelib.leftfold.subjects.vault import Vault
@@ -52,7 +52,7 @@ class Export:
                     "data": {
                         ".".join(path): owner[path[-1]]
                         for field in codec.personal(read.name)
-                        for path, owner in places(read.body, field.path)
+                        for path, owner in values_at(read.body, field.path)
                         if name_of(field.subject, owner, sealed) == subject
                     },
                 }

@@ -185,11 +185,11 @@ class Copying:
                 if fed == target:
                     continue
                 merged = len(self.boundaries.sources(fed)) > 1
-                place = self._place(fed, StreamVersion(stream, version)) if merged else version
-                causes[StreamVersion(fed, place)] = None
+                at = self._version_in(fed, StreamVersion(stream, version)) if merged else version
+                causes[StreamVersion(fed, at)] = None
         return list(causes)
 
-    def _place(self, merged: str, source: StreamVersion) -> int:
+    def _version_in(self, merged: str, source: StreamVersion) -> int:
         """The version that a commit has in a merged stream."""
         below: int | None = None
         while True:

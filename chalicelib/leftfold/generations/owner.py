@@ -43,6 +43,6 @@ class GenerationOwner:
             raise NotActiveError(aggregate_id)
         if control.active != self.name:
             raise MovedError(aggregate_id)
-        if self.taker is not None and (places := self.taker.moved_to(aggregate_id)):
-            raise IdMovedError(aggregate_id, places)
+        if self.taker is not None and (successors := self.taker.moved_to(aggregate_id)):
+            raise IdMovedError(aggregate_id, successors)
         return control.switch

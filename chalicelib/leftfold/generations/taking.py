@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from chalicelib.leftfold.commands.handler import ContentionError
 from chalicelib.leftfold.commands.loading import owns
-from chalicelib.leftfold.commands.owning import Place
+from chalicelib.leftfold.commands.owning import Successor
 from chalicelib.leftfold.generations.copying import (
     AT_ONCE,
     Copying,
@@ -75,13 +75,13 @@ class Taker:
         sources = self.copying.boundaries.sources(target)
         return all(end_of(self.copying.giver, source) == (None, None) for source in sources)
 
-    def moved_to(self, aggregate_id: str) -> list[Place]:
+    def moved_to(self, aggregate_id: str) -> list[Successor]:
         """The streams that an id has become, if no stream of the receiver has that id."""
         boundaries = self.copying.boundaries
         if boundaries.sources(aggregate_id):
             return []
         return [
-            Place(fed, aggregate_id if len(boundaries.sources(fed)) > 1 else None)
+            Successor(fed, aggregate_id if len(boundaries.sources(fed)) > 1 else None)
             for fed in boundaries.feeds(aggregate_id)
         ]
 

@@ -159,9 +159,11 @@ def elsewhere(
     `Problem`, with the place to send it to. A client that follows it drops no header, for it
     stays on the host. It is told of places of its own tenant alone.
     """
-    places = [p for p in moved.places if AggregateId.parse(p.aggregate_id).tenant == call.tenant]
-    found = call.services.found_in(request, places)
-    keys = [AggregateId.parse(place.aggregate_id) for place in places]
+    successors = [
+        p for p in moved.successors if AggregateId.parse(p.aggregate_id).tenant == call.tenant
+    ]
+    found = call.services.found_in(request, successors)
+    keys = [AggregateId.parse(successor.aggregate_id) for successor in successors]
     same = [
         id_.key
         for id_ in keys
@@ -173,7 +175,7 @@ def elsewhere(
         headers = {"ETag": etag(found[1]), "Location": location(call.route, key)}
         return Answer(answered, headers, call.route.status)
     if len(keys) != 1 or not same or "/{id}/" not in call.route.path:
-        raise IdMovedError(request.aggregate_id, places)
+        raise IdMovedError(request.aggregate_id, successors)
     action = call.route.path.partition("/{id}/")[2]
     raise Problem("id-moved", headers={"Location": f"{location(call.route, same[0])}/{action}"})
 

@@ -22,7 +22,7 @@ FORESEEN: dict[type[Exception], Callable[[Any], Problem]] = {
     CommitTooLargeError: lambda _: Problem(
         "commit-too-large", "Send fewer changes in one command."
     ),
-    IdMovedError: lambda e: Problem("id-gone", places=[place.aggregate_id for place in e.places]),
+    IdMovedError: lambda e: Problem("id-gone", places=[to.aggregate_id for to in e.successors]),
     MovedError: lambda _: Problem("stream-moved", "Nothing was written. Send the command again."),
     NotActiveError: lambda _: Problem("not-active", "Nothing was written. Send it again later."),
     Unavailable: lambda _: Problem("unavailable", "Send the request again."),

@@ -91,7 +91,7 @@ def _marked(kind: Any, path: Path, within: tuple[Any, ...]) -> Iterator[Personal
                 )
 
 
-def places(body: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+def values_at(body: Any, path: Path) -> Iterator[tuple[Path, Any]]:
     """Each place in *body* that *path* leads to, with the object that has the field."""
     step, rest = path[0], path[1:]
     if not rest:
@@ -100,9 +100,9 @@ def places(body: Any, path: Path) -> Iterator[tuple[Path, Any]]:
         return
     if step == EACH:
         for index, item in enumerate(body or ()):
-            yield from (((str(index), *found), at) for found, at in places(item, rest))
+            yield from (((str(index), *found), at) for found, at in values_at(item, rest))
     elif isinstance(body, dict) and body.get(step) is not None:
-        yield from (((step, *found), at) for found, at in places(body[step], rest))
+        yield from (((step, *found), at) for found, at in values_at(body[step], rest))
 
 
 def with_value(body: Any, path: Path, value: Any) -> Any:

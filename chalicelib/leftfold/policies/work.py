@@ -381,8 +381,10 @@ class PolicyWork:
             return effect
         if effect["sealed"] is None:
             return None
-        place = ("effect", *key)
-        text = self.vault.open_whole(tenant_of(cause), effect["subjects"], place, effect["sealed"])
+        binding = ("effect", *key)
+        text = self.vault.open_whole(
+            tenant_of(cause), effect["subjects"], binding, effect["sealed"]
+        )
         return None if text is None else cast("dict[str, Any]", json.loads(text))
 
     def _process(self, aggregate_id: str) -> Aggregate | None:

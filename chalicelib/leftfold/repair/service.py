@@ -17,7 +17,7 @@ from chalicelib.leftfold.kernel import (
     to_json,
 )
 from chalicelib.leftfold.kernel.commit import canonical
-from chalicelib.leftfold.kernel.personal import places
+from chalicelib.leftfold.kernel.personal import values_at
 from chalicelib.leftfold.kernel.repair import Correction, Repair
 from chalicelib.leftfold.repair.domain import (
     MOST_EVENTS,
@@ -186,7 +186,7 @@ def is_readable(aggregate: Aggregate, stored: StoredEvent) -> bool:
 def check_impersonal(codec: Codec[Any], event: StoredEvent) -> None:
     """Raises ValueError for an event with personal data: a correction is kept as it is, for ever."""
     for field in codec.personal(event.name):
-        for path, owner in places(event.body, field.path):
+        for path, owner in values_at(event.body, field.path):
             if owner[path[-1]] != ERASED:
                 name = ".".join(path)
                 raise ValueError(

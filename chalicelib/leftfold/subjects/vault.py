@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Protocol
 
 from chalicelib.leftfold.kernel import AggregateId, Codec, Commit, Refused, Snapshot, StoredEvent
 from chalicelib.leftfold.kernel.commit import canonical, is_tag
-from chalicelib.leftfold.kernel.personal import ERASED, places, with_value
+from chalicelib.leftfold.kernel.personal import ERASED, values_at, with_value
 from chalicelib.leftfold.subjects.keys import KEY_BYTES, DataKeys, KeyService
 
 # For how long, in seconds, a process uses a key without a look at its table. Whatever was opened
@@ -28,7 +28,8 @@ KEY_AGE = 300
 MOST_KEYS = 4_096
 NONCE_BYTES = 12
 
-Place = tuple[Any, ...]
+# What a text is sealed for: the place that it may stand in, and no other.
+Binding = tuple[Any, ...]
 SUBJECT_ERASED = "subject-erased"
 
 
@@ -43,7 +44,7 @@ class Opener(Protocol):
         """
 
     def open_whole(
-        self, tenant: str, subjects: Iterable[str], place: Place, text: str
+        self, tenant: str, subjects: Iterable[str], binding: Binding, text: str
     ) -> str | None:
         """What `Vault.seal_whole` has sealed; None if it does not open."""
 
@@ -58,7 +59,7 @@ class Closed:
         return commits
 
     def open_whole(
-        self, _tenant: str, _subjects: Iterable[str], _place: Place, _text: str
+        self, _tenant: str, _subjects: Iterable[str], _binding: Binding, _text: str
     ) -> str | None:
         return None
 
@@ -131,8 +132,8 @@ class Vault:
                 if cipher is not None:
                     if subject not in known and subject != f"{category}:{key}":
                         self.keys.add_stream(f"{tenant}/{subject}", commit.aggregate_id)
-                    place = (*commit.origin, commit.root_index(index), subject)
-                    texts[subject] = self._encrypt(cipher, canonical(fields).encode(), place)
+                    binding = (*commit.origin, commit.root_index(index), subject)
+                    texts[subject] = self._encrypt(cipher, canonical(fields).encode(), binding)
                 elif not leave_out:
                     raise Refused(SUBJECT_ERASED, subject=subject)
             sealed.append(StoredEvent(event.name, event.version, body, {**event.sealed, **texts}))
@@ -152,7 +153,7 @@ class Vault:
         return [self._opened(commit, ciphers) for commit in commits]
 
     def seal_whole(
-        self, tenant: str, subjects: Iterable[str], place: Place, value: str
+        self, tenant: str, subjects: Iterable[str], binding: Binding, value: str
     ) -> str | None:
         """*value* as a text that only the keys of all *subjects* open; None if one is forgotten."""
         names = [f"{tenant}/{subject}" for subject in sorted(subjects)]
@@ -162,19 +163,19 @@ class Vault:
             cipher = ciphers.get(name)
             if cipher is None:
                 return None
-            data = self._encrypted(cipher, data, place)
+            data = self._encrypted(cipher, data, binding)
         return b64encode(data).decode()
 
     def open_whole(
-        self, tenant: str, subjects: Iterable[str], place: Place, text: str
+        self, tenant: str, subjects: Iterable[str], binding: Binding, text: str
     ) -> str | None:
-        """The inverse of `seal_whole`; None if a subject is forgotten, or *text* is not of *place*."""
+        """The inverse of `seal_whole`; None if a subject is forgotten, or *text* is not of *binding*."""
         names = [f"{tenant}/{subject}" for subject in sorted(subjects)]
         ciphers = self._ciphers(names)
         data: bytes | None = b64decode(text)
         for name in reversed(names):
             cipher = ciphers.get(name)
-            data = None if cipher is None or data is None else decrypted(cipher, data, place)
+            data = None if cipher is None or data is None else decrypted(cipher, data, binding)
         return None if data is None else data.decode()
 
     def present(self, tenant: str, subjects: Iterable[str]) -> frozenset[str]:
@@ -200,7 +201,7 @@ class Vault:
         )
 
     def _open(
-        self, event: StoredEvent, tenant: str, at: Place, ciphers: Mapping[str, Any]
+        self, event: StoredEvent, tenant: str, at: Binding, ciphers: Mapping[str, Any]
     ) -> StoredEvent:
         body = event.body
         closed: dict[str, str] = {}
@@ -219,12 +220,12 @@ class Vault:
                 body = with_value(body, tuple(path.split("/")), value)
         return StoredEvent(event.name, event.version, body, closed)
 
-    def _encrypt(self, cipher: Any, data: bytes, place: Place) -> str:
-        return b64encode(self._encrypted(cipher, data, place)).decode()
+    def _encrypt(self, cipher: Any, data: bytes, binding: Binding) -> str:
+        return b64encode(self._encrypted(cipher, data, binding)).decode()
 
-    def _encrypted(self, cipher: Any, data: bytes, place: Place) -> bytes:
+    def _encrypted(self, cipher: Any, data: bytes, binding: Binding) -> bytes:
         nonce = self._random(NONCE_BYTES)
-        encrypted: bytes = cipher.encrypt(nonce, data, canonical(place).encode())
+        encrypted: bytes = cipher.encrypt(nonce, data, canonical(binding).encode())
         return nonce + encrypted
 
     def _writing(self, subject: str) -> Any:
@@ -251,8 +252,8 @@ class Vault:
     def _keep(self, subject: str, wrapped: bytes | None) -> Any:
         cipher = None
         if wrapped is not None:
-            place = ("data key", subject)
-            key = decrypted(self._wrapping_cipher(), wrapped, place)
+            binding = ("data key", subject)
+            key = decrypted(self._wrapping_cipher(), wrapped, binding)
             if key is None:
                 raise UnwrappableKeyError(subject)
             cipher = aes(key)
@@ -289,13 +290,13 @@ def aes(key: bytes) -> Any:
     return AESGCM(key)
 
 
-def decrypted(cipher: Any, data: bytes, place: Place) -> bytes | None:
-    """What was encrypted for *place*; None if *data* is not of this key, or of another place."""
+def decrypted(cipher: Any, data: bytes, binding: Binding) -> bytes | None:
+    """What was encrypted for *binding*; None if *data* is not of this key, or of another binding."""
     from cryptography.exceptions import InvalidTag
 
     try:
         plain: bytes = cipher.decrypt(
-            data[:NONCE_BYTES], data[NONCE_BYTES:], canonical(place).encode()
+            data[:NONCE_BYTES], data[NONCE_BYTES:], canonical(binding).encode()
         )
     except InvalidTag:
         return None
@@ -312,7 +313,7 @@ def taken_out(
     body = event.body
     values: dict[str, dict[str, str]] = {}
     for field in codec.personal(event.name):
-        for path, owner in places(body, field.path):
+        for path, owner in values_at(body, field.path):
             value = owner[path[-1]]
             if value == ERASED:
                 continue
@@ -349,9 +350,9 @@ def sealed_snapshot(
     """
     if not subjects:
         return snapshot
-    place = ("snapshot", commit.aggregate_id, commit.version)
+    binding = ("snapshot", commit.aggregate_id, commit.version)
     state = json.dumps(snapshot.state, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    text = vault.seal_whole(tenant_of(commit), subjects, place, state)
+    text = vault.seal_whole(tenant_of(commit), subjects, binding, state)
     if text is None:
         return None
     return Snapshot(snapshot.fingerprint, text, tuple(sorted(subjects)))
@@ -361,6 +362,6 @@ def opened_state(vault: Opener, commit: Commit, snapshot: Snapshot) -> tuple[boo
     """Whether the snapshot can be used, and its state."""
     if not snapshot.subjects:
         return True, snapshot.state
-    place = ("snapshot", commit.aggregate_id, commit.version)
-    text = vault.open_whole(tenant_of(commit), snapshot.subjects, place, snapshot.state)
+    binding = ("snapshot", commit.aggregate_id, commit.version)
+    text = vault.open_whole(tenant_of(commit), snapshot.subjects, binding, snapshot.state)
     return (False, None) if text is None else (True, json.loads(text))

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from chalicelib.leftfold.commands.handler import CommandRequest
-from chalicelib.leftfold.commands.owning import Place
+from chalicelib.leftfold.commands.owning import Successor
 from chalicelib.leftfold.commands.reading import KnownStates, TenantStates
 from chalicelib.leftfold.kernel import Commit, View
 from chalicelib.leftfold.kernel.aggregate import is_of
@@ -65,10 +65,12 @@ class TenantServices:
         check_own(self.tenant, request.aggregate_id)
         return self.services.handler.execute(request)
 
-    def found_in(self, request: CommandRequest, places: Sequence[Place]) -> tuple[str, int] | None:
+    def found_in(
+        self, request: CommandRequest, successors: Sequence[Successor]
+    ) -> tuple[str, int] | None:
         """Where a command was taken whose aggregate has moved, as `CommandHandler.found_in` says."""
-        check_own(self.tenant, *(place.aggregate_id for place in places))
-        return self.services.handler.found_in(request, places)
+        check_own(self.tenant, *(successor.aggregate_id for successor in successors))
+        return self.services.handler.found_in(request, successors)
 
     def wait(self, view: str, stream: str, version: int) -> None:
         """Waits until *view* shows the version of the stream, as `Freshness.wait` does."""
