@@ -9,10 +9,11 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from chalicelib.leftfold.store.applications import Applications, Known
+from chalicelib.leftfold.subjects.keys import DataKeys
 from tools.applications import application, check_folds
 from tools.cloud import Cloud, DeployError, explained
 from tools.console import console, errors
-from tools.deploy import applications, check_way, find, read, truth_stack
+from tools.deploy import applications, check_way, data_keys, find, read, truth_stack
 from tools.deploying import asked, mail_from_option, shown, stage_option, told, yes_option
 from tools.deployment_services import reach
 from tools.generation import generation_command
@@ -76,11 +77,15 @@ def activate(register: Applications, app: str, stacks: Stacks) -> None:
             stacks.change(other, {"FedByBus": "false"})
 
 
-def drop(register: Applications, app: str, stacks: Stacks) -> None:
-    """Takes a generation away, with its rows. Raises DeployError for the active one."""
+def drop(register: Applications, keys: DataKeys, app: str, stacks: Stacks) -> None:
+    """Takes a generation away, with its rows, for which no erasure waits any more.
+
+    Raises DeployError for the active one.
+    """
     if not register.remove(app):
         raise DeployError(f"{app} is active; activate another generation first")
     stacks.delete(app)
+    keys.leave(app)
 
 
 def listed(known: Known) -> str:
@@ -169,7 +174,8 @@ def drop_command(*, green: str, name: str, endpoint_url: str | None) -> None:
     found = of_cloudformation(name, endpoint_url)
     cloud = Cloud(endpoint_url)
     with explained(cloud):
-        drop(applications(found, cloud), named(found, green), Stacks(cloud, told))
+        register, keys = applications(found, cloud), data_keys(found, cloud)
+        drop(register, keys, named(found, green), Stacks(cloud, told))
     console.print(f"{named(found, green)} is deleted")
 
 

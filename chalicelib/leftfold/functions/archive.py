@@ -9,6 +9,7 @@ from chalicelib.leftfold.commands.loading import BrokenStreamError
 from chalicelib.leftfold.functions.budgets import FOR_A_STEP, FOR_THE_LOG, time_left
 from chalicelib.leftfold.metrics import emit
 from chalicelib.leftfold.store.ports import StreamEntry, Unavailable
+from chalicelib.leftfold.traces import told
 from chalicelib.leftfold.wiring.process import services
 from chalicelib.leftfold.wiring.services import Services
 
@@ -73,7 +74,7 @@ def archive_stream(
             if not is_time_for_epochs(context):
                 return
     except (BrokenStreamError, DamagedArchiveError) as error:
-        emit("StreamsNotArchived", 1, reason=str(error))
+        emit("StreamsNotArchived", 1, reason=told(error))
 
 
 def prune_log(current: Services, before: datetime, context: Any) -> None:

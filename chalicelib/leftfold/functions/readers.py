@@ -9,6 +9,7 @@ from chalicelib.leftfold.metrics import emit
 from chalicelib.leftfold.projection.fold import PoisonError
 from chalicelib.leftfold.projection.runner import OvertakenError
 from chalicelib.leftfold.store.ports import Unavailable
+from chalicelib.leftfold.traces import told
 from chalicelib.leftfold.wiring.process import services
 
 # Blocks of the log that a reader takes between two looks at the clock.
@@ -45,7 +46,7 @@ def redrive(reader: str, streams: Iterable[str], context: Any) -> None:
             runner = current.policy if reader in current.policies else current.partitioned
             runner(reader).redrive(stream)
         except (PoisonError, Unavailable) as error:
-            emit("RedrivesFailed", 1, view=reader, reason=f"{stream}: {error}")
+            emit("RedrivesFailed", 1, view=reader, reason=f"{stream}: {told(error)}")
 
 
 def follow(reader: str, context: Any) -> None:
@@ -60,4 +61,4 @@ def follow(reader: str, context: Any) -> None:
             if time_left(context) < FOR_A_SLICE:
                 return
     except (OvertakenError, NotOwnedError) as error:
-        emit("CatchUpsLeft", 1, view=reader, reason=str(error))
+        emit("CatchUpsLeft", 1, view=reader, reason=told(error))

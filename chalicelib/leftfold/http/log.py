@@ -3,7 +3,6 @@
 import hashlib
 import logging
 import sys
-import traceback
 from typing import Any
 
 from chalicelib.leftfold.kernel.commit import canonical
@@ -17,11 +16,6 @@ log.addHandler(logging.StreamHandler(sys.stdout))
 def write(**facts: Any) -> None:
     """Writes one line. No fact in it may be personal data."""
     log.info("%s", canonical(facts))
-
-
-def trace(error: Exception) -> str:
-    """The stack trace of an exception that no problem foresees."""
-    return "".join(traceback.format_exception(error))
 
 
 def fingerprint(command_id: str | None) -> str | None:

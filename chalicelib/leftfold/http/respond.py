@@ -11,9 +11,10 @@ from chalicelib.leftfold.http.accept import accept
 from chalicelib.leftfold.http.browsers import SECURITY, for_site
 from chalicelib.leftfold.http.failures import problem_of
 from chalicelib.leftfold.http.headers import CORRELATION_ID, IDEMPOTENCY_KEY
-from chalicelib.leftfold.http.log import fingerprint, trace, write
+from chalicelib.leftfold.http.log import fingerprint, write
 from chalicelib.leftfold.http.problems import Kind, Problem, body_of, headers_of
 from chalicelib.leftfold.http.routes import Answer, Route
+from chalicelib.leftfold.traces import trace
 from chalicelib.leftfold.wiring.process import services as current_services
 from chalicelib.leftfold.wiring.time_left import LAST_CALL, time_for_calls
 

@@ -2,8 +2,6 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
-from traceback import extract_tb
 from typing import Any
 
 from chalicelib.leftfold.kernel import AggregateId, Codec, Commit, Recorded, Row, View
@@ -11,6 +9,7 @@ from chalicelib.leftfold.kernel.aggregate import is_of
 from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repairs, read
 from chalicelib.leftfold.projection.rows import NEVER, StoredRow, check_key, text_of
 from chalicelib.leftfold.store.ports import Unavailable
+from chalicelib.leftfold.traces import where
 
 REASON_LENGTH = 1_000
 
@@ -20,6 +19,8 @@ Touched = list[tuple[str, Recorded]]
 
 class PoisonError(Exception):
     """A view failed on a commit, which could not be decoded or not be folded."""
+
+    is_impersonal = True
 
     def __init__(self, aggregate_id: str, position: int, reason: str) -> None:
         super().__init__(f"{aggregate_id} at position {position}: {reason}")
@@ -278,11 +279,7 @@ def poison(
     The reason of a *private* one says where the code failed, and not why: the message of an
     exception may have personal data, which no erasure would find in a parked stream.
     """
-    reason = f"{type(error).__name__}: {error}"
-    if private:
-        frames = extract_tb(error.__traceback__)
-        where = f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else "?"
-        reason = f"{type(error).__name__} in {where}"
+    reason = where(error) if private else f"{type(error).__name__}: {error}"
     return PoisonError(aggregate_id, position, reason[:REASON_LENGTH])
 
 

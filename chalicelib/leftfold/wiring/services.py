@@ -19,6 +19,7 @@ from chalicelib.leftfold.kernel import Aggregate, Domain, Policy, Row
 from chalicelib.leftfold.store.ports import Checkpoints, EventStore
 from chalicelib.leftfold.store.readers import WHOLE_LOG, Reader
 from chalicelib.leftfold.subjects.audit import with_engines_own
+from chalicelib.leftfold.traces import told
 from chalicelib.leftfold.wiring.adapters import Adapters
 from chalicelib.leftfold.wiring.clients import client
 from chalicelib.leftfold.wiring.parts import Parts
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from chalicelib.leftfold.archive.archiver import Archiver
     from chalicelib.leftfold.archive.pruner import Pruner
     from chalicelib.leftfold.commands.reading import States
+    from chalicelib.leftfold.erasure.auditing import Auditing
     from chalicelib.leftfold.erasure.erasing import Eraser
     from chalicelib.leftfold.erasure.export import Export
     from chalicelib.leftfold.kernel.repair import Repair, Repairs
@@ -205,7 +207,7 @@ class Services(Adapters):
         return Relay(
             Sequencer(self.events, self.log, self.pause, self.alarm, clock=self.clock),
             Publisher(self.log, self.bus, self.checkpoints),
-            lambda error: metrics.emit("PublishesFailed", 1, reason=str(error)),
+            lambda error: metrics.emit("PublishesFailed", 1, reason=told(error)),
         )
 
     @property
@@ -347,6 +349,7 @@ class Services(Adapters):
         from chalicelib.leftfold.erasure.erasing import Eraser
 
         return Eraser(
+            self.settings.stack,
             self.data_keys,
             self.vault,
             self.events,
@@ -354,10 +357,17 @@ class Services(Adapters):
             self.aggregates,
             self.views,
             self.rows,
-            self.handler,
+            self.auditing,
             self.clock,
             self.pause,
+            self.repairs,
         )
+
+    @cached_property
+    def auditing(self) -> "Auditing":
+        from chalicelib.leftfold.erasure.auditing import Auditing
+
+        return Auditing(self.handler, self.clock)
 
     @cached_property
     def export(self) -> "Export":
