@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.commands.handler import CommandHandler
+from chalicelib.leftfold.generations.memory import MemoryControl
 from chalicelib.leftfold.kernel.uuid7 import uuid7
 from chalicelib.leftfold.policies.mailing import MemoryMailer
 from chalicelib.leftfold.projection.freshness import Freshness
@@ -96,6 +97,7 @@ class Application(Gateway):
                 parking=self.parking,
                 effects=self.effects,
                 applications=MemoryApplications(active="test"),
+                control=MemoryControl(),
                 mailer=self.mailer,
                 pause=still,
                 rows=self.rows.__getitem__,

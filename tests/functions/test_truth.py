@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib.leftfold.functions import handler
+from chalicelib.leftfold.generations.memory import MemoryControl
 from chalicelib.leftfold.relay.publisher import Publisher
 from chalicelib.leftfold.relay.relay import Relay
 from chalicelib.leftfold.relay.sequencer import Sequencer
@@ -43,6 +44,7 @@ class Truth:
     def __init__(self) -> None:
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
         self.applications = MemoryApplications(BLUE, GREEN, RED, active=BLUE.name)
+        self.control = MemoryControl()
         self.events, self.log, self.door = MemoryEvents(), MemoryLog(), Door()
         names = ("", *(each.name for each in (BLUE, GREEN, RED)))
         self.checkpoints = {name: MemoryCheckpoints() for name in names}
@@ -52,6 +54,7 @@ class Truth:
         self.services = TruthServices(
             SETTINGS,
             applications=self.applications,
+            control=self.control,
             events=self.events,
             log=self.log,
             checkpoints=routed,

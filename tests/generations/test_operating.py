@@ -4,12 +4,12 @@ import pytest
 
 from chalicelib.leftfold.generations.control import (
     Control,
-    MemoryControl,
     WrongStateError,
     control_of,
     created,
     text_of,
 )
+from chalicelib.leftfold.generations.memory import MemoryControl
 from chalicelib.leftfold.generations.operating import Operator
 from chalicelib.leftfold.kernel import Boundaries, StoredEvent
 from tests.generations.site import Site

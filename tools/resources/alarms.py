@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from chalicelib.leftfold.generations.operating import MOST_LAG
 from chalicelib.leftfold.kernel import Policy, View
 from chalicelib.leftfold.relay.sweeper import ROUND
 from tools.resources.functions import Function
@@ -62,6 +63,11 @@ def error_alarm(
 def of(function: Function) -> Json:
     """The dimension of Lambda's own metrics of a function."""
     return {"FunctionName": {"Ref": function.logical_id}}
+
+
+def only_following(alarms: Json) -> Json:
+    """The alarms, in a generation that follows another one."""
+    return {name: {**made, "Condition": "HasEarlier"} for name, made in alarms.items()}
 
 
 def other_alarms(function: Function) -> Json:  # noqa: PLR0911 - one for each function
@@ -132,6 +138,45 @@ def other_alarms(function: Function) -> Json:  # noqa: PLR0911 - one for each fu
                     minutes=1,
                 )
             }
+        case "copier":
+            of_application = {"stack": {"Ref": "AWS::StackName"}}
+            return only_following(
+                {
+                    "CopierErrorAlarm": error_alarm(
+                        function, "The copier keeps failing: the generation is not filled further."
+                    ),
+                    "CopierLagAlarm": alarm(
+                        "The copier stays far behind the earlier log: a switch waits for it.",
+                        "CopierBehind",
+                        of_application,
+                        above=MOST_LAG,
+                        minutes=30,
+                    ),
+                    "CopierParkedAlarm": alarm(
+                        "The transform fails on a stream: `leftfold generation status` names it, and a"
+                        " switch waits until it is mended.",
+                        "CopierParked",
+                        of_application,
+                        minutes=1,
+                    ),
+                    "CopiedAsTheyAreAlarm": alarm(
+                        "The transform failed behind a bar, so a commit was copied as it is: the log of"
+                        " the API or of the taker names it.",
+                        "CommitsCopiedAsTheyAre",
+                        of_application,
+                        minutes=1,
+                    ),
+                }
+            )
+        case "taker":
+            return only_following(
+                {
+                    "TakerErrorAlarm": error_alarm(
+                        function,
+                        "The taker keeps failing: streams that nobody asks for stay where they are.",
+                    )
+                }
+            )
         case "purge":
             return {
                 "PurgeErrorAlarm": error_alarm(

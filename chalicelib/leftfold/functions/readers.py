@@ -19,6 +19,8 @@ def reader(name: str) -> Callable[[Any, Any], None]:
     """The function of a view or a policy: lane records feed it, and a wake lets it read the log."""
 
     def read(event: Any, context: Any) -> None:
+        if rests(name):
+            return
         records = event.get("Records", ())
         if records:
             # Imported here, because a reader that follows the log gets no records.
@@ -30,6 +32,16 @@ def reader(name: str) -> Callable[[Any, Any], None]:
             follow(name, context)
 
     return read
+
+
+def rests(reader: str) -> bool:
+    """Whether the reader is a policy of a generation that follows another and is not active.
+
+    The truth's functions do not wake it then; a query that waits for its process may.
+    """
+    current = services()
+    follows = current.settings.earlier is not None
+    return follows and reader in current.policies and not current.acts()
 
 
 def redrive(reader: str, streams: Iterable[str], context: Any) -> None:

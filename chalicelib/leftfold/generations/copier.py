@@ -4,9 +4,10 @@ The copier runs by shards of the *later* streams, so that no two shards write on
 follows one log for all of them: a merged stream has the order of that log.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
 
 from chalicelib.leftfold.commands.loading import owns
 from chalicelib.leftfold.generations.copying import Copying, NotCopiedYetError, end_of, is_same
@@ -29,6 +30,22 @@ BLOCKS = 16
 Logged = tuple[int, Commit]
 # Applies a function to each of the streams: one after another, or side by side.
 Spread = Callable[[Callable[[Sequence[Logged]], object], Iterable[Sequence[Logged]]], object]
+
+
+class Progress(NamedTuple):
+    """The position up to which each shard has *done* everything, and the *end* of the log."""
+
+    done: Mapping[int, int]
+    end: int
+
+    @property
+    def lag(self) -> int:
+        """How many positions the slowest shard is behind."""
+        return self.end - min(self.done.values())
+
+    def by_name(self) -> dict[str, int]:
+        """What is done, with keys that JSON can have."""
+        return {str(shard): done for shard, done in self.done.items()}
 
 
 @dataclass(frozen=True)
@@ -65,10 +82,10 @@ class Copier:
             if not goes_on():
                 return done
 
-    def lag(self) -> int:
-        """How many positions of the log the slowest shard is behind."""
+    def progress(self) -> Progress:
+        """How far each shard has come."""
         done = self.checkpoints.read(READER, range(SHARDS))
-        return self.copying.giver.log.head().next_position - 1 - min(done.values())
+        return Progress(done, self.copying.giver.log.head().next_position - 1)
 
     def _copy(self, targets: dict[str, list[Logged]]) -> None:
         """Copies to each stream in order. One on which the transform fails is parked."""

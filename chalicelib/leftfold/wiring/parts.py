@@ -1,6 +1,6 @@
 """The parts of `Services` that a caller may replace, such as a test or a command of `leftfold`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -23,6 +23,7 @@ from chalicelib.leftfold.store.ports import (
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+    from chalicelib.leftfold.generations.control import ControlTable
     from chalicelib.leftfold.kernel.repair import Repairs
     from chalicelib.leftfold.policies.mailing import Mailer
     from chalicelib.leftfold.projection.freshness import Freshness
@@ -44,17 +45,20 @@ class Parts(TypedDict, total=False):
     log: Log
     log_table: Log
     archive: Archive
+    earlier_archive: Archive
     checkpoints: Checkpoints
     parking: Parking
     effects: Effects
     secrets: Secrets
     request_counts: RequestCounts
     applications: Applications
+    control: "ControlTable"
     mailer: "Mailer"
     data_keys: "DataKeys"
     key_service: "KeyService"
     vault: "Vault"
     waker: Waker
+    outside: Waker
     bus: "Bus"
     rows: "Callable[[str], RowStore]"
     search_rows: "Callable[[str], Any]"
@@ -69,4 +73,6 @@ class Parts(TypedDict, total=False):
     health: Callable[[], Mapping[str, bool | str]]
     clock: Callable[[], datetime]
     pause: Callable[[int], None]
+    rest: Callable[[float], None]
+    side_by_side: Callable[[Callable[[Any], Any], Iterable[Any]], Any]
     new_id: Callable[[], str]
