@@ -226,6 +226,23 @@ def take_command(*, name: str, endpoint_url: str | None) -> None:
     console.print(f"{round_.taken:,} streams are taken")
 
 
+@generation_command.command("redrive")
+@stage_option
+@endpoint_option
+def redrive_command(*, name: str, endpoint_url: str | None) -> None:
+    """Copy to the streams on which the transform has failed, once it is mended and deployed.
+
+    Uses the transforms of this tree. Exits with 1 if it still fails on one.
+    """
+    services, _ = change_of(name, endpoint_url)
+    left = services.generations.operator.redrive()
+    for stream in left[:SHOWN]:
+        console.print(f"the transform still fails on {stream}", style="red", markup=False)
+    console.print(f"{len(left):,} streams stay parked")
+    if left:
+        raise SystemExit(1)
+
+
 @generation_command.command("finish")
 @stage_option
 @endpoint_option

@@ -103,6 +103,11 @@ class Operator:
         """Gives the later generation up, while it is being filled. Raises `WrongStateError`."""
         return abandon(self.control)
 
+    def redrive(self) -> tuple[str, ...]:
+        """Copies to the streams that are parked in the copier; those that stay parked."""
+        parked = sorted(stream for _, stream, _ in self.parking.all(READER))
+        return tuple(stream for stream in parked if not self.copier.redrive(stream))
+
     def finish(self) -> Control:
         """Ends the change, once a round has taken every stream. Raises `WrongStateError`."""
         control = self._control()
