@@ -170,8 +170,10 @@ def test_a_stage_that_is_provisioned_has_no_reference_left() -> None:
 
 def test_a_function_may_do_the_same_by_both_ways() -> None:
     for function in MADE:
+        # The others are for a generation that follows another, which Chalice does not deploy.
+        references = [each for each in permissions(function)["Statement"] if "Action" in each]
         for reference, name in zip(
-            permissions(function)["Statement"][1:],
+            references[1:],
             permissions(function, FACTS)["Statement"][1:],
             strict=True,
         ):
