@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from chalicelib.domain import DOMAIN
+from chalicelib.leftfold.functions import FOLLOWING
 from tests.tools.tables import shown_as_text
 from tools import deploying, stages
 from tools.__main__ import leftfold
@@ -209,7 +210,8 @@ def test_beside_chalices_functions_stand_all_tables_logs_and_alarms_of_the_appli
 
 def test_after_chalice_every_function_that_is_woken_keeps_no_wake_for_long() -> None:
     settings = asynchronous(read(TEMPLATE), "leftfold-dev")
-    assert set(settings) == {f"leftfold-dev-{name}" for name in (*DOMAIN.views, *DOMAIN.policies)}
+    woken = (*DOMAIN.views, *DOMAIN.policies, *FOLLOWING)
+    assert set(settings) == {f"leftfold-dev-{name}" for name in woken}
     assert {each["MaximumRetryAttempts"] for each in settings.values()} == {0}
 
 
