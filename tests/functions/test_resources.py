@@ -15,7 +15,7 @@ from app import API
 from chalicelib.bank.account.views import balances, bookings, totals
 from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.http import live
-from chalicelib.leftfold.kernel import Email, Policy, Recorded, View
+from chalicelib.leftfold.kernel import Announcer, Email, Policy, Recorded, View
 from chalicelib.leftfold.relay.sweeper import ROUND
 from chalicelib.leftfold.wiring.settings import FUNCTIONS_OF_TRUTH, IN_STAGE, IN_TRUTH, Settings
 from tools.bootstrap import ROOT
@@ -219,6 +219,7 @@ def test_a_function_writes_its_own_tables_alone() -> None:
         },
         **{name: of_policy | {"events", "subjects"} for name in DOMAIN.policies},
         "notify": of_policy | {"effects"},
+        "announce": of_policy,
     }
 
 
@@ -242,6 +243,13 @@ def test_only_what_a_policy_may_mail_is_mailed_and_from_one_address() -> None:
     assert {f for f in FUNCTIONS if "ses:SendEmail" in actions(f)} == {"notify"}
     variables = RESOURCES["Notify"]["Properties"]["Environment"]["Variables"]
     assert variables["LEFTFOLD_MAIL_FROM"] == {"Ref": "MailFrom"}
+
+
+def test_an_announcer_alone_reaches_the_bus_of_its_stage() -> None:
+    assert {f for f in FUNCTIONS if "events:PutEvents" in actions(f)} == {"announce"}
+    (bus,) = (on for allowed, on in statements("announce") if "events:PutEvents" in allowed)
+    name = STAGE["Resources"]["AnnouncementBus"]["Properties"]["Name"]["Fn::Sub"]
+    assert [one["Fn::Sub"].rpartition("/")[2] for one in bus] == [name]
 
 
 def test_a_function_reaches_the_search_domain_of_its_own_stack_alone() -> None:
@@ -382,7 +390,7 @@ def test_a_view_that_is_not_personal_cannot_have_the_keys() -> None:
 def test_each_stack_has_what_lives_as_long_as_it() -> None:
     """The first application of a stage has the same name as its truth, so names must not meet."""
     had = {
-        "stage": {*TABLES["stage"], "personal-data"},
+        "stage": {*TABLES["stage"], "announcements", "personal-data"},
         "truth": {*TABLES["truth"], "archive", "bus"},
     }
     assert had == {"stage": set(IN_STAGE), "truth": set(IN_TRUTH)}
@@ -438,7 +446,9 @@ def mail(_recorded: Recorded) -> Iterable[Email]:
     return [Email("n", "ada@example.com", "", "")]
 
 
-def made(views: Mapping[str, View], policies: Mapping[str, Policy], *others: str) -> dict[str, Any]:
+def made(
+    views: Mapping[str, View], policies: Mapping[str, Policy | Announcer], *others: str
+) -> dict[str, Any]:
     """The generated files by name, for a registry and an app of these."""
     files = generated([*others, *views, *policies], views, policies)
     return {path.name: json.loads(text) for path, text in files.items()}
@@ -479,10 +489,11 @@ def test_an_ordered_view_parks_nothing_but_stops() -> None:
 
 def test_a_policy_mails_only_if_its_type_says_so() -> None:
     hears = DOMAIN.policies["notify"].hears
-    policies = {"mails": Policy("mails", hears, mail), "debit": DOMAIN.policies["debit_source"]}
-    files = made(
-        {}, {"mails": policies["mails"], "debit": replace(policies["debit"], name="debit")}
-    )
+    policies = {
+        "mails": Policy("mails", hears, mail),
+        "debit": replace(DOMAIN.policies["debit_source"], name="debit"),
+    }
+    files = made({}, policies)
     resources = files["resources.json"]["Resources"]
     assert {"Mails", "MailsLagAlarm", "MailsParkedAlarm", "Debit"} <= set(resources)
     for name, mails in (("mails", True), ("debit", False)):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from chalicelib.leftfold.kernel import Policy, View
+from chalicelib.leftfold.kernel import Announcer, Policy, View
 from chalicelib.leftfold.relay.sweeper import ROUND
 from tools.resources.functions import Function
 from tools.resources.permissions import Json
@@ -162,9 +162,9 @@ def other_alarms(function: Function) -> Json:  # noqa: PLR0911 - one for each fu
     return {}
 
 
-def reader_alarms(function: Function, reader: View | Policy) -> Json:
+def reader_alarms(function: Function, reader: View | Policy | Announcer) -> Json:
     """The alarms on a view or a policy: it stays behind, or it stops on an event."""
-    kind = "view" if isinstance(reader, View) else "policy"
+    kind = {View: "view", Policy: "policy", Announcer: "announcer"}[type(reader)]
     name, logical_id = reader.name, function.logical_id
     dimensions = {"stack": {"Ref": "AWS::StackName"}, "view": name}
     made = {

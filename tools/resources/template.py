@@ -6,7 +6,7 @@ from typing import Any
 
 from chalice.utils import to_cfn_resource_name
 
-from chalicelib.leftfold.kernel import Policy, View
+from chalicelib.leftfold.kernel import Announcer, Policy, View
 from tools.resources import edge
 from tools.resources.alarms import other_alarms, reader_alarms
 from tools.resources.functions import Function, ResourcesError
@@ -167,7 +167,7 @@ def serving(function: Function, served: Collection[Served]) -> Json:
 def template(
     made: Iterable[Function],
     views: Mapping[str, View],
-    policies: Mapping[str, Policy],
+    policies: Mapping[str, Policy | Announcer],
     served: Collection[Served] = (),
 ) -> Json:
     """The resources of functions, views, policies and the routes that they serve.
