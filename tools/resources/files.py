@@ -20,6 +20,8 @@ STAGE_TEMPLATE = Path("infra/stage.json")
 TRUTH_TEMPLATE = Path("infra/truth.json")
 BESIDE_TEMPLATE = Path("infra/beside.json")
 CONFIG = Path(".chalice/config.json")
+# The stage of the API, which is a part of its address.
+API_STAGE = "api"
 # Bytes: larger than any answer. A function that compresses would be slower by more than it saves.
 UNCOMPRESSED = 10_485_760
 
@@ -59,7 +61,7 @@ def chalice_stage(
     if stage.api_concurrency and "api_handler" in settings:
         settings["api_handler"]["reserved_concurrency"] = stage.api_concurrency
     return {
-        "api_gateway_stage": "api",
+        "api_gateway_stage": API_STAGE,
         "lambda_architecture": stage.architecture,
         "lambda_memory_size": stage.memory,
         "lambda_timeout": 60,
