@@ -14,8 +14,7 @@ from tools.bootstrap import ROOT
 from tools.cloud import Cloud, DeployError, explained
 from tools.provisioned import literal, provisioned
 from tools.resources.beside import asynchronous
-from tools.resources.edge import LINE
-from tools.resources.files import API_STAGE
+from tools.resources.edge import API_STAGE, LINE
 from tools.stages import Stage
 
 Json = Mapping[str, Any]
@@ -40,7 +39,7 @@ def finish(stage: Stage, cloud: Cloud, merged: Json, root: Path = ROOT) -> Itera
         yield from responses(cloud, api, body["x-amazon-apigateway-gateway-responses"])
         cloud.client("apigateway").create_deployment(restApiId=api, stageName=API_STAGE)
         bounds(cloud, api, facts)
-        yield "the API's throttling" + (" and access log" if logs(facts) else "")
+        yield "the API's name and throttling" + (" and access log" if logs(facts) else "")
 
 
 def rest_api(stage: Stage, root: Path = ROOT) -> str | None:
@@ -113,7 +112,7 @@ def logs(facts: Mapping[str, str]) -> bool:
 
 
 def bounds(cloud: Cloud, api: str, facts: Mapping[str, str]) -> None:
-    """Throttles all routes together, and writes requests down if the stage does."""
+    """Names the API, throttles its routes, and writes requests down if the stage does."""
     log = f"arn:{facts['Partition']}:logs:{facts['Region']}:{facts['Account']}:log-group"
     wanted = {
         "/*/*/metrics/enabled": "true",
@@ -125,7 +124,11 @@ def bounds(cloud: Cloud, api: str, facts: Mapping[str, str]) -> None:
             f"{log}:/aws/apigateway/{facts['Application']}"
         )
         wanted["/accessLogSettings/format"] = LINE
-    cloud.client("apigateway").update_stage(
+    gateway = cloud.client("apigateway")
+    # By its name CloudWatch tells the APIs of an account apart; Chalice names it after the app.
+    name = {"op": "replace", "path": "/name", "value": facts["Application"]}
+    gateway.update_rest_api(restApiId=api, patchOperations=[name])
+    gateway.update_stage(
         restApiId=api,
         stageName=API_STAGE,
         patchOperations=[
