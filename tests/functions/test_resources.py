@@ -1,6 +1,7 @@
 """What the template says of functions: wakes are not repeated, and failures are told."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -39,6 +40,13 @@ STAGE, TRUTH = (
     json.loads((ROOT / f"infra/{name}.json").read_text()) for name in ("stage", "truth")
 )
 CHALICE = ROOT / ".chalice"
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
+# What the code measures.
+METRICS = {
+    metric
+    for path in (ROOT / "chalicelib" / "leftfold").rglob("*.py")
+    for metric in re.findall(r'emit\(\s*"(\w+)"', path.read_text())
+}
 FUNCTIONS: dict[str, Any] = json.loads((CHALICE / "config.json").read_text())["stages"]["dev"][
     "lambda_functions"
 ]
@@ -157,6 +165,53 @@ def test_who_parks_streams_is_told_at_once() -> None:
 def test_an_ordered_view_that_stops_is_told() -> None:
     ordered = [name for name, view in DOMAIN.views.items() if view.order == "ordered"]
     assert {str({"Ref": to_cfn_resource_name(name)}) for name in ordered} <= set(alarms("Errors"))
+
+
+RUNBOOKS = set(re.findall(r"^- \*\*(.+?)\.?\*\*", OPERATIONS, flags=re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_each_alarm_names_its_runbook(name: str) -> None:
+    says, _, runbook = ALARMS[name]["AlarmDescription"].partition(" Runbook (docs/operations.md): ")
+    assert says
+    assert runbook.removesuffix(".") in RUNBOOKS
+
+
+def test_the_services_under_the_application_have_alarms() -> None:
+    assert {
+        (alarm["Namespace"], alarm["MetricName"])
+        for alarm in ALARMS.values()
+        if alarm["Namespace"] not in ("Leftfold", "AWS/Lambda")
+    } == {
+        ("AWS/ApiGateway", "5XXError"),
+        ("AWS/DynamoDB", "ReadThrottleEvents"),
+        ("AWS/DynamoDB", "WriteThrottleEvents"),
+        ("AWS/Kinesis", "WriteProvisionedThroughputExceeded"),
+        ("AWS/ES", "ClusterStatus.red"),
+        ("AWS/ES", "ClusterIndexWritesBlocked"),
+        ("AWS/ES", "FreeStorageSpace"),
+    }
+    disk = ALARMS["SearchDiskAlarm"]
+    assert (disk["ComparisonOperator"], disk["Statistic"]) == ("LessThanThreshold", "Minimum")
+    assert disk["Threshold"] == {"Ref": "SearchLeast"}
+
+
+def test_the_api_has_the_name_by_which_its_alarm_knows_it() -> None:
+    (name,) = (d["Value"] for d in ALARMS["ApiErrorAlarm"]["Dimensions"] if d["Name"] == "ApiName")
+    assert RESOURCES["RestAPI"]["Properties"]["DefinitionBody"]["info"]["title"] == name
+
+
+def test_the_dashboard_shows_what_is_measured() -> None:
+    text = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    for name in ("AWS::StackName", "AWS::Region", "Truth"):
+        text = text.replace(f"${{{name}}}", "blue")
+    assert "${" not in text
+    widgets = json.loads(text)["widgets"]
+    places = {(widget["x"], widget["y"]) for widget in widgets}
+    assert len(places) == len(widgets)
+    shown = {metric for metric in METRICS if f'"{metric}"' in text.replace("\\", "")}
+    assert {"OldestWaits", "StreamsParked", "CommitsLogged", "CommitsArchived"} <= shown
+    assert shown >= set(re.findall(r'\["Leftfold","(\w+)"', text))
 
 
 # --- what a function may do

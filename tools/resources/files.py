@@ -8,6 +8,7 @@ from chalicelib.leftfold.kernel import Announcer, Policy, View
 from tools.bootstrap import ROOT
 from tools.provisioned import literal, provisioned
 from tools.resources.beside import beside_chalice
+from tools.resources.edge import API_STAGE
 from tools.resources.functions import Function, functions
 from tools.resources.permissions import Json, logging
 from tools.resources.stacks import stage_template
@@ -20,8 +21,6 @@ STAGE_TEMPLATE = Path("infra/stage.json")
 TRUTH_TEMPLATE = Path("infra/truth.json")
 BESIDE_TEMPLATE = Path("infra/beside.json")
 CONFIG = Path(".chalice/config.json")
-# The stage of the API, which is a part of its address.
-API_STAGE = "api"
 # Bytes: larger than any answer. A function that compresses would be slower by more than it saves.
 UNCOMPRESSED = 10_485_760
 

@@ -9,6 +9,7 @@ from chalice.utils import to_cfn_resource_name
 from chalicelib.leftfold.kernel import Announcer, Policy, View
 from tools.resources import edge
 from tools.resources.alarms import other_alarms, reader_alarms
+from tools.resources.dashboard import dashboard
 from tools.resources.functions import Function, ResourcesError
 from tools.resources.permissions import Json
 from tools.resources.stacks import (
@@ -196,7 +197,12 @@ def template(
     return {
         "Parameters": PARAMETERS | edge.PARAMETERS,
         "Conditions": CONDITIONS | edge.CONDITIONS,
-        "Resources": {**resources, "RestAPI": api, **edge.resources()},
+        "Resources": {
+            **resources,
+            "RestAPI": api,
+            **edge.resources(),
+            "Dashboard": dashboard(),
+        },
         "Outputs": OUTPUTS,
     }
 

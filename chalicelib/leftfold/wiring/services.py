@@ -213,7 +213,7 @@ class Services(Adapters):
         return Relay(
             Sequencer(self.events, self.log, self.pause, self.alarm, clock=self.clock),
             Publisher(self.log, self.bus, self.checkpoints),
-            lambda error: metrics.emit("PublishesFailed", 1, reason=str(error)),
+            self.alarm_unpublished,
         )
 
     @property
@@ -392,6 +392,10 @@ class Services(Adapters):
     def alarm(self, blocked: Mapping[str, tuple[str, int]]) -> None:
         """Emits the metric of streams that wait for a cause that is not in the log."""
         metrics.emit("StreamsBlocked", len(blocked), streams=sorted(blocked)[:20])
+
+    def alarm_unpublished(self, error: Exception) -> None:
+        """Emits the metric of a publish that the bus refused."""
+        metrics.emit("PublishesFailed", 1, reason=str(error))
 
     def alarm_unreadable(self, keys: Sequence[tuple[str, int]]) -> None:
         """Emits the metric of items in the events table that are no commits, by their keys."""
