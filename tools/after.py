@@ -4,7 +4,7 @@
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,7 @@ from tools.bootstrap import ROOT
 from tools.cloud import Cloud, DeployError, explained
 from tools.provisioned import literal, provisioned
 from tools.resources.beside import asynchronous
-from tools.resources.edge import LINE
-from tools.resources.files import API_STAGE
+from tools.resources.edge import API_STAGE, LINE
 from tools.stages import Stage
 
 Json = Mapping[str, Any]
@@ -24,7 +23,8 @@ Json = Mapping[str, Any]
 def finish(stage: Stage, cloud: Cloud, merged: Json, root: Path = ROOT) -> Iterator[str]:
     """Gives Chalice's application what *merged*, the application's template, says beside it.
 
-    Yields each thing that is set. Raises DeployError if there is no such application.
+    Yields each thing that is set. Raises DeployError if there is no such application, or if its API
+    lacks a route; all else is set then.
     """
     facts = provisioned(stage.name, root)
     api = rest_api(stage, root)
@@ -35,12 +35,16 @@ def finish(stage: Stage, cloud: Cloud, merged: Json, root: Path = ROOT) -> Itera
         for function, settings in asynchronous(dict(merged), stage.prefix).items():
             functions.put_function_event_invoke_config(FunctionName=function, **settings)
             yield f"the wakes of {function}"
-        yield from routes(cloud, api, merged, facts)
         body = merged["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
         yield from responses(cloud, api, body["x-amazon-apigateway-gateway-responses"])
+        missing = yield from routes(cloud, api, merged, facts)
         cloud.client("apigateway").create_deployment(restApiId=api, stageName=API_STAGE)
         bounds(cloud, api, facts)
-        yield "the API's throttling" + (" and access log" if logs(facts) else "")
+        yield "the API's name and throttling" + (" and access log" if logs(facts) else "")
+        if missing:
+            raise DeployError(
+                f"the API has no {', '.join(missing)}; run `chalice deploy`, then this again"
+            )
 
 
 def rest_api(stage: Stage, root: Path = ROOT) -> str | None:
@@ -53,16 +57,25 @@ def rest_api(stage: Stage, root: Path = ROOT) -> str | None:
     return str(made["rest_api"]["rest_api_id"]) if "rest_api" in made else None
 
 
-def routes(cloud: Cloud, api: str, merged: Json, facts: Mapping[str, str]) -> Iterator[str]:
-    """Leads each route of another function than the API's to that function, and lets it in."""
+def routes(
+    cloud: Cloud, api: str, merged: Json, facts: Mapping[str, str]
+) -> Generator[str, None, list[str]]:
+    """Leads each route of another function than the API's to that function, and lets it in.
+
+    Returns the routes that the API lacks.
+    """
     gateway, functions = cloud.client("apigateway"), cloud.client("lambda")
     pages = gateway.get_paginator("get_resources").paginate(restApiId=api)
     ids = {found["path"]: found["id"] for page in pages for found in page["items"]}
     home = f"{facts['Region']}:{facts['Account']}"
     let_in = set()
+    missing = []
     for path, methods in merged["Resources"]["RestAPI"]["Properties"]["DefinitionBody"][
         "paths"
     ].items():
+        if path not in ids:
+            missing.append(path)
+            continue
         for method, operation in methods.items():
             uri = operation["x-amazon-apigateway-integration"]["uri"]
             logical_id = uri["Fn::Sub"].partition("/functions/${")[2].partition(".")[0]
@@ -82,6 +95,7 @@ def routes(cloud: Cloud, api: str, merged: Json, facts: Mapping[str, str]) -> It
                 let(functions, name, f"arn:{facts['Partition']}:execute-api:{home}:{api}/*")
                 let_in.add(name)
         yield f"the route {path} to {name}"
+    return missing
 
 
 def let(functions: Any, name: str, source: str) -> None:
@@ -113,7 +127,7 @@ def logs(facts: Mapping[str, str]) -> bool:
 
 
 def bounds(cloud: Cloud, api: str, facts: Mapping[str, str]) -> None:
-    """Throttles all routes together, and writes requests down if the stage does."""
+    """Names the API, throttles its routes, and writes requests down if the stage does."""
     log = f"arn:{facts['Partition']}:logs:{facts['Region']}:{facts['Account']}:log-group"
     wanted = {
         "/*/*/metrics/enabled": "true",
@@ -125,7 +139,11 @@ def bounds(cloud: Cloud, api: str, facts: Mapping[str, str]) -> None:
             f"{log}:/aws/apigateway/{facts['Application']}"
         )
         wanted["/accessLogSettings/format"] = LINE
-    cloud.client("apigateway").update_stage(
+    gateway = cloud.client("apigateway")
+    # By its name CloudWatch tells the APIs of an account apart; Chalice names it after the app.
+    name = {"op": "replace", "path": "/name", "value": facts["Application"]}
+    gateway.update_rest_api(restApiId=api, patchOperations=[name])
+    gateway.update_stage(
         restApiId=api,
         stageName=API_STAGE,
         patchOperations=[

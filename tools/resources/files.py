@@ -4,10 +4,11 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from chalicelib.leftfold.kernel import Policy, View
+from chalicelib.leftfold.kernel import Announcer, Policy, View
 from tools.bootstrap import ROOT
 from tools.provisioned import literal, provisioned
 from tools.resources.beside import beside_chalice
+from tools.resources.edge import API_STAGE
 from tools.resources.functions import Function, functions
 from tools.resources.permissions import Json, logging
 from tools.resources.stacks import stage_template
@@ -20,8 +21,6 @@ STAGE_TEMPLATE = Path("infra/stage.json")
 TRUTH_TEMPLATE = Path("infra/truth.json")
 BESIDE_TEMPLATE = Path("infra/beside.json")
 CONFIG = Path(".chalice/config.json")
-# The stage of the API, which is a part of its address.
-API_STAGE = "api"
 # Bytes: larger than any answer. A function that compresses would be slower by more than it saves.
 UNCOMPRESSED = 10_485_760
 
@@ -105,7 +104,7 @@ def permissions(function: Function, facts: Mapping[str, str] | None = None) -> J
 def generated(
     names: Collection[str],
     views: Mapping[str, View],
-    policies: Mapping[str, Policy],
+    policies: Mapping[str, Policy | Announcer],
     root: Path = ROOT,
     served: Collection[Served] = (),
 ) -> dict[Path, str]:
