@@ -42,7 +42,7 @@ def reach(current: Current) -> Services:
         archive=S3Archive(partial(cloud.client, "s3"), settings.archive),
         earlier_archive=S3Archive(partial(cloud.client, "s3"), settings.earlier_archive),
         waker=LambdaWaker(cloud.client("lambda"), settings.function),
-        outside=LambdaWaker(cloud.client("lambda"), str),
+        stage_waker=LambdaWaker(cloud.client("lambda"), str),
         mailer=SesMailer(cloud.client("ses"), sender) if sender else NoMailer(),
         key_service=Kms(partial(cloud.client, "kms"), settings.personal_data_key, settings.stage),
     )

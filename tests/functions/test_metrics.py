@@ -65,6 +65,7 @@ def test_every_alarm_listens_to_what_is_measured_in_its_stack(
     handler("sweeper")(SCHEDULED, Context())
     site.services.alarm({"main/account-a": ("main/account-b", 1)})
     site.services.alarm_unreadable([("main/account-a", 0)])
+    site.services.alarm_unpublished(Unavailable("the bus"))
     closed_long_ago(site, "a")
     key = "epochs/tenant=main/category=account/a/000001-1-1.jsonl.gz"
     site.services.archive.put(key, b"something else")

@@ -1,6 +1,7 @@
 """What the template says of functions: wakes are not repeated, and failures are told."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -15,7 +16,7 @@ from app import API
 from chalicelib.bank.account.views import balances, bookings, totals
 from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.http import live
-from chalicelib.leftfold.kernel import Email, Policy, Recorded, View
+from chalicelib.leftfold.kernel import Announcer, Email, Policy, Recorded, View
 from chalicelib.leftfold.relay.sweeper import ROUND
 from chalicelib.leftfold.wiring.settings import FUNCTIONS_OF_TRUTH, IN_STAGE, IN_TRUTH, Settings
 from tools.bootstrap import ROOT
@@ -39,6 +40,13 @@ STAGE, TRUTH = (
     json.loads((ROOT / f"infra/{name}.json").read_text()) for name in ("stage", "truth")
 )
 CHALICE = ROOT / ".chalice"
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
+# What the code measures.
+METRICS = {
+    metric
+    for path in (ROOT / "chalicelib" / "leftfold").rglob("*.py")
+    for metric in re.findall(r'emit\(\s*"(\w+)"', path.read_text())
+}
 FUNCTIONS: dict[str, Any] = json.loads((CHALICE / "config.json").read_text())["stages"]["dev"][
     "lambda_functions"
 ]
@@ -160,6 +168,53 @@ def test_an_ordered_view_that_stops_is_told() -> None:
     assert {str({"Ref": to_cfn_resource_name(name)}) for name in ordered} <= set(alarms("Errors"))
 
 
+RUNBOOKS = set(re.findall(r"^- \*\*(.+?)\.?\*\*", OPERATIONS, flags=re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_each_alarm_names_its_runbook(name: str) -> None:
+    says, _, runbook = ALARMS[name]["AlarmDescription"].partition(" Runbook (docs/operations.md): ")
+    assert says
+    assert runbook.removesuffix(".") in RUNBOOKS
+
+
+def test_the_services_under_the_application_have_alarms() -> None:
+    assert {
+        (alarm["Namespace"], alarm["MetricName"])
+        for alarm in ALARMS.values()
+        if alarm["Namespace"] not in ("Leftfold", "AWS/Lambda")
+    } == {
+        ("AWS/ApiGateway", "5XXError"),
+        ("AWS/DynamoDB", "ReadThrottleEvents"),
+        ("AWS/DynamoDB", "WriteThrottleEvents"),
+        ("AWS/Kinesis", "WriteProvisionedThroughputExceeded"),
+        ("AWS/ES", "ClusterStatus.red"),
+        ("AWS/ES", "ClusterIndexWritesBlocked"),
+        ("AWS/ES", "FreeStorageSpace"),
+    }
+    disk = ALARMS["SearchDiskAlarm"]
+    assert (disk["ComparisonOperator"], disk["Statistic"]) == ("LessThanThreshold", "Minimum")
+    assert disk["Threshold"] == {"Ref": "SearchLeast"}
+
+
+def test_the_api_has_the_name_by_which_its_alarm_knows_it() -> None:
+    (name,) = (d["Value"] for d in ALARMS["ApiErrorAlarm"]["Dimensions"] if d["Name"] == "ApiName")
+    assert RESOURCES["RestAPI"]["Properties"]["DefinitionBody"]["info"]["title"] == name
+
+
+def test_the_dashboard_shows_what_is_measured() -> None:
+    text = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    for name in ("AWS::StackName", "AWS::Region", "Truth"):
+        text = text.replace(f"${{{name}}}", "blue")
+    assert "${" not in text
+    widgets = json.loads(text)["widgets"]
+    places = {(widget["x"], widget["y"]) for widget in widgets}
+    assert len(places) == len(widgets)
+    shown = {metric for metric in METRICS if f'"{metric}"' in text.replace("\\", "")}
+    assert {"OldestWaits", "StreamsParked", "CommitsLogged", "CommitsArchived"} <= shown
+    assert shown >= set(re.findall(r'\["Leftfold","(\w+)"', text))
+
+
 # --- what a function may do
 
 
@@ -254,6 +309,7 @@ def test_a_function_writes_its_own_tables_alone() -> None:
         },
         **{name: of_policy | {"events", "subjects"} for name in DOMAIN.policies},
         "notify": of_policy | {"effects"},
+        "announce": of_policy,
     }
 
 
@@ -277,6 +333,13 @@ def test_only_what_a_policy_may_mail_is_mailed_and_from_one_address() -> None:
     assert {f for f in FUNCTIONS if "ses:SendEmail" in actions(f)} == {"notify"}
     variables = RESOURCES["Notify"]["Properties"]["Environment"]["Variables"]
     assert variables["LEFTFOLD_MAIL_FROM"] == {"Ref": "MailFrom"}
+
+
+def test_an_announcer_alone_reaches_the_bus_of_its_stage() -> None:
+    assert {f for f in FUNCTIONS if "events:PutEvents" in actions(f)} == {"announce"}
+    (bus,) = (on for allowed, on in statements("announce") if "events:PutEvents" in allowed)
+    name = STAGE["Resources"]["AnnouncementBus"]["Properties"]["Name"]["Fn::Sub"]
+    assert [one["Fn::Sub"].rpartition("/")[2] for one in bus] == [name]
 
 
 def test_a_function_reaches_the_search_domain_of_its_own_stack_alone() -> None:
@@ -418,7 +481,7 @@ def test_a_view_that_is_not_personal_cannot_have_the_keys() -> None:
 def test_each_stack_has_what_lives_as_long_as_it() -> None:
     """The first application of a stage has the same name as its truth, so names must not meet."""
     had = {
-        "stage": {*TABLES["stage"], "personal-data"},
+        "stage": {*TABLES["stage"], "announcements", "personal-data"},
         "truth": {*TABLES["truth"], "archive", "bus"},
     }
     assert had == {"stage": set(IN_STAGE), "truth": set(IN_TRUTH)}
@@ -474,7 +537,9 @@ def mail(_recorded: Recorded) -> Iterable[Email]:
     return [Email("n", "ada@example.com", "", "")]
 
 
-def made(views: Mapping[str, View], policies: Mapping[str, Policy], *others: str) -> dict[str, Any]:
+def made(
+    views: Mapping[str, View], policies: Mapping[str, Policy | Announcer], *others: str
+) -> dict[str, Any]:
     """The generated files by name, for a registry and an app of these."""
     files = generated([*others, *views, *policies], views, policies)
     return {path.name: json.loads(text) for path, text in files.items()}
@@ -515,10 +580,11 @@ def test_an_ordered_view_parks_nothing_but_stops() -> None:
 
 def test_a_policy_mails_only_if_its_type_says_so() -> None:
     hears = DOMAIN.policies["notify"].hears
-    policies = {"mails": Policy("mails", hears, mail), "debit": DOMAIN.policies["debit_source"]}
-    files = made(
-        {}, {"mails": policies["mails"], "debit": replace(policies["debit"], name="debit")}
-    )
+    policies = {
+        "mails": Policy("mails", hears, mail),
+        "debit": replace(DOMAIN.policies["debit_source"], name="debit"),
+    }
+    files = made({}, policies)
     resources = files["resources.json"]["Resources"]
     assert {"Mails", "MailsLagAlarm", "MailsParkedAlarm", "Debit"} <= set(resources)
     for name, mails in (("mails", True), ("debit", False)):

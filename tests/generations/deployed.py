@@ -17,6 +17,7 @@ from chalicelib.leftfold.generations.control import Control, DynamoControl, crea
 from chalicelib.leftfold.generations.operating import Operator, changed
 from chalicelib.leftfold.kernel import Domain
 from chalicelib.leftfold.kernel.uuid7 import uuid7
+from chalicelib.leftfold.policies.outside import MemoryOutside
 from chalicelib.leftfold.store.events import DynamoEvents
 from chalicelib.leftfold.wiring import process
 from chalicelib.leftfold.wiring.process import made_of
@@ -169,7 +170,8 @@ class Deployed:
             services.rows = lambda view: search.get(view) or documents(view)
             services.search_rows = search.__getitem__
             services.signing_keys = ISSUER.published
-        services.waker, services.outside = Waking(self, named), Waking(self, str)
+        services.waker, services.stage_waker = Waking(self, named), Waking(self, str)
+        services.outside = MemoryOutside()
         made: Services = services
         return made
 

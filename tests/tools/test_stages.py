@@ -17,7 +17,7 @@ from tools.__main__ import leftfold
 from tools.bootstrap import ROOT
 from tools.cloud import DeployError
 from tools.deploy import check_way, defaults, read
-from tools.deploying import table_of
+from tools.deploying import checked, table_of
 from tools.provisioned import literal, provisioned, write_down
 from tools.resources import (
     BESIDE_TEMPLATE,
@@ -111,6 +111,14 @@ def test_a_stage_is_deployed_in_one_way() -> None:
         check_way(DEV, "chalice")
     with pytest.raises(DeployError, match=r"by `leftfold provision --stage dev`, then `chalice"):
         check_way(replace(DEV, way="chalice"), "cloudformation")
+
+
+def test_nothing_is_deployed_that_the_file_of_stages_does_not_say(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(deploying, "wanted_files", lambda: {STAGE_TEMPLATE: "of another file"})
+    with pytest.raises(DeployError, match="is not what the code says; run `leftfold resources`"):
+        checked("dev", "cloudformation", "http://127.0.0.1:1")
 
 
 def test_every_setting_of_a_stage_reaches_a_template() -> None:

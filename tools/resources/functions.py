@@ -6,7 +6,7 @@ from typing import Any, get_args, get_type_hints
 
 from chalice.utils import to_cfn_resource_name
 
-from chalicelib.leftfold.kernel import Email, Policy, Reaction, View
+from chalicelib.leftfold.kernel import Announcer, Email, Policy, Reaction, View
 from tools.resources.permissions import (
     ANSWER,
     BUS,
@@ -18,6 +18,7 @@ from tools.resources.permissions import (
     LOAD,
     MAKING_KEYS,
     MOVE,
+    NAMED,
     NOTE,
     OPENING,
     PARK,
@@ -99,7 +100,7 @@ READING_REPAIRS = tables(("dynamodb:Query",), "events")
 
 
 def other_functions(
-    views: Mapping[str, View], policies: Mapping[str, Policy]
+    views: Mapping[str, View], policies: Mapping[str, Policy | Announcer]
 ) -> dict[str, Function]:
     """The functions that are neither views nor policies; an app may do without some of them."""
     documents = [view.stored_name for view in views.values() if view.store == "documents"]
@@ -230,8 +231,10 @@ def view_function(view: View) -> Function:
     )
 
 
-def policy_function(policy: Policy) -> Function:
+def policy_function(policy: Policy | Announcer) -> Function:
     """The function of a policy: it sends commands, and e-mails if its `react` returns `Email`s."""
+    if isinstance(policy, Announcer):
+        return announcer_function(policy)
     leads_to = named_in(get_type_hints(policy.react)["return"])
     mails, commands = Email in leads_to, Reaction in leads_to
     # SES may have verified the address itself or its domain, so any identity is allowed.
@@ -258,13 +261,30 @@ def policy_function(policy: Policy) -> Function:
     )
 
 
+def announcer_function(announcer: Announcer) -> Function:
+    """The function of an announcer. In a stream it looks for the announcement before."""
+    telling = ("events:DescribeEventBus", "events:PutEvents")
+    return Function(
+        announcer.name,
+        (
+            *READING_LOG,
+            tables(("dynamodb:Query",), "events"),
+            *checkpointing("policy"),
+            allow(telling, arn("events", f"event-bus/{NAMED('announcements')}")),
+        ),
+        woken=True,
+    )
+
+
 def named_in(hint: Any) -> set[Any]:
     """Every type in a type hint."""
     return {hint}.union(*map(named_in, get_args(hint)))
 
 
 def functions(
-    names: Collection[str], views: Mapping[str, View], policies: Mapping[str, Policy]
+    names: Collection[str],
+    views: Mapping[str, View],
+    policies: Mapping[str, Policy | Announcer],
 ) -> list[Function]:
     """The functions called *names*. Raises ResourcesError if they do not fit the domain."""
     known = {

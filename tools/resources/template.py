@@ -7,9 +7,10 @@ from typing import Any
 from chalice.utils import to_cfn_resource_name
 
 from chalicelib.leftfold.functions import FOLLOWING
-from chalicelib.leftfold.kernel import Policy, View
+from chalicelib.leftfold.kernel import Announcer, Policy, View
 from tools.resources import edge
 from tools.resources.alarms import other_alarms, reader_alarms
+from tools.resources.dashboard import dashboard
 from tools.resources.functions import Function, ResourcesError
 from tools.resources.permissions import Json
 from tools.resources.stacks import (
@@ -183,7 +184,7 @@ def serving(function: Function, served: Collection[Served]) -> Json:
 def template(
     made: Iterable[Function],
     views: Mapping[str, View],
-    policies: Mapping[str, Policy],
+    policies: Mapping[str, Policy | Announcer],
     served: Collection[Served] = (),
 ) -> Json:
     """The resources of functions, views, policies and the routes that they serve.
@@ -212,7 +213,12 @@ def template(
     return {
         "Parameters": PARAMETERS | edge.PARAMETERS,
         "Conditions": CONDITIONS | edge.CONDITIONS,
-        "Resources": {**resources, "RestAPI": api, **edge.resources()},
+        "Resources": {
+            **resources,
+            "RestAPI": api,
+            **edge.resources(),
+            "Dashboard": dashboard(),
+        },
         "Outputs": OUTPUTS,
     }
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tools.resources.alarms import other_alarms
+from tools.resources.alarms import other_alarms, truth_alarms
 from tools.resources.functions import Function
 from tools.resources.permissions import (
     ANSWER,
@@ -188,6 +188,7 @@ def truth_template() -> Json:
         "BusStream": bus_stream(),
         "Search": search_domain(),
         **backup(),
+        **truth_alarms(),
     }
     for function in FUNCTIONS:
         resources |= function_resources(function)
@@ -212,6 +213,7 @@ def truth_template() -> Json:
             "SearchInstance": parameter("Of the search domain", Default="t3.small.search"),
             "SearchInstances": parameter("1, or a multiple of 2", Default="1"),
             "SearchVolume": parameter("GB of each search instance", Default="10"),
+            "SearchLeast": parameter("MB that must be free on each of them", Default="2500"),
             "Runtime": parameter("Lambda's runtime", Default="python3.12"),
             "Architecture": parameter(
                 "The functions' processor", Default="x86_64", AllowedValues=["x86_64", "arm64"]

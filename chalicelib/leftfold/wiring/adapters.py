@@ -186,8 +186,8 @@ class Adapters:
         return LambdaWaker(client("lambda"), self.settings.function)
 
     @cached_property
-    def outside(self) -> Waker:
-        """Wakes functions of other stacks, by their full names."""
+    def stage_waker(self) -> Waker:
+        """Wakes any function of the stage, by its full name."""
         from chalicelib.leftfold.relay.waker import LambdaWaker
 
         return LambdaWaker(client("lambda"), str)

@@ -50,7 +50,7 @@ class Generations:
         )
 
     def _ask(self, later: str, aggregate_id: str) -> None:
-        self._services.outside.wake(f"{later}-taker", {aggregate_id: 0})
+        self._services.stage_waker.wake(f"{later}-taker", {aggregate_id: 0})
 
     @cached_property
     def boundaries(self) -> Boundaries:
@@ -147,7 +147,7 @@ class Generations:
         log = DynamoLog(services.dynamodb, tables, self._settings.log)
 
         def sequence(wanted: Mapping[str, int]) -> None:
-            services.outside.wake(f"{name}-relay", wanted)
+            services.stage_waker.wake(f"{name}-relay", wanted)
 
         return Truth(
             name,

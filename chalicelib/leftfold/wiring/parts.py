@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from chalicelib.leftfold.commands.handler import CommandHandler
-from chalicelib.leftfold.kernel import Policy, View
+from chalicelib.leftfold.kernel import Announcer, Policy, View
 from chalicelib.leftfold.store.applications import Applications
 from chalicelib.leftfold.store.ports import (
     Archive,
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from chalicelib.leftfold.generations.control import ControlTable
     from chalicelib.leftfold.kernel.repair import Repairs
     from chalicelib.leftfold.policies.mailing import Mailer
+    from chalicelib.leftfold.policies.outside import Outside
     from chalicelib.leftfold.projection.freshness import Freshness
     from chalicelib.leftfold.projection.rows import RowStore
     from chalicelib.leftfold.relay.relay import Relay
@@ -54,16 +55,17 @@ class Parts(TypedDict, total=False):
     applications: Applications
     control: "ControlTable"
     mailer: "Mailer"
+    outside: "Outside"
     data_keys: "DataKeys"
     key_service: "KeyService"
     vault: "Vault"
     waker: Waker
-    outside: Waker
+    stage_waker: Waker
     bus: "Bus"
     rows: "Callable[[str], RowStore]"
     search_rows: "Callable[[str], Any]"
     views: Mapping[str, View]
-    policies: Mapping[str, Policy]
+    policies: Mapping[str, Policy | Announcer]
     fingerprints: Mapping[str, str]
     repairs: "Repairs"
     handler: CommandHandler

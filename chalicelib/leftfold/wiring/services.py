@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar, Unpack
 from chalicelib.leftfold import metrics
 from chalicelib.leftfold.commands.handler import CommandHandler
 from chalicelib.leftfold.commands.owning import Owner
-from chalicelib.leftfold.kernel import Aggregate, Domain, Policy, Row
+from chalicelib.leftfold.kernel import Aggregate, Announcer, Domain, Policy, Row
 from chalicelib.leftfold.store.ports import Checkpoints, EventStore
 from chalicelib.leftfold.store.readers import WHOLE_LOG, Reader
 from chalicelib.leftfold.subjects.audit import with_engines_own
@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from chalicelib.leftfold.erasure.erasing import Eraser
     from chalicelib.leftfold.erasure.export import Export
     from chalicelib.leftfold.kernel.repair import Repair, Repairs
+    from chalicelib.leftfold.policies.announcing import AnnouncerWork
     from chalicelib.leftfold.policies.deadlines import Timekeeper
+    from chalicelib.leftfold.policies.outside import Outside
     from chalicelib.leftfold.projection.freshness import Freshness
     from chalicelib.leftfold.projection.ordered import OrderedRunner
     from chalicelib.leftfold.projection.partitioned import PartitionedRunner
@@ -125,7 +127,7 @@ class Services(Adapters):
         return Seal(self.secrets.secret(CURSORS))
 
     @cached_property
-    def policies(self) -> Mapping[str, Policy]:
+    def policies(self) -> Mapping[str, Policy | Announcer]:
         return self.domain.policies
 
     @property
@@ -232,6 +234,12 @@ class Services(Adapters):
         return KinesisBus(client("kinesis"), self.settings.named("bus"), self.pause)
 
     @cached_property
+    def outside(self) -> "Outside":
+        from chalicelib.leftfold.policies.outside import EventBridge
+
+        return EventBridge(client("events"), self.settings.named("announcements"), side_by_side)
+
+    @cached_property
     def relay(self) -> "Relay":
         from chalicelib.leftfold.relay.publisher import Publisher
         from chalicelib.leftfold.relay.relay import Relay
@@ -240,7 +248,7 @@ class Services(Adapters):
         return Relay(
             Sequencer(self.events, self.log, self.pause, self.alarm, clock=self.clock),
             Publisher(self.log, self.bus, self.checkpoints),
-            lambda error: metrics.emit("PublishesFailed", 1, reason=str(error)),
+            self.alarm_unpublished,
         )
 
     @property
@@ -330,10 +338,13 @@ class Services(Adapters):
 
     def policy(self, policy: str) -> "PartitionedRunner":
         """The runner of a policy."""
+        found = self.policies[policy]
+        if isinstance(found, Announcer):
+            return self._lanes(self.announcing(found), self.beginning(policy))
         from chalicelib.leftfold.policies.work import PolicyWork
 
         work = PolicyWork(
-            self.policies[policy],
+            found,
             self.handler,
             self.effects,
             self.mailer,
@@ -345,6 +356,13 @@ class Services(Adapters):
         if self.settings.earlier is not None:
             work = replace(work, passed=self.generations.passed(work.stored_name))
         return self._lanes(work, self.beginning(policy))
+
+    def announcing(self, announcer: Announcer) -> "AnnouncerWork":
+        """What an announcer does."""
+        from chalicelib.leftfold.policies.announcing import AnnouncerWork
+
+        source = f"urn:leftfold:{self.settings.truth}:{self.settings.log}"
+        return AnnouncerWork(announcer, self.events, self.outside, source, self.repairs, self.pause)
 
     def beginning(self, policy: str) -> Checkpoints:
         """The checkpoints of a policy, which has one as soon as it is read.
@@ -425,6 +443,10 @@ class Services(Adapters):
     def alarm(self, blocked: Mapping[str, tuple[str, int]]) -> None:
         """Emits the metric of streams that wait for a cause that is not in the log."""
         metrics.emit("StreamsBlocked", len(blocked), streams=sorted(blocked)[:20])
+
+    def alarm_unpublished(self, error: Exception) -> None:
+        """Emits the metric of a publish that the bus refused."""
+        metrics.emit("PublishesFailed", 1, reason=str(error))
 
     def alarm_unreadable(self, keys: Sequence[tuple[str, int]]) -> None:
         """Emits the metric of items in the events table that are no commits, by their keys."""

@@ -6,7 +6,9 @@ from chalicelib.leftfold.store.ports import MAIN
 
 # A deployment is made of three kinds of stacks, by what they outlive (docs/adr/0025-…). These names
 # are of resources in the stage's stack and in the truth's; every other is in the application's.
-IN_STAGE = frozenset({"control", "effects", "secrets", "subjects", "personal-data"})
+IN_STAGE = frozenset(
+    {"announcements", "control", "effects", "secrets", "subjects", "personal-data"}
+)
 IN_TRUTH = frozenset(
     {
         "events",
