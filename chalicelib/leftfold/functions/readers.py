@@ -5,6 +5,7 @@ from typing import Any
 
 from chalicelib.leftfold.commands.owning import NotOwnedError
 from chalicelib.leftfold.functions.budgets import FOR_A_SLICE, time_left
+from chalicelib.leftfold.kernel import Policy
 from chalicelib.leftfold.metrics import emit
 from chalicelib.leftfold.projection.fold import PoisonError
 from chalicelib.leftfold.projection.runner import OvertakenError
@@ -40,8 +41,9 @@ def rests(reader: str) -> bool:
     The truth's functions do not wake it then; a query that waits for its process may.
     """
     current = services()
-    follows = current.settings.earlier is not None
-    return follows and reader in current.policies and not current.acts()
+    if current.settings.earlier is None or reader not in current.policies:
+        return False
+    return isinstance(current.policies[reader], Policy) and not current.acts()
 
 
 def redrive(reader: str, streams: Iterable[str], context: Any) -> None:

@@ -374,7 +374,8 @@ class Services(Adapters):
         found = self.policies[policy]
         if found.since == "beginning":
             return self.checkpoints
-        if self.settings.earlier and self.generations.begun_before(found.stored_name):
+        ran = isinstance(found, Policy) and self.settings.earlier is not None
+        if ran and self.generations.begun_before(found.stored_name):
             return self.checkpoints
         return BeginningCheckpoints(found, self.log, self.checkpoints)
 

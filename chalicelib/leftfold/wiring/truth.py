@@ -133,7 +133,10 @@ class TruthServices(Services):
         _, known, acts = self._recent
         for application in known.applications.values():
             for each in application.readers:
-                if each.kind == "policy" and not (acts and application.name == known.active):
+                if each.kind != "view" and application.name != known.active:
+                    continue
+                # An announcer goes on: nobody else announces what its own generation has made.
+                if each.kind == "policy" and not acts:
                     continue
                 within = f"{application.name}/" if each.kind == "view" else ""
                 yield ReaderOf(
