@@ -1,16 +1,17 @@
 """The end of an application, or of a stage with all that it has kept."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 from tools.bootstrap import ROOT
 from tools.cloud import DeployError, explained
 from tools.deploy import applications, beside_stack, stage_stack, truth_stack
+from tools.resources.stacks import TABLES
 from tools.stacks import Stacks
 from tools.stages import Stage
-
-TABLE, BUCKET = "AWS::DynamoDB::Table", "AWS::S3::Bucket"
 
 
 def destroy_application(stage: Stage, stacks: Stacks) -> None:
@@ -34,33 +35,50 @@ def destroy_application(stage: Stage, stacks: Stacks) -> None:
 def destroy_truth(stage: Stage, stacks: Stacks) -> None:
     """Deletes a stage's truth, with its events and its archive, and the stage itself.
 
-    Raises DeployError if applications stand on it. Killed, it may be run again.
+    Raises DeployError if applications stand on it. Killed, it may be run again: what is to be
+    deleted has names of its own, whatever is left of its stacks.
     """
     cloud = stacks.cloud
     with explained(cloud):
-        if stacks.find(truth_stack(stage)) is not None:
+        dynamodb, s3 = cloud.client("dynamodb"), cloud.client("s3")
+        names = [f"{stage.prefix}-{name}" for owner in ("truth", "stage") for name in TABLES[owner]]
+        tables = [name for name in names if there(dynamodb.describe_table, TableName=name)]
+        if f"{stage.prefix}-applications" in tables:
             standing = applications(stage, cloud).known().applications
             if standing:
                 raise DeployError(
                     f"applications stand on this truth: {', '.join(standing)}; delete them first"
                 )
-        both = (truth_stack(stage), stage_stack(stage))
-        kept = [made for stack in both for made in stacks.resources(stack)]
-        dynamodb = cloud.client("dynamodb")
-        tables = [name for kind, name in kept if kind == TABLE]
         for table in tables:
             dynamodb.update_table(TableName=table, DeletionProtectionEnabled=False)
-        for stack in both:
+        for stack in (truth_stack(stage), stage_stack(stage)):
             stacks.delete(stack)
         # CloudFormation has left these where they are.
         for table in tables:
             stacks.report(f"destroy: {table}")
             dynamodb.delete_table(TableName=table)
-        s3 = cloud.client("s3")
-        for bucket in (name for kind, name in kept if kind == BUCKET):
+        bucket = f"{stage.prefix}-archive-{cloud.account}-{cloud.region}"
+        if there(s3.head_bucket, Bucket=bucket):
             stacks.report(f"destroy: {bucket}")
             empty(s3, bucket)
             s3.delete_bucket(Bucket=bucket)
+        users = cloud.client("cognito-idp")
+        for page in users.get_paginator("list_user_pools").paginate(MaxResults=60):
+            for pool in page["UserPools"]:
+                if pool["Name"] == f"{stage.prefix}-users":
+                    stacks.report(f"destroy: {pool['Name']}")
+                    users.delete_user_pool(UserPoolId=pool["Id"])
+
+
+def there(ask: Callable[..., Any], **resource: str) -> bool:
+    """Whether AWS knows a resource."""
+    try:
+        ask(**resource)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in {"ResourceNotFoundException", "404"}:
+            return False
+        raise
+    return True
 
 
 def empty(s3: Any, bucket: str) -> None:

@@ -42,6 +42,7 @@ def function_resources(function: Function) -> Json:
         "LEFTFOLD_TRUTH": {"Ref": "Truth"},
         "LEFTFOLD_STAGE": {"Ref": "Stage"},
         "LEFTFOLD_ARCHIVE": {"Ref": "ArchiveBucket"},
+        **edge.TRACING,
     }
     if function.search:
         variables["LEFTFOLD_SEARCH_ENDPOINT"] = {"Ref": "SearchEndpoint"}
