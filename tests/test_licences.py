@@ -33,8 +33,8 @@ def test_all_that_is_shipped_is_listed_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("name", [*PINNED, "chalice"])
 def test_a_package_has_the_licence_that_is_listed(name: str) -> None:
-    declared = metadata(name)
-    assert LISTED[name] in (declared.get("License-Expression"), declared.get("License"))
+    declared = metadata(name).json
+    assert LISTED[name] in (declared.get("license_expression"), declared.get("license"))
 
 
 @pytest.mark.parametrize("name", BUNDLED)

@@ -103,7 +103,7 @@ def test_a_truth_that_was_destroyed_halfway_is_destroyed_by_the_next_run(cloud: 
 
 
 def test_a_truth_on_which_an_application_stands_is_not_destroyed(cloud: Account) -> None:
-    applications(DEV, cloud).register(application("leftfold-dev--green", {}))
+    applications(DEV.prefix, cloud).register(application("leftfold-dev--green", {}))
     before = kept_by(cloud)
     with pytest.raises(DeployError, match="applications stand on this truth: leftfold-dev--green"):
         destroy(cloud)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from chalicelib.leftfold.kernel import Policy, View
+from chalicelib.leftfold.kernel import Announcer, Policy, View
 from tools.bootstrap import ROOT
 from tools.provisioned import literal, provisioned
 from tools.resources.beside import beside_chalice
@@ -104,7 +104,7 @@ def permissions(function: Function, facts: Mapping[str, str] | None = None) -> J
 def generated(
     names: Collection[str],
     views: Mapping[str, View],
-    policies: Mapping[str, Policy],
+    policies: Mapping[str, Policy | Announcer],
     root: Path = ROOT,
     served: Collection[Served] = (),
 ) -> dict[Path, str]:

@@ -48,7 +48,11 @@ from tools.resources.template import WAKE_UP, log_group
 MODULE = "chalicelib.leftfold.functions.truth"
 # `leftfold` replaces it by the place to which it has uploaded the code.
 CODE = "./truth.zip"
-SCAN_APPLICATIONS = tables(("dynamodb:Scan",), "applications")
+# The applications, and whether the policies of this truth's generation act.
+SCAN_APPLICATIONS = (
+    tables(("dynamodb:Scan",), "applications"),
+    tables(("dynamodb:GetItem",), "control"),
+)
 RELAYING = (
     tables((*FOLLOW, "dynamodb:PutItem"), "log"),
     tables(MOVE, "streams", "policy-checkpoints"),
@@ -62,13 +66,13 @@ FUNCTIONS = (
         (reading_stream("events"), tables(("dynamodb:Query",), "events"), *RELAYING),
         woken=True,
     ),
-    Function("log_grew", (reading_stream("log"), SCAN_APPLICATIONS, WAKING_ALL)),
+    Function("log_grew", (reading_stream("log"), *SCAN_APPLICATIONS, WAKING_ALL)),
     Function(
         "sweeper",
         (
             tables(("dynamodb:Query", "dynamodb:Scan"), "events"),
             *RELAYING,
-            SCAN_APPLICATIONS,
+            *SCAN_APPLICATIONS,
             tables(NOTE, "policy-checkpoints"),
             of_every_application(LOAD, "view-checkpoints"),
             of_every_application(("dynamodb:Query",), "view-parked"),
@@ -83,7 +87,7 @@ FUNCTIONS = (
             tables((*MOVE, "dynamodb:Scan"), "streams"),
             tables((*FOLLOW, "dynamodb:PutItem", "dynamodb:DeleteItem"), "log"),
             tables((*FIND, "dynamodb:DeleteItem"), "bodies"),
-            SCAN_APPLICATIONS,
+            *SCAN_APPLICATIONS,
             of_every_application(LOAD, "view-checkpoints"),
             tables((*LOAD, *NOTE), "policy-checkpoints"),
             *objects("s3:GetObject", "s3:PutObject"),
