@@ -165,7 +165,8 @@ def bus_event(*data: bytes) -> dict[str, Any]:
 
 
 def metrics(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    return [line for line in lines if "_aws" in line]
 
 
 def test_the_relay_logs_and_publishes_the_images_of_inserts(site: Functions) -> None:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from chalicelib.leftfold.store.following import Follower
     from chalicelib.leftfold.subjects.keys import DataKeys, KeyService
     from chalicelib.leftfold.subjects.vault import Vault
+    from chalicelib.leftfold.tracing import Traces
 
 
 class Parts(TypedDict, total=False):
@@ -72,6 +73,7 @@ class Parts(TypedDict, total=False):
     relay: "Relay"
     freshness: "Freshness"
     follower: "Follower"
+    traces: "Traces | None"
     health: Callable[[], Mapping[str, bool | str]]
     clock: Callable[[], datetime]
     pause: Callable[[int], None]
