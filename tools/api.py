@@ -60,10 +60,12 @@ class Api:
         transport: httpx.BaseTransport | None = None,
         pause: Callable[[float], None] = time.sleep,
         auth: httpx.Auth | None = None,
+        attempts: int = REQUEST_ATTEMPTS,
     ) -> None:
-        """*auth* sends the access tokens."""
+        """*auth* sends the access tokens. A request is sent up to *attempts* times."""
         self.url = url.rstrip("/")
         self._pause = pause
+        self._attempts = attempts
         # The API may be on this machine: a proxy in the environment must not get in between.
         self._client = httpx.Client(
             timeout=TIMEOUT, transport=transport, trust_env=False, auth=auth
@@ -110,7 +112,7 @@ class Api:
         """The answer; an answer that is good has one of these *members*."""
         failure = ""
         wait = 0.0
-        for attempt in range(REQUEST_ATTEMPTS):
+        for attempt in range(self._attempts):
             self._pause(wait)
             wait = random.uniform(0, min(5, 0.1 * 2**attempt))
             try:
@@ -131,7 +133,7 @@ class Api:
                 failure = answered.reason
                 wait = max(wait, _retry_after(answer))
         raise ApiError(
-            f"{self.url} gave no answer in {REQUEST_ATTEMPTS} attempts ({failure});"
+            f"{self.url} gave no answer in {self._attempts} attempts ({failure});"
             " once it answers again, run this again: no command is executed twice"
         )
 

@@ -31,6 +31,8 @@ from tools.stages import stage
 STAGE = replace(stage("dev"), name="journey")
 STACK = STAGE.prefix
 ACCOUNTS = 8
+# A busy machine takes a while to start a killed function again: the waits add up to over two minutes.
+ATTEMPTS = 60
 VIEWS = ("balances", "ranking", "bookings", "totals")
 
 
@@ -66,7 +68,7 @@ def import_some(running: Local) -> Result:
 def api_of(running: Local) -> Api:
     """The API of a deployment, with its tokens."""
     auth = of_deployment(running.deployed, running.cloud.endpoint_url)
-    return Api(running.deployed.url, auth=auth)
+    return Api(running.deployed.url, auth=auth, attempts=ATTEMPTS)
 
 
 def operate(running: Local, *command: str) -> Result:

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from chalicelib import functions
+from chalicelib.leftfold.errors import told, trace
 from chalicelib.leftfold.functions import FunctionFailedError
 from chalicelib.leftfold.http.log import log
-from chalicelib.leftfold.kernel import UnknownFormatError
+from chalicelib.leftfold.kernel import Policy, UnknownFormatError
 from chalicelib.leftfold.projection.indexing import reason_of
 from chalicelib.leftfold.store.ports import CallRefusedError, Unavailable
-from chalicelib.leftfold.traces import told, trace
 from chalicelib.leftfold.wiring import process
 from tests.http.conftest import Bank
 
@@ -52,7 +52,8 @@ def code_fails(error: Exception) -> None:
     current, fail = process.services(), Failing(error)._fail
     readers: Any = vars(current)
     readers["views"] = {n: replace(v, fold=fail) for n, v in current.domain.views.items()}
-    readers["policies"] = {n: replace(p, react=fail) for n, p in current.domain.policies.items()}
+    policies = current.domain.policies.items()
+    readers["policies"] = {n: replace(p, react=fail) for n, p in policies if isinstance(p, Policy)}
 
 
 def part_fails(name: str) -> Callable[[Exception], None]:

@@ -8,6 +8,7 @@ import click
 from tools.bank.bench import bench_command
 from tools.bank.book import is_book
 from tools.bank.book_import import Choices, import_book
+from tools.bank.costs import cost_command
 from tools.bank.import_file import Selection, import_file
 from tools.bank.run import BANK_FILE, CURRENCY, WHOLE_STATEMENTS, Work, run
 from tools.console import INTERRUPTED, errors
@@ -149,4 +150,4 @@ def import_command(  # noqa: PLR0913 - one for each option
         sys.exit(INTERRUPTED)
 
 
-COMMANDS: tuple[click.Command, ...] = (run_command, import_command, bench_command)
+COMMANDS: tuple[click.Command, ...] = (run_command, import_command, bench_command, cost_command)

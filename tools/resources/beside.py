@@ -30,26 +30,30 @@ def beside_chalice(merged: Json, functions: Iterable[Function]) -> Json:
         called = function.full_name
         if function.name == "api_handler":
             # `chalice deploy` calls it by the stage alone.
-            text = text.replace(f'/{called}"', '/${AWS::StackName}"')
+            for end in ('"', "'"):
+                text = text.replace(f"/{called}{end}", f"/${{AWS::StackName}}{end}")
             called = "${AWS::StackName}"
         by_name = json.dumps({"Fn::Sub": called})
         text = text.replace(json.dumps({"Ref": function.logical_id}), by_name)
     text = text.replace("${AWS::StackName}", "${Application}")
     text = text.replace(json.dumps({"Ref": "AWS::StackName"}), json.dumps({"Ref": "Application"}))
     resources = json.loads(text)
+    outputs = {**merged["Outputs"], "Application": {"Value": {"Ref": "Application"}}}
+    used = json.dumps([resources, outputs])
+    conditions = {name: made for name, made in merged["Conditions"].items() if f'"{name}"' in used}
     return {
         "Parameters": {
             "Application": APPLICATION,
             **{
                 name: made
                 for name, made in merged["Parameters"].items()
-                if json.dumps({"Ref": name}) in json.dumps([resources, merged["Conditions"]])
+                if json.dumps({"Ref": name}) in json.dumps([resources, outputs, conditions])
                 or f"${{{name}}}" in text
             },
         },
-        "Conditions": merged["Conditions"],
+        "Conditions": conditions,
         "Resources": resources,
-        "Outputs": {"Application": {"Value": {"Ref": "Application"}}},
+        "Outputs": outputs,
     }
 
 

@@ -29,6 +29,13 @@ PARAMETERS: Json = {
     "CorsOrigins": parameter(
         "The sites, separated by commas, whose pages may call the API: https://app.example.org", ""
     ),
+    "OtlpEndpoint": parameter(
+        "The address of a collector of OpenTelemetry, such as X-Ray's; without one there are no spans",
+        "",
+    ),
+    "OtlpHeaders": parameter(
+        "The headers that it asks for, as name=value, separated by commas", "", NoEcho=True
+    ),
     "AccessLogs": parameter(
         "Whether API Gateway writes a line for each request; the account must have a role for it"
         " first (docs/operations.md)",
@@ -36,8 +43,14 @@ PARAMETERS: Json = {
         AllowedValues=["true", "false"],
     ),
 }
+TRACING: Json = {
+    "LEFTFOLD_OTLP_ENDPOINT": {"Ref": "OtlpEndpoint"},
+    "LEFTFOLD_OTLP_HEADERS": {"Ref": "OtlpHeaders"},
+}
 CONDITIONS: Json = {"WritesAccessLogs": {"Fn::Equals": [{"Ref": "AccessLogs"}, "true"]}}
 
+# The stage of the API, which is a part of its address.
+API_STAGE = "api"
 # By API Gateway's name: the status, the code and the title of the problem.
 GATEWAY_RESPONSES = {
     "DEFAULT_4XX": ("400", "bad-request", "The request is not one that the API takes"),
@@ -89,9 +102,11 @@ def rest_api() -> Json:
     return {
         "Properties": {
             "DefinitionBody": {
+                # By its name CloudWatch tells the APIs of an account apart.
+                "info": {"title": {"Ref": "AWS::StackName"}},
                 "x-amazon-apigateway-gateway-responses": {
                     kind: gateway_response(*says) for kind, says in GATEWAY_RESPONSES.items()
-                }
+                },
             },
             "MethodSettings": [
                 {

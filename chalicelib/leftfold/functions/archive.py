@@ -6,10 +6,10 @@ from typing import Any
 from chalicelib.leftfold.archive.archiver import GRACE, Archiver
 from chalicelib.leftfold.archive.epochs import DamagedArchiveError
 from chalicelib.leftfold.commands.loading import BrokenStreamError
+from chalicelib.leftfold.errors import told
 from chalicelib.leftfold.functions.budgets import FOR_A_STEP, FOR_THE_LOG, time_left
 from chalicelib.leftfold.metrics import emit
 from chalicelib.leftfold.store.ports import StreamEntry, Unavailable
-from chalicelib.leftfold.traces import told
 from chalicelib.leftfold.wiring.process import services
 from chalicelib.leftfold.wiring.services import Services
 

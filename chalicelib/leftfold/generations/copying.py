@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from chalicelib.leftfold.errors import where
 from chalicelib.leftfold.kernel import Aggregate, AggregateId, Bar, Boundaries, Commit, StoredEvent
 from chalicelib.leftfold.kernel.transform import TransformError
 from chalicelib.leftfold.store.ports import EventStore, GenerationTable, Log, StreamVersion
 from chalicelib.leftfold.subjects.vault import Vault
-from chalicelib.leftfold.traces import where
 
 AT_ONCE = 25
 

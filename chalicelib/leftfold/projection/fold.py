@@ -4,12 +4,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from chalicelib.leftfold.errors import where
 from chalicelib.leftfold.kernel import AggregateId, Codec, Commit, Recorded, Row, View
 from chalicelib.leftfold.kernel.aggregate import is_of
 from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repairs, read
 from chalicelib.leftfold.projection.rows import NEVER, StoredRow, check_key, text_of
 from chalicelib.leftfold.store.ports import Unavailable
-from chalicelib.leftfold.traces import where
 
 REASON_LENGTH = 1_000
 

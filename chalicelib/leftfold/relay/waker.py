@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from chalicelib.leftfold.errors import told
 from chalicelib.leftfold.metrics import emit
-from chalicelib.leftfold.traces import told
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
