@@ -144,7 +144,7 @@ def packed(value: object) -> bytes:
     return gzip.compress(json.dumps(value).encode())
 
 
-LINE = commit(A).to_line()
+LINE = commit(A).line
 # A block of deflate that is of no kind.
 CORRUPT = packed({})[:10] + b"\x07" + packed({})[11:]
 
