@@ -37,3 +37,8 @@ def emit(metric: str, value: float, *, unit: str = "Count", **facts: Any) -> Non
             }
         )
     )
+
+
+def note(did: str, **facts: Any) -> None:
+    """Writes one line about what an invocation *did*, which is no metric."""
+    print(json.dumps({"stack": _stack, "did": did, **facts}))  # noqa: T201 - as above

@@ -163,6 +163,11 @@ def bus_event(*data: bytes) -> dict[str, Any]:
 
 
 def metrics(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [line for line in lines(capsys) if "_aws" in line]
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """Everything that was logged since the last time."""
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 

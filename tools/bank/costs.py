@@ -94,8 +94,8 @@ LINK = 350
 CALL, TRANSACTION, PUT, WAKE, SEARCH = 6.0, 15.0, 10.0, 15.0, 20.0
 # Of the function's own code; and of each commit in a block.
 OWN, EACH = 5.0, 0.2
-# Bytes that Lambda logs of an invocation, and of a metric's line.
-LOGGED, LINE = 300, 250
+# Bytes that Lambda logs of an invocation; of the function's own line; of a metric.
+LOGGED, NOTED, LINE = 300, 100, 250
 HOURS, MINUTES = 730, 730 * 60
 MILLION = 1_000_000
 # A page of a sweep is 1,000 items or 1 MB, of which each run takes at least eight.
@@ -161,7 +161,7 @@ def bill(uses: Sequence[Use], commits: int, stage: Stage, price: Mapping[str, Pr
     of = {name: entry.price for name, entry in price.items()}
     each = [1 if use.function == "api" else commits for use in uses]
     seconds = sum(milliseconds(u, n) for u, n in zip(uses, each, strict=True)) / 1000
-    logged = LOGGED * len(uses) + LINE
+    logged = (LOGGED + NOTED) * len(uses) + LINE
     segments = blocks / min(SEGMENT_BLOCKS, SEGMENT_COMMITS / commits)
     return {
         "API Gateway": MILLION * of["api_request"],
@@ -377,6 +377,7 @@ def page() -> str:
         own=OWN,
         each=EACH,
         logged=LOGGED,
+        noted=NOTED,
         line=LINE,
         segment_blocks=SEGMENT_BLOCKS,
         segment_commits=SEGMENT_COMMITS,
