@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.commands.handler import CommandHandler
+from chalicelib.leftfold.generations.memory import MemoryControl
 from chalicelib.leftfold.kernel.uuid7 import uuid7
 from chalicelib.leftfold.policies.mailing import MemoryMailer
+from chalicelib.leftfold.policies.outside import MemoryOutside
 from chalicelib.leftfold.projection.freshness import Freshness
 from chalicelib.leftfold.relay.sequencer import Sequencer
 from chalicelib.leftfold.repair.stored import StoredRepairs
@@ -65,6 +67,7 @@ class Application(Gateway):
         self.keys = MemoryKeys()
         self.vault = vault_of(self.keys, lambda: self.clock().timestamp())
         self.mailer = MemoryMailer()
+        self.outside = MemoryOutside()
         self.secrets = MemorySecrets()
         self.request_counts = MemoryRequestCounts()
         self.rows: dict[str, RowStore] = {
@@ -96,7 +99,9 @@ class Application(Gateway):
                 parking=self.parking,
                 effects=self.effects,
                 applications=MemoryApplications(active="test"),
+                control=MemoryControl(),
                 mailer=self.mailer,
+                outside=self.outside,
                 pause=still,
                 rows=self.rows.__getitem__,
                 search_rows=self.rows.__getitem__,

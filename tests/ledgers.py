@@ -1,6 +1,7 @@
 """The app over memory with its policies: what a request sets off is done when views settle."""
 
 from chalicelib.domain import DOMAIN
+from chalicelib.leftfold.kernel import Policy
 from chalicelib.leftfold.policies.mailing import NoMailer
 from chalicelib.leftfold.policies.work import PolicyWork
 from chalicelib.leftfold.projection.partitioned import PartitionedRunner
@@ -29,6 +30,7 @@ class Books(Bank):
         handler = process.services().handler
         effects = MemoryEffects(self.clock)
         chosen = DOMAIN.policies[policy]
+        assert isinstance(chosen, Policy)
         vault = handler.vault
         work = PolicyWork(chosen, handler, effects, NoMailer(), "test", still, map, vault)
         return PartitionedRunner(work, self.log, self.checkpoints, self.parking, still)

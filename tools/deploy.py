@@ -67,7 +67,7 @@ def provision(package: Package, stage: Stage, stacks: Stacks) -> Facts:
         template = uploads.template(read(TRUTH_TEMPLATE), code)
         built = {"Runtime": running(), "Architecture": package.architecture}
         stacks.bring(truth_stack(stage), template, facts | built)
-        register(applications(stage, cloud), stage.prefix, package.folds)
+        register(applications(stage.prefix, cloud), stage.prefix, package.folds)
         return facts | stacks.outputs(truth_stack(stage))
 
 
@@ -96,9 +96,9 @@ def find(stack: str, cloud: Cloud) -> Deployed:
     return Deployed(stack, cloud.api_url(outputs), outputs)
 
 
-def applications(stage: Stage, cloud: Cloud) -> DynamoApplications:
+def applications(truth: str, cloud: Cloud) -> DynamoApplications:
     """The register of a truth's applications."""
-    return DynamoApplications(cloud.client("dynamodb"), f"{stage.prefix}-applications")
+    return DynamoApplications(cloud.client("dynamodb"), f"{truth}-applications")
 
 
 def stage_stack(stage: Stage) -> str:

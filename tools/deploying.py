@@ -7,6 +7,7 @@ import click
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from tools.after import finish
 from tools.cloud import Cloud, DeployError
 from tools.console import console, errors
 from tools.deploy import check_way, deploy, provision_for_chalice, read
@@ -15,7 +16,7 @@ from tools.destroy import destroy_application, destroy_truth
 from tools.last_deployment import STAGE, Current, remember
 from tools.options import endpoint_option
 from tools.package import package
-from tools.resources import TEMPLATE, asynchronous, write
+from tools.resources import TEMPLATE, differing, write
 from tools.resources import wanted as wanted_files
 from tools.stacks import Change, Stacks, wanted
 from tools.stages import Stage, stage
@@ -68,11 +69,17 @@ def table_of(stack: str, changes: Sequence[Change]) -> Table:
 
 
 def checked(name: str, way: str, endpoint_url: str | None) -> Stage:
-    """The stage, if it is deployed in this way and this Python may package for it."""
+    """The stage, if it is deployed in this way and this Python may package for it.
+
+    Raises DeployError, also if the generated files are not those of infra/stages.toml and the app.
+    """
     found = stage(name)
     check_way(found, way)
     if endpoint_url is None:
         found.check_runtime()
+    stale = differing(wanted_files())
+    if stale:
+        raise DeployError(f"{stale[0]} is not what the code says; run `leftfold resources`")
     return found
 
 
@@ -142,15 +149,14 @@ def provision_command(  # noqa: PLR0913 - one for each option
 
     Makes or changes stage and truth, and the tables, log groups and alarms of the application.
     Then writes infra/provisioned/STAGE.json, and from it the stage in .chalice/config.json with the
-    permissions of each function. With --after, only sets how often a wake is repeated.
+    permissions of each function. With --after, it only sets what Chalice cannot: the routes of the
+    function feed, the API's own refusals, its throttling, and how often a wake is repeated.
     """
     found = checked(name, "chalice", endpoint_url)
     cloud = Cloud(endpoint_url, alarm_topic, mail_from, repairs)
     if after:
-        functions = cloud.client("lambda")
-        for function, settings in asynchronous(read(TEMPLATE), found.prefix).items():
-            functions.put_function_event_invoke_config(FunctionName=function, **settings)
-            console.print(f"set: {function}")
+        for what in finish(found, cloud, read(TEMPLATE)):
+            console.print(f"set: {what}", soft_wrap=True)
         return
     with errors.status("packaging") as status:
         made = package(name, status.update)
@@ -158,7 +164,10 @@ def provision_command(  # noqa: PLR0913 - one for each option
     written = [provision_for_chalice(made, found, stacks), *write(wanted_files())]
     for path in written:
         console.print(f"written: {path}", soft_wrap=True)
-    console.print(f"\nNow run\n  chalice deploy --stage {name}", soft_wrap=True)
+    console.print(
+        f"\nNow run\n  chalice deploy --stage {name}\n  leftfold provision --stage {name} --after",
+        soft_wrap=True,
+    )
 
 
 @click.command("destroy")

@@ -46,9 +46,14 @@ def path_of(part: Any, defining: str) -> str | None:
 def main() -> None:
     """Prints the index of the domain that this process imports."""
     from chalicelib.domain import DOMAIN
+    from chalicelib.leftfold.kernel import Policy
 
     views = {n: path_of(v, v.fold.__module__) for n, v in DOMAIN.views.items()}
-    policies = {n: path_of(p, p.react.__module__) for n, p in DOMAIN.policies.items()}
+    # An announcer has no code of its own that would tell where it is.
+    policies = {
+        n: path_of(p, p.react.__module__ if isinstance(p, Policy) else "")
+        for n, p in DOMAIN.policies.items()
+    }
     print(json.dumps({"views": views, "policies": policies}))
 
 

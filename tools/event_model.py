@@ -10,7 +10,8 @@ from functools import cached_property
 from importlib import import_module
 from typing import Any, get_type_hints
 
-from chalicelib.leftfold.kernel import Aggregate, Deadline, Email, Policy, View
+from chalicelib.leftfold.kernel import Aggregate, Announcer, Deadline, Email, Policy, View
+from tools.domain_index import path_of
 from tools.domain_package import domain_package
 from tools.event_model_code import first_parameter, flat, reach
 
@@ -51,7 +52,8 @@ class Listener:
 class Step:
     """A policy, or a deadline, which hears nothing but watches a view.
 
-    *answers* are the commands that the answers to those that it sends become.
+    *answers* are the commands that the answers to those that it sends become. One that *announces*
+    is an announcer.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Step:
     sends: tuple[Command, ...]
     answers: tuple[Command, ...] = ()
     mails: bool = False
+    announces: bool = False
     watches: str | None = None
 
 
@@ -134,7 +137,7 @@ def _followed(commands: Iterable[Command], steps: Iterable[Step]) -> tuple[Comma
 def read(
     aggregates: Mapping[str, Aggregate],
     views: Iterable[View],
-    policies: Iterable[Policy],
+    policies: Iterable[Policy | Announcer],
     deadlines: Iterable[Deadline],
 ) -> Model:
     """The model of an application."""
@@ -153,7 +156,12 @@ def read(
         tuple(commands.values()),
         tuple(listener(view, events) for view in views),
         (
-            *(step_of(policy, events, commands) for policy in policies),
+            *(
+                announcing(policy, events)
+                if isinstance(policy, Announcer)
+                else step_of(policy, events, commands)
+                for policy in policies
+            ),
             *(clock(deadline, commands) for deadline in deadlines),
         ),
     )
@@ -224,6 +232,14 @@ def step_of(policy: Policy, events: Mapping[type, Event], commands: Mapping[type
     )
 
 
+def announcing(announcer: Announcer, events: Mapping[type, Event]) -> Step:
+    """An announcer, and the events that it tells others of."""
+    kinds = [k for a in announcer.hears for k in a.codec.events.values() if k in announcer.events]
+    hears = tuple(events[kind] for kind in kinds)
+    module, _, _ = (path_of(announcer, "") or "").partition(":")
+    return Step(announcer.name, context_named(module), hears, (), announces=True)
+
+
 def clock(deadline: Deadline, commands: Mapping[type, Command]) -> Step:
     """A deadline, and the command that it sends to aggregates that have waited for too long."""
     named = reach(deadline.command, {}).classes
@@ -233,4 +249,9 @@ def clock(deadline: Deadline, commands: Mapping[type, Command]) -> Step:
 
 def context_of(function: Callable[..., Any]) -> str:
     """The context in which a function is defined."""
-    return function.__module__.removeprefix(f"{CONTEXTS}.").partition(".")[0]
+    return context_named(function.__module__)
+
+
+def context_named(module: str) -> str:
+    """The context that a module is of."""
+    return module.removeprefix(f"{CONTEXTS}.").partition(".")[0]

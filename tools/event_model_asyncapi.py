@@ -3,11 +3,15 @@
 from collections.abc import Iterable
 from typing import Any
 
+from chalicelib.leftfold.kernel.announcer import type_of
 from tools.event_model import Event, Listener, Model, Step
 from tools.event_model_schemas import body, described, envelope, stored
 
 Json = dict[str, Any]
+# The place of an event in the log or in its stream, as a text that sorts.
+PLACE = r"^[0-9]{15}\.[0-9]{5}\.[0-9]{3}$"
 LOG = "log"
+OUTSIDE = "announcements"
 INFO: Json = {
     "title": "Leftfold",
     "version": "1.0.0",
@@ -29,10 +33,21 @@ LOG_SAYS = (
     "Blocks of gzipped JSON lines in a DynamoDB table, one line a commit, at dense positions"
     " from 0. Followers are woken when it grows, and read on from where they were."
 )
+OUTSIDE_SAYS = (
+    "An event bus of Amazon EventBridge. Each event's detail is a CloudEvent in structured mode, its"
+    " detail-type is the CloudEvent's type. Every announcement comes at least once, under the same"
+    " id, and in no order. `sequence` orders those of one source; `previous` is the `revision` of"
+    " the announcement before it in its stream (the subject), so that a gap shows. Personal fields"
+    " read `erased`. Amounts are in minor units. Data that is too large for EventBridge is left"
+    " out: `dataref` is the path of the commit in the API."
+)
 
 
 def document(model: Model) -> Json:
     """The whole document."""
+    announced = tuple(
+        dict.fromkeys(event for step in model.steps if step.announces for event in step.hears)
+    )
     categories: dict[str, list[Event]] = {}
     for event in model.events:
         categories.setdefault(event.category, []).append(event)
@@ -44,6 +59,7 @@ def document(model: Model) -> Json:
             for category, events in categories.items()
         },
         LOG: channel("{stack}-log", "All commits in their one order", LOG_SAYS, model.events),
+        **(outside(announced) if announced else {}),
     }
     return {
         "asyncapi": "3.0.0",
@@ -52,9 +68,13 @@ def document(model: Model) -> Json:
         "channels": channels,
         "operations": operations(model, categories),
         "components": {
-            "messages": {label(event): message(event) for event in model.events},
+            "messages": {
+                **{label(event): message(event) for event in model.events},
+                **{announcement(event): told(event) for event in announced},
+            },
             "schemas": {
                 "commit": envelope(),
+                **({"announcement": cloud_event()} if announced else {}),
                 **{
                     f"commit-of-{category}": commit_of(events)
                     for category, events in categories.items()
@@ -68,6 +88,86 @@ def document(model: Model) -> Json:
                 },
             },
         },
+    }
+
+
+def outside(events: Iterable[Event]) -> Json:
+    """The channel of announcements to other systems."""
+    made = channel("{stage}-announcements", "What other systems are told of", OUTSIDE_SAYS, ())
+    return {
+        OUTSIDE: {
+            **made,
+            "parameters": {
+                "stage": {"description": "The name of the stage.", "default": "leftfold"}
+            },
+            "messages": {
+                announcement(e): ref("components", "messages", announcement(e)) for e in events
+            },
+        }
+    }
+
+
+def announcement(event: Event) -> str:
+    """The name of the message that tells others of an event."""
+    return f"{type_of(event.category, event.name)}.v{event.version}"
+
+
+def told(event: Event) -> Json:
+    """A CloudEvent that tells others of an event."""
+    return {
+        "name": type_of(event.category, event.name),
+        "title": event.name,
+        "contentType": "application/cloudevents+json",
+        "correlationId": {"location": "$message.payload#/correlationid"},
+        "tags": [{"name": event.category}],
+        "payload": {
+            "allOf": [
+                ref("components", "schemas", "announcement"),
+                {
+                    "properties": {
+                        "type": {"const": type_of(event.category, event.name)},
+                        "eventversion": {"const": event.version},
+                        "data": body(event.kind),
+                    }
+                },
+            ]
+        },
+    }
+
+
+def cloud_event() -> Json:
+    """The schema of an announcement."""
+    text: Json = {"type": "string", "minLength": 1}
+    place: Json = {"type": "string", "pattern": PLACE}
+    members: Json = {
+        "specversion": {"const": "1.0"},
+        "id": text,
+        "source": {**text, "description": "The log: `urn:leftfold:<truth>:<log>`."},
+        "type": text,
+        "subject": {**text, "description": "The stream."},
+        "time": {"type": "string", "format": "date-time"},
+        "sequence": {
+            **place,
+            "description": "The position in the log, and the event among those of its commit.",
+        },
+        "revision": {**place, "description": "The version in the stream, and the event."},
+        "previous": {
+            **place,
+            "description": "The revision that was announced before; none for a stream's first.",
+        },
+        "tenant": text,
+        "eventversion": {"type": "integer", "minimum": 1},
+        "correlationid": text,
+        "traceparent": text,
+        "datacontenttype": {"const": "application/json"},
+        "dataref": {"type": "string", "format": "uri-reference"},
+        "data": {"type": "object"},
+    }
+    optional = {"previous", "traceparent", "data"}
+    return {
+        "type": "object",
+        "properties": members,
+        "required": [name for name in members if name not in optional],
     }
 
 
@@ -153,6 +253,13 @@ def operations(model: Model, categories: Iterable[str]) -> Json:
             says = f"The {view.about.order} view {view.name} makes its rows."
             found[f"view-{view.name}-{name}"] = operation("receive", name, heard, says)
     for step in model.steps:
+        if step.announces:
+            sent = [ref("channels", OUTSIDE, "messages", announcement(e)) for e in step.hears]
+            says = f"The announcer {step.name} tells other systems."
+            found[f"announcer-{step.name}"] = {
+                **operation("send", OUTSIDE, (), says),
+                "messages": sent,
+            }
         if step.hears:
             found[f"policy-{step.name}-{LOG}"] = operation("receive", LOG, step.hears, acts(step))
     return found
@@ -168,6 +275,8 @@ def channels_of(view: Listener) -> tuple[str, ...]:
 def acts(step: Step) -> str:
     """A description of the commands and e-mails that a policy sends."""
     sent = [f"{command.name} to {command.category}" for command in step.sends]
+    if step.announces:
+        return f"The announcer {step.name} tells other systems of these events."
     return (
         f"The policy {step.name} sends {', '.join([*sent, *(['e-mail'] if step.mails else [])])}."
     )

@@ -11,7 +11,8 @@ What leads to what, read from the code by `leftfold event-model`; do not edit it
 Commands are blue, events orange, views green, policies and deadlines lilac. An event is
 called by its stored name. An arrow says "may lead to": where `match` and `isinstance` do not
 decide, every branch of a rule counts. A policy leads to the commands that it sends; a dotted
-line leads to what their answers become. A deadline follows the view whose rows it watches.
+line leads to what their answers become. An announcer tells other systems of the events that it
+hears. A deadline follows the view whose rows it watches.
 The messages and their schemas are in [asyncapi.json](asyncapi.json).
 """
 COLOURS = """\
@@ -19,7 +20,7 @@ COLOURS = """\
     classDef event fill:#fbc98a,stroke:#d98a1f,color:#1d2330
     classDef view fill:#b9e3b4,stroke:#4f9d48,color:#1d2330
     classDef policy fill:#dcc8f0,stroke:#8f63bd,color:#1d2330"""
-MAIL = "email"
+MAIL, OUTSIDE = "email", "outside"
 
 Part = Command | Event | Listener | Step
 
@@ -101,6 +102,8 @@ def flow(
     yield from (arrow(step, c, "-.->") for c in step.answers if c in commands)
     if step.mails:
         yield f"    {name_of(step)} --> {name_of(step)}_{MAIL}([e-mail])"
+    if step.announces:
+        yield f"    {name_of(step)} --> {name_of(step)}_{OUTSIDE}([EventBridge])"
 
 
 def group(name: str, title: str, parts: Iterable[Part]) -> Iterator[str]:

@@ -14,7 +14,7 @@ from enum import Enum
 from typing import Any
 
 from chalicelib.domain import DOMAIN
-from chalicelib.leftfold.kernel import Aggregate, Codec, Policy, View
+from chalicelib.leftfold.kernel import Aggregate, Announcer, Codec, Policy, View
 from chalicelib.leftfold.subjects.audit import with_engines_own
 
 Root = tuple[str, ...]
@@ -52,14 +52,19 @@ def of_view(view: View) -> Iterator[Root]:
         yield from of(part, ())
 
 
-def of_policy(policy: Policy) -> Iterator[Root]:
+def of_policy(policy: Policy | Announcer) -> Iterator[Root]:
     """What a policy does about events; not the rules that take its commands."""
     yield from OF_POLICIES
     for aggregate in policy.hears:
         yield (aggregate.category,)
         yield from of_codec(aggregate.codec)
-    yield from of(policy.react, ())
-    yield from of(policy.personal, ())
+    made_by = (
+        (policy.events, policy.since)
+        if isinstance(policy, Announcer)
+        else (policy.react, policy.personal)
+    )
+    for part in made_by:
+        yield from of(part, ())
 
 
 def of_codec(codec: Codec[Any]) -> Iterator[Root]:

@@ -30,6 +30,7 @@ from chalicelib.leftfold.relay.sweeper import PARTS
 from chalicelib.leftfold.store.ports import Log, Unavailable
 from chalicelib.leftfold.store.readers import ends_of
 from chalicelib.leftfold.wiring.services import Services
+from tools.announcing import announce_command
 from tools.archiving import COMMANDS as ARCHIVING
 from tools.console import bar, console, errors
 from tools.forgetting import COMMANDS as FORGETTING
@@ -388,6 +389,7 @@ COMMANDS = (
     sweep_command,
     parked_command,
     redrive_command,
+    announce_command,
     token_command,
     repair_command,
     *ARCHIVING,

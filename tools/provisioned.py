@@ -44,8 +44,11 @@ def literal(value: Any, facts: Mapping[str, str]) -> Any:
     Raises KeyError for a reference to something that is not written down.
     """
     match value:
+        case {"Fn::If": [str(condition), then, otherwise]}:
+            # Of a parameter that has a value.
+            return literal(then if facts[condition.removeprefix("Has")] else otherwise, facts)
         case {"Ref": str(name)}:
-            return facts[PSEUDO.get(name, name)]
+            return None if name == "AWS::NoValue" else facts[PSEUDO.get(name, name)]
         case {"Fn::Sub": str(text)}:
             parts = text.split("${")
             rest = (part.split("}", 1) for part in parts[1:])
@@ -54,5 +57,5 @@ def literal(value: Any, facts: Mapping[str, str]) -> Any:
         case dict():
             return {key: literal(each, facts) for key, each in value.items()}
         case list():
-            return [literal(each, facts) for each in value]
+            return [made for each in value if (made := literal(each, facts)) is not None]
     return value

@@ -26,7 +26,7 @@ from chalicelib.bank.transfer.domain import (
     TransferRefused,
 )
 from chalicelib.domain import DOMAIN
-from chalicelib.leftfold.kernel import Reaction, Recorded
+from chalicelib.leftfold.kernel import Policy, Reaction, Recorded
 
 order = Order("a", "b", 700, "CZK", "2026-01-31", "rent")
 asked = ("t", 700, "CZK", "2026-01-31")
@@ -39,7 +39,7 @@ def reactions(event: Any) -> dict[str, Reaction]:
     return {
         name: reaction
         for name, policy in DOMAIN.policies.items()
-        if "transfer" in {heard.category for heard in policy.hears}
+        if isinstance(policy, Policy) and "transfer" in {heard.category for heard in policy.hears}
         for reaction in policy.reactions(recorded)
         if isinstance(reaction, Reaction)
     }

@@ -70,6 +70,11 @@ def calls_of(service: str, operation: str, params: Mapping[str, Any]) -> Iterato
             # A key is called by its alias, and granted by its ARN.
             assert params["KeyId"] == f"alias/{STACK}-personal-data"
             yield f"kms:{operation}", FACTS["PersonalDataKey"]
+        case "events", _:
+            (bus,) = {one.get("EventBusName") for one in params.get("Entries", ())} or {
+                params["Name"]
+            }
+            yield f"events:{operation}", f"arn:aws:events:{HOME}:event-bus/{bus}"
         case "ses", _:
             yield f"ses:{operation}", f"arn:aws:ses:{HOME}:identity/{params['Source']}"
 
@@ -130,6 +135,7 @@ class Account:
         kms = moto.client("kms")
         key = kms.create_key()["KeyMetadata"]["KeyId"]
         kms.create_alias(AliasName=f"alias/{STACK}-personal-data", TargetKeyId=key)
+        moto.client("events").create_event_bus(Name=f"{STACK}-announcements")
         moto.client("ses").verify_email_identity(EmailAddress=FACTS["MailFrom"])
         with self.running("deploy") as services:
             register(services.applications, STACK, {})
@@ -270,6 +276,9 @@ NOT_THE_CODES = (
 )
 # What is called in situations that do not come up here, and who tries them.
 SELDOM = {
+    # A stream that another generation has: tests/generations/test_deployed.py.
+    "dynamodb:GetItem control",
+    f"lambda:InvokeFunction {STACK}--*-taker",
     # A view or a policy fails on an event: tests/projection, tests/contracts/test_checkpoints.py.
     *(
         f"dynamodb:{call}Item {kind}-parked"

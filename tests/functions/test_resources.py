@@ -1,6 +1,7 @@
 """What the template says of functions: wakes are not repeated, and failures are told."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -15,7 +16,7 @@ from app import API
 from chalicelib.bank.account.views import balances, bookings, totals
 from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.http import live
-from chalicelib.leftfold.kernel import Email, Policy, Recorded, View
+from chalicelib.leftfold.kernel import Announcer, Email, Policy, Recorded, View
 from chalicelib.leftfold.relay.sweeper import ROUND
 from chalicelib.leftfold.wiring.settings import FUNCTIONS_OF_TRUTH, IN_STAGE, IN_TRUTH, Settings
 from tools.bootstrap import ROOT
@@ -39,6 +40,13 @@ STAGE, TRUTH = (
     json.loads((ROOT / f"infra/{name}.json").read_text()) for name in ("stage", "truth")
 )
 CHALICE = ROOT / ".chalice"
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
+# What the code measures.
+METRICS = {
+    metric
+    for path in (ROOT / "chalicelib" / "leftfold").rglob("*.py")
+    for metric in re.findall(r'emit\(\s*"(\w+)"', path.read_text())
+}
 FUNCTIONS: dict[str, Any] = json.loads((CHALICE / "config.json").read_text())["stages"]["dev"][
     "lambda_functions"
 ]
@@ -58,7 +66,7 @@ def actions(function: str) -> set[str]:
 
 
 def statements(function: str) -> list[tuple[set[str], Any]]:
-    """What a function may do, and with what."""
+    """What a function may do, and with what, in a generation that follows no other."""
     if function in FUNCTIONS_OF_TRUTH:
         role = TRUTH["Resources"][f"{to_cfn_resource_name(function)}Role"]["Properties"]
         policy = role["Policies"][0]["PolicyDocument"]
@@ -67,6 +75,7 @@ def statements(function: str) -> list[tuple[set[str], Any]]:
     return [
         ({action} if isinstance(action, str) else set(action), statement["Resource"])
         for statement in policy["Statement"]
+        if "Action" in statement
         for action in [statement["Action"]]
     ]
 
@@ -159,12 +168,89 @@ def test_an_ordered_view_that_stops_is_told() -> None:
     assert {str({"Ref": to_cfn_resource_name(name)}) for name in ordered} <= set(alarms("Errors"))
 
 
+RUNBOOKS = set(re.findall(r"^- \*\*(.+?)\.?\*\*", OPERATIONS, flags=re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_each_alarm_names_its_runbook(name: str) -> None:
+    says, _, runbook = ALARMS[name]["AlarmDescription"].partition(" Runbook (docs/operations.md): ")
+    assert says
+    assert runbook.removesuffix(".") in RUNBOOKS
+
+
+def test_the_services_under_the_application_have_alarms() -> None:
+    assert {
+        (alarm["Namespace"], alarm["MetricName"])
+        for alarm in ALARMS.values()
+        if alarm["Namespace"] not in ("Leftfold", "AWS/Lambda")
+    } == {
+        ("AWS/ApiGateway", "5XXError"),
+        ("AWS/DynamoDB", "ReadThrottleEvents"),
+        ("AWS/DynamoDB", "WriteThrottleEvents"),
+        ("AWS/Kinesis", "WriteProvisionedThroughputExceeded"),
+        ("AWS/ES", "ClusterStatus.red"),
+        ("AWS/ES", "ClusterIndexWritesBlocked"),
+        ("AWS/ES", "FreeStorageSpace"),
+    }
+    disk = ALARMS["SearchDiskAlarm"]
+    assert (disk["ComparisonOperator"], disk["Statistic"]) == ("LessThanThreshold", "Minimum")
+    assert disk["Threshold"] == {"Ref": "SearchLeast"}
+
+
+def test_the_api_has_the_name_by_which_its_alarm_knows_it() -> None:
+    (name,) = (d["Value"] for d in ALARMS["ApiErrorAlarm"]["Dimensions"] if d["Name"] == "ApiName")
+    assert RESOURCES["RestAPI"]["Properties"]["DefinitionBody"]["info"]["title"] == name
+
+
+def test_the_dashboard_shows_what_is_measured() -> None:
+    text = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    for name in ("AWS::StackName", "AWS::Region", "Truth"):
+        text = text.replace(f"${{{name}}}", "blue")
+    assert "${" not in text
+    widgets = json.loads(text)["widgets"]
+    places = {(widget["x"], widget["y"]) for widget in widgets}
+    assert len(places) == len(widgets)
+    shown = {metric for metric in METRICS if f'"{metric}"' in text.replace("\\", "")}
+    assert {"OldestWaits", "StreamsParked", "CommitsLogged", "CommitsArchived"} <= shown
+    assert shown >= set(re.findall(r'\["Leftfold","(\w+)"', text))
+
+
 # --- what a function may do
 
 
 @pytest.mark.parametrize("reader", [*DOMAIN.views, *DOMAIN.policies])
-def test_a_view_or_a_policy_rings_nobody(reader: str) -> None:
-    assert "lambda:InvokeFunction" not in actions(reader)
+def test_a_view_rings_nobody_and_a_policy_asks_a_later_generation_alone(reader: str) -> None:
+    assert set(may_wake(reader)) <= ({"${Stage}--*-taker"} if reader in DOMAIN.policies else set())
+
+
+FOLLOWING_ALONE = ("copier", "taker")
+
+
+@pytest.mark.parametrize("function", FOLLOWING_ALONE)
+def test_who_works_for_a_generation_that_follows_another_may_do_nothing_in_one_that_does_not(
+    function: str,
+) -> None:
+    assert actions(function) == {"logs:CreateLogStream", "logs:PutLogEvents"}
+    schedule = RESOURCES[to_cfn_resource_name(function)]["Properties"]["Events"]
+    (event,) = schedule.values()
+    assert event["Properties"]["State"] == {"Fn::If": ["HasEarlier", "ENABLED", "DISABLED"]}
+    alarms_of = [name for name in RESOURCES if name.startswith(("Copie", "Taker"))]
+    conditions = {RESOURCES[name].get("Condition") for name in alarms_of if name in ALARMS}
+    assert conditions == {"HasEarlier"}
+
+
+def test_only_a_generation_that_follows_another_may_take_an_item_of_the_events_away() -> None:
+    assert [f for f in FUNCTIONS if "dynamodb:DeleteItem" in actions(f)] == [
+        f for f in FUNCTIONS if f in {"api_handler", "forget", *PARKING}
+    ]
+    for function in ("api_handler", "forget"):
+        deleted = {
+            name_of(resource)
+            for allowed, resources in statements(function)
+            if "dynamodb:DeleteItem" in allowed
+            for resource in resources
+        }
+        assert deleted == {"subjects"}
 
 
 @pytest.mark.parametrize("view", DOMAIN.views)
@@ -189,6 +275,9 @@ def test_the_routes_that_wait_are_served_by_a_function_of_their_own_with_a_bound
     assert bound[1] == {"Ref": "FeedConcurrency"}
 
 
+PARKING = {n for n, view in DOMAIN.views.items() if view.order == "partitioned"} | {
+    *DOMAIN.policies
+}
 PERSONAL_DOCUMENTS = [
     name for name, view in DOMAIN.views.items() if view.personal and view.store == "documents"
 ]
@@ -211,6 +300,7 @@ def test_a_function_writes_its_own_tables_alone() -> None:
         "log_grew": set(),
         "archive": truth | {"events"},
         "deadlines": {"events", "subjects"},
+        **{name: set() for name in FOLLOWING_ALONE},
         "forget": {"events", "subjects", *PERSONAL_DOCUMENTS},
         **{
             name: (of_view if view.order == "partitioned" else {"view-checkpoints"})
@@ -219,6 +309,7 @@ def test_a_function_writes_its_own_tables_alone() -> None:
         },
         **{name: of_policy | {"events", "subjects"} for name in DOMAIN.policies},
         "notify": of_policy | {"effects"},
+        "announce": of_policy,
     }
 
 
@@ -242,6 +333,13 @@ def test_only_what_a_policy_may_mail_is_mailed_and_from_one_address() -> None:
     assert {f for f in FUNCTIONS if "ses:SendEmail" in actions(f)} == {"notify"}
     variables = RESOURCES["Notify"]["Properties"]["Environment"]["Variables"]
     assert variables["LEFTFOLD_MAIL_FROM"] == {"Ref": "MailFrom"}
+
+
+def test_an_announcer_alone_reaches_the_bus_of_its_stage() -> None:
+    assert {f for f in FUNCTIONS if "events:PutEvents" in actions(f)} == {"announce"}
+    (bus,) = (on for allowed, on in statements("announce") if "events:PutEvents" in allowed)
+    name = STAGE["Resources"]["AnnouncementBus"]["Properties"]["Name"]["Fn::Sub"]
+    assert [one["Fn::Sub"].rpartition("/")[2] for one in bus] == [name]
 
 
 def test_a_function_reaches_the_search_domain_of_its_own_stack_alone() -> None:
@@ -282,7 +380,7 @@ def test_a_function_of_the_truth_belongs_to_no_application(function: str) -> Non
 
 def test_who_reads_events_or_the_log_reads_the_archive_and_one_writes_it() -> None:
     reading = {function for function in EVERY_FUNCTION if reads(function) & {"events", "log"}}
-    assert reading == set(EVERY_FUNCTION) - {"purge", "log_grew"}
+    assert reading == set(EVERY_FUNCTION) - {"purge", "log_grew", *FOLLOWING_ALONE}
     assert {f for f in EVERY_FUNCTION if "s3:GetObject" in actions(f)} == reading
     # Who may not list is told 403 of an object that is missing: not "damaged", but "forbidden".
     assert {f for f in EVERY_FUNCTION if "s3:ListBucket" in actions(f)} == reading
@@ -309,7 +407,8 @@ def reads(function: str) -> set[str]:
 def test_a_function_rings_whom_it_has_work_for_and_nobody_else(
     function: str, woken: list[str]
 ) -> None:
-    assert may_wake(function) == [
+    others = {"${Stage}--*-taker"} if function == "api_handler" else set()
+    assert [name for name in may_wake(function) if name not in others] == [
         BOTH[to_cfn_resource_name(name)]["Properties"]["FunctionName"]["Fn::Sub"] for name in woken
     ]
 
@@ -344,7 +443,7 @@ KEPT = {
 
 def test_what_nothing_can_rebuild_stays_when_the_stack_goes() -> None:
     tables = {"Events", "Log", "Bodies", "Streams", "Effects", "PolicyCheckpoints", "PolicyParked"}
-    tables |= {"Applications", "Secrets", "Subjects"}
+    tables |= {"Applications", "Control", "Secrets", "Subjects"}
     others = {"ArchiveBucket", "Key", "BackupVault", "UserPool", "PersonalDataKey"}
     assert set(KEPT) == {*(f"{name}Table" for name in tables), *others}
     assert {made["DeletionPolicy"] for made in KEPT.values()} == {"RetainExceptOnCreate"}
@@ -382,7 +481,7 @@ def test_a_view_that_is_not_personal_cannot_have_the_keys() -> None:
 def test_each_stack_has_what_lives_as_long_as_it() -> None:
     """The first application of a stage has the same name as its truth, so names must not meet."""
     had = {
-        "stage": {*TABLES["stage"], "personal-data"},
+        "stage": {*TABLES["stage"], "announcements", "personal-data"},
         "truth": {*TABLES["truth"], "archive", "bus"},
     }
     assert had == {"stage": set(IN_STAGE), "truth": set(IN_TRUTH)}
@@ -438,7 +537,9 @@ def mail(_recorded: Recorded) -> Iterable[Email]:
     return [Email("n", "ada@example.com", "", "")]
 
 
-def made(views: Mapping[str, View], policies: Mapping[str, Policy], *others: str) -> dict[str, Any]:
+def made(
+    views: Mapping[str, View], policies: Mapping[str, Policy | Announcer], *others: str
+) -> dict[str, Any]:
     """The generated files by name, for a registry and an app of these."""
     files = generated([*others, *views, *policies], views, policies)
     return {path.name: json.loads(text) for path, text in files.items()}
@@ -479,10 +580,11 @@ def test_an_ordered_view_parks_nothing_but_stops() -> None:
 
 def test_a_policy_mails_only_if_its_type_says_so() -> None:
     hears = DOMAIN.policies["notify"].hears
-    policies = {"mails": Policy("mails", hears, mail), "debit": DOMAIN.policies["debit_source"]}
-    files = made(
-        {}, {"mails": policies["mails"], "debit": replace(policies["debit"], name="debit")}
-    )
+    policies = {
+        "mails": Policy("mails", hears, mail),
+        "debit": replace(DOMAIN.policies["debit_source"], name="debit"),
+    }
+    files = made({}, policies)
     resources = files["resources.json"]["Resources"]
     assert {"Mails", "MailsLagAlarm", "MailsParkedAlarm", "Debit"} <= set(resources)
     for name, mails in (("mails", True), ("debit", False)):

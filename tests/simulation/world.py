@@ -443,8 +443,9 @@ class World:
     def _causes(self, policy: str, position: int, commit: Commit) -> Iterator[Cause]:
         """What the policy reacts to in the commit, by the name of each reaction."""
         codec = DOMAIN.aggregates[category_of(commit.aggregate_id)].codec
+        whole = {one.name: one for one in POLICIES}[policy]
         for recorded in recorded_of(codec, position, self.vault.opened([commit])[0]):
-            for reaction in DOMAIN.policies[policy].reactions(recorded):
+            for reaction in whole.reactions(recorded):
                 yield Cause(recorded, commit, reaction.name)
 
     def _after_park(self, name: str, args: tuple[Any, ...], answer: Any) -> None:

@@ -30,7 +30,8 @@ def beside_chalice(merged: Json, functions: Iterable[Function]) -> Json:
         called = function.full_name
         if function.name == "api_handler":
             # `chalice deploy` calls it by the stage alone.
-            text = text.replace(f'/{called}"', '/${AWS::StackName}"')
+            for end in ('"', "'"):
+                text = text.replace(f"/{called}{end}", f"/${{AWS::StackName}}{end}")
             called = "${AWS::StackName}"
         by_name = json.dumps({"Fn::Sub": called})
         text = text.replace(json.dumps({"Ref": function.logical_id}), by_name)

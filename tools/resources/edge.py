@@ -38,6 +38,8 @@ PARAMETERS: Json = {
 }
 CONDITIONS: Json = {"WritesAccessLogs": {"Fn::Equals": [{"Ref": "AccessLogs"}, "true"]}}
 
+# The stage of the API, which is a part of its address.
+API_STAGE = "api"
 # By API Gateway's name: the status, the code and the title of the problem.
 GATEWAY_RESPONSES = {
     "DEFAULT_4XX": ("400", "bad-request", "The request is not one that the API takes"),
@@ -89,9 +91,11 @@ def rest_api() -> Json:
     return {
         "Properties": {
             "DefinitionBody": {
+                # By its name CloudWatch tells the APIs of an account apart.
+                "info": {"title": {"Ref": "AWS::StackName"}},
                 "x-amazon-apigateway-gateway-responses": {
                     kind: gateway_response(*says) for kind, says in GATEWAY_RESPONSES.items()
-                }
+                },
             },
             "MethodSettings": [
                 {

@@ -4,10 +4,11 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from chalicelib.leftfold.kernel import Policy, View
+from chalicelib.leftfold.kernel import Announcer, Policy, View
 from tools.bootstrap import ROOT
 from tools.provisioned import literal, provisioned
 from tools.resources.beside import beside_chalice
+from tools.resources.edge import API_STAGE
 from tools.resources.functions import Function, functions
 from tools.resources.permissions import Json, logging
 from tools.resources.stacks import stage_template
@@ -59,7 +60,7 @@ def chalice_stage(
     if stage.api_concurrency and "api_handler" in settings:
         settings["api_handler"]["reserved_concurrency"] = stage.api_concurrency
     return {
-        "api_gateway_stage": "api",
+        "api_gateway_stage": API_STAGE,
         "lambda_architecture": stage.architecture,
         "lambda_memory_size": stage.memory,
         "lambda_timeout": 60,
@@ -103,7 +104,7 @@ def permissions(function: Function, facts: Mapping[str, str] | None = None) -> J
 def generated(
     names: Collection[str],
     views: Mapping[str, View],
-    policies: Mapping[str, Policy],
+    policies: Mapping[str, Policy | Announcer],
     root: Path = ROOT,
     served: Collection[Served] = (),
 ) -> dict[Path, str]:

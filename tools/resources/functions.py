@@ -6,7 +6,7 @@ from typing import Any, get_args, get_type_hints
 
 from chalice.utils import to_cfn_resource_name
 
-from chalicelib.leftfold.kernel import Email, Policy, Reaction, View
+from chalicelib.leftfold.kernel import Announcer, Email, Policy, Reaction, View
 from tools.resources.permissions import (
     ANSWER,
     BUS,
@@ -14,18 +14,27 @@ from tools.resources.permissions import (
     COMMAND,
     ERASING,
     FIND,
+    HANDING_OVER,
     LOAD,
     MAKING_KEYS,
+    MOVE,
+    NAMED,
+    NOTE,
     OPENING,
+    PARK,
+    PASSED,
     READING_ARCHIVE,
     READING_LOG,
     REFERENCES,
     ROWS,
+    TAKING,
     Json,
     allow,
     arn,
     bus,
     checkpointing,
+    earlier,
+    if_following,
     search,
     tables,
     waking,
@@ -91,7 +100,7 @@ READING_REPAIRS = tables(("dynamodb:Query",), "events")
 
 
 def other_functions(
-    views: Mapping[str, View], policies: Mapping[str, Policy]
+    views: Mapping[str, View], policies: Mapping[str, Policy | Announcer]
 ) -> dict[str, Function]:
     """The functions that are neither views nor policies; an app may do without some of them."""
     documents = [view.stored_name for view in views.values() if view.store == "documents"]
@@ -108,12 +117,39 @@ def other_functions(
         *READING_LOG,
         waking("relay", *views, *policies),
     )
+    # Both go on for minutes where there is much to do.
+    long: Mapping[str, Any] = {"lambda_timeout": 900}
+    working = (
+        *TAKING,
+        *if_following(
+            tables(("dynamodb:GetItem",), "control"),
+            *MAKING_KEYS,
+            tables((*MOVE, *NOTE), "policy-checkpoints"),
+            tables(PARK, "policy-parked"),
+        ),
+    )
+    scanned = ("events", "streams")
+    following = (
+        Function("copier", (*working, *if_following(waking("copier"))), woken=True, chalice=long),
+        Function(
+            "taker",
+            (
+                *working,
+                *if_following(
+                    earlier(("dynamodb:Scan",), *scanned), tables(("dynamodb:Scan",), *scanned)
+                ),
+            ),
+            woken=True,
+            chalice=long,
+        ),
+    )
     engines_own = (
         Function(
             "api_handler",
             (
                 tables(COMMAND, "events"),
                 *MAKING_KEYS,
+                *HANDING_OVER,
                 tables(ERASING, "subjects"),
                 *rewriting,
                 SEALING,
@@ -145,6 +181,7 @@ def other_functions(
             "forget",
             (
                 tables(COMMAND, "events"),
+                *HANDING_OVER,
                 tables(ERASING, "subjects"),
                 OPENING[1],
                 *rewriting,
@@ -163,11 +200,13 @@ def other_functions(
                 tables(COMMAND, "events"),
                 *MAKING_KEYS,
                 tables(("dynamodb:Scan",), "applications"),
+                *HANDING_OVER,
                 *READING_ARCHIVE,
                 search("Get", "Post"),
             ),
             search=True,
         ),
+        *following,
     )
     return {function.name: function for function in engines_own}
 
@@ -192,8 +231,10 @@ def view_function(view: View) -> Function:
     )
 
 
-def policy_function(policy: Policy) -> Function:
+def policy_function(policy: Policy | Announcer) -> Function:
     """The function of a policy: it sends commands, and e-mails if its `react` returns `Email`s."""
+    if isinstance(policy, Announcer):
+        return announcer_function(policy)
     leads_to = named_in(get_type_hints(policy.react)["return"])
     mails, commands = Email in leads_to, Reaction in leads_to
     # SES may have verified the address itself or its domain, so any identity is allowed.
@@ -201,8 +242,9 @@ def policy_function(policy: Policy) -> Function:
     return Function(
         policy.name,
         (
-            *([tables(ANSWER, "events")] if commands else []),
+            *([tables(ANSWER, "events"), *HANDING_OVER] if commands else []),
             *(MAKING_KEYS if commands else OPENING),
+            *PASSED,
             *READING_LOG,
             *checkpointing("policy"),
             *(
@@ -219,13 +261,30 @@ def policy_function(policy: Policy) -> Function:
     )
 
 
+def announcer_function(announcer: Announcer) -> Function:
+    """The function of an announcer. In a stream it looks for the announcement before."""
+    telling = ("events:DescribeEventBus", "events:PutEvents")
+    return Function(
+        announcer.name,
+        (
+            *READING_LOG,
+            tables(("dynamodb:Query",), "events"),
+            *checkpointing("policy"),
+            allow(telling, arn("events", f"event-bus/{NAMED('announcements')}")),
+        ),
+        woken=True,
+    )
+
+
 def named_in(hint: Any) -> set[Any]:
     """Every type in a type hint."""
     return {hint}.union(*map(named_in, get_args(hint)))
 
 
 def functions(
-    names: Collection[str], views: Mapping[str, View], policies: Mapping[str, Policy]
+    names: Collection[str],
+    views: Mapping[str, View],
+    policies: Mapping[str, Policy | Announcer],
 ) -> list[Function]:
     """The functions called *names*. Raises ResourcesError if they do not fit the domain."""
     known = {

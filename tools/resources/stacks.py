@@ -33,6 +33,7 @@ CHECKPOINTS = Table("reader", "#checkpointKey")
 PARKED = Table("reader", "aggregateId")
 TABLES: Mapping[Owner, Mapping[str, Table]] = {
     "stage": {
+        "control": Table("stage"),
         "effects": Table("policy", "step"),
         "secrets": Table("name"),
         # A backup would keep the keys of forgotten subjects.
@@ -140,8 +141,8 @@ def tables_of(owner: Owner, key: Any = None) -> Json:
 
 
 def stage_template() -> Json:
-    """What outlives every truth: the ledger of effects, secrets, who may come in, and the key of
-    all that is kept.
+    """What outlives every truth: the ledger of effects, secrets, who may come in, the bus of
+    announcements, and the key of all that is kept.
     """
     return {
         "Parameters": {
@@ -158,6 +159,11 @@ def stage_template() -> Json:
         "Resources": {
             **tables_of("stage", attribute("Key", "Arn")),
             "Key": own_key(),
+            # Rules of others are on it, so it outlives every application.
+            "AnnouncementBus": {
+                "Type": "AWS::Events::EventBus",
+                "Properties": {"Name": {"Fn::Sub": NAMED("announcements")}},
+            },
             "PersonalDataKey": personal_data_key(),
             "PersonalDataKeyAlias": {
                 "Type": "AWS::KMS::Alias",
@@ -173,6 +179,7 @@ def stage_template() -> Json:
             "Stage": {"Value": {"Ref": "Stage"}},
             "KeyArn": {"Condition": "HasKey", "Value": attribute("Key", "Arn")},
             "PersonalDataKey": {"Value": attribute("PersonalDataKey", "Arn")},
+            "AnnouncementBus": {"Value": {"Ref": "AnnouncementBus"}},
         },
     }
 

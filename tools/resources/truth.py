@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tools.resources.alarms import other_alarms
+from tools.resources.alarms import other_alarms, truth_alarms
 from tools.resources.functions import Function
 from tools.resources.permissions import (
     ANSWER,
@@ -47,7 +47,11 @@ from tools.resources.template import WAKE_UP, log_group
 MODULE = "chalicelib.leftfold.functions.truth"
 # `leftfold` replaces it by the place to which it has uploaded the code.
 CODE = "./truth.zip"
-SCAN_APPLICATIONS = tables(("dynamodb:Scan",), "applications")
+# The applications, and whether the policies of this truth's generation act.
+SCAN_APPLICATIONS = (
+    tables(("dynamodb:Scan",), "applications"),
+    tables(("dynamodb:GetItem",), "control"),
+)
 RELAYING = (
     tables((*FOLLOW, "dynamodb:PutItem"), "log"),
     tables(MOVE, "streams", "policy-checkpoints"),
@@ -61,13 +65,13 @@ FUNCTIONS = (
         (reading_stream("events"), tables(("dynamodb:Query",), "events"), *RELAYING),
         woken=True,
     ),
-    Function("log_grew", (reading_stream("log"), SCAN_APPLICATIONS, WAKING_ALL)),
+    Function("log_grew", (reading_stream("log"), *SCAN_APPLICATIONS, WAKING_ALL)),
     Function(
         "sweeper",
         (
             tables(("dynamodb:Query", "dynamodb:Scan"), "events"),
             *RELAYING,
-            SCAN_APPLICATIONS,
+            *SCAN_APPLICATIONS,
             tables(NOTE, "policy-checkpoints"),
             of_every_application(LOAD, "view-checkpoints"),
             of_every_application(("dynamodb:Query",), "view-parked"),
@@ -82,7 +86,7 @@ FUNCTIONS = (
             tables((*MOVE, "dynamodb:Scan"), "streams"),
             tables((*FOLLOW, "dynamodb:PutItem", "dynamodb:DeleteItem"), "log"),
             tables((*FIND, "dynamodb:DeleteItem"), "bodies"),
-            SCAN_APPLICATIONS,
+            *SCAN_APPLICATIONS,
             of_every_application(LOAD, "view-checkpoints"),
             tables((*LOAD, *NOTE), "policy-checkpoints"),
             *objects("s3:GetObject", "s3:PutObject"),
@@ -184,6 +188,7 @@ def truth_template() -> Json:
         "BusStream": bus_stream(),
         "Search": search_domain(),
         **backup(),
+        **truth_alarms(),
     }
     for function in FUNCTIONS:
         resources |= function_resources(function)
@@ -208,6 +213,7 @@ def truth_template() -> Json:
             "SearchInstance": parameter("Of the search domain", Default="t3.small.search"),
             "SearchInstances": parameter("1, or a multiple of 2", Default="1"),
             "SearchVolume": parameter("GB of each search instance", Default="10"),
+            "SearchLeast": parameter("MB that must be free on each of them", Default="2500"),
             "Runtime": parameter("Lambda's runtime", Default="python3.12"),
             "Architecture": parameter(
                 "The functions' processor", Default="x86_64", AllowedValues=["x86_64", "arm64"]

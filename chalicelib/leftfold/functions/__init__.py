@@ -31,7 +31,11 @@ ENGINE = {
     "archive": "archive",
     "purge": "purge",
     "forget": "forget",
+    "copier": "generations",
+    "taker": "generations",
 }
+# What a schedule starts in a generation that follows another, and nobody in any other one.
+FOLLOWING = ("copier", "taker")
 SCHEDULES = {
     "deadlines": "rate(1 minute)",
     "purge": "rate(1 day)",
@@ -72,6 +76,8 @@ def event_functions(module: ModuleType, domain: "Domain") -> "Blueprint":
     oldest: Any = {"starting_position": OLDEST}
     for name, schedule in SCHEDULES.items():
         functions.schedule(schedule, name=name)(of_event(name))
+    for name in FOLLOWING:
+        functions.lambda_function(name=name)(of_call(name))
     fed_by_bus = [view.name for view in domain.views.values() if view.fed == "bus"]
     for name in (*domain.views, *domain.policies):
         if name in fed_by_bus:

@@ -5,6 +5,7 @@ from typing import Any
 
 from chalicelib.leftfold.commands.owning import NotOwnedError
 from chalicelib.leftfold.functions.budgets import FOR_A_SLICE, time_left
+from chalicelib.leftfold.kernel import Policy
 from chalicelib.leftfold.metrics import emit, note
 from chalicelib.leftfold.projection.fold import PoisonError
 from chalicelib.leftfold.projection.runner import OvertakenError
@@ -19,6 +20,8 @@ def reader(name: str) -> Callable[[Any, Any], None]:
     """The function of a view or a policy: lane records feed it, and a wake lets it read the log."""
 
     def read(event: Any, context: Any) -> None:
+        if rests(name):
+            return
         records = event.get("Records", ())
         if records:
             # Imported here, because a reader that follows the log gets no records.
@@ -31,6 +34,17 @@ def reader(name: str) -> Callable[[Any, Any], None]:
             note("followed the log", reader=name, slices=follow(name, context))
 
     return read
+
+
+def rests(reader: str) -> bool:
+    """Whether the reader is a policy of a generation that follows another and is not active.
+
+    The truth's functions do not wake it then; a query that waits for its process may.
+    """
+    current = services()
+    if current.settings.earlier is None or reader not in current.policies:
+        return False
+    return isinstance(current.policies[reader], Policy) and not current.acts()
 
 
 def redrive(reader: str, streams: Iterable[str], context: Any) -> None:

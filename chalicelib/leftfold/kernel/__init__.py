@@ -6,6 +6,7 @@ of streams. A `Transform` says how the streams of one generation become those of
 """
 
 from chalicelib.leftfold.kernel.aggregate import Aggregate, AggregateId
+from chalicelib.leftfold.kernel.announcer import Announcer
 from chalicelib.leftfold.kernel.codec import Codec, dropped, renamed, unchanged
 from chalicelib.leftfold.kernel.commit import (
     LANES,
@@ -36,6 +37,7 @@ __all__ = [
     "LANES",
     "Aggregate",
     "AggregateId",
+    "Announcer",
     "Archived",
     "Bar",
     "Boundaries",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from chalicelib.leftfold.kernel.aggregate import Aggregate
+from chalicelib.leftfold.kernel.announcer import Announcer
 from chalicelib.leftfold.kernel.policy import Deadline, Policy
 from chalicelib.leftfold.kernel.transform import Boundaries, Transform
 from chalicelib.leftfold.kernel.view import View
@@ -27,7 +28,7 @@ class Context:
 
     aggregates: tuple[Aggregate, ...] = ()
     views: tuple[View, ...] = ()
-    policies: tuple[Policy, ...] = ()
+    policies: tuple[Policy | Announcer, ...] = ()
     deadlines: tuple[Deadline, ...] = ()
     http: str | None = None
     transforms: tuple[Transform, ...] = ()
@@ -51,13 +52,13 @@ class Domain:
         self.views: Mapping[str, View] = by_name(
             (view.name, view) for context in self.contexts for view in context.views
         )
-        self.policies: Mapping[str, Policy] = by_name(
+        self.policies: Mapping[str, Policy | Announcer] = by_name(
             (policy.name, policy) for context in self.contexts for policy in context.policies
         )
         self.deadlines: Mapping[str, Deadline] = by_name(
             (deadline.name, deadline) for context in self.contexts for deadline in context.deadlines
         )
-        readers: list[View | Policy] = [*self.views.values(), *self.policies.values()]
+        readers: list[View | Policy | Announcer] = [*self.views.values(), *self.policies.values()]
         by_name((reader.name, None) for reader in readers)
         by_name((reader.stored_name, None) for reader in readers)
         self.boundaries = Boundaries(t for context in self.contexts for t in context.transforms)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 
-from chalicelib.leftfold.kernel import Policy
+from chalicelib.leftfold.kernel import Announcer, Policy
 from chalicelib.leftfold.kernel.commit import instant
 from chalicelib.leftfold.store.ports import Block, Checkpoints, Log, Unavailable
 from chalicelib.leftfold.store.readers import WHOLE_LOG
@@ -19,7 +19,7 @@ class BeginningCheckpoints:
     what the policy declares later does not move it. Any number may begin at once.
     """
 
-    policy: Policy
+    policy: Policy | Announcer
     log: Log
     checkpoints: Checkpoints
 

@@ -69,6 +69,10 @@ def index_of(view: View, alias: str) -> Json:
         "aliases": {alias: {}},
         "settings": {
             "analysis": ANALYSIS,
+            # One shard takes millions of rows. AWS's default of five costs memory on every node.
+            "index.number_of_shards": 1,
+            # A copy as soon as there is a second node for it.
+            "index.auto_expand_replicas": "0-1",
             # A merge that is asked for removes every document that was written again.
             "index.merge.policy.expunge_deletes_allowed": 0,
         },

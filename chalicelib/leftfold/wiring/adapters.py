@@ -28,6 +28,7 @@ from chalicelib.leftfold.wiring.settings import Settings
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+    from chalicelib.leftfold.generations.control import ControlTable
     from chalicelib.leftfold.policies.mailing import Mailer
     from chalicelib.leftfold.projection.rows import RowStore
     from chalicelib.leftfold.projection.search import SearchRows
@@ -92,6 +93,19 @@ class Adapters:
         from chalicelib.leftfold.archive.s3 import S3Archive
 
         return S3Archive(partial(client, "s3"), self.settings.archive)
+
+    @cached_property
+    def earlier_archive(self) -> Archive:
+        """The archive of the generation before this one."""
+        from chalicelib.leftfold.archive.s3 import S3Archive
+
+        return S3Archive(partial(client, "s3"), self.settings.earlier_archive)
+
+    @cached_property
+    def control(self) -> "ControlTable":
+        from chalicelib.leftfold.generations.control import DynamoControl
+
+        return DynamoControl(self.dynamodb, self.settings.named("control"))
 
     @cached_property
     def checkpoints(self) -> Checkpoints:
@@ -174,6 +188,13 @@ class Adapters:
         return LambdaWaker(client("lambda"), self.settings.function)
 
     @cached_property
+    def stage_waker(self) -> Waker:
+        """Wakes any function of the stage, by its full name."""
+        from chalicelib.leftfold.relay.waker import LambdaWaker
+
+        return LambdaWaker(client("lambda"), str)
+
+    @cached_property
     def rows(self) -> "Callable[[str], RowStore]":
         return cache(self._rows)
 
@@ -215,6 +236,10 @@ class Adapters:
         """Waits before another attempt, for a random time under an exponential bound."""
         bound = min(LONGEST_PAUSE, 0.01 * 2**attempt)
         time.sleep(random.uniform(0, bound))  # noqa: S311 - no secret depends on it
+
+    def rest(self, seconds: float) -> None:
+        """Waits for others to bring more."""
+        time.sleep(seconds)
 
     def new_id(self) -> str:
         """A new UUIDv7."""

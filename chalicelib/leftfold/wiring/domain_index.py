@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
-from chalicelib.leftfold.kernel import Domain, Policy, View
+from chalicelib.leftfold.kernel import Announcer, Domain, Policy, View
 
 T = TypeVar("T")
 
@@ -64,7 +64,9 @@ class IndexedDomain(Domain):
 
     def __init__(self, index: Mapping[str, Any], load: Callable[[], Domain]) -> None:
         self.views: Mapping[str, View] = Indexed(index["views"], lambda: load().views)
-        self.policies: Mapping[str, Policy] = Indexed(index["policies"], lambda: load().policies)
+        self.policies: Mapping[str, Policy | Announcer] = Indexed(
+            index["policies"], lambda: load().policies
+        )
         self._load = load
 
     def __getattr__(self, name: str) -> Any:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from chalicelib.leftfold.commands.handler import CommandHandler
-    from chalicelib.leftfold.kernel import Policy, View
+    from chalicelib.leftfold.generations.control import ControlTable
+    from chalicelib.leftfold.kernel import Announcer, Policy, View
     from chalicelib.leftfold.kernel.repair import Repairs
     from chalicelib.leftfold.policies.mailing import Mailer
+    from chalicelib.leftfold.policies.outside import Outside
     from chalicelib.leftfold.projection.freshness import Freshness
     from chalicelib.leftfold.projection.rows import RowStore
     from chalicelib.leftfold.relay.relay import Relay
@@ -46,22 +48,26 @@ class Parts(TypedDict, total=False):
     log: Log
     log_table: Log
     archive: Archive
+    earlier_archive: Archive
     checkpoints: Checkpoints
     parking: Parking
     effects: Effects
     secrets: Secrets
     request_counts: RequestCounts
     applications: Applications
+    control: ControlTable
     mailer: Mailer
+    outside: Outside
     data_keys: DataKeys
     key_service: KeyService
     vault: Vault
     waker: Waker
+    stage_waker: Waker
     bus: Bus
     rows: Callable[[str], RowStore]
     search_rows: Callable[[str], Any]
     views: Mapping[str, View]
-    policies: Mapping[str, Policy]
+    policies: Mapping[str, Policy | Announcer]
     fingerprints: Mapping[str, str]
     repairs: Repairs
     handler: CommandHandler
@@ -71,4 +77,6 @@ class Parts(TypedDict, total=False):
     health: Callable[[], Mapping[str, bool | str]]
     clock: Callable[[], datetime]
     pause: Callable[[int], None]
+    rest: Callable[[float], None]
+    side_by_side: Callable[[Callable[[Any], Any], Iterable[Any]], Any]
     new_id: Callable[[], str]

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, Unpack
 
 from chalicelib.leftfold import metrics
-from chalicelib.leftfold.kernel import Aggregate, Domain, Policy, Row
+from chalicelib.leftfold.commands.owning import Owner
+from chalicelib.leftfold.kernel import Aggregate, Announcer, Domain, Policy, Row
 from chalicelib.leftfold.store.ports import Checkpoints, EventStore
 from chalicelib.leftfold.store.readers import WHOLE_LOG, Reader
 from chalicelib.leftfold.wiring.adapters import Adapters
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
     from chalicelib.leftfold.erasure.erasing import Eraser
     from chalicelib.leftfold.erasure.export import Export
     from chalicelib.leftfold.kernel.repair import Repair, Repairs
+    from chalicelib.leftfold.policies.announcing import AnnouncerWork
     from chalicelib.leftfold.policies.deadlines import Timekeeper
+    from chalicelib.leftfold.policies.outside import Outside
     from chalicelib.leftfold.projection.freshness import Freshness
     from chalicelib.leftfold.projection.ordered import OrderedRunner
     from chalicelib.leftfold.projection.partitioned import PartitionedRunner
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
     from chalicelib.leftfold.repair.service import Repairer
     from chalicelib.leftfold.store.bus import Bus
     from chalicelib.leftfold.store.following import Follower
+    from chalicelib.leftfold.wiring.generations import Generations
 
 # `leftfold package` makes this file; a plain `chalice package` does not.
 FINGERPRINTS = Path(__file__).parents[2] / "fingerprints.json"
@@ -55,6 +59,22 @@ AT_ONCE = 16
 
 A = TypeVar("A")
 B = TypeVar("B")
+
+
+@dataclass(frozen=True)
+class LateOwner:
+    """`Owner` whose code and clients are made at the first stream that its own items do not give to
+    this generation.
+    """
+
+    first: bool
+    made: Callable[[], Owner]
+
+    def is_nowhere(self, aggregate_id: str) -> bool:
+        return self.made().is_nowhere(aggregate_id)
+
+    def take(self, aggregate_id: str) -> None:
+        self.made().take(aggregate_id)
 
 
 @dataclass(frozen=True)
@@ -106,7 +126,7 @@ class Services(Adapters):
         return Seal(self.secrets.secret(CURSORS))
 
     @cached_property
-    def policies(self) -> Mapping[str, Policy]:
+    def policies(self) -> Mapping[str, Policy | Announcer]:
         return self.domain.policies
 
     @property
@@ -162,8 +182,25 @@ class Services(Adapters):
         from chalicelib.leftfold.commands.handler import CommandHandler
 
         return CommandHandler(
-            self.events, self.fingerprints, self.clock, self.pause, self.vault, self.repairs
+            self.events,
+            self.fingerprints,
+            self.clock,
+            self.pause,
+            self.vault,
+            self.repairs,
+            self.owner,
         )
+
+    @cached_property
+    def owner(self) -> Owner:
+        """Hands over the streams that another generation has."""
+        return LateOwner(self.settings.earlier is None, lambda: self.generations.owner)
+
+    @cached_property
+    def generations(self) -> "Generations":
+        from chalicelib.leftfold.wiring.generations import Generations
+
+        return Generations(self)
 
     @cached_property
     def repairs(self) -> "Repairs":
@@ -191,13 +228,19 @@ class Services(Adapters):
     def states(self) -> "States":
         from chalicelib.leftfold.commands.reading import States
 
-        return States(self.events, self.fingerprints, self.vault, self.repairs)
+        return States(self.events, self.fingerprints, self.vault, self.repairs, self.owner)
 
     @cached_property
     def bus(self) -> "Bus":
         from chalicelib.leftfold.relay.kinesis import KinesisBus
 
         return KinesisBus(client("kinesis"), self.settings.named("bus"), self.pause)
+
+    @cached_property
+    def outside(self) -> "Outside":
+        from chalicelib.leftfold.policies.outside import EventBridge
+
+        return EventBridge(client("events"), self.settings.named("announcements"), side_by_side)
 
     @cached_property
     def relay(self) -> "Relay":
@@ -208,7 +251,7 @@ class Services(Adapters):
         return Relay(
             Sequencer(self.events, self.log, self.pause, self.alarm, clock=self.clock),
             Publisher(self.log, self.bus, self.checkpoints),
-            lambda error: metrics.emit("PublishesFailed", 1, reason=str(error)),
+            self.alarm_unpublished,
         )
 
     @property
@@ -298,26 +341,44 @@ class Services(Adapters):
 
     def policy(self, policy: str) -> "PartitionedRunner":
         """The runner of a policy."""
+        found = self.policies[policy]
+        if isinstance(found, Announcer):
+            return self._lanes(self.announcing(found), self.beginning(policy))
         from chalicelib.leftfold.policies.work import PolicyWork
 
         work = PolicyWork(
-            self.policies[policy],
+            found,
             self.handler,
             self.effects,
             self.mailer,
             self.new_id(),
             self.pause,
-            side_by_side,
+            self.side_by_side,
             self.vault,
         )
+        if self.settings.earlier is not None:
+            work = replace(work, passed=self.generations.passed(work.stored_name))
         return self._lanes(work, self.beginning(policy))
 
+    def announcing(self, announcer: Announcer) -> "AnnouncerWork":
+        """What an announcer does."""
+        from chalicelib.leftfold.policies.announcing import AnnouncerWork
+
+        source = f"urn:leftfold:{self.settings.truth}:{self.settings.log}"
+        return AnnouncerWork(announcer, self.events, self.outside, source, self.repairs, self.pause)
+
     def beginning(self, policy: str) -> Checkpoints:
-        """The checkpoints of a policy, which has one as soon as it is read."""
+        """The checkpoints of a policy, which has one as soon as it is read.
+
+        One that ran in the earlier generation hears all copies, and passes over what was done there.
+        """
         from chalicelib.leftfold.policies.beginning import BeginningCheckpoints
 
         found = self.policies[policy]
         if found.since == "beginning":
+            return self.checkpoints
+        ran = isinstance(found, Policy) and self.settings.earlier is not None
+        if ran and self.generations.begun_before(found.stored_name):
             return self.checkpoints
         return BeginningCheckpoints(found, self.log, self.checkpoints)
 
@@ -333,8 +394,13 @@ class Services(Adapters):
         return PartitionedRunner(work, self.log, checkpoints, self.parking, self.pause)
 
     def is_active(self) -> bool:
-        """Whether this application is the active one of its truth."""
-        return self.applications.known().active == self.settings.stack
+        """Whether this application is the active one of its truth, and its generation acts."""
+        return self.applications.known().active == self.settings.stack and self.acts()
+
+    def acts(self) -> bool:
+        """Whether the policies and deadlines of this generation run: those of the active one do."""
+        control = self.control.read()
+        return control is None or control.active == self.settings.truth
 
     @cached_property
     def timekeeper(self) -> "Timekeeper":
@@ -374,9 +440,17 @@ class Services(Adapters):
 
         return health(self)
 
+    def side_by_side(self, act: Callable[[A], B], items: Iterable[A]) -> list[B]:
+        """The result of *act* for each of *items*, with up to `AT_ONCE` of them in parallel."""
+        return side_by_side(act, items)
+
     def alarm(self, blocked: Mapping[str, tuple[str, int]]) -> None:
         """Emits the metric of streams that wait for a cause that is not in the log."""
         metrics.emit("StreamsBlocked", len(blocked), streams=sorted(blocked)[:20])
+
+    def alarm_unpublished(self, error: Exception) -> None:
+        """Emits the metric of a publish that the bus refused."""
+        metrics.emit("PublishesFailed", 1, reason=str(error))
 
     def alarm_unreadable(self, keys: Sequence[tuple[str, int]]) -> None:
         """Emits the metric of items in the events table that are no commits, by their keys."""

@@ -6,7 +6,9 @@ from chalicelib.leftfold.store.ports import MAIN
 
 # A deployment is made of three kinds of stacks, by what they outlive (docs/adr/0025-…). These names
 # are of resources in the stage's stack and in the truth's; every other is in the application's.
-IN_STAGE = frozenset({"effects", "secrets", "subjects", "personal-data"})
+IN_STAGE = frozenset(
+    {"announcements", "control", "effects", "secrets", "subjects", "personal-data"}
+)
 IN_TRUTH = frozenset(
     {
         "events",
@@ -34,7 +36,9 @@ class Settings:
     it is set. LEFTFOLD_MAIL_FROM is the sender of e-mail, verified in SES; without it no e-mail is
     sent. LEFTFOLD_ARCHIVE is the archive's bucket. LEFTFOLD_LOG is the name of the log, "main"
     unless it is set: each group of tenants can have a log of its own. LEFTFOLD_REPAIRS is "one"
-    where one person may repair a commit alone.
+    where one person may repair a commit alone. LEFTFOLD_EARLIER is the name of the truth that this
+    one is filled from, LEFTFOLD_EARLIER_ARCHIVE its archive's bucket, and LEFTFOLD_ORDINAL the number
+    of this generation, counted from the first one, which is 0.
 
     LEFTFOLD_ISSUER is the `iss` of access tokens, LEFTFOLD_JWKS the address of the issuer's keys,
     LEFTFOLD_AUDIENCE what a token's `aud`, or the `client_id` of one of Cognito, may be, separated
@@ -91,6 +95,19 @@ class Settings:
     def archive(self) -> str:
         """The archive's bucket, named by default like the truth's other resources."""
         return self._variables.get("LEFTFOLD_ARCHIVE") or self.named("archive")
+
+    @property
+    def earlier(self) -> str | None:
+        """The truth of the generation before this one; None for a generation without one."""
+        return self._variables.get("LEFTFOLD_EARLIER") or None
+
+    @property
+    def earlier_archive(self) -> str:
+        return self._variables.get("LEFTFOLD_EARLIER_ARCHIVE") or f"{self.earlier}-archive"
+
+    @property
+    def ordinal(self) -> int:
+        return int(self._variables.get("LEFTFOLD_ORDINAL") or 1)
 
     @property
     def issuer(self) -> str:
