@@ -9,7 +9,7 @@ GATE := --share 0.5
 # A tenth of them, and few examples of each property.
 QUICK := -q -m "not engine and not slow" --share 0.1 --hypothesis-profile=quick
 
-.PHONY: help run tools engines check quick test test-more coverage docs lock
+.PHONY: help run tools engines check quick test test-more coverage docs audit lock
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -37,6 +37,9 @@ coverage: tools ## the tests that need no engine, and each line that none of the
 
 docs: tools ## the docs site, in .leftfold/site/html; a broken link fails
 	$(BIN)/python -m tools.site
+
+audit: tools ## the templates by cfn-lint and SAM's transform, and the bill of materials (CycloneDX)
+	@$(BIN)/python -m tools.audit
 
 lock: tools ## write every lock file anew; with UPGRADE=1, with the newest versions
 	$(BIN)/python -m tools.lock $(if $(UPGRADE),--upgrade)

@@ -304,6 +304,6 @@ def drop_truth(truth: str, found: Stage, stacks: Stacks) -> None:
             register.remove(app)
         if operator is not None:
             operator.take(afresh=True)
-        delete_kept([f"{truth}-truth"], stacks)
+        delete_kept([(truth, "truth")], stacks)
     for app in applications(control.active, cloud).known().applications:
         stacks.change(app, {"Earlier": "", "EarlierArchive": ""})

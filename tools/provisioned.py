@@ -7,7 +7,7 @@ and not CloudFormation's references.
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tools.bootstrap import ROOT
 
@@ -36,6 +36,24 @@ def write_down(stage: str, facts: Mapping[str, str], root: Path = ROOT) -> Path:
     (root / path).parent.mkdir(parents=True, exist_ok=True)
     (root / path).write_text(f"{json.dumps(dict(sorted(facts.items())), indent=2)}\n")
     return path
+
+
+class ChaliceApi(NamedTuple):
+    """The API that `chalice deploy` has made."""
+
+    api_id: str
+    url: str
+
+
+def chalice_api(stage: str, root: Path = ROOT) -> ChaliceApi | None:
+    """The API of a stage as Chalice has written it down; None before `chalice deploy`."""
+    try:
+        deployed = json.loads((root / ".chalice" / "deployed" / f"{stage}.json").read_text())
+    except FileNotFoundError:
+        return None
+    made = {each["resource_type"]: each for each in deployed.get("resources", ())}
+    api = made.get("rest_api")
+    return ChaliceApi(api["rest_api_id"], api["rest_api_url"]) if api else None
 
 
 def literal(value: Any, facts: Mapping[str, str]) -> Any:

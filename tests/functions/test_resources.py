@@ -372,7 +372,10 @@ def test_a_function_may_do_what_it_does_and_no_more() -> None:
 def test_a_function_of_the_truth_belongs_to_no_application(function: str) -> None:
     made = TRUTH["Resources"][to_cfn_resource_name(function)]["Properties"]
     variables = made["Environment"]["Variables"]
-    assert list(variables) == ["LEFTFOLD_TRUTH", "LEFTFOLD_STAGE", "LEFTFOLD_ARCHIVE"]
+    assert list(variables) == [
+        *("LEFTFOLD_TRUTH", "LEFTFOLD_STAGE", "LEFTFOLD_ARCHIVE"),
+        *("LEFTFOLD_OTLP_ENDPOINT", "LEFTFOLD_OTLP_HEADERS"),
+    ]
     module, _, name = made["Handler"].rpartition(".")
     assert callable(getattr(import_module(module), name))
     assert not {*DOMAIN.views, *DOMAIN.policies} & set(json.dumps(made).split('"'))

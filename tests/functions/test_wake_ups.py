@@ -127,9 +127,9 @@ def test_every_invocation_writes_a_line_of_what_it_did(
     records = [r for block in site.services.log.blocks(0) for r in lane_records(block)]
     handler("balances")(bus_event(*(record.to_bytes() for record in records)), Context())
     followed, ordered, woke, took = lines(capsys)
-    assert (followed["reader"], followed["did"]) == ("balances", "followed the log")
-    assert (ordered["reader"], ordered["did"]) == ("totals", "followed the log")
-    assert (woke["did"], "totals" in woke["readers"]) == ("woke", True)
+    assert (followed["reader"], followed["message"]) == ("balances", "followed the log")
+    assert (ordered["reader"], ordered["message"]) == ("totals", "followed the log")
+    assert (woke["message"], "totals" in woke["readers"]) == ("woke", True)
     assert (took["reader"], took["records"]) == ("balances", len(records))
 
 

@@ -10,6 +10,7 @@ from chalicelib.leftfold.kernel import View
 from chalicelib.leftfold.projection.freshness import (
     AT_LAST,
     LONGEST_PAUSE,
+    SPREAD,
     WAKE_AFTER,
     Freshness,
     NotYetError,
@@ -35,6 +36,7 @@ class Waiting:
     wakes: list[str] = field(default_factory=list)
     wanted: list[Mapping[str, int]] = field(default_factory=list)
     happening: dict[float, Callable[[], object]] = field(default_factory=dict)
+    drawn: float = 0.0
 
     def sleep(self, seconds: float) -> None:
         assert seconds >= 0
@@ -55,6 +57,7 @@ class Waiting:
             self,
             lambda: self.now,
             self.sleep,
+            lambda: self.drawn,
         ).wait(view, aggregate_id, version)
         return self.now
 
@@ -183,6 +186,18 @@ def test_a_relay_that_is_busy_with_others_is_woken_at_last_alone() -> None:
     assert AT_LAST <= woken[0] < AT_LAST + LONGEST_PAUSE
 
 
+@pytest.mark.parametrize("drawn", [0.0, 0.25, 0.75])
+def test_queries_that_wait_together_wake_a_view_one_after_the_other(drawn: float) -> None:
+    waiting = Waiting(drawn=drawn)
+    waiting.site.story.block((A, [Added(1)]))
+    woken: list[float] = []
+    waiting.wake = lambda *_: woken.append(waiting.now)  # type: ignore[method-assign]
+    with pytest.raises(NotYetError):
+        waiting.wait(piles, A, 1)
+    assert len(woken) == 1
+    assert 0 <= woken[0] - (WAKE_AFTER + SPREAD * drawn) <= LONGEST_PAUSE
+
+
 def test_a_view_that_is_on_its_way_is_not_woken() -> None:
     waiting = Waiting()
     story = waiting.site.story
@@ -219,7 +234,7 @@ def test_a_look_at_a_view_that_is_behind_is_one_call() -> None:
         waiting.sleep(seconds)
 
     log, checkpoints = ports
-    waits = Freshness(log, checkpoints, parking, waiting, lambda: waiting.now, sleep)
+    waits = Freshness(log, checkpoints, parking, waiting, lambda: waiting.now, sleep, lambda: 0.0)
     with pytest.raises(NotYetError):
         waits.wait(piles, A, 1)
     calls = [name for port in (*ports, parking) for name in port.calls]

@@ -43,6 +43,7 @@ def function_resources(function: Function) -> Json:
         "LEFTFOLD_TRUTH": {"Ref": "Truth"},
         "LEFTFOLD_STAGE": {"Ref": "Stage"},
         "LEFTFOLD_ARCHIVE": {"Ref": "ArchiveBucket"},
+        **edge.TRACING,
         "LEFTFOLD_EARLIER": {"Ref": "Earlier"},
         "LEFTFOLD_EARLIER_ARCHIVE": {"Ref": "EarlierArchive"},
         "LEFTFOLD_ORDINAL": {"Ref": "Ordinal"},

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tools.resources import edge
 from tools.resources.alarms import other_alarms, truth_alarms
 from tools.resources.functions import Function
 from tools.resources.permissions import (
@@ -141,6 +142,7 @@ def function_resources(function: Function) -> Json:
                 "LEFTFOLD_TRUTH": {"Ref": "Truth"},
                 "LEFTFOLD_STAGE": {"Ref": "Stage"},
                 "LEFTFOLD_ARCHIVE": {"Ref": "ArchiveBucket"},
+                **edge.TRACING,
             }
         },
         "Events": {f"{name}Event": SOURCES[function.name]},
@@ -203,6 +205,7 @@ def truth_template() -> Json:
         "Parameters": {
             "Stage": STAGE,
             "Truth": TRUTH,
+            **{name: edge.PARAMETERS[name] for name in ("OtlpEndpoint", "OtlpHeaders")},
             "IsProtected": IS_PROTECTED,
             "AlarmTopic": ALARM_TOPIC,
             "KeyArn": KEY,

@@ -8,12 +8,14 @@ begins nothing more. Some of the engine's functions run once for a truth, howeve
 it has: CloudFormation makes these, and `truth` is where Lambda finds them.
 """
 
+import json
 from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.leftfold.wiring.process import served
+from chalicelib.leftfold.lines import begin, line
+from chalicelib.leftfold.wiring.process import served, services
 
 if TYPE_CHECKING:
     from chalice.app import Blueprint
@@ -46,7 +48,30 @@ OLDEST = "TRIM_HORIZON"
 
 
 def handler(name: str) -> Handler:
-    """The code of the function *name*, for the domain of this process. Raises AttributeError."""
+    """The function *name*, for the domain of this process. Raises AttributeError.
+
+    Its log tells of each invocation, and its spans are sent before it ends.
+    """
+    work = work_of(name)
+
+    def function(event: Any, context: Any) -> None:
+        begin(name, context)
+        try:
+            work(event, context)
+        except Exception as error:
+            # Lambda writes the trace, as text and without the invocation's id.
+            failed = line("ERROR", f"{name} failed", exception_name=type(error).__name__)
+            print(json.dumps(failed))  # noqa: T201 - a function's log is its standard output
+            raise
+        finally:
+            if traces := services().traces:
+                traces.send()
+
+    return function
+
+
+def work_of(name: str) -> Handler:
+    """The code of the function *name*. Raises AttributeError."""
     if name in ENGINE:
         own: Handler = getattr(import_module(f"{__name__}.{ENGINE[name]}"), name)
         return own

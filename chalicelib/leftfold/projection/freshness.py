@@ -15,8 +15,9 @@ from chalicelib.leftfold.store.ports import (
 from chalicelib.leftfold.store.readers import checkpoint_key
 
 # Seconds. The write itself wakes the relay and the view. They are woken once more if they have not
-# moved for so long; or at last, because what moves may have lost this commit's record.
-WAKE_AFTER, AT_LAST = 0.5, 2.5
+# moved for so long, and for a random time besides; or at last, because what moves may have lost this
+# commit's record. Without the random time, all queries that wait would start a process each.
+WAKE_AFTER, SPREAD, AT_LAST = 0.5, 2.0, 2.5
 # A pause is a third of what was waited so far: looks cost calls that the views need, too.
 FIRST_PAUSE, LONGEST_PAUSE, PART = 0.02, 0.25, 3
 
@@ -46,6 +47,7 @@ class Standstill:
     """
 
     began: float
+    patience: float
     moved: float = 0.0
     position: int | None = None
     is_told: bool = False
@@ -54,14 +56,16 @@ class Standstill:
         """Whether to wake it *now*, that it has come to *position*."""
         if position != self.position:
             self.position, self.moved = position, now
-        is_late = now - self.moved >= WAKE_AFTER or now - self.began >= AT_LAST
+        is_late = now - self.moved >= self.patience or now - self.began >= AT_LAST
         told, self.is_told = self.is_told, self.is_told or is_late
         return is_late and not told
 
 
 @dataclass(frozen=True)
 class Freshness:
-    """Waits for views. *now* and *sleep* are in seconds; *now* counts from any start."""
+    """Waits for views. *now* and *sleep* are in seconds; *now* counts from any start. *draw* gives a
+    random number from 0 to 1.
+    """
 
     log: Log
     checkpoints: Checkpoints
@@ -69,6 +73,7 @@ class Freshness:
     waker: Waker
     now: Callable[[], float]
     sleep: Callable[[float], None]
+    draw: Callable[[], float]
 
     def wait(self, view: View, aggregate_id: str, version: int, seconds: float = 5.0) -> None:
         """Returns once *view* shows *version* of the aggregate.
@@ -83,7 +88,8 @@ class Freshness:
         position = self._position_of(aggregate_id, version)
         if self._shows(view, aggregate_id, version, position):
             return
-        relay, reader = Standstill(began), Standstill(began)
+        patience = WAKE_AFTER + SPREAD * self.draw()
+        relay, reader = Standstill(began, patience), Standstill(began, patience)
         while (waited := self.now() - began) < seconds:
             pause = min(max(FIRST_PAUSE, waited / PART), LONGEST_PAUSE)
             self.sleep(min(pause, seconds - waited))

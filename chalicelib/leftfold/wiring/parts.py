@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     )
     from chalicelib.leftfold.subjects.keys import DataKeys, KeyService
     from chalicelib.leftfold.subjects.vault import Vault
+    from chalicelib.leftfold.tracing import Traces
 
 
 class Parts(TypedDict, total=False):
@@ -74,6 +75,7 @@ class Parts(TypedDict, total=False):
     relay: Relay
     freshness: Freshness
     follower: Follower
+    traces: Traces | None
     health: Callable[[], Mapping[str, bool | str]]
     clock: Callable[[], datetime]
     pause: Callable[[int], None]

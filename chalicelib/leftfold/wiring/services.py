@@ -5,6 +5,7 @@ only the modules that it needs.
 """
 
 import json
+import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -41,11 +42,13 @@ if TYPE_CHECKING:
     from chalicelib.leftfold.projection.ordered import OrderedRunner
     from chalicelib.leftfold.projection.partitioned import PartitionedRunner
     from chalicelib.leftfold.projection.runner import Work
+    from chalicelib.leftfold.projection.watched import Watch
     from chalicelib.leftfold.relay.relay import Relay
     from chalicelib.leftfold.relay.sweeper import Sweeper
     from chalicelib.leftfold.repair.service import Repairer
     from chalicelib.leftfold.store.bus import Bus
     from chalicelib.leftfold.store.following import Follower
+    from chalicelib.leftfold.tracing import Traces
     from chalicelib.leftfold.wiring.generations import Generations
 
 # `leftfold package` makes this file; a plain `chalice package` does not.
@@ -301,6 +304,7 @@ class Services(Adapters):
             self.waker,
             time.monotonic,
             time.sleep,
+            random.random,
         )
 
     @cached_property
@@ -337,6 +341,7 @@ class Services(Adapters):
             self.checkpoints,
             self.pause,
             self.repairs,
+            self._watch(view),
         )
 
     def policy(self, policy: str) -> "PartitionedRunner":
@@ -390,8 +395,32 @@ class Services(Adapters):
 
     def _lanes(self, work: "Work", checkpoints: Checkpoints) -> "PartitionedRunner":
         from chalicelib.leftfold.projection.partitioned import PartitionedRunner
+        from chalicelib.leftfold.projection.watched import WatchedWork
 
-        return PartitionedRunner(work, self.log, checkpoints, self.parking, self.pause)
+        watched = WatchedWork(work, self._watch(work.name)) if self.traces else work
+        return PartitionedRunner(watched, self.log, checkpoints, self.parking, self.pause)
+
+    def _watch(self, reader: str) -> "Watch":
+        """What adds a reader's spans to the traces of the commits that it takes."""
+        from chalicelib.leftfold.projection.watched import unwatched
+
+        traces = self.traces
+        if traces is None:
+            return unwatched
+        return lambda commits: traces.during(reader, [c.traceparent for _, c in commits])
+
+    @cached_property
+    def traces(self) -> "Traces | None":
+        """The spans of this process, if they are collected."""
+        if not self.settings.otlp_endpoint:
+            return None
+        from chalicelib.leftfold.tracing import Traces, collector
+
+        return Traces(
+            self.settings.truth if self.settings.is_truth else self.settings.stack,
+            collector(self.settings.otlp_endpoint, self.settings.otlp_headers),
+            lambda count, reason: metrics.emit("SpansLost", count, reason=reason),
+        )
 
     def is_active(self) -> bool:
         """Whether this application is the active one of its truth, and its generation acts."""

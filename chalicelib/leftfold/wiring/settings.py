@@ -45,6 +45,9 @@ class Settings:
     by commas. LEFTFOLD_TENANT_CLAIM is the name of the claim that has the tenant.
     LEFTFOLD_TENANT_RATE is how many requests a second each tenant may send, 0 for any number.
     LEFTFOLD_CORS_ORIGINS are the sites, separated by commas, whose pages may call the API.
+
+    LEFTFOLD_OTLP_ENDPOINT is the address of a collector of OpenTelemetry; without it no spans are
+    made. LEFTFOLD_OTLP_HEADERS are the headers that it asks for, as name=value, separated by commas.
     """
 
     def __init__(self, variables: Mapping[str, str]) -> None:
@@ -134,6 +137,16 @@ class Settings:
     def cors_origins(self) -> frozenset[str]:
         named = self._variables.get("LEFTFOLD_CORS_ORIGINS", "").split(",")
         return frozenset(one.strip() for one in named if one.strip())
+
+    @property
+    def otlp_endpoint(self) -> str:
+        return self._variables.get("LEFTFOLD_OTLP_ENDPOINT", "")
+
+    @property
+    def otlp_headers(self) -> Mapping[str, str]:
+        pairs = self._variables.get("LEFTFOLD_OTLP_HEADERS", "").split(",")
+        parted = (pair.partition("=") for pair in pairs)
+        return {name.strip(): value.strip() for name, _, value in parted if name.strip()}
 
     def named(self, resource: str) -> str:
         """The name of a table, an index or a stream, in the stack that has it."""
