@@ -1,5 +1,6 @@
 """A change with the functions, settings and roles of two deployed generations, in one process."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,6 +8,7 @@ import boto3
 import pytest
 
 from chalicelib.domain import DOMAIN
+from chalicelib.leftfold.kernel.commit import instant
 from chalicelib.leftfold.metrics import NAMESPACE
 from chalicelib.leftfold.wiring import process
 from chalicelib.leftfold.wiring.generations import copied_as_it_is
@@ -17,6 +19,7 @@ from tests.functions.test_resources import ALARMS
 from tests.generations.deployed import BLUE, GREEN, Deployed, is_granted
 from tests.http.samples import booking, czk, opening
 from tests.tools.test_stages import MADE
+from tools.changing import proved
 
 A, B = "main/account-a", "main/account-b"
 KEY = "0190-key"
@@ -80,6 +83,17 @@ def test_the_functions_fill_a_generation_take_its_streams_over_and_give_them_bac
     site.run(GREEN, "taker", SCHEDULED)
     assert site.operator.finish().state == "finished"
     assert site.post(BLUE, "/accounts/b/credits", booking("3.00")).json["version"] == 3
+    for stack in (BLUE, GREEN):
+        site.log(stack)
+    with site.running(GREEN, "operator") as services:
+        report = proved(services)
+        assert list(report.differences()) == []
+        # Blue had five commits before, and made two after green had given all back.
+        assert (report.commits, report.native) == (1, 6)
+        assert report.before == report.after == {"money": 100}
+        key = f"proofs/{GREEN}/switch-2/{instant(site.clock())}.json"
+        kept = json.loads(services.archive.get(key) or b"")
+        assert (kept["differences"], kept["copies"]) == ([], 1)
     assert ungranted(site) == []
 
 
