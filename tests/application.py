@@ -112,6 +112,7 @@ class Application(Gateway):
                     Silent(),
                     lambda: self.waited,
                     self._wait,
+                    lambda: 0.0,
                 ),
                 follower=Follower(self.log, lambda: self.waited, self._wait),
                 health=lambda: self.health,

@@ -7,7 +7,7 @@ from rich.table import Table
 from chalicelib.leftfold.generations.proof import Report, dry_run
 from chalicelib.leftfold.kernel import AggregateId, Boundaries
 from chalicelib.leftfold.store.ports import Log
-from chalicelib.leftfold.subjects.vault import Opener
+from chalicelib.leftfold.subjects.opening import Opener
 from tools.console import console, errors
 from tools.options import chosen, endpoint_option, stack_option
 

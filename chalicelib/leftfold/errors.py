@@ -3,15 +3,25 @@ what it says. The message of an exception may have personal data, which no erasu
 """
 
 from collections.abc import Iterator
-from pathlib import Path
-from traceback import extract_tb
 
 
 def where(error: BaseException) -> str:
     """The kind of an exception, and the line that raised it."""
-    frames = extract_tb(error.__traceback__)
-    place = f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else "?"
+    lines = list(lines_of(error))
+    place = f"{lines[-1][0].rpartition('/')[2]}, line {lines[-1][1]}" if lines else "?"
     return f"{kind(error)} in {place}"
+
+
+def lines_of(error: BaseException) -> Iterator[tuple[str, int, str]]:
+    """The file, the line and the function of each call that led to an exception, the first one first.
+
+    Without the module `traceback`, for which a function would wait when it starts.
+    """
+    at = error.__traceback__
+    while at is not None:
+        code = at.tb_frame.f_code
+        yield code.co_filename, at.tb_lineno, code.co_name
+        at = at.tb_next
 
 
 def told(error: BaseException) -> str:
@@ -39,8 +49,8 @@ def _lines(error: BaseException, indent: str = "") -> Iterator[str]:
     if origin is not None:
         yield from _lines(origin, indent)
         yield f"{indent}which led to"
-    for frame in extract_tb(error.__traceback__):
-        yield f"{indent}{frame.filename}:{frame.lineno} in {frame.name}"
+    for file, number, function in lines_of(error):
+        yield f"{indent}{file}:{number} in {function}"
     said = f": {error}" if getattr(error, "is_impersonal", False) else ""
     yield f"{indent}{kind(error)}{said}"
     if isinstance(error, BaseExceptionGroup):

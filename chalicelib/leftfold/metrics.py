@@ -40,3 +40,9 @@ def emit(metric: str, value: float, *, unit: str = "Count", **facts: Any) -> Non
             }
         )
     )
+
+
+def note(did: str, **facts: Any) -> None:
+    """Writes one line about what an invocation *did*, which is no metric."""
+    said = {"stack": _stack, **lines.line("INFO", did, **facts)}
+    print(json.dumps(said))  # noqa: T201 - as above

@@ -83,7 +83,7 @@ def test_years_cost_a_load_nothing_before_and_after_they_are_archived(old: Old) 
     new, before = old.booking("new"), old.booking("old")
     assert new[0] == cheap
     assert before == new
-    lines = [commit.to_line() for commit in old.events.range(stream, 1, EVERY)]
+    lines = [commit.line for commit in old.events.range(stream, 1, EVERY)]
 
     list(Sequencer(old.events, old.log, lambda _: None, lambda _: None).sequence({stream: last}))
     old.clock.forward(days=2)
@@ -97,12 +97,12 @@ def test_years_cost_a_load_nothing_before_and_after_they_are_archived(old: Old) 
     calls, units = old.booking("old")
     assert calls == cheap
     assert units <= new[1]
-    archived = [commit.to_line() for commit in old.events.range(stream, 1, EVERY)]
+    archived = [commit.line for commit in old.events.range(stream, 1, EVERY)]
     assert archived[: len(lines)] == lines
     assert len(archived) == len(lines) + 1
     found = old.table.range(stream, 1, EVERY)
     assert len(found) < 30
 
     assert Restore(old.table, old.log, old.archive).run(stream, 35) == 62
-    assert [c.to_line() for c in old.events.range(stream, 1, EVERY)] == archived
+    assert [c.line for c in old.events.range(stream, 1, EVERY)] == archived
     assert len(old.table.range(stream, 1, EVERY)) == len(found) + 62

@@ -159,7 +159,7 @@ def bodies_of(site: Stage) -> Iterator[tuple[object, Sequence[Commit]]]:
 
 def lines_of(commit: Commit) -> tuple[str, object]:
     """A commit with its snapshot."""
-    return commit.to_line(), commit.snapshot
+    return commit.line, commit.snapshot
 
 
 def unpacked(data: bytes | bytearray) -> bytes:

@@ -165,8 +165,12 @@ def bus_event(*data: bytes) -> dict[str, Any]:
 
 
 def metrics(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    return [line for line in lines if "_aws" in line]
+    return [line for line in lines(capsys) if "_aws" in line]
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """Everything that was logged since the last time."""
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
 def test_the_relay_logs_and_publishes_the_images_of_inserts(site: Functions) -> None:

@@ -381,7 +381,7 @@ def somebody_is_shown(world: ForgettingWorld) -> Iterator[str]:
         for place in shown(world, subject):
             yield f"F1: in the end, {place}"
     for commit in world.appended:
-        if "secret" in commit.to_line() or "secret" in str(commit.snapshot):
+        if "secret" in commit.line or "secret" in str(commit.snapshot):
             yield f"F1: {commit.aggregate_id} {commit.version} is stored in plain text"
     for key, effect in world.effects.stored.items():
         if "secret" in str(effect):

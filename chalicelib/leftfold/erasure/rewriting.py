@@ -12,7 +12,7 @@ from chalicelib.leftfold.projection.fold import Folding, PoisonError, hears, tou
 from chalicelib.leftfold.projection.rows import NEVER, RowStore, Save, StoredRow
 from chalicelib.leftfold.projection.runner import Pause, persistently
 from chalicelib.leftfold.store.ports import EventStore, Log
-from chalicelib.leftfold.subjects.vault import Opener
+from chalicelib.leftfold.subjects.opening import Opener
 
 # Rows in one pass of a load and a save.
 ROWS_AT_ONCE = 500

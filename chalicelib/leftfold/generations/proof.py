@@ -15,7 +15,7 @@ from chalicelib.leftfold.kernel import Boundaries, Commit, StoredEvent
 from chalicelib.leftfold.kernel.commit import canonical
 from chalicelib.leftfold.kernel.transform import TransformError
 from chalicelib.leftfold.store.ports import Block, Log
-from chalicelib.leftfold.subjects.vault import Opener
+from chalicelib.leftfold.subjects.opening import Opener
 
 MODULUS = 2**128
 

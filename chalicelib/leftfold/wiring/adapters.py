@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.leftfold.kernel import Domain, View
 from chalicelib.leftfold.kernel.uuid7 import uuid7
-from chalicelib.leftfold.store.applications import Applications
 from chalicelib.leftfold.store.ports import (
     Archive,
     Checkpoints,
@@ -23,7 +22,6 @@ from chalicelib.leftfold.store.ports import (
     Secrets,
     Waker,
 )
-from chalicelib.leftfold.subjects.vault import Vault
 from chalicelib.leftfold.wiring.clients import client
 from chalicelib.leftfold.wiring.settings import Settings
 
@@ -34,7 +32,9 @@ if TYPE_CHECKING:
     from chalicelib.leftfold.policies.mailing import Mailer
     from chalicelib.leftfold.projection.rows import RowStore
     from chalicelib.leftfold.projection.search import SearchRows
+    from chalicelib.leftfold.store.applications import Applications
     from chalicelib.leftfold.subjects.keys import DataKeys, KeyService
+    from chalicelib.leftfold.subjects.vault import Vault
 
 # Seconds.
 LONGEST_PAUSE = 1.0
@@ -132,7 +132,7 @@ class Adapters:
         )
 
     @cached_property
-    def applications(self) -> Applications:
+    def applications(self) -> "Applications":
         from chalicelib.leftfold.store.applications import DynamoApplications
 
         return DynamoApplications(self.dynamodb, self.settings.named("applications"))
@@ -157,7 +157,9 @@ class Adapters:
         return Kms(partial(client, "kms"), settings.personal_data_key, settings.stage)
 
     @cached_property
-    def vault(self) -> Vault:
+    def vault(self) -> "Vault":
+        from chalicelib.leftfold.subjects.vault import Vault
+
         return Vault(self.data_keys, self.key_service, time.monotonic)
 
     @cached_property

@@ -5,6 +5,7 @@ only the modules that it needs.
 """
 
 import json
+import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,13 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, Unpack
 
 from chalicelib.leftfold import metrics
-from chalicelib.leftfold.commands.handler import CommandHandler
 from chalicelib.leftfold.commands.owning import Owner
 from chalicelib.leftfold.errors import told
 from chalicelib.leftfold.kernel import Aggregate, Announcer, Domain, Policy, Row
 from chalicelib.leftfold.store.ports import Checkpoints, EventStore
 from chalicelib.leftfold.store.readers import WHOLE_LOG, Reader
-from chalicelib.leftfold.subjects.audit import with_engines_own
 from chalicelib.leftfold.wiring.adapters import Adapters
 from chalicelib.leftfold.wiring.clients import client
 from chalicelib.leftfold.wiring.parts import Parts
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from chalicelib.leftfold.access.tokens import Tokens
     from chalicelib.leftfold.archive.archiver import Archiver
     from chalicelib.leftfold.archive.pruner import Pruner
+    from chalicelib.leftfold.commands.handler import CommandHandler
     from chalicelib.leftfold.commands.reading import States
     from chalicelib.leftfold.erasure.auditing import Auditing
     from chalicelib.leftfold.erasure.erasing import Eraser
@@ -167,6 +167,8 @@ class Services(Adapters):
 
         Raises ValueError if the domain has an aggregate of the engine's name.
         """
+        from chalicelib.leftfold.subjects.audit import with_engines_own
+
         return with_engines_own(self.domain.aggregates)
 
     @cached_property
@@ -181,7 +183,9 @@ class Services(Adapters):
         return dict.fromkeys(self.aggregates, f"unpackaged {self.new_id()}")
 
     @cached_property
-    def handler(self) -> CommandHandler:
+    def handler(self) -> "CommandHandler":
+        from chalicelib.leftfold.commands.handler import CommandHandler
+
         return CommandHandler(
             self.events,
             self.fingerprints,
@@ -302,6 +306,7 @@ class Services(Adapters):
             self.waker,
             time.monotonic,
             time.sleep,
+            random.random,
         )
 
     @cached_property
@@ -320,7 +325,7 @@ class Services(Adapters):
     def partitioned(self, view: str) -> "PartitionedRunner":
         """The runner of a partitioned view."""
         from chalicelib.leftfold.projection.runner import ViewWork
-        from chalicelib.leftfold.subjects.vault import CLOSED
+        from chalicelib.leftfold.subjects.opening import CLOSED
 
         chosen = self.views[view]
         opener = self.vault if chosen.personal else CLOSED
