@@ -108,7 +108,8 @@ def test_it_knows_the_applications_that_an_erasure_waits_for(keys: DataKeys) -> 
 def test_it_keeps_how_far_each_application_is_with_each_erasure(keys: DataKeys) -> None:
     keys.add(ADA, b"key")
     assert keys.parts(ADA) == {}
-    first, last = Part(None, {}), Part("main/transfer-2", {"rows": 2}, finished=True)
+    at = "2026-01-01T00:00:00.000Z"
+    first, last = Part(None, {}), Part("main/transfer-2", {"rows": 2}, at, finished=True)
     keys.keep_part(ADA, "blue", first)
     keys.keep_part(ADA, "green", first)
     keys.keep_part(ADA, "blue", last)

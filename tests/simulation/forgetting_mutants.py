@@ -94,7 +94,7 @@ def keeps_its_part_first(self: Eraser, subject: str) -> None:
     for stream in streams_of(self.keys, self.events, subject, kept.through):
         self.keys.keep_part(subject, self.application, Part(stream, counted))
         counted.update(self._stream(stream, subject))
-    self.keys.keep_part(subject, self.application, Part(None, counted, finished=True))
+    self.keys.keep_part(subject, self.application, Part(None, counted, "", finished=True))
 
 
 def notes_no_stream(_self: MemoryKeys, _subject: str, _aggregate_id: str) -> None:

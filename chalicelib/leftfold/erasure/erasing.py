@@ -7,7 +7,9 @@
    sealed data, which nothing opens any more.
 4. Once no process can have the key in its memory (`SETTLES`), the rows are folded again. Until
    then a view that began before could write a row of what it had opened.
-5. Every application has rows of its own, and folds these. The last of them writes the report.
+5. What the rows were before is removed from the stores: no query shows it, but a search index
+   keeps it for a while. A row that was changed a moment ago has to wait for the next run.
+6. Every application has rows of its own, and folds these. The last of them writes the report.
 
 Each step can be repeated, and `unfinished` erasures are found again, so a run that dies anywhere
 is completed by the next one. It goes on behind the last stream of step 4 that is done.
@@ -45,6 +47,9 @@ from chalicelib.leftfold.subjects.vault import KEY_AGE, Vault
 # a function runs for 15 minutes at most, and clocks differ by less than five.
 SETTLES = timedelta(seconds=KEY_AGE) + timedelta(minutes=20)
 ROWS = "rows of "
+# OpenSearch keeps what a document was before for its replicas, and learns every half a minute how far
+# these are.
+STORES_LET_GO = timedelta(minutes=2)
 
 
 class UnknownSubjectError(LookupError):
@@ -110,16 +115,26 @@ class Eraser:
         return self._finish(erasure)
 
     def _settle(self, subject: str) -> None:
-        """Folds the rows of all streams again, and keeps how far it is after each."""
-        kept = self.keys.parts(subject).get(self.application, Part(None, {}))
-        if kept.finished:
+        """Folds the rows of all streams again, and keeps how far it is after each; then has the
+        stores remove what the rows were before, once they can (`STORES_LET_GO`).
+        """
+        part = self.keys.parts(subject).get(self.application, Part(None, {}))
+        if part.finished:
             return
-        through, counted = kept.through, Counter(kept.places)
-        for stream in streams_of(self.keys, self.events, subject, through):
-            through = stream
-            counted.update(self._stream(stream, subject))
-            self.keys.keep_part(subject, self.application, Part(through, counted))
-        self.keys.keep_part(subject, self.application, Part(through, counted, finished=True))
+        for stream in streams_of(self.keys, self.events, subject, part.through):
+            counted = self._stream(stream, subject)
+            is_changed = any(count for place, count in counted.items() if place.startswith(ROWS))
+            changed = instant(self.clock()) if is_changed else part.changed
+            places = Counter(part.places)
+            places.update(counted)
+            part = Part(stream, places, changed)
+            self.keys.keep_part(subject, self.application, part)
+        if part.changed and self.clock() < datetime.fromisoformat(part.changed) + STORES_LET_GO:
+            return
+        for view in self.views.values():
+            if view.personal:
+                self.rows(view.name).expunge()
+        self.keys.keep_part(subject, self.application, part._replace(finished=True))
 
     def _finish(self, erasure: Erasure) -> Mapping[str, Any] | None:
         """Writes the report, once every application is done."""

@@ -51,8 +51,6 @@ class Rewriting:
             changed += persistently(self.pause, self.view.name, once)
         if keys:
             self.rows.flush()
-        if changed:
-            self.rows.expunge()
         return changed
 
     def _keys(self, commits: Sequence[Commit], subject: str) -> Sequence[str]:

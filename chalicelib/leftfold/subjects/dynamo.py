@@ -4,7 +4,7 @@
 | --- | --- | --- |
 | `main/account:17` | `key` | `wrappedKey`, or of a forgotten one `erasedAt`, `erasedBy`, `reason`, `report` |
 | `main/account:17` | `stream <aggregate id>` | nothing: that stream holds data of the subject |
-| `main/account:17` | `part <application>` | `through`, `places`, `finished`: how far its erasure is there |
+| `main/account:17` | `part <application>` | `through`, `places`, `changed`, `finished`: how far its erasure is there |
 | `unfinished` | `main/account:17` | nothing: its erasure has no report yet |
 | `applications` | the application | its `format` alone: no erasure is finished without it |
 | `wrapping` | `key` | `wrappedKey`: the stage's wrapping key, as KMS has wrapped it |
@@ -141,6 +141,7 @@ class DynamoKeys:
             **format_item(KEY_FORMAT),
             "through": {"NULL": True} if part.through is None else {"S": part.through},
             "places": {"S": canonical(dict(part.places))},
+            "changed": {"S": part.changed},
             "finished": {"BOOL": part.finished},
         }
         self._set(key_of(subject, f"{PART}{application}"), values)
@@ -208,4 +209,5 @@ def part_of(item: Item) -> Part:
     """How far an application is, as an item holds it. Raises `UnknownFormatError`."""
     check_format(item, KEY_FORMAT, f"a part of the erasure of {item['subject']['S']}")
     places = json.loads(item["places"]["S"])
-    return Part(item["through"].get("S"), places, item["finished"]["BOOL"])
+    changed, finished = item["changed"]["S"], item["finished"]["BOOL"]
+    return Part(item["through"].get("S"), places, changed, finished)

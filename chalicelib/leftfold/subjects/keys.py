@@ -27,11 +27,13 @@ class Erasure(NamedTuple):
 class Part(NamedTuple):
     """What one application has done about an erasure, since no process has the key any longer.
 
-    *through* is the last stream whose rows were folded again, *places* counts what was found.
+    *through* is the last stream whose rows were folded again, *places* counts what was found, and
+    *changed* is when a row was changed last; "" if none had to be.
     """
 
     through: str | None
     places: Mapping[str, int]
+    changed: str = ""
     finished: bool = False
 
 
