@@ -63,20 +63,17 @@ def deployed(states: list[dict[str, Any]]) -> dict[str, Any]:
 def test_every_function_is_made_with_the_names_of_its_stage(deployed: dict[str, Any]) -> None:
     names = {API if made.name == "api_handler" else f"{API}-{made.name}" for made in MADE}
     assert set(deployed["functions"]) == names
-    for found in deployed["functions"].values():
-        function = found["Configuration"]
+    for function in deployed["functions"].values():
         assert function["Environment"]["Variables"] == variables(read(TEMPLATE), FACTS)
         assert (function["Runtime"], function["MemorySize"]) == (running(), CHALICE.memory)
         assert function["Architectures"] == [CHALICE.architecture]
-    assert deployed["functions"][API]["Concurrency"] == {
-        "ReservedConcurrentExecutions": CHALICE.api_concurrency
-    }
+    assert deployed["concurrency"] == {API: CHALICE.api_concurrency}
 
 
 def test_every_function_may_do_what_its_file_says(deployed: dict[str, Any]) -> None:
     for made in MADE:
         name = API if made.name == "api_handler" else f"{API}-{made.name}"
-        role = deployed["functions"][name]["Configuration"]["Role"]
+        role = deployed["functions"][name]["Role"]
         assert deployed["roles"][role] == permissions(made, FACTS)
 
 
@@ -124,7 +121,7 @@ def test_deploying_again_makes_nothing_new(states: list[dict[str, Any]]) -> None
     assert set(again["functions"]) == set(first["functions"])
     before, after = (next(iter(state["apis"].values())) for state in (first, again))
     assert (after["routes"], len(again["apis"])) == (before["routes"], 1)
-    assert {f["Configuration"]["Role"] for f in again["functions"].values()} == set(first["roles"])
+    assert {f["Role"] for f in again["functions"].values()} == set(first["roles"])
 
 
 def test_deleting_takes_all_that_was_made_and_nothing_else(states: list[dict[str, Any]]) -> None:
