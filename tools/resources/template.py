@@ -220,7 +220,7 @@ def template(
             **edge.resources(),
             "Dashboard": dashboard(),
         },
-        "Outputs": OUTPUTS,
+        "Outputs": OUTPUTS | edge.OUTPUTS,
     }
 
 
