@@ -147,10 +147,11 @@ CONDITIONS: Json = {
 OUTPUTS: Json = {
     **{
         name: {"Value": {"Ref": name}}
-        for name in (
-            *("Stage", "Truth", "ArchiveBucket", "SearchEndpoint", "Repairs"),
-            *("Earlier", "EarlierArchive", "Ordinal"),
-        )
+        for name in ("Stage", "Truth", "ArchiveBucket", "SearchEndpoint", "Repairs", "Ordinal")
+    },
+    **{
+        name: {"Condition": "HasEarlier", "Value": {"Ref": name}}
+        for name in ("Earlier", "EarlierArchive")
     },
     "MailFrom": {"Condition": "HasMailFrom", "Value": {"Ref": "MailFrom"}},
 }
