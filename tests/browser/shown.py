@@ -15,12 +15,13 @@ from chalicelib.leftfold.functions.readers import redrive
 from chalicelib.leftfold.http import console
 from chalicelib.leftfold.kernel import View
 from chalicelib.leftfold.wiring import process
+from chalicelib.leftfold.wiring.settings import Settings
 from tests.http.answering import Answering
 from tests.http.conftest import Bank
 from tests.http.gateway import Answer
 from tests.http.samples import czk, opening
 from tests.http.test_ledgers import CHART, meal, posting
-from tests.issuer import house_token
+from tests.issuer import SETTINGS, house_token
 from tests.ledgers import Books
 
 OWNERS = ("Ada Novak", "Bo Svoboda", "Cyril Dvorak", "Dana Cerna", "Emil Prochazka", "Fiona Kucera")
@@ -153,9 +154,15 @@ def is_idle(sent: Answer) -> bool:
 
 
 @contextmanager
-def served(bank: Bank, files: Path, port: int = 0) -> Iterator[str]:
-    """The URL of the console over *bank*, one request at a time. A long poll holds up no other."""
+def served(
+    bank: Bank, files: Path, sign_in: Mapping[str, str] = {}, port: int = 0
+) -> Iterator[str]:
+    """The URL of the console over *bank*, one request at a time. A long poll holds up no other.
+
+    *sign_in* names the issuer, as settings.
+    """
     console.FILES = files
+    process.services().settings = Settings({"LEFTFOLD_STACK": "test", **SETTINGS, **sign_in})
     process.services().waker = Woken()
     # Whoever asks brings a token, or has none.
     bank.token = None
