@@ -160,6 +160,13 @@ await page.keyboard.type("pension");
 await shown("a booking on");
 seen.pages.push("found by words");
 
+await page.goto("about:blank");
+await go(page, PAGES[0]);
+await page.keyboard.press("/");
+await page.keyboard.type("transfers");
+await shown("transfer-completed, version");
+seen.pages.push("found by category");
+
 await go(page, PAGES[1]);
 const newest = await page.locator(".commit[aria-current]").getAttribute("href");
 await page.keyboard.press("j");

@@ -51,6 +51,7 @@ def test_every_page_can_be_used_and_breaks_no_rule(built: Path) -> None:
         "a session that has ended",
         "sign-ins that are refused",
         "found by words",
+        "found by category",
         "a commit's rows, by keys",
         "the log as it grows",
         "a balance that changes while one looks",

@@ -112,6 +112,8 @@ def other_functions(
     querying = (
         tables(LOAD, "streams", "view-checkpoints", "policy-checkpoints", *documents),
         tables(FIND, "view-parked", "policy-parked"),
+        # The sweeper's note.
+        tables(("dynamodb:GetItem",), "policy-checkpoints"),
         search("Get", "Post"),
         *READING_LOG,
         waking("relay", *views, *policies),
