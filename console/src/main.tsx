@@ -1,3 +1,4 @@
+import "./language";
 import { render } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { SIGNED_OUT, signIn } from "./api";
@@ -158,7 +159,7 @@ function App({ wrong }: { wrong: string }) {
             <svg viewBox="0 0 24 24" aria-hidden="true"><path d="M12 3a9 9 0 1 0 0 18zM12 3a9 9 0 0 1 0 18" /></svg>
             <span>Theme</span>
           </button>
-          <button class="quiet" onClick={() => setHelping(true)} aria-label="Keys">
+          <button class="quiet by-keyboard" onClick={() => setHelping(true)} aria-label="Keys">
             <kbd aria-hidden="true">?</kbd>
             <span>Keys</span>
           </button>

@@ -48,6 +48,8 @@ async function opened(shape, dark, signedIn = true) {
     reducedMotion: "reduce",
     bypassCSP: false,
   });
+  // As where the machine's locale is POSIX: no language tag.
+  await context.addInitScript(() => Object.defineProperty(navigator, "language", { value: "en-US@posix", configurable: true }));
   if (signedIn) await context.addInitScript((kept) => sessionStorage.setItem("leftfold-token", kept), token);
   const page = await context.newPage();
   // A busy machine is no fault of the page.
@@ -160,10 +162,7 @@ await page.keyboard.type("pension");
 await shown("a booking on");
 seen.pages.push("found by words");
 
-await page.goto("about:blank");
-await go(page, PAGES[0]);
-await page.keyboard.press("/");
-await page.keyboard.type("transfers");
+await page.locator("#find").fill("transfers");
 await shown("transfer-completed, version");
 seen.pages.push("found by category");
 
