@@ -2,14 +2,14 @@ export PYTHON ?= python3
 # Compiled modules are kept, whatever the shell says: the tests start Python hundreds of times.
 unexport PYTHONDONTWRITEBYTECODE
 BIN := .leftfold/venv/bin
-# One process a core. A group of tests that shares an engine or a module's fixture stays in one process.
+# A group of tests that shares an engine or a module's fixture stays in one process.
 PARALLEL := -n auto --dist loadgroup
-# Half of the histories and of the example's accounts; `make test-more` takes all accounts, and new seeds.
-GATE := --share 0.5
+# A third of the histories and of the example's accounts; `make test-more` takes all accounts, and new seeds.
+GATE := --share 0.3
 # A tenth of them, and few examples of each property.
 QUICK := -q -m "not engine and not slow" --share 0.1 --hypothesis-profile=quick
 
-.PHONY: help run tools engines check quick test test-more coverage docs lock
+.PHONY: help run tools engines check quick test test-more coverage docs audit lock
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -37,6 +37,9 @@ coverage: tools ## the tests that need no engine, and each line that none of the
 
 docs: tools ## the docs site, in .leftfold/site/html; a broken link fails
 	$(BIN)/python -m tools.site
+
+audit: tools ## the templates by cfn-lint and SAM's transform, and the bill of materials (CycloneDX)
+	@$(BIN)/python -m tools.audit
 
 lock: tools ## write every lock file anew; with UPGRADE=1, with the newest versions
 	$(BIN)/python -m tools.lock $(if $(UPGRADE),--upgrade)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.commands.handler import CommandHandler
+from chalicelib.leftfold.generations.memory import MemoryControl
 from chalicelib.leftfold.kernel.uuid7 import uuid7
 from chalicelib.leftfold.policies.mailing import MemoryMailer
 from chalicelib.leftfold.policies.outside import MemoryOutside
@@ -98,6 +99,7 @@ class Application(Gateway):
                 parking=self.parking,
                 effects=self.effects,
                 applications=MemoryApplications(active="test"),
+                control=MemoryControl(),
                 mailer=self.mailer,
                 outside=self.outside,
                 pause=still,
@@ -110,6 +112,7 @@ class Application(Gateway):
                     Silent(),
                     lambda: self.waited,
                     self._wait,
+                    lambda: 0.0,
                 ),
                 follower=Follower(self.log, lambda: self.waited, self._wait),
                 health=lambda: self.health,

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 import click
 
 from chalicelib.leftfold.archive.epochs import ArchiveConflictError, DamagedArchiveError
+from chalicelib.leftfold.generations.control import WrongStateError
 from chalicelib.leftfold.store.ports import Unavailable
 from tools import domain, event_model_files, resources
 from tools.bootstrap import ROOT
@@ -34,6 +35,7 @@ EXPLAINED: tuple[type[Exception], ...] = (
     DeployError,
     DomainError,
     EngineError,
+    WrongStateError,
     NewContextError,
     NoDeploymentError,
     PackagingError,

@@ -3,7 +3,6 @@
 `chalice deploy` writes the whole API anew, so this is done after each of them.
 """
 
-import json
 from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from tools.bootstrap import ROOT
 from tools.cloud import Cloud, DeployError, explained
-from tools.provisioned import literal, provisioned
+from tools.provisioned import chalice_api, literal, provisioned
 from tools.resources.beside import asynchronous
 from tools.resources.edge import API_STAGE, LINE
 from tools.stages import Stage
@@ -27,9 +26,10 @@ def finish(stage: Stage, cloud: Cloud, merged: Json, root: Path = ROOT) -> Itera
     lacks a route; all else is set then.
     """
     facts = provisioned(stage.name, root)
-    api = rest_api(stage, root)
-    if facts is None or api is None:
+    made = chalice_api(stage.name, root)
+    if facts is None or made is None:
         raise DeployError(f"nothing is there to finish; run `chalice deploy --stage {stage.name}`")
+    api = made.api_id
     with explained(cloud):
         functions = cloud.client("lambda")
         for function, settings in asynchronous(dict(merged), stage.prefix).items():
@@ -45,16 +45,6 @@ def finish(stage: Stage, cloud: Cloud, merged: Json, root: Path = ROOT) -> Itera
             raise DeployError(
                 f"the API has no {', '.join(missing)}; run `chalice deploy`, then this again"
             )
-
-
-def rest_api(stage: Stage, root: Path = ROOT) -> str | None:
-    """The id of the API that `chalice deploy` has made, as Chalice has written it down."""
-    try:
-        deployed = json.loads((root / ".chalice" / "deployed" / f"{stage.name}.json").read_text())
-    except FileNotFoundError:
-        return None
-    made = {each["resource_type"]: each for each in deployed.get("resources", ())}
-    return str(made["rest_api"]["rest_api_id"]) if "rest_api" in made else None
 
 
 def routes(

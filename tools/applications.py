@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from chalicelib.domain import DOMAIN
-from chalicelib.leftfold.kernel import Domain
+from chalicelib.leftfold.kernel import Announcer, Domain
 from chalicelib.leftfold.store.applications import Application, Applications, Known, Registered
 from tools.cloud import DeployError
 
@@ -19,7 +19,11 @@ def application(name: str, folds: Mapping[str, str], domain: Domain = DOMAIN) ->
     )
     policies = (
         Registered(
-            policy.name, policy.stored_name, "policy", "log", tuple(sorted(policy.categories))
+            policy.name,
+            policy.stored_name,
+            "announcer" if isinstance(policy, Announcer) else "policy",
+            "log",
+            tuple(sorted(policy.categories)),
         )
         for policy in domain.policies.values()
     )

@@ -12,14 +12,16 @@ from tools.bootstrap import ROOT
 from tools.cloud import Cloud, DeployError, explained
 from tools.engines import Progress
 from tools.package import Package
-from tools.provisioned import write_down
+from tools.provisioned import chalice_api, write_down
 from tools.resources import BESIDE_TEMPLATE, STAGE_TEMPLATE, TEMPLATE, TRUTH_TEMPLATE
 from tools.resources.access import NOWHERE
 from tools.stacks import Stacks
-from tools.stages import Stage, running
+from tools.stages import APP, Stage, running
 from tools.uploading import Uploads
 
 Facts = Mapping[str, str]
+# The end of the name of the stack beside Chalice's functions.
+BESIDE = "-beside"
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def provision(package: Package, stage: Stage, stacks: Stacks) -> Facts:
         template = uploads.template(read(TRUTH_TEMPLATE), code)
         built = {"Runtime": running(), "Architecture": package.architecture}
         stacks.bring(truth_stack(stage), template, facts | built)
-        register(applications(stage, cloud), stage.prefix, package.folds)
+        register(applications(stage.prefix, cloud), stage.prefix, package.folds)
         return facts | stacks.outputs(truth_stack(stage))
 
 
@@ -107,15 +109,26 @@ def provision_for_chalice(package: Package, stage: Stage, stacks: Stacks) -> Pat
         return write_down(stage.name, {**defaults(read(TEMPLATE)), **kept, **facts, **home})
 
 
-def find(stack: str, cloud: Cloud) -> Deployed:
-    """The application as it runs. Raises DeployError if there is none."""
-    outputs = Stacks(cloud, lambda _: None).outputs(stack)
-    return Deployed(stack, cloud.api_url(outputs), outputs)
+def find(stack: str, cloud: Cloud, root: Path = ROOT) -> Deployed:
+    """The application as it runs, whoever has deployed it. Raises DeployError if there is none.
+
+    The address of an API that Chalice has made is empty where Chalice's own note of it is not.
+    """
+    stacks = Stacks(cloud, lambda _: None)
+    with explained(cloud):
+        beside = f"{stack}{BESIDE}"
+        is_chalices = stacks.find(stack) is None and stacks.find(beside) is not None
+    outputs = stacks.outputs(beside if is_chalices else stack)
+    if not is_chalices:
+        return Deployed(stack, cloud.api_url(outputs), outputs)
+    api = chalice_api(stack.removeprefix(f"{APP}-"), root)
+    made = {"EndpointURL": api.url, "RestAPIId": api.api_id} if api else {}
+    return Deployed(stack, cloud.api_url(made) if made else "", outputs)
 
 
-def applications(stage: Stage, cloud: Cloud) -> DynamoApplications:
+def applications(truth: str, cloud: Cloud) -> DynamoApplications:
     """The register of a truth's applications."""
-    return DynamoApplications(cloud.client("dynamodb"), f"{stage.prefix}-applications")
+    return DynamoApplications(cloud.client("dynamodb"), f"{truth}-applications")
 
 
 def stage_stack(stage: Stage) -> str:
@@ -130,7 +143,7 @@ def truth_stack(stage: Stage) -> str:
 
 def beside_stack(stage: Stage) -> str:
     """The name of the stack of what stands beside the functions of `chalice deploy`."""
-    return f"{stage.prefix}-beside"
+    return f"{stage.prefix}{BESIDE}"
 
 
 def read(template: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from rich.table import Table
 from tools.after import finish
 from tools.cloud import Cloud, DeployError
 from tools.console import console, errors
-from tools.deploy import check_way, deploy, provision_for_chalice, read
+from tools.deploy import Deployed, check_way, deploy, find, provision_for_chalice, read
 from tools.deployment_services import reach
 from tools.destroy import destroy_application, destroy_truth
 from tools.last_deployment import STAGE, Current, remember
@@ -115,16 +115,23 @@ def deploy_command(  # noqa: PLR0913 - one for each option
     """
     found = checked(name, "cloudformation", endpoint_url)
     cloud = Cloud(endpoint_url, alarm_topic, mail_from, repairs)
+    # Packaging takes a while: what would fail at once does so before it.
+    cloud.check()
     with errors.status("packaging") as status:
         made = package(name, status.update)
     stacks = Stacks(cloud, told, shown if yes else asked, alarms)
     deployed = deploy(made, found, cloud, told, stacks)
-    current = Current(deployed.stack, deployed.url, endpoint_url)
-    remember(current)
-    reach(current).begin_policies()
+    made_current(deployed, endpoint_url)
     for output, value in sorted(deployed.outputs.items()):
         console.print(f"{output:<16} {value}", soft_wrap=True)
     console.print(f"{'API':<16} {deployed.url}", soft_wrap=True)
+
+
+def made_current(deployed: Deployed, endpoint_url: str | None) -> None:
+    """Makes it the deployment that commands speak to; its policies begin."""
+    current = Current(deployed.stack, deployed.url, endpoint_url)
+    remember(current)
+    reach(current).begin_policies()
 
 
 @click.command("provision")
@@ -157,7 +164,9 @@ def provision_command(  # noqa: PLR0913 - one for each option
     if after:
         for what in finish(found, cloud, read(TEMPLATE)):
             console.print(f"set: {what}", soft_wrap=True)
+        made_current(find(found.prefix, cloud), endpoint_url)
         return
+    cloud.check()
     with errors.status("packaging") as status:
         made = package(name, status.update)
     stacks = Stacks(cloud, told, shown if yes else asked)

@@ -139,7 +139,7 @@ def stored(name: str, version: int, value_schema: Json) -> Json:
 
 
 def envelope() -> Json:
-    """The schema of a commit as the log keeps it (`Commit.to_line`)."""
+    """The schema of a commit as the log keeps it (`Commit.line`)."""
     version = {"type": "integer", "minimum": 1}
     stream = {"type": "string", "pattern": f"^{AGGREGATE_ID}$"}
     text = {"type": "string"}

@@ -7,7 +7,7 @@ from rich.table import Table
 from chalicelib.leftfold.generations.proof import Report, dry_run
 from chalicelib.leftfold.kernel import AggregateId, Boundaries
 from chalicelib.leftfold.store.ports import Log
-from chalicelib.leftfold.subjects.vault import Opener
+from chalicelib.leftfold.subjects.opening import Opener
 from tools.console import console, errors
 from tools.options import chosen, endpoint_option, stack_option
 
@@ -21,8 +21,13 @@ def generation_command() -> None:
     """Releases beside each other: on one truth, or with streams of their own.
 
     A reading generation has functions, views and rows of its own, and shares events, log and the
-    progress of policies with the others; policies and deadlines run in the active one alone. `plan`
-    is for a writing generation, which changes streams and events.
+    progress of policies with the others; policies and deadlines run in the active one alone:
+    `create`, `status`, `activate`, `drop`.
+
+    A writing generation changes events and the boundaries of streams. It has a truth of its own,
+    which is filled from the active one's while commands go on, and takes it over stream by stream:
+    `plan`, `create --transform`, `status`, `switch`, `verify`, `finish`, `drop`; `back` and `switch`
+    lead to and fro, `abandon` ends it before the first switch.
     """
 
 

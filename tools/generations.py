@@ -10,9 +10,15 @@ from rich.table import Table
 
 from chalicelib.leftfold.store.applications import Applications, Known
 from tools.applications import application, check_folds
+from tools.changing import (
+    check_droppable,
+    create_beside,
+    drop_truth,
+    show_change,
+)
 from tools.cloud import Cloud, DeployError, explained
 from tools.console import console, errors
-from tools.deploy import applications, check_way, find, read, truth_stack
+from tools.deploy import applications, check_way, find, read
 from tools.deploying import asked, mail_from_option, shown, stage_option, told, yes_option
 from tools.deployment_services import reach
 from tools.generation import generation_command
@@ -22,6 +28,7 @@ from tools.options import endpoint_option
 from tools.package import Package, package
 from tools.stacks import Stacks
 from tools.stages import Stage, stage
+from tools.truths import active_truth, control_of, truth_with, truths
 from tools.uploading import Uploads
 
 NAME = re.compile(r"[a-z][a-z0-9]{0,15}")
@@ -35,21 +42,24 @@ def named(found: Stage, name: str) -> str:
 
 
 def create(made: Package, found: Stage, name: str, stacks: Stacks) -> str:
-    """Brings up a generation on the stage's truth; its application. It fills its rows from the log.
+    """Brings up a generation on the stage's active truth; its application. It fills its rows from the log.
 
     Killed, it may be run again. Raises DeployError.
     """
     cloud = stacks.cloud
     app = named(found, name)
     with explained(cloud):
+        truth = active_truth(control_of(found, cloud), found)
+        first = stacks.outputs(truth)
         facts = {
             **found.parameters,
-            "Truth": found.prefix,
+            **{name: first[name] for name in ("Earlier", "EarlierArchive", "Ordinal")},
+            "Truth": truth,
             **cloud.parameters,
-            **stacks.outputs(truth_stack(found)),
+            **stacks.outputs(f"{truth}-truth"),
             "FedByBus": "false",
         }
-        register = applications(found, cloud)
+        register = applications(truth, cloud)
         check_folds(register.known(), app, made.folds)
         # Registered first, so that the truth's functions wake it as soon as it is there.
         register.register(application(app, made.folds))
@@ -93,18 +103,43 @@ generation_argument = click.argument("green", metavar="NAME")
 
 @generation_command.command("create")
 @generation_argument
+@click.option(
+    "--transform",
+    is_flag=True,
+    help="With a truth of its own, filled through this code's transforms: for other events and streams.",
+)
 @stage_option
 @mail_from_option
 @yes_option
 @endpoint_option
 def create_command(
-    *, green: str, name: str, mail_from: str | None, yes: bool, endpoint_url: str | None
+    *,
+    green: str,
+    transform: bool,
+    name: str,
+    mail_from: str | None,
+    yes: bool,
+    endpoint_url: str | None,
 ) -> None:
-    """Deploy the present code as generation NAME, which fills its rows from the log."""
+    """Deploy the present code as generation NAME.
+
+    It reads the stage's events, and fills rows of its own from the log: for other views, policies
+    and rules. With --transform it also has streams of its own, which are filled from the active
+    generation's, and which it takes over with `leftfold generation switch`. Run again, it deploys the
+    present code there.
+    """
     found = of_cloudformation(name, endpoint_url)
     with errors.status("packaging") as status:
         made = package(name, status.update)
     stacks = Stacks(Cloud(endpoint_url, mail_from=mail_from), told, shown if yes else asked)
+    if transform:
+        app = named(found, green)
+        create_beside(made, found, app, stacks, lambda text: agreed_to(text, yes=yes))
+        console.print(
+            f"{app} is filled; `leftfold generation status {green}` shows how far it is,"
+            " `leftfold generation switch` lets it take over"
+        )
+        return
     app = create(made, found, green, stacks)
     console.print(f"{app} fills its rows; `leftfold generation status {green}` shows how far it is")
 
@@ -113,16 +148,18 @@ def create_command(
 @stage_option
 @endpoint_option
 def list_command(*, name: str, endpoint_url: str | None) -> None:
-    """List the applications of a stage's truth."""
+    """List the applications of a stage, with the truth that each stands on."""
     found, cloud = stage(name), Cloud(endpoint_url)
-    with explained(cloud):
-        known = applications(found, cloud).known()
     table = Table(box=SIMPLE_HEAD)
-    for column in ("application", "active", "readers"):
+    for column in ("truth", "application", "active", "readers"):
         table.add_column(column)
-    for each in known.applications.values():
-        active = "active" if each.name == known.active else ""
-        table.add_row(each.name, active, f"{len(each.readers)}")
+    with explained(cloud):
+        acting = active_truth(control_of(found, cloud), found)
+        for truth in truths(found, Stacks(cloud, told)):
+            known = applications(truth, cloud).known()
+            for each in known.applications.values():
+                active = "active" if (truth, each.name) == (acting, known.active) else ""
+                table.add_row(truth, each.name, active, f"{len(each.readers)}")
     console.print(table)
 
 
@@ -131,9 +168,17 @@ def list_command(*, name: str, endpoint_url: str | None) -> None:
 @stage_option
 @endpoint_option
 def status_command(*, green: str, name: str, endpoint_url: str | None) -> None:
-    """Show how far each view of generation NAME is; exits with 1 while one is behind."""
-    app = named(stage(name), green)
-    if not show_status(reach(Current(app, "", endpoint_url)), timedelta()):
+    """Show how far generation NAME is; exits with 1 while a view, or the change, is behind.
+
+    Of one with a truth of its own also: what control says, the copier, and what is taken.
+    """
+    found = stage(name)
+    services = reach(Current(application_of(found, green), "", endpoint_url))
+    ready = show_status(services, timedelta())
+    control = control_of(found, Cloud(endpoint_url)).read()
+    if control is not None and control.green == services.settings.truth:
+        ready &= show_change(services.generations.operator)
+    if not ready:
         sys.exit(1)
 
 
@@ -149,12 +194,13 @@ def activate_command(*, green: str, behind: bool, name: str, endpoint_url: str |
     with the other name. Refused while one of its views is behind.
     """
     found = of_cloudformation(name, endpoint_url)
-    app = found.prefix if green == "-" else named(found, green)
+    app = application_of(found, green)
     cloud = Cloud(endpoint_url)
     if not behind and not show_status(reach(Current(app, "", endpoint_url)), timedelta()):
         raise DeployError(f"{app} is behind; wait for it, or give --behind")
     with explained(cloud):
-        activate(applications(found, cloud), app, Stacks(cloud, told))
+        stacks = Stacks(cloud, told)
+        activate(applications(truth_with(app, found, stacks), cloud), app, stacks)
     current = Current(app, find(app, cloud).url, endpoint_url)
     remember(current)
     console.print(f"{app} is active: {current.url}", soft_wrap=True)
@@ -162,15 +208,48 @@ def activate_command(*, green: str, behind: bool, name: str, endpoint_url: str |
 
 @generation_command.command("drop")
 @generation_argument
+@click.option(
+    "--really",
+    default="",
+    metavar="TRUTH",
+    help="With the truth of that name: all its events, its archive and its applications.",
+)
 @stage_option
 @endpoint_option
-def drop_command(*, green: str, name: str, endpoint_url: str | None) -> None:
-    """Delete generation NAME with its rows; the active one is refused."""
+def drop_command(*, green: str, really: str, name: str, endpoint_url: str | None) -> None:
+    """Delete generation NAME with its rows; the active one is refused. NAME "-" is the first one.
+
+    One with a truth of its own is deleted with its truth, once its change is finished or abandoned:
+    --really has to name it.
+    """
     found = of_cloudformation(name, endpoint_url)
     cloud = Cloud(endpoint_url)
+    app, stacks = application_of(found, green), Stacks(cloud, told)
     with explained(cloud):
-        drop(applications(found, cloud), named(found, green), Stacks(cloud, told))
-    console.print(f"{named(found, green)} is deleted")
+        if stacks.find(f"{app}-truth") is None:
+            drop(applications(truth_with(app, found, stacks), cloud), app, stacks)
+        else:
+            check_droppable(control_of(found, cloud).read(), app)
+            if really != app:
+                raise DeployError(
+                    f"{app} has a truth of its own, and all its events go with it; if nobody needs"
+                    f" them, add --really {app}"
+                )
+            drop_truth(app, found, stacks)
+    console.print(f"{app} is deleted")
+
+
+def application_of(found: Stage, name: str) -> str:
+    """The application that a generation's name means; "-" is the first one of the stage."""
+    return found.prefix if name == "-" else named(found, name)
+
+
+def agreed_to(text: str, *, yes: bool) -> bool:
+    """Shows what a change takes, and asks for it. Raises DeployError where nobody can answer."""
+    console.print(text, soft_wrap=True)
+    if not (yes or sys.stdin.isatty()):
+        raise DeployError("nobody is here to agree to it; give --yes")
+    return yes or click.confirm("Make it?", err=True)
 
 
 def of_cloudformation(name: str, endpoint_url: str | None) -> Stage:

@@ -6,6 +6,7 @@
 | requirements-dev.txt | requirements-dev.in, under the pins of requirements.txt | uv |
 | tools/engines/ministack.txt | tools/engines/ministack.in | uv |
 | tools/site.txt | tools/site.in | uv |
+| tools/audit.txt | tools/audit.in | uv |
 | tools/engines/jars.lock | the versions that tools/engines/lock_jars.py names | jgo |
 | tools/engines/npm.lock | the version that it names | npm |
 | console/package-lock.json, tests/browser/package-lock.json | the package.json beside it | npm |
@@ -34,6 +35,7 @@ PYTHON_LOCKS = {
     "requirements-dev.txt": ("requirements-dev.in", "requirements.txt"),
     "tools/engines/ministack.txt": ("tools/engines/ministack.in", None),
     "tools/site.txt": ("tools/site.in", None),
+    "tools/audit.txt": ("tools/audit.in", None),
 }
 HOST = re.compile(r"\w+://")
 

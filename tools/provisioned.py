@@ -7,7 +7,7 @@ and not CloudFormation's references.
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tools.bootstrap import ROOT
 
@@ -38,14 +38,35 @@ def write_down(stage: str, facts: Mapping[str, str], root: Path = ROOT) -> Path:
     return path
 
 
+class ChaliceApi(NamedTuple):
+    """The API that `chalice deploy` has made."""
+
+    api_id: str
+    url: str
+
+
+def chalice_api(stage: str, root: Path = ROOT) -> ChaliceApi | None:
+    """The API of a stage as Chalice has written it down; None before `chalice deploy`."""
+    try:
+        deployed = json.loads((root / ".chalice" / "deployed" / f"{stage}.json").read_text())
+    except FileNotFoundError:
+        return None
+    made = {each["resource_type"]: each for each in deployed.get("resources", ())}
+    api = made.get("rest_api")
+    return ChaliceApi(api["rest_api_id"], api["rest_api_url"]) if api else None
+
+
 def literal(value: Any, facts: Mapping[str, str]) -> Any:
     """*value* with names in the place of CloudFormation's references.
 
     Raises KeyError for a reference to something that is not written down.
     """
     match value:
+        case {"Fn::If": [str(condition), then, otherwise]}:
+            # Of a parameter that has a value.
+            return literal(then if facts[condition.removeprefix("Has")] else otherwise, facts)
         case {"Ref": str(name)}:
-            return facts[PSEUDO.get(name, name)]
+            return None if name == "AWS::NoValue" else facts[PSEUDO.get(name, name)]
         case {"Fn::Sub": str(text)}:
             parts = text.split("${")
             rest = (part.split("}", 1) for part in parts[1:])
@@ -54,5 +75,5 @@ def literal(value: Any, facts: Mapping[str, str]) -> Any:
         case dict():
             return {key: literal(each, facts) for key, each in value.items()}
         case list():
-            return [literal(each, facts) for each in value]
+            return [made for each in value if (made := literal(each, facts)) is not None]
     return value

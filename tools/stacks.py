@@ -131,17 +131,6 @@ class Stacks:
             self.report(f"destroy: {stack} {status['StackStatus']}")
             time.sleep(SECONDS)
 
-    def resources(self, stack: str) -> list[tuple[str, str]]:
-        """Type and physical id of each resource of a stack."""
-        if self.find(stack) is None:
-            return []
-        pages = self._formation.get_paginator("list_stack_resources").paginate(StackName=stack)
-        return [
-            (resource["ResourceType"], resource.get("PhysicalResourceId", ""))
-            for page in pages
-            for resource in page["StackResourceSummaries"]
-        ]
-
     @property
     def _formation(self) -> Any:
         return self.cloud.client("cloudformation")

@@ -38,6 +38,13 @@ class Stage:
     search_instances: int
     search_volume: int
     api_concurrency: int
+    feed_concurrency: int
+    throttle_rate: int
+    throttle_burst: int
+    tenant_rate: int
+    cors_origins: str
+    has_access_logs: bool
+    otlp_endpoint: str
 
     @property
     def prefix(self) -> str:
@@ -60,6 +67,13 @@ class Stage:
             "SearchVolume": str(self.search_volume),
             # A quarter, as AWS advises.
             "SearchLeast": str(self.search_volume * 250),
+            "FeedConcurrency": str(self.feed_concurrency),
+            "ThrottleRate": str(self.throttle_rate),
+            "ThrottleBurst": str(self.throttle_burst),
+            "TenantRate": str(self.tenant_rate),
+            "CorsOrigins": self.cors_origins,
+            "AccessLogs": str(self.has_access_logs).lower(),
+            "OtlpEndpoint": self.otlp_endpoint,
         }
 
     def check_runtime(self) -> None:

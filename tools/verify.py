@@ -135,11 +135,11 @@ def otherwise_committed(block: Block, events: EventStore) -> Iterator[Broken]:
         logged.setdefault(commit.aggregate_id, []).append(commit)
     for stream, commits in logged.items():
         stored = {
-            commit.version: commit.to_line()
+            commit.version: commit.line
             for commit in events.range(stream, commits[0].version, commits[-1].version)
         }
         for commit in commits:
-            if stored.get(commit.version) != commit.to_line():
+            if stored.get(commit.version) != commit.line:
                 where = f"version {commit.version} of {stream}"
                 yield Broken("what is logged is committed", where)
 

@@ -4,6 +4,8 @@ import json
 import time
 from typing import Any
 
+from chalicelib.leftfold import lines
+
 NAMESPACE = "Leftfold"
 
 _stack = "unnamed"
@@ -13,6 +15,7 @@ def belong_to(stack: str) -> None:
     """Makes *stack* the dimension `stack` of every metric that this process emits from now on."""
     global _stack  # noqa: PLW0603 - a process belongs to one stack
     _stack = stack
+    lines.belong_to(stack)
 
 
 def emit(metric: str, value: float, *, unit: str = "Count", **facts: Any) -> None:
@@ -33,7 +36,13 @@ def emit(metric: str, value: float, *, unit: str = "Count", **facts: Any) -> Non
                 },
                 "stack": _stack,
                 metric: value,
-                **facts,
+                **lines.line("INFO", metric, **facts),
             }
         )
     )
+
+
+def note(did: str, **facts: Any) -> None:
+    """Writes one line about what an invocation *did*, which is no metric."""
+    said = {"stack": _stack, **lines.line("INFO", did, **facts)}
+    print(json.dumps(said))  # noqa: T201 - as above

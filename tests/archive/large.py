@@ -53,7 +53,7 @@ class MadeEvents(MemoryEvents):
         made = self.made(commit.version)
         if self.there[commit.version]:
             return made
-        assert commit.to_line() == made.to_line()
+        assert commit.line == made.line
         self.there[commit.version] = 1
         return None
 

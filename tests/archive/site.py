@@ -159,7 +159,7 @@ class Stage:
 
     def history(self, stream: str = A) -> list[str]:
         """All commits of a stream as lines."""
-        return [commit.to_line() for commit in self.events.range(stream, 1, EVERY)]
+        return [commit.line for commit in self.events.range(stream, 1, EVERY)]
 
     def paged(self, stream: str = A) -> list[str]:
         """The same, newest first, as a load looks back."""
@@ -168,7 +168,7 @@ class Stage:
         while page.more:
             page = self.events.newest(stream, limit=3, below=commits[-1].version, consistent=True)
             commits += page.commits
-        return [commit.to_line() for commit in commits]
+        return [commit.line for commit in commits]
 
     def versions(self, stream: str = A) -> list[int]:
         """The versions whose items are in the table."""

@@ -357,9 +357,9 @@ def test_who_reads_while_epochs_are_brought_back_sees_all_of_them(epoch: int, pa
     for last in range(1, points + 1):
         for version in range(1, 15):
             found = half_restored(last).range(A, version, version + 7)
-            assert [c.to_line() for c in found] == before[version - 1 :][:8]
+            assert [c.line for c in found] == before[version - 1 :][:8]
             page = half_restored(last).newest(A, limit=3, below=version + 1, consistent=True)
-            read = [c.to_line() for c in page.commits]
+            read = [c.line for c in page.commits]
             assert read
             assert read == before[version - len(read) : version][::-1]
             assert page.more == (len(read) < version)
@@ -595,7 +595,7 @@ def test_an_old_epoch_is_found_by_a_few_pages() -> None:
     site, history = archived_monthly(120)
     process = Mortal()
     archived = ArchivedEvents(site.table, process(site.archive))
-    assert [c.to_line() for c in archived.range(A, 2, 2)] == history[1:2]
+    assert [c.line for c in archived.range(A, 2, 2)] == history[1:2]
     # Three levels of pages, and the part.
     assert process.done == 4
 
@@ -629,7 +629,7 @@ def test_every_object_of_the_archive_is_proved_by_the_tombstone(months: int) -> 
             return site.archive.get(key)
 
     whole = ArchivedEvents(site.table, Noting())
-    assert [commit.to_line() for commit in whole.range(A, 1, EVERY)] == history
+    assert [commit.line for commit in whole.range(A, 1, EVERY)] == history
     assert {key for key in site.archive._objects if key.startswith("epochs/")} <= reached
     for key in sorted(reached):
         changed = deepcopy(site.archive)

@@ -18,7 +18,7 @@ ATHENA = Path(__file__).parents[2] / "infra" / "athena"
 def keys_of_an_epoch() -> set[str]:
     """Those of a copy: it has two more than a commit."""
     origin = ("main/account-b", 1)
-    return set(json.loads(commit(root=origin, source=origin).to_line()))
+    return set(json.loads(commit(root=origin, source=origin).line))
 
 
 def keys_of_a_segment() -> set[str]:

@@ -23,7 +23,7 @@ class Counting:
 def test_pages_are_the_whole_log_though_most_of_it_is_archived() -> None:
     site = closed()
     expected = [
-        (position, commit.to_line())
+        (position, commit.line)
         for block in site.whole.blocks(0)
         for position, commit in enumerate(block.commits, block.first_position)
     ]
@@ -34,7 +34,7 @@ def test_pages_are_the_whole_log_though_most_of_it_is_archived() -> None:
     position, at_end = 0, False
     while not at_end:
         page = follower.page(position, 2, lambda _: True)
-        found += [(at, commit.to_line()) for at, commit in page.commits]
+        found += [(at, commit.line) for at, commit in page.commits]
         position, at_end = page.following, page.at_end
     assert found == expected
     assert len(found) > 10

@@ -10,8 +10,8 @@ from chalicelib.leftfold.generations.control import (
     Control,
     ControlTable,
     DynamoControl,
-    MemoryControl,
 )
+from chalicelib.leftfold.generations.memory import MemoryControl
 from tools.tables import dynamodb_client
 
 

@@ -41,7 +41,7 @@ def test_archived_and_restored_under_faults_a_stream_is_whole(
             bank.do(credit(1))
         clock.forward(days=30)
         bank.do(CloseStatement(f"2026-{month:02}-28"))
-    before = [commit.to_line() for commit in table.range(STREAM, 1, EVERY)]
+    before = [commit.line for commit in table.range(STREAM, 1, EVERY)]
     log = DynamoLog(calm, log_tables(stack))
     list(Sequencer(table, log, lambda _: None, lambda _: None).sequence({STREAM: len(before)}))
     clock.forward(days=2)
@@ -60,7 +60,7 @@ def test_archived_and_restored_under_faults_a_stream_is_whole(
                 break
     whole = ArchivedEvents(table, archive)
     assert [commit.version for commit in table.range(STREAM, 1, EVERY)] == [1, len(before)]
-    assert [commit.to_line() for commit in whole.range(STREAM, 1, EVERY)] == before
+    assert [commit.line for commit in whole.range(STREAM, 1, EVERY)] == before
     faults.rate = RATE_OF_RESTORE
     for _ in range(RUNS):
         with suppress(Unavailable, ArchiveConflictError, LookupError):
@@ -69,7 +69,7 @@ def test_archived_and_restored_under_faults_a_stream_is_whole(
             break
     faults.stop()
     assert sum(faults.struck.values()) > 3
-    assert [commit.to_line() for commit in whole.range(STREAM, 1, EVERY)] == before
+    assert [commit.line for commit in whole.range(STREAM, 1, EVERY)] == before
     assert [commit.version for commit in table.range(STREAM, 1, EVERY)] == [
         1,
         *range(14, len(before) + 1),

@@ -43,7 +43,7 @@ def test_a_poison_event_parks_its_stream_and_the_others_flow(dynamodb_local: str
 
 
 def test_of_two_clients_on_one_account_each_command_is_there_once(dynamodb_local: str) -> None:
-    check(run(Plan(commits=120, streams=1, writers=2, relays=2, workers=1), dynamodb_local))
+    check(run(Plan(commits=60, streams=1, writers=2, relays=2, workers=1), dynamodb_local))
 
 
 def test_the_order_across_shards_survives_a_split_and_a_merge(

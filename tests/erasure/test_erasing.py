@@ -66,14 +66,14 @@ def texts_of(bank: Bank) -> dict[str, str]:
     """All that is stored, by its place, as text. The key table has no data of anybody."""
     events = bank.events._streams  # type: ignore[attr-defined]
     found = {
-        f"event {stream} {version}": f"{commit.to_line()} {commit.snapshot}"
+        f"event {stream} {version}": f"{commit.line} {commit.snapshot}"
         for stream, commits in events.items()
         for version, commit in commits.items()
     }
     for name, rows in bank.rows.items():
         found |= {f"row {name} {key}": json.dumps(row.row) for key, row in rows.scan()}
     for block in bank.log.blocks(0):
-        found[f"block {block.first_position}"] = " ".join(c.to_line() for c in block.commits)
+        found[f"block {block.first_position}"] = " ".join(c.line for c in block.commits)
     found |= {f"effect {key}": str(stored) for key, stored in bank.effects.stored.items()}
     found |= {f"parked {n} {s}": str(p) for n, s, p in bank.parking.all()}
     return found

@@ -13,6 +13,7 @@ from moto import mock_aws
 
 from chalicelib.domain import DOMAIN
 from chalicelib.functions import handler
+from chalicelib.leftfold.generations.memory import MemoryControl
 from chalicelib.leftfold.kernel import LANES, Commit, RecentCommand, Snapshot, UnknownFormatError
 from chalicelib.leftfold.projection.memory import MemoryRows
 from chalicelib.leftfold.relay.kinesis import CALL_BYTES, KinesisBus, calls_of, hash_key
@@ -106,6 +107,7 @@ class Functions:
             parking=self.parking,
             waker=self.door,
             applications=MemoryApplications(active="test"),
+            control=MemoryControl(),
             rows=self.rows.__getitem__,
             search_rows=self.rows.__getitem__,
             vault=vault_of(),
@@ -163,6 +165,11 @@ def bus_event(*data: bytes) -> dict[str, Any]:
 
 
 def metrics(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [line for line in lines(capsys) if "_aws" in line]
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """Everything that was logged since the last time."""
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 

@@ -276,6 +276,9 @@ NOT_THE_CODES = (
 )
 # What is called in situations that do not come up here, and who tries them.
 SELDOM = {
+    # A stream that another generation has: tests/generations/test_deployed.py.
+    "dynamodb:GetItem control",
+    f"lambda:InvokeFunction {STACK}--*-taker",
     # A view or a policy fails on an event: tests/projection, tests/contracts/test_checkpoints.py.
     *(
         f"dynamodb:{call}Item {kind}-parked"

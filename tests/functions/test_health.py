@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from chalicelib.domain import DOMAIN
+from chalicelib.leftfold.generations.memory import MemoryControl
 from chalicelib.leftfold.projection.memory import MemoryRows
 from chalicelib.leftfold.store.checkpoints import RoutedCheckpoints, RoutedParking
 from chalicelib.leftfold.store.memory import (
@@ -30,6 +31,7 @@ ASKED = {
     "log": ("log", "head"),
     "bodies": ("log", "blocks"),
     "streams": ("log", "streams"),
+    "control": ("control", "read"),
     "subjects": ("data_keys", "find"),
     "secrets": ("secrets", "secret"),
     "view-checkpoints": ("view-checkpoints", "read"),
@@ -62,6 +64,7 @@ def services(down: str | None = None) -> Services:
     parts: dict[str, Any] = {
         "events": MemoryEvents(),
         "log": MemoryLog(),
+        "control": MemoryControl(),
         "data_keys": MemoryKeys(),
         "secrets": MemorySecrets(),
         **{f"{kind}-checkpoints": MemoryCheckpoints() for kind in KINDS},
@@ -102,6 +105,7 @@ def test_every_table_that_the_api_may_use_is_asked() -> None:
     tables = {
         resource["Fn::Sub"].rpartition("}-")[2]
         for statement in policy["Statement"]
+        if "Action" in statement
         if any(action.startswith("dynamodb:") for action in statement["Action"])
         for resource in statement["Resource"]
     }

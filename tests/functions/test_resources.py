@@ -66,7 +66,7 @@ def actions(function: str) -> set[str]:
 
 
 def statements(function: str) -> list[tuple[set[str], Any]]:
-    """What a function may do, and with what."""
+    """What a function may do, and with what, in a generation that follows no other."""
     if function in FUNCTIONS_OF_TRUTH:
         role = TRUTH["Resources"][f"{to_cfn_resource_name(function)}Role"]["Properties"]
         policy = role["Policies"][0]["PolicyDocument"]
@@ -75,6 +75,7 @@ def statements(function: str) -> list[tuple[set[str], Any]]:
     return [
         ({action} if isinstance(action, str) else set(action), statement["Resource"])
         for statement in policy["Statement"]
+        if "Action" in statement
         for action in [statement["Action"]]
     ]
 
@@ -218,8 +219,38 @@ def test_the_dashboard_shows_what_is_measured() -> None:
 
 
 @pytest.mark.parametrize("reader", [*DOMAIN.views, *DOMAIN.policies])
-def test_a_view_or_a_policy_rings_nobody(reader: str) -> None:
-    assert "lambda:InvokeFunction" not in actions(reader)
+def test_a_view_rings_nobody_and_a_policy_asks_a_later_generation_alone(reader: str) -> None:
+    assert set(may_wake(reader)) <= ({"${Stage}--*-taker"} if reader in DOMAIN.policies else set())
+
+
+FOLLOWING_ALONE = ("copier", "taker")
+
+
+@pytest.mark.parametrize("function", FOLLOWING_ALONE)
+def test_who_works_for_a_generation_that_follows_another_may_do_nothing_in_one_that_does_not(
+    function: str,
+) -> None:
+    assert actions(function) == {"logs:CreateLogStream", "logs:PutLogEvents"}
+    schedule = RESOURCES[to_cfn_resource_name(function)]["Properties"]["Events"]
+    (event,) = schedule.values()
+    assert event["Properties"]["State"] == {"Fn::If": ["HasEarlier", "ENABLED", "DISABLED"]}
+    alarms_of = [name for name in RESOURCES if name.startswith(("Copie", "Taker"))]
+    conditions = {RESOURCES[name].get("Condition") for name in alarms_of if name in ALARMS}
+    assert conditions == {"HasEarlier"}
+
+
+def test_only_a_generation_that_follows_another_may_take_an_item_of_the_events_away() -> None:
+    assert [f for f in FUNCTIONS if "dynamodb:DeleteItem" in actions(f)] == [
+        f for f in FUNCTIONS if f in {"api_handler", "forget", *PARKING}
+    ]
+    for function in ("api_handler", "forget"):
+        deleted = {
+            name_of(resource)
+            for allowed, resources in statements(function)
+            if "dynamodb:DeleteItem" in allowed
+            for resource in resources
+        }
+        assert deleted == {"subjects"}
 
 
 @pytest.mark.parametrize("view", DOMAIN.views)
@@ -244,6 +275,9 @@ def test_the_routes_that_wait_are_served_by_a_function_of_their_own_with_a_bound
     assert bound[1] == {"Ref": "FeedConcurrency"}
 
 
+PARKING = {n for n, view in DOMAIN.views.items() if view.order == "partitioned"} | {
+    *DOMAIN.policies
+}
 PERSONAL_DOCUMENTS = [
     name for name, view in DOMAIN.views.items() if view.personal and view.store == "documents"
 ]
@@ -266,6 +300,7 @@ def test_a_function_writes_its_own_tables_alone() -> None:
         "log_grew": set(),
         "archive": truth | {"events"},
         "deadlines": {"events", "subjects"},
+        **{name: set() for name in FOLLOWING_ALONE},
         "forget": {"events", "subjects", *PERSONAL_DOCUMENTS},
         **{
             name: (of_view if view.order == "partitioned" else {"view-checkpoints"})
@@ -337,7 +372,10 @@ def test_a_function_may_do_what_it_does_and_no_more() -> None:
 def test_a_function_of_the_truth_belongs_to_no_application(function: str) -> None:
     made = TRUTH["Resources"][to_cfn_resource_name(function)]["Properties"]
     variables = made["Environment"]["Variables"]
-    assert list(variables) == ["LEFTFOLD_TRUTH", "LEFTFOLD_STAGE", "LEFTFOLD_ARCHIVE"]
+    assert list(variables) == [
+        *("LEFTFOLD_TRUTH", "LEFTFOLD_STAGE", "LEFTFOLD_ARCHIVE"),
+        *("LEFTFOLD_OTLP_ENDPOINT", "LEFTFOLD_OTLP_HEADERS"),
+    ]
     module, _, name = made["Handler"].rpartition(".")
     assert callable(getattr(import_module(module), name))
     assert not {*DOMAIN.views, *DOMAIN.policies} & set(json.dumps(made).split('"'))
@@ -345,7 +383,7 @@ def test_a_function_of_the_truth_belongs_to_no_application(function: str) -> Non
 
 def test_who_reads_events_or_the_log_reads_the_archive_and_one_writes_it() -> None:
     reading = {function for function in EVERY_FUNCTION if reads(function) & {"events", "log"}}
-    assert reading == set(EVERY_FUNCTION) - {"purge", "log_grew"}
+    assert reading == set(EVERY_FUNCTION) - {"purge", "log_grew", *FOLLOWING_ALONE}
     assert {f for f in EVERY_FUNCTION if "s3:GetObject" in actions(f)} == reading
     # Who may not list is told 403 of an object that is missing: not "damaged", but "forbidden".
     assert {f for f in EVERY_FUNCTION if "s3:ListBucket" in actions(f)} == reading
@@ -372,7 +410,8 @@ def reads(function: str) -> set[str]:
 def test_a_function_rings_whom_it_has_work_for_and_nobody_else(
     function: str, woken: list[str]
 ) -> None:
-    assert may_wake(function) == [
+    others = {"${Stage}--*-taker"} if function == "api_handler" else set()
+    assert [name for name in may_wake(function) if name not in others] == [
         BOTH[to_cfn_resource_name(name)]["Properties"]["FunctionName"]["Fn::Sub"] for name in woken
     ]
 
@@ -407,7 +446,7 @@ KEPT = {
 
 def test_what_nothing_can_rebuild_stays_when_the_stack_goes() -> None:
     tables = {"Events", "Log", "Bodies", "Streams", "Effects", "PolicyCheckpoints", "PolicyParked"}
-    tables |= {"Applications", "Secrets", "Subjects"}
+    tables |= {"Applications", "Control", "Secrets", "Subjects"}
     others = {"ArchiveBucket", "Key", "BackupVault", "UserPool", "PersonalDataKey"}
     assert set(KEPT) == {*(f"{name}Table" for name in tables), *others}
     assert {made["DeletionPolicy"] for made in KEPT.values()} == {"RetainExceptOnCreate"}

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from chalicelib.leftfold.functions import handler
+from chalicelib.leftfold.generations.control import Control
+from chalicelib.leftfold.generations.memory import MemoryControl
 from chalicelib.leftfold.relay.publisher import Publisher
 from chalicelib.leftfold.relay.relay import Relay
 from chalicelib.leftfold.relay.sequencer import Sequencer
@@ -43,6 +45,7 @@ class Truth:
     def __init__(self) -> None:
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
         self.applications = MemoryApplications(BLUE, GREEN, RED, active=BLUE.name)
+        self.control = MemoryControl()
         self.events, self.log, self.door = MemoryEvents(), MemoryLog(), Door()
         names = ("", *(each.name for each in (BLUE, GREEN, RED)))
         self.checkpoints = {name: MemoryCheckpoints() for name in names}
@@ -52,6 +55,7 @@ class Truth:
         self.services = TruthServices(
             SETTINGS,
             applications=self.applications,
+            control=self.control,
             events=self.events,
             log=self.log,
             checkpoints=routed,
@@ -142,6 +146,20 @@ def test_the_sweeper_wakes_and_measures_each_application_apart(
     assert parked == {("s-a--red", "list")}
     (swept,) = [m for m in reported if "SweptCommits" in m]
     assert (swept["stack"], swept["SweptCommits"]) == ("s-a", 1)
+
+
+def test_policies_of_a_generation_that_is_not_active_rest_and_announcers_go_on(
+    truth: Truth,
+) -> None:
+    tells = Registered("told", "told", "announcer", "log", ("account",))
+    truth.applications.register(Application("s-a", (*READERS, tells)))
+    truth.control.change(None, Control("s-a", "s-a--later", "switching", 1))
+    woken = [reader.name for reader in truth.services.followers if "/" not in reader.name]
+    assert woken == ["told"]
+    truth.control.change(truth.control.read(), Control("s-a", "s-a--later", "switching", 2))
+    truth.now += 2 * REMEMBERED
+    woken = [reader.name for reader in truth.services.followers if "/" not in reader.name]
+    assert woken == ["tell", "told"]
 
 
 def test_pruning_waits_for_the_active_application_and_for_no_other(truth: Truth) -> None:

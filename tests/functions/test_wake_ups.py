@@ -15,12 +15,13 @@ from chalicelib.leftfold.functions.readers import SLICE
 from chalicelib.leftfold.kernel import lane_of
 from chalicelib.leftfold.projection.ordered import ViewStoppedError
 from chalicelib.leftfold.relay.waker import LambdaWaker
+from chalicelib.leftfold.store.blocks import lane_records
 from chalicelib.leftfold.store.bus import LaneRecord
 from chalicelib.leftfold.store.ports import PASSED
 from tests.builders import Added, LogBuilder, stream
 from tests.commits import commit
 from tests.functions import test_functions as functions
-from tests.functions.test_functions import Context, Functions, bus_event, metrics
+from tests.functions.test_functions import Context, Functions, bus_event, grown, lines, metrics
 
 site = functions.site
 
@@ -114,6 +115,24 @@ def test_a_view_that_finds_others_faster_leaves_the_work_to_them(
     assert [(m["CatchUpsLeft"], m["view"]) for m in metrics(capsys)] == [(1, view)]
 
 
+def test_every_invocation_writes_a_line_of_what_it_did(
+    site: Functions, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """MiniStack waits 50 ms for a function that writes none, and all others wait with it."""
+    logged(site, 1)
+    lines(capsys)
+    handler("balances")(WAKE_UP, Context())
+    handler("totals")(WAKE_UP, Context())
+    handler("log_grew")(grown(("account",)), Context())
+    records = [r for block in site.services.log.blocks(0) for r in lane_records(block)]
+    handler("balances")(bus_event(*(record.to_bytes() for record in records)), Context())
+    followed, ordered, woke, took = lines(capsys)
+    assert (followed["reader"], followed["message"]) == ("balances", "followed the log")
+    assert (ordered["reader"], ordered["message"]) == ("totals", "followed the log")
+    assert (woke["message"], "totals" in woke["readers"]) == ("woke", True)
+    assert (took["reader"], took["records"]) == ("balances", len(records))
+
+
 def test_an_ordered_view_that_stops_fails_loudly(site: Functions) -> None:
     site.write(commit())
     site.services.relay.run({A: 1})
@@ -144,7 +163,7 @@ def packed(value: object) -> bytes:
     return gzip.compress(json.dumps(value).encode())
 
 
-LINE = commit(A).to_line()
+LINE = commit(A).line
 # A block of deflate that is of no kind.
 CORRUPT = packed({})[:10] + b"\x07" + packed({})[11:]
 

@@ -11,12 +11,12 @@ from chalicelib.leftfold.commands.handler import CommandHandler
 from chalicelib.leftfold.generations.control import (
     Control,
     ControlTable,
-    MemoryControl,
     number_of,
     switched,
 )
 from chalicelib.leftfold.generations.copier import SHARDS, Copier
 from chalicelib.leftfold.generations.copying import Copying, NotCopiedYetError, Truth
+from chalicelib.leftfold.generations.memory import MemoryControl
 from chalicelib.leftfold.generations.owner import GenerationOwner
 from chalicelib.leftfold.generations.taking import Taker
 from chalicelib.leftfold.kernel import Aggregate, Boundaries, Commit

@@ -1,17 +1,22 @@
 """An operator switches, lets streams be taken, goes back, finishes or abandons; every step can be run again."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from chalicelib.leftfold.generations.control import (
     Control,
-    MemoryControl,
     WrongStateError,
     control_of,
     created,
     text_of,
 )
+from chalicelib.leftfold.generations.memory import MemoryControl
 from chalicelib.leftfold.generations.operating import Operator
 from chalicelib.leftfold.kernel import Boundaries, StoredEvent
+from chalicelib.leftfold.store.memory import MemoryParking
+from chalicelib.leftfold.store.ports import ParkedStream
 from tests.generations.site import Site
 from tests.teller import OPENING, credit
 from tools.bank.transforms import cards_apart, in_place
@@ -48,6 +53,53 @@ def test_a_switch_waits_for_the_transform_to_be_mended() -> None:
     with pytest.raises(WrongStateError, match="first on main/account-a"):
         operator(site).switch()
     assert operator(site).status().parked == ("main/account-a",)
+
+
+def test_a_stream_goes_on_once_its_transform_is_mended() -> None:
+    mended = False
+
+    def fails(event: StoredEvent) -> StoredEvent:
+        if event.body.get("amount") == 13 and not mended:
+            raise ValueError("unlucky")
+        return event
+
+    site = Site(Boundaries([in_place("account", fails)]))
+    blue = site.teller("blue")
+    blue.do(OPENING)
+    blue.do(credit(13))
+    blue.do(credit(1))
+    site.copy()
+    blue.do(credit(2))
+    site.copy()
+    assert operator(site).redrive() == ("main/account-a",)
+    assert len(site.stream(site.green, "main/account-a")) == 1
+    mended = True
+    assert operator(site).redrive() == ()
+    assert list(site.parking.all()) == []
+    blue.do(credit(3))
+    site.copy()
+    copies = site.stream(site.green, "main/account-a")
+    assert [c.source for c in copies] == [("main/account-a", n) for n in range(1, 6)]
+    assert operator(site).switch(most_lag=0).switch == 1
+
+
+def test_what_a_copier_leaves_to_a_parked_stream_that_was_redriven_meanwhile_is_copied() -> None:
+    site = opened("a")
+
+    class Redriven(MemoryParking):
+        """Finds the stream parked; it is redriven before anything else happens."""
+
+        def find(self, view: str, aggregate_ids: Any) -> dict[str, ParkedStream]:
+            found = super().find(view, aggregate_ids)
+            for stream, parked in found.items():
+                self.release(view, stream, parked.last)
+            return found
+
+    parking = Redriven()
+    parking.park("copier", "main/account-a", ParkedStream(0, 0, "mended"))
+    site.copier = replace(site.copier, parking=parking)
+    site.copy()
+    assert len(site.stream(site.green, "main/account-a")) == 1
 
 
 def test_to_switch_twice_is_to_switch_once() -> None:

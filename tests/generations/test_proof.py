@@ -54,6 +54,20 @@ def test_what_was_taken_is_proved_and_goes_on(transforms: tuple[Transform, ...])
     assert report.before == report.after == {"money": 210}
 
 
+def test_what_went_there_and_came_back_and_went_there_again_is_proved_in_both_directions() -> None:
+    site = live()
+    for name in ("green", "blue", "green"):
+        site.switch()
+        site.take_all()
+        site.teller(name).do(credit(5), "a")
+    for truth in (site.blue, site.green):
+        site.log(truth)
+    report = prove(site.blue.log, site.green.log, site.boundaries, MONEY, vault_of())
+    assert list(report.differences()) == []
+    assert (report.commits, report.native) == (10, 2)
+    assert report.before == report.after == {"money": 215}
+
+
 def test_a_copy_that_is_missing_or_was_changed_is_named() -> None:
     site = live()
     site.copy()

@@ -181,10 +181,10 @@ def test_bars_and_copies_leave_the_logs_whole() -> None:
     site.teller("blue").do(credit(1))
     for truth in (site.blue, site.green):
         site.log(truth)
-    logged = [c.to_line() for block in site.blue.log.blocks(0) for c in block.commits]
-    assert logged == [c.to_line() for c in site.stream(site.blue, A)]
-    logged = [c.to_line() for block in site.green.log.blocks(0) for c in block.commits]
-    assert logged == [c.to_line() for c in site.stream(site.green, A)]
+    logged = [c.line for block in site.blue.log.blocks(0) for c in block.commits]
+    assert logged == [c.line for c in site.stream(site.blue, A)]
+    logged = [c.line for block in site.green.log.blocks(0) for c in block.commits]
+    assert logged == [c.line for c in site.stream(site.green, A)]
 
 
 def test_a_copier_that_comes_late_puts_no_copy_above_a_bar() -> None:

@@ -281,11 +281,18 @@ def test_each_request_is_one_line_without_personal_data(
     (line,) = lines
     assert line.pop("milliseconds") >= 0
     assert len(line.pop("command")) == 16
+    assert line.pop("timestamp").endswith("Z")
+    assert line.pop("cold_start") in (True, False)
     assert line == {
+        "level": "INFO",
+        "service": "test",
+        "message": "request",
+        "function_name": "api",
+        "function_request_id": None,
         "method": "POST",
         "route": "/accounts/{id}/credits",
         "status": 200,
-        "correlationId": "trace-1",
+        "correlation_id": "trace-1",
     }
 
 

@@ -30,8 +30,8 @@ from tests.commits import commit
 @given(st.integers(1, 10**9), st.lists(st.tuples(st.text(), st.integers(1, 99)), max_size=3))
 def test_a_commit_survives_the_log(version: int, deps: list[tuple[str, int]]) -> None:
     written = commit("main/account-ž", version, deps=tuple(deps))
-    assert Commit.from_line(written.to_line()) == written
-    assert "\n" not in written.to_line()
+    assert Commit.from_line(written.line) == written
+    assert "\n" not in written.line
 
 
 JSON = st.recursive(
@@ -76,9 +76,9 @@ COPIES = st.tuples(COMMITS, st.fixed_dictionaries(COPIED)).map(
 
 @given(COMMITS | COPIES)
 def test_a_line_that_was_read_is_written_again_byte_for_byte(written: Commit) -> None:
-    line = written.to_line()
+    line = written.line
     assert Commit.from_line(line) == written
-    assert Commit.from_line(line).to_line() == line
+    assert Commit.from_line(line).line == line
     assert json.loads(line).keys() <= MEMBERS
 
 
@@ -86,7 +86,7 @@ def test_a_line_that_was_read_is_written_again_byte_for_byte(written: Commit) ->
 def test_a_member_that_this_engine_does_not_know_is_refused(
     written: Commit, name: str, value: Any
 ) -> None:
-    newer = json.loads(written.to_line()) | {name: value}
+    newer = json.loads(written.line) | {name: value}
     with pytest.raises(UnknownFormatError, match="unknown members"):
         Commit.from_json(newer)
 
@@ -95,7 +95,7 @@ def test_a_member_that_this_engine_does_not_know_is_refused(
 def test_a_member_of_an_event_that_this_engine_does_not_know_is_refused(
     written: Commit, name: str, value: Any
 ) -> None:
-    newer = json.loads(written._replace(events=(StoredEvent("e", 1, {}),)).to_line())
+    newer = json.loads(written._replace(events=(StoredEvent("e", 1, {}),)).line)
     newer["events"][0][name] = value
     with pytest.raises(UnknownFormatError, match="an event has the members"):
         Commit.from_json(newer)
@@ -118,13 +118,13 @@ def test_a_member_of_an_event_that_this_engine_does_not_know_is_refused(
     ],
 )
 def test_a_line_of_another_format_or_kind_is_refused(changed: dict[str, Any]) -> None:
-    line = json.dumps(json.loads(commit().to_line()) | changed)
+    line = json.dumps(json.loads(commit().line) | changed)
     with pytest.raises(UnknownFormatError, match="version 1 of main/account-a is of format"):
         Commit.from_line(line)
 
 
 def test_a_line_without_a_format_is_refused() -> None:
-    line = json.loads(commit().to_line())
+    line = json.loads(commit().line)
     del line["format"]
     with pytest.raises(UnknownFormatError, match="is of format None"):
         Commit.from_json(line)
@@ -135,11 +135,11 @@ def test_one_member_tells_commits_copies_and_tombstones_apart() -> None:
     copy = commit(root=origin, source=origin)
     tombstone = commit()._replace(events=(), archive=Archived(1, "k", "h"))
     assert [c.kind for c in (commit(), copy, tombstone)] == ["commit", "copy", "tombstone"]
-    assert [json.loads(c.to_line())["kind"] for c in (commit(), copy)] == ["commit", "copy"]
+    assert [json.loads(c.line)["kind"] for c in (commit(), copy)] == ["commit", "copy"]
 
 
 def test_a_commit_that_is_no_copy_has_no_origin_in_its_line() -> None:
-    assert MEMBERS - json.loads(commit().to_line()).keys() == OF_COPIES
+    assert MEMBERS - json.loads(commit().line).keys() == OF_COPIES
 
 
 @given(st.text())

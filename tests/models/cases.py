@@ -429,6 +429,16 @@ HANDING = (
         Handing(AGAIN, commands=("1",), names_its_bar=False),
         handing.BOTH,
     ),
+    Case(
+        "there and back, two takers",
+        Handing(BACK, writers=1),
+        least=26_000,
+    ),
+    Case(
+        "a bar under the number of a switch that was read before the stream's end",
+        Handing(BACK, writers=1, control_again=False),
+        handing.BOTH,
+    ),
     Case("abandoned once it switches", Handing(((0, 1), None), commands=("1",)), STUCK),
 )
 

@@ -94,6 +94,7 @@ class Handing:
     asks_for_absent: bool = True  # the second generation creates a stream behind a bar alone
     names_its_bar: bool = True  # a bar goes only if it is the one that was read
     numbered: bool = True  # of two bars the lower one goes
+    control_again: bool = True  # read between the end of a stream and its bar
 
     def check(self, limit: int = LIMIT) -> Result:
         """Visit every state of this size under these rules."""
@@ -113,8 +114,9 @@ class Handing:
             yield self._goes_on(state, writer)
         if state.number and len(state.takers) < self.takers:
             for source, target in ((0, 1), (1, 0)):
-                if taker := self._read(state, source, target):
-                    yield f"a taker is to {taker.call}", _with(state, taker)
+                for number in self._numbers(state):
+                    if taker := self._read(state, source, target, number):
+                        yield f"a taker is to {taker.call}", _with(state, taker)
         for taker in set(state.takers):
             yield "a taker dies", _without(state, taker)
             yield self._takes(state, taker)
@@ -172,8 +174,14 @@ class Handing:
         first = state.streams[0]
         return generation == 0 or not self.asks_for_absent or bool(first.bar and not first.items)
 
-    def _read(self, state: State, source: int, target: int) -> Taker | None:
-        """The next call of a hand-over, from consistent reads of both streams."""
+    def _numbers(self, state: State) -> range:
+        """The switches that a taker may take for the last one, when it has read both streams."""
+        return range(state.number if self.control_again else 1, state.number + 1)
+
+    def _read(self, state: State, source: int, target: int, number: int) -> Taker | None:
+        """The next call of a hand-over, from consistent reads of both streams and of control,
+        which says *number*.
+        """
         giver, receiver = state.streams[source], state.streams[target]
         have, lacks = len(receiver.items), len(giver.items) - len(receiver.items)
         after = (receiver.bar, have + 1)
@@ -183,9 +191,8 @@ class Handing:
             if giver.items[have][0] == "n":
                 found = ("copy", *after, f"c{giver.items[have][1:]}")
         elif not giver.bar:
-            if self._may_bar(state, source, target):
-                number = state.number if self.numbered else 1
-                found = ("bar", number, len(giver.items) + 1, "")
+            if self._may_bar(state, source, target, number):
+                found = ("bar", number if self.numbered else 1, len(giver.items) + 1, "")
         elif lacks == 0 or not self.tail_first:
             if have and receiver.items[-1][0] == "c" and receiver.mark != have:
                 found = ("mark", 0, have, "")
@@ -196,9 +203,9 @@ class Handing:
         call, bar, version, item = found
         return Taker(source, target, call, version, bar, item)
 
-    def _may_bar(self, state: State, source: int, target: int) -> bool:
+    def _may_bar(self, state: State, source: int, target: int, number: int) -> bool:
         """Whether the target wants the stream and lacks it, and the source has it to give."""
-        wanted = self.switches[state.number - 1] == (source, target)
+        wanted = self.switches[number - 1] == (source, target)
         lacks = bool(state.streams[target].bar) or not self._owns(state, target)
         return wanted and lacks and self._owns(state, source)
 
@@ -228,7 +235,7 @@ class Handing:
             changed = _put(rest, target, receiver._replace(bar=0))
         if changed is None:
             return f"too late to {call}", rest
-        again = self._read(changed, source, target)
+        again = self._read(changed, source, target, changed.number)
         return f"{call} at {version}", _with(changed, again) if again else changed
 
     def _broken(self, state: State) -> str | None:

@@ -2,11 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
 from chalicelib.leftfold.kernel import View
 from chalicelib.leftfold.projection.freshness import (
+    AT_LAST,
+    LONGEST_PAUSE,
+    SPREAD,
     WAKE_AFTER,
     Freshness,
     NotYetError,
@@ -32,6 +36,7 @@ class Waiting:
     wakes: list[str] = field(default_factory=list)
     wanted: list[Mapping[str, int]] = field(default_factory=list)
     happening: dict[float, Callable[[], object]] = field(default_factory=dict)
+    drawn: float = 0.0
 
     def sleep(self, seconds: float) -> None:
         assert seconds >= 0
@@ -52,6 +57,7 @@ class Waiting:
             self,
             lambda: self.now,
             self.sleep,
+            lambda: self.drawn,
         ).wait(view, aggregate_id, version)
         return self.now
 
@@ -165,3 +171,73 @@ def test_an_ordered_view_is_waited_for_by_its_one_checkpoint() -> None:
     waiting.happening[1.0] = lambda: caught_up(waiting.site.ordered(parity))
     assert 1.0 <= waiting.wait(parity, B, 1) < 1.3
     assert waiting.wakes == ["parity"]
+
+
+def test_a_relay_that_is_busy_with_others_is_woken_at_last_alone() -> None:
+    waiting = Waiting()
+    story = waiting.site.story
+    for n in range(1, 50):
+        waiting.happening[n / 10] = lambda: story.block((B, [Added(2)]))
+    woken: list[float] = []
+    waiting.wake = lambda *_: woken.append(waiting.now)  # type: ignore[method-assign]
+    with pytest.raises(NotYetError):
+        waiting.wait(piles, A, 1)
+    assert len(woken) == 1
+    assert AT_LAST <= woken[0] < AT_LAST + LONGEST_PAUSE
+
+
+@pytest.mark.parametrize("drawn", [0.0, 0.25, 0.75])
+def test_queries_that_wait_together_wake_a_view_one_after_the_other(drawn: float) -> None:
+    waiting = Waiting(drawn=drawn)
+    waiting.site.story.block((A, [Added(1)]))
+    woken: list[float] = []
+    waiting.wake = lambda *_: woken.append(waiting.now)  # type: ignore[method-assign]
+    with pytest.raises(NotYetError):
+        waiting.wait(piles, A, 1)
+    assert len(woken) == 1
+    assert 0 <= woken[0] - (WAKE_AFTER + SPREAD * drawn) <= LONGEST_PAUSE
+
+
+def test_a_view_that_is_on_its_way_is_not_woken() -> None:
+    waiting = Waiting()
+    story = waiting.site.story
+    blocks = [story.block((A, [Added(1)])) for _ in range(6)]
+    for n, records in enumerate(blocks, 1):
+        waiting.happening[n * 0.35] = lambda records=records: waiting.site.partitioned(  # type: ignore[misc]
+            piles
+        ).handle(records)
+    assert waiting.wait(piles, A, 6) < AT_LAST
+    assert waiting.wakes == []
+
+
+@dataclass
+class Counted:
+    """A log and checkpoints whose calls are counted."""
+
+    of: Any
+    calls: list[str] = field(default_factory=list)
+
+    def __getattr__(self, name: str) -> Any:
+        self.calls.append(name)
+        return getattr(self.of, name)
+
+
+def test_a_look_at_a_view_that_is_behind_is_one_call() -> None:
+    waiting = Waiting()
+    waiting.site.story.block((A, [Added(1)]))
+    ports = [Counted(p) for p in (waiting.site.story.log, waiting.site.checkpoints)]
+    parking = Counted(waiting.site.parking)
+    looks: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        looks.append(seconds)
+        waiting.sleep(seconds)
+
+    log, checkpoints = ports
+    waits = Freshness(log, checkpoints, parking, waiting, lambda: waiting.now, sleep, lambda: 0.0)
+    with pytest.raises(NotYetError):
+        waits.wait(piles, A, 1)
+    calls = [name for port in (*ports, parking) for name in port.calls]
+    # The first look asks registry and parked streams besides.
+    assert len(calls) == len(looks) + 3
+    assert len(looks) < 30

@@ -15,7 +15,13 @@ A = stream("a")
 def freshness(parking: MemoryParking) -> Freshness:
     """Waits that end at once."""
     return Freshness(
-        MemoryLog(), MemoryCheckpoints(), parking, Silent(), lambda: 0.0, lambda _: None
+        MemoryLog(),
+        MemoryCheckpoints(),
+        parking,
+        Silent(),
+        lambda: 0.0,
+        lambda _: None,
+        lambda: 0.0,
     )
 
 

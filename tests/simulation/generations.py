@@ -22,13 +22,13 @@ from chalicelib.leftfold.commands.loading import BrokenStreamError, owns
 from chalicelib.leftfold.commands.owning import IdMovedError, NotOwnedError
 from chalicelib.leftfold.generations.control import (
     Control,
-    MemoryControl,
     WrongStateError,
     number_of,
     switched,
 )
 from chalicelib.leftfold.generations.copier import READER, SHARDS, Copier
 from chalicelib.leftfold.generations.copying import Copying, NotCopiedYetError, Truth, root_of
+from chalicelib.leftfold.generations.memory import MemoryControl
 from chalicelib.leftfold.generations.owner import GenerationOwner
 from chalicelib.leftfold.generations.passing import passed_of
 from chalicelib.leftfold.generations.taking import Taker

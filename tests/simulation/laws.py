@@ -103,8 +103,8 @@ def streams_are_broken(world: Subject, streams: dict[str, list[Commit]]) -> Iter
         if [c.version for c in logged] != list(range(1, len(logged) + 1)):
             yield f"I2/I3: {aggregate_id} is logged as {[c.version for c in logged]}"
         stored = world.events.range(aggregate_id, 1, 10**6)
-        committed = {c.version: c.to_line() for c in stored}
-        if any(committed.get(c.version) != c.to_line() for c in logged):
+        committed = {c.version: c.line for c in stored}
+        if any(committed.get(c.version) != c.line for c in logged):
             yield f"I4: {aggregate_id} is logged otherwise than committed"
 
 

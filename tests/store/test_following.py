@@ -89,7 +89,7 @@ def test_a_page_ends_before_it_is_too_large_to_be_answered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     log = logged([[PILES] * 4])
-    size = len(next(log.blocks(0)).commits[0].to_line().encode())
+    size = len(next(log.blocks(0)).commits[0].line.encode())
     monkeypatch.setattr(following, "MOST_BYTES", 2 * size)
     assert len(follower(log).page(0, 100, lambda _: True).commits) == 2
     monkeypatch.setattr(following, "MOST_BYTES", 1)

@@ -81,7 +81,7 @@ def richer(commit: Commit) -> Commit:
 def loaded(code: Path, commits: list[Commit]) -> tuple[int, int, int]:
     """Version, balance and commits folded, as the code in a folder loads the stream."""
     reported: dict[str, Any] = {
-        "commits": [(c.to_line(), c.snapshot) for c in commits],
+        "commits": [(c.line, c.snapshot) for c in commits],
         "fingerprint": fingerprints(code)["folds"]["account"],
     }
     done = subprocess.run(

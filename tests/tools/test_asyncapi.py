@@ -86,7 +86,7 @@ def commit(category: str, *events: StoredEvent) -> dict[str, Any]:
         traceparent=TRACEPARENT,
         deps=(("main/account-b", 1),),
     )
-    parsed: dict[str, Any] = json.loads(made.to_line())
+    parsed: dict[str, Any] = json.loads(made.line)
     return parsed
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from app import app
 from chalicelib.domain import DOMAIN
+from chalicelib.leftfold.functions import FOLLOWING
 from tests.tools import chalice_on_moto
 from tests.tools.test_stages import CHALICE, FACTS, MADE
 from tools.bootstrap import ROOT
@@ -101,7 +102,8 @@ def test_the_bus_feeds_its_views_and_the_clock_starts_the_rest(deployed: dict[st
 def test_what_chalice_cannot_set_is_set_after_it(states: list[dict[str, Any]]) -> None:
     before, after, _, _ = states
     assert (before["wakes"], next(iter(before["apis"].values()))["answers"]) == ({}, {})
-    assert set(after["wakes"]) == {f"{API}-{name}" for name in (*DOMAIN.views, *DOMAIN.policies)}
+    woken = (*DOMAIN.views, *DOMAIN.policies, *FOLLOWING)
+    assert set(after["wakes"]) == {f"{API}-{name}" for name in woken}
     assert set(after["wakes"].values()) == {0}
     ((name, api),) = after["apis"].items()
     # As the alarm on it says.

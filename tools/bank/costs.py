@@ -55,7 +55,7 @@ BLOCK = 50
 ISOLATED = (
     Use("api", 0.5, 1, 2),
     Use("relay", 0, 7, 1, transactions=1, records=1),
-    Use("log_grew", 0, 0, 0, wakes=4),
+    Use("log_grew", 0, 0, 0, wakes=5),
     Use("balances", 2, 2, 5),
     Use("ranking", 1, 1, 3, searches=2),
     Use("bookings", 1, 1, 3, searches=2),
@@ -63,12 +63,13 @@ ISOLATED = (
     Use("totals", 7, 2, 10),
     Use("traces", 6, 1, 8, searches=2),
     Use("notify", 6, 1, 8),
+    Use("announce", 6, 1, 8),
 )
 # `BLOCK` bookings, on as many accounts, in one block.
 BUSY = (
     *(Use("api", 0.5, 1, 2) for _ in range(BLOCK)),
     Use("relay", 0, 112, 2, transactions=1, records=38),
-    Use("log_grew", 0, 0, 0, wakes=4),
+    Use("log_grew", 0, 0, 0, wakes=5),
     Use("balances", 88, 88, 91),
     Use("ranking", 38, 38, 40, searches=2),
     Use("bookings", 38, 38, 40, searches=2),
@@ -76,13 +77,14 @@ BUSY = (
     Use("totals", 8, 2, 11),
     Use("traces", 7, 1, 9, searches=2),
     Use("notify", 7, 1, 9),
+    Use("announce", 7, 1, 9),
 )
 # A follower that is woken for a block of which it hears nothing.
 PASSING = Use("deaf", 6, 1, 7)
 # The block that it would have to read besides, if it read what it does not hear.
 BODY = 1.0
 # The sweeper and its measurements, where `BLOCK` accounts have bookings in all lanes that they have.
-MINUTE = Use("sweeper", 342.5, 8, 122)
+MINUTE = Use("sweeper", 345.5, 8, 126)
 # Bytes that stay: a booking's item; its body alone, beside the link; its share of a body of `BLOCK`.
 ITEM, BODY_ALONE, SHARE = 700, 480, 130
 # A link without a body (docs/adr/0016).
@@ -94,8 +96,8 @@ LINK = 350
 CALL, TRANSACTION, PUT, WAKE, SEARCH = 6.0, 15.0, 10.0, 15.0, 20.0
 # Of the function's own code; and of each commit in a block.
 OWN, EACH = 5.0, 0.2
-# Bytes that Lambda logs of an invocation, and of a metric's line.
-LOGGED, LINE = 300, 250
+# Bytes that Lambda logs of an invocation; of the function's own line; of a metric.
+LOGGED, NOTED, LINE = 300, 100, 250
 HOURS, MINUTES = 730, 730 * 60
 MILLION = 1_000_000
 # A page of a sweep is 1,000 items or 1 MB, of which each run takes at least eight.
@@ -161,7 +163,7 @@ def bill(uses: Sequence[Use], commits: int, stage: Stage, price: Mapping[str, Pr
     of = {name: entry.price for name, entry in price.items()}
     each = [1 if use.function == "api" else commits for use in uses]
     seconds = sum(milliseconds(u, n) for u, n in zip(uses, each, strict=True)) / 1000
-    logged = LOGGED * len(uses) + LINE
+    logged = (LOGGED + NOTED) * len(uses) + LINE
     segments = blocks / min(SEGMENT_BLOCKS, SEGMENT_COMMITS / commits)
     return {
         "API Gateway": MILLION * of["api_request"],
@@ -377,6 +379,7 @@ def page() -> str:
         own=OWN,
         each=EACH,
         logged=LOGGED,
+        noted=NOTED,
         line=LINE,
         segment_blocks=SEGMENT_BLOCKS,
         segment_commits=SEGMENT_COMMITS,

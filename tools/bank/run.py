@@ -72,6 +72,9 @@ def local(
     with ExitStack() as started:
         search = OpenSearch(search_port, progress=report)
         services = MiniStack(port, opensearch=search.endpoint, progress=report)
+        # Before the long work: nobody waits a minute to be told of a port.
+        search.check_port()
+        services.check_port()
         started.callback(search.stop)
         started.callback(services.stop)
         services.start()

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from chalicelib.leftfold.generations.operating import MOST_LAG
 from chalicelib.leftfold.kernel import Announcer, Policy, View
 from chalicelib.leftfold.relay.sweeper import ROUND
 from tools.resources.edge import API_STAGE
@@ -78,6 +79,50 @@ def error_alarm(
 def of(function: Function) -> Json:
     """The dimension of Lambda's own metrics of a function."""
     return {"FunctionName": {"Ref": function.logical_id}}
+
+
+def following_alarms(function: Function) -> Json:
+    """The alarms on what a generation that follows another one has besides; there alone."""
+    of_application = {"stack": {"Ref": "AWS::StackName"}}
+    fails = "The copier or the taker fails"
+    alarms = {
+        "copier": {
+            "CopierErrorAlarm": error_alarm(
+                function, "The copier keeps failing: the generation is not filled further.", fails
+            ),
+            "CopierLagAlarm": alarm(
+                "The copier stays far behind the earlier log: a switch waits for it.",
+                fails,
+                "CopierBehind",
+                of_application,
+                above=MOST_LAG,
+                minutes=30,
+            ),
+            "CopierParkedAlarm": alarm(
+                "The transform fails on a stream: a switch waits until it is mended.",
+                "The transform fails on a stream",
+                "CopierParked",
+                of_application,
+                minutes=1,
+            ),
+            "CopiedAsTheyAreAlarm": alarm(
+                "The transform failed behind a bar, where a stream cannot wait.",
+                "A commit was copied as it is",
+                "CommitsCopiedAsTheyAre",
+                of_application,
+                minutes=1,
+            ),
+        },
+        "taker": {
+            "TakerErrorAlarm": error_alarm(
+                function,
+                "The taker keeps failing: streams that nobody asks for stay where they are.",
+                fails,
+            )
+        },
+    }
+    made = alarms.get(function.name, {})
+    return {name: {**each, "Condition": "HasEarlier"} for name, each in made.items()}
 
 
 def other_alarms(function: Function) -> Json:  # noqa: PLR0911 - one for each function
@@ -200,7 +245,7 @@ def other_alarms(function: Function) -> Json:  # noqa: PLR0911 - one for each fu
                     above=int(2 * ROUND.total_seconds()),
                 ),
             }
-    return {}
+    return following_alarms(function)
 
 
 def api_alarms(function: Function) -> Json:

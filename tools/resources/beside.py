@@ -38,19 +38,22 @@ def beside_chalice(merged: Json, functions: Iterable[Function]) -> Json:
     text = text.replace("${AWS::StackName}", "${Application}")
     text = text.replace(json.dumps({"Ref": "AWS::StackName"}), json.dumps({"Ref": "Application"}))
     resources = json.loads(text)
+    outputs = {**merged["Outputs"], "Application": {"Value": {"Ref": "Application"}}}
+    used = json.dumps([resources, outputs])
+    conditions = {name: made for name, made in merged["Conditions"].items() if f'"{name}"' in used}
     return {
         "Parameters": {
             "Application": APPLICATION,
             **{
                 name: made
                 for name, made in merged["Parameters"].items()
-                if json.dumps({"Ref": name}) in json.dumps([resources, merged["Conditions"]])
+                if json.dumps({"Ref": name}) in json.dumps([resources, outputs, conditions])
                 or f"${{{name}}}" in text
             },
         },
-        "Conditions": merged["Conditions"],
+        "Conditions": conditions,
         "Resources": resources,
-        "Outputs": {"Application": {"Value": {"Ref": "Application"}}},
+        "Outputs": outputs,
     }
 
 

@@ -29,12 +29,23 @@ PARAMETERS: Json = {
     "CorsOrigins": parameter(
         "The sites, separated by commas, whose pages may call the API: https://app.example.org", ""
     ),
+    "OtlpEndpoint": parameter(
+        "The address of a collector of OpenTelemetry, such as X-Ray's; without one there are no spans",
+        "",
+    ),
+    "OtlpHeaders": parameter(
+        "The headers that it asks for, as name=value, separated by commas", "", NoEcho=True
+    ),
     "AccessLogs": parameter(
         "Whether API Gateway writes a line for each request; the account must have a role for it"
         " first (docs/operations.md)",
         "false",
         AllowedValues=["true", "false"],
     ),
+}
+TRACING: Json = {
+    "LEFTFOLD_OTLP_ENDPOINT": {"Ref": "OtlpEndpoint"},
+    "LEFTFOLD_OTLP_HEADERS": {"Ref": "OtlpHeaders"},
 }
 CONDITIONS: Json = {"WritesAccessLogs": {"Fn::Equals": [{"Ref": "AccessLogs"}, "true"]}}
 

@@ -14,19 +14,27 @@ from tools.resources.permissions import (
     COMMAND,
     ERASING,
     FIND,
+    HANDING_OVER,
     LOAD,
     MAKING_KEYS,
+    MOVE,
     NAMED,
+    NOTE,
     OPENING,
+    PARK,
+    PASSED,
     READING_ARCHIVE,
     READING_LOG,
     REFERENCES,
     ROWS,
+    TAKING,
     Json,
     allow,
     arn,
     bus,
     checkpointing,
+    earlier,
+    if_following,
     search,
     tables,
     waking,
@@ -118,12 +126,39 @@ def other_functions(
         *READING_LOG,
         waking("relay", *views, *policies),
     )
+    # Both go on for minutes where there is much to do.
+    long: Mapping[str, Any] = {"lambda_timeout": 900}
+    working = (
+        *TAKING,
+        *if_following(
+            tables(("dynamodb:GetItem",), "control"),
+            *MAKING_KEYS,
+            tables((*MOVE, *NOTE), "policy-checkpoints"),
+            tables(PARK, "policy-parked"),
+        ),
+    )
+    scanned = ("events", "streams")
+    following = (
+        Function("copier", (*working, *if_following(waking("copier"))), woken=True, chalice=long),
+        Function(
+            "taker",
+            (
+                *working,
+                *if_following(
+                    earlier(("dynamodb:Scan",), *scanned), tables(("dynamodb:Scan",), *scanned)
+                ),
+            ),
+            woken=True,
+            chalice=long,
+        ),
+    )
     engines_own = (
         Function(
             "api_handler",
             (
                 tables(COMMAND, "events"),
                 *MAKING_KEYS,
+                *HANDING_OVER,
                 tables(ERASING, "subjects"),
                 *rewriting,
                 SEALING,
@@ -155,6 +190,7 @@ def other_functions(
             "forget",
             (
                 tables(COMMAND, "events"),
+                *HANDING_OVER,
                 tables(ERASING, "subjects"),
                 OPENING[1],
                 *rewriting,
@@ -173,11 +209,13 @@ def other_functions(
                 tables(COMMAND, "events"),
                 *MAKING_KEYS,
                 tables(("dynamodb:Scan",), "applications"),
+                *HANDING_OVER,
                 *READING_ARCHIVE,
                 search("Get", "Post"),
             ),
             search=True,
         ),
+        *following,
     )
     return {function.name: function for function in engines_own}
 
@@ -213,8 +251,9 @@ def policy_function(policy: Policy | Announcer) -> Function:
     return Function(
         policy.name,
         (
-            *([tables(ANSWER, "events")] if commands else []),
+            *([tables(ANSWER, "events"), *HANDING_OVER] if commands else []),
             *(MAKING_KEYS if commands else OPENING),
+            *PASSED,
             *READING_LOG,
             *checkpointing("policy"),
             *(

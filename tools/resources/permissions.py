@@ -106,6 +106,20 @@ def waking(*names: str) -> Json:
     )
 
 
+# What a generation that follows another may do besides, and no other generation.
+NO_VALUE: Json = {"Ref": "AWS::NoValue"}
+
+
+def if_following(*statements: Json) -> tuple[Json, ...]:
+    """The *statements*, in a generation that follows another one."""
+    return tuple({"Fn::If": ["HasEarlier", each, NO_VALUE]} for each in statements)
+
+
+def earlier(actions: Iterable[str], *names: str) -> Json:
+    """Allows *actions* on the tables *names* of the truth of the generation before."""
+    return allow(actions, *(arn("dynamodb", f"table/${{Earlier}}-{name}") for name in names))
+
+
 def reading_stream(name: str) -> Json:
     """Allows a function to read the stream of a table."""
     return allow(STREAM, table(f"{name}/stream/*"))
@@ -137,6 +151,37 @@ def objects(*actions: str) -> tuple[Json, ...]:
         allow(("s3:ListBucket",), {"Fn::Sub": bucket}),
     )
 
+
+# A command may meet a stream that another generation has: it looks at control, and asks the later
+# generation for the stream (docs/adr/0028). A generation that follows another takes it by itself.
+TAKES = ("dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem")
+ASKING = (
+    tables(("dynamodb:GetItem",), "control"),
+    allow(("lambda:InvokeFunction",), arn("lambda", "function:${Stage}--*-taker")),
+)
+TAKING = if_following(
+    earlier(TAKES, "events"),
+    tables(TAKES, "events"),
+    earlier(FOLLOW, "log"),
+    tables(FOLLOW, "log"),
+    earlier(LOAD, "bodies", "streams"),
+    tables(LOAD, "bodies", "streams"),
+    allow(("s3:GetObject",), {"Fn::Sub": "arn:${AWS::Partition}:s3:::${EarlierArchive}/*"}),
+    allow(("s3:ListBucket",), {"Fn::Sub": "arn:${AWS::Partition}:s3:::${EarlierArchive}"}),
+    *objects("s3:GetObject"),
+    allow(
+        ("lambda:InvokeFunction",),
+        arn("lambda", "function:${Truth}-relay"),
+        arn("lambda", "function:${Earlier}-relay"),
+    ),
+)
+HANDING_OVER = (*ASKING, *TAKING)
+# What the policies of the earlier generation have passed.
+PASSED = if_following(
+    tables(("dynamodb:GetItem",), "control"),
+    earlier(LOAD, "policy-checkpoints"),
+    earlier(FIND, "policy-parked"),
+)
 
 # To read personal data, and to write it: to make the keys of subjects that have none yet.
 KEY: Json = {"Ref": "PersonalDataKey"}

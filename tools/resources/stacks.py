@@ -33,6 +33,7 @@ CHECKPOINTS = Table("reader", "#checkpointKey")
 PARKED = Table("reader", "aggregateId")
 TABLES: Mapping[Owner, Mapping[str, Table]] = {
     "stage": {
+        "control": Table("stage"),
         "effects": Table("policy", "step"),
         "secrets": Table("name"),
         # A backup would keep the keys of forgotten subjects.

@@ -6,6 +6,7 @@ from typing import Any
 
 from chalice.utils import to_cfn_resource_name
 
+from chalicelib.leftfold.functions import FOLLOWING
 from chalicelib.leftfold.kernel import Announcer, Policy, View
 from tools.resources import edge
 from tools.resources.alarms import other_alarms, reader_alarms
@@ -42,6 +43,10 @@ def function_resources(function: Function) -> Json:
         "LEFTFOLD_TRUTH": {"Ref": "Truth"},
         "LEFTFOLD_STAGE": {"Ref": "Stage"},
         "LEFTFOLD_ARCHIVE": {"Ref": "ArchiveBucket"},
+        **edge.TRACING,
+        "LEFTFOLD_EARLIER": {"Ref": "Earlier"},
+        "LEFTFOLD_EARLIER_ARCHIVE": {"Ref": "EarlierArchive"},
+        "LEFTFOLD_ORDINAL": {"Ref": "Ordinal"},
     }
     if function.search:
         variables["LEFTFOLD_SEARCH_ENDPOINT"] = {"Ref": "SearchEndpoint"}
@@ -56,6 +61,12 @@ def function_resources(function: Function) -> Json:
     if function.woken:
         properties["EventInvokeConfig"] = WAKE_UP
     properties["Environment"] = {"Variables": variables}
+    if function.name in FOLLOWING:
+        # SAM takes any value of Enabled for true, and hands State on as it is.
+        runs = {"Fn::If": ["HasEarlier", "ENABLED", "DISABLED"]}
+        every = {"Schedule": "rate(1 minute)", "State": runs}
+        event = f"{function.logical_id}Schedule"
+        properties["Events"] = {event: {"Type": "Schedule", "Properties": every}}
     if function.source:
         kind, source = function.source
         event = f"{function.logical_id}{kind}EventSource"
@@ -96,6 +107,9 @@ PARAMETERS: Json = {
     ),
     "KeepLogsDays": KEEP_LOGS_DAYS,
     "ArchiveBucket": parameter("The archive's bucket"),
+    "Earlier": parameter("The truth that this one is filled from, if there is one", Default=""),
+    "EarlierArchive": parameter("Its archive's bucket", Default=""),
+    "Ordinal": parameter("The number of this generation; that of the first is 0", Default="1"),
     "PersonalDataKey": parameter("The ARN of the KMS key that wraps the keys of personal data"),
     "TokenIssuer": parameter("The iss of the access tokens that the API takes"),
     "TokenKeys": parameter("The address of their issuer's JWK set"),
@@ -132,7 +146,7 @@ PARAMETERS: Json = {
     ),
 }
 CONDITIONS: Json = {
-    **{f"Has{name}": has(name) for name in ("AlarmTopic", "MailFrom")},
+    **{f"Has{name}": has(name) for name in ("AlarmTopic", "MailFrom", "Earlier")},
     "HasKey": has("KeyArn"),
     "IsFedByBus": is_true("FedByBus"),
     "HasFeedConcurrency": {"Fn::Not": [{"Fn::Equals": [{"Ref": "FeedConcurrency"}, "0"]}]},
@@ -140,7 +154,10 @@ CONDITIONS: Json = {
 OUTPUTS: Json = {
     **{
         name: {"Value": {"Ref": name}}
-        for name in ("Stage", "Truth", "ArchiveBucket", "SearchEndpoint", "Repairs")
+        for name in (
+            *("Stage", "Truth", "ArchiveBucket", "SearchEndpoint", "Repairs"),
+            *("Earlier", "EarlierArchive", "Ordinal"),
+        )
     },
     "MailFrom": {"Condition": "HasMailFrom", "Value": {"Ref": "MailFrom"}},
 }

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tools.resources import edge
 from tools.resources.alarms import other_alarms, truth_alarms
 from tools.resources.functions import Function
 from tools.resources.permissions import (
@@ -47,7 +48,11 @@ from tools.resources.template import WAKE_UP, log_group
 MODULE = "chalicelib.leftfold.functions.truth"
 # `leftfold` replaces it by the place to which it has uploaded the code.
 CODE = "./truth.zip"
-SCAN_APPLICATIONS = tables(("dynamodb:Scan",), "applications")
+# The applications, and whether the policies of this truth's generation act.
+SCAN_APPLICATIONS = (
+    tables(("dynamodb:Scan",), "applications"),
+    tables(("dynamodb:GetItem",), "control"),
+)
 RELAYING = (
     tables((*FOLLOW, "dynamodb:PutItem"), "log"),
     tables(MOVE, "streams", "policy-checkpoints"),
@@ -61,13 +66,13 @@ FUNCTIONS = (
         (reading_stream("events"), tables(("dynamodb:Query",), "events"), *RELAYING),
         woken=True,
     ),
-    Function("log_grew", (reading_stream("log"), SCAN_APPLICATIONS, WAKING_ALL)),
+    Function("log_grew", (reading_stream("log"), *SCAN_APPLICATIONS, WAKING_ALL)),
     Function(
         "sweeper",
         (
             tables(("dynamodb:Query", "dynamodb:Scan"), "events"),
             *RELAYING,
-            SCAN_APPLICATIONS,
+            *SCAN_APPLICATIONS,
             tables(NOTE, "policy-checkpoints"),
             of_every_application(LOAD, "view-checkpoints"),
             of_every_application(("dynamodb:Query",), "view-parked"),
@@ -82,7 +87,7 @@ FUNCTIONS = (
             tables((*MOVE, "dynamodb:Scan"), "streams"),
             tables((*FOLLOW, "dynamodb:PutItem", "dynamodb:DeleteItem"), "log"),
             tables((*FIND, "dynamodb:DeleteItem"), "bodies"),
-            SCAN_APPLICATIONS,
+            *SCAN_APPLICATIONS,
             of_every_application(LOAD, "view-checkpoints"),
             tables((*LOAD, *NOTE), "policy-checkpoints"),
             *objects("s3:GetObject", "s3:PutObject"),
@@ -137,6 +142,7 @@ def function_resources(function: Function) -> Json:
                 "LEFTFOLD_TRUTH": {"Ref": "Truth"},
                 "LEFTFOLD_STAGE": {"Ref": "Stage"},
                 "LEFTFOLD_ARCHIVE": {"Ref": "ArchiveBucket"},
+                **edge.TRACING,
             }
         },
         "Events": {f"{name}Event": SOURCES[function.name]},
@@ -199,6 +205,7 @@ def truth_template() -> Json:
         "Parameters": {
             "Stage": STAGE,
             "Truth": TRUTH,
+            **{name: edge.PARAMETERS[name] for name in ("OtlpEndpoint", "OtlpHeaders")},
             "IsProtected": IS_PROTECTED,
             "AlarmTopic": ALARM_TOPIC,
             "KeyArn": KEY,

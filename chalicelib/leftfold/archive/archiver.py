@@ -134,7 +134,7 @@ class Archiver:
                         f" at {commit.epoch_start}, not at {start}"
                     )
                 part.append(commit)
-                size += len(commit.to_line().encode())
+                size += len(commit.line.encode())
                 if size >= self.part_bytes:
                     yield part
                     part, size = [], 0
@@ -248,7 +248,7 @@ class Restore:
             return
         found = self.table.append(commit)
         # Another commit under an archived key comes from a writer that should have ended.
-        if found is not None and found.to_line() != commit.to_line():
+        if found is not None and found.line != commit.line:
             self.table.delete(tombstone, [commit.version])
             if self.table.append(commit) is not None:
                 raise ArchiveConflictError(

@@ -77,7 +77,7 @@ class Epochs:
         self._archive.put(key, pack(commits))
         data = self._archive.get(key)
         # The lines are compared: another release of zlib may have packed them into other bytes.
-        if data is None or lines_of(data) != [commit.to_line() for commit in commits]:
+        if data is None or lines_of(data) != [commit.line for commit in commits]:
             raise DamagedArchiveError(f"{key} does not contain the part that was written to it")
         return part._replace(hash=sha256(data)), len(data)
 

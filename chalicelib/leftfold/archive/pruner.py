@@ -92,7 +92,7 @@ class Pruner:
                 break
             following = block.next_position
             commits += len(block.commits)
-            size += sum(len(commit.to_line()) for commit in block.commits)
+            size += sum(len(commit.line) for commit in block.commits)
             due.append(block)
             if commits >= COMMITS_IN_SEGMENT or size >= BYTES_IN_SEGMENT:
                 break
@@ -171,4 +171,4 @@ def logged(blocks: Sequence[Block]) -> Iterator[LoggedCommit]:
 
 def lines_of_commits(commits: Iterable[LoggedCommit]) -> set[tuple[int, str]]:
     """Commits and their positions, to be compared."""
-    return {(position, commit.to_line()) for position, commit in commits}
+    return {(position, commit.line) for position, commit in commits}

@@ -175,7 +175,7 @@ def pack_blocks(blocks: Sequence[Block]) -> bytes:
                 "hash": block.hash,
                 "categories": block.categories,
                 "previousInLane": sorted(block.previous_in_lane.items()),
-                "commits": [json.loads(commit.to_line()) for commit in block.commits],
+                "commits": [json.loads(commit.line) for commit in block.commits],
             }
         )
         for block in blocks
@@ -223,7 +223,7 @@ def pack_live(commits: Sequence[LoggedCommit]) -> bytes:
             {
                 "format": REMAINDER_FORMAT,
                 "position": position,
-                "commit": json.loads(commit.to_line()),
+                "commit": json.loads(commit.line),
             }
         )
         for position, commit in commits

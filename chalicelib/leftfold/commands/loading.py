@@ -20,7 +20,8 @@ from uuid import UUID
 from chalicelib.leftfold.kernel import Aggregate, Bar, Commit, RecentCommand
 from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repairs, read
 from chalicelib.leftfold.store.ports import Streams
-from chalicelib.leftfold.subjects.vault import CLOSED, Opener, opened_state, subjects_of, tenant_of
+from chalicelib.leftfold.subjects.opening import CLOSED, Opener
+from chalicelib.leftfold.subjects.vault import opened_state, subjects_of, tenant_of
 
 # K: a snapshot is due once a load has folded so many commits. It is about the optimum
 # sqrt(80 s/e) for a state of s = 2 KB and commits of e = 350 bytes.

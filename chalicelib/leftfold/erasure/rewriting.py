@@ -9,7 +9,7 @@ from chalicelib.leftfold.projection.fold import PoisonError, hears, touched_by
 from chalicelib.leftfold.projection.rows import NEVER, RowStore, Save, StoredRow
 from chalicelib.leftfold.projection.runner import Pause, persistently
 from chalicelib.leftfold.store.ports import Log
-from chalicelib.leftfold.subjects.vault import Opener
+from chalicelib.leftfold.subjects.opening import Opener
 
 # Rows in one pass of a load and a save.
 ROWS_AT_ONCE = 500

@@ -8,12 +8,14 @@ begins nothing more. Some of the engine's functions run once for a truth, howeve
 it has: CloudFormation makes these, and `truth` is where Lambda finds them.
 """
 
+import json
 from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.leftfold.wiring.process import served
+from chalicelib.leftfold.lines import begin, line
+from chalicelib.leftfold.wiring.process import served, services
 
 if TYPE_CHECKING:
     from chalice.app import Blueprint
@@ -31,7 +33,11 @@ ENGINE = {
     "archive": "archive",
     "purge": "purge",
     "forget": "forget",
+    "copier": "generations",
+    "taker": "generations",
 }
+# What a schedule starts in a generation that follows another, and nobody in any other one.
+FOLLOWING = ("copier", "taker")
 SCHEDULES = {
     "deadlines": "rate(1 minute)",
     "purge": "rate(1 day)",
@@ -42,7 +48,30 @@ OLDEST = "TRIM_HORIZON"
 
 
 def handler(name: str) -> Handler:
-    """The code of the function *name*, for the domain of this process. Raises AttributeError."""
+    """The function *name*, for the domain of this process. Raises AttributeError.
+
+    Its log tells of each invocation, and its spans are sent before it ends.
+    """
+    work = work_of(name)
+
+    def function(event: Any, context: Any) -> None:
+        begin(name, context)
+        try:
+            work(event, context)
+        except Exception as error:
+            # Lambda writes the trace, as text and without the invocation's id.
+            failed = line("ERROR", f"{name} failed", exception_name=type(error).__name__)
+            print(json.dumps(failed))  # noqa: T201 - a function's log is its standard output
+            raise
+        finally:
+            if traces := services().traces:
+                traces.send()
+
+    return function
+
+
+def work_of(name: str) -> Handler:
+    """The code of the function *name*. Raises AttributeError."""
     if name in ENGINE:
         own: Handler = getattr(import_module(f"{__name__}.{ENGINE[name]}"), name)
         return own
@@ -72,6 +101,8 @@ def event_functions(module: ModuleType, domain: "Domain") -> "Blueprint":
     oldest: Any = {"starting_position": OLDEST}
     for name, schedule in SCHEDULES.items():
         functions.schedule(schedule, name=name)(of_event(name))
+    for name in FOLLOWING:
+        functions.lambda_function(name=name)(of_call(name))
     fed_by_bus = [view.name for view in domain.views.values() if view.fed == "bus"]
     for name in (*domain.views, *domain.policies):
         if name in fed_by_bus:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from chalicelib.leftfold.metrics import note
 from chalicelib.leftfold.wiring.process import services
 
 
@@ -13,10 +14,12 @@ def log_grew(event: Any, _context: Any) -> None:
     No other function reads the log table's stream. A follower that hears none of them passes
     over them when it is woken next, which the sweeper does within a minute.
     """
+    current = services()
     grown = held_in(event["Records"])
-    for follower in services().followers:
-        if grown.intersection(follower.categories):
-            services().waker.wake(follower.name)
+    hearing = [r.name for r in current.followers if grown.intersection(r.categories)]
+    for name in hearing:
+        current.waker.wake(name)
+    note("woke", readers=hearing)
 
 
 def held_in(records: Sequence[Any]) -> set[str]:

@@ -5,7 +5,8 @@ from typing import Any
 
 from chalicelib.leftfold.commands.owning import NotOwnedError
 from chalicelib.leftfold.functions.budgets import FOR_A_SLICE, time_left
-from chalicelib.leftfold.metrics import emit
+from chalicelib.leftfold.kernel import Policy
+from chalicelib.leftfold.metrics import emit, note
 from chalicelib.leftfold.projection.fold import PoisonError
 from chalicelib.leftfold.projection.runner import OvertakenError
 from chalicelib.leftfold.store.ports import Unavailable
@@ -19,17 +20,31 @@ def reader(name: str) -> Callable[[Any, Any], None]:
     """The function of a view or a policy: lane records feed it, and a wake lets it read the log."""
 
     def read(event: Any, context: Any) -> None:
+        if rests(name):
+            return
         records = event.get("Records", ())
         if records:
             # Imported here, because a reader that follows the log gets no records.
             from chalicelib.leftfold.functions.lane_records import decoded
 
             services().partitioned(name).handle(list(decoded(records)))
+            note("took records", reader=name, records=len(records))
         else:
             redrive(name, event.get("wanted", {}), context)
-            follow(name, context)
+            note("followed the log", reader=name, slices=follow(name, context))
 
     return read
+
+
+def rests(reader: str) -> bool:
+    """Whether the reader is a policy of a generation that follows another and is not active.
+
+    The truth's functions do not wake it then; a query that waits for its process may.
+    """
+    current = services()
+    if current.settings.earlier is None or reader not in current.policies:
+        return False
+    return isinstance(current.policies[reader], Policy) and not current.acts()
 
 
 def redrive(reader: str, streams: Iterable[str], context: Any) -> None:
@@ -48,16 +63,19 @@ def redrive(reader: str, streams: Iterable[str], context: Any) -> None:
             emit("RedrivesFailed", 1, view=reader, reason=f"{stream}: {error}")
 
 
-def follow(reader: str, context: Any) -> None:
-    """Takes the commits after a reader's checkpoint from the log.
+def follow(reader: str, context: Any) -> int:
+    """Takes the commits after a reader's checkpoint from the log; returns the number of slices.
 
     It ends at the end of the log, when time is short, or when another invocation, or another
     generation, does the same work. The sweeper wakes a reader that is still behind.
     """
     runner = services().reader(reader)
+    slices = 0
     try:
         while runner.catch_up(SLICE):
+            slices += 1
             if time_left(context) < FOR_A_SLICE:
-                return
+                break
     except (OvertakenError, NotOwnedError) as error:
         emit("CatchUpsLeft", 1, view=reader, reason=str(error))
+    return slices

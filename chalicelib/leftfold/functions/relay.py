@@ -1,5 +1,6 @@
 """The function `relay`, which the events table's stream or a wake starts."""
 
+from contextlib import nullcontext
 from typing import Any
 
 from chalicelib.leftfold.kernel import Commit
@@ -17,7 +18,13 @@ def relay(event: Any, _context: Any) -> None:
     keys = [commit_key(image["Keys"]) for image in images]
     wanted = wanted_of([*keys, *event.get("wanted", {}).items()])
     commits = [commit for image in images if (commit := commit_in(image))]
-    logged = current.relay.run(wanted, commits)
+    traced = (
+        current.traces.during("relay", [commit.traceparent for commit in commits])
+        if current.traces
+        else nullcontext()
+    )
+    with traced:
+        logged = current.relay.run(wanted, commits)
     emit("CommitsLogged", logged)
 
 

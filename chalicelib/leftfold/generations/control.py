@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from chalicelib.leftfold.kernel.commit import canonical
 from chalicelib.leftfold.store.dynamo import translated
-from chalicelib.leftfold.store.memory import OwnLock
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -93,25 +92,6 @@ def number_of(table: ControlTable) -> int:
     """The number of the last switch, read consistently; 0 before the first one."""
     control = table.read()
     return 0 if control is None else control.switch
-
-
-class MemoryControl:
-    """`ControlTable` in memory."""
-
-    def __init__(self) -> None:
-        self._control: Control | None = None
-        self._lock = OwnLock()
-
-    def read(self) -> Control | None:
-        with self._lock:
-            return self._control
-
-    def change(self, old: Control | None, new: Control) -> bool:
-        with self._lock:
-            if self._control != old:
-                return False
-            self._control = new
-            return True
 
 
 class DynamoControl:

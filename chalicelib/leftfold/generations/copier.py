@@ -4,9 +4,10 @@ The copier runs by shards of the *later* streams, so that no two shards write on
 follows one log for all of them: a merged stream has the order of that log.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
 
 from chalicelib.leftfold.commands.loading import owns
 from chalicelib.leftfold.generations.copying import Copying, NotCopiedYetError, end_of, is_same
@@ -29,6 +30,22 @@ BLOCKS = 16
 Logged = tuple[int, Commit]
 # Applies a function to each of the streams: one after another, or side by side.
 Spread = Callable[[Callable[[Sequence[Logged]], object], Iterable[Sequence[Logged]]], object]
+
+
+class Progress(NamedTuple):
+    """The position up to which each shard has *done* everything, and the *end* of the log."""
+
+    done: Mapping[int, int]
+    end: int
+
+    @property
+    def lag(self) -> int:
+        """How many positions the slowest shard is behind."""
+        return self.end - min(self.done.values())
+
+    def by_name(self) -> dict[str, int]:
+        """What is done, with keys that JSON can have."""
+        return {str(shard): done for shard, done in self.done.items()}
 
 
 @dataclass(frozen=True)
@@ -65,10 +82,38 @@ class Copier:
             if not goes_on():
                 return done
 
-    def lag(self) -> int:
-        """How many positions of the log the slowest shard is behind."""
+    def progress(self) -> Progress:
+        """How far each shard has come."""
         done = self.checkpoints.read(READER, range(SHARDS))
-        return self.copying.giver.log.head().next_position - 1 - min(done.values())
+        return Progress(done, self.copying.giver.log.head().next_position - 1)
+
+    def redrive(self, target: str) -> bool:
+        """Copies what waits for a parked stream, and ends its parking. False if the transform still
+        fails on it. Raises `NotCopiedYetError` and `Unavailable`.
+        """
+        while parked := self.parking.find(READER, [target]).get(target):
+            waiting = [
+                (position, commit)
+                for position, commit in self._logged(parked.first, parked.last)
+                if target in self.copying.boundaries.feeds(commit.aggregate_id)
+            ]
+            try:
+                whole = self._copy_stream(target, waiting)
+            except BarredError:
+                whole = True
+            if not whole:
+                return False
+            self.parking.release(READER, target, parked.last)
+        return True
+
+    def _logged(self, first: int, last: int) -> Iterator[Logged]:
+        """The commits of the log at these positions."""
+        for block in self.copying.giver.log.blocks(first):
+            if block.first_position > last:
+                return
+            for position, commit in enumerate(block.commits, block.first_position):
+                if first <= position <= last:
+                    yield position, commit
 
     def _copy(self, targets: dict[str, list[Logged]]) -> None:
         """Copies to each stream in order. One on which the transform fails is parked."""
@@ -78,8 +123,8 @@ class Copier:
 
         def copy(commits: Sequence[Logged]) -> None:
             target = named[id(commits)]
-            if target in parked:
-                self.parking.extend(READER, target, commits[-1][0])
+            # One that was redriven meanwhile is not parked any more.
+            if target in parked and self.parking.extend(READER, target, commits[-1][0]):
                 return
             try:
                 self._copy_stream(target, commits)
@@ -94,22 +139,23 @@ class Copier:
         if waiting:
             raise waiting[0]
 
-    def _copy_stream(self, target: str, commits: Sequence[Logged]) -> None:
-        """Copies to one stream, behind what it has. Raises `BarredError`."""
+    def _copy_stream(self, target: str, commits: Sequence[Logged]) -> bool:
+        """Copies to one stream, behind what it has; False if it is parked then. Raises `BarredError`."""
         end = end_of(self.copying.receiver, target)
         if end.bar is not None:
             raise BarredError(end.bar)
         before = end.newest
         if before is not None and owns([before], None):
             # It is taken, so it has every commit of its sources.
-            return
+            return True
         for position, commit in commits:
             try:
                 before = self._copy_one(target, before, position, commit)
             except TransformError as error:
                 waits = ParkedStream(position, commits[-1][0], str(error))
                 self.parking.park(READER, target, waits)
-                return
+                return False
+        return True
 
     def _copy_one(
         self, target: str, before: Commit | None, position: int, commit: Commit

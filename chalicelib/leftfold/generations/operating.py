@@ -4,7 +4,7 @@ Control is changed by compare-and-set, so two operators at once do no harm.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -49,11 +49,20 @@ class Status(NamedTuple):
     round: Round | None
 
 
+# Applies a function to each of the streams: one after another, or side by side.
+Spread = Callable[[Callable[[str], object], Iterable[str]], object]
+
+
+def one_by_one(act: Callable[[str], object], streams: Iterable[str]) -> object:
+    """A `Spread` that takes one stream after another."""
+    return [act(stream) for stream in streams]
+
+
 @dataclass(frozen=True)
 class Operator:
     """Switches, takes in the background, and ends a change. *back* is None where there is no way back.
 
-    *checkpoints* and *parking* are the later generation's.
+    *checkpoints* and *parking* are the later generation's. *spread* takes streams side by side.
     """
 
     control: ControlTable
@@ -62,12 +71,13 @@ class Operator:
     back: Taker | None
     checkpoints: Checkpoints
     parking: Parking
+    spread: Spread = one_by_one
 
     def status(self) -> Status:
         """Where the change stands. Raises `WrongStateError` if there is none."""
         control = self._control()
         parked = tuple(sorted(stream for _, stream, _ in self.parking.all(READER)))
-        return Status(control, self.copier.lag(), parked, self._noted(control))
+        return Status(control, self.copier.progress().lag, parked, self._noted(control))
 
     def switch(self, most_lag: int = MOST_LAG) -> Control:
         """Begins the next switch: there, or there again. Raises `WrongStateError`."""
@@ -91,10 +101,12 @@ class Operator:
 
     def abandon(self) -> Control:
         """Gives the later generation up, while it is being filled. Raises `WrongStateError`."""
-        control = self._control()
-        return (
-            control if control.state == "abandoned" else self._change(control, abandoned(control))
-        )
+        return abandon(self.control)
+
+    def redrive(self) -> tuple[str, ...]:
+        """Copies to the streams that are parked in the copier; those that stay parked."""
+        parked = sorted(stream for _, stream, _ in self.parking.all(READER))
+        return tuple(stream for stream in parked if not self.copier.redrive(stream))
 
     def finish(self) -> Control:
         """Ends the change, once a round has taken every stream. Raises `WrongStateError`."""
@@ -106,22 +118,23 @@ class Operator:
             raise WrongStateError("not every stream has been taken; let the taker go on")
         return self._change(control, finished(control))
 
-    def take(self, goes_on: Callable[[], bool] = lambda: True) -> Round:
+    def take(self, goes_on: Callable[[], bool] = lambda: True, *, afresh: bool = False) -> Round:
         """Takes streams that nobody asks for, until all are taken or *goes_on* says no.
 
-        The next call goes on from there. Raises `ContentionError` and `Unavailable`.
+        The next call goes on from there, or *afresh* from the first stream: the giver may have made
+        streams behind a round that has passed. Raises `ContentionError` and `Unavailable`.
         """
         control = self._control()
-        if control.state != "switching":
+        if control.state != "switching" and not (afresh and control.state == "finished"):
             raise WrongStateError(f"control is {control.state}: there is nothing to take")
         taker = self.there if control.switch % 2 else self.back
         if taker is None:
             raise WrongStateError("there is no way back")
-        round_ = self._noted(control) or Round(control.switch)
+        round_ = (None if afresh else self._noted(control)) or Round(control.switch)
         for next_round, streams in self._parts(taker, round_):
-            for stream in streams:
-                for target in taker.copying.boundaries.feeds(stream):
-                    taker.take(target, control.switch)
+            feeds = taker.copying.boundaries.feeds
+            targets = dict.fromkeys(target for stream in streams for target in feeds(stream))
+            self.spread(lambda target: taker.take(target, control.switch), targets)
             round_ = next_round._replace(taken=round_.taken + len(streams))
             self.checkpoints.write_note(TAKER, canonical(round_._asdict()))
             if not goes_on():
@@ -157,25 +170,43 @@ class Operator:
             raise WrongStateError(
                 f"the transform fails on {len(parked)} streams, first on {parked[0]}: mend it"
             )
-        lag = self.copier.lag()
+        lag = self.copier.progress().lag
         if lag > most_lag:
             raise WrongStateError(
                 f"the copier is {lag:,} positions behind, and may be {most_lag:,}: let it catch up"
             )
 
     def _control(self) -> Control:
-        control = self.control.read()
-        if control is None or control.green is None:
-            raise WrongStateError("no second generation was created")
-        return control
+        return under_way(self.control)
 
     def _change(self, old: Control, new: Control) -> Control:
-        if not self.control.change(old, new):
-            raise WrongStateError("another operator was faster; look at the status")
-        return new
+        return changed(self.control, old, new)
 
     def _noted(self, control: Control) -> Round | None:
         """The round of this switch; None if it has not begun."""
         text = self.checkpoints.note(TAKER)
         noted = Round(**json.loads(text)) if text else None
         return noted if noted and noted.switch == control.switch else None
+
+
+def under_way(table: ControlTable) -> Control:
+    """Control of a change. Raises `WrongStateError` if there is none."""
+    control = table.read()
+    if control is None or control.green is None:
+        raise WrongStateError(
+            "no second generation was created; `leftfold generation create NAME --transform` does"
+        )
+    return control
+
+
+def changed(table: ControlTable, old: Control | None, new: Control) -> Control:
+    """Control once it is *new*. Raises `WrongStateError` if it is not *old* any more."""
+    if not table.change(old, new):
+        raise WrongStateError("another operator was faster; look at the status")
+    return new
+
+
+def abandon(table: ControlTable) -> Control:
+    """Gives the later generation up, while it is being filled. Raises `WrongStateError`."""
+    control = under_way(table)
+    return control if control.state == "abandoned" else changed(table, control, abandoned(control))

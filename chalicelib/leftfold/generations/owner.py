@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from chalicelib.leftfold.commands.owning import IdMovedError, MovedError, NotActiveError
-from chalicelib.leftfold.generations.control import ControlTable
+from chalicelib.leftfold.generations.control import Control, ControlTable
 from chalicelib.leftfold.generations.taking import Taker
 
 
@@ -13,28 +13,31 @@ class GenerationOwner:
     """`Owner` of the generation *name*. Control is read only for a stream that it does not own.
 
     *first* says that no earlier generation exists. *taker* takes streams over; None in a
-    generation whose code has no way to, and which only asks those who have, by *wanted*.
+    generation whose code has no transforms. It asks the later generation for the stream by
+    *wanted*, which takes the later one's name and the stream.
     """
 
     name: str
     control: ControlTable
     first: bool
     taker: Taker | None = None
-    wanted: Callable[[str], None] = lambda _aggregate_id: None
+    wanted: Callable[[str, str], None] = lambda _later, _aggregate_id: None
 
     def is_nowhere(self, aggregate_id: str) -> bool:
         self._turn(aggregate_id)
         return self.taker is not None and self.taker.is_nowhere(aggregate_id)
 
     def take(self, aggregate_id: str) -> None:
-        switch = self._turn(aggregate_id)
-        if self.taker is None:
-            self.wanted(aggregate_id)
-            raise MovedError(aggregate_id)
-        self.taker.take(aggregate_id, switch)
+        control = self._turn(aggregate_id)
+        if self.taker is not None:
+            self.taker.take(aggregate_id, control.switch)
+            return
+        if control.green is not None:
+            self.wanted(control.green, aggregate_id)
+        raise MovedError(aggregate_id)
 
-    def _turn(self, aggregate_id: str) -> int:
-        """The number of the switch by which this generation is active.
+    def _turn(self, aggregate_id: str) -> Control:
+        """Control, by which this generation is active.
 
         Raises `NotActiveError`, `MovedError`, and `IdMovedError` if the stream lives under other ids.
         """
@@ -45,4 +48,4 @@ class GenerationOwner:
             raise MovedError(aggregate_id)
         if self.taker is not None and (successors := self.taker.moved_to(aggregate_id)):
             raise IdMovedError(aggregate_id, successors)
-        return control.switch
+        return control

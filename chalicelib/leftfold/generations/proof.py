@@ -6,7 +6,7 @@ hashes do not depend on order, so lanes may be proved apart and added.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ from chalicelib.leftfold.kernel import Boundaries, Commit, StoredEvent
 from chalicelib.leftfold.kernel.commit import canonical
 from chalicelib.leftfold.kernel.transform import TransformError
 from chalicelib.leftfold.store.ports import Block, Log
-from chalicelib.leftfold.subjects.vault import Opener
+from chalicelib.leftfold.subjects.opening import Opener
 
 MODULUS = 2**128
 
@@ -55,6 +55,17 @@ class Report:
     before: dict[str, int] = field(default_factory=dict)
     after: dict[str, int] = field(default_factory=dict)
 
+    def total(self) -> Sum:
+        """The sum over all later streams as they are."""
+        total = Sum()
+        for each in self.has.values():
+            total = Sum(
+                total.commits + each.commits,
+                total.events + each.events,
+                (total.hash + each.hash) % MODULUS,
+            )
+        return total
+
     def differences(self) -> Iterator[str]:
         """Everything that is not as it should be, in words."""
         for stream in sorted(self.should.keys() | self.has.keys()):
@@ -71,18 +82,18 @@ class Report:
 
 
 def dry_run(
-    giver: Log, boundaries: Boundaries, invariants: Mapping[str, Invariant], opener: Opener
+    giver: Log,
+    boundaries: Boundaries,
+    invariants: Mapping[str, Invariant],
+    opener: Opener,
+    told: Callable[[int], object] = lambda _commits: None,
 ) -> Report:
     """What the transforms would make of a log, with nothing written anywhere.
 
     *opener* opens personal data, as the copier does before a transform. The report's invariants are
     compared before and after. Raises `Unavailable`.
     """
-    report = Report()
-    states: dict[str, Any] = {}
-    for commit in commits_of(giver.blocks(0), opener):
-        should_have(report, commit, boundaries, states, invariants)
-    report.streams = len(states)
+    report = should_be(commits_of(giver.blocks(0), opener, told), boundaries, invariants)
     report.has = dict(report.should)
     return report
 
@@ -93,30 +104,54 @@ def prove(
     boundaries: Boundaries,
     invariants: Mapping[str, Invariant],
     opener: Opener,
+    told: Callable[[int], object] = lambda _commits: None,
 ) -> Report:
-    """Compares the later log with what the earlier one should have become. Raises `Unavailable`.
+    """Compares the receiver's log with what the giver's should have become. Raises `Unavailable`.
 
-    Both generations may be at work: what the earlier log has and the later one lacks is a
-    difference only once everything is taken and logged. *opener* opens personal data of both: what
-    a transform has touched is sealed again, into another text.
+    Both generations may be at work: what the one log has and the other one lacks is a difference
+    only once everything is taken and logged. What the receiver has made itself is counted as
+    *native*, and left out of both sides where it has gone to the giver and come back. *opener* opens
+    personal data of both: what a transform has touched is sealed again, into another text. *told*
+    gets the number of commits of each block, once it was read.
     """
-    report = dry_run(giver, boundaries, invariants, opener)
-    report.has, report.after = {}, dict.fromkeys(invariants, 0)
-    for commit in commits_of(receiver.blocks(0), opener):
+    found = Report(after=dict.fromkeys(invariants, 0))
+    natives: set[tuple[str, int]] = set()
+    for commit in commits_of(receiver.blocks(0), opener, told):
         if commit.root is None:
-            report.native += 1
+            natives.add((commit.aggregate_id, commit.version))
             continue
-        found = report.has.get(commit.aggregate_id, Sum())
+        before = found.has.get(commit.aggregate_id, Sum())
         pairs = [(commit.root_index(i), event) for i, event in enumerate(commit.events)]
-        report.has[commit.aggregate_id] = found.add(hashed(commit, pairs), len(pairs))
-        add(report.after, commit.events, invariants)
+        found.has[commit.aggregate_id] = before.add(hashed(commit, pairs), len(pairs))
+        add(found.after, commit.events, invariants)
+    report = should_be(
+        (c for c in commits_of(giver.blocks(0), opener, told) if c.root not in natives),
+        boundaries,
+        invariants,
+    )
+    report.has, report.after, report.native = found.has, found.after, len(natives)
     return report
 
 
-def commits_of(blocks: Iterator[Block], opener: Opener) -> Iterator[Commit]:
+def should_be(
+    commits: Iterable[Commit], boundaries: Boundaries, invariants: Mapping[str, Invariant]
+) -> Report:
+    """What commits of the giver, in the order of their log, are to become."""
+    report = Report(before=dict.fromkeys(invariants, 0), after=dict.fromkeys(invariants, 0))
+    states: dict[str, Any] = {}
+    for commit in commits:
+        should_have(report, commit, boundaries, states, invariants)
+    report.streams = len(states)
+    return report
+
+
+def commits_of(
+    blocks: Iterator[Block], opener: Opener, told: Callable[[int], object]
+) -> Iterator[Commit]:
     """The commits of blocks, in order, with their personal data opened."""
     for block in blocks:
         yield from opener.opened(block.commits)
+        told(len(block.commits))
 
 
 def should_have(

@@ -38,7 +38,7 @@ def health(call: Call) -> Answer:
     failing = {name: str(error) for name, error in results.items() if error is not True}
     checks = {name: "failing" if name in failing else "ok" for name in results}
     if failing:
-        write(failing=failing, correlationId=call.correlation_id)
+        write("a dependency fails", "WARNING", failing=failing, correlation_id=call.correlation_id)
         raise Problem("unhealthy", checks=checks)
     return Answer({"status": "ok", "checks": checks})
 

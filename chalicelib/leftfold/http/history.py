@@ -13,7 +13,7 @@ from chalicelib.leftfold.http.routes import Answer, Call, Route
 from chalicelib.leftfold.kernel import Aggregate, Codec, Commit
 from chalicelib.leftfold.kernel.repair import Correction, Read, Repairs, read
 from chalicelib.leftfold.store.ports import Streams
-from chalicelib.leftfold.subjects.vault import Opener
+from chalicelib.leftfold.subjects.opening import Opener
 
 # One read takes few commits, because a commit may have 400 KB and a page seldom needs more.
 COMMITS_AT_ONCE = 25

@@ -1,12 +1,13 @@
 """The log of requests: one line of JSON each, whose fields CloudWatch Logs can search."""
 
 import hashlib
+import json
 import logging
 import sys
 import traceback
 from typing import Any
 
-from chalicelib.leftfold.kernel.commit import canonical
+from chalicelib.leftfold.lines import line
 
 log = logging.getLogger("leftfold.http")
 log.setLevel(logging.INFO)
@@ -14,9 +15,9 @@ log.propagate = False
 log.addHandler(logging.StreamHandler(sys.stdout))
 
 
-def write(**facts: Any) -> None:
+def write(message: str, level: str = "INFO", **facts: Any) -> None:
     """Writes one line. No fact in it may be personal data."""
-    log.info("%s", canonical(facts))
+    log.info("%s", json.dumps(line(level, message, **facts), separators=(",", ":")))
 
 
 def trace(error: Exception) -> str:

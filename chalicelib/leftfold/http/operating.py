@@ -25,7 +25,7 @@ from chalicelib.leftfold.relay.sweeper import PARTS, Note, noted
 from chalicelib.leftfold.store.blocks import hash_of
 from chalicelib.leftfold.store.ports import ParkedStream, StreamEntry
 from chalicelib.leftfold.store.readers import WHOLE_LOG, Reader
-from chalicelib.leftfold.subjects.vault import BLIND
+from chalicelib.leftfold.subjects.opening import BLIND
 from chalicelib.leftfold.wiring.services import Services, side_by_side
 
 PARKED_SHOWN = 200

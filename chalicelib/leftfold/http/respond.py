@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from chalice.app import Request, Response
@@ -13,7 +14,8 @@ from chalicelib.leftfold.http.failures import problem_of
 from chalicelib.leftfold.http.headers import CORRELATION_ID, IDEMPOTENCY_KEY
 from chalicelib.leftfold.http.log import fingerprint, trace, write
 from chalicelib.leftfold.http.problems import Kind, Problem, body_of, headers_of
-from chalicelib.leftfold.http.routes import Answer, Route
+from chalicelib.leftfold.http.routes import Answer, Call, Route
+from chalicelib.leftfold.lines import begin
 from chalicelib.leftfold.wiring.process import services as current_services
 from chalicelib.leftfold.wiring.time_left import LAST_CALL, time_for_calls
 
@@ -24,6 +26,7 @@ def respond(route: Route, request: Request, kinds: Mapping[str, Kind]) -> Respon
     No exception reaches Chalice, which would show it to the client.
     """
     started = time.perf_counter()
+    begin("api", request.lambda_context)
     services = current_services()
     correlation_id = request.headers.get(CORRELATION_ID.name, "")
     if not CORRELATION_ID.fits(correlation_id):
@@ -31,7 +34,7 @@ def respond(route: Route, request: Request, kinds: Mapping[str, Kind]) -> Respon
     failure: dict[str, Any] = {}
     try:
         with time_for_calls(LAST_CALL):
-            answer = route.answer(accept(route, request, services, correlation_id))
+            answer = answered(accept(route, request, services, correlation_id))
     except Exception as error:  # noqa: BLE001 - every exception becomes an answer
         problem = problem_of(error, kinds)
         failure["code"] = problem.code
@@ -39,20 +42,34 @@ def respond(route: Route, request: Request, kinds: Mapping[str, Kind]) -> Respon
             failure["error"] = trace(error)
         answer = answer_of(problem, kinds[problem.code])
     write(
+        "request",
+        "ERROR" if answer.status >= 500 else "INFO",
         method=request.method,
         route=route.path,
         status=answer.status,
         milliseconds=round((time.perf_counter() - started) * 1000, 1),
-        correlationId=correlation_id,
+        correlation_id=correlation_id,
         command=fingerprint(request.headers.get(IDEMPOTENCY_KEY.name)),
         **failure,
     )
+    if services.traces:
+        services.traces.send()
     site = for_site(request.headers, services.settings.cors_origins)
     response = response_of(answer, {**SECURITY, **site, CORRELATION_ID.name: correlation_id})
     if request.method == "HEAD":
         # HEAD has the status and headers of its GET, in a problem too (RFC 9110, 9.3.2).
         response.body = ""
     return response
+
+
+def answered(call: Call) -> Answer:
+    """The answer to a call, in a span of its trace if traces are collected."""
+    traces = call.house.traces
+    if traces is None:
+        return call.route.answer(call)
+    name = f"{call.route.method} {call.route.path}"
+    with traces.request(name, call.traceparent) as traceparent:
+        return call.route.answer(replace(call, traceparent=traceparent))
 
 
 def answer_of(problem: Problem, kind: Kind) -> Answer:

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, Literal, NamedTuple
 from zlib import crc32
 
@@ -121,26 +122,8 @@ class Bar(NamedTuple):
     switch: int
 
 
-class Commit(NamedTuple):
-    """1..n events that one command produced: one item, one version of its stream.
-
-    *at* is UTC in ISO 8601 with milliseconds. *actor* is who acted, *authority* the right by
-    which they did. *traceparent* is the W3C header of the request that led to the commit, also
-    through policies. *tags* are of the form `customer:17`. *deps* is what the decision read from
-    other streams, as (aggregate id, version). *recent_commands* are those of the
-    commits just before this one, newest first; *snapshot* is the state after it.
-    *archive* is there in a tombstone only: version 1 of a stream whose beginning is
-    archived keeps its identity, and no events. *root* and *source* are there in a copy only,
-    as (aggregate id, version): the first commit that it descends from, and the one that it was
-    copied from. *format* is that of the line: a commit that was read is written as it was.
-
-    More of what only a copy has: *position* is that of its source in the log of the source's
-    generation, None if that was not logged yet. *indexes* are the event indexes that the events
-    have in the root, where they differ from their own. *addressed* is the stream that the command
-    was sent to, where several streams became the copy's. *mark* is the number of the switch with
-    which the copy's generation took the stream over, 0 for none. *progress* is the state of the
-    transform behind this commit. A line has neither mark nor progress.
-    """
+class CommitFields(NamedTuple):
+    """The fields of a `Commit`, which says what each of them is."""
 
     aggregate_id: str
     version: int
@@ -168,6 +151,28 @@ class Commit(NamedTuple):
     mark: int = 0
     progress: Any = None
 
+
+class Commit(CommitFields):
+    """1..n events that one command produced: one item, one version of its stream.
+
+    *at* is UTC in ISO 8601 with milliseconds. *actor* is who acted, *authority* the right by
+    which they did. *traceparent* is the W3C header of the request that led to the commit, also
+    through policies. *tags* are of the form `customer:17`. *deps* is what the decision read from
+    other streams, as (aggregate id, version). *recent_commands* are those of the
+    commits just before this one, newest first; *snapshot* is the state after it.
+    *archive* is there in a tombstone only: version 1 of a stream whose beginning is
+    archived keeps its identity, and no events. *root* and *source* are there in a copy only,
+    as (aggregate id, version): the first commit that it descends from, and the one that it was
+    copied from. *format* is that of the line: a commit that was read is written as it was.
+
+    More of what only a copy has: *position* is that of its source in the log of the source's
+    generation, None if that was not logged yet. *indexes* are the event indexes that the events
+    have in the root, where they differ from their own. *addressed* is the stream that the command
+    was sent to, where several streams became the copy's. *mark* is the number of the switch with
+    which the copy's generation took the stream over, 0 for none. *progress* is the state of the
+    transform behind this commit. A line has neither mark nor progress.
+    """
+
     @property
     def origin(self) -> tuple[str, int]:
         """The commit that this one descends from first: its root, or itself."""
@@ -186,8 +191,36 @@ class Commit(NamedTuple):
             return "tombstone"
         return "commit" if self.root is None else "copy"
 
-    def to_line(self) -> str:
-        """The commit as the log keeps it: canonical JSON, without its snapshot."""
+    @cached_property
+    def line(self) -> str:
+        """The commit as the log keeps it: canonical JSON, without its snapshot.
+
+        Made once: on its way into the log it is measured, hashed, packed and published.
+        """
+        members = {
+            "format": self.format,
+            "kind": self.kind,
+            "aggregateId": self.aggregate_id,
+            "sequenceNumber": self.version,
+            "events": [event.to_json() for event in self.events],
+            "commandId": self.command_id,
+            "bodyHash": self.body_hash,
+            "at": self.at,
+            "actor": self.actor,
+            "authority": self.authority,
+            "correlationId": self.correlation_id,
+            "traceparent": self.traceparent,
+            "tags": self.tags,
+            "deps": self.deps,
+            "epoch": self.epoch,
+            "epochStart": self.epoch_start,
+        }
+        return canonical(members | self._of_copy())
+
+    def _of_copy(self) -> dict[str, Any]:
+        """The members of the line that only a copy has."""
+        if self.root is None:
+            return {}
         copied = {
             "root": self.root,
             "source": self.source,
@@ -195,31 +228,11 @@ class Commit(NamedTuple):
             "indexes": self.indexes or None,
             "addressed": self.addressed,
         }
-        return canonical(
-            {
-                **{name: fact for name, fact in copied.items() if fact is not None},
-                "format": self.format,
-                "kind": self.kind,
-                "aggregateId": self.aggregate_id,
-                "sequenceNumber": self.version,
-                "events": [event.to_json() for event in self.events],
-                "commandId": self.command_id,
-                "bodyHash": self.body_hash,
-                "at": self.at,
-                "actor": self.actor,
-                "authority": self.authority,
-                "correlationId": self.correlation_id,
-                "traceparent": self.traceparent,
-                "tags": self.tags,
-                "deps": self.deps,
-                "epoch": self.epoch,
-                "epochStart": self.epoch_start,
-            }
-        )
+        return {name: fact for name, fact in copied.items() if fact is not None}
 
     @classmethod
     def from_line(cls, line: str | bytes) -> "Commit":
-        """The inverse of `to_line`. Raises `UnknownFormatError`."""
+        """The inverse of `line`. Raises `UnknownFormatError`."""
         return cls.from_json(json.loads(line))
 
     @classmethod

@@ -1,11 +1,12 @@
 """A context is one part of a domain, exported as one value; a domain is all of its contexts."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from chalicelib.leftfold.kernel.aggregate import Aggregate
 from chalicelib.leftfold.kernel.announcer import Announcer
+from chalicelib.leftfold.kernel.commit import StoredEvent
 from chalicelib.leftfold.kernel.policy import Deadline, Policy
 from chalicelib.leftfold.kernel.transform import Boundaries, Transform
 from chalicelib.leftfold.kernel.view import View
@@ -23,7 +24,8 @@ class Context:
     because functions that events start must not import HTTP.
 
     *transforms* say how streams of the generation before this one become streams of this one; a
-    category without one stays as it is.
+    category without one stays as it is. *invariants* are numbers that no transform may change, such
+    as the sum of money: by name, what a stored event adds to each.
     """
 
     aggregates: tuple[Aggregate, ...] = ()
@@ -32,6 +34,7 @@ class Context:
     deadlines: tuple[Deadline, ...] = ()
     http: str | None = None
     transforms: tuple[Transform, ...] = ()
+    invariants: Mapping[str, Callable[[StoredEvent], int]] = field(default_factory=dict)
 
 
 class Domain:
@@ -61,6 +64,9 @@ class Domain:
         readers: list[View | Policy | Announcer] = [*self.views.values(), *self.policies.values()]
         by_name((reader.name, None) for reader in readers)
         by_name((reader.stored_name, None) for reader in readers)
+        self.invariants: Mapping[str, Callable[[StoredEvent], int]] = by_name(
+            item for context in self.contexts for item in context.invariants.items()
+        )
         self.boundaries = Boundaries(t for context in self.contexts for t in context.transforms)
 
 

@@ -18,7 +18,6 @@ from enum import Enum
 from functools import partial
 from typing import Any, Literal, NamedTuple, NewType, TypeVar, Union, get_args, get_origin
 from typing import get_type_hints as type_hints
-from uuid import UUID
 
 from chalicelib.leftfold.kernel.commit import canonical
 
@@ -42,7 +41,6 @@ _CURES: dict[Any, str] = {
     bytes: "use str, in hex or base64",
     time: "use int, in seconds, or str",
     timedelta: "use int, in seconds",
-    UUID: "use str",
     Union: "use one type, or a dataclass with a Literal that names the case",
     types.UnionType: "use one type, or a dataclass with a Literal that names the case",
 }
@@ -126,7 +124,8 @@ def _compiled(kind: Any, part: Part) -> Form:
         return form
     cure = "use a dataclass that is not generic"
     if not dataclasses.is_dataclass(origin):
-        cure = _CURES.get(origin or kind, _ANOTHER)
+        # A UUID by its name: to import `uuid` takes as long as a context.
+        cure = "use str" if name_of(kind) == "UUID" else _CURES.get(origin or kind, _ANOTHER)
     raise TypeError(f"{name_of(kind)} has no JSON form that comes back equal: {cure}")
 
 

@@ -2,8 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
-from traceback import extract_tb
+from types import TracebackType
 from typing import Any
 
 from chalicelib.leftfold.kernel import AggregateId, Codec, Commit, Recorded, Row, View
@@ -280,10 +279,18 @@ def poison(
     """
     reason = f"{type(error).__name__}: {error}"
     if private:
-        frames = extract_tb(error.__traceback__)
-        where = f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else "?"
-        reason = f"{type(error).__name__} in {where}"
+        reason = f"{type(error).__name__} in {raised_at(error.__traceback__)}"
     return PoisonError(aggregate_id, position, reason[:REASON_LENGTH])
+
+
+def raised_at(traceback: TracebackType | None) -> str:
+    """The file and the line where an exception was raised; `?` if it was not."""
+    where = "?"
+    while traceback is not None:
+        file = traceback.tb_frame.f_code.co_filename.rpartition("/")[2]
+        where = f"{file}, line {traceback.tb_lineno}"
+        traceback = traceback.tb_next
+    return where
 
 
 def _check_own(view: View, aggregate_id: str, key: str) -> None:

@@ -14,9 +14,12 @@ from chalicelib.leftfold.store.ports import (
 )
 from chalicelib.leftfold.store.readers import checkpoint_key
 
-# Seconds. The write itself wakes the relay and the view, which usually need less than this.
-WAKE_AFTER = 0.5
-FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.2
+# Seconds. The write itself wakes the relay and the view. They are woken once more if they have not
+# moved for so long, and for a random time besides; or at last, because what moves may have lost this
+# commit's record. Without the random time, all queries that wait would start a process each.
+WAKE_AFTER, SPREAD, AT_LAST = 0.5, 2.0, 2.5
+# A pause is a third of what was waited so far: looks cost calls that the views need, too.
+FIRST_PAUSE, LONGEST_PAUSE, PART = 0.02, 0.25, 3
 
 
 class ViewParkedError(Exception):
@@ -36,9 +39,33 @@ class NotYetError(Exception):
         super().__init__(f"{view} has not reached version {version} of {aggregate_id}")
 
 
+@dataclass
+class Standstill:
+    """Finds out, once, that a relay or a view stands still.
+
+    A busy one is not woken: another invocation would only take the same work from it.
+    """
+
+    began: float
+    patience: float
+    moved: float = 0.0
+    position: int | None = None
+    is_told: bool = False
+
+    def shows(self, now: float, position: int) -> bool:
+        """Whether to wake it *now*, that it has come to *position*."""
+        if position != self.position:
+            self.position, self.moved = position, now
+        is_late = now - self.moved >= self.patience or now - self.began >= AT_LAST
+        told, self.is_told = self.is_told, self.is_told or is_late
+        return is_late and not told
+
+
 @dataclass(frozen=True)
 class Freshness:
-    """Waits for views. *now* and *sleep* are in seconds; *now* counts from any start."""
+    """Waits for views. *now* and *sleep* are in seconds; *now* counts from any start. *draw* gives a
+    random number from 0 to 1.
+    """
 
     log: Log
     checkpoints: Checkpoints
@@ -46,34 +73,39 @@ class Freshness:
     waker: Waker
     now: Callable[[], float]
     sleep: Callable[[float], None]
+    draw: Callable[[], float]
 
     def wait(self, view: View, aggregate_id: str, version: int, seconds: float = 5.0) -> None:
         """Returns once *view* shows *version* of the aggregate.
 
-        After `WAKE_AFTER` it wakes the relay if the version is not logged, and the view's
-        function if only the view is behind. Raises `ViewParkedError` at once if the version
-        is parked, and `NotYetError` after *seconds*.
+        A relay that stands still is woken while the version is not logged, and then a view that
+        stands still. Raises `ViewParkedError` at once if the version is parked, and
+        `NotYetError` after *seconds*.
         """
         began = self.now()
-        woken: set[str] = set()
-        target: int | None = None
-        pause = FIRST_PAUSE
-        while True:
-            # Take the position once. That of a busy stream moves on, and the client would
-            # wait for commits that it has not asked for.
-            if target is None:
-                target = self._position_of(aggregate_id, version)
-            if self._shows(view, aggregate_id, version, target):
-                return
-            waited = self.now() - began
-            if waited >= seconds:
-                raise NotYetError(view.name, aggregate_id, version)
-            late = "relay" if target is None else view.name
-            if waited >= WAKE_AFTER and late not in woken:
-                self.waker.wake(late, {aggregate_id: version} if target is None else {})
-                woken.add(late)
+        # Taken once. The position of a busy stream moves on, and the client would wait for
+        # commits that it has not asked for.
+        position = self._position_of(aggregate_id, version)
+        if self._shows(view, aggregate_id, version, position):
+            return
+        patience = WAKE_AFTER + SPREAD * self.draw()
+        relay, reader = Standstill(began, patience), Standstill(began, patience)
+        while (waited := self.now() - began) < seconds:
+            pause = min(max(FIRST_PAUSE, waited / PART), LONGEST_PAUSE)
             self.sleep(min(pause, seconds - waited))
-            pause = min(2 * pause, LONGEST_PAUSE)
+            if position is None:
+                position = self._position_of(aggregate_id, version)
+            if position is None:
+                if relay.shows(self.now(), self.log.head().next_position):
+                    self.waker.wake("relay", {aggregate_id: version})
+                continue
+            reached = self._reached(view, aggregate_id)
+            # A view that has come so far shows the version, or has parked it.
+            if reached >= position and self._shows(view, aggregate_id, version, position):
+                return
+            if reader.shows(self.now(), reached):
+                self.waker.wake(view.name)
+        raise NotYetError(view.name, aggregate_id, version)
 
     def _position_of(self, aggregate_id: str, version: int) -> int | None:
         """A position by which the version is in the log; None if it is not logged."""
@@ -81,14 +113,17 @@ class Freshness:
         return entry.position if entry.next > version else None
 
     def _shows(self, view: View, aggregate_id: str, version: int, position: int | None) -> bool:
-        key = checkpoint_key(view, aggregate_id)
-        reached = self.checkpoints.read(view.stored_name, [key])[key]
+        reached = self._reached(view, aggregate_id)
         # Read after the checkpoint: every commit up to that is in the rows or parked.
         if view.order == "partitioned":
             for parked_stream in self.parking.find(view.stored_name, [aggregate_id]).values():
                 if position is None or version >= self._first_parked(parked_stream):
                     raise ViewParkedError(view.name, aggregate_id, parked_stream)
         return position is not None and position <= reached
+
+    def _reached(self, view: View, aggregate_id: str) -> int:
+        key = checkpoint_key(view, aggregate_id)
+        return self.checkpoints.read(view.stored_name, [key])[key]
 
     def _first_parked(self, parked_stream: ParkedStream) -> int:
         """The first version that is parked."""

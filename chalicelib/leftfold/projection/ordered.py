@@ -8,6 +8,7 @@ from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repairs
 from chalicelib.leftfold.projection.fold import PoisonError, hears
 from chalicelib.leftfold.projection.rows import RowRejectedError, RowStore
 from chalicelib.leftfold.projection.runner import Pause, Slice, persistently, project, slices
+from chalicelib.leftfold.projection.watched import Watch, unwatched
 from chalicelib.leftfold.store.ports import Checkpoints, Log
 from chalicelib.leftfold.store.readers import WHOLE_LOG
 
@@ -38,6 +39,7 @@ class OrderedRunner:
     checkpoints: Checkpoints
     pause: Pause
     repairs: Repairs = NO_REPAIRS
+    watch: Watch = unwatched
 
     def catch_up(self, blocks: int) -> bool:
         """Folds up to *blocks* blocks of the log; returns whether more remains.
@@ -75,7 +77,8 @@ class OrderedRunner:
 
     def _settle(self, checkpoint: int, commits: Sequence[tuple[int, Commit]], end: int) -> bool:
         """Folds *commits*, which are all that the view hears after *checkpoint* up to *end*."""
-        outcome = project(self.view, self.rows, commits, self.repairs)
+        with self.watch(commits):
+            outcome = project(self.view, self.rows, commits, self.repairs)
         if outcome.rejected:
             raise RowRejectedError(outcome.rejected)
         if not outcome.done:

@@ -11,7 +11,7 @@ from chalicelib.leftfold.projection.fold import Folding, fold_quickly, hears
 from chalicelib.leftfold.projection.rows import NEVER, StoredRow
 from chalicelib.leftfold.projection.runner import opened_by, seen
 from chalicelib.leftfold.store.ports import Log, Unavailable
-from chalicelib.leftfold.subjects.vault import CLOSED, Opener
+from chalicelib.leftfold.subjects.opening import CLOSED, Opener
 
 
 class Replayed(NamedTuple):

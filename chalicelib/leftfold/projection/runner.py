@@ -10,7 +10,7 @@ from chalicelib.leftfold.projection.fold import Folding, PoisonError, hears
 from chalicelib.leftfold.projection.rows import RowRejectedError, RowStore, Save
 from chalicelib.leftfold.store.ports import Block, Unavailable
 from chalicelib.leftfold.store.readers import Reader
-from chalicelib.leftfold.subjects.vault import CLOSED, Opener
+from chalicelib.leftfold.subjects.opening import CLOSED, Opener
 
 PASS_ATTEMPTS = 8
 # Events in a slice: about one or two megabytes of rows, saved in one or two seconds.

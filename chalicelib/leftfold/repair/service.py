@@ -32,7 +32,7 @@ from chalicelib.leftfold.repair.domain import (
 )
 from chalicelib.leftfold.repair.stored import StoredRepairs
 from chalicelib.leftfold.store.ports import EventStore, Log, Parking
-from chalicelib.leftfold.subjects.vault import BLIND
+from chalicelib.leftfold.subjects.opening import BLIND
 
 AUTHORITY = "operator"
 

@@ -29,7 +29,7 @@ class Registered:
 
     name: str
     stored_name: str
-    kind: Literal["view", "policy"]
+    kind: Literal["view", "policy", "announcer"]
     fed: Literal["bus", "log"]
     categories: tuple[str, ...]
 

@@ -57,7 +57,7 @@ def hash_of(block: Block, lines: Iterable[bytes] | None = None) -> str:
             ]
         ).encode()
     )
-    for line in lines or (commit.to_line().encode() for commit in block.commits):
+    for line in lines or (commit.line.encode() for commit in block.commits):
         digest.update(b"\n")
         digest.update(line)
     return digest.hexdigest()
@@ -65,7 +65,7 @@ def hash_of(block: Block, lines: Iterable[bytes] | None = None) -> str:
 
 def pack(commits: Sequence[Commit]) -> bytes:
     """Gzipped JSON lines, one for each commit. Equal commits give equal bytes."""
-    lines = "\n".join(commit.to_line() for commit in commits)
+    lines = "\n".join(commit.line for commit in commits)
     return gzip.compress(lines.encode(), compresslevel=6, mtime=0)
 
 
@@ -106,7 +106,7 @@ def cut(plan: Sequence[Commit]) -> Sequence[Commit]:
     size = count = 0
     for commit in plan:
         streams.add(commit.aggregate_id)
-        size += len(commit.to_line().encode())
+        size += len(commit.line.encode())
         if count and (len(streams) > STREAMS_PER_BLOCK or size > RAW_LIMIT):
             break
         count += 1

@@ -29,7 +29,7 @@ class LaneRecord(NamedTuple):
 
     def to_bytes(self) -> bytes:
         """The record's data, within `RECORD_LIMIT`."""
-        data = self._encoded([[p, c.to_line()] for p, c in self.commits or ()])
+        data = self._encoded([[p, c.line] for p, c in self.commits or ()])
         if self.commits is None or len(data) > RECORD_LIMIT:
             return self._encoded(None)
         return data

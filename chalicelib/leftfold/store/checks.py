@@ -16,6 +16,7 @@ from chalicelib.leftfold.store.ports import MalformedCommitError, StreamVersion
 # A transaction takes 100 items, and the tombstone is one of them.
 MOST_DELETED = 99
 
+EPOCH = "1970-01-01T00:00:00.000Z"
 _BODY_HASH = re.compile("[0-9a-f]{16}")
 _AT = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{3}Z")
 
@@ -159,9 +160,11 @@ def _is_instant(at: str) -> bool:
     if not _AT.fullmatch(at):
         return False
     try:
-        return datetime.fromisoformat(at).timestamp() >= 0
+        datetime.fromisoformat(at)
     except ValueError:
         return False
+    # As texts, instants sort like times.
+    return at >= EPOCH
 
 
 def _is_remembered(recent: RecentCommand) -> bool:

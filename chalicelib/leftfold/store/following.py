@@ -77,7 +77,7 @@ class Follower:
                 if at < following:
                     continue
                 if wanted(commit):
-                    size += len(commit.to_line().encode())
+                    size += len(commit.line.encode())
                     if found and (len(found) == limit or size > MOST_BYTES):
                         return Followed(found, following, at_end=False)
                     found.append((at, commit))

@@ -14,12 +14,13 @@ import os
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from threading import Lock
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from chalicelib.leftfold.kernel import AggregateId, Codec, Commit, Refused, Snapshot, StoredEvent
 from chalicelib.leftfold.kernel.commit import canonical, is_tag
 from chalicelib.leftfold.kernel.personal import ERASED, values_at, with_value
 from chalicelib.leftfold.subjects.keys import KEY_BYTES, DataKeys, KeyService
+from chalicelib.leftfold.subjects.opening import Binding, Opener
 
 # For how long, in seconds, a process uses a key without a look at its table. Whatever was opened
 # with the key of a subject that is forgotten meanwhile is gone after that time (docs/adr/0019).
@@ -29,52 +30,7 @@ MOST_KEYS = 4_096
 NONCE_BYTES = 12
 
 # What a text is sealed for: the place that it may stand in, and no other.
-Binding = tuple[Any, ...]
 SUBJECT_ERASED = "subject-erased"
-
-
-class Opener(Protocol):
-    """Opens the personal data of commits."""
-
-    def opened(self, commits: Sequence[Commit]) -> Sequence[Commit]:
-        """The commits with plain events: `erased` stands for what was of a forgotten subject.
-
-        An event stays sealed if its key is lost, or if its text is not of its place: its codec
-        then raises `SealedError`. Raises `Unavailable`.
-        """
-
-    def open_whole(
-        self, tenant: str, subjects: Iterable[str], binding: Binding, text: str
-    ) -> str | None:
-        """What `Vault.seal_whole` has sealed; None if it does not open."""
-
-    def present(self, tenant: str, subjects: Iterable[str]) -> frozenset[str]:
-        """Those of the subjects that are not forgotten, as far as the opener opens their data."""
-
-
-class Closed:
-    """An opener without keys: a codec then refuses an event with personal data."""
-
-    def opened(self, commits: Sequence[Commit]) -> Sequence[Commit]:
-        return commits
-
-    def open_whole(
-        self, _tenant: str, _subjects: Iterable[str], _binding: Binding, _text: str
-    ) -> str | None:
-        return None
-
-    def present(self, _tenant: str, _subjects: Iterable[str]) -> frozenset[str]:
-        return frozenset()
-
-
-class Blind(Closed):
-    """An opener for those who are to see `erased` in every personal field."""
-
-    def opened(self, commits: Sequence[Commit]) -> Sequence[Commit]:
-        return [commit.blind() for commit in commits]
-
-
-CLOSED, BLIND = Closed(), Blind()
 
 
 class _Kept(NamedTuple):

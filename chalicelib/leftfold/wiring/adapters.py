@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.leftfold.kernel import Domain, View
 from chalicelib.leftfold.kernel.uuid7 import uuid7
-from chalicelib.leftfold.store.applications import Applications
 from chalicelib.leftfold.store.ports import (
     Archive,
     Checkpoints,
@@ -23,17 +22,19 @@ from chalicelib.leftfold.store.ports import (
     Secrets,
     Waker,
 )
-from chalicelib.leftfold.subjects.vault import Vault
 from chalicelib.leftfold.wiring.clients import client
 from chalicelib.leftfold.wiring.settings import Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+    from chalicelib.leftfold.generations.control import ControlTable
     from chalicelib.leftfold.policies.mailing import Mailer
     from chalicelib.leftfold.projection.rows import RowStore
     from chalicelib.leftfold.projection.search import SearchRows
+    from chalicelib.leftfold.store.applications import Applications
     from chalicelib.leftfold.subjects.keys import DataKeys, KeyService
+    from chalicelib.leftfold.subjects.vault import Vault
 
 # Seconds.
 LONGEST_PAUSE = 1.0
@@ -94,6 +95,19 @@ class Adapters:
         return S3Archive(partial(client, "s3"), self.settings.archive)
 
     @cached_property
+    def earlier_archive(self) -> Archive:
+        """The archive of the generation before this one."""
+        from chalicelib.leftfold.archive.s3 import S3Archive
+
+        return S3Archive(partial(client, "s3"), self.settings.earlier_archive)
+
+    @cached_property
+    def control(self) -> "ControlTable":
+        from chalicelib.leftfold.generations.control import DynamoControl
+
+        return DynamoControl(self.dynamodb, self.settings.named("control"))
+
+    @cached_property
     def checkpoints(self) -> Checkpoints:
         from chalicelib.leftfold.store.checkpoints import DynamoCheckpoints, RoutedCheckpoints
 
@@ -118,7 +132,7 @@ class Adapters:
         )
 
     @cached_property
-    def applications(self) -> Applications:
+    def applications(self) -> "Applications":
         from chalicelib.leftfold.store.applications import DynamoApplications
 
         return DynamoApplications(self.dynamodb, self.settings.named("applications"))
@@ -143,7 +157,9 @@ class Adapters:
         return Kms(partial(client, "kms"), settings.personal_data_key, settings.stage)
 
     @cached_property
-    def vault(self) -> Vault:
+    def vault(self) -> "Vault":
+        from chalicelib.leftfold.subjects.vault import Vault
+
         return Vault(self.data_keys, self.key_service, time.monotonic)
 
     @cached_property
@@ -170,6 +186,13 @@ class Adapters:
         from chalicelib.leftfold.relay.waker import LambdaWaker
 
         return LambdaWaker(client("lambda"), self.settings.function)
+
+    @cached_property
+    def stage_waker(self) -> Waker:
+        """Wakes any function of the stage, by its full name."""
+        from chalicelib.leftfold.relay.waker import LambdaWaker
+
+        return LambdaWaker(client("lambda"), str)
 
     @cached_property
     def rows(self) -> "Callable[[str], RowStore]":
@@ -213,6 +236,10 @@ class Adapters:
         """Waits before another attempt, for a random time under an exponential bound."""
         bound = min(LONGEST_PAUSE, 0.01 * 2**attempt)
         time.sleep(random.uniform(0, bound))  # noqa: S311 - no secret depends on it
+
+    def rest(self, seconds: float) -> None:
+        """Waits for others to bring more."""
+        time.sleep(seconds)
 
     def new_id(self) -> str:
         """A new UUIDv7."""

@@ -18,6 +18,7 @@ def health(services: Services) -> dict[str, bool | str]:
         "log": services.log.head,
         "bodies": lambda: next(services.log.blocks(0, 1), None),
         "streams": partial(services.log.streams, [NOBODY]),
+        "control": services.control.read,
         "subjects": partial(services.data_keys.find, [NOBODY]),
         "secrets": partial(services.secrets.secret, CURSORS),
     }

@@ -1,74 +1,84 @@
 """The parts of `Services` that a caller may replace, such as a test or a command of `leftfold`."""
 
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from __future__ import annotations
+
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from chalicelib.leftfold.commands.handler import CommandHandler
-from chalicelib.leftfold.kernel import Announcer, Policy, View
-from chalicelib.leftfold.store.applications import Applications
-from chalicelib.leftfold.store.ports import (
-    Archive,
-    Checkpoints,
-    Effects,
-    EventStore,
-    EventTable,
-    Log,
-    Parking,
-    RequestCounts,
-    Secrets,
-    Waker,
-)
-
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from datetime import datetime
+
     from mypy_boto3_dynamodb import DynamoDBClient
 
+    from chalicelib.leftfold.commands.handler import CommandHandler
+    from chalicelib.leftfold.generations.control import ControlTable
+    from chalicelib.leftfold.kernel import Announcer, Policy, View
     from chalicelib.leftfold.kernel.repair import Repairs
     from chalicelib.leftfold.policies.mailing import Mailer
     from chalicelib.leftfold.policies.outside import Outside
     from chalicelib.leftfold.projection.freshness import Freshness
     from chalicelib.leftfold.projection.rows import RowStore
     from chalicelib.leftfold.relay.relay import Relay
+    from chalicelib.leftfold.store.applications import Applications
     from chalicelib.leftfold.store.bus import Bus
     from chalicelib.leftfold.store.following import Follower
+    from chalicelib.leftfold.store.ports import (
+        Archive,
+        Checkpoints,
+        Effects,
+        EventStore,
+        EventTable,
+        Log,
+        Parking,
+        RequestCounts,
+        Secrets,
+        Waker,
+    )
     from chalicelib.leftfold.subjects.keys import DataKeys, KeyService
     from chalicelib.leftfold.subjects.vault import Vault
+    from chalicelib.leftfold.tracing import Traces
 
 
 class Parts(TypedDict, total=False):
     """Each part by the name of the attribute of `Services` that it replaces."""
 
-    dynamodb: "DynamoDBClient"
+    dynamodb: DynamoDBClient
     signing_keys: Callable[[], Mapping[str, Any]]
     events: EventStore
     event_table: EventTable
     log: Log
     log_table: Log
     archive: Archive
+    earlier_archive: Archive
     checkpoints: Checkpoints
     parking: Parking
     effects: Effects
     secrets: Secrets
     request_counts: RequestCounts
     applications: Applications
-    mailer: "Mailer"
-    outside: "Outside"
-    data_keys: "DataKeys"
-    key_service: "KeyService"
-    vault: "Vault"
+    control: ControlTable
+    mailer: Mailer
+    outside: Outside
+    data_keys: DataKeys
+    key_service: KeyService
+    vault: Vault
     waker: Waker
-    bus: "Bus"
-    rows: "Callable[[str], RowStore]"
-    search_rows: "Callable[[str], Any]"
+    stage_waker: Waker
+    bus: Bus
+    rows: Callable[[str], RowStore]
+    search_rows: Callable[[str], Any]
     views: Mapping[str, View]
     policies: Mapping[str, Policy | Announcer]
     fingerprints: Mapping[str, str]
-    repairs: "Repairs"
+    repairs: Repairs
     handler: CommandHandler
-    relay: "Relay"
-    freshness: "Freshness"
-    follower: "Follower"
+    relay: Relay
+    freshness: Freshness
+    follower: Follower
+    traces: Traces | None
     health: Callable[[], Mapping[str, bool | str]]
     clock: Callable[[], datetime]
     pause: Callable[[int], None]
+    rest: Callable[[float], None]
+    side_by_side: Callable[[Callable[[Any], Any], Iterable[Any]], Any]
     new_id: Callable[[], str]

@@ -5,6 +5,7 @@ only the modules that it needs.
 """
 
 import json
+import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,11 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, Unpack
 
 from chalicelib.leftfold import metrics
-from chalicelib.leftfold.commands.handler import CommandHandler
+from chalicelib.leftfold.commands.owning import Owner
 from chalicelib.leftfold.kernel import Aggregate, Announcer, Domain, Policy, Row
 from chalicelib.leftfold.store.ports import Checkpoints, EventStore
 from chalicelib.leftfold.store.readers import WHOLE_LOG, Reader
-from chalicelib.leftfold.subjects.audit import with_engines_own
 from chalicelib.leftfold.wiring.adapters import Adapters
 from chalicelib.leftfold.wiring.clients import client
 from chalicelib.leftfold.wiring.parts import Parts
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from chalicelib.leftfold.access.tokens import Tokens
     from chalicelib.leftfold.archive.archiver import Archiver
     from chalicelib.leftfold.archive.pruner import Pruner
+    from chalicelib.leftfold.commands.handler import CommandHandler
     from chalicelib.leftfold.commands.reading import States
     from chalicelib.leftfold.erasure.erasing import Eraser
     from chalicelib.leftfold.erasure.export import Export
@@ -41,11 +42,14 @@ if TYPE_CHECKING:
     from chalicelib.leftfold.projection.ordered import OrderedRunner
     from chalicelib.leftfold.projection.partitioned import PartitionedRunner
     from chalicelib.leftfold.projection.runner import Work
+    from chalicelib.leftfold.projection.watched import Watch
     from chalicelib.leftfold.relay.relay import Relay
     from chalicelib.leftfold.relay.sweeper import Sweeper
     from chalicelib.leftfold.repair.service import Repairer
     from chalicelib.leftfold.store.bus import Bus
     from chalicelib.leftfold.store.following import Follower
+    from chalicelib.leftfold.tracing import Traces
+    from chalicelib.leftfold.wiring.generations import Generations
 
 # `leftfold package` makes this file; a plain `chalice package` does not.
 FINGERPRINTS = Path(__file__).parents[2] / "fingerprints.json"
@@ -58,6 +62,22 @@ AT_ONCE = 16
 
 A = TypeVar("A")
 B = TypeVar("B")
+
+
+@dataclass(frozen=True)
+class LateOwner:
+    """`Owner` whose code and clients are made at the first stream that its own items do not give to
+    this generation.
+    """
+
+    first: bool
+    made: Callable[[], Owner]
+
+    def is_nowhere(self, aggregate_id: str) -> bool:
+        return self.made().is_nowhere(aggregate_id)
+
+    def take(self, aggregate_id: str) -> None:
+        self.made().take(aggregate_id)
 
 
 @dataclass(frozen=True)
@@ -145,6 +165,8 @@ class Services(Adapters):
 
         Raises ValueError if the domain has an aggregate of the engine's name.
         """
+        from chalicelib.leftfold.subjects.audit import with_engines_own
+
         return with_engines_own(self.domain.aggregates)
 
     @cached_property
@@ -159,10 +181,29 @@ class Services(Adapters):
         return dict.fromkeys(self.aggregates, f"unpackaged {self.new_id()}")
 
     @cached_property
-    def handler(self) -> CommandHandler:
+    def handler(self) -> "CommandHandler":
+        from chalicelib.leftfold.commands.handler import CommandHandler
+
         return CommandHandler(
-            self.events, self.fingerprints, self.clock, self.pause, self.vault, self.repairs
+            self.events,
+            self.fingerprints,
+            self.clock,
+            self.pause,
+            self.vault,
+            self.repairs,
+            self.owner,
         )
+
+    @cached_property
+    def owner(self) -> Owner:
+        """Hands over the streams that another generation has."""
+        return LateOwner(self.settings.earlier is None, lambda: self.generations.owner)
+
+    @cached_property
+    def generations(self) -> "Generations":
+        from chalicelib.leftfold.wiring.generations import Generations
+
+        return Generations(self)
 
     @cached_property
     def repairs(self) -> "Repairs":
@@ -190,7 +231,7 @@ class Services(Adapters):
     def states(self) -> "States":
         from chalicelib.leftfold.commands.reading import States
 
-        return States(self.events, self.fingerprints, self.vault, self.repairs)
+        return States(self.events, self.fingerprints, self.vault, self.repairs, self.owner)
 
     @cached_property
     def bus(self) -> "Bus":
@@ -263,6 +304,7 @@ class Services(Adapters):
             self.waker,
             time.monotonic,
             time.sleep,
+            random.random,
         )
 
     @cached_property
@@ -281,7 +323,7 @@ class Services(Adapters):
     def partitioned(self, view: str) -> "PartitionedRunner":
         """The runner of a partitioned view."""
         from chalicelib.leftfold.projection.runner import ViewWork
-        from chalicelib.leftfold.subjects.vault import CLOSED
+        from chalicelib.leftfold.subjects.opening import CLOSED
 
         chosen = self.views[view]
         opener = self.vault if chosen.personal else CLOSED
@@ -299,6 +341,7 @@ class Services(Adapters):
             self.checkpoints,
             self.pause,
             self.repairs,
+            self._watch(view),
         )
 
     def policy(self, policy: str) -> "PartitionedRunner":
@@ -315,9 +358,11 @@ class Services(Adapters):
             self.mailer,
             self.new_id(),
             self.pause,
-            side_by_side,
+            self.side_by_side,
             self.vault,
         )
+        if self.settings.earlier is not None:
+            work = replace(work, passed=self.generations.passed(work.stored_name))
         return self._lanes(work, self.beginning(policy))
 
     def announcing(self, announcer: Announcer) -> "AnnouncerWork":
@@ -328,11 +373,17 @@ class Services(Adapters):
         return AnnouncerWork(announcer, self.events, self.outside, source, self.repairs, self.pause)
 
     def beginning(self, policy: str) -> Checkpoints:
-        """The checkpoints of a policy, which has one as soon as it is read."""
+        """The checkpoints of a policy, which has one as soon as it is read.
+
+        One that ran in the earlier generation hears all copies, and passes over what was done there.
+        """
         from chalicelib.leftfold.policies.beginning import BeginningCheckpoints
 
         found = self.policies[policy]
         if found.since == "beginning":
+            return self.checkpoints
+        ran = isinstance(found, Policy) and self.settings.earlier is not None
+        if ran and self.generations.begun_before(found.stored_name):
             return self.checkpoints
         return BeginningCheckpoints(found, self.log, self.checkpoints)
 
@@ -344,12 +395,41 @@ class Services(Adapters):
 
     def _lanes(self, work: "Work", checkpoints: Checkpoints) -> "PartitionedRunner":
         from chalicelib.leftfold.projection.partitioned import PartitionedRunner
+        from chalicelib.leftfold.projection.watched import WatchedWork
 
-        return PartitionedRunner(work, self.log, checkpoints, self.parking, self.pause)
+        watched = WatchedWork(work, self._watch(work.name)) if self.traces else work
+        return PartitionedRunner(watched, self.log, checkpoints, self.parking, self.pause)
+
+    def _watch(self, reader: str) -> "Watch":
+        """What adds a reader's spans to the traces of the commits that it takes."""
+        from chalicelib.leftfold.projection.watched import unwatched
+
+        traces = self.traces
+        if traces is None:
+            return unwatched
+        return lambda commits: traces.during(reader, [c.traceparent for _, c in commits])
+
+    @cached_property
+    def traces(self) -> "Traces | None":
+        """The spans of this process, if they are collected."""
+        if not self.settings.otlp_endpoint:
+            return None
+        from chalicelib.leftfold.tracing import Traces, collector
+
+        return Traces(
+            self.settings.truth if self.settings.is_truth else self.settings.stack,
+            collector(self.settings.otlp_endpoint, self.settings.otlp_headers),
+            lambda count, reason: metrics.emit("SpansLost", count, reason=reason),
+        )
 
     def is_active(self) -> bool:
-        """Whether this application is the active one of its truth."""
-        return self.applications.known().active == self.settings.stack
+        """Whether this application is the active one of its truth, and its generation acts."""
+        return self.applications.known().active == self.settings.stack and self.acts()
+
+    def acts(self) -> bool:
+        """Whether the policies and deadlines of this generation run: those of the active one do."""
+        control = self.control.read()
+        return control is None or control.active == self.settings.truth
 
     @cached_property
     def timekeeper(self) -> "Timekeeper":
@@ -388,6 +468,10 @@ class Services(Adapters):
         from chalicelib.leftfold.wiring.health import health
 
         return health(self)
+
+    def side_by_side(self, act: Callable[[A], B], items: Iterable[A]) -> list[B]:
+        """The result of *act* for each of *items*, with up to `AT_ONCE` of them in parallel."""
+        return side_by_side(act, items)
 
     def alarm(self, blocked: Mapping[str, tuple[str, int]]) -> None:
         """Emits the metric of streams that wait for a cause that is not in the log."""

@@ -8,7 +8,9 @@ from chalicelib.leftfold.store.ports import MAIN
 
 # A deployment is made of three kinds of stacks, by what they outlive (docs/adr/0025-…). These names
 # are of resources in the stage's stack and in the truth's; every other is in the application's.
-IN_STAGE = frozenset({"announcements", "effects", "secrets", "subjects", "personal-data"})
+IN_STAGE = frozenset(
+    {"announcements", "control", "effects", "secrets", "subjects", "personal-data"}
+)
 IN_TRUTH = frozenset(
     {
         "events",
@@ -51,7 +53,9 @@ class Settings:
     it is set. LEFTFOLD_MAIL_FROM is the sender of e-mail, verified in SES; without it no e-mail is
     sent. LEFTFOLD_ARCHIVE is the archive's bucket. LEFTFOLD_LOG is the name of the log, "main"
     unless it is set: each group of tenants can have a log of its own. LEFTFOLD_REPAIRS is "one"
-    where one person may repair a commit alone.
+    where one person may repair a commit alone. LEFTFOLD_EARLIER is the name of the truth that this
+    one is filled from, LEFTFOLD_EARLIER_ARCHIVE its archive's bucket, and LEFTFOLD_ORDINAL the number
+    of this generation, counted from the first one, which is 0.
 
     LEFTFOLD_ISSUER is the `iss` of access tokens, LEFTFOLD_JWKS the address of the issuer's keys,
     LEFTFOLD_AUDIENCE what a token's `aud`, or the `client_id` of one of Cognito, may be, separated
@@ -61,6 +65,9 @@ class Settings:
     and LEFTFOLD_CONSOLE is the console's client; without them people paste a token there.
     LEFTFOLD_SIGN_IN_SCOPE is what the console asks for, "openid" unless it is set.
     LEFTFOLD_CORS_ORIGINS are the sites, separated by commas, whose pages may call the API.
+
+    LEFTFOLD_OTLP_ENDPOINT is the address of a collector of OpenTelemetry; without it no spans are
+    made. LEFTFOLD_OTLP_HEADERS are the headers that it asks for, as name=value, separated by commas.
     """
 
     def __init__(self, variables: Mapping[str, str]) -> None:
@@ -113,6 +120,19 @@ class Settings:
         return self._variables.get("LEFTFOLD_ARCHIVE") or self.named("archive")
 
     @property
+    def earlier(self) -> str | None:
+        """The truth of the generation before this one; None for a generation without one."""
+        return self._variables.get("LEFTFOLD_EARLIER") or None
+
+    @property
+    def earlier_archive(self) -> str:
+        return self._variables.get("LEFTFOLD_EARLIER_ARCHIVE") or f"{self.earlier}-archive"
+
+    @property
+    def ordinal(self) -> int:
+        return int(self._variables.get("LEFTFOLD_ORDINAL") or 1)
+
+    @property
     def issuer(self) -> str:
         return self._get("LEFTFOLD_ISSUER")
 
@@ -146,6 +166,16 @@ class Settings:
     def cors_origins(self) -> frozenset[str]:
         named = self._variables.get("LEFTFOLD_CORS_ORIGINS", "").split(",")
         return frozenset(one.strip() for one in named if one.strip())
+
+    @property
+    def otlp_endpoint(self) -> str:
+        return self._variables.get("LEFTFOLD_OTLP_ENDPOINT", "")
+
+    @property
+    def otlp_headers(self) -> Mapping[str, str]:
+        pairs = self._variables.get("LEFTFOLD_OTLP_HEADERS", "").split(",")
+        parted = (pair.partition("=") for pair in pairs)
+        return {name.strip(): value.strip() for name, _, value in parted if name.strip()}
 
     def named(self, resource: str) -> str:
         """The name of a table, an index or a stream, in the stack that has it."""

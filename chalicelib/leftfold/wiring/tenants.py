@@ -13,7 +13,7 @@ from chalicelib.leftfold.kernel.aggregate import is_of
 from chalicelib.leftfold.kernel.repair import Repairs
 from chalicelib.leftfold.store.ports import Streams
 from chalicelib.leftfold.store.tenants import TenantStreams, check_own
-from chalicelib.leftfold.subjects.vault import Opener
+from chalicelib.leftfold.subjects.opening import Opener
 from chalicelib.leftfold.wiring.services import Services
 
 if TYPE_CHECKING:

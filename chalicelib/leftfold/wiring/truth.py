@@ -40,19 +40,24 @@ class TruthServices(Services):
 
     def __init__(self, settings: Settings, **parts: Unpack[Parts]) -> None:
         super().__init__(settings, Domain(()), **parts)
-        self._remembered: tuple[datetime, Known] | None = None
+        self._remembered: tuple[datetime, Known, bool] | None = None
 
     @property
     def known(self) -> Known:
         """The applications, as they were at most `REMEMBERED` ago."""
+        return self._recent[1]
+
+    @property
+    def _recent(self) -> tuple[datetime, Known, bool]:
+        """When the applications were read, they, and whether the generation acted then."""
         now = self.clock()
         if self._remembered is None or now - self._remembered[0] > REMEMBERED:
-            self._remembered = now, self.applications.known()
-        return self._remembered[1]
+            self._remembered = now, self.applications.known(), self.acts()
+        return self._remembered
 
     @property
     def readers(self) -> Sequence[Reader]:
-        """The views of every application, and the policies of the active one."""
+        """The views of every application, and the policies of the active one, if they act."""
         return list(self._readers())
 
     @property
@@ -125,10 +130,13 @@ class TruthServices(Services):
         return self.settings.named(f"policy-{kept}"), name
 
     def _readers(self) -> Iterator[ReaderOf]:
-        known = self.known
+        _, known, acts = self._recent
         for application in known.applications.values():
             for each in application.readers:
-                if each.kind == "policy" and application.name != known.active:
+                if each.kind != "view" and application.name != known.active:
+                    continue
+                # An announcer goes on: nobody else announces what its own generation has made.
+                if each.kind == "policy" and not acts:
                     continue
                 within = f"{application.name}/" if each.kind == "view" else ""
                 yield ReaderOf(

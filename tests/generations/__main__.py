@@ -1,0 +1,239 @@
+"""A recorded run: python -m tests.generations [--clients N] [--seconds S] [--kill-every S] [--seed N].
+
+Two truths and two applications on one stage of MiniStack. Clients book money, follow the front and
+503 as an SDK does, while functions are killed and each step of the operator is killed once and run
+again. At the end each acknowledged command has to be in the active truth once, and no other money.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+from threading import Event, Lock, Thread
+
+import click
+import httpx
+from rich.console import Console
+from rich.table import Table
+
+from chalicelib.leftfold.kernel.uuid7 import uuid7
+from tests.journey.transfers import OPENING, Plan, Report, killing, open_account
+from tools.api import Api
+from tools.bank.latency import percentiles
+from tools.bank.run import Local, local
+from tools.deploy import find
+from tools.deployment_services import reach
+from tools.last_deployment import Current
+from tools.signing_in import of_deployment
+
+BLUE, GREEN = "leftfold-dev", "leftfold-dev--green"
+LONGEST = 60.0
+
+
+@dataclass
+class Clients:
+    """Clients that book on random accounts. *front* is the address that all of them know."""
+
+    keys: list[str]
+    front: httpx.URL
+    auth: httpx.Auth
+    seed: int
+    acknowledged: dict[str, tuple[str, int]] = field(default_factory=dict)
+    unknown: dict[str, tuple[str, int]] = field(default_factory=dict)
+    waits: list[tuple[float, float]] = field(default_factory=list)
+    refused: Counter[str] = field(default_factory=Counter)
+    lock: Lock = field(default_factory=Lock)
+    stop: Event = field(default_factory=Event)
+
+    def work(self, number: int) -> None:
+        """One client, until it is stopped."""
+        random = Random(f"{self.seed} {number}")
+        with httpx.Client(timeout=35, trust_env=False, auth=self.auth) as client:
+            while not self.stop.is_set():
+                account = random.choice(self.keys)
+                sign = random.choice((1, -1))
+                amount = random.randrange(1, 500)
+                key = uuid7(time.time_ns() // 1_000_000, random.randbytes(10))
+                self.book(client, account, sign * amount, key)
+
+    def book(self, client: httpx.Client, account: str, amount: int, key: str) -> None:
+        """One command, with its key, until it is answered or a minute has passed."""
+        path = f"/accounts/{account}/{'credits' if amount > 0 else 'debits'}"
+        body = {
+            "amount": {"amount": f"{abs(amount) / 100:.2f}", "currency": "CZK"},
+            "valueDate": "2026-01-01",
+        }
+        began = time.monotonic()
+        with self.lock:
+            self.unknown[key] = account, amount
+        while time.monotonic() - began < LONGEST:
+            try:
+                answer = client.post(
+                    f"{self.front}{path}", json=body, headers={"Idempotency-Key": key}
+                )
+                code = answer.json().get("code", "")
+            except (httpx.HTTPError, ValueError) as error:
+                code, answer = type(error).__name__, None
+            if answer is not None and answer.is_success:
+                with self.lock:
+                    self.acknowledged[key] = self.unknown.pop(key)
+                    self.waits.append((began, time.monotonic() - began))
+                return
+            with self.lock:
+                self.refused[code] += 1
+                if answer is not None and answer.status_code < 500:
+                    del self.unknown[key]
+                    return
+            wait = float(answer.headers.get("Retry-After", 0.1)) if answer is not None else 0.1
+            time.sleep(min(wait, 1.0))
+
+
+@click.command()
+@click.option("--accounts", default=12, show_default=True)
+@click.option("--clients", default=4, show_default=True)
+@click.option("--seconds", default=15.0, show_default=True, help="Of each phase.")
+@click.option("--kill-every", default=3.0, show_default=True, help="Mean seconds; 0: nobody.")
+@click.option("--seed", default=1, show_default=True)
+def main(*, accounts: int, clients: int, seconds: float, kill_every: float, seed: int) -> None:
+    """There, back, there again, and the end, under load; exit 1 if a law broke."""
+    console = Console()
+    random, killed = Random(seed), Report()
+    with local(console.print, stack=BLUE) as running:
+        auth = of_deployment(running.deployed, running.cloud.endpoint_url)
+        keys = [f"g{number}" for number in range(accounts)]
+        with Api(running.deployed.url, auth=auth, attempts=60) as api:
+            for key in keys:
+                open_account(api, key, random)
+        made = Clients(keys, httpx.URL(running.deployed.url), auth, seed)
+        threads = [Thread(target=made.work, args=(number,)) for number in range(clients)]
+        marks: list[tuple[str, float]] = []
+        plan = Plan(kill_every=kill_every or None, seed=seed)
+        try:
+            for thread in threads:
+                thread.start()
+            step(running, random, "create", "green", "--transform", "--yes", patience=240)
+            with killing(running.functions_of, plan, killed):
+                drive(running, made, random, marks, seconds)
+        finally:
+            made.stop.set()
+            for thread in threads:
+                thread.join()
+        broken = [*laws(running, made, keys)]
+        done = step(running, random, "verify", killed=False)
+        console.print(done)
+    console.print(figures(made, marks, killed, seed))
+    for law in broken[:20]:
+        console.print(law, markup=False)
+    sys.exit(1 if broken else 0)
+
+
+def drive(
+    running: Local,
+    clients: Clients,
+    random: Random,
+    marks: list[tuple[str, float]],
+    seconds: float,
+) -> None:
+    """There, back, there again, and the end; each step is killed once and run again."""
+    urls = {name: find(name, running.cloud).url for name in (BLUE, GREEN)}
+    until(running, lambda text: "copier behind" in text and " 0 positions" in text)
+    for command, active in (("switch", GREEN), ("back", BLUE), ("switch", GREEN)):
+        marks.append((command, time.monotonic()))
+        step(running, random, command)
+        clients.front = httpx.URL(urls[active])
+        time.sleep(seconds)
+        step(running, random, "take", patience=240)
+    step(running, random, "finish")
+
+
+def step(
+    running: Local, random: Random, *command: str, patience: float = 120, killed: bool = True
+) -> str:
+    """A command of `leftfold generation`: killed at a random moment, then run again."""
+    line = [sys.executable, "-m", "tools", "generation", *command]
+    line += ["--endpoint-url", str(running.cloud.endpoint_url)]
+    if killed and command[0] != "create":
+        first = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(random.uniform(0.5, 4))
+        os.kill(first.pid, signal.SIGKILL)
+        first.wait()
+    done = subprocess.run(line, capture_output=True, text=True, timeout=patience, check=False)
+    if done.returncode not in (0, 1) or "Error" in done.stderr:
+        raise RuntimeError(f"{command}: {done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def until(running: Local, holds: Callable[[str], bool]) -> None:
+    """Waits until the status of green is as it should be."""
+    for _ in range(60):
+        text = " ".join(step(running, Random(0), "status", "green", killed=False).split())
+        if holds(text):
+            return
+        time.sleep(2)
+    raise RuntimeError(text)
+
+
+def laws(running: Local, clients: Clients, keys: list[str]) -> list[str]:
+    """What is not as it must be in the active truth."""
+    services = reach(Current(GREEN, "", running.cloud.endpoint_url))
+    broken, found = [], Counter[str]()
+    total = 0
+    for key in keys:
+        for commit in services.events.range(f"main/account-{key}", 1, 10**6):
+            found[commit.command_id] += 1
+            for event in commit.events:
+                sign = {"credited": 1, "debited": -1}.get(event.name.rpartition("-")[2], 0)
+                total += sign * int(event.body.get("amount", 0))
+    broken += [
+        f"{k} was acknowledged, and is there {found[k]} times"
+        for k in clients.acknowledged
+        if found[k] != 1
+    ]
+    broken += [f"{k} is there {n} times" for k, n in found.items() if n > 1]
+    booked = sum(amount for _, amount in clients.acknowledged.values())
+    booked += sum(amount for k, (_, amount) in clients.unknown.items() if found[k])
+    if total != booked + OPENING * len(keys):
+        broken.append(f"the sum is {total}, of which {booked} were booked")
+    return broken
+
+
+def figures(clients: Clients, marks: list[tuple[str, float]], killed: Report, seed: int) -> Table:
+    """The run in figures."""
+    table = Table("what", "number", title="a change under load, on MiniStack")
+    table.columns[1].justify = "right"
+    rows: list[tuple[str, object]] = [
+        ("seed", seed),
+        ("commands acknowledged", len(clients.acknowledged)),
+        ("without an answer at the end", len(clients.unknown)),
+        ("functions' processes killed", killed.killed),
+        *((f"answers {code}", number) for code, number in clients.refused.most_common()),
+    ]
+    calm = [took for began, took in clients.waits if not marks or began < marks[0][1] - 5]
+    for name, waits in (
+        ("before the first switch", calm),
+        *(
+            (f"10 s from {name}", [took for began, took in clients.waits if -3 < began - at < 10])
+            for name, at in marks
+        ),
+    ):
+        measured = percentiles(waits)
+        if measured:
+            worst = max(waits)
+            rows.append(
+                (
+                    f"wait, {name}: p50, p99, worst s",
+                    f"{measured.p50:.2f} {measured.p99:.2f} {worst:.2f}",
+                )
+            )
+    for name, number in rows:
+        table.add_row(name, str(number))
+    return table
+
+
+if __name__ == "__main__":
+    main()

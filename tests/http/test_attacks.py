@@ -1,0 +1,219 @@
+"""Attacks on what is behind the token: ids, queries, headers, and the things of another tenant."""
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from chalicelib.leftfold.wiring import process
+from tests.http.conftest import Bank
+from tests.http.gateway import Answer
+from tests.http.samples import booking, czk, opening
+from tests.http.test_access import Asks, Untouchable, refused
+from tests.http.test_ledgers import entry
+from tests.issuer import token
+
+# Ids that try to be part of another key, or to be taken for another id.
+IDS = [
+    *(
+        "../main",
+        "..",
+        ".",
+        "a/b",
+        "main/account-a",
+        "a#b",
+        "a%2Fb",
+        "a%00b",
+        "a\x00b",
+        "a\nb",
+        " a",
+    ),
+    *(
+        "\u0430",
+        "\uff41",
+        "a\u0301",
+        "a\u200b",
+        "a\u202eb",
+        "*",
+        "a*",
+        "a?b",
+        "a&b=c",
+        "a;b",
+        "a:b",
+    ),
+    *("a'--", '"a"', "{a}", "${a}", "a\\b", "a" * 65, "a" * 2048),
+]
+
+
+@pytest.fixture
+def untouched(bank: Bank) -> Bank:
+    """The bank over storage that must not be asked for anything of an aggregate."""
+    services = process.services()
+    for part in ("events", "log", "handler", "checkpoints", "parking", "freshness", "effects"):
+        services.__dict__[part] = Untouchable()
+    services.__dict__["rows"] = lambda _view: Untouchable()
+    return bank
+
+
+@pytest.mark.parametrize("key", IDS, ids=lambda key: quote(key[:12], safe=""))
+def test_an_id_in_a_path_is_an_id_or_nothing(untouched: Bank, key: str) -> None:
+    path = quote(key, safe="")
+    for answer in (
+        untouched.get(f"/accounts/{path}"),
+        untouched.get(f"/accounts/{path}/events"),
+        untouched.post(f"/accounts/{path}/credits", booking()),
+        untouched.get(f"/transfers/{path}/trace"),
+        untouched.get(f"/ledgers/{path}"),
+        untouched.get(f"/live/accounts/{path}"),
+    ):
+        assert answer.status == 404
+
+
+@pytest.mark.parametrize("key", ["", *IDS], ids=lambda key: quote(key[:12], safe=""))
+def test_an_id_in_a_body_is_an_id_or_nothing(untouched: Bank, key: str) -> None:
+    order = {"transferId": "t", "source": "a", "target": "b", "amount": czk("7.00")}
+    ledger = {"name": "L", "firstYear": 2025, "retainedEarnings": "Equity:R"}
+    for path, body in (
+        ("/accounts", opening(accountId=key)),
+        ("/transfers", {**order, "valueDate": "2026-01-01", "transferId": key}),
+        ("/transfers", {**order, "valueDate": "2026-01-01", "source": key}),
+        ("/transfers", {**order, "valueDate": "2026-01-01", "target": key}),
+        ("/ledgers", {**ledger, "ledgerId": key}),
+    ):
+        assert refused(untouched.post(path, body)) == (400, "invalid-body")
+
+
+# --- another tenant's
+
+
+@pytest.fixture
+def two(bank: Bank) -> Bank:
+    """A bank in which main has all kinds of things; the caller is of another tenant."""
+    for key in "ab":
+        bank.open(key)
+    bank.post("/accounts/a/credits", booking("7.00", purpose="rent"), idempotency_key="k")
+    order = {"transferId": "t", "source": "a", "target": "b", "amount": czk("1.00")}
+    bank.post("/transfers", {**order, "valueDate": "2026-01-01"})
+    bank.post("/accounts/a/statements", {"through": "2025-12-31"})
+    books = {"ledgerId": "l", "name": "L", "firstYear": 2025, "retainedEarnings": "Equity:R"}
+    bank.post("/ledgers", books)
+    bank.act()
+    bank.token = token("other")
+    return bank
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda bank: bank.get("/transfers/t"),
+        lambda bank: bank.get("/transfers/t/trace"),
+        lambda bank: bank.post("/transfers/t/cancel"),
+        lambda bank: bank.get("/accounts/a/statements/1"),
+        lambda bank: bank.get("/ledgers/l"),
+        lambda bank: bank.get("/ledgers/l/entries?journal=0"),
+        lambda bank: bank.get("/ledgers/l/entries/0-1"),
+        lambda bank: bank.get("/ledgers/l/trial-balance?asOf=2025-12-31"),
+        lambda bank: bank.get("/ledgers/l/postings?account=A&from=2025-01-01&to=2025-12-31"),
+        lambda bank: bank.post("/ledgers/l/entries", entry("2025-05-01")),
+        lambda bank: bank.post("/ledgers/l/years/2025/close"),
+        lambda bank: bank.get("/live/accounts/a"),
+        lambda bank: bank.get("/live/transfers/t"),
+        lambda bank: bank.get("/streams/account/a"),
+        lambda bank: bank.get("/streams/account/a/commits/1"),
+        lambda bank: bank.get("/subjects/account:a/data"),
+    ],
+)
+def test_what_another_tenant_has_does_not_exist(two: Bank, ask: Asks) -> None:
+    before = two.written()
+    assert ask(two).status == 404
+    assert two.written() == before
+
+
+def test_money_does_not_come_from_another_tenant_or_go_there(two: Bank) -> None:
+    two.open("mine")
+    for key, ends in (("in", ("a", "mine")), ("out", ("mine", "a"))):
+        order = {"transferId": key, "source": ends[0], "target": ends[1], "amount": czk("1.00")}
+        two.post("/transfers", {**order, "valueDate": "2026-01-01"})
+    two.act()
+    for key in ("in", "out"):
+        assert two.get(f"/transfers/{key}").json["state"] in ("rejected", "refused")
+    two.token = token()
+    assert two.get("/accounts/a").json["balance"] == czk("6.00")
+
+
+def test_the_feed_has_nothing_of_another_tenant_and_takes_no_cursor_of_theirs(two: Bank) -> None:
+    assert two.get("/log").json["items"] == []
+    two.token = token()
+    theirs = two.get("/log?limit=1").json
+    assert len(theirs["items"]) == 1
+    two.token = token("other")
+    assert two.get(f"/log?after={theirs['next']}").code == "bad-cursor"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(
+            "*",
+            "rent",
+            "tenant:main",
+            "rent OR tenant:main",
+            "*:*",
+            '{"match_all":{}}',
+            "_exists_:key",
+        ),
+        *("+rent -x", "ren*", "/r.*/", 'rent" OR "1"="1', "rent) || (*", "\\u002a", "[a TO z]"),
+    ],
+)
+def test_a_search_has_no_syntax_by_which_it_finds_more(two: Bank, words: str) -> None:
+    asked = quote(words, safe="")
+    for url in (
+        f"/bookings?q={asked}",
+        f"/bookings?account={asked}",
+        f"/accounts?owner={asked}",
+        f"/accounts?sort={asked}",
+        f"/transfers?state={asked}",
+        f"/live/bookings?q={asked}",
+    ):
+        answer = two.get(url)
+        assert answer.status == 400 or answer.json["items"] == []
+    assert two.get(f"/bookings?tenant=main&q={asked}").status == 400
+
+
+# --- headers
+
+BREAKS = ["a\r\nSet-Cookie: a=b", "a\nX-Evil: 1", "a\r", "a\x00b", "\u2028", "a" * 8_000]
+Sends = Callable[[Bank, str], Answer]
+
+
+@pytest.mark.parametrize("value", BREAKS, ids=lambda value: quote(value[:12], safe=""))
+@pytest.mark.parametrize("name", ["idempotency_key", "if_match", "traceparent"])
+def test_a_header_that_breaks_lines_is_refused(bank: Bank, name: str, value: str) -> None:
+    bank.open()
+    before = bank.written()
+    answer = bank.post("/accounts/a/credits", booking(), **{name: value})
+    assert refused(answer) == (400, "invalid-header")
+    assert bank.written() == before
+    assert not broken(answer)
+
+
+@pytest.mark.parametrize("value", BREAKS, ids=lambda value: quote(value[:12], safe=""))
+@pytest.mark.parametrize("name", ["x_correlation_id", "origin", "if_none_match", "accept"])
+def test_no_header_of_a_request_gets_into_those_of_the_answer(
+    bank: Bank, name: str, value: str
+) -> None:
+    for answer in (
+        bank.get("/accounts/a", **{name: value}),
+        bank.get("/health", **{name: value}),
+    ):
+        assert not broken(answer)
+
+
+def broken(answer: Answer) -> list[Any]:
+    """Headers that have more than one line, or what an attacker has sent."""
+    return [
+        (name, value)
+        for name, value in answer.headers.items()
+        if set(f"{name}{value}") & set("\r\n\x00\u2028") or "aaaa" in str(value)
+    ]

@@ -1,0 +1,398 @@
+"""Writing generations: a second truth beside the first one, and the steps of a change.
+
+Every step may be killed and run again: each looks at control, and does what is missing.
+"""
+
+from collections.abc import Callable
+from itertools import islice
+from typing import NamedTuple
+
+import click
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from chalicelib.leftfold.generations.control import (
+    Control,
+    ControlTable,
+    created,
+)
+from chalicelib.leftfold.generations.operating import MOST_LAG, Operator, Status, abandon, changed
+from chalicelib.leftfold.generations.proof import Report, prove
+from chalicelib.leftfold.kernel import Boundaries
+from chalicelib.leftfold.kernel.commit import canonical, instant
+from chalicelib.leftfold.store.ports import Log
+from chalicelib.leftfold.wiring.services import Services
+from tools.applications import register
+from tools.cloud import Cloud, DeployError, explained
+from tools.console import bar, console, errors
+from tools.deploy import applications, check_way, find, read, stage_stack
+from tools.deploying import stage_option
+from tools.deployment_services import reach
+from tools.destroy import delete_kept
+from tools.generation import WRITE_PRICE, generation_command
+from tools.last_deployment import Current, remember
+from tools.options import endpoint_option
+from tools.package import Package
+from tools.resources import TRUTH_TEMPLATE
+from tools.stacks import Stacks
+from tools.stages import Stage, running, stage
+from tools.truths import active_truth, control_of
+from tools.uploading import Uploads
+
+# Differences that a report in the archive has.
+KEPT = 1_000
+# Copies a second of one shard of the copier, as measured against DynamoDB Local (docs/evidence.md);
+# its shards are functions of their own where there is much to copy.
+COPIES_A_SECOND = 300
+SHOWN = 20
+
+
+class Estimate(NamedTuple):
+    """What a change takes at least, from the counts of the earlier log."""
+
+    commits: int
+    streams: int
+
+    @property
+    def units(self) -> int:
+        """Write units: a copy of each commit, with its log; a bar and a mark for each stream."""
+        return 2 * self.commits + 2 * self.streams
+
+    def __str__(self) -> str:
+        minutes = self.commits / COPIES_A_SECOND / 60
+        return (
+            f"{self.commits:,} commits in {self.streams:,} streams: at least {self.units:,} write"
+            f" units, ${self.units * WRITE_PRICE:,.2f} at list price; about {minutes:,.0f} minutes"
+            f" of one copier, of which eight work side by side"
+        )
+
+
+def estimate(log: Log) -> Estimate:
+    """What it takes to copy and take all that a log has."""
+    return Estimate(log.head().next_position, sum(1 for _ in log.registry()))
+
+
+def begin(table: ControlTable, first: str, green: str) -> Control:
+    """Control once *green* follows the active generation; it may have been so before.
+
+    *first* is the stage's first truth. Raises `WrongStateError`.
+    """
+    old = table.read()
+    if old is not None and old.green == green and old.state != "abandoned":
+        return old
+    return changed(table, old, created(old or Control(first), green))
+
+
+def check_boundaries(boundaries: Boundaries, log: Log) -> None:
+    """Raises DeployError if the transforms contradict each other for the streams of a log."""
+    faults = boundaries.faults(stream for stream, _ in log.registry())
+    if faults:
+        raise DeployError(
+            f"the transforms contradict each other: {'; '.join(faults[:SHOWN])};"
+            " `leftfold generation plan` shows the whole"
+        )
+
+
+def create_beside(
+    made: Package, found: Stage, app: str, stacks: Stacks, agreed: Callable[[str], bool]
+) -> None:
+    """Brings up the truth *app* and its first application, which are filled from the active truth.
+
+    Run again, it deploys the present code there. *agreed* is asked with the estimate before anything
+    is made. Raises DeployError and `WrongStateError`.
+    """
+    cloud = stacks.cloud
+    with explained(cloud):
+        table = control_of(found, cloud)
+        control = table.read()
+        if control is None or control.green != app:
+            earlier = active_truth(table, found)
+            services = reach(Current(earlier, "", cloud.endpoint_url))
+            if services.settings.earlier is not None:
+                raise DeployError(
+                    f"{earlier} still asks {services.settings.earlier} for streams;"
+                    f" `leftfold generation drop` that one first"
+                )
+            check_boundaries(services.domain.boundaries, services.log)
+            if not agreed(f"{app} follows {earlier}: {estimate(services.log)}"):
+                raise DeployError(f"{app} is not made")
+        control = begin(table, found.prefix, app)
+        facts = {
+            **found.parameters,
+            **cloud.parameters,
+            "KeyArn": "",
+            **stacks.outputs(stage_stack(found)),
+            "Truth": app,
+            "Earlier": control.blue,
+            "EarlierArchive": stacks.outputs(f"{control.blue}-truth")["ArchiveBucket"],
+            "Ordinal": str(len(control.past) + 1),
+        }
+        uploads = Uploads(cloud, found.prefix)
+        code = uploads.code(made.truth_zip, made.truth_fingerprint)
+        built = {"Runtime": running(), "Architecture": made.architecture}
+        stacks.bring(f"{app}-truth", uploads.template(read(TRUTH_TEMPLATE), code), facts | built)
+        register(applications(app, cloud), app, made.folds)
+        facts |= stacks.outputs(f"{app}-truth")
+        code = uploads.code(made.zip, made.fingerprint)
+        stacks.bring(app, uploads.template(read(made.template), code), facts)
+
+
+def described(status: Status) -> Table:
+    """Where a change stands, as an aligned table."""
+    control = status.control
+    table = Table(box=SIMPLE_HEAD, show_header=False)
+    table.add_row("earlier generation", control.blue)
+    table.add_row("later generation", control.green or "")
+    switches = f", switch {control.switch}" if control.switch else ""
+    table.add_row("state", f"{control.state}{switches}")
+    table.add_row("active", control.active)
+    table.add_row("copier behind", f"{status.lag:,} positions")
+    table.add_row("parked in the copier", f"{len(status.parked):,} streams")
+    round_ = status.round
+    taken = "—" if round_ is None else f"{round_.taken:,} streams"
+    if round_ is not None and round_.part == "done":
+        taken += ", all of them"
+    table.add_row("taken in the background", taken)
+    return table
+
+
+def show_change(operator: Operator) -> bool:
+    """Shows where a change stands; whether the next step may be taken now."""
+    status = operator.status()
+    console.print(described(status))
+    for stream in status.parked[:SHOWN]:
+        console.print(f"the transform fails on {stream}", style="red", markup=False)
+    if status.control.state == "replicating":
+        return not status.parked and status.lag <= MOST_LAG
+    return status.round is None or status.round.part == "done"
+
+
+def change_of(name: str, endpoint_url: str | None) -> tuple[Services, Control]:
+    """The later generation of a stage's change, and control. Raises DeployError."""
+    found, cloud = stage(name), Cloud(endpoint_url)
+    check_way(found, "cloudformation")
+    with explained(cloud):
+        control = control_of(found, cloud).read()
+    if control is None or control.green is None:
+        raise DeployError(
+            "no generation with a truth of its own was created;"
+            " `leftfold generation create NAME --transform` does"
+        )
+    return reach(Current(control.green, "", endpoint_url)), control
+
+
+def follow(control: Control, endpoint_url: str | None) -> None:
+    """Makes the active generation the one that commands speak to, and tells its address."""
+    current = Current(control.active, find(control.active, Cloud(endpoint_url)).url, endpoint_url)
+    remember(current)
+    console.print(f"{control.active} is active: {current.url}", soft_wrap=True)
+
+
+@generation_command.command("switch")
+@click.option("--most-lag", default=MOST_LAG, help="Positions that the copier may be behind.")
+@stage_option
+@endpoint_option
+def switch_command(*, most_lag: int, name: str, endpoint_url: str | None) -> None:
+    """Let the later generation take over, stream by stream, while commands go on.
+
+    Refused while the copier is behind, or while the transform fails on a stream. A stream goes over
+    with the first command to it, or in the background; `status` shows how far that is.
+    """
+    services, _ = change_of(name, endpoint_url)
+    # A policy that is new in this generation begins here, unless it says otherwise.
+    services.begin_policies()
+    follow(services.generations.operator.switch(most_lag), endpoint_url)
+
+
+@generation_command.command("back")
+@stage_option
+@endpoint_option
+def back_command(*, name: str, endpoint_url: str | None) -> None:
+    """Give the streams back to the earlier generation, while commands go on.
+
+    Refused where a transform has no inverse. `switch` leads there again.
+    """
+    services, _ = change_of(name, endpoint_url)
+    follow(services.generations.operator.switch_back(), endpoint_url)
+
+
+@generation_command.command("take")
+@stage_option
+@endpoint_option
+def take_command(*, name: str, endpoint_url: str | None) -> None:
+    """Take from here what nobody has asked for yet; the function `taker` does so each minute."""
+    services, _ = change_of(name, endpoint_url)
+    with errors.status("taking") as status:
+        while True:
+            round_ = services.generations.operator.take(lambda: False)
+            status.update(f"taking: {round_.taken:,} streams")
+            if round_.part == "done":
+                break
+    console.print(f"{round_.taken:,} streams are taken")
+
+
+@generation_command.command("redrive")
+@stage_option
+@endpoint_option
+def redrive_command(*, name: str, endpoint_url: str | None) -> None:
+    """Copy to the streams on which the transform has failed, once it is mended and deployed.
+
+    Uses the transforms of this tree. Exits with 1 if it still fails on one.
+    """
+    services, _ = change_of(name, endpoint_url)
+    left = services.generations.operator.redrive()
+    for stream in left[:SHOWN]:
+        console.print(f"the transform still fails on {stream}", style="red", markup=False)
+    console.print(f"{len(left):,} streams stay parked")
+    if left:
+        raise SystemExit(1)
+
+
+def proved(services: Services, told: Callable[[int], object] = lambda _commits: None) -> Report:
+    """Whether one generation is the transform of the other; kept in the later one's archive.
+
+    The receiver is the later one, or the earlier one once it has its streams back.
+    """
+    made = services.generations
+    control = services.control.read()
+    way = made.there
+    if made.back is not None and control is not None and control.switch and not control.switch % 2:
+        way = made.back
+    report = prove(
+        way.copying.giver.log,
+        way.copying.receiver.log,
+        way.copying.boundaries,
+        services.domain.invariants,
+        services.vault,
+        told,
+    )
+    services.archive.put(proof_key(services), canonical(kept_of(services, report)).encode())
+    return report
+
+
+def proof_key(services: Services) -> str:
+    """Where a report is kept in the archive: a name of its own for each proof."""
+    control = services.control.read()
+    switch = control.switch if control else 0
+    return f"proofs/{services.settings.truth}/switch-{switch}/{instant(services.clock())}.json"
+
+
+def kept_of(services: Services, report: Report) -> dict[str, object]:
+    """A report as the archive keeps it."""
+    total = report.total()
+    return {
+        "at": instant(services.clock()),
+        "earlier": services.settings.earlier,
+        "later": services.settings.truth,
+        "streams": len(report.has),
+        "earlierStreams": report.streams,
+        "earlierCommits": report.commits,
+        "earlierEvents": report.events,
+        "commitsWithoutEvents": report.dropped,
+        "copies": total.commits,
+        "events": total.events,
+        "hash": f"{total.hash:032x}",
+        "madeHere": report.native,
+        "invariantsBefore": report.before,
+        "invariantsAfter": report.after,
+        "differences": list(islice(report.differences(), KEPT)),
+    }
+
+
+@generation_command.command("verify")
+@stage_option
+@endpoint_option
+def verify_command(*, name: str, endpoint_url: str | None) -> None:
+    """Prove that the active generation is the transform of the other one, from both logs.
+
+    For each stream the number of copies and events, and the sum of their hashes along the commits
+    that they descend from; and the invariants that contexts declare. What is not taken and logged
+    yet counts as missing. The report is kept in the later generation's archive. Exits with 1 if
+    there is a difference.
+    """
+    services, _ = change_of(name, endpoint_url)
+    made = services.generations
+    both = made.earlier.log.head().next_position + made.own.log.head().next_position
+    with bar("proving", both) as progress:
+        (task,) = progress.task_ids
+        report = proved(services, lambda commits: progress.advance(task, commits))
+    total = report.total()
+    console.print(
+        f"{report.commits:,} commits in {report.streams:,} streams became {total.commits:,} copies in"
+        f" {len(report.has):,}; {report.native:,} commits were made here since",
+        soft_wrap=True,
+    )
+    for invariant, before in report.before.items():
+        console.print(f"{invariant}: {before:,} before, {report.after.get(invariant, 0):,} after")
+    differences = list(report.differences())
+    for difference in differences[:SHOWN]:
+        console.print(difference, style="red", markup=False)
+    console.print(f"{len(differences):,} differences")
+    if differences:
+        raise SystemExit(1)
+
+
+@generation_command.command("finish")
+@stage_option
+@endpoint_option
+def finish_command(*, name: str, endpoint_url: str | None) -> None:
+    """End the change, once every stream has been taken. There is no way back afterwards."""
+    services, _ = change_of(name, endpoint_url)
+    control = services.generations.operator.finish()
+    other = control.blue if control.active == control.green else control.green
+    console.print(f"{control.active} has every stream; {other} may be dropped")
+
+
+@generation_command.command("abandon")
+@stage_option
+@endpoint_option
+def abandon_command(*, name: str, endpoint_url: str | None) -> None:
+    """Give up a generation that is being filled. It leaves no trace in the earlier one.
+
+    Its stacks stay until `leftfold generation drop NAME`. Refused after the first switch.
+    """
+    found, cloud = stage(name), Cloud(endpoint_url)
+    with explained(cloud):
+        control = abandon(control_of(found, cloud))
+    short = str(control.green).removeprefix(f"{found.prefix}--")
+    console.print(f"{control.green} is abandoned; `leftfold generation drop {short}` deletes it")
+
+
+def check_droppable(control: Control | None, truth: str) -> Control:
+    """Control, if no other generation needs a truth any more. Raises DeployError."""
+    if control is None or truth not in (control.blue, control.green):
+        raise DeployError(f"{truth} is the only truth of its stage; `leftfold destroy` deletes it")
+    if control.active == truth:
+        raise DeployError(f"{truth} is active; its events are the ones that count")
+    if control.state not in ("finished", "abandoned"):
+        raise DeployError(
+            f"{truth} is part of a change that is {control.state}:"
+            " `leftfold generation finish` or `abandon` it first"
+        )
+    return control
+
+
+def drop_truth(truth: str, found: Stage, stacks: Stacks) -> None:
+    """Takes away a truth that no generation needs, with all its applications; its streams are where
+    they were taken. Killed, it may be run again. Raises DeployError.
+
+    Its functions go first. What they have still written is taken; then its tables go, and with them
+    the last reason for the other generation to ask for a stream that it has not.
+    """
+    cloud = stacks.cloud
+    control = check_droppable(control_of(found, cloud).read(), truth)
+    operator = None
+    later = str(control.green)
+    if control.state == "finished" and stacks.find(later) is not None:
+        operator = reach(Current(later, "", cloud.endpoint_url)).generations.operator
+    if stacks.find(f"{truth}-truth") is not None:
+        register = applications(truth, cloud)
+        register.retire()
+        for app in register.known().applications:
+            stacks.delete(app)
+            register.remove(app)
+        if operator is not None:
+            operator.take(afresh=True)
+        delete_kept([(truth, "truth")], stacks)
+    for app in applications(control.active, cloud).known().applications:
+        stacks.change(app, {"Earlier": "", "EarlierArchive": ""})
