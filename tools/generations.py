@@ -53,7 +53,7 @@ def create(made: Package, found: Stage, name: str, stacks: Stacks) -> str:
         first = stacks.outputs(truth)
         facts = {
             **found.parameters,
-            **{name: first[name] for name in ("Earlier", "EarlierArchive", "Ordinal")},
+            **{name: first.get(name, "") for name in ("Earlier", "EarlierArchive", "Ordinal")},
             "Truth": truth,
             **cloud.parameters,
             **stacks.outputs(f"{truth}-truth"),

@@ -154,10 +154,11 @@ CONDITIONS: Json = {
 OUTPUTS: Json = {
     **{
         name: {"Value": {"Ref": name}}
-        for name in (
-            *("Stage", "Truth", "ArchiveBucket", "SearchEndpoint", "Repairs"),
-            *("Earlier", "EarlierArchive", "Ordinal"),
-        )
+        for name in ("Stage", "Truth", "ArchiveBucket", "SearchEndpoint", "Repairs", "Ordinal")
+    },
+    **{
+        name: {"Condition": "HasEarlier", "Value": {"Ref": name}}
+        for name in ("Earlier", "EarlierArchive")
     },
     "MailFrom": {"Condition": "HasMailFrom", "Value": {"Ref": "MailFrom"}},
 }
@@ -227,7 +228,7 @@ def template(
             **edge.resources(),
             "Dashboard": dashboard(),
         },
-        "Outputs": OUTPUTS,
+        "Outputs": OUTPUTS | edge.OUTPUTS,
     }
 
 
