@@ -15,6 +15,7 @@ from tools.engines import Progress
 from tools.package import Package
 from tools.provisioned import chalice_api, write_down
 from tools.resources import BESIDE_TEMPLATE, STAGE_TEMPLATE, TEMPLATE, TRUTH_TEMPLATE
+from tools.resources.access import NOWHERE
 from tools.stacks import Stacks
 from tools.stages import APP, Stage, running
 from tools.uploading import Uploads
@@ -48,7 +49,9 @@ def deploy(
         code = uploads.code(package.zip, package.fingerprint)
         template = uploads.template(json.loads(package.template.read_text()), code)
         stacks.bring(stage.prefix, template, facts)
-        return find(stage.prefix, cloud)
+        deployed = find(stage.prefix, cloud)
+        let_console_sign_in(stage, stacks, deployed.url)
+        return deployed
 
 
 def provision(package: Package, stage: Stage, stacks: Stacks) -> Facts:
@@ -72,6 +75,20 @@ def provision(package: Package, stage: Stage, stacks: Stacks) -> Facts:
         stacks.bring(truth_stack(stage), template, facts | built)
         register(applications(stage.prefix, cloud), stage.prefix, package.folds)
         return facts | stacks.outputs(truth_stack(stage))
+
+
+def let_console_sign_in(stage: Stage, stacks: Stacks, url: str) -> None:
+    """Lets the stage's user pool send people back to the console of the API at *url*.
+
+    Nobody knows that address before there is an API. Another issuer is told by hand.
+    """
+    stack = stage_stack(stage)
+    now = stacks.parameters(stack)
+    named = [one for one in now["ConsoleUrls"].split(",") if one != NOWHERE]
+    page = f"{url}/console/index.html"
+    if page not in named and not now["OtherIssuer"]:
+        stacks.report("deploy: letting the console sign in")
+        stacks.change(stack, {"ConsoleUrls": ",".join([*named, page])})
 
 
 def provision_for_chalice(package: Package, stage: Stage, stacks: Stacks) -> Path:
