@@ -2,10 +2,10 @@ export PYTHON ?= python3
 # Compiled modules are kept, whatever the shell says: the tests start Python hundreds of times.
 unexport PYTHONDONTWRITEBYTECODE
 BIN := .leftfold/venv/bin
-# One process a core. A group of tests that shares an engine or a module's fixture stays in one process.
+# A group of tests that shares an engine or a module's fixture stays in one process.
 PARALLEL := -n auto --dist loadgroup
-# Half of the histories and of the example's accounts; `make test-more` takes all accounts, and new seeds.
-GATE := --share 0.5
+# A third of the histories and of the example's accounts; `make test-more` takes all accounts, and new seeds.
+GATE := --share 0.3
 # A tenth of them, and few examples of each property.
 QUICK := -q -m "not engine and not slow" --share 0.1 --hypothesis-profile=quick
 

@@ -4,6 +4,7 @@ A test needs an engine if one of its fixtures requests `may_start_engines`, or i
 `engine`. The hooks read fixtures and marks, never paths: a test may lie in any folder.
 """
 
+import os
 from collections.abc import Generator, Iterator
 
 import pytest
@@ -75,6 +76,11 @@ def ministack(may_start_engines: None) -> Iterator[str]:  # noqa: ARG001 - marks
     """The URL of MiniStack, which leads to no OpenSearch."""
     with MiniStack() as engine:
         yield engine.url
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One process more than cores where engines run: a test that uses one waits for most of its time."""
+    return (os.cpu_count() or 1) + ("not engine" not in config.option.markexpr)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -19,6 +19,7 @@ from tools.console import console
 from tools.dependencies import PackagingError
 from tools.package import package
 from tools.resources import BESIDE_TEMPLATE, STAGE_TEMPLATE, TRUTH_TEMPLATE
+from tools.resources.edge import API_STAGE
 
 LOCK = Path(__file__).with_name("audit.txt")
 VENV = STATE / "audit" / "venv"
@@ -83,18 +84,21 @@ def measure(template: Mapping[str, Any]) -> Measure:
     )
 
 
-def faults(name: str, made: Mapping[str, Any], file: Path) -> Iterator[str]:
-    """What is wrong with a template, of which *made* is what the transform has made."""
+def linted(name: str, file: Path) -> Iterator[str]:
+    """What cfn-lint finds in a template."""
     done = run("cfn-lint", "--regions", REGION, "--template", str(file))
     yield from (f"{name}: {line}" for line in done.stdout.splitlines() if line.strip())
+
+
+def faults(name: str, made: Mapping[str, Any]) -> Iterator[str]:
+    """What of a template, after the transform, AWS would refuse, or we would not want."""
     for what, found, most in zip(Measure._fields, measure(made), MOST, strict=True):
         if found > most:
             yield f"{name}: {what} is {found}, and AWS takes {most}"
     for key, resource in made["Resources"].items():
         # The second stage that SAM adds by default would be public, too.
-        if resource["Type"] == "AWS::ApiGateway::Stage" and resource["Properties"]["StageName"] != (
-            "api"
-        ):
+        is_stage = resource["Type"] == "AWS::ApiGateway::Stage"
+        if is_stage and resource["Properties"]["StageName"] != API_STAGE:
             yield f"{name}: {key} is a second stage of the API"
 
 
@@ -130,7 +134,7 @@ def main() -> None:
         for name, file in templates.items():
             after = transformed(json.loads(file.read_text()))
             table.add_row(name, *map(str, measure(after)))
-            found += faults(name, after, file)
+            found += [*linted(name, file), *faults(name, after)]
         console.print(table)
         console.print(f"{bill()} packages: {SBOM.relative_to(ROOT)}", soft_wrap=True)
     except (InstallError, PackagingError, AuditError) as error:

@@ -73,6 +73,11 @@ class Cloud:
         number: str = self.client("sts").get_caller_identity()["Account"]
         return number
 
+    def check(self) -> None:
+        """Raises DeployError if there is no answer, or there are no credentials that AWS accepts."""
+        with explained(self):
+            _ = self.account
+
     def api_url(self, outputs: dict[str, str]) -> str:
         """The URL of the stack's API."""
         public = outputs["EndpointURL"].rstrip("/")

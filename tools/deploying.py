@@ -115,6 +115,8 @@ def deploy_command(  # noqa: PLR0913 - one for each option
     """
     found = checked(name, "cloudformation", endpoint_url)
     cloud = Cloud(endpoint_url, alarm_topic, mail_from, repairs)
+    # Packaging takes a while: what would fail at once does so before it.
+    cloud.check()
     with errors.status("packaging") as status:
         made = package(name, status.update)
     stacks = Stacks(cloud, told, shown if yes else asked, alarms)
@@ -164,6 +166,7 @@ def provision_command(  # noqa: PLR0913 - one for each option
             console.print(f"set: {what}", soft_wrap=True)
         made_current(find(found.prefix, cloud), endpoint_url)
         return
+    cloud.check()
     with errors.status("packaging") as status:
         made = package(name, status.update)
     stacks = Stacks(cloud, told, shown if yes else asked)

@@ -48,6 +48,9 @@ class Stage:
     cors_origins: str
     has_access_logs: bool
     otlp_endpoint: str
+    domain: str
+    certificate: str
+    web_acl: str
 
     @property
     def prefix(self) -> str:
@@ -78,6 +81,9 @@ class Stage:
             "CorsOrigins": self.cors_origins,
             "AccessLogs": str(self.has_access_logs).lower(),
             "OtlpEndpoint": self.otlp_endpoint,
+            "DomainName": self.domain,
+            "CertificateArn": self.certificate,
+            "WebAcl": self.web_acl,
         }
 
     def check_runtime(self) -> None:

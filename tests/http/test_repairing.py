@@ -15,6 +15,7 @@ from tests.application import still
 from tests.commits import commit
 from tests.http.conftest import Bank
 from tests.http.samples import booking, czk
+from tests.issuer import token
 
 A = "main/account-a"
 POISON = StoredEvent("account-credited", 9, {"sum": "seven"})
@@ -131,3 +132,15 @@ def test_what_does_not_fit_is_refused(
     written = poisoned.written()
     answer = poisoned.post(path, {"readsAs": [RIGHT], "why": "so", **changes})
     assert (answer.code, poisoned.written()) == (code, written)
+
+
+def test_the_operator_of_another_tenant_repairs_nothing_here(poisoned: Bank) -> None:
+    poisoned.token = token("other")
+    before = poisoned.written()
+    body = {"stream": A, "why": "the view is broken"}
+    assert poisoned.post("/readers/balances/skips", body).code == "repair-not-parked"
+    assert correct(poisoned).code == "repair-event-missing"
+    decision = {"of": "event-0", "approve": True}
+    decided = poisoned.post("/streams/account/a/commits/2/decisions", decision)
+    assert decided.code == "repair-missing"
+    assert poisoned.written() == before

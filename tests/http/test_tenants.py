@@ -8,13 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app import API
+from chalicelib.leftfold.http.unserved import leads
 from chalicelib.leftfold.store.memory import MemorySecrets
 from chalicelib.leftfold.store.tenants import OtherTenantError
 from chalicelib.leftfold.wiring import process
 from chalicelib.leftfold.wiring.tenants import TenantServices
 from tests.http.conftest import Bank
 from tests.http.gateway import Answer
-from tests.http.samples import booking, czk, opening
+from tests.http.samples import booking, czk, directed, opening
 from tests.http.test_ledgers import entry
 from tests.issuer import token
 
@@ -26,6 +27,18 @@ NOTHING: Mapping[str, Any] = {}
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
+def order_of(key: str, source: str, target: str, amount: str) -> Mapping[str, Any]:
+    """The body of a transfer."""
+    return {
+        "transferId": key,
+        "source": source,
+        "target": target,
+        "amount": czk(amount),
+        "valueDate": "2026-01-01",
+        "notify": "b@example.com",
+    }
+
+
 class Step(NamedTuple):
     """A request of a tenant; its key is one that the other tenant may have used as well."""
 
@@ -33,6 +46,49 @@ class Step(NamedTuple):
     path: str
     body: Mapping[str, Any]
     key: int
+
+
+# A request of every route that writes. Operators of the other tenant name our streams, too.
+WRITTEN: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "open_account": ("/accounts", opening(accountId="a")),
+    "account_credits": ("/accounts/a/credits", booking("1.00")),
+    "account_debits": ("/accounts/a/debits", booking("1.00")),
+    "account_bookings": ("/accounts/a/bookings", {"bookings": [directed("credit", "1.00")]}),
+    "account_freeze": ("/accounts/a/freeze", NOTHING),
+    "account_unfreeze": ("/accounts/a/unfreeze", NOTHING),
+    "account_close": ("/accounts/a/close", NOTHING),
+    "account_statements": ("/accounts/a/statements", {"through": "2025-06-30"}),
+    "open_transfer": ("/transfers", order_of("a", "a", "b", "1.00")),
+    "transfer_cancel": ("/transfers/a/cancel", NOTHING),
+    "open_ledger": (
+        "/ledgers",
+        {"ledgerId": "a", "name": "L", "firstYear": 2025, "retainedEarnings": "Equity:R"},
+    ),
+    "ledger_accounts": (
+        "/ledgers/a/accounts",
+        {
+            "accounts": [
+                {"code": "Assets:Cash", "type": "asset", "currencies": ["USD"]},
+                {"code": "Income:Pay", "type": "income", "currencies": ["USD"]},
+            ]
+        },
+    ),
+    "ledger_years": ("/ledgers/a/years", {"year": 2026}),
+    "close_year": ("/ledgers/a/years/2025/close", NOTHING),
+    "post_entry": ("/ledgers/a/entries", entry("2025-05-01")),
+    "reverse_entry": (
+        "/ledgers/a/entries/0-1/reversal",
+        {"date": "2025-06-01", "narration": "mistake"},
+    ),
+    "redrive_parked": ("/readers/balances/redrive", NOTHING),
+    "skip_commit": ("/readers/balances/skips", {"stream": "main/account-a", "why": "broken"}),
+    "correct_event": ("/streams/account/a/commits/1/corrections", {"readsAs": [], "why": "wrong"}),
+    "decide_repair": (
+        "/streams/account/a/commits/1/decisions",
+        {"of": "event-0", "approve": True},
+    ),
+    "erase_subject": ("/subjects/account:a/erasure", {"case": "2026-1"}),
+}
 
 
 def requests() -> st.SearchStrategy[tuple[str, Mapping[str, Any]]]:
@@ -63,41 +119,20 @@ def requests() -> st.SearchStrategy[tuple[str, Mapping[str, Any]]]:
         st.integers(1, 12),
     )
     moved = st.builds(
-        lambda key, source, target, amount: (
-            "/transfers",
-            {
-                "transferId": key,
-                "source": source,
-                "target": target,
-                "amount": czk(amount),
-                "valueDate": "2026-01-01",
-                "notify": "b@example.com",
-            },
-        ),
+        lambda *ends_and_amount: ("/transfers", order_of(*ends_and_amount)),
         IDS,
         IDS,
         IDS,
         AMOUNTS,
     )
     kept = st.sampled_from(
-        [
-            (
-                "/ledgers",
-                {"ledgerId": "a", "name": "L", "firstYear": 2025, "retainedEarnings": "Equity:R"},
-            ),
-            (
-                "/ledgers/a/accounts",
-                {
-                    "accounts": [
-                        {"code": "Assets:Cash", "type": "asset", "currencies": ["USD"]},
-                        {"code": "Income:Pay", "type": "income", "currencies": ["USD"]},
-                    ]
-                },
-            ),
-            ("/ledgers/a/entries", entry("2025-05-01")),
-        ]
+        [WRITTEN[name] for name in ("open_ledger", "ledger_accounts", "post_entry")]
     )
-    return st.one_of(opened, opened, named, booked, booked, changed, stated, moved, kept)
+    any_of_all = st.sampled_from(list(WRITTEN.values()))
+    return st.one_of(
+        *(opened, opened, named, booked, booked, changed, stated, moved),
+        *(any_of_all, any_of_all, kept),
+    )
 
 
 STEPS = st.lists(
@@ -140,6 +175,10 @@ ASKED = {
 NOBODYS = {"list_readers", "show_block", "check_health", "check_up", "describe_api"}
 
 
+# Kinds of answers whose twins under /live are asked, too: a document, a search, a history.
+LIVE = {"show_account", "search_bookings", "show_totals", "list_account_events"}
+
+
 class Seen(NamedTuple):
     """What a client sees of an answer."""
 
@@ -176,8 +215,10 @@ def lived(steps: list[Step], *, alone: bool) -> list[Seen]:
             answers.append(seen(answer))
         bank.act()
     bank.token = token(OURS)
-    for url in ASKED.values():
+    for name, url in ASKED.items():
         answers += everything(bank, url)
+        if name in LIVE:
+            answers.append(seen(bank.get(f"/live{url}", x_correlation_id="c")))
     return answers
 
 
@@ -203,6 +244,12 @@ def everything(bank: Bank, url: str) -> list[Seen]:
 def test_every_route_that_reads_is_asked() -> None:
     reading = {route.name for route in API.routes if route.method == "GET"}
     assert reading == {*ASKED, *NOBODYS}
+
+
+def test_every_route_that_writes_is_among_the_steps() -> None:
+    routes = {route.name: route.path for route in API.routes if route.method != "GET"}
+    assert set(WRITTEN) == set(routes)
+    assert all(leads(routes[name], path) for name, (path, _) in WRITTEN.items())
 
 
 @settings(max_examples=20)

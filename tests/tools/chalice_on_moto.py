@@ -75,17 +75,19 @@ def chalice(root: str, command: str) -> None:
 
 def found(client: Any) -> Mapping[str, Any]:
     """All that Chalice makes, as AWS has it."""
-    made = client("lambda")
-    roles = client("iam")
+    made, roles = client("lambda"), client("iam")
+    functions = {f["FunctionName"]: f for f in made.list_functions()["Functions"]}
+    wakes = {name: made.list_function_event_invoke_configs(FunctionName=name) for name in functions}
     return {
-        "functions": {
-            f["FunctionName"]: made.get_function(FunctionName=f["FunctionName"])
-            for f in made.list_functions()["Functions"]
+        "functions": functions,
+        "concurrency": {
+            name: made.get_function_concurrency(FunctionName=name)["ReservedConcurrentExecutions"]
+            for name in functions
+            if name == "leftfold-dev"
         },
         "roles": {
             role["Arn"]: roles.get_role_policy(
-                RoleName=role["RoleName"],
-                PolicyName=roles.list_role_policies(RoleName=role["RoleName"])["PolicyNames"][0],
+                RoleName=role["RoleName"], PolicyName=role["RoleName"]
             )["PolicyDocument"]
             for role in roles.list_roles()["Roles"]
         },
@@ -99,11 +101,9 @@ def found(client: Any) -> Mapping[str, Any]:
         },
         "apis": dict(apis(client("apigateway"))),
         "wakes": {
-            f["FunctionName"]: wakes["FunctionEventInvokeConfigs"][0]["MaximumRetryAttempts"]
-            for f in made.list_functions()["Functions"]
-            if (wakes := made.list_function_event_invoke_configs(FunctionName=f["FunctionName"]))[
-                "FunctionEventInvokeConfigs"
-            ]
+            name: set_["FunctionEventInvokeConfigs"][0]["MaximumRetryAttempts"]
+            for name, set_ in wakes.items()
+            if set_["FunctionEventInvokeConfigs"]
         },
         "buses": client("kinesis").list_streams()["StreamNames"],
     }

@@ -172,6 +172,17 @@ def test_all_that_is_taken_for_written_down_is_put_out_or_a_setting() -> None:
     assert set(FACTS) <= own | outputs | set(DEV.parameters) | set(defaults(read(TEMPLATE)))
 
 
+def test_a_domain_of_the_apis_own_is_chalices_to_make() -> None:
+    theirs = replace(CHALICE, domain="api.example.org", certificate="arn:certificate")
+    made = config(read(TEMPLATE), MADE, [theirs], {"dev": FACTS})["stages"]["dev"]
+    assert made["api_gateway_custom_domain"] == {
+        "domain_name": "api.example.org",
+        "certificate_arn": "arn:certificate",
+    }
+    without = config(read(TEMPLATE), MADE, [CHALICE], {"dev": FACTS})["stages"]["dev"]
+    assert "api_gateway_custom_domain" not in without
+
+
 MADE = functions(app_functions(), DOMAIN.views, DOMAIN.policies)
 CHALICE = replace(DEV, way="chalice", api_concurrency=7)
 
@@ -216,7 +227,7 @@ def test_beside_chalices_functions_stand_all_tables_logs_and_alarms_of_the_appli
         name
         for name, made in ours.items()
         if "Type" in made and made["Type"] != "AWS::Lambda::Permission"
-    }
+    } - {"Domain", "DomainMapping", "WebAclAssociation"}
     kinds = {made["Type"] for made in beside["Resources"].values()}
     assert {"AWS::DynamoDB::Table", "AWS::Logs::LogGroup", "AWS::CloudWatch::Alarm"} <= kinds
     text = json.dumps(beside)

@@ -109,7 +109,7 @@ class Engine(ABC):
     def start(self) -> Self:
         """Install, start and wait until the engine answers. Raises EngineError and leaves nothing running."""
         self.install()
-        self._check_port()
+        self.check_port()
         self.progress(f"{self.name}: starting on port {self.port}")
         try:
             self._spawn()
@@ -147,7 +147,8 @@ class Engine(ABC):
     ) -> None:
         self.stop()
 
-    def _check_port(self) -> None:
+    def check_port(self) -> None:
+        """Raise EngineError if the port cannot be used, PortTakenError if another program has it."""
         if self.port not in self.ports:
             message = f"{self.name}: port {self.port} cannot be used; choose one of {self.ports[0]} to {self.ports[-1]}"
             raise EngineError(message)

@@ -2,7 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { get, type Reader, redrive, type Schemas } from "../api";
 import { Chart } from "../chart";
-import { count, many, parts } from "../format";
+import { count, duration, many, parts } from "../format";
 import { link, useLoaded } from "../state";
 import { Chip, Empty, Failed, Figures, Show, StreamLink, Time, Title, Waits } from "../ui";
 
@@ -59,6 +59,8 @@ function All({
           ["Log", `${count(of.nextPosition)} positions`],
           ["Behind", late.length ? <span class="warned">{many(late.length, "reader")}</span> : "nobody"],
           ["Parked", parked ? <span class="negative">{many(parked, "stream")}</span> : "nothing"],
+          ["Bus", of.unpublished ? <span class="warned">{many(of.unpublished, "position")} behind</span> : "all published"],
+          ["Sweeper", <Sweeper key="sweeper" of={of.sweeper} at={of.at} />],
           ["Looked at", <Time key="at" at={of.at} short />],
         ]}
       />
@@ -100,6 +102,17 @@ function All({
         {shown && <ReaderPane of={shown} again={again} />}
       </div>
     </>
+  );
+}
+
+/** How far the sweeper is, which finds what no message told of. */
+function Sweeper({ of, at }: { of: Schemas["ReaderList"]["sweeper"]; at: string }) {
+  if (!of) return <span class="muted">has not run</span>;
+  const seconds = (Date.parse(at) - Date.parse(of.began)) / 1000;
+  return (
+    <span title={`${count(of.pages)} pages seen in this round, ${count(of.pagesBefore)} in the one before`}>
+      {of.part} of {of.parts} parts <span class="muted small">in {duration(Math.max(0, seconds))}</span>
+    </span>
   );
 }
 

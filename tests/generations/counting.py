@@ -1,0 +1,218 @@
+"""What it takes to copy, take and prove many streams: python -m tests.generations.counting --help.
+
+The real copier, taker and proof on the adapters in memory, which are counted: the calls of each
+port, and the units that DynamoDB would bill for the items as they are. Time and money follow from
+stated limits; nothing is measured by a clock.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from chalicelib.bank.account.domain import Open
+from chalicelib.leftfold.generations.operating import Operator
+from chalicelib.leftfold.generations.proof import prove
+from chalicelib.leftfold.store.blocks import is_small
+from chalicelib.leftfold.store.events import item_of, item_size
+from chalicelib.leftfold.store.log import DynamoLog, LogTables
+from chalicelib.leftfold.store.memory import MemoryEvents, MemoryLog
+from chalicelib.leftfold.store.ports import Block
+from tests.generations.site import Site, truth_of
+from tests.generations.test_proof import MONEY
+from tests.teller import credit
+from tests.vaults import vault_of
+
+# us-east-1, dollars a unit on demand.
+WRITE, READ = 0.625e-6, 0.125e-6
+# A call of DynamoDB, in seconds; calls of one function at a time; functions of the copier.
+CALL, AT_ONCE, SHARDS = 0.005, 16, 8
+# Write units a second of one table on demand, before a quota is raised.
+QUOTA = 40_000
+KB = 1024
+PAGE = 4 * KB
+
+
+def units(size: int, unit: int) -> int:
+    return max(1, -(-size // unit))
+
+
+class Counted:
+    """A port of one generation; *costs* gives what a call reads and writes, by its name."""
+
+    def __init__(self, port: Any, counts: "Counts", costs: Mapping[str, Any]) -> None:
+        self._port, self._counts, self._costs = port, counts, costs
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._port, name)
+        cost = self._costs.get(name)
+        if cost is None:
+            return found
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            answer = found(*args, **kwargs)
+            if isinstance(answer, Iterator):
+                return self._each(name, cost, answer)
+            self._counts.add(name, *cost(self._port, answer, *args))
+            return answer
+
+        return call
+
+    def _each(self, name: str, cost: Any, items: Iterator[Any]) -> Iterator[Any]:
+        for item in items:
+            self._counts.add(name, *cost(self._port, item))
+            yield item
+
+
+class Counts:
+    """Calls, read units and write units of what is under way."""
+
+    def __init__(self) -> None:
+        self.calls: Counter[str] = Counter()
+        self.read = 0.0
+        self.written = 0.0
+
+    def add(self, name: str, read: float, written: float) -> None:
+        self.calls[name] += 1
+        self.read += read
+        self.written += written
+
+    def taken(self) -> "Counts":
+        """What was counted since the last call."""
+        made = Counts()
+        made.calls, made.read, made.written = self.calls, self.read, self.written
+        self.calls, self.read, self.written = Counter(), 0.0, 0.0
+        return made
+
+
+def size_of(commit: Any) -> int:
+    return item_size(item_of(commit))
+
+
+def page(_port: Any, answer: Any, *_: Any) -> tuple[int, int]:
+    return units(sum(map(size_of, getattr(answer, "commits", answer))), PAGE), 0
+
+
+def copied(_port: Any, _answer: Any, copy: Any, *_: Any) -> tuple[int, int]:
+    return 0, units(size_of(copy), KB)
+
+
+def marked(port: Any, _answer: Any, stream: str, version: int, _switch: int) -> tuple[int, int]:
+    return 0, units(size_of(port.range(stream, version, version)[0]), KB)
+
+
+def scanned(port: Any, answer: Any, *_: Any) -> tuple[float, int]:
+    keys, _ = answer
+    sizes = sum(size_of(commit) for key in keys for commit in port.range(key[0], key[1], key[1]))
+    return units(sizes, PAGE) / 2, 0
+
+
+TABLE = {
+    "newest": page,
+    "range": page,
+    "put_copy": copied,
+    "append": copied,
+    "bar": lambda *_: (0, 1),
+    "remove_bar": lambda *_: (0, 1),
+    "mark": marked,
+    "scan": scanned,
+}
+# Makes items, and calls nobody.
+ITEMS = DynamoLog(None, LogTables(*LogTables._fields))  # type: ignore[arg-type]
+
+
+def body_size(block: Block) -> int:
+    return 0 if is_small(block) else item_size(ITEMS.body_of(block))
+
+
+def logged(_port: Any, _answer: Any, *written: Any) -> tuple[int, int]:
+    """A transaction: two units for each begun KB of an item; heads and entries are below one."""
+    writes = ITEMS.writes_of(*written)
+    sizes = [item_size(write["Put"]["Item"]) if "Put" in write else 1 for write in writes]
+    return 0, sum(2 * units(size, KB) for size in sizes)
+
+
+LOG = {
+    "head": lambda *_: (1, 0),
+    "streams": lambda _port, answer, *_: (max(1, len(answer)), 0),
+    "put_body": lambda _port, _answer, block: (0, body_size(block) and units(body_size(block), KB)),
+    "append": logged,
+    "blocks": lambda _port, block: (units(body_size(block), PAGE) / 2 + 0.5, 0),
+    "registry": lambda *_: (0.02, 0),
+}
+
+
+def counted_site(counts: Counts) -> Site:
+    """Two generations in memory whose calls are counted."""
+    blue, green = (
+        truth_of(
+            name,
+            Counted(MemoryEvents(), counts, TABLE),
+            Counted(MemoryLog(), counts, LOG),
+            first=name == "blue",
+        )
+        for name in ("blue", "green")
+    )
+    return Site(blue=blue, green=green)
+
+
+def steps(streams: int, commits: int) -> Iterator[tuple[str, Counts]]:
+    """What each step of a change takes for so many streams of so many commits."""
+    counts = Counts()
+    site = counted_site(counts)
+    blue = site.teller("blue")
+    for number in range(streams):
+        blue.do(Open("Ada Lovelace", "CZK", "current"), f"{number:08}")
+        for _ in range(commits - 1):
+            blue.do(credit(100), f"{number:08}")
+    site.log(site.blue)
+
+    counts.taken()
+    site.copy()
+    yield "copied", counts.taken()
+    site.log(site.green)
+    yield "logged by green", counts.taken()
+    operator = Operator(
+        site.control, site.copier, site.there, site.back, site.checkpoints, site.parking
+    )
+    operator.switch(0)
+    counts.taken()
+    round_ = operator.take()
+    assert (round_.part, round_.taken) == ("done", streams)
+    yield "taken", counts.taken()
+    report = prove(site.blue.log, site.green.log, site.boundaries, MONEY, vault_of())
+    assert list(report.differences()) == []
+    assert (report.commits, report.streams) == (streams * commits, streams)
+    yield "proved", counts.taken()
+
+
+@click.command()
+@click.option("--streams", default=2_000, show_default=True)
+@click.option("--commits", default=5, show_default=True, help="Of each stream.")
+@click.option("--of", "total", default=1_000_000, show_default=True, help="Streams to reckon for.")
+def main(*, streams: int, commits: int, total: int) -> None:
+    """Count a change of STREAMS streams, and reckon what it takes for more."""
+    table = Table("step", "calls/stream", "write units/stream", "read units/stream", "$", "minutes")
+    table.title = f"{streams:,} streams of {commits} commits, reckoned for {total:,}"
+    for name, counts in steps(streams, commits):
+        calls = counts.calls.total() / streams
+        written, read = counts.written / streams, counts.read / streams
+        functions = SHARDS if name == "copied" else 1
+        seconds = max(calls * total * CALL / AT_ONCE / functions, written * total / QUOTA)
+        cost = total * (written * WRITE + read * READ)
+        table.add_row(
+            name,
+            f"{calls:.2f}",
+            f"{written:.2f}",
+            f"{read:.2f}",
+            f"{cost:,.2f}",
+            f"{seconds / 60:,.0f}",
+        )
+    Console(width=120).print(table)
+
+
+if __name__ == "__main__":
+    main()
