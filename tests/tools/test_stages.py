@@ -81,6 +81,7 @@ def test_money_is_protected_in_prod() -> None:
         ("dev-2", dict, "'dev-2' cannot name a stage; take up to 16 of a-z and 0-9"),
         ("dev", lambda s: s | {"shards": "2"}, "shards is '2'; it must be of type int"),
         ("dev", lambda s: s | {"shards": True}, "shards is True; it must be of type int"),
+        ("dev", lambda s: s | {"wake_window": 301}, "wake_window is 301; it must be 0 to 300"),
         ("dev", lambda s: s | {"way": "sam"}, "way is 'sam'; it must be cloudformation or chalice"),
         ("dev", lambda s: s | {"shard": 1}, "too few settings, or unknown ones: shard"),
         ("dev", lambda _: {}, "too few settings, or unknown ones: api_concurrency, architecture"),
@@ -131,6 +132,17 @@ def test_every_setting_of_a_stage_reaches_a_template() -> None:
         for name in read(path)["Parameters"]
     }
     assert set(DEV.parameters) <= takes
+
+
+def test_a_stage_says_how_long_a_growing_log_is_watched_before_its_followers_are_woken() -> None:
+    sources = {
+        name: properties["Properties"].get("MaximumBatchingWindowInSeconds")
+        for name, resource in read(TRUTH_TEMPLATE)["Resources"].items()
+        for properties in resource.get("Properties", {}).get("Events", {}).values()
+        if properties["Type"] == "DynamoDB"
+    }
+    assert sources == {"Relay": None, "LogGrew": {"Ref": "WakeWindow"}}
+    assert replace(DEV, wake_window=2).parameters["WakeWindow"] == "2"
 
 
 # --- what is written down for Chalice
