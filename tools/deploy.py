@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib.leftfold.store.applications import DynamoApplications
+from chalicelib.leftfold.subjects.dynamo import DynamoKeys
 from tools.applications import register
 from tools.bootstrap import ROOT
 from tools.cloud import Cloud, DeployError, explained
@@ -129,6 +130,11 @@ def find(stack: str, cloud: Cloud, root: Path = ROOT) -> Deployed:
 def applications(truth: str, cloud: Cloud) -> DynamoApplications:
     """The register of a truth's applications."""
     return DynamoApplications(cloud.client("dynamodb"), f"{truth}-applications")
+
+
+def data_keys(stage: Stage, cloud: Cloud) -> DynamoKeys:
+    """The table of the stage's data keys, which knows whom erasures wait for."""
+    return DynamoKeys(cloud.client("dynamodb"), f"{stage.prefix}-subjects")
 
 
 def stage_stack(stage: Stage) -> str:

@@ -16,7 +16,7 @@ from chalicelib.leftfold.projection.memory import MemoryRows
 from chalicelib.leftfold.projection.rows import RowStore, Save, StoredRow
 from chalicelib.leftfold.relay.publisher import Publisher
 from chalicelib.leftfold.relay.relay import Relay
-from chalicelib.leftfold.relay.sequencer import Sequencer
+from chalicelib.leftfold.relay.sequencer import AT_FIRST, Memory, Sequencer
 from chalicelib.leftfold.store.bus import Bus
 from chalicelib.leftfold.store.ports import Waker
 from chalicelib.leftfold.subjects.memory import MemoryKeyService
@@ -130,7 +130,13 @@ class Deployment:
         """The services of a relay, or of a sweeper, on this *bus*."""
         services = self.services(role, waker=waker)
         services.__dict__["relay"] = Relay(
-            Sequencer(services.events, services.log, services.pause, services.alarm),
+            Sequencer(
+                services.events,
+                services.log,
+                services.pause,
+                services.alarm,
+                Memory(wary=AT_FIRST),
+            ),
             Publisher(services.log, bus, services.checkpoints),
             lambda _error: None,
         )

@@ -12,10 +12,14 @@ import pytest
 
 from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.commands.handler import CommandHandler
-from chalicelib.leftfold.erasure.erasing import SETTLES, Eraser, UnknownSubjectError
+from chalicelib.leftfold.erasure.auditing import Auditing
+from chalicelib.leftfold.erasure.erasing import SETTLES, STORES_LET_GO, Eraser, UnknownSubjectError
+from chalicelib.leftfold.erasure.streams import streams_of
+from chalicelib.leftfold.kernel.repair import NO_REPAIRS
 from chalicelib.leftfold.projection.replay import compare, replay
 from chalicelib.leftfold.projection.rows import Save
 from chalicelib.leftfold.subjects.audit import audit, key_of
+from chalicelib.leftfold.subjects.keys import Part
 from chalicelib.leftfold.subjects.memory import MemoryKeys
 from chalicelib.leftfold.subjects.vault import KEY_AGE
 from chalicelib.leftfold.wiring import process
@@ -217,6 +221,8 @@ def test_a_row_that_was_written_with_a_key_still_in_memory_is_found_by_the_last_
         [Save("main/account-a", late.row, late.position, *rows.load(["main/account-a"]).values())]
     )
     bank.clock.forward(seconds=1)
+    assert eraser().run(erasure) is None, "the store may not have let go of the row before"
+    bank.clock.forward(seconds=STORES_LET_GO.total_seconds())
     report = eraser().run(erasure)
     assert report is not None
     assert report["places"]["rows of balances"] == 1
@@ -262,11 +268,14 @@ class World:
     rows: dict[str, Any]
     clock: Clock
 
-    def eraser(self, around: Callable[[Any], Any] = lambda port: port) -> Eraser:
+    def eraser(
+        self, around: Callable[[Any], Any] = lambda port: port, application: str = "blue"
+    ) -> Eraser:
         """A process of its own that forgets; its ports are *around* the storage."""
         services, vault = process.services(), vault_of(self.keys)
         events, still = around(self.events), lambda _attempt: None
         return Eraser(
+            application,
             around(self.keys),
             vault,
             events,
@@ -274,9 +283,12 @@ class World:
             services.aggregates,
             services.views,
             lambda name: around(self.rows[name]),
-            CommandHandler(events, services.fingerprints, self.clock, still, vault),
+            Auditing(
+                CommandHandler(events, services.fingerprints, self.clock, still, vault), self.clock
+            ),
             self.clock,
             still,
+            NO_REPAIRS,
         )
 
     def forget(self, around: Callable[[Any], Any] = lambda port: port) -> None:
@@ -288,10 +300,11 @@ class World:
 
     def go_on(self) -> None:
         """What the function `forget` does each five minutes."""
-        self.clock.forward(seconds=SETTLES.total_seconds())
-        made = self.eraser()
-        for erasure in made.keys.unfinished():
-            made.run(erasure)
+        for time in (SETTLES, STORES_LET_GO):
+            self.clock.forward(seconds=time.total_seconds())
+            made = self.eraser()
+            for erasure in made.unfinished():
+                made.run(erasure)
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
@@ -324,6 +337,75 @@ def test_killed_at_any_call_an_erasure_is_completed_by_the_next_run(
         ]
 
 
+def test_no_report_is_written_before_each_application_has_folded_its_own_rows(bank: Bank) -> None:
+    blue = World(bank.keys, bank.events, bank.log, bank.rows, bank.clock)
+    green = World(bank.keys, bank.events, bank.log, deepcopy(bank.rows), bank.clock)
+    assert list(green.eraser(application="green").unfinished()) == []
+    erasure = blue.eraser().begin(ADA, "operator:eve", "case-7")
+    bank.clock.forward(seconds=SETTLES.total_seconds())
+    assert blue.eraser().run(erasure) is None
+    assert SECRETS[0] in str(list(green.rows["balances"].scan()))
+    assert green.eraser(application="green").run(erasure) is None
+    bank.clock.forward(seconds=STORES_LET_GO.total_seconds())
+    assert blue.eraser().run(erasure) is None
+    for found in green.eraser(application="green").unfinished():
+        report = green.eraser(application="green").run(found)
+    assert SECRETS[0] not in str(list(green.rows["balances"].scan()))
+    assert report is not None
+    assert report["applications"] == ["blue", "green"]
+    assert report["places"]["rows of balances"] == 2
+    assert report["places"]["streams"] == 2
+    assert list(blue.eraser().unfinished()) == []
+
+
+def test_a_settled_run_that_was_killed_goes_on_behind_the_last_stream_that_is_done(
+    bank: Bank,
+) -> None:
+    world = World(bank.keys, bank.events, bank.log, bank.rows, bank.clock)
+    erasure = world.eraser().begin(ADA, "operator:eve", "case-7")
+    bank.clock.forward(seconds=SETTLES.total_seconds())
+    done = [*streams_of(bank.keys, bank.events, ADA)]
+    bank.keys.keep_part(ADA, "blue", Part(done[0], {"streams": 1}))
+    assert world.eraser().run(erasure) is None
+    bank.clock.forward(seconds=STORES_LET_GO.total_seconds())
+    report = world.eraser().run(erasure)
+    assert report is not None
+    assert report["places"]["streams"] == len(done) == 2
+    assert "row balances main/account-a" in places(bank, SECRETS[0])
+    assert "row transfers main/transfer-t" not in places(bank, SECRETS[3])
+
+
+class Meanwhile:
+    """Events of which some more are committed, and folded, once the *last* page of a stream is read."""
+
+    def __init__(self, events: Any, bank: Bank) -> None:
+        self._events, self._bank, self._done = events, bank, False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._events, name)
+
+    def range(self, stream: str, first: int, last: int) -> Any:
+        found = self._events.range(stream, first, last)
+        if not self._done and stream == "main/account-a" and not found:
+            self._done = True
+            booked = {"amount": {"amount": "1.00", "currency": "CZK"}, "valueDate": "2026-01-02"}
+            assert self._bank.post("/accounts/a/credits", booked).status == 200
+            self._bank.act()
+        return found
+
+
+def test_what_a_view_has_folded_since_the_stream_was_read_is_not_lost(bank: Bank) -> None:
+    world = World(bank.keys, Meanwhile(bank.events, bank), bank.log, bank.rows, bank.clock)
+    erasure = world.eraser().begin(ADA, "operator:eve", "case-7")
+    bank.clock.forward(seconds=SETTLES.total_seconds())
+    assert world.eraser().run(erasure) is None
+    bank.clock.forward(seconds=STORES_LET_GO.total_seconds())
+    assert world.eraser().run(erasure) is not None
+    assert bank.get("/accounts/a").json["balance"]["amount"] == "2996.00"
+    assert places(bank, SECRETS[0]) == []
+    assert differences(bank) == []
+
+
 def test_two_operators_at_once_do_no_harm(bank: Bank) -> None:
     world = World(bank.keys, bank.events, bank.log, bank.rows, bank.clock)
     first = world.eraser().begin(ADA, "operator:eve", "case-7")
@@ -331,7 +413,8 @@ def test_two_operators_at_once_do_no_harm(bank: Bank) -> None:
     assert first == second
     bank.clock.forward(seconds=SETTLES.total_seconds())
     with ThreadPoolExecutor(2) as threads:
-        reports = list(threads.map(lambda erasure: world.eraser().run(erasure), (first, second)))
-    assert None not in reports
+        list(threads.map(lambda erasure: world.eraser().run(erasure), (first, second)))
+    bank.clock.forward(seconds=STORES_LET_GO.total_seconds())
+    assert world.eraser().run(first) is not None
     assert places(bank, SECRETS[0]) == []
     assert differences(bank) == []

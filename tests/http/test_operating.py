@@ -216,6 +216,9 @@ def test_only_chosen_parked_streams_are_redriven(bank: Bank) -> None:
     services.waker = heard = Heard()
     chosen = {"streams": ["main/account-b", "main/account-c"]}
     assert bank.post("/readers/balances/redrive", chosen).json["asked"] == 1
+    (acted,) = bank.events.range("main/audit-operators-2026-01", 1, 9)
+    assert acted.events[0].body == {"action": "redrive", "what": ["balances", "main/account-b"]}
+    assert (acted.actor, acted.authority) == ("ada", "operate")
     assert heard.wakes == [("balances", {"main/account-b": 0})]
     assert bank.post("/readers/totals/redrive", {}).json["asked"] == 0
     assert len(heard.wakes) == 1

@@ -1,6 +1,6 @@
 """What operators see and do: streams as they were, readers and how far they are, redriving."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -29,6 +29,8 @@ from chalicelib.leftfold.subjects.opening import BLIND
 from chalicelib.leftfold.wiring.services import Services, side_by_side
 
 PARKED_SHOWN = 200
+# In whose audit an operator of the house is that is in no tenant.
+HOUSE_TENANT = "main"
 
 Json = dict[str, Any]
 
@@ -467,8 +469,21 @@ def redrive_parked(call: Call) -> Answer:
         if chosen is None or stream in chosen
     }
     if parked:
+        record(call, "redrive", [name, *parked])
         call.house.waker.wake(name, parked)
     return Answer({"reader": name, "asked": len(parked)}, status=202)
+
+
+def record(call: Call, action: str, what: Sequence[str]) -> None:
+    """Records in the audit stream of the operator's tenant what the operator is about to do.
+
+    An operator of the house without a tenant is in that of `main`.
+    """
+    caller, services = call.caller, call.house
+    if caller is None:
+        raise LookupError(f"{call.route.name} asks for no token")
+    own = caller.tenant or HOUSE_TENANT
+    services.auditing.action(caller.subject, action, what, services.new_id(), own)
 
 
 def known_reader(call: Call) -> str:
@@ -552,6 +567,6 @@ def operating_routes(
             status=202,
             parts=ReaderParts(),
             body=RedriveBody(),
-            problems=("reader-missing", "unavailable"),
+            problems=("reader-missing", "contention", "unavailable"),
         ),
     )
