@@ -30,6 +30,7 @@ from tools.resources import (
     functions,
 )
 from tools.resources.files import config, iam_file, permissions
+from tools.resources.functions import Function
 from tools.stacks import Change
 from tools.stages import FILE, Stage, StageError, running, stage, stage_of
 
@@ -213,6 +214,36 @@ def test_a_function_may_do_the_same_by_both_ways() -> None:
         ):
             assert name["Action"] == reference["Action"]
             assert name["Resource"] == literal(reference["Resource"], FACTS)
+
+
+# As long as they may be: those of a generation that follows another, in a stage of 16 letters.
+LONG = {
+    **FACTS,
+    **dict.fromkeys(
+        ("Stage", "Truth", "Application", "Earlier"), f"leftfold-{'s' * 16}--{'g' * 16}"
+    ),
+    "Region": "ap-southeast-1",
+    "EarlierArchive": "a" * 63,
+}
+
+
+def chosen(value: Any) -> Any:
+    """*value* where all conditions hold."""
+    match value:
+        case {"Fn::If": [_, then, _]}:
+            return chosen(then)
+        case dict():
+            return {key: chosen(each) for key, each in value.items()}
+        case list():
+            return [chosen(each) for each in value]
+    return value
+
+
+@pytest.mark.parametrize("function", MADE, ids=lambda made: made.name)
+def test_iam_takes_the_permissions_of_a_function(function: Function) -> None:
+    """10,240 characters in all inline policies of a role. A domain of many views meets it first."""
+    document = literal(chosen(permissions(function)), LONG)
+    assert len(json.dumps(document, separators=(",", ":"))) <= 10_240
 
 
 def test_the_apis_function_has_the_name_that_chalice_gives_it() -> None:
