@@ -25,6 +25,8 @@ LOCK = Path(__file__).with_name("audit.txt")
 VENV = STATE / "audit" / "venv"
 SBOM = STATE / "audit" / "sbom.json"
 REGION = "eu-central-1"
+# Takes a parameter that is empty by default for empty, also where a condition says that it is not.
+BESIDE_CONDITIONS = ("W1031",)
 # Prints a template after the transform; the functions' code lies in a bucket by then.
 TRANSFORM = """
 import json, sys
@@ -86,7 +88,8 @@ def measure(template: Mapping[str, Any]) -> Measure:
 
 def linted(name: str, file: Path) -> Iterator[str]:
     """What cfn-lint finds in a template."""
-    done = run("cfn-lint", "--regions", REGION, "--template", str(file))
+    where = ["--regions", REGION, "--template", str(file)]
+    done = run("cfn-lint", *where, "--ignore-checks", *BESIDE_CONDITIONS)
     yield from (f"{name}: {line}" for line in done.stdout.splitlines() if line.strip())
 
 

@@ -191,6 +191,12 @@ await page.waitForFunction((old) => document.querySelector(".figures .money")?.i
 seen.pages.push("a balance that changes while one looks");
 
 await go(page, PAGES[4]);
+await page.getByText("The event, and the state before it").click();
+await shown("State before");
+await shown("account-credited");
+await checked(page, "a parked stream");
+await page.screenshot({ path: `${folder}/parked-desktop-light.png` });
+seen.pages.push("what a parked stream stands on");
 await page.getByRole("button", { name: "Redrive all" }).click();
 await shown("No stream is parked");
 seen.pages.push("a parked stream redriven");

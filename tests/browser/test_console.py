@@ -55,6 +55,7 @@ def test_every_page_can_be_used_and_breaks_no_rule(built: Path) -> None:
         "a commit's rows, by keys",
         "the log as it grows",
         "a balance that changes while one looks",
+        "what a parked stream stands on",
         "a parked stream redriven",
         "an error with its cure",
     ]

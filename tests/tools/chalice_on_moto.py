@@ -105,8 +105,21 @@ def found(client: Any) -> Mapping[str, Any]:
             for name, set_ in wakes.items()
             if set_["FunctionEventInvokeConfigs"]
         },
+        "callers_of_feed": [
+            statement["Principal"]["Service"] for statement in statements(made, "leftfold-dev-feed")
+        ],
         "buses": client("kinesis").list_streams()["StreamNames"],
     }
+
+
+def statements(functions: Any, name: str) -> list[dict[str, Any]]:
+    """Who may call a function; nobody, if it is not there or nobody was let in."""
+    try:
+        policy = functions.get_policy(FunctionName=name)["Policy"]
+    except functions.exceptions.ResourceNotFoundException:
+        return []
+    found: list[dict[str, Any]] = json.loads(policy)["Statement"]
+    return found
 
 
 def apis(gateway: Any) -> Iterator[tuple[str, Any]]:
@@ -118,11 +131,13 @@ def apis(gateway: Any) -> Iterator[tuple[str, Any]]:
                 uri = made["methodIntegration"].get("uri", "")
                 called = uri.partition(":function:")[2].partition("/")[0]
                 routes[f"{method} {resource['path']}"] = called
+        deployments = gateway.get_deployments(restApiId=api["id"])["items"]
         answers = gateway.get_gateway_responses(restApiId=api["id"])["items"]
         yield (
             api["name"],
             {
                 "routes": routes,
+                "deployments": len(deployments),
                 "stages": {
                     stage["stageName"]: stage["methodSettings"]
                     for stage in gateway.get_stages(restApiId=api["id"])["item"]

@@ -104,7 +104,11 @@ def test_what_chalice_cannot_set_is_set_after_it(states: list[dict[str, Any]]) -
     woken = (*DOMAIN.views, *DOMAIN.policies, *FOLLOWING)
     assert set(after["wakes"]) == {f"{API}-{name}" for name in woken}
     assert set(after["wakes"].values()) == {0}
+    assert before["callers_of_feed"] == []
+    assert set(after["callers_of_feed"]) == {"apigateway.amazonaws.com"}
     ((name, api),) = after["apis"].items()
+    # What is set is of no use before a deployment: twice, since it was set twice.
+    assert api["deployments"] == next(iter(before["apis"].values()))["deployments"] + 2
     # As the alarm on it says.
     assert name == API
     assert api["answers"] == {kind: status for kind, (status, _, _) in GATEWAY_RESPONSES.items()}

@@ -30,6 +30,7 @@ from tools.resources import (
     functions,
 )
 from tools.resources.files import config, iam_file, permissions
+from tools.resources.functions import Function
 from tools.stacks import Change
 from tools.stages import FILE, Stage, StageError, running, stage, stage_of
 
@@ -80,6 +81,7 @@ def test_money_is_protected_in_prod() -> None:
         ("dev-2", dict, "'dev-2' cannot name a stage; take up to 16 of a-z and 0-9"),
         ("dev", lambda s: s | {"shards": "2"}, "shards is '2'; it must be of type int"),
         ("dev", lambda s: s | {"shards": True}, "shards is True; it must be of type int"),
+        ("dev", lambda s: s | {"wake_window": 301}, "wake_window is 301; it must be 0 to 300"),
         ("dev", lambda s: s | {"way": "sam"}, "way is 'sam'; it must be cloudformation or chalice"),
         ("dev", lambda s: s | {"shard": 1}, "too few settings, or unknown ones: shard"),
         ("dev", lambda _: {}, "too few settings, or unknown ones: api_concurrency, architecture"),
@@ -130,6 +132,17 @@ def test_every_setting_of_a_stage_reaches_a_template() -> None:
         for name in read(path)["Parameters"]
     }
     assert set(DEV.parameters) <= takes
+
+
+def test_a_stage_says_how_long_a_growing_log_is_watched_before_its_followers_are_woken() -> None:
+    sources = {
+        name: properties["Properties"].get("MaximumBatchingWindowInSeconds")
+        for name, resource in read(TRUTH_TEMPLATE)["Resources"].items()
+        for properties in resource.get("Properties", {}).get("Events", {}).values()
+        if properties["Type"] == "DynamoDB"
+    }
+    assert sources == {"Relay": None, "LogGrew": {"Ref": "WakeWindow"}}
+    assert replace(DEV, wake_window=2).parameters["WakeWindow"] == "2"
 
 
 # --- what is written down for Chalice
@@ -201,6 +214,36 @@ def test_a_function_may_do_the_same_by_both_ways() -> None:
         ):
             assert name["Action"] == reference["Action"]
             assert name["Resource"] == literal(reference["Resource"], FACTS)
+
+
+# As long as they may be: those of a generation that follows another, in a stage of 16 letters.
+LONG = {
+    **FACTS,
+    **dict.fromkeys(
+        ("Stage", "Truth", "Application", "Earlier"), f"leftfold-{'s' * 16}--{'g' * 16}"
+    ),
+    "Region": "ap-southeast-1",
+    "EarlierArchive": "a" * 63,
+}
+
+
+def chosen(value: Any) -> Any:
+    """*value* where all conditions hold."""
+    match value:
+        case {"Fn::If": [_, then, _]}:
+            return chosen(then)
+        case dict():
+            return {key: chosen(each) for key, each in value.items()}
+        case list():
+            return [chosen(each) for each in value]
+    return value
+
+
+@pytest.mark.parametrize("function", MADE, ids=lambda made: made.name)
+def test_iam_takes_the_permissions_of_a_function(function: Function) -> None:
+    """10,240 characters in all inline policies of a role. A domain of many views meets it first."""
+    document = literal(chosen(permissions(function)), LONG)
+    assert len(json.dumps(document, separators=(",", ":"))) <= 10_240
 
 
 def test_the_apis_function_has_the_name_that_chalice_gives_it() -> None:

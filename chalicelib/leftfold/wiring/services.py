@@ -251,10 +251,11 @@ class Services(Adapters):
     def relay(self) -> "Relay":
         from chalicelib.leftfold.relay.publisher import Publisher
         from chalicelib.leftfold.relay.relay import Relay
-        from chalicelib.leftfold.relay.sequencer import Sequencer
+        from chalicelib.leftfold.relay.sequencer import AT_FIRST, Memory, Sequencer
 
+        memory = Memory(wary=AT_FIRST)
         return Relay(
-            Sequencer(self.events, self.log, self.pause, self.alarm, clock=self.clock),
+            Sequencer(self.events, self.log, self.pause, self.alarm, memory, self.clock),
             Publisher(self.log, self.bus, self.checkpoints),
             self.alarm_unpublished,
         )

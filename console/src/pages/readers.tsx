@@ -4,7 +4,7 @@ import { get, type Reader, redrive, type Schemas } from "../api";
 import { Chart } from "../chart";
 import { count, duration, many, parts } from "../format";
 import { link, useLoaded } from "../state";
-import { Chip, Empty, Failed, Figures, Show, StreamLink, Time, Title, Waits } from "../ui";
+import { Body, Chip, Empty, Failed, Figures, Show, StreamLink, Time, Title, Waits } from "../ui";
 
 const EVERY = 2_000;
 const KEPT = 600;
@@ -105,6 +105,37 @@ function All({
   );
 }
 
+/** The events of a commit on which a reader has failed, and what the rules knew before it. */
+function Stuck({ stream, version }: { stream: string; version: number }) {
+  const [open, setOpen] = useState(false);
+  const { category, key } = parts(stream);
+  const loaded = useLoaded(
+    (signal) => (open ? get("/streams/{category}/{key}/commits/{version}", { category, key, version }, {}, signal) : Promise.resolve(undefined)),
+    [stream, version, open],
+  );
+  return (
+    <details onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary class="muted small">The event, and the state before it</summary>
+      {open && (
+        <Show of={loaded} rows={3}>
+          {(one) => (
+            <>
+              {one?.commit.events.map((event, at) => (
+                <div key={at} class="event">
+                  <h3>{event.name}</h3>
+                  <Body of={event.body} />
+                </div>
+              ))}
+              <h3>State before</h3>
+              {one?.before ? <Body of={one.before as Record<string, unknown>} /> : <p class="muted small">There was none.</p>}
+            </>
+          )}
+        </Show>
+      )}
+    </details>
+  );
+}
+
 /** How far the sweeper is, which finds what no message told of. */
 function Sweeper({ of, at }: { of: Schemas["ReaderList"]["sweeper"]; at: string }) {
   if (!of) return <span class="muted">has not run</span>;
@@ -157,6 +188,7 @@ function ReaderPane({ of, again }: { of: Reader; again: () => void }) {
                     <button onClick={() => act([one.stream])} aria-label={`Redrive ${parts(one.stream).key}`}>Redrive</button>
                   </div>
                   <p class="mono reason">{one.reason}</p>
+                  <Stuck stream={one.stream} version={one.version} />
                   {one.first !== null && one.last !== null && (
                     <p class="muted small">
                       Positions {count(one.first)} to {count(one.last)} wait.
