@@ -49,6 +49,11 @@ def create(made: Package, found: Stage, name: str, stacks: Stacks) -> str:
     cloud = stacks.cloud
     app = named(found, name)
     with explained(cloud):
+        if stacks.find(f"{app}-truth") is not None:
+            raise DeployError(
+                f"{app} has a truth of its own; `leftfold generation create {name} --transform`"
+                " deploys the present code there"
+            )
         truth = active_truth(control_of(found, cloud), found)
         first = stacks.outputs(truth)
         facts = {

@@ -1,19 +1,34 @@
 """The steps of a change, as far as they need no cloud: what is allowed, and what people are told."""
 
 from io import StringIO
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from rich.console import Console
 
-from chalicelib.leftfold.generations.control import Control, WrongStateError
+from chalicelib.leftfold.generations.control import Control, DynamoControl, WrongStateError
 from chalicelib.leftfold.generations.memory import MemoryControl
 from chalicelib.leftfold.generations.operating import Round, Status, abandon
 from chalicelib.leftfold.kernel import Boundaries, Transform
+from tests.contracts import moto
 from tests.generations.site import Site
 from tests.teller import OPENING, credit
 from tools.bank.transforms import cards_apart
-from tools.changing import begin, check_boundaries, check_droppable, described, estimate
-from tools.cloud import DeployError
+from tools.changing import (
+    begin,
+    check_boundaries,
+    check_droppable,
+    create_beside,
+    described,
+    estimate,
+    is_ready,
+)
+from tools.cloud import Cloud, DeployError
+from tools.deploy import check_not_gone
+from tools.generations import create
+from tools.stages import stage
+from tools.tables import create_tables
 
 BLUE, GREEN = "leftfold-dev", "leftfold-dev--green"
 
@@ -98,6 +113,58 @@ def test_transforms_that_contradict_each_other_are_refused_before_anything_is_ma
     )
     with pytest.raises(DeployError, match="does not name it among its sources"):
         check_boundaries(Boundaries([wrong]), log)
+
+
+@pytest.mark.parametrize(
+    ("status", "ready"),
+    [
+        (Status(control(), 1_000, (), None), True),
+        (Status(control(), 1_001, (), None), False),
+        (Status(control(), 0, ("main/account-a",), None), False),
+        (Status(control("switching", 1), 0, (), None), False),
+        (Status(control("switching", 1), 0, (), Round(1, "table")), False),
+        (Status(control("switching", 1), 0, (), Round(1, "done")), True),
+        (Status(control("finished", 1), 0, (), None), True),
+    ],
+)
+def test_the_next_step_may_be_taken_once_this_one_is_done(status: Status, *, ready: bool) -> None:
+    assert is_ready(status) == ready
+
+
+class There:
+    """Stacks of which some are there. The first truth's control is in *table*."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+        self.cloud = Cloud("http://127.0.0.1:1")
+
+    def find(self, name: str) -> object:
+        return name if name in self.names else None
+
+
+def test_a_generation_keeps_the_truth_that_it_was_made_with() -> None:
+    made: Any = None
+    found = stage("dev")
+    beside: Any = There(GREEN, f"{GREEN}-truth")
+    with pytest.raises(DeployError, match="create green --transform"):
+        create(made, found, "green", beside)
+    alone: Any = There(GREEN)
+    with pytest.raises(DeployError, match="is a generation on another truth"):
+        create_beside(made, found, GREEN, alone, lambda _: True)
+
+
+def test_a_first_truth_that_was_dropped_is_not_made_anew() -> None:
+    with moto.in_process():
+        client = moto.client("dynamodb")
+        create_tables(client, BLUE)
+        gone: Any = There(f"{BLUE}-stage")
+        gone.cloud = SimpleNamespace(client=lambda _service: client)
+        check_not_gone(stage("dev"), gone)
+        table = DynamoControl(client, f"{BLUE}-control")
+        assert table.change(None, control("finished", 1))
+        with pytest.raises(DeployError, match="leftfold-dev--green has the events of this stage"):
+            check_not_gone(stage("dev"), gone)
+        check_not_gone(stage("dev"), There(f"{BLUE}-stage", f"{BLUE}-truth"))  # type: ignore[arg-type]
 
 
 def test_a_status_tells_where_a_change_stands() -> None:
