@@ -164,7 +164,9 @@ def step(
         first.wait()
     done = subprocess.run(line, capture_output=True, text=True, timeout=patience, check=False)
     if done.returncode not in (0, 1) or "Error" in done.stderr:
-        raise RuntimeError(f"{command}: {done.stdout}{done.stderr}")
+        # At once: the engines take a while to end.
+        click.echo(f"{command}: {done.stdout}{done.stderr}", err=True)
+        raise RuntimeError(f"{command[0]} failed")
     return done.stdout
 
 
