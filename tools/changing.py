@@ -72,6 +72,12 @@ def estimate(log: Log) -> Estimate:
     return Estimate(log.head().next_position, sum(1 for _ in log.registry()))
 
 
+def told_to(app: str, stacks: Stacks) -> dict[str, str]:
+    """What an operator has told an application, which another one in its place is told, too."""
+    told = stacks.parameters(app)
+    return {name: told[name] for name in ("AlarmTopic", "MailFrom", "Repairs") if name in told}
+
+
 def begin(table: ControlTable, first: str, green: str) -> Control:
     """Control once *green* follows the active generation; it may have been so before.
 
@@ -122,6 +128,7 @@ def create_beside(
                 raise DeployError(f"{app} is not made")
         control = begin(table, found.prefix, app)
         facts = {
+            **told_to(control.blue, stacks),
             **found.parameters,
             **cloud.parameters,
             "KeyArn": "",

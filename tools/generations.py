@@ -15,6 +15,7 @@ from tools.changing import (
     create_beside,
     drop_truth,
     show_change,
+    told_to,
 )
 from tools.cloud import Cloud, DeployError, explained
 from tools.console import console, errors
@@ -57,6 +58,7 @@ def create(made: Package, found: Stage, name: str, stacks: Stacks) -> str:
         truth = active_truth(control_of(found, cloud), found)
         first = stacks.outputs(truth)
         facts = {
+            **told_to(truth, stacks),
             **found.parameters,
             **{name: first.get(name, "") for name in ("Earlier", "EarlierArchive", "Ordinal")},
             "Truth": truth,

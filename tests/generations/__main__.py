@@ -163,7 +163,7 @@ def step(
         os.kill(first.pid, signal.SIGKILL)
         first.wait()
     done = subprocess.run(line, capture_output=True, text=True, timeout=patience, check=False)
-    if done.returncode not in (0, 1) or "Error" in done.stderr:
+    if "Traceback" in done.stderr or "\nError: " in f"\n{done.stderr}":
         # At once: the engines take a while to end.
         click.echo(f"{command}: {done.stdout}{done.stderr}", err=True)
         raise RuntimeError(f"{command[0]} failed")

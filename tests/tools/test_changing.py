@@ -1,6 +1,7 @@
 """The steps of a change, as far as they need no cloud: what is allowed, and what people are told."""
 
 from io import StringIO
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +16,7 @@ from tests.contracts import moto
 from tests.generations.site import Site
 from tests.teller import OPENING, credit
 from tools.bank.transforms import cards_apart
+from tools.bootstrap import ROOT
 from tools.changing import (
     begin,
     check_boundaries,
@@ -25,11 +27,14 @@ from tools.changing import (
     is_ready,
 )
 from tools.cloud import Cloud, DeployError
-from tools.deploy import check_not_gone
+from tools.deploy import applications, check_not_gone, read
 from tools.generations import create
+from tools.resources import TEMPLATE, TRUTH_TEMPLATE
 from tools.stages import stage
 from tools.tables import create_tables
+from tools.uploading import Uploads
 
+ACCESS_OUTPUTS = ("TokenIssuer", "TokenKeys", "TokenAudience")
 BLUE, GREEN = "leftfold-dev", "leftfold-dev--green"
 
 
@@ -151,6 +156,79 @@ def test_a_generation_keeps_the_truth_that_it_was_made_with() -> None:
     alone: Any = There(GREEN)
     with pytest.raises(DeployError, match="is a generation on another truth"):
         create_beside(made, found, GREEN, alone, lambda _: True)
+
+
+class Brought(There):
+    """Stacks on moto that note what each template is given; a truth's tables are made with it."""
+
+    def __init__(self, *names: str) -> None:
+        super().__init__(*names)
+        self.cloud = Cloud()
+        self.given: dict[str, dict[str, str]] = {}
+
+    def parameters(self, stack: str) -> dict[str, str]:
+        assert stack == BLUE
+        return {"MailFrom": "bank@example.com", "Memory": "1"}
+
+    def outputs(self, stack: str) -> dict[str, str]:
+        truth = stack.removesuffix("-truth")
+        return {
+            f"{BLUE}-stage": {
+                name: name for name in ("PersonalDataKey", *ACCESS_OUTPUTS, "TenantClaim")
+            },
+            f"{truth}-truth": {
+                **{name: name for name in ("SearchEndpoint", "SearchArn")},
+                "ArchiveBucket": f"archive of {truth}",
+                "Truth": truth,
+            },
+        }[stack]
+
+    def bring(self, stack: str, _template: str, given: dict[str, str]) -> bool:
+        made = read(TRUTH_TEMPLATE if stack.endswith("-truth") else TEMPLATE)["Parameters"]
+        assert [name for name in made if "Default" not in made[name] and name not in given] == []
+        if stack not in self.given and stack.endswith("-truth"):
+            create_tables(self.cloud.client("dynamodb"), stack.removesuffix("-truth"))
+        self.given[stack] = {name: given[name] for name in made if name in given}
+        self.names = (*self.names, stack)
+        return True
+
+
+def test_a_later_generation_is_told_of_the_earlier_one_and_what_that_was_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", moto.REGION)
+    zipped = tmp_path / "made.zip"
+    zipped.write_bytes(b"zip")
+    package = SimpleNamespace(
+        zip=zipped,
+        fingerprint="1",
+        truth_zip=zipped,
+        truth_fingerprint="2",
+        # Any template: what each of them needs is looked up below.
+        template=ROOT / TRUTH_TEMPLATE,
+        architecture="arm64",
+        folds={"balances": "1"},
+    )
+    with moto.in_process():
+        made: Any = package
+        stacks: Any = Brought(f"{BLUE}-stage", f"{BLUE}-truth")
+        create_tables(stacks.cloud.client("dynamodb"), BLUE)
+        table = DynamoControl(stacks.cloud.client("dynamodb"), f"{BLUE}-control")
+        assert table.change(None, Control(BLUE, GREEN, "replicating", 0, ("leftfold-dev--red",)))
+        Uploads(stacks.cloud, BLUE).make_bucket()
+        # Run again, it deploys the present code, and asks nothing.
+        for _ in range(2):
+            create_beside(made, stage("dev"), GREEN, stacks, lambda _: False)
+        assert set(stacks.given) == {GREEN, f"{GREEN}-truth"}
+        told = stacks.given[GREEN]
+        known = applications(GREEN, stacks.cloud).known()
+    assert (told["Earlier"], told["EarlierArchive"], told["Ordinal"]) == (
+        *(BLUE, f"archive of {BLUE}"),
+        "2",
+    )
+    assert (told["Truth"], told["ArchiveBucket"]) == (GREEN, f"archive of {GREEN}")
+    assert (told["MailFrom"], "Memory" in told) == ("bank@example.com", False)
+    assert (known.active, known.applications[GREEN].folds) == (GREEN, {"balances": "1"})
 
 
 def test_a_first_truth_that_was_dropped_is_not_made_anew() -> None:
