@@ -4,7 +4,7 @@ Lambda looks up each function in this module by its name. The function's own cod
 then, and no other: no HTTP, and no context that it does not use.
 """
 
-from chalicelib.leftfold.functions import handler
+from chalicelib.leftfold.functions import entry, handler
 from chalicelib.leftfold.kernel import Domain
 from chalicelib.leftfold.wiring.domain_index import indexed
 from chalicelib.leftfold.wiring.process import serve
@@ -22,4 +22,4 @@ def whole_domain() -> Domain:
 serve(indexed(whole_domain))
 
 # Python calls it for a name that this module does not have (PEP 562).
-__getattr__ = handler
+__getattr__ = entry

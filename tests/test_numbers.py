@@ -89,7 +89,7 @@ def test_what_waits_or_asks_again_ends() -> None:
     assert (freshness.WAKE_AFTER, freshness.FIRST_PAUSE, freshness.LONGEST_PAUSE) == (
         0.5,
         0.02,
-        0.2,
+        0.25,
     )
     assert adapters.LONGEST_PAUSE == 1.0
     # A client has 32 connections.

@@ -41,6 +41,13 @@ def finish(stage: Stage, cloud: Cloud, merged: Json, root: Path = ROOT) -> Itera
         cloud.client("apigateway").create_deployment(restApiId=api, stageName=API_STAGE)
         bounds(cloud, api, facts)
         yield "the API's name and throttling" + (" and access log" if logs(facts) else "")
+        if facts["WebAcl"]:
+            home = f"arn:{facts['Partition']}:apigateway:{facts['Region']}::"
+            cloud.client("wafv2").associate_web_acl(
+                WebACLArn=facts["WebAcl"],
+                ResourceArn=f"{home}/restapis/{api}/stages/{API_STAGE}",
+            )
+            yield "the API's firewall"
         if missing:
             raise DeployError(
                 f"the API has no {', '.join(missing)}; run `chalice deploy`, then this again"

@@ -13,6 +13,7 @@ from chalicelib.leftfold.commands.loading import BrokenStreamError
 from chalicelib.leftfold.store.events import item_size
 from chalicelib.leftfold.store.ports import Unavailable
 from chalicelib.leftfold.wiring.services import Services
+from tools.auditing import audited
 from tools.console import bar, console, errors
 from tools.options import chosen, endpoint_option, stack_option
 from tools.texts import counted
@@ -55,7 +56,10 @@ def archive_command(
     again. Exits with 1 if a stream could not be archived.
     """
     until, grace = before.replace(tzinfo=UTC), NOBODY_WRITES if idle else GRACE
-    if not archive(chosen(stack, endpoint_url), until, grace, dry=dry_run, log=log):
+    services = chosen(stack, endpoint_url)
+    if not dry_run:
+        audited(services, "archive", f"before {until:%Y-%m-%d}")
+    if not archive(services, until, grace, dry=dry_run, log=log):
         sys.exit(1)
 
 
@@ -167,7 +171,7 @@ def restore_command(
 
     May be stopped and run again. The archive keeps its objects.
     """
-    services = chosen(stack, endpoint_url)
+    services = audited(chosen(stack, endpoint_url), "restore", aggregate, f"epoch {epoch}")
     restore = Restore(services.event_table, services.log_table, services.archive)
     try:
         count = restore.run(aggregate, epoch)

@@ -25,7 +25,7 @@ from chalicelib.leftfold.wiring.services import Services
 from tools.applications import register
 from tools.cloud import Cloud, DeployError, explained
 from tools.console import bar, console, errors
-from tools.deploy import applications, check_way, find, read, stage_stack
+from tools.deploy import applications, check_way, data_keys, find, read, stage_stack
 from tools.deploying import stage_option
 from tools.deployment_services import reach
 from tools.destroy import delete_kept
@@ -410,6 +410,7 @@ def drop_truth(truth: str, found: Stage, stacks: Stacks) -> None:
         for app in register.known().applications:
             stacks.delete(app)
             register.remove(app)
+            data_keys(found, cloud).leave(app)
         if operator is not None:
             operator.take(afresh=True)
         delete_kept([(truth, "truth")], stacks)

@@ -8,6 +8,7 @@ from typing import Any
 
 from chalicelib.leftfold.generations.control import DynamoControl
 from chalicelib.leftfold.store.applications import DynamoApplications
+from chalicelib.leftfold.subjects.dynamo import DynamoKeys
 from tools.applications import register
 from tools.bootstrap import ROOT
 from tools.cloud import Cloud, DeployError, explained
@@ -15,6 +16,7 @@ from tools.engines import Progress
 from tools.package import Package
 from tools.provisioned import chalice_api, write_down
 from tools.resources import BESIDE_TEMPLATE, STAGE_TEMPLATE, TEMPLATE, TRUTH_TEMPLATE
+from tools.resources.access import NOWHERE
 from tools.stacks import Stacks
 from tools.stages import APP, Stage, running
 from tools.uploading import Uploads
@@ -48,7 +50,9 @@ def deploy(
         code = uploads.code(package.zip, package.fingerprint)
         template = uploads.template(json.loads(package.template.read_text()), code)
         stacks.bring(stage.prefix, template, facts)
-        return find(stage.prefix, cloud)
+        deployed = find(stage.prefix, cloud)
+        let_console_sign_in(stage, stacks, deployed.url)
+        return deployed
 
 
 def provision(package: Package, stage: Stage, stacks: Stacks) -> Facts:
@@ -90,6 +94,20 @@ def check_not_gone(stage: Stage, stacks: Stacks) -> None:
         )
 
 
+def let_console_sign_in(stage: Stage, stacks: Stacks, url: str) -> None:
+    """Lets the stage's user pool send people back to the console of the API at *url*.
+
+    Nobody knows that address before there is an API. Another issuer is told by hand.
+    """
+    stack = stage_stack(stage)
+    now = stacks.parameters(stack)
+    named = [one for one in now["ConsoleUrls"].split(",") if one != NOWHERE]
+    page = f"{url}/console/index.html"
+    if page not in named and not now["OtherIssuer"]:
+        stacks.report("deploy: letting the console sign in")
+        stacks.change(stack, {"ConsoleUrls": ",".join([*named, page])})
+
+
 def provision_for_chalice(package: Package, stage: Stage, stacks: Stacks) -> Path:
     """Makes all but what `chalice deploy` makes, and writes it down; the file.
 
@@ -129,6 +147,11 @@ def find(stack: str, cloud: Cloud, root: Path = ROOT) -> Deployed:
 def applications(truth: str, cloud: Cloud) -> DynamoApplications:
     """The register of a truth's applications."""
     return DynamoApplications(cloud.client("dynamodb"), f"{truth}-applications")
+
+
+def data_keys(stage: Stage, cloud: Cloud) -> DynamoKeys:
+    """The table of the stage's data keys, which knows whom erasures wait for."""
+    return DynamoKeys(cloud.client("dynamodb"), f"{stage.prefix}-subjects")
 
 
 def stage_stack(stage: Stage) -> str:

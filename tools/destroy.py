@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from tools.bootstrap import ROOT
 from tools.cloud import Cloud, DeployError, explained
-from tools.deploy import applications, beside_stack, truth_stack
+from tools.deploy import applications, beside_stack, data_keys, stage_stack, truth_stack
 from tools.resources.stacks import TABLES, Owner
 from tools.stacks import Stacks
 from tools.stages import Stage
@@ -31,6 +31,8 @@ def destroy_application(stage: Stage, stacks: Stacks) -> None:
             register.remove(stage.prefix)
         for stack in (stage.prefix, beside_stack(stage)):
             stacks.delete(stack)
+        if stacks.find(stage_stack(stage)) is not None:
+            data_keys(stage, stacks.cloud).leave(stage.prefix)
 
 
 def destroy_truth(stage: Stage, stacks: Stacks) -> None:

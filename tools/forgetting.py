@@ -1,6 +1,5 @@
 """Commands about subjects of personal data: `leftfold forget` and `leftfold subject`."""
 
-import getpass
 import json
 import re
 import sys
@@ -12,6 +11,7 @@ from rich.table import Table
 from chalicelib.leftfold.erasure.erasing import UnknownSubjectError, settled_at
 from chalicelib.leftfold.kernel.commit import TAG, instant
 from chalicelib.leftfold.subjects.keys import Erasure
+from tools.auditing import operator
 from tools.console import console, errors
 from tools.options import chosen, endpoint_option, stack_option
 
@@ -70,7 +70,7 @@ def forget_command(
             sys.exit(1)
         if not yes:
             click.confirm(f"Make all personal data of {name} unreadable, for ever?", abort=True)
-        erasure = services.eraser.begin(name, f"operator:{getpass.getuser()}", case)
+        erasure = services.eraser.begin(name, operator(), case)
     with errors.status("folding rows again"):
         services.eraser.run(erasure)
     show_erasure(services.data_keys.erasure(name) or erasure)
@@ -112,7 +112,7 @@ def subject_command(subject: str, tenant: str, stack: str | None, endpoint_url: 
     if not services.data_keys.find([name]):
         console.print(str(UnknownSubjectError(name)), style="red", markup=False)
         sys.exit(1)
-    services.eraser.record_read(name, f"operator:{getpass.getuser()}", services.new_id())
+    services.eraser.record_read(name, operator(), services.new_id())
     for held in services.export.of(name):
         click.echo(json.dumps(held, ensure_ascii=False))
 

@@ -9,6 +9,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from chalicelib.leftfold.store.applications import Applications, Known
+from chalicelib.leftfold.subjects.keys import DataKeys
 from tools.applications import application, check_folds
 from tools.changing import (
     check_droppable,
@@ -19,7 +20,15 @@ from tools.changing import (
 )
 from tools.cloud import Cloud, DeployError, explained
 from tools.console import console, errors
-from tools.deploy import applications, check_way, find, read
+from tools.deploy import (
+    applications,
+    check_way,
+    data_keys,
+    find,
+    let_console_sign_in,
+    read,
+    stage_stack,
+)
 from tools.deploying import asked, mail_from_option, shown, stage_option, told, yes_option
 from tools.deployment_services import reach
 from tools.generation import generation_command
@@ -63,6 +72,8 @@ def create(made: Package, found: Stage, name: str, stacks: Stacks) -> str:
             **{name: first.get(name, "") for name in ("Earlier", "EarlierArchive", "Ordinal")},
             "Truth": truth,
             **cloud.parameters,
+            "KeyArn": "",
+            **stacks.outputs(stage_stack(found)),
             **stacks.outputs(f"{truth}-truth"),
             "FedByBus": "false",
         }
@@ -93,11 +104,15 @@ def activate(register: Applications, app: str, stacks: Stacks) -> None:
             stacks.change(other, {"FedByBus": "false"})
 
 
-def drop(register: Applications, app: str, stacks: Stacks) -> None:
-    """Takes a generation away, with its rows. Raises DeployError for the active one."""
+def drop(register: Applications, keys: DataKeys, app: str, stacks: Stacks) -> None:
+    """Takes a generation away, with its rows, for which no erasure waits any more.
+
+    Raises DeployError for the active one.
+    """
     if not register.remove(app):
         raise DeployError(f"{app} is active; activate another generation first")
     stacks.delete(app)
+    keys.leave(app)
 
 
 def listed(known: Known) -> str:
@@ -142,12 +157,14 @@ def create_command(
     if transform:
         app = named(found, green)
         create_beside(made, found, app, stacks, lambda text: agreed_to(text, yes=yes))
+        let_console_sign_in(found, stacks, find(app, stacks.cloud).url)
         console.print(
             f"{app} is filled; `leftfold generation status {green}` shows how far it is,"
             " `leftfold generation switch` lets it take over"
         )
         return
     app = create(made, found, green, stacks)
+    let_console_sign_in(found, stacks, find(app, stacks.cloud).url)
     console.print(f"{app} fills its rows; `leftfold generation status {green}` shows how far it is")
 
 
@@ -234,7 +251,8 @@ def drop_command(*, green: str, really: str, name: str, endpoint_url: str | None
     app, stacks = application_of(found, green), Stacks(cloud, told)
     with explained(cloud):
         if stacks.find(f"{app}-truth") is None:
-            drop(applications(truth_with(app, found, stacks), cloud), app, stacks)
+            register = applications(truth_with(app, found, stacks), cloud)
+            drop(register, data_keys(found, cloud), app, stacks)
         else:
             check_droppable(control_of(found, cloud).read(), app)
             if really != app:

@@ -32,6 +32,7 @@ from chalicelib.leftfold.store.readers import ends_of
 from chalicelib.leftfold.wiring.services import Services
 from tools.announcing import announce_command
 from tools.archiving import COMMANDS as ARCHIVING
+from tools.auditing import audited
 from tools.console import bar, console, errors
 from tools.forgetting import COMMANDS as FORGETTING
 from tools.last_deployment import Current, recall
@@ -139,6 +140,9 @@ def replay_command(
     services = chosen(stack, endpoint_url)
     end = services.log.head().next_position
     chosen_view = known(view, services)
+    if check and chosen_view.personal:
+        # Rows that differ are shown.
+        audited(services, "compare", view)
     if live and not chosen_view.from_carried:
         names = ", ".join(v.name for v in services.views.values() if v.from_carried)
         raise click.UsageError(f"{view} keeps older detail; these can be replayed live: {names}")
@@ -260,7 +264,7 @@ def sweep_command(stack: str | None, endpoint_url: str | None, *, now: bool) -> 
     """
     services = chosen(stack, endpoint_url)
     if now:
-        sweep_now(services)
+        sweep_now(audited(services, "sweep"))
     else:
         show_round(services)
 
@@ -338,6 +342,7 @@ def redrive_command(
     services = chosen(stack, endpoint_url)
     if reader is not None and reader not in services.policies:
         known(reader, services)
+    audited(services, "redrive", reader or "all readers", stream or "all streams")
     if not redrive(services, reader, stream):
         sys.exit(1)
 

@@ -14,6 +14,8 @@ FILE = Path("infra/stages.toml")
 # A name becomes part of the names of stacks, tables and buckets, where "-" is a separator.
 NAME = re.compile(r"[a-z][a-z0-9]{0,15}")
 APP = "leftfold"
+# Seconds: Lambda's longest batching window.
+LONGEST_WINDOW = 300
 
 
 class StageError(Exception):
@@ -34,6 +36,7 @@ class Stage:
     has_own_keys: bool
     has_backup: bool
     shards: int
+    wake_window: int
     search_instance: str
     search_instances: int
     search_volume: int
@@ -45,6 +48,9 @@ class Stage:
     cors_origins: str
     has_access_logs: bool
     otlp_endpoint: str
+    domain: str
+    certificate: str
+    web_acl: str
 
     @property
     def prefix(self) -> str:
@@ -62,6 +68,7 @@ class Stage:
             "KeepLogsDays": str(self.keep_logs_days),
             "Memory": str(self.memory),
             "Shards": str(self.shards),
+            "WakeWindow": str(self.wake_window),
             "SearchInstance": self.search_instance,
             "SearchInstances": str(self.search_instances),
             "SearchVolume": str(self.search_volume),
@@ -74,6 +81,9 @@ class Stage:
             "CorsOrigins": self.cors_origins,
             "AccessLogs": str(self.has_access_logs).lower(),
             "OtlpEndpoint": self.otlp_endpoint,
+            "DomainName": self.domain,
+            "CertificateArn": self.certificate,
+            "WebAcl": self.web_acl,
         }
 
     def check_runtime(self) -> None:
@@ -126,4 +136,9 @@ def stage_of(name: str, settings: Any) -> Stage:
         if value not in choices if choices else type(value) is not hints[key]:
             wanted = " or ".join(choices) if choices else f"of type {hints[key].__name__}"
             raise StageError(f"{FILE}: [{name}] {key} is {value!r}; it must be {wanted}")
+    if not 0 <= settings["wake_window"] <= LONGEST_WINDOW:
+        raise StageError(
+            f"{FILE}: [{name}] wake_window is {settings['wake_window']}; it must be 0 to"
+            f" {LONGEST_WINDOW}"
+        )
     return Stage(name, **settings)

@@ -1,5 +1,6 @@
 /* The API of the application that serves this console. Types come from its OpenAPI document. */
 import type { components, paths } from "../generated/api";
+import { endsSoon, keep, renew, token } from "./signing";
 
 export type Schemas = components["schemas"];
 export type Page = Schemas["FollowedPage"];
@@ -19,14 +20,12 @@ export class Problem extends Error {
 }
 
 // The console is served at …/console/index.html.
-const base = new URL("..", location.href.split("#")[0]);
+const base = new URL("..", location.href.split(/[?#]/)[0]);
 
-// The access token of this tab: that of the link which opened it (…/console#token=…), or one that
-// was asked for. It is gone when the tab is closed.
-const KEPT = "leftfold-token";
+// The link that `leftfold run` prints has an access token: …/console#token=….
 const linked = /^#token=([\w.~+/=-]+)$/.exec(location.hash)?.[1];
 if (linked) {
-  sessionStorage.setItem(KEPT, linked);
+  keep(linked);
   history.replaceState(null, "", "#/");
 }
 
@@ -34,28 +33,37 @@ if (linked) {
 export const SIGNED_OUT = "signed-out";
 
 /** Keeps the token that somebody has given, and begins anew with it. */
-export function signIn(token: string): void {
-  sessionStorage.setItem(KEPT, token.trim());
+export function signIn(given: string): void {
+  keep(given);
   location.reload();
 }
 
-/** Sends a request with the token. Throws a problem if nobody answers, or if it needs another token. */
+/**
+ * Sends a request with the token, or with another one if that has ended. Throws a problem if nobody
+ * answers, or if there is no token that is taken.
+ */
 async function ask(to: URL, init: RequestInit): Promise<Response> {
-  const token = sessionStorage.getItem(KEPT);
+  if (endsSoon()) await renew();
+  const used = token();
+  let answer = await sent(to, init);
+  if (answer.status === 401 && (token() !== used || (await renew()))) answer = await sent(to, init);
+  if (answer.status === 401) {
+    dispatchEvent(new CustomEvent(SIGNED_OUT, { detail: Boolean(used) }));
+    throw new Problem(401, "token-missing", "Sign in to see this.");
+  }
+  return answer;
+}
+
+async function sent(to: URL, init: RequestInit): Promise<Response> {
   const headers = new Headers(init.headers);
-  if (token) headers.set("Authorization", `Bearer ${token}`);
-  let answer: Response;
+  const kept = token();
+  if (kept) headers.set("Authorization", `Bearer ${kept}`);
   try {
-    answer = await fetch(to, { ...init, headers });
+    return await fetch(to, { ...init, headers });
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw new Problem(0, "unreachable", "The server cannot be reached.");
   }
-  if (answer.status === 401) {
-    dispatchEvent(new CustomEvent(SIGNED_OUT, { detail: Boolean(token) }));
-    throw new Problem(401, "token-missing", "Sign in to see this.");
-  }
-  return answer;
 }
 
 type Get = { [P in keyof paths]: paths[P] extends { get: object } ? P : never }[keyof paths];

@@ -44,7 +44,11 @@ export function Chart({
     const draw = () => {
       plot?.destroy();
       const style = getComputedStyle(document.documentElement);
-      const colour = (name: string) => style.getPropertyValue(`--${name}`).trim();
+      // A colour is one for light and one for dark until something has it.
+      const colour = (name: string) => {
+        one.style.color = `var(--${name})`;
+        return getComputedStyle(one).color;
+      };
       const axis = {
         stroke: colour("muted"),
         font: `11px ${style.getPropertyValue("--sans")}`,

@@ -1,3 +1,4 @@
+import "./language";
 import { render } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { SIGNED_OUT, signIn } from "./api";
@@ -7,6 +8,7 @@ import { Log } from "./pages/log";
 import { Model } from "./pages/model";
 import { Readers } from "./pages/readers";
 import { Stream, Streams } from "./pages/streams";
+import { arrive, type Issuer, issuerOf, leave, signOut, token } from "./signing";
 import { link, type Place, useKeys, usePlace } from "./state";
 import { Empty, Title } from "./ui";
 import "./style.css";
@@ -48,24 +50,44 @@ function Page({ at }: { at: Place }) {
   }
 }
 
-function SignIn({ expired }: { expired: boolean }) {
-  const [token, setToken] = useState("");
+function SignIn({ expired, wrong }: { expired: boolean; wrong: string }) {
+  const [given, setGiven] = useState("");
+  const [issuer, setIssuer] = useState<Issuer | null>();
+  useEffect(() => void issuerOf().then(setIssuer), []);
+  const pasting = (
+    <form
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (given.trim()) signIn(given);
+      }}
+    >
+      <label for="token">Access token</label>
+      <textarea id="token" rows={6} required autocomplete="off" spellcheck={false} value={given} onInput={(event) => setGiven(event.currentTarget.value)} />
+      <p class="muted small">
+        <code>./leftfold token --operator</code> prints one. It stays in this tab and is gone when the tab is closed.
+      </p>
+      <button class={issuer ? "" : "primary"}>Use this token</button>
+    </form>
+  );
   return (
     <section class="sign-in" aria-label="Sign in">
       <Title note={expired ? "The access token has expired, or this application does not take it." : "Every request needs an access token."}>Sign in</Title>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (token.trim()) signIn(token);
-        }}
-      >
-        <label for="token">Access token</label>
-        <textarea id="token" rows={6} required autocomplete="off" spellcheck={false} value={token} onInput={(event) => setToken(event.currentTarget.value)} />
-        <p class="muted small">
-          <code>./leftfold token --operator</code> prints one. It stays in this tab and is gone when the tab is closed.
-        </p>
-        <button class="primary">Sign in</button>
-      </form>
+      {wrong && (
+        <div class="failed" role="alert">
+          <strong>Nobody is signed in</strong>
+          <p>{wrong}</p>
+        </div>
+      )}
+      {issuer && (
+        <>
+          <button class="primary wide" onClick={() => void leave(issuer)}>Sign in at {new URL(issuer.authorize).host}</button>
+          <details>
+            <summary>Use an access token instead</summary>
+            {pasting}
+          </details>
+        </>
+      )}
+      {issuer === null && pasting}
     </section>
   );
 }
@@ -77,12 +99,12 @@ function kept(): Theme {
   return theme === "light" || theme === "dark" ? theme : "";
 }
 
-function App() {
+function App({ wrong }: { wrong: string }) {
   const at = usePlace();
   const [theme, setTheme] = useState<Theme>(kept);
   const [helping, setHelping] = useState(false);
   const help = useRef<HTMLDialogElement>(null);
-  const [signedOut, setSignedOut] = useState<"" | "no token" | "expired">("");
+  const [signedOut, setSignedOut] = useState<"" | "no token" | "expired">(wrong ? "no token" : "");
   useEffect(() => {
     const told = (event: Event) => setSignedOut((event as CustomEvent<boolean>).detail ? "expired" : "no token");
     addEventListener(SIGNED_OUT, told);
@@ -137,14 +159,20 @@ function App() {
             <svg viewBox="0 0 24 24" aria-hidden="true"><path d="M12 3a9 9 0 1 0 0 18zM12 3a9 9 0 0 1 0 18" /></svg>
             <span>Theme</span>
           </button>
-          <button class="quiet" onClick={() => setHelping(true)} aria-label="Keys">
+          <button class="quiet by-keyboard" onClick={() => setHelping(true)} aria-label="Keys">
             <kbd aria-hidden="true">?</kbd>
             <span>Keys</span>
           </button>
+          {token() && !signedOut && (
+            <button class="quiet" onClick={signOut} aria-label="Sign out">
+              <svg viewBox="0 0 24 24" aria-hidden="true"><path d="M10 4H5v16h5M15 8l4 4-4 4M19 12H9" /></svg>
+              <span>Sign out</span>
+            </button>
+          )}
         </div>
       </nav>
       <main id="main" tabIndex={-1}>
-        {signedOut ? <SignIn expired={signedOut === "expired"} /> : <Page at={at} />}
+        {signedOut ? <SignIn expired={signedOut === "expired"} wrong={wrong} /> : <Page at={at} />}
       </main>
       <dialog ref={help} aria-label="Keys" onClose={() => setHelping(false)}>
         <h2>Keys</h2>
@@ -166,4 +194,10 @@ function App() {
 }
 
 const root = document.getElementById("app");
-if (root) render(<App />, root);
+if (root) {
+  const show = (wrong: string) => render(<App wrong={wrong} />, root);
+  arrive().then(
+    () => show(""),
+    (error: unknown) => show(error instanceof Error ? error.message : String(error)),
+  );
+}

@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from tests.browser.issuer import SigningIn, listening, settings_at
 from tests.browser.shown import Shown, served
 from tests.browser.test_console import SCREENSHOTS, quiet
 from tests.issuer import house_token
@@ -23,10 +24,11 @@ if __name__ == "__main__":
     bank.park("1038")
     token = house_token()
     with (
-        served(bank, build(ROOT, print)) as url,
+        listening(SigningIn()) as issuer,
+        served(bank, build(ROOT, print), settings_at(issuer)) as url,
         installed(ROOT / "tests" / "browser", STATE / "browser", quiet) as work,
     ):
-        seen = json.loads(node(work, "journey.js", url, str(SCREENSHOTS), "all", token))
+        seen = json.loads(node(work, "journey.js", url, str(SCREENSHOTS), "all", token, issuer))
     for name in SHOWN_IN_DOCS:
         shutil.copyfile(SCREENSHOTS / f"{name}-desktop-light.png", IMAGES / f"{name}.png")
     for said in (*seen["violations"], *seen["complaints"]):

@@ -1,4 +1,4 @@
-// Goes through every page of the console in Chromium: node journey.js URL SCREENSHOTS SHAPES TOKEN
+// Goes through every page of the console in Chromium: node journey.js URL SCREENSHOTS SHAPES TOKEN ISSUER
 // Writes one JSON object: what was seen, which rules of axe a page breaks, and what the browser
 // complained of. SHAPES is "all", or one look at each page: half of them light on a desktop, half
 // dark on a phone.
@@ -7,7 +7,7 @@ import { createRequire } from "node:module";
 import chromium from "@sparticuz/chromium";
 import { chromium as playwright } from "playwright-core";
 
-const [url, folder, asked, token] = process.argv.slice(2);
+const [url, folder, asked, token, issuer] = process.argv.slice(2);
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 mkdirSync(folder, { recursive: true });
 
@@ -48,6 +48,8 @@ async function opened(shape, dark, signedIn = true) {
     reducedMotion: "reduce",
     bypassCSP: false,
   });
+  // As where the machine's locale is POSIX: no language tag.
+  await context.addInitScript(() => Object.defineProperty(navigator, "language", { value: "en-US@posix", configurable: true }));
   if (signedIn) await context.addInitScript((kept) => sessionStorage.setItem("leftfold-token", kept), token);
   const page = await context.newPage();
   // A busy machine is no fault of the page.
@@ -95,18 +97,60 @@ for (const [shape, dark, pages] of looks) {
 const stranger = await opened("desktop", false, false);
 await stranger.goto(`${url}/console/index.html`);
 await stranger.getByText("Every request needs an access token").waitFor({ timeout: 60_000 });
+await stranger.getByText("Use an access token instead").click();
 await checked(stranger, "sign-in");
 await stranger.screenshot({ path: `${folder}/sign-in-desktop-light.png` });
 await stranger.getByLabel("Access token").fill("wrong");
-await stranger.getByRole("button", { name: "Sign in" }).click();
+await stranger.getByRole("button", { name: "Use this token" }).click();
 await stranger.getByText("The access token has expired").waitFor({ timeout: 60_000 });
+await stranger.getByText("Use an access token instead").click();
 await stranger.getByLabel("Access token").fill(token);
-await stranger.getByRole("button", { name: "Sign in" }).click();
+await stranger.getByRole("button", { name: "Use this token" }).click();
 await stranger.getByText("Changed last").waitFor({ timeout: 60_000 });
 await stranger.context().close();
+seen.pages.push("signed in by a token");
+
+// At an issuer that behaves, and at one that does not.
+const guest = await opened("desktop", false, false);
+const signIn = async (mode, place = "#/log") => {
+  await guest.request.get(`${issuer}/mode?${mode}`);
+  await guest.goto("about:blank");
+  await guest.goto(`${url}/console/index.html${place}`);
+  await guest.getByRole("button", { name: "Sign in at" }).click();
+};
+const said = (text) => guest.getByText(text).first().waitFor({ timeout: 60_000 });
+const kept = () => guest.evaluate(() => JSON.stringify({ ...localStorage, ...sessionStorage }));
+const signOut = async () => {
+  await guest.getByRole("button", { name: "Sign out" }).click();
+  await said("Every request needs an access token");
+};
+await signIn("");
+await said("Commits in each");
+if (guest.url() !== `${url}/console/index.html#/log`) seen.violations.push(`a code stays in the address: ${guest.url()}`);
+if (/signing-in|refresh/.test(await kept())) seen.violations.push("more than the access token is kept");
+if (await guest.evaluate(() => Object.keys(localStorage).some((name) => name.includes("token")))) seen.violations.push("a token outlives its tab");
+seen.pages.push("signed in at the issuer");
+await signOut();
+await signIn("expired");
+await said("Commits in each");
+seen.pages.push("an expired token renewed");
+await signOut();
+await signIn("ended");
+await said("The access token has expired");
+seen.pages.push("a session that has ended");
+await signIn("denied");
+await said("Ada said no");
+await signIn("other-nonce");
+await said("The issuer answered another sign-in");
+await guest.evaluate(() => sessionStorage.setItem("leftfold-signing-in", JSON.stringify({ verifier: "v", state: "mine", nonce: "n", place: "" })));
+await guest.goto(`${url}/console/index.html?code=stolen&state=theirs`);
+await said("This sign-in did not begin in this tab");
+await checked(guest, "sign-in that failed");
+await guest.screenshot({ path: `${folder}/sign-in-failed-desktop-light.png` });
+seen.pages.push("sign-ins that are refused");
+await guest.context().close();
 // The browser reports the requests that were refused on purpose.
-seen.complaints = seen.complaints.filter((one) => !one.includes("status of 401"));
-seen.pages.push("signed in");
+seen.complaints = seen.complaints.filter((one) => !/status of 40[01]/.test(one));
 
 const page = await opened("desktop", false);
 const shown = (text) => page.getByText(text).first().waitFor({ timeout: 60_000 });
@@ -117,6 +161,10 @@ await page.keyboard.press("/");
 await page.keyboard.type("pension");
 await shown("a booking on");
 seen.pages.push("found by words");
+
+await page.locator("#find").fill("transfers");
+await shown("transfer-completed, version");
+seen.pages.push("found by category");
 
 await go(page, PAGES[1]);
 const newest = await page.locator(".commit[aria-current]").getAttribute("href");
@@ -143,6 +191,12 @@ await page.waitForFunction((old) => document.querySelector(".figures .money")?.i
 seen.pages.push("a balance that changes while one looks");
 
 await go(page, PAGES[4]);
+await page.getByText("The event, and the state before it").click();
+await shown("State before");
+await shown("account-credited");
+await checked(page, "a parked stream");
+await page.screenshot({ path: `${folder}/parked-desktop-light.png` });
+seen.pages.push("what a parked stream stands on");
 await page.getByRole("button", { name: "Redrive all" }).click();
 await shown("No stream is parked");
 seen.pages.push("a parked stream redriven");

@@ -1,5 +1,6 @@
 """A bank with something to see on every page of the console, served with the console's files."""
 
+import json
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -14,13 +15,15 @@ from chalicelib.bank.account.views import balances
 from chalicelib.leftfold.functions.readers import redrive
 from chalicelib.leftfold.http import console
 from chalicelib.leftfold.kernel import View
+from chalicelib.leftfold.relay.publisher import MARK
 from chalicelib.leftfold.wiring import process
+from chalicelib.leftfold.wiring.settings import Settings
 from tests.http.answering import Answering
 from tests.http.conftest import Bank
 from tests.http.gateway import Answer
 from tests.http.samples import czk, opening
 from tests.http.test_ledgers import CHART, meal, posting
-from tests.issuer import house_token
+from tests.issuer import SETTINGS, house_token
 from tests.ledgers import Books
 
 OWNERS = ("Ada Novak", "Bo Svoboda", "Cyril Dvorak", "Dana Cerna", "Emil Prochazka", "Fiona Kucera")
@@ -116,6 +119,14 @@ class Shown(Books):
         self._post("/ledgers/household/years", {"year": 2021})
         self._post("/ledgers/household/entries", meal("2021-02-03", "18.20"))
 
+    def settle(self) -> None:
+        """Besides, relay and sweeper have done their work."""
+        super().settle()
+        end = self.log.head().next_position - 1
+        self.checkpoints.move(MARK, 0, self.checkpoints.read(MARK, [0])[0], end)
+        began = self.clock().timestamp() - 3 * 3600
+        self.checkpoints.write_note("sweeper", json.dumps({"began": began, "part": 5, "pages": 21}))
+
     def park(self, key: str) -> None:
         """Lets the view `balances` fail on an account, as a fold does that was changed wrongly."""
         services = process.services()
@@ -153,9 +164,15 @@ def is_idle(sent: Answer) -> bool:
 
 
 @contextmanager
-def served(bank: Bank, files: Path, port: int = 0) -> Iterator[str]:
-    """The URL of the console over *bank*, one request at a time. A long poll holds up no other."""
+def served(
+    bank: Bank, files: Path, sign_in: Mapping[str, str] = {}, port: int = 0
+) -> Iterator[str]:
+    """The URL of the console over *bank*, one request at a time. A long poll holds up no other.
+
+    *sign_in* names the issuer, as settings.
+    """
     console.FILES = files
+    process.services().settings = Settings({"LEFTFOLD_STACK": "test", **SETTINGS, **sign_in})
     process.services().waker = Woken()
     # Whoever asks brings a token, or has none.
     bank.token = None

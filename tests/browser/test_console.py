@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser.issuer import SigningIn, listening, settings_at
 from tests.browser.shown import Shown, served
 from tests.issuer import house_token
 from tools.bootstrap import ROOT, STATE
@@ -30,19 +31,31 @@ def test_every_page_can_be_used_and_breaks_no_rule(built: Path) -> None:
     bank.fill()
     bank.park("1038")
     token = house_token()
+    issuer = SigningIn()
     with (
-        served(bank, built) as url,
+        listening(issuer) as issuer_url,
+        served(bank, built, settings_at(issuer_url)) as url,
         installed(ROOT / "tests" / "browser", STATE / "browser", quiet) as work,
     ):
-        seen = json.loads(node(work, "journey.js", url, str(SCREENSHOTS), "one", token))
+        said = node(work, "journey.js", url, str(SCREENSHOTS), "one", token, issuer_url)
+    seen = json.loads(said)
     assert (seen["violations"], seen["complaints"]) == ([], [])
-    assert seen["requests"] == [url.split("/")[2]], "nothing comes from elsewhere"
+    hosts = {url.split("/")[2], issuer_url.split("/")[2]}
+    assert set(seen["requests"]) == hosts, "nothing comes from elsewhere"
+    renewed = ["authorize", "authorization_code", "refresh_token"]
+    assert issuer.told == [*renewed[:2], *renewed, *renewed, "authorize", *renewed[:2]]
     assert seen["pages"][PAGES:] == [
-        "signed in",
+        "signed in by a token",
+        "signed in at the issuer",
+        "an expired token renewed",
+        "a session that has ended",
+        "sign-ins that are refused",
         "found by words",
+        "found by category",
         "a commit's rows, by keys",
         "the log as it grows",
         "a balance that changes while one looks",
+        "what a parked stream stands on",
         "a parked stream redriven",
         "an error with its cure",
     ]

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from chalicelib.leftfold.subjects.dynamo import DynamoKeys
-from chalicelib.leftfold.subjects.keys import DataKey, DataKeys, Erasure
+from chalicelib.leftfold.subjects.keys import DataKey, DataKeys, Erasure, Part
 from chalicelib.leftfold.subjects.memory import MemoryKeys
 from tools.tables import create_tables, dynamodb_client
 
@@ -94,3 +94,26 @@ def test_no_key_survives_an_erasure_that_races_with_it(keys: DataKeys) -> None:
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(lambda n: keys.erase(ERASURE) if n % 2 else keys.add(ADA, b"x"), range(8)))
     assert keys.find([ADA]) == {ADA: DataKey(None)}
+
+
+def test_it_knows_the_applications_that_an_erasure_waits_for(keys: DataKeys) -> None:
+    for name in ("green", "blue", "green"):
+        keys.join(name)
+    assert keys.applications() == ["blue", "green"]
+    keys.leave("green")
+    keys.leave("nobody")
+    assert keys.applications() == ["blue"]
+
+
+def test_it_keeps_how_far_each_application_is_with_each_erasure(keys: DataKeys) -> None:
+    keys.add(ADA, b"key")
+    assert keys.parts(ADA) == {}
+    at = "2026-01-01T00:00:00.000Z"
+    first, last = Part(None, {}), Part("main/transfer-2", {"rows": 2}, at, finished=True)
+    keys.keep_part(ADA, "blue", first)
+    keys.keep_part(ADA, "green", first)
+    keys.keep_part(ADA, "blue", last)
+    keys.keep_part(BOB, "blue", first)
+    assert keys.parts(ADA) == {"blue": last, "green": first}
+    assert list(keys.streams(ADA)) == []
+    assert keys.find([ADA]) == {ADA: DataKey(b"key")}

@@ -69,7 +69,7 @@ def answered(code: str, status: int = 400, message: str = "because") -> str:
 
 @pytest.mark.parametrize("code", ["MessageRejected", "InvalidParameterValue", "ValidationError"])
 def test_a_message_that_is_refused_for_ever_is_answered(code: str) -> None:
-    assert answered(code) == f"refused: {code}: because"
+    assert answered(code) == f"refused: {code}"
 
 
 def test_a_message_that_may_be_sent_later_is_tried_again() -> None:
@@ -90,15 +90,15 @@ UNVERIFIED = "Email address is not verified. The following identities failed the
 
 
 def test_a_sender_that_is_not_verified_is_no_messages_fault() -> None:
-    with pytest.raises(SendingStoppedError, match="not verified"):
+    with pytest.raises(SendingStoppedError, match="not verified") as raised:
         answered("MessageRejected", message=f"{UNVERIFIED} EU-CENTRAL-1: {SENDER}, ada@example.com")
+    assert "ada@" not in str(raised.value)
 
 
 def test_an_addressee_that_is_not_verified_is_refused() -> None:
     """The answer is kept, so it names nobody."""
     message = f"{UNVERIFIED} EU-CENTRAL-1: ada@example.com"
-    kept = f"{UNVERIFIED} EU-CENTRAL-1: the addressee"
-    assert answered("MessageRejected", message=message) == f"refused: MessageRejected: {kept}"
+    assert answered("MessageRejected", message=message) == "refused: MessageRejected"
 
 
 @pytest.mark.parametrize("code", ["AccessDenied", "ExpiredToken", "SignatureDoesNotMatch"])

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.kernel import Recorded, Row, View
+from chalicelib.leftfold.policies.outside import MemoryOutside
 from chalicelib.leftfold.projection.documents import DynamoRows
 from chalicelib.leftfold.projection.memory import MemoryRows
 from chalicelib.leftfold.projection.rows import RowStore, Save, StoredRow
 from chalicelib.leftfold.relay.publisher import Publisher
 from chalicelib.leftfold.relay.relay import Relay
-from chalicelib.leftfold.relay.sequencer import Sequencer
+from chalicelib.leftfold.relay.sequencer import AT_FIRST, Memory, Sequencer
 from chalicelib.leftfold.store.bus import Bus
 from chalicelib.leftfold.store.ports import Waker
 from chalicelib.leftfold.subjects.memory import MemoryKeyService
@@ -120,6 +121,7 @@ class Deployment:
             **{
                 "dynamodb": client,
                 "key_service": MemoryKeyService(),
+                "outside": MemoryOutside(),
                 "views": self._views,
                 "rows": partial(self._rows, client),
                 **parts,
@@ -130,7 +132,13 @@ class Deployment:
         """The services of a relay, or of a sweeper, on this *bus*."""
         services = self.services(role, waker=waker)
         services.__dict__["relay"] = Relay(
-            Sequencer(services.events, services.log, services.pause, services.alarm),
+            Sequencer(
+                services.events,
+                services.log,
+                services.pause,
+                services.alarm,
+                Memory(wary=AT_FIRST),
+            ),
             Publisher(services.log, bus, services.checkpoints),
             lambda _error: None,
         )

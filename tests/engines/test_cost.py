@@ -198,7 +198,9 @@ def test_a_random_key_costs_two_small_reads_for_each_64_commands_of_a_busy_day(
     assert read <= 2.0 + 5.0 * 11
 
 
-def test_a_relay_that_has_just_started_reads_head_registry_and_mark(metered: Metered) -> None:
+def test_a_relay_that_has_just_started_claims_the_head_and_reads_registry_and_mark(
+    metered: Metered,
+) -> None:
     opened(metered)
     commits = metered.booked()
     metered.meter.reset()
@@ -206,6 +208,7 @@ def test_a_relay_that_has_just_started_reads_head_registry_and_mark(metered: Met
     assert metered.counted() == {
         ("BatchGetItem", "streams"): 1,
         ("GetItem", "log"): 1,
+        ("UpdateItem", "log"): 1,
         ("PutItem", "bodies"): 1,
         ("TransactWriteItems", "streams"): 1,
         ("TransactWriteItems", "log"): 1,

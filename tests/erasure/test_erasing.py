@@ -12,16 +12,22 @@ import pytest
 
 from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.commands.handler import CommandHandler
-from chalicelib.leftfold.erasure.erasing import SETTLES, Eraser, UnknownSubjectError
+from chalicelib.leftfold.erasure.auditing import Auditing
+from chalicelib.leftfold.erasure.erasing import SETTLES, STORES_LET_GO, Eraser, UnknownSubjectError
+from chalicelib.leftfold.erasure.streams import streams_of
+from chalicelib.leftfold.kernel.repair import NO_REPAIRS
 from chalicelib.leftfold.projection.replay import compare, replay
 from chalicelib.leftfold.projection.rows import Save
 from chalicelib.leftfold.subjects.audit import audit, key_of
+from chalicelib.leftfold.subjects.keys import Part
 from chalicelib.leftfold.subjects.memory import MemoryKeys
 from chalicelib.leftfold.subjects.vault import KEY_AGE
 from chalicelib.leftfold.wiring import process
 from tests.clock import Clock
 from tests.http.conftest import Bank
+from tests.issuer import house_token
 from tests.vaults import vault_of
+from tools.bootstrap import ROOT
 
 ADA = "main/account:a"
 # What only Ada's account and transfers say. Bob's account says that money came from `a`.
@@ -32,6 +38,7 @@ SECRETS = (
     "quuxgift",
     "quuxnotify@example.com",
 )
+PUBLISHED = ROOT / "tests" / "http" / "published.json"
 AUDIT = audit.stream(key_of(ADA), "main")
 
 
@@ -152,6 +159,52 @@ def test_every_read_shows_erased_and_none_fails(bank: Bank) -> None:
     assert [row["owner"] for row in bank.get("/accounts").json["items"]].count("erased") == 1
 
 
+def test_no_route_shows_anything_of_a_forgotten_subject_whoever_asks(bank: Bank) -> None:
+    opening = {"accountId": "c", "owner": SECRETS[0], "currency": "CZK", "kind": "current"}
+    asked = {"Idempotency-Key": "open-c"}
+    assert bank.post("/accounts", opening, **asked).status == 201
+    bank.settle()
+    bank.token = house_token()
+    routes = [name.split()[1] for name in json.loads(PUBLISHED.read_text()) if name[:4] == "GET "]
+    urls = ["/live/accounts/a", *(url for route in routes for url in urls_of(route))]
+    before = {url: bank.get(url) for url in urls}
+    shown = [url for url, answer in before.items() if any(word in answer.text for word in SECRETS)]
+    assert {"/accounts/a", "/transfers/t", "/live/accounts/a"} <= set(shown)
+    for subject in (ADA, "main/account:c"):
+        forget(bank, subject)
+    bank.settle()
+    for url in urls:
+        answer = bank.get(url)
+        assert answer.status < 500, url
+        # What a counterpart was told is in its own bookings.
+        of_bob = url in ("/bookings", "/transfers/t/trace")
+        words = [w for w in SECRETS if not (of_bob and w == SECRETS[3])]
+        assert not any(word in answer.text for word in words), url
+        tag = before[url].headers.get("ETag")
+        if tag and url in shown and not url.startswith("/log"):
+            changed = bank.get(url, **{"If-None-Match": str(tag)})
+            assert changed.status == 200, f"{url} says that what was shown is still so"
+    frozen = {"If-Match": bank.get("/accounts/c").headers["ETag"]}
+    assert frozen == {"If-Match": '"1-erased"'}
+    assert bank.post("/accounts/c/freeze", **frozen).status == 200
+    assert bank.post("/accounts/c/unfreeze", **frozen).code == "version-mismatch"
+    again = bank.post("/accounts", opening, **asked)
+    assert SECRETS[0] not in again.text
+
+
+def urls_of(route: str) -> Iterator[str]:
+    """What is asked of a route: about Ada's account, the other that she has opened, her transfer."""
+    facts = {"number": "1", "version": "1", "position": "0", "reader": "balances", "day": "x"}
+    facts |= {"category": "account", "currency": "CZK"}
+    for key in ("a", "c", "t", "account:a", "account:c"):
+        url = route
+        for name, value in {**facts, "id": key, "key": key}.items():
+            url = url.replace(f"{{{name}}}", value)
+        yield url
+        if "{" not in route:
+            break
+
+
 def test_the_account_lives_on_without_its_owner(bank: Bank) -> None:
     forget(bank)
     booked = {"amount": {"amount": "1.00", "currency": "CZK"}, "valueDate": "2026-01-02"}
@@ -217,6 +270,8 @@ def test_a_row_that_was_written_with_a_key_still_in_memory_is_found_by_the_last_
         [Save("main/account-a", late.row, late.position, *rows.load(["main/account-a"]).values())]
     )
     bank.clock.forward(seconds=1)
+    assert eraser().run(erasure) is None, "the store may not have let go of the row before"
+    bank.clock.forward(seconds=STORES_LET_GO.total_seconds())
     report = eraser().run(erasure)
     assert report is not None
     assert report["places"]["rows of balances"] == 1
@@ -262,11 +317,14 @@ class World:
     rows: dict[str, Any]
     clock: Clock
 
-    def eraser(self, around: Callable[[Any], Any] = lambda port: port) -> Eraser:
+    def eraser(
+        self, around: Callable[[Any], Any] = lambda port: port, application: str = "blue"
+    ) -> Eraser:
         """A process of its own that forgets; its ports are *around* the storage."""
         services, vault = process.services(), vault_of(self.keys)
         events, still = around(self.events), lambda _attempt: None
         return Eraser(
+            application,
             around(self.keys),
             vault,
             events,
@@ -274,9 +332,12 @@ class World:
             services.aggregates,
             services.views,
             lambda name: around(self.rows[name]),
-            CommandHandler(events, services.fingerprints, self.clock, still, vault),
+            Auditing(
+                CommandHandler(events, services.fingerprints, self.clock, still, vault), self.clock
+            ),
             self.clock,
             still,
+            NO_REPAIRS,
         )
 
     def forget(self, around: Callable[[Any], Any] = lambda port: port) -> None:
@@ -288,10 +349,11 @@ class World:
 
     def go_on(self) -> None:
         """What the function `forget` does each five minutes."""
-        self.clock.forward(seconds=SETTLES.total_seconds())
-        made = self.eraser()
-        for erasure in made.keys.unfinished():
-            made.run(erasure)
+        for time in (SETTLES, STORES_LET_GO):
+            self.clock.forward(seconds=time.total_seconds())
+            made = self.eraser()
+            for erasure in made.unfinished():
+                made.run(erasure)
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
@@ -324,6 +386,75 @@ def test_killed_at_any_call_an_erasure_is_completed_by_the_next_run(
         ]
 
 
+def test_no_report_is_written_before_each_application_has_folded_its_own_rows(bank: Bank) -> None:
+    blue = World(bank.keys, bank.events, bank.log, bank.rows, bank.clock)
+    green = World(bank.keys, bank.events, bank.log, deepcopy(bank.rows), bank.clock)
+    assert list(green.eraser(application="green").unfinished()) == []
+    erasure = blue.eraser().begin(ADA, "operator:eve", "case-7")
+    bank.clock.forward(seconds=SETTLES.total_seconds())
+    assert blue.eraser().run(erasure) is None
+    assert SECRETS[0] in str(list(green.rows["balances"].scan()))
+    assert green.eraser(application="green").run(erasure) is None
+    bank.clock.forward(seconds=STORES_LET_GO.total_seconds())
+    assert blue.eraser().run(erasure) is None
+    for found in green.eraser(application="green").unfinished():
+        report = green.eraser(application="green").run(found)
+    assert SECRETS[0] not in str(list(green.rows["balances"].scan()))
+    assert report is not None
+    assert report["applications"] == ["blue", "green"]
+    assert report["places"]["rows of balances"] == 2
+    assert report["places"]["streams"] == 2
+    assert list(blue.eraser().unfinished()) == []
+
+
+def test_a_settled_run_that_was_killed_goes_on_behind_the_last_stream_that_is_done(
+    bank: Bank,
+) -> None:
+    world = World(bank.keys, bank.events, bank.log, bank.rows, bank.clock)
+    erasure = world.eraser().begin(ADA, "operator:eve", "case-7")
+    bank.clock.forward(seconds=SETTLES.total_seconds())
+    done = [*streams_of(bank.keys, bank.events, ADA)]
+    bank.keys.keep_part(ADA, "blue", Part(done[0], {"streams": 1}))
+    assert world.eraser().run(erasure) is None
+    bank.clock.forward(seconds=STORES_LET_GO.total_seconds())
+    report = world.eraser().run(erasure)
+    assert report is not None
+    assert report["places"]["streams"] == len(done) == 2
+    assert "row balances main/account-a" in places(bank, SECRETS[0])
+    assert "row transfers main/transfer-t" not in places(bank, SECRETS[3])
+
+
+class Meanwhile:
+    """Events of which some more are committed, and folded, once the *last* page of a stream is read."""
+
+    def __init__(self, events: Any, bank: Bank) -> None:
+        self._events, self._bank, self._done = events, bank, False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._events, name)
+
+    def range(self, stream: str, first: int, last: int) -> Any:
+        found = self._events.range(stream, first, last)
+        if not self._done and stream == "main/account-a" and not found:
+            self._done = True
+            booked = {"amount": {"amount": "1.00", "currency": "CZK"}, "valueDate": "2026-01-02"}
+            assert self._bank.post("/accounts/a/credits", booked).status == 200
+            self._bank.act()
+        return found
+
+
+def test_what_a_view_has_folded_since_the_stream_was_read_is_not_lost(bank: Bank) -> None:
+    world = World(bank.keys, Meanwhile(bank.events, bank), bank.log, bank.rows, bank.clock)
+    erasure = world.eraser().begin(ADA, "operator:eve", "case-7")
+    bank.clock.forward(seconds=SETTLES.total_seconds())
+    assert world.eraser().run(erasure) is None
+    bank.clock.forward(seconds=STORES_LET_GO.total_seconds())
+    assert world.eraser().run(erasure) is not None
+    assert bank.get("/accounts/a").json["balance"]["amount"] == "2996.00"
+    assert places(bank, SECRETS[0]) == []
+    assert differences(bank) == []
+
+
 def test_two_operators_at_once_do_no_harm(bank: Bank) -> None:
     world = World(bank.keys, bank.events, bank.log, bank.rows, bank.clock)
     first = world.eraser().begin(ADA, "operator:eve", "case-7")
@@ -331,7 +462,8 @@ def test_two_operators_at_once_do_no_harm(bank: Bank) -> None:
     assert first == second
     bank.clock.forward(seconds=SETTLES.total_seconds())
     with ThreadPoolExecutor(2) as threads:
-        reports = list(threads.map(lambda erasure: world.eraser().run(erasure), (first, second)))
-    assert None not in reports
+        list(threads.map(lambda erasure: world.eraser().run(erasure), (first, second)))
+    bank.clock.forward(seconds=STORES_LET_GO.total_seconds())
+    assert world.eraser().run(first) is not None
     assert places(bank, SECRETS[0]) == []
     assert differences(bank) == []

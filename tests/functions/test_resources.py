@@ -202,6 +202,17 @@ def test_the_api_has_the_name_by_which_its_alarm_knows_it() -> None:
     assert RESOURCES["RestAPI"]["Properties"]["DefinitionBody"]["info"]["title"] == name
 
 
+@pytest.mark.parametrize(
+    ("name", "condition"),
+    [("Domain", "HasDomain"), ("DomainMapping", "HasDomain"), ("WebAclAssociation", "HasWebAcl")],
+)
+def test_domain_and_firewall_are_there_only_if_they_are_asked_for(
+    name: str, condition: str
+) -> None:
+    assert RESOURCES[name]["Condition"] == condition
+    assert condition in TEMPLATE["Conditions"]
+
+
 def test_the_dashboard_shows_what_is_measured() -> None:
     text = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
     for name in ("AWS::StackName", "AWS::Region", "Truth"):

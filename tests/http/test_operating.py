@@ -9,6 +9,7 @@ from chalicelib.bank.account.domain import account
 from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.functions.readers import redrive
 from chalicelib.leftfold.kernel import View
+from chalicelib.leftfold.relay.publisher import MARK
 from chalicelib.leftfold.relay.sequencer import Sequencer
 from chalicelib.leftfold.store.ports import ParkedStream
 from chalicelib.leftfold.wiring import process
@@ -136,6 +137,7 @@ def test_readers_say_how_far_they_are(bank: Bank) -> None:
     bank.token = house_token()
     shown = bank.get("/readers").json
     assert shown["nextPosition"] == 5
+    assert (shown["unpublished"], shown["sweeper"]) == (5, None)
     by_name = {reader["name"]: reader for reader in shown["items"]}
     assert set(by_name) == {*DOMAIN.views, *DOMAIN.policies}
     assert by_name["balances"] == {
@@ -155,6 +157,26 @@ def test_readers_say_how_far_they_are(bank: Bank) -> None:
     bank.clock.forward(seconds=10)
     late = {r["name"]: (r["behind"], r["waits"]) for r in bank.get("/readers").json["items"]}
     assert (late["balances"], late["totals"]) == ((1, 10.0), (1, 10.0))
+
+
+def test_relay_and_sweeper_are_seen_at_a_glance(bank: Bank) -> None:
+    with_a_statement(bank)
+    bank.token = house_token()
+    assert bank.checkpoints.move(MARK, 0, -1, 2)
+    bank.checkpoints.write_note(
+        "sweeper", '{"began": 1767225600, "part": 3, "pages": 7, "whole": 9}'
+    )
+    shown = bank.get("/readers").json
+    assert shown["unpublished"] == 2
+    assert shown["sweeper"] == {
+        "began": "2026-01-01T00:00:00.000Z",
+        "part": 3,
+        "parts": 8,
+        "pages": 7,
+        "pagesBefore": 9,
+    }
+    assert bank.checkpoints.move(MARK, 0, 2, 4)
+    assert bank.get("/readers").json["unpublished"] == 0
 
 
 def fails(view: View) -> View:
@@ -194,6 +216,9 @@ def test_only_chosen_parked_streams_are_redriven(bank: Bank) -> None:
     services.waker = heard = Heard()
     chosen = {"streams": ["main/account-b", "main/account-c"]}
     assert bank.post("/readers/balances/redrive", chosen).json["asked"] == 1
+    (acted,) = bank.events.range("main/audit-operators-2026-01", 1, 9)
+    assert acted.events[0].body == {"action": "redrive", "what": ["balances", "main/account-b"]}
+    assert (acted.actor, acted.authority) == ("ada", "operate")
     assert heard.wakes == [("balances", {"main/account-b": 0})]
     assert bank.post("/readers/totals/redrive", {}).json["asked"] == 0
     assert len(heard.wakes) == 1

@@ -207,8 +207,10 @@ def test_what_nobody_foresaw_is_logged_and_not_told(
     for answer in (bank.get("/accounts/a/events"), bank.post("/accounts/a/freeze")):
         assert (answer.status, answer.code) == (500, "internal-error")
         assert "secret" not in answer.text
-    assert all("ZeroDivisionError: secret detail" in line["error"] for line in lines)
-    assert all("Traceback" in line["error"] for line in lines)
+    for line in lines:
+        *frames, last = line["error"].splitlines()
+        assert last == "ZeroDivisionError", "its message may have personal data"
+        assert any("commands/loading.py:" in frame or "history.py:" in frame for frame in frames)
 
 
 def test_commands_that_are_always_overtaken_give_up(bank: Bank) -> None:

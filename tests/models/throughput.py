@@ -33,8 +33,9 @@ STREAMS = 98
 LINK, HEAD, REST = 0.4, 0.9, 0.2
 # Milliseconds: how long a head is claimed, and how long one waits at most before it looks again.
 CLAIMED, CLAIM_PAUSE = 300.0, 40.0
-# Claims in a row for which a relay did not wait, before it writes without one again.
-WARY = 8
+# Claims in a row for which a relay did not wait, before it writes without one again; and how often
+# one that has just started claims.
+WARY, AT_FIRST = 8, 1
 # Links of which a follower reads a page.
 PAGE = 16
 
@@ -70,7 +71,7 @@ class World:
         # The relay that has the head for itself, and until when.
         self._claim, self._until = -1, 0.0
         # So many claims more each relay makes before it trusts its memory of the head again.
-        self._wary = [0] * self.relays
+        self._wary = [AT_FIRST if self.turns == "claims" else 0] * self.relays
         self._waiting: list[list[float]] = [[] for _ in range(self.relays)]
         self._busy = [False] * self.relays
 

@@ -186,11 +186,12 @@ def test_a_cluster_that_stays_busy_is_unavailable(site: Site, status: int) -> No
 
 
 def test_a_value_that_its_field_cannot_take_is_the_rows_fault(site: Site) -> None:
-    bad = {"type": "mapper_parsing_exception", "reason": "no long"}
+    said = "failed to parse field [n] of type [long]"
+    bad = {"type": "mapper_parsing_exception", "reason": f"{said} in document with id '7'"}
     site.answer(bulk(400, 201, **bad))
     with pytest.raises(RowRejectedError) as caught:
         site.rows.save([Save(A, {"n": "x"}, 1, NEVER), Save(B, {"n": 1}, 1, NEVER)])
-    assert caught.value.reasons == {A: "no long"}
+    assert caught.value.reasons == {A: f"mapper_parsing_exception: {said}"}
 
 
 def test_any_other_refusal_is_the_indexs_fault(site: Site) -> None:

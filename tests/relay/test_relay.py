@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.kernel import Commit, lane_of
 from chalicelib.leftfold.relay import sweeper as sweeping
 from chalicelib.leftfold.relay.plan import PLAN_EVENTS
@@ -20,6 +21,7 @@ from chalicelib.leftfold.relay.publisher import MARK, Publisher
 from chalicelib.leftfold.relay.relay import Relay, wanted_of
 from chalicelib.leftfold.relay.sequencer import (
     APPEND_ATTEMPTS,
+    AT_FIRST,
     CLAIM_ATTEMPTS,
     CLAIMED,
     SHORT,
@@ -31,6 +33,8 @@ from chalicelib.leftfold.store.blocks import cut, hash_of, pack, seal, unpack
 from chalicelib.leftfold.store.bus import RECORD_LIMIT, LaneRecord
 from chalicelib.leftfold.store.memory import MemoryCheckpoints, MemoryEvents, MemoryLog
 from chalicelib.leftfold.store.ports import Block, Head, Unavailable
+from chalicelib.leftfold.wiring.services import Services
+from chalicelib.leftfold.wiring.settings import Settings
 from tests.commits import commit
 from tests.faults import Counting, Lossy, Unchecked
 
@@ -648,3 +652,33 @@ def test_of_relays_that_race_for_long_one_loses_one_transaction_in_nine() -> Non
         calls += racing.run(racing.ours, "a", version)
         racing.run(racing.other, "b", version)
     assert calls["append"] - 100 <= 100 // WARY + 1
+
+
+def test_a_relay_that_has_just_started_claims_its_first_block_and_trusts_its_memory_then() -> None:
+    racing = Racing()
+    racing.run(racing.other, "b", 1)
+    racing.ours.memory.wary = AT_FIRST
+    assert racing.run(racing.ours, "a", 1) == CLAIMING
+    assert racing.run(racing.ours, "a", 2) == UNCLAIMED
+
+
+def test_relays_that_start_together_lose_nothing_if_each_waits_for_its_turn() -> None:
+    racing = Racing()
+    racing.run(racing.other, "b", 1)
+    assert racing.world.log.claim("another", racing.now, racing.now + CLAIMED) is not None
+    racing.ours.memory.wary = AT_FIRST
+    calls = racing.run(racing.ours, "a", 1)
+    assert (calls["append"], calls["claim"] > 1) == (1, True)
+
+
+def test_the_relay_of_a_deployment_begins_so() -> None:
+    tables = Tables()
+    services = Services(
+        Settings({}),
+        DOMAIN,
+        events=tables.events,
+        log=tables.log,
+        checkpoints=tables.checkpoints,
+        bus=tables.bus,
+    )
+    assert services.relay.sequencer.memory.wary == AT_FIRST

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from tests.simulation.forgetting import Forgotten, forgetting
 from tests.simulation.generations import Moved, moved
 from tests.simulation.history import Report, history
 
@@ -19,9 +20,13 @@ from tests.simulation.history import Report, history
 @click.option("--count", default=1_000, show_default=True, help="How many seeds.")
 @click.option("--workers", default=2, show_default=True, help="How many processes.")
 @click.option("--generations", is_flag=True, help="Histories of two generations.")
-def main(*, first: int, count: int, workers: int, generations: bool) -> None:
+@click.option(
+    "--forgetting", "forgets", is_flag=True, help="Histories in which people are forgotten."
+)
+def main(*, first: int, count: int, workers: int, generations: bool, forgets: bool) -> None:
     """Run seeded histories and report steps, faults and broken laws; exit 1 if any broke."""
-    one: Callable[[int], Report | Moved] = moved if generations else history
+    one: Callable[[int], Report | Moved | Forgotten] = moved if generations else history
+    one = forgetting if forgets else one
     console = Console()
     began = time.monotonic()
     with ProcessPoolExecutor(workers) as pool:
@@ -37,7 +42,7 @@ def main(*, first: int, count: int, workers: int, generations: bool) -> None:
     raise SystemExit(1 if broken else 0)
 
 
-def table_of(reports: Sequence[Report | Moved], seconds: float) -> Table:
+def table_of(reports: Sequence[Report | Moved | Forgotten], seconds: float) -> Table:
     """The run in figures."""
     table = Table("what", "number", title="simulation")
     table.columns[1].justify = "right"

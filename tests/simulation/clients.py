@@ -78,6 +78,10 @@ class Client:
             else:
                 self._call(any_command(random, self.moods), random.choice(self.keys))
 
+    def worded(self, command: Any, _key: str) -> Any:
+        """The command as it is sent to the aggregate."""
+        return command
+
     def _transfer(self) -> None:
         """Asks for a transfer, and at times thinks better of it while it is under way."""
         random, scheduler = self.world.random, self.world.scheduler
@@ -96,7 +100,7 @@ class Client:
         moment = int(START.timestamp() * 1000 + (scheduler.now + self.skew) * 1000)
         drawn = self.world.random.randbytes(10)
         call = Call(
-            command,
+            self.worded(command, key),
             key,
             # Half of the keys tell their time.
             uuid7(moment, drawn) if drawn[0] % 2 else drawn.hex(),

@@ -9,15 +9,20 @@ from chalicelib.leftfold.store.ports import Block, ContendedError, Page, Unavail
 from tests.simulation.scheduler import Scheduler
 
 WRITES = {
+    "add",
     "add_segment",
+    "add_stream",
     "append",
     "bar",
     "change",
     "claim",
     "delete",
+    "erase",
     "extend",
     "finish",
+    "keep_part",
     "mark",
+    "mark_archived",
     "move",
     "park",
     "plan",
@@ -27,6 +32,7 @@ WRITES = {
     "put_copy",
     "release",
     "remove_bar",
+    "replace",
     "save",
     "send",
     "write_note",
@@ -83,6 +89,7 @@ class PartialRows:
         self._rows = rows
         self._scheduler = scheduler
         self.load, self.flush, self.scan = rows.load, rows.flush, rows.scan
+        self.expunge = rows.expunge
 
     def save(self, saves: Sequence[Save]) -> set[str]:
         if len(saves) > 1 and self._scheduler.strikes("partial"):

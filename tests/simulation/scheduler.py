@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from itertools import count
+from math import inf
 from operator import itemgetter
 from random import Random
 
@@ -53,11 +54,15 @@ class Task:
     wakes: float
     mortal: bool
     done: Callable[[bool], None]
+    begins: float = 0.0
 
 
 @dataclass
 class Scheduler:
     """Runs tasks until none is left; *steps* counts the switches between them.
+
+    A mortal task ends for good once it is *longest* seconds old, as a function does. One that is a
+    zombie sleeps for one of *naps* in the midst of its work.
 
     Tasks that can run are in the order of their numbers, so that a seed chooses the same ones
     again; the others are in a heap by the time at which they wake.
@@ -68,6 +73,8 @@ class Scheduler:
     now: float = 0.0
     steps: int = 0
     faults: Counter[str] = field(default_factory=Counter)
+    longest: float = inf
+    naps: tuple[float, ...] = (MINUTE, HOUR, 2 * HOUR)
     _awake: list[tuple[int, Task]] = field(default_factory=list)
     _asleep: list[tuple[float, int, Task]] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=count)
@@ -85,7 +92,8 @@ class Scheduler:
     ) -> None:
         """Starts *code* as a task of its own, *after* seconds from now."""
         run = greenlet(code, self._home)
-        self._put(Task(next(self._numbers), name, run, self.now + after, mortal, done))
+        begins = self.now + after
+        self._put(Task(next(self._numbers), name, run, begins, mortal, done, begins))
 
     def run(self, limit: int) -> None:
         """Runs all tasks to their end; raises RuntimeError after *limit* steps."""
@@ -139,14 +147,15 @@ class Scheduler:
     def _step(self, task: Task) -> None:
         # Only what has begun can fall asleep: callers and queues give up in time.
         if task.mortal and task.run and self.strikes("zombie"):
-            task.wakes = self.now + self.random.choice([MINUTE, HOUR, 2 * HOUR])
+            task.wakes = self.now + self.random.choice(self.naps)
             self._take(task)
             self._put(task)
             return
         self._current = task
         ended = True
         try:
-            if task.mortal and self.strikes("crash"):
+            is_over = task.mortal and self.now > task.begins + self.longest
+            if is_over or (task.mortal and self.strikes("crash")):
                 ended = False
                 if task.run:
                     task.run.throw(Crash)

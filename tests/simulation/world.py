@@ -50,6 +50,7 @@ from chalicelib.leftfold.store.memory import (
 )
 from chalicelib.leftfold.store.ports import EffectKey, Unavailable
 from chalicelib.leftfold.subjects.memory import MemoryKeys
+from chalicelib.leftfold.subjects.vault import Vault
 from tests.simulation.ports import Faulty, PartialRows, ReplicatedEvents, SteppedLog
 from tests.simulation.scheduler import DAY, MINUTE, Scheduler
 from tests.teller import Teller
@@ -143,20 +144,28 @@ class World:
 
     # --- what the functions are made of
 
+    def stored(self, told: Callable[[str, tuple[Any, ...], Any], None] = lambda *_: None) -> Any:
+        """The events, as one invocation reaches them."""
+        return Faulty(self.events, self.scheduler, told)
+
+    def own_vault(self) -> Vault:
+        """The vault of the process that an invocation runs in."""
+        return self.vault
+
     def bank(self, fingerprint: str) -> Teller:
         """The API's command handler, as one invocation has it."""
         skew = timedelta(seconds=self.random.uniform(-SKEW, SKEW))
-        bank = self.parts.bank(Faulty(self.events, self.scheduler, self._after_commit), fingerprint)
+        bank = self.parts.bank(self.stored(self._after_commit), fingerprint)
         bank.clock = lambda: self.now + skew  # type: ignore[assignment]
         bank.pause = self.pause
-        bank.vault = self.vault
+        bank.vault = self.own_vault()
         return bank
 
     def relay(self) -> Relay:
         """The relay's code, as one invocation has it."""
         log: Any = self.whole(Faulty(self.table, self.scheduler, self._after_block))
         checkpoints = Faulty(self.checkpoints, self.scheduler, self._after_move)
-        events = Faulty(self.events, self.scheduler)
+        events = self.stored()
         return Relay(
             self.parts.sequencer(
                 events,
@@ -173,15 +182,16 @@ class World:
     def policy(self, policy: str) -> PartitionedRunner:
         """A policy's runner, as one invocation has it."""
         self.invocations += 1
+        handler = self.bank(self.random.choice(["fold-1", "fold-2"])).handler
         acting = self.parts.acting(
             self.policies[policy],
-            self.bank(self.random.choice(["fold-1", "fold-2"])).handler,
+            handler,
             Faulty(self.effects, self.scheduler),
             Faulty(self.mailer, self.scheduler, self._after_send),
             f"invocation-{self.invocations}",
             self.pause,
             map,
-            self.vault,
+            handler.vault,
             self.random.choice([1, 5, 100]),
         )
         return self.parts.policy(
@@ -205,7 +215,7 @@ class World:
             return OrderedRunner(self.views[view], rows, log, checkpoints, self.pause)
         parking = Faulty(self.parking, self.scheduler, self._after_park)
         return self.parts.partitioned(
-            ViewWork(self.views[view], rows, opener=self.vault),
+            ViewWork(self.views[view], rows, opener=self.own_vault()),
             log,
             checkpoints,
             parking,
@@ -214,7 +224,7 @@ class World:
 
     def sweeper(self) -> Sweeper:
         """The sweeper's code, as one invocation has it."""
-        events = Faulty(self.events, self.scheduler)
+        events = self.stored()
         log = self.whole(Faulty(self.table, self.scheduler))
         checkpoints = Faulty(self.checkpoints, self.scheduler)
         readers: list[Reader] = [*VIEWS, *POLICIES]

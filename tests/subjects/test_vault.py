@@ -1,6 +1,7 @@
 """The vault: what is sealed, what opens it, and what does not."""
 
 from base64 import b64decode, b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,12 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.bank.account.domain import account
+from chalicelib.leftfold.commands.loading import load
 from chalicelib.leftfold.kernel import Codec, Commit, Refused, StoredEvent, personal
 from chalicelib.leftfold.kernel.codec import SealedError
+from chalicelib.leftfold.store.memory import MemoryEvents
 from chalicelib.leftfold.subjects.keys import Erasure
-from chalicelib.leftfold.subjects.memory import MemoryKeys
+from chalicelib.leftfold.subjects.memory import MemoryKeys, MemoryKeyService
 from chalicelib.leftfold.subjects.vault import KEY_AGE, MOST_KEYS, Vault
 from tests.commits import commit, events_in
+from tests.teller import OPENING, Teller
 from tests.vaults import vault_of
 
 ADA = "main/account:a"
@@ -212,6 +216,29 @@ def test_a_key_is_read_once_and_again_when_it_is_old() -> None:
     assert keys.calls == ["add", "find"]
 
 
+def test_the_age_of_a_key_counts_from_the_question_however_late_the_answer_is() -> None:
+    keys, now = MemoryKeys(), [0.0]
+    sealed = vault_of(keys).seal(codec, paid(Paid("Ada")))
+    vault = vault_of(Slow(keys, now), lambda: now[0])
+    assert vault.opened([sealed])[0].events[0].body["name"] == "Ada"
+    assert now[0] == KEY_AGE
+    erase(keys, "main/person:x")
+    assert vault.opened([sealed])[0].events[0].body["name"] == "erased"
+
+
+class Slow(MemoryKeys):
+    """Keys whose answers are as long on their way as a key is used."""
+
+    def __init__(self, keys: MemoryKeys, now: list[float]) -> None:
+        self.__dict__.update(vars(keys))
+        self._now = now
+
+    def find(self, subjects: Any) -> Any:
+        found = super().find(subjects)
+        self._now[0] += KEY_AGE
+        return found
+
+
 def test_a_process_forgets_a_subject_once_its_keys_are_old() -> None:
     keys, now = MemoryKeys(), [0.0]
     vault = vault_of(keys, lambda: now[0])
@@ -237,7 +264,7 @@ def test_the_keys_of_many_subjects_are_read_in_one_call() -> None:
 def test_a_process_keeps_a_bounded_number_of_keys() -> None:
     vault = vault_of(MemoryKeys())
     for n in range(MOST_KEYS + 10):
-        vault._keep(f"main/person:{n}", None)
+        vault._keep(f"main/person:{n}", None, 0.0)
     assert len(vault._kept) == MOST_KEYS
     assert "main/person:0" not in vault._kept
 
@@ -255,6 +282,25 @@ def test_a_whole_text_needs_the_keys_of_all_its_subjects() -> None:
     late = vault_of(keys)
     assert late.open_whole("main", both, ("place",), text) is None
     assert late.seal_whole("main", both, ("place",), "secret") is None
+
+
+class Overtaken(Vault):
+    """A vault whose subjects are forgotten, and whose keys grow old, once it has opened commits."""
+
+    def opened(self, commits: Sequence[Commit]) -> Sequence[Commit]:
+        opened = super().opened(commits)
+        erase(self.keys, ADA)  # type: ignore[arg-type]
+        self.drop(ADA)
+        return opened
+
+
+def test_a_state_names_a_subject_that_is_forgotten_right_after_its_data_was_opened() -> None:
+    keys, events = MemoryKeys(), MemoryEvents()
+    Teller(events, vault=vault_of(keys)).do(OPENING)
+    vault = Overtaken(keys, MemoryKeyService(), lambda: 0.0)
+    loaded = load(events, account, "main/account-a", fingerprint="fold", vault=vault)
+    assert loaded.state.owner == OPENING.owner
+    assert loaded.subjects == {"account:a"}
 
 
 def test_an_account_seals_its_owner_and_what_was_booked_for_what() -> None:

@@ -75,17 +75,19 @@ def chalice(root: str, command: str) -> None:
 
 def found(client: Any) -> Mapping[str, Any]:
     """All that Chalice makes, as AWS has it."""
-    made = client("lambda")
-    roles = client("iam")
+    made, roles = client("lambda"), client("iam")
+    functions = {f["FunctionName"]: f for f in made.list_functions()["Functions"]}
+    wakes = {name: made.list_function_event_invoke_configs(FunctionName=name) for name in functions}
     return {
-        "functions": {
-            f["FunctionName"]: made.get_function(FunctionName=f["FunctionName"])
-            for f in made.list_functions()["Functions"]
+        "functions": functions,
+        "concurrency": {
+            name: made.get_function_concurrency(FunctionName=name)["ReservedConcurrentExecutions"]
+            for name in functions
+            if name == "leftfold-dev"
         },
         "roles": {
             role["Arn"]: roles.get_role_policy(
-                RoleName=role["RoleName"],
-                PolicyName=roles.list_role_policies(RoleName=role["RoleName"])["PolicyNames"][0],
+                RoleName=role["RoleName"], PolicyName=role["RoleName"]
             )["PolicyDocument"]
             for role in roles.list_roles()["Roles"]
         },
@@ -99,14 +101,25 @@ def found(client: Any) -> Mapping[str, Any]:
         },
         "apis": dict(apis(client("apigateway"))),
         "wakes": {
-            f["FunctionName"]: wakes["FunctionEventInvokeConfigs"][0]["MaximumRetryAttempts"]
-            for f in made.list_functions()["Functions"]
-            if (wakes := made.list_function_event_invoke_configs(FunctionName=f["FunctionName"]))[
-                "FunctionEventInvokeConfigs"
-            ]
+            name: set_["FunctionEventInvokeConfigs"][0]["MaximumRetryAttempts"]
+            for name, set_ in wakes.items()
+            if set_["FunctionEventInvokeConfigs"]
         },
+        "callers_of_feed": [
+            statement["Principal"]["Service"] for statement in statements(made, "leftfold-dev-feed")
+        ],
         "buses": client("kinesis").list_streams()["StreamNames"],
     }
+
+
+def statements(functions: Any, name: str) -> list[dict[str, Any]]:
+    """Who may call a function; nobody, if it is not there or nobody was let in."""
+    try:
+        policy = functions.get_policy(FunctionName=name)["Policy"]
+    except functions.exceptions.ResourceNotFoundException:
+        return []
+    found: list[dict[str, Any]] = json.loads(policy)["Statement"]
+    return found
 
 
 def apis(gateway: Any) -> Iterator[tuple[str, Any]]:
@@ -118,11 +131,13 @@ def apis(gateway: Any) -> Iterator[tuple[str, Any]]:
                 uri = made["methodIntegration"].get("uri", "")
                 called = uri.partition(":function:")[2].partition("/")[0]
                 routes[f"{method} {resource['path']}"] = called
+        deployments = gateway.get_deployments(restApiId=api["id"])["items"]
         answers = gateway.get_gateway_responses(restApiId=api["id"])["items"]
         yield (
             api["name"],
             {
                 "routes": routes,
+                "deployments": len(deployments),
                 "stages": {
                     stage["stageName"]: stage["methodSettings"]
                     for stage in gateway.get_stages(restApiId=api["id"])["item"]

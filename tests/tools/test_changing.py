@@ -181,6 +181,7 @@ class Brought(There):
                 "ArchiveBucket": f"archive of {truth}",
                 "Truth": truth,
             },
+            BLUE: {"Ordinal": "1"},
         }[stack]
 
     def bring(self, stack: str, _template: str, given: dict[str, str]) -> bool:
@@ -193,13 +194,26 @@ class Brought(There):
         return True
 
 
-def test_a_later_generation_is_told_of_the_earlier_one_and_what_that_was_told(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_a_generation_on_the_same_truth_is_told_all_that_its_template_asks_for(
+    monkeypatch: pytest.MonkeyPatch, package: Any
 ) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", moto.REGION)
+    with moto.in_process():
+        stacks: Any = Brought(f"{BLUE}-stage", f"{BLUE}-truth", BLUE)
+        create_tables(stacks.cloud.client("dynamodb"), BLUE)
+        Uploads(stacks.cloud, BLUE).make_bucket()
+        assert create(package, stage("dev"), "green", stacks) == GREEN
+    told = stacks.given[GREEN]
+    assert (told["Truth"], told["Earlier"], told["FedByBus"]) == (BLUE, "", "false")
+    assert told["MailFrom"] == "bank@example.com"
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Any:
+    """A package without any code in it."""
     zipped = tmp_path / "made.zip"
     zipped.write_bytes(b"zip")
-    package = SimpleNamespace(
+    return SimpleNamespace(
         zip=zipped,
         fingerprint="1",
         truth_zip=zipped,
@@ -209,8 +223,13 @@ def test_a_later_generation_is_told_of_the_earlier_one_and_what_that_was_told(
         architecture="arm64",
         folds={"balances": "1"},
     )
+
+
+def test_a_later_generation_is_told_of_the_earlier_one_and_what_that_was_told(
+    monkeypatch: pytest.MonkeyPatch, package: Any
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", moto.REGION)
     with moto.in_process():
-        made: Any = package
         stacks: Any = Brought(f"{BLUE}-stage", f"{BLUE}-truth")
         create_tables(stacks.cloud.client("dynamodb"), BLUE)
         table = DynamoControl(stacks.cloud.client("dynamodb"), f"{BLUE}-control")
@@ -218,7 +237,7 @@ def test_a_later_generation_is_told_of_the_earlier_one_and_what_that_was_told(
         Uploads(stacks.cloud, BLUE).make_bucket()
         # Run again, it deploys the present code, and asks nothing.
         for _ in range(2):
-            create_beside(made, stage("dev"), GREEN, stacks, lambda _: False)
+            create_beside(package, stage("dev"), GREEN, stacks, lambda _: False)
         assert set(stacks.given) == {GREEN, f"{GREEN}-truth"}
         told = stacks.given[GREEN]
         known = applications(GREEN, stacks.cloud).known()

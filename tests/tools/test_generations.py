@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from chalicelib.leftfold.store.applications import Application, MemoryApplications
+from chalicelib.leftfold.subjects.memory import MemoryKeys
 from tools.applications import check_folds, register
 from tools.cloud import DeployError
 from tools.generations import activate, drop, named
@@ -70,12 +71,15 @@ def test_what_is_not_there_cannot_be_active() -> None:
         activate(both(), "leftfold-dev--red", Changed())  # type: ignore[arg-type]
 
 
-def test_the_active_generation_is_not_dropped() -> None:
-    applications, stacks = both(), Changed()
+def test_the_active_generation_is_not_dropped_and_no_erasure_waits_for_one_that_is() -> None:
+    applications, stacks, keys = both(), Changed(), MemoryKeys()
+    keys.join(BLUE)
+    keys.join(GREEN)
     with pytest.raises(DeployError, match="leftfold-dev is active; activate another"):
-        drop(applications, BLUE, stacks)  # type: ignore[arg-type]
-    drop(applications, GREEN, stacks)  # type: ignore[arg-type]
+        drop(applications, keys, BLUE, stacks)  # type: ignore[arg-type]
+    drop(applications, keys, GREEN, stacks)  # type: ignore[arg-type]
     assert stacks.calls == [GREEN]
+    assert keys.applications() == [BLUE]
 
 
 @pytest.mark.parametrize("name", ["", "Green", "a-b", "a" * 17, "2nd"])

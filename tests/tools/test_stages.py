@@ -30,6 +30,7 @@ from tools.resources import (
     functions,
 )
 from tools.resources.files import config, iam_file, permissions
+from tools.resources.functions import Function
 from tools.stacks import Change
 from tools.stages import FILE, Stage, StageError, running, stage, stage_of
 
@@ -80,6 +81,7 @@ def test_money_is_protected_in_prod() -> None:
         ("dev-2", dict, "'dev-2' cannot name a stage; take up to 16 of a-z and 0-9"),
         ("dev", lambda s: s | {"shards": "2"}, "shards is '2'; it must be of type int"),
         ("dev", lambda s: s | {"shards": True}, "shards is True; it must be of type int"),
+        ("dev", lambda s: s | {"wake_window": 301}, "wake_window is 301; it must be 0 to 300"),
         ("dev", lambda s: s | {"way": "sam"}, "way is 'sam'; it must be cloudformation or chalice"),
         ("dev", lambda s: s | {"shard": 1}, "too few settings, or unknown ones: shard"),
         ("dev", lambda _: {}, "too few settings, or unknown ones: api_concurrency, architecture"),
@@ -132,6 +134,17 @@ def test_every_setting_of_a_stage_reaches_a_template() -> None:
     assert set(DEV.parameters) <= takes
 
 
+def test_a_stage_says_how_long_a_growing_log_is_watched_before_its_followers_are_woken() -> None:
+    sources = {
+        name: properties["Properties"].get("MaximumBatchingWindowInSeconds")
+        for name, resource in read(TRUTH_TEMPLATE)["Resources"].items()
+        for properties in resource.get("Properties", {}).get("Events", {}).values()
+        if properties["Type"] == "DynamoDB"
+    }
+    assert sources == {"Relay": None, "LogGrew": {"Ref": "WakeWindow"}}
+    assert replace(DEV, wake_window=2).parameters["WakeWindow"] == "2"
+
+
 # --- what is written down for Chalice
 
 
@@ -158,6 +171,17 @@ def test_all_that_is_taken_for_written_down_is_put_out_or_a_setting() -> None:
     outputs = {name for path in (STAGE_TEMPLATE, TRUTH_TEMPLATE) for name in read(path)["Outputs"]}
     own = {"Account", "Region", "Partition", "Application"}
     assert set(FACTS) <= own | outputs | set(DEV.parameters) | set(defaults(read(TEMPLATE)))
+
+
+def test_a_domain_of_the_apis_own_is_chalices_to_make() -> None:
+    theirs = replace(CHALICE, domain="api.example.org", certificate="arn:certificate")
+    made = config(read(TEMPLATE), MADE, [theirs], {"dev": FACTS})["stages"]["dev"]
+    assert made["api_gateway_custom_domain"] == {
+        "domain_name": "api.example.org",
+        "certificate_arn": "arn:certificate",
+    }
+    without = config(read(TEMPLATE), MADE, [CHALICE], {"dev": FACTS})["stages"]["dev"]
+    assert "api_gateway_custom_domain" not in without
 
 
 MADE = functions(app_functions(), DOMAIN.views, DOMAIN.policies)
@@ -192,6 +216,36 @@ def test_a_function_may_do_the_same_by_both_ways() -> None:
             assert name["Resource"] == literal(reference["Resource"], FACTS)
 
 
+# As long as they may be: those of a generation that follows another, in a stage of 16 letters.
+LONG = {
+    **FACTS,
+    **dict.fromkeys(
+        ("Stage", "Truth", "Application", "Earlier"), f"leftfold-{'s' * 16}--{'g' * 16}"
+    ),
+    "Region": "ap-southeast-1",
+    "EarlierArchive": "a" * 63,
+}
+
+
+def chosen(value: Any) -> Any:
+    """*value* where all conditions hold."""
+    match value:
+        case {"Fn::If": [_, then, _]}:
+            return chosen(then)
+        case dict():
+            return {key: chosen(each) for key, each in value.items()}
+        case list():
+            return [chosen(each) for each in value]
+    return value
+
+
+@pytest.mark.parametrize("function", MADE, ids=lambda made: made.name)
+def test_iam_takes_the_permissions_of_a_function(function: Function) -> None:
+    """10,240 characters in all inline policies of a role. A domain of many views meets it first."""
+    document = literal(chosen(permissions(function)), LONG)
+    assert len(json.dumps(document, separators=(",", ":"))) <= 10_240
+
+
 def test_the_apis_function_has_the_name_that_chalice_gives_it() -> None:
     (api,) = [function for function in MADE if function.name == "api_handler"]
     (log,) = permissions(api, FACTS)["Statement"][0]["Resource"]
@@ -204,7 +258,7 @@ def test_beside_chalices_functions_stand_all_tables_logs_and_alarms_of_the_appli
         name
         for name, made in ours.items()
         if "Type" in made and made["Type"] != "AWS::Lambda::Permission"
-    }
+    } - {"Domain", "DomainMapping", "WebAclAssociation"}
     kinds = {made["Type"] for made in beside["Resources"].values()}
     assert {"AWS::DynamoDB::Table", "AWS::Logs::LogGroup", "AWS::CloudWatch::Alarm"} <= kinds
     text = json.dumps(beside)

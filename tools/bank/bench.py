@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
@@ -34,15 +35,15 @@ from chalicelib.leftfold.projection.typed import typed, unpack_quickly
 from chalicelib.leftfold.relay.publisher import Publisher
 from chalicelib.leftfold.relay.relay import Relay, wanted_of
 from chalicelib.leftfold.relay.sequencer import Sequencer, entries_after
-from chalicelib.leftfold.store.blocks import STREAMS_PER_BLOCK, pack, seal
+from chalicelib.leftfold.store.blocks import STREAMS_PER_BLOCK, pack, seal, unpack
 from chalicelib.leftfold.store.bus import LaneRecord
 from chalicelib.leftfold.store.checkpoints import DynamoCheckpoints
 from chalicelib.leftfold.store.events import DynamoEvents, item_of
 from chalicelib.leftfold.store.log import DynamoLog
-from chalicelib.leftfold.store.memory import MemoryLog
+from chalicelib.leftfold.store.memory import MemoryEvents, MemoryLog
 from chalicelib.leftfold.store.ports import Block, Head, StreamEntry
 from chalicelib.leftfold.subjects.dynamo import DynamoKeys
-from chalicelib.leftfold.subjects.memory import MemoryKeyService
+from chalicelib.leftfold.subjects.memory import MemoryKeys, MemoryKeyService
 from chalicelib.leftfold.subjects.vault import Vault
 from tools.cold import Cold, cold_starts
 from tools.console import bar, console
@@ -219,7 +220,12 @@ def credit(aggregate_id: str, version: int) -> Commit:
 class PackedLog(MemoryLog):
     """A log whose blocks lie packed in a file, so that memory shows the replay alone."""
 
-    def __init__(self, commits: int, tick: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        commits: int,
+        tick: Callable[[], None],
+        made_of: Callable[[Commit], Commit] = lambda commit: commit,
+    ) -> None:
         super().__init__()
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the log
         self._sealed: list[tuple[Block, int]] = []
@@ -227,7 +233,8 @@ class PackedLog(MemoryLog):
         while made < commits:
             size = min(STREAMS_PER_BLOCK, commits - made)
             batch = [
-                credit(f"main/account-{n % 1000}", 1 + n // 1000) for n in range(made, made + size)
+                made_of(credit(f"main/account-{n % 1000}", 1 + n // 1000))
+                for n in range(made, made + size)
             ]
             block, self._head = seal(self._head, batch)
             self._sealed.append((block._replace(commits=()), self._file.write(pack(batch))))
@@ -318,7 +325,72 @@ def bench_replay(commits: int, tick: Callable[[], None]) -> Result:
     return Result("replay", left, right, 2.0, "a plain loop over typed values")
 
 
-WORKS = ("handler", "relay", "replay", "cold")
+# --- personal data
+
+
+def bench_sealing(commits: int, tick: Callable[[], None]) -> list[Result]:
+    """What personal data costs: a command's own time, and replays of a log with sealed data.
+
+    The commands are on events in memory, so nothing but the code's own time is measured.
+    """
+    made = Vault(MemoryKeys(), MemoryKeyService(), time.monotonic)
+    logs = [
+        PackedLog(commits, tick),
+        PackedLog(commits, tick, lambda commit: made.seal(account.codec, commit)),
+    ]
+    unasked = typed(replace(balances, personal=False))
+    plain, sealed, opened = [], [], []
+    for _ in range(3):
+        plain.append(timed(lambda: replay(unasked, logs[0], nothing)))
+        sealed.append(timed(lambda: replay(unasked, logs[1], nothing)))
+        tick()
+    parsed = UnpackedLog(logs[1])
+    opened.append(timed(lambda: replay(balances, parsed, nothing, opener=made)))
+    personal, other = (min(commands_take(p) for _ in range(3)) for p in ("rent", None))
+    return [
+        Result("replay that asks for nothing", min(sealed), min(plain), 1.1, "without sealed data"),
+        Result("replay that opens", min(opened), min(sealed), 8.0, "one that asks for nothing"),
+        Result("1,000 commands, in memory", personal, other, 6.0, "without personal data"),
+    ]
+
+
+class UnpackedLog(MemoryLog):
+    """A log as a replay reads it whose view opens personal data: with parsed bodies."""
+
+    def __init__(self, log: PackedLog) -> None:
+        super().__init__()
+        self._log, self._head = log, log.head()
+
+    def blocks(
+        self,
+        position: int,
+        limit: int | None = None,
+        heard: Collection[str] | None = None,  # noqa: ARG002 - every block has accounts
+    ) -> Iterator[Block]:
+        found = (
+            b._replace(commits=unpack(p))
+            for b, p in self._log.packed()
+            if b.next_position > position
+        )
+        return islice(found, limit)
+
+
+def commands_take(purpose: str | None) -> float:
+    """Seconds for a thousand bookings on twenty accounts in memory."""
+    vault = Vault(MemoryKeys(), MemoryKeyService(), time.monotonic)
+    events = MemoryEvents()
+    handler = CommandHandler(events, {"account": "bench"}, lambda: MOMENT, nothing, vault)
+    for key in range(20):
+        handler.execute(replace(request(0), aggregate_id=f"main/account-{key}"))
+    booked = Book((Booking("credit", 100, "CZK", "2026-01-01", purpose=purpose),))
+    asked = [
+        replace(request(n), aggregate_id=f"main/account-{n % 20}", command=booked)
+        for n in range(1, 1001)
+    ]
+    return timed(lambda: [handler.execute(each) for each in asked])
+
+
+WORKS = ("handler", "relay", "replay", "sealing", "cold")
 
 
 @click.command("bench")
@@ -342,6 +414,9 @@ def bench_command(work: str | None, rounds: int, commits: int) -> None:
     if "replay" in chosen:
         with bar("replay", 3 + -(-commits // STREAMS_PER_BLOCK)) as progress:
             results.append(bench_replay(commits, partial(progress.advance, TASK)))
+    if "sealing" in chosen:
+        with bar("sealing", 3 + 2 * -(-commits // STREAMS_PER_BLOCK)) as progress:
+            results += bench_sealing(commits, partial(progress.advance, TASK))
     if results:
         console.print(ratios(results))
     if "cold" in chosen:

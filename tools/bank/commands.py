@@ -21,6 +21,7 @@ currency_option = click.option(
 
 @click.command("run")
 @click.option("--once", is_flag=True, help="Stop after the comparison; exit 0 if all agrees.")
+@click.option("--traces", is_flag=True, help="Collect spans of OpenTelemetry, and show them.")
 @click.option("--port", default=4566, help="Port of MiniStack, where the API answers.")
 @click.option("--search-port", default=9201, help="Port of OpenSearch, 9201 to 9299.")
 @click.option(
@@ -48,6 +49,7 @@ currency_option = click.option(
 def run_command(  # noqa: PLR0913 - one for each option
     *,
     once: bool,
+    traces: bool,
     port: int,
     search_port: int,
     accounts: int,
@@ -62,7 +64,7 @@ def run_command(  # noqa: PLR0913 - one for each option
     everything. --all takes the whole file, and some minutes.
     """
     work = Work(None, WHOLE_STATEMENTS, archives=True) if whole else Work(accounts, statements)
-    if not run(file, work, port, search_port, once=once):
+    if not run(file, work, port, search_port, once=once, traces=traces):
         sys.exit(1)
 
 

@@ -14,6 +14,7 @@ from tools.bank.import_file import Selection, import_file
 from tools.bank.warm_up import wake
 from tools.bootstrap import ROOT
 from tools.cloud import Cloud
+from tools.collector import collecting
 from tools.console import console, errors
 from tools.deploy import Deployed, deploy
 from tools.deployment_services import reach
@@ -64,10 +65,12 @@ def local(
     port: int | None = None,
     search_port: int | None = None,
     stack: str = STACK,
+    otlp: str = "",
 ) -> Iterator[Local]:
     """Starts the engines and deploys; stops all of it at the end.
 
-    Without ports it takes free ones. Raises EngineError, PackagingError and DeployError.
+    Without ports it takes free ones. Its functions send spans to the collector at *otlp*, if any.
+    Raises EngineError, PackagingError and DeployError.
     """
     with ExitStack() as started:
         search = OpenSearch(search_port, progress=report)
@@ -85,22 +88,26 @@ def local(
             searching.result()
         cloud = Cloud(services.url, mail_from=SENDER)
         cloud.client("ses").verify_email_identity(EmailAddress=SENDER)
-        deployed = deploy(
-            made, replace(stage(STAGE), name=stack.removeprefix(f"{APP}-")), cloud, report
-        )
+        name = stack.removeprefix(f"{APP}-")
+        deployed = deploy(made, replace(stage(STAGE), name=name, otlp_endpoint=otlp), cloud, report)
         wake(deployed, cloud, report)
         yield Local(deployed, cloud, (search, services))
 
 
-def run(file: Path, work: Work, port: int, search_port: int, *, once: bool) -> bool:
+def run(
+    file: Path, work: Work, port: int, search_port: int, *, once: bool, traces: bool = False
+) -> bool:
     """Starts, imports, compares and serves; True if balances and totals are the bank's.
+
+    Spans are collected and shown if *traces* are asked for.
 
     Raises what `local` and `import_file` raise, and EngineError if an engine dies.
     """
     began = time.monotonic()
     with ExitStack() as started:
         with errors.status("starting") as status:
-            running = started.enter_context(local(status.update, port, search_port))
+            collector = started.enter_context(collecting()) if traces else ""
+            running = started.enter_context(local(status.update, port, search_port, otlp=collector))
         current = Current(STACK, running.deployed.url, running.cloud.endpoint_url)
         remember(current)
         started.callback(forget)
@@ -121,6 +128,8 @@ def run(file: Path, work: Work, port: int, search_port: int, *, once: bool) -> b
                 soft_wrap=True,
                 markup=False,
             )
+            if collector:
+                console.print(f"Traces, newest first: curl {collector}\n", soft_wrap=True)
             serve(running)
     return agree
 

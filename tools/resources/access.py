@@ -23,6 +23,8 @@ SAYS: Mapping[str, str] = {
 }
 # Minutes.
 MACHINES_TOKEN, PEOPLES_TOKEN = 60, 15
+# Hours for which whoever has signed in to the console stays so.
+SHIFT = 10
 # For members that only a stage with a user pool has.
 OWN: Json = {"Condition": "IssuesTokens"}
 POOL: Json = {"Ref": "UserPool"}
@@ -34,6 +36,8 @@ def parameter(says: str, default: str = "") -> Json:
     return {"Type": "String", "Default": default, "Description": says}
 
 
+# Cognito wants a page to come back to before there is one.
+NOWHERE = "https://localhost/console/index.html"
 PARAMETERS: Json = {
     "OtherIssuer": parameter("The iss of tokens of another issuer; then there is no user pool"),
     "OtherKeys": parameter("The address of the other issuer's JWK set"),
@@ -42,6 +46,13 @@ PARAMETERS: Json = {
         " the user pool's template are always among them"
     ),
     "TenantClaim": parameter("The claim of a token that has the tenant", "tenant"),
+    "OtherSignIn": parameter("The other issuer's authorisation endpoint, for the console"),
+    "OtherToken": parameter("The other issuer's token endpoint, for the console"),
+    "OtherConsole": parameter("The console's client id at the other issuer"),
+    "ConsoleUrls": parameter(
+        "Where the console's page is, separated by commas; `leftfold deploy` adds that of the API",
+        NOWHERE,
+    ),
     "CognitoEndpoint": parameter(
         "Where Cognito publishes its keys if that is not the issuer's address, as on a"
         " developer's machine"
@@ -65,11 +76,18 @@ KEYS: Json = {
         {"Fn::Sub": "https://${UserPool.ProviderName}/.well-known/jwks.json"},
     ]
 }
-CLIENTS = ("MachineClient", "OperatorClient", "PeopleClient")
+CLIENTS = ("MachineClient", "OperatorClient", "PeopleClient", "ConsoleClient")
 AUDIENCE: Json = {"Fn::Sub": ",".join(f"${{{name}}}" for name in (*CLIENTS, "MoreAudience"))}
-TOKEN_URL: Json = {
-    "Fn::Sub": "https://${UserPoolDomain}.auth.${AWS::Region}.amazoncognito.com/oauth2/token"
-}
+POOLS_OWN = "https://${UserPoolDomain}.auth.${AWS::Region}.amazoncognito.com/oauth2"
+TOKEN_URL: Json = {"Fn::Sub": f"{POOLS_OWN}/token"}
+
+
+def endpoint(name: str) -> Json:
+    """An endpoint of the user pool, as a browser reaches it."""
+    local = {"Fn::Sub": f"${{CognitoEndpoint}}/oauth2/{name}"}
+    return {"Fn::If": ["HasCognitoEndpoint", local, {"Fn::Sub": f"{POOLS_OWN}/{name}"}]}
+
+
 OUTPUTS: Json = {
     "TokenIssuer": {
         "Value": chosen({"Fn::Sub": "https://${UserPool.ProviderName}"}, "OtherIssuer")
@@ -77,6 +95,9 @@ OUTPUTS: Json = {
     "TokenKeys": {"Value": chosen(KEYS, "OtherKeys")},
     "TokenAudience": {"Value": chosen(AUDIENCE, "MoreAudience")},
     "TenantClaim": {"Value": {"Ref": "TenantClaim"}},
+    "SignIn": {"Value": chosen(endpoint("authorize"), "OtherSignIn")},
+    "SignInToken": {"Value": chosen(endpoint("token"), "OtherToken")},
+    "Console": {"Value": chosen({"Ref": "ConsoleClient"}, "OtherConsole")},
     "TokenUrl": {**OWN, "Value": TOKEN_URL},
     **{name: {**OWN, "Value": {"Ref": name}} for name in ("UserPool", *CLIENTS)},
 }
@@ -126,6 +147,25 @@ def resources(kept: Json) -> Json:
             WriteAttributes=["name"],
             AccessTokenValidity=PEOPLES_TOKEN,
             TokenValidityUnits={"AccessToken": "minutes"},
+        ),
+        "ConsoleClient": of_pool(
+            "Client",
+            ClientName="console",
+            # A page can keep no secret: PKCE takes its place.
+            GenerateSecret=False,
+            AllowedOAuthFlowsUserPoolClient=True,
+            AllowedOAuthFlows=["code"],
+            # People have the scopes of their groups.
+            AllowedOAuthScopes=["openid"],
+            SupportedIdentityProviders=["COGNITO"],
+            CallbackURLs={"Fn::Split": [",", {"Ref": "ConsoleUrls"}]},
+            ExplicitAuthFlows=["ALLOW_REFRESH_TOKEN_AUTH"],
+            PreventUserExistenceErrors="ENABLED",
+            EnableTokenRevocation=True,
+            WriteAttributes=["name"],
+            AccessTokenValidity=PEOPLES_TOKEN,
+            RefreshTokenValidity=SHIFT,
+            TokenValidityUnits={"AccessToken": "minutes", "RefreshToken": "hours"},
         ),
     }
 

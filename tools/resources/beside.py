@@ -7,6 +7,7 @@ the same stack; here they are called by their names, since Chalice makes them la
 import json
 from collections.abc import Iterable
 
+from tools.resources.edge import CLOUDFORMATIONS_OWN, OUTPUTS
 from tools.resources.functions import Function
 from tools.resources.permissions import Json
 from tools.resources.stacks import parameter
@@ -23,7 +24,9 @@ def beside_chalice(merged: Json, functions: Iterable[Function]) -> Json:
     kept = {
         name: made
         for name, made in merged["Resources"].items()
-        if "Type" in made and made["Type"] != "AWS::Lambda::Permission"
+        if "Type" in made
+        and made["Type"] != "AWS::Lambda::Permission"
+        and name not in CLOUDFORMATIONS_OWN
     }
     text = json.dumps(kept)
     for function in functions:
@@ -38,7 +41,8 @@ def beside_chalice(merged: Json, functions: Iterable[Function]) -> Json:
     text = text.replace("${AWS::StackName}", "${Application}")
     text = text.replace(json.dumps({"Ref": "AWS::StackName"}), json.dumps({"Ref": "Application"}))
     resources = json.loads(text)
-    outputs = {**merged["Outputs"], "Application": {"Value": {"Ref": "Application"}}}
+    outputs = {name: made for name, made in merged["Outputs"].items() if name not in OUTPUTS}
+    outputs["Application"] = {"Value": {"Ref": "Application"}}
     used = json.dumps([resources, outputs])
     conditions = {name: made for name, made in merged["Conditions"].items() if f'"{name}"' in used}
     return {

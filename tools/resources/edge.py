@@ -29,6 +29,9 @@ PARAMETERS: Json = {
     "CorsOrigins": parameter(
         "The sites, separated by commas, whose pages may call the API: https://app.example.org", ""
     ),
+    "DomainName": parameter("The API's own domain, such as api.example.org", ""),
+    "CertificateArn": parameter("The certificate of that domain, in this region", ""),
+    "WebAcl": parameter("The ARN of a web ACL of AWS WAF that looks at each request first", ""),
     "OtlpEndpoint": parameter(
         "The address of a collector of OpenTelemetry, such as X-Ray's; without one there are no spans",
         "",
@@ -47,7 +50,20 @@ TRACING: Json = {
     "LEFTFOLD_OTLP_ENDPOINT": {"Ref": "OtlpEndpoint"},
     "LEFTFOLD_OTLP_HEADERS": {"Ref": "OtlpHeaders"},
 }
-CONDITIONS: Json = {"WritesAccessLogs": {"Fn::Equals": [{"Ref": "AccessLogs"}, "true"]}}
+CONDITIONS: Json = {
+    "WritesAccessLogs": {"Fn::Equals": [{"Ref": "AccessLogs"}, "true"]},
+    "HasDomain": {"Fn::Not": [{"Fn::Equals": [{"Ref": "DomainName"}, ""]}]},
+    "HasWebAcl": {"Fn::Not": [{"Fn::Equals": [{"Ref": "WebAcl"}, ""]}]},
+}
+# What the DNS record of the API's own domain leads to.
+OUTPUTS: Json = {
+    "DomainTarget": {
+        "Condition": "HasDomain",
+        "Value": {"Fn::GetAtt": ["Domain", "RegionalDomainName"]},
+    }
+}
+# Resources that only a stage that CloudFormation deploys has; Chalice has a way of its own.
+CLOUDFORMATIONS_OWN = ("Domain", "DomainMapping", "WebAclAssociation")
 
 # The stage of the API, which is a part of its address.
 API_STAGE = "api"
@@ -129,8 +145,37 @@ def rest_api() -> Json:
 
 
 def resources() -> Json:
-    """The log of requests, if there is one."""
+    """The log of requests, the API's own domain and its firewall, if there are such."""
+    stage = "arn:${AWS::Partition}:apigateway:${AWS::Region}::/restapis/${RestAPI}/stages/"
     return {
+        "Domain": {
+            "Type": "AWS::ApiGateway::DomainName",
+            "Condition": "HasDomain",
+            "Properties": {
+                "DomainName": {"Ref": "DomainName"},
+                "RegionalCertificateArn": {"Ref": "CertificateArn"},
+                "EndpointConfiguration": {"Types": ["REGIONAL"]},
+                "SecurityPolicy": "TLS_1_2",
+            },
+        },
+        "DomainMapping": {
+            "Type": "AWS::ApiGateway::BasePathMapping",
+            "Condition": "HasDomain",
+            "Properties": {
+                "DomainName": {"Ref": "Domain"},
+                "RestApiId": {"Ref": "RestAPI"},
+                # SAM's name for the stage that it makes.
+                "Stage": {"Ref": "RestAPI.Stage"},
+            },
+        },
+        "WebAclAssociation": {
+            "Type": "AWS::WAFv2::WebACLAssociation",
+            "Condition": "HasWebAcl",
+            "Properties": {
+                "ResourceArn": {"Fn::Sub": f"{stage}${{RestAPI.Stage}}"},
+                "WebACLArn": {"Ref": "WebAcl"},
+            },
+        },
         "AccessLog": {
             "Type": "AWS::Logs::LogGroup",
             "Condition": "WritesAccessLogs",
@@ -138,5 +183,5 @@ def resources() -> Json:
                 "LogGroupName": {"Fn::Sub": "/aws/apigateway/${AWS::StackName}"},
                 "RetentionInDays": 30,
             },
-        }
+        },
     }

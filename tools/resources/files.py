@@ -68,6 +68,16 @@ def chalice_stage(
         if facts
         else {"LEFTFOLD_STACK": stage.prefix},
         "lambda_functions": settings,
+        **(
+            {
+                "api_gateway_custom_domain": {
+                    "domain_name": stage.domain,
+                    "certificate_arn": stage.certificate,
+                }
+            }
+            if stage.domain
+            else {}
+        ),
     }
 
 

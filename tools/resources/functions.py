@@ -91,6 +91,13 @@ ACCESS: Json = {
     "LEFTFOLD_CORS_ORIGINS": {"Ref": "CorsOrigins"},
     "LEFTFOLD_TENANT_RATE": {"Ref": "TenantRate"},
 }
+# Where people sign in to the console.
+SIGN_IN: Json = {
+    "LEFTFOLD_SIGN_IN": {"Ref": "SignIn"},
+    "LEFTFOLD_SIGN_IN_TOKEN": {"Ref": "SignInToken"},
+    "LEFTFOLD_CONSOLE": {"Ref": "Console"},
+    "LEFTFOLD_SIGN_IN_SCOPE": {"Ref": "SignInScope"},
+}
 # The key that seals cursors.
 COUNTING = tables(("dynamodb:UpdateItem",), "requests")
 SEALING = tables(("dynamodb:GetItem", "dynamodb:PutItem"), "secrets")
@@ -113,6 +120,8 @@ def other_functions(
     querying = (
         tables(LOAD, "streams", "view-checkpoints", "policy-checkpoints", *documents),
         tables(FIND, "view-parked", "policy-parked"),
+        # The sweeper's note.
+        tables(("dynamodb:GetItem",), "policy-checkpoints"),
         search("Get", "Post"),
         *READING_LOG,
         waking("relay", *views, *policies),
@@ -158,7 +167,7 @@ def other_functions(
             ),
             called="api",
             search=True,
-            variables={**ACCESS, "LEFTFOLD_REPAIRS": {"Ref": "Repairs"}},
+            variables={**ACCESS, **SIGN_IN, "LEFTFOLD_REPAIRS": {"Ref": "Repairs"}},
             chalice={"lambda_timeout": 29},
         ),
         Function(

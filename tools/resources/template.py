@@ -115,6 +115,13 @@ PARAMETERS: Json = {
     "TokenKeys": parameter("The address of their issuer's JWK set"),
     "TokenAudience": parameter("What their aud or client_id may be, separated by commas"),
     "TenantClaim": parameter("Their claim that has the tenant"),
+    "SignIn": parameter(
+        "The issuer's authorisation endpoint; without one, people paste a token into the console",
+        Default="",
+    ),
+    "SignInToken": parameter("The issuer's token endpoint, for the console", Default=""),
+    "Console": parameter("The console's client id at the issuer", Default=""),
+    "SignInScope": parameter("What the console asks the issuer for", Default="openid"),
     "SearchEndpoint": parameter("The host of the search domain"),
     "SearchArn": parameter("The ARN of the search domain"),
     "SearchScheme": parameter(
@@ -221,7 +228,7 @@ def template(
             **edge.resources(),
             "Dashboard": dashboard(),
         },
-        "Outputs": OUTPUTS,
+        "Outputs": OUTPUTS | edge.OUTPUTS,
     }
 
 

@@ -96,8 +96,8 @@ FUNCTIONS = (
 )
 
 
-def following(table: str, batch: int) -> Json:
-    """The event source of a function that reads a table's stream."""
+def following(table: str, batch: int, **properties: Json) -> Json:
+    """The event source of a function that reads a table's stream, with further *properties*."""
     return {
         "Type": "DynamoDB",
         "Properties": {
@@ -106,6 +106,7 @@ def following(table: str, batch: int) -> Json:
             "StartingPosition": "TRIM_HORIZON",
             "BatchSize": batch,
             "FilterCriteria": {"Filters": [{"Pattern": '{"eventName": ["INSERT"]}'}]},
+            **properties,
         },
     }
 
@@ -117,7 +118,7 @@ def every(rate: str) -> Json:
 
 SOURCES = {
     "relay": following("EventsTable", 500),
-    "log_grew": following("LogTable", 1000),
+    "log_grew": following("LogTable", 1000, MaximumBatchingWindowInSeconds={"Ref": "WakeWindow"}),
     "sweeper": every("1 minute"),
     "archive": every("1 day"),
 }
@@ -213,6 +214,9 @@ def truth_template() -> Json:
             "HasBackup": yes_or_no("Whether AWS Backup copies the tables every day"),
             "Memory": parameter("MB of each function", Default="512"),
             "Shards": parameter("Shards of the bus", Default="1"),
+            "WakeWindow": parameter(
+                "Seconds that a growing log is watched before its followers are woken", Default="0"
+            ),
             "SearchInstance": parameter("Of the search domain", Default="t3.small.search"),
             "SearchInstances": parameter("1, or a multiple of 2", Default="1"),
             "SearchVolume": parameter("GB of each search instance", Default="10"),

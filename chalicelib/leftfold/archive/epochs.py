@@ -37,6 +37,8 @@ KEPT = 8 * 1024 * 1024
 class DamagedArchiveError(Exception):
     """An object of the archive is missing, or its content has changed."""
 
+    is_impersonal = True
+
 
 class ArchiveConflictError(Exception):
     """Another run archives or restores the same stream. Nothing is lost: try again."""

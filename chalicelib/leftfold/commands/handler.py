@@ -334,7 +334,8 @@ def decide(request: CommandRequest, loaded: Loaded) -> list[Any]:
     # Rules may yield their events; a generator does not show whether it has any.
     new_events = list(request.aggregate.decider.decide(request.command, loaded.state))
     if not new_events:
-        raise TypeError(f"{request.command!r} was neither refused nor led to an event")
+        name = type(request.command).__name__
+        raise TypeError(f"the command {name} was neither refused nor led to an event")
     return new_events
 
 

@@ -38,6 +38,8 @@ _UUID_WITH_TIME = 7
 class BrokenStreamError(Exception):
     """A consistent read met a hole: something other than Leftfold has changed the table."""
 
+    is_impersonal = True
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -243,6 +245,9 @@ def loaded_from(
         written, known = base.written
         state, unfolded, subjects = aggregate.from_snapshot(written), base.at, frozenset(known)
     newest, sealed = commits[0], commits[:unfolded]
+    # Asked before the commits are opened: whoever is forgotten between the two is named in vain.
+    # The other way round a state would have data of a subject that is not named.
+    present = vault.present(tenant_of(newest), subjects_of(sealed))
     opened = vault.opened(sealed)
     return Loaded(
         version=newest.version,
@@ -256,7 +261,7 @@ def loaded_from(
         commands=known_commands(commits),
         consistent=consistent,
         # What a forgotten subject's events say is `erased` in the state.
-        subjects=subjects | vault.present(tenant_of(newest), subjects_of(sealed)),
+        subjects=subjects | present,
         eventful=eventful_of(commits),
     )
 

@@ -11,6 +11,8 @@ from typing import NamedTuple, Protocol
 class NotOwnedError(Exception):
     """This generation does not write the stream now. Nothing was written."""
 
+    is_impersonal = True
+
 
 class NotActiveError(NotOwnedError):
     """The generation takes no commands yet: it is being filled."""

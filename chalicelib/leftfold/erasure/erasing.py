@@ -5,11 +5,14 @@
 2. The audit stream says so.
 3. The rows of personal views are folded again. Snapshots, effects, archive, log and bus have only
    sealed data, which nothing opens any more.
-4. Once no process can have the key in its memory (`SETTLES`), the rows are folded again and the
-   report is written. Until then a view that began before could write a row of what it had opened.
+4. Once no process can have the key in its memory (`SETTLES`), the rows are folded again. Until
+   then a view that began before could write a row of what it had opened.
+5. What the rows were before is removed from the stores: no query shows it, but a search index
+   keeps it for a while. A row that was changed a moment ago has to wait for the next run.
+6. Every application has rows of its own, and folds these. The last of them writes the report.
 
 Each step can be repeated, and `unfinished` erasures are found again, so a run that dies anywhere
-is completed by the next one.
+is completed by the next one. It goes on behind the last stream of step 4 that is done.
 """
 
 from collections import Counter
@@ -19,11 +22,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from chalicelib.leftfold.commands.handler import CommandHandler, CommandRequest, body_hash
+from chalicelib.leftfold.erasure.auditing import Auditing
 from chalicelib.leftfold.erasure.rewriting import Rewriting
+from chalicelib.leftfold.erasure.streams import holds, pages_of, streams_of
 from chalicelib.leftfold.kernel import Aggregate, AggregateId, Commit, Refused, View
 from chalicelib.leftfold.kernel.commit import instant
 from chalicelib.leftfold.kernel.personal import ERASED, values_at
+from chalicelib.leftfold.kernel.repair import Repairs
 from chalicelib.leftfold.projection.rows import RowStore
 from chalicelib.leftfold.projection.runner import Pause
 from chalicelib.leftfold.store.ports import EventStore, Log
@@ -35,14 +40,16 @@ from chalicelib.leftfold.subjects.audit import (
     audit,
     key_of,
 )
-from chalicelib.leftfold.subjects.keys import DataKeys, Erasure
+from chalicelib.leftfold.subjects.keys import DataKeys, Erasure, Part
 from chalicelib.leftfold.subjects.vault import KEY_AGE, Vault
 
 # Nothing that was opened before the erasure is under way any longer: a key is used for KEY_AGE,
 # a function runs for 15 minutes at most, and clocks differ by less than five.
 SETTLES = timedelta(seconds=KEY_AGE) + timedelta(minutes=20)
-COMMITS_AT_ONCE = 100
-AUTHORITY = "operate"
+ROWS = "rows of "
+# OpenSearch keeps what a document was before for its replicas, and learns every half a minute how far
+# these are.
+STORES_LET_GO = timedelta(minutes=2)
 
 
 class UnknownSubjectError(LookupError):
@@ -54,8 +61,13 @@ class UnknownSubjectError(LookupError):
 
 @dataclass(frozen=True)
 class Eraser:
-    """Forgets subjects, each named with its tenant (`main/account:17`). Any number may run."""
+    """Forgets subjects, each named with its tenant (`main/account:17`). Any number may run.
 
+    *views* and *rows* are those of *application*. *repairs* are asked for a commit that cannot be
+    decoded.
+    """
+
+    application: str
     keys: DataKeys
     vault: Vault
     events: EventStore
@@ -63,9 +75,10 @@ class Eraser:
     aggregates: Mapping[str, Aggregate]
     views: Mapping[str, View]
     rows: Callable[[str], RowStore]
-    handler: CommandHandler
+    auditing: Auditing
     clock: Callable[[], datetime]
     pause: Pause
+    repairs: Repairs
 
     def begin(self, subject: str, by: str, case: str) -> Erasure:
         """Destroys the subject's key, for ever. Returns the subject's first erasure.
@@ -79,22 +92,64 @@ class Eraser:
         self.vault.drop(subject)
         return erasure
 
+    def unfinished(self) -> Iterator[Erasure]:
+        """The erasures that have no report yet. No erasure is finished from here on without this
+        application.
+        """
+        self.keys.join(self.application)
+        yield from self.keys.unfinished()
+
     def run(self, erasure: Erasure) -> Mapping[str, Any] | None:
-        """Goes through all that the subject's data is in. Returns the report, or None if it is
-        not time for it yet (`SETTLES`). Raises `Unavailable`.
+        """Goes through all that the subject's data is in here. Returns the report, or None while
+        it is not time for it (`SETTLES`), or other applications have not done the same. Raises
+        `Unavailable`.
         """
         if erasure.report is not None:
             return erasure.report
-        subject = erasure.subject
-        self._record(RecordErasureBegun(subject, erasure.reason), erasure)
-        counted: Counter[str] = Counter()
-        for stream in streams_of(self.keys, self.events, subject):
-            counted.update(self._stream(stream, subject))
+        self._record(RecordErasureBegun(erasure.subject, erasure.reason), erasure)
         if self.clock() < settled_at(erasure):
+            for stream in streams_of(self.keys, self.events, erasure.subject):
+                self._stream(stream, erasure.subject)
             return None
-        report = {"finishedAt": instant(self.clock()), "places": dict(sorted(counted.items()))}
+        self._settle(erasure.subject)
+        return self._finish(erasure)
+
+    def _settle(self, subject: str) -> None:
+        """Folds the rows of all streams again, and keeps how far it is after each; then has the
+        stores remove what the rows were before, once they can (`STORES_LET_GO`).
+        """
+        part = self.keys.parts(subject).get(self.application, Part(None, {}))
+        if part.finished:
+            return
+        for stream in streams_of(self.keys, self.events, subject, part.through):
+            counted = self._stream(stream, subject)
+            is_changed = any(count for place, count in counted.items() if place.startswith(ROWS))
+            changed = instant(self.clock()) if is_changed else part.changed
+            places = Counter(part.places)
+            places.update(counted)
+            part = Part(stream, places, changed)
+            self.keys.keep_part(subject, self.application, part)
+        if part.changed and self.clock() < datetime.fromisoformat(part.changed) + STORES_LET_GO:
+            return
+        for view in self.views.values():
+            if view.personal:
+                self.rows(view.name).expunge()
+        self.keys.keep_part(subject, self.application, part._replace(finished=True))
+
+    def _finish(self, erasure: Erasure) -> Mapping[str, Any] | None:
+        """Writes the report, once every application is done."""
+        subject = erasure.subject
+        parts = {name: p for name, p in self.keys.parts(subject).items() if p.finished}
+        if not parts.keys() >= {self.application, *self.keys.applications()}:
+            return None
+        places = together([part.places for part in parts.values()])
+        report = {
+            "finishedAt": instant(self.clock()),
+            "applications": sorted(parts),
+            "places": places,
+        }
         # The audit first: an erasure without a report is taken up again, an audit is not.
-        self._record(RecordErased(subject, dict(counted)), erasure)
+        self._record(RecordErased(subject, places), erasure)
         self.keys.finish(subject, report)
         return report
 
@@ -112,8 +167,16 @@ class Eraser:
         }
         for view in self.views.values():
             if view.personal:
-                rewriting = Rewriting(view, self.rows(view.name), self.log, self.vault, self.pause)
-                counted[f"rows of {view.name}"] = rewriting.run(stream, commits, name)
+                rewriting = Rewriting(
+                    view,
+                    self.rows(view.name),
+                    self.events,
+                    self.log,
+                    self.vault,
+                    self.pause,
+                    self.repairs,
+                )
+                counted[f"{ROWS}{view.name}"] = rewriting.run(stream, commits, name)
         return counted
 
     def record_read(self, subject: str, by: str, request_id: str) -> None:
@@ -129,18 +192,8 @@ class Eraser:
 
     def _execute(self, command: Command, subject: str, by: str, command_id: str) -> None:
         key = key_of(subject)
-        self.handler.execute(
-            CommandRequest(
-                audit,
-                audit.stream(key, subject.partition("/")[0]),
-                command,
-                command_id,
-                body_hash(type(command).__name__, command_id),
-                actor=by,
-                correlation_id=f"subject {key}",
-                authority=AUTHORITY,
-            )
-        )
+        stream = audit.stream(key, subject.partition("/")[0])
+        self.auditing.record(stream, command, by, command_id, f"subject {key}")
 
 
 def settled_at(erasure: Erasure) -> datetime:
@@ -148,27 +201,14 @@ def settled_at(erasure: Erasure) -> datetime:
     return datetime.fromisoformat(erasure.at) + SETTLES
 
 
-def streams_of(keys: DataKeys, events: EventStore, subject: str) -> Iterator[str]:
-    """The streams with data of a subject: those that were noted, and the one of its name."""
-    tenant, _, name = subject.partition("/")
-    category, _, key = name.partition(":")
-    own = str(AggregateId(tenant, category, key))
-    if events.newest(own, limit=1, consistent=True).commits:
-        yield own
-    yield from keys.streams(subject)
-
-
-def pages_of(events: EventStore, stream: str) -> Iterator[Sequence[Commit]]:
-    """The commits of a stream, the oldest first, read consistently."""
-    first = 1
-    while commits := events.range(stream, first, first + COMMITS_AT_ONCE - 1):
-        yield commits
-        first += COMMITS_AT_ONCE
-
-
-def holds(commit: Commit, subject: str) -> bool:
-    """Whether a sealed commit has data of the subject."""
-    return any(subject in event.sealed for event in commit.events)
+def together(found: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    """What several applications have found: each has rows of its own, and the same streams."""
+    places: dict[str, int] = {}
+    for part in found:
+        for place, count in part.items():
+            before = places.get(place, 0)
+            places[place] = before + count if place.startswith(ROWS) else max(before, count)
+    return dict(sorted(places.items()))
 
 
 def fields_of(aggregates: Mapping[str, Aggregate], commit: Commit, subject: str) -> int:

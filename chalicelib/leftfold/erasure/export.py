@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from chalicelib.leftfold.erasure.erasing import holds, pages_of, streams_of
+from chalicelib.leftfold.erasure.streams import holds, pages_of, streams_of
 from chalicelib.leftfold.kernel import Aggregate, AggregateId, Commit
 from chalicelib.leftfold.kernel.personal import Subject, values_at
 from chalicelib.leftfold.store.ports import EventStore

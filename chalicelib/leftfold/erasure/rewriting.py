@@ -1,21 +1,21 @@
 """Folds the rows again that may show data of a forgotten subject."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from chalicelib.leftfold.kernel import Commit, Recorded, Row, View
-from chalicelib.leftfold.projection.fold import PoisonError, hears, touched_by
+from chalicelib.leftfold.erasure.streams import holds, later_of
+from chalicelib.leftfold.kernel import Commit, Row, View
+from chalicelib.leftfold.kernel.repair import Repairs
+from chalicelib.leftfold.projection.fold import Folding, PoisonError, hears, touched_by
 from chalicelib.leftfold.projection.rows import NEVER, RowStore, Save, StoredRow
 from chalicelib.leftfold.projection.runner import Pause, persistently
-from chalicelib.leftfold.store.ports import Log
+from chalicelib.leftfold.store.ports import EventStore, Log
 from chalicelib.leftfold.subjects.opening import Opener
 
 # Rows in one pass of a load and a save.
 ROWS_AT_ONCE = 500
-
-# What the commits of a stream do to a row: the version and the event, the oldest first.
-Touches = Sequence[tuple[int, Recorded]]
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,11 @@ class Rewriting:
 
     view: View
     rows: RowStore
+    events: EventStore
     log: Log
     opener: Opener
     pause: Pause
+    repairs: Repairs
 
     def run(self, stream: str, commits: Sequence[Commit], subject: str) -> int:
         """Rewrites the rows of *stream*, which has these sealed *commits*; returns how many changed.
@@ -41,52 +43,87 @@ class Rewriting:
         """
         if not hears(self.view, stream):
             return 0
-        touches = self._touches(commits, subject)
-        keys = list(touches)
+        keys = self._keys(commits, subject)
         changed = 0
         for start in range(0, len(keys), ROWS_AT_ONCE):
-            some = {key: touches[key] for key in keys[start : start + ROWS_AT_ONCE]}
-            changed += persistently(self.pause, self.view.name, partial(self._once, some))
+            some = keys[start : start + ROWS_AT_ONCE]
+            once = partial(self._once, commits, some)
+            changed += persistently(self.pause, self.view.name, once)
         if keys:
             self.rows.flush()
-        if changed:
-            self.rows.expunge()
         return changed
 
-    def _touches(self, commits: Sequence[Commit], subject: str) -> dict[str, Touches]:
-        """What touches each row that the subject's data may be in."""
-        touches: dict[str, list[tuple[int, Recorded]]] = {}
-        concerned: set[str] = set()
-        for commit, opened in zip(commits, self.opener.opened(commits), strict=True):
+    def _keys(self, commits: Sequence[Commit], subject: str) -> Sequence[str]:
+        """The keys of the rows that the subject's data may be in."""
+        keys: dict[str, None] = {}
+        held = [commit for commit in commits if holds(commit, subject)]
+        for commit, opened in zip(held, self.opener.opened(held), strict=True):
             try:
-                touched = touched_by(self.view, NEVER.position, opened)
+                touched = touched_by(self.view, NEVER.position, opened, self.repairs)
             except PoisonError:
                 # The stream is parked in the view here, and its rows show nothing newer.
                 break
             for key, recorded in touched:
-                touches.setdefault(key, []).append((commit.version, recorded))
                 if subject in commit.events[recorded.event_index].sealed:
-                    concerned.add(key)
-        return {key: found for key, found in touches.items() if key in concerned}
+                    keys[key] = None
+        return list(keys)
 
-    def _once(self, touches: Mapping[str, Touches]) -> int | None:
+    def _once(self, commits: Sequence[Commit], keys: Sequence[str]) -> int | None:
         """One pass over some rows; None if another runner changed one of them."""
-        stored = self.rows.load(list(touches))
+        stored = {key: row for key, row in self.rows.load(keys).items() if row.row is not None}
+        if not stored:
+            return 0
+        # Read after the rows: no row then has a commit that the fold lacks.
+        whole = [*commits, *later_of(self.events, commits[-1])]
+        numbered = [(commit.version, commit) for commit in self.opener.opened(whole)]
         saves = [
             Save(key, row, old.position, old)
-            for key, old in stored.items()
-            if old.row is not None and (row := self._folded(key, touches[key], old)) != old.row
+            for key, old, row in self._folded(numbered, stored)
+            if row != old.row
         ]
         return len(saves) if not saves or not self.rows.save(saves) else None
 
-    def _folded(self, key: str, touches: Touches, stored: StoredRow) -> Row | None:
-        """The row as the commits make it that were folded into it, up to its position."""
-        last = touches[-1][0] if len(touches) == 1 else self._version_at(stored.position)
-        row: Row | None = None
-        for version, recorded in touches:
-            if version <= last:
-                row = self.view.fold(row if self.view.accumulates else None, recorded, key)
-        return row
+    def _folded(
+        self, commits: Sequence[tuple[int, Commit]], stored: Mapping[str, StoredRow]
+    ) -> Sequence[tuple[str, StoredRow, Row | None]]:
+        """Each row as it is stored, and as the commits make it that were folded into it.
+
+        The fold counts versions as positions.
+        """
+        newest = commits[-1][0]
+        touches = self._touches(commits)
+        # What one commit alone has touched has no other, so it needs no look at the log.
+        lasts = {
+            key: newest if touches[key] == 1 else self._version_at(row.position)
+            for key, row in stored.items()
+        }
+        folded: list[tuple[str, StoredRow, Row | None]] = []
+        rows: dict[str, StoredRow] = {}
+        stopped: set[str] = set()
+        done = 0
+        for last in sorted(set(lasts.values())):
+            following = [numbered for numbered in commits if done < numbered[0] <= last]
+            folding = Folding(self.view, following, stopped, self.repairs)
+            rows |= folding.onto(rows)
+            stopped |= folding.poisons.keys()
+            done = last
+            folded += [
+                (key, stored[key], rows.get(key, NEVER).row)
+                for key, at in lasts.items()
+                if at == last
+            ]
+        return folded
+
+    def _touches(self, commits: Sequence[tuple[int, Commit]]) -> Counter[str]:
+        """How many commits touch each row."""
+        touches: Counter[str] = Counter()
+        for _, commit in commits:
+            try:
+                touched = touched_by(self.view, NEVER.position, commit, self.repairs)
+            except PoisonError:
+                break
+            touches.update({key for key, _ in touched})
+        return touches
 
     def _version_at(self, position: int) -> int:
         """The version, in its stream, of the commit at a position of the log."""

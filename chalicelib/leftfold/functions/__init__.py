@@ -14,6 +14,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.leftfold.errors import trace
 from chalicelib.leftfold.lines import begin, line
 from chalicelib.leftfold.wiring.process import served, services
 
@@ -45,6 +46,25 @@ SCHEDULES = {
 }
 # An event source mapping is created after its stream, and must not miss the records in between.
 OLDEST = "TRIM_HORIZON"
+
+
+class FunctionFailedError(Exception):
+    """A function has failed. Lambda writes the message of an exception to the function's log, so this
+    one says where the failure was, and nothing of what was at work.
+    """
+
+
+def entry(name: str) -> Handler:
+    """The function *name* as Lambda calls it. Raises AttributeError."""
+    code = handler(name)
+
+    def function(event: Any, context: Any) -> None:
+        try:
+            code(event, context)
+        except Exception as error:  # noqa: BLE001 - any may say what no log may have
+            raise FunctionFailedError(trace(error)) from None
+
+    return function
 
 
 def handler(name: str) -> Handler:
@@ -116,7 +136,7 @@ def of_event(name: str) -> Callable[[Any], None]:
     """The function *name* as Chalice calls it with an event of its own class."""
 
     def function(event: Any) -> None:
-        handler(name)(event.to_dict(), event.context)
+        entry(name)(event.to_dict(), event.context)
 
     function.__name__ = name
     return function
@@ -126,7 +146,7 @@ def of_call(name: str) -> Handler:
     """The function *name* as Chalice calls it with what Lambda gave."""
 
     def function(event: Any, context: Any) -> None:
-        handler(name)(event, context)
+        entry(name)(event, context)
 
     function.__name__ = name
     return function

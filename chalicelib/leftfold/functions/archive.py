@@ -6,6 +6,7 @@ from typing import Any
 from chalicelib.leftfold.archive.archiver import GRACE, Archiver
 from chalicelib.leftfold.archive.epochs import DamagedArchiveError
 from chalicelib.leftfold.commands.loading import BrokenStreamError
+from chalicelib.leftfold.errors import told
 from chalicelib.leftfold.functions.budgets import FOR_A_STEP, FOR_THE_LOG, time_left
 from chalicelib.leftfold.metrics import emit
 from chalicelib.leftfold.store.ports import StreamEntry, Unavailable
@@ -73,7 +74,7 @@ def archive_stream(
             if not is_time_for_epochs(context):
                 return
     except (BrokenStreamError, DamagedArchiveError) as error:
-        emit("StreamsNotArchived", 1, reason=str(error))
+        emit("StreamsNotArchived", 1, reason=told(error))
 
 
 def prune_log(current: Services, before: datetime, context: Any) -> None:

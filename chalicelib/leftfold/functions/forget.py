@@ -14,7 +14,7 @@ def forget(_event: Any, context: Any) -> None:
     """
     eraser = services().eraser
     waiting, errors = 0, list[Exception]()
-    for erasure in eraser.keys.unfinished():
+    for erasure in eraser.unfinished():
         if time_left(context) < FOR_A_STEP:
             break
         try:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from chalicelib.leftfold.commands.owning import NotOwnedError
+from chalicelib.leftfold.errors import told
 from chalicelib.leftfold.functions.budgets import FOR_A_SLICE, time_left
 from chalicelib.leftfold.kernel import Policy
 from chalicelib.leftfold.metrics import emit, note
@@ -60,7 +61,7 @@ def redrive(reader: str, streams: Iterable[str], context: Any) -> None:
             runner = current.policy if reader in current.policies else current.partitioned
             runner(reader).redrive(stream)
         except (PoisonError, Unavailable) as error:
-            emit("RedrivesFailed", 1, view=reader, reason=f"{stream}: {error}")
+            emit("RedrivesFailed", 1, view=reader, reason=f"{stream}: {told(error)}")
 
 
 def follow(reader: str, context: Any) -> int:
@@ -77,5 +78,5 @@ def follow(reader: str, context: Any) -> int:
             if time_left(context) < FOR_A_SLICE:
                 break
     except (OvertakenError, NotOwnedError) as error:
-        emit("CatchUpsLeft", 1, view=reader, reason=str(error))
+        emit("CatchUpsLeft", 1, view=reader, reason=told(error))
     return slices

@@ -3,9 +3,9 @@
 CloudFormation makes them, not Chalice: they know no domain, and change with the engine alone.
 """
 
-from chalicelib.leftfold.functions import handler
+from chalicelib.leftfold.functions import entry
 
-__all__ = ["handler"]
+__all__ = ["entry"]
 
 # Python calls it for a name that this module does not have (PEP 562).
-__getattr__ = handler
+__getattr__ = entry

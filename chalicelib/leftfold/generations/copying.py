@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from chalicelib.leftfold.errors import where
 from chalicelib.leftfold.kernel import Aggregate, AggregateId, Bar, Boundaries, Commit, StoredEvent
 from chalicelib.leftfold.kernel.transform import TransformError
 from chalicelib.leftfold.store.ports import EventStore, GenerationTable, Log, StreamVersion
@@ -113,9 +114,10 @@ class Copying:
             events, state = list(all_made.events[target]), all_made.state
             begins = self._begins(target, events) and not merged
         except Exception as error:
+            reason = str(error) if isinstance(error, TransformError) else where(error)
             if waits:
-                raise TransformError(str(error)) from error
-            self.failed(commit, str(error))
+                raise TransformError(reason) from error
+            self.failed(commit, reason)
             events, begins = self._opaque(commit, target), False
         epoch, start = (before.epoch, before.epoch_start) if before else (1, 1)
         if begins:

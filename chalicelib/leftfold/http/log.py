@@ -4,7 +4,6 @@ import hashlib
 import json
 import logging
 import sys
-import traceback
 from typing import Any
 
 from chalicelib.leftfold.lines import line
@@ -18,11 +17,6 @@ log.addHandler(logging.StreamHandler(sys.stdout))
 def write(message: str, level: str = "INFO", **facts: Any) -> None:
     """Writes one line. No fact in it may be personal data."""
     log.info("%s", json.dumps(line(level, message, **facts), separators=(",", ":")))
-
-
-def trace(error: Exception) -> str:
-    """The stack trace of an exception that no problem foresees."""
-    return "".join(traceback.format_exception(error))
 
 
 def fingerprint(command_id: str | None) -> str | None:

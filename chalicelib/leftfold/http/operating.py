@@ -1,7 +1,8 @@
 """What operators see and do: streams as they were, readers and how far they are, redriving."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, cast
 
 from marshmallow import fields, validate
@@ -19,13 +20,17 @@ from chalicelib.leftfold.kernel.commit import instant
 from chalicelib.leftfold.kernel.repair import Repairs
 from chalicelib.leftfold.projection.lag import lag
 from chalicelib.leftfold.projection.rewinding import rewound
+from chalicelib.leftfold.relay.publisher import MARK
+from chalicelib.leftfold.relay.sweeper import PARTS, Note, noted
 from chalicelib.leftfold.store.blocks import hash_of
 from chalicelib.leftfold.store.ports import ParkedStream, StreamEntry
-from chalicelib.leftfold.store.readers import Reader
+from chalicelib.leftfold.store.readers import WHOLE_LOG, Reader
 from chalicelib.leftfold.subjects.opening import BLIND
 from chalicelib.leftfold.wiring.services import Services, side_by_side
 
 PARKED_SHOWN = 200
+# In whose audit an operator of the house is that is in no tenant.
+HOUSE_TENANT = "main"
 
 Json = dict[str, Any]
 
@@ -152,12 +157,26 @@ class ReaderShown(Shown):
     parked = fields.Integer(required=True)
 
 
+class SweeperShown(Shown):
+    """The sweeper's round through the events table: when it began, and how far it is."""
+
+    began = fields.String(required=True, metadata={"format": "date-time"})
+    part = fields.Integer(required=True)
+    parts = fields.Integer(required=True)
+    pages = fields.Integer(required=True)
+    pages_before = fields.Integer(required=True)
+
+
 class ReaderList(Shown):
-    """All views and policies, and the end of the log at the time *at*."""
+    """All views and policies, and the end of the log at the time *at*. *unpublished* positions are
+    in the log and not on the bus yet. There is no *sweeper* before its first run.
+    """
 
     at = fields.String(required=True, metadata={"format": "date-time"})
     next_position = fields.Integer(required=True)
     hash = fields.String(required=True)
+    unpublished = fields.Integer(required=True)
+    sweeper = fields.Nested(SweeperShown, required=True, allow_none=True)
     items = fields.List(fields.Nested(ReaderShown), required=True)
 
 
@@ -354,14 +373,30 @@ def list_readers(call: Call) -> Answer:
     services = for_house(call)
     head = services.log.head()
     shown = side_by_side(lambda reader: reader_json(services, reader), services.readers)
+    published = services.checkpoints.read(MARK, [WHOLE_LOG])[WHOLE_LOG]
     return Answer(
         {
             "at": instant(services.clock()),
             "nextPosition": head.next_position,
             "hash": head.hash,
+            "unpublished": max(0, head.next_position - 1 - published),
+            "sweeper": sweeper_json(noted(services.checkpoints)),
             "items": shown,
         }
     )
+
+
+def sweeper_json(note: Note | None) -> Json | None:
+    """How far the sweeper's round is; None before its first run."""
+    if note is None:
+        return None
+    return {
+        "began": instant(datetime.fromtimestamp(note.began, UTC)),
+        "part": note.part,
+        "parts": PARTS,
+        "pages": note.pages,
+        "pagesBefore": note.whole,
+    }
 
 
 def reader_json(services: Services, reader: Reader) -> Json:
@@ -434,8 +469,21 @@ def redrive_parked(call: Call) -> Answer:
         if chosen is None or stream in chosen
     }
     if parked:
+        record(call, "redrive", [name, *parked])
         call.house.waker.wake(name, parked)
     return Answer({"reader": name, "asked": len(parked)}, status=202)
+
+
+def record(call: Call, action: str, what: Sequence[str]) -> None:
+    """Records in the audit stream of the operator's tenant what the operator is about to do.
+
+    An operator of the house without a tenant is in that of `main`.
+    """
+    caller, services = call.caller, call.house
+    if caller is None:
+        raise LookupError(f"{call.route.name} asks for no token")
+    own = caller.tenant or HOUSE_TENANT
+    services.auditing.action(caller.subject, action, what, services.new_id(), own)
 
 
 def known_reader(call: Call) -> str:
@@ -519,6 +567,6 @@ def operating_routes(
             status=202,
             parts=ReaderParts(),
             body=RedriveBody(),
-            problems=("reader-missing", "unavailable"),
+            problems=("reader-missing", "contention", "unavailable"),
         ),
     )

@@ -8,11 +8,12 @@ from typing import Any
 
 from chalice.app import Request, Response
 
+from chalicelib.leftfold.errors import trace
 from chalicelib.leftfold.http.accept import accept
 from chalicelib.leftfold.http.browsers import SECURITY, for_site
 from chalicelib.leftfold.http.failures import problem_of
 from chalicelib.leftfold.http.headers import CORRELATION_ID, IDEMPOTENCY_KEY
-from chalicelib.leftfold.http.log import fingerprint, trace, write
+from chalicelib.leftfold.http.log import fingerprint, write
 from chalicelib.leftfold.http.problems import Kind, Problem, body_of, headers_of
 from chalicelib.leftfold.http.routes import Answer, Call, Route
 from chalicelib.leftfold.lines import begin

@@ -35,6 +35,8 @@ class UnknownFormatError(Exception):
     engine wrote it. What stands on it must wait for that engine; nothing was written.
     """
 
+    is_impersonal = True
+
 
 def lane_of(aggregate_id: str) -> int:
     """The lane of a stream, 0..63: it fixes the stream's Kinesis shard for ever."""

@@ -141,7 +141,7 @@ class Boundaries:
             raise TransformError(f"{commit.aggregate_id} does not feed {error}") from error
         except Exception as error:
             at = f"version {commit.version} of {commit.aggregate_id}"
-            raise TransformError(f"the transform fails on {at}: {error!r}") from error
+            raise TransformError(f"the transform fails on {at}: {type(error).__name__}") from error
         return Made(fed, state)
 
     def back(self) -> "Boundaries | None":

@@ -60,12 +60,15 @@ class SesMailer:
                 )
             except ClientError as error:
                 code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
-                if code in STOPPED or self._is_unverified(message):
-                    raise SendingStoppedError(f"{code}: {message}") from error
+                # SES repeats addresses in its messages: in the ledger of effects, in a parked
+                # stream or in a log no erasure would find them.
+                if code in STOPPED:
+                    raise SendingStoppedError(code) from error
+                if self._is_unverified(message):
+                    raise SendingStoppedError(f"{code}: the sender is not verified") from error
                 if code not in REFUSED:
                     raise
-                # SES may repeat the address, and the ledger of effects has no personal data.
-                return f"refused: {code}: {message.replace(email.to, 'the addressee')}"
+                return f"refused: {code}"
         return f"sent: {answer['MessageId']}"
 
     def _is_unverified(self, message: str) -> bool:

@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from types import TracebackType
 from typing import Any
 
+from chalicelib.leftfold.errors import where
 from chalicelib.leftfold.kernel import AggregateId, Codec, Commit, Recorded, Row, View
 from chalicelib.leftfold.kernel.aggregate import is_of
 from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repairs, read
@@ -19,6 +19,8 @@ Touched = list[tuple[str, Recorded]]
 
 class PoisonError(Exception):
     """A view failed on a commit, which could not be decoded or not be folded."""
+
+    is_impersonal = True
 
     def __init__(self, aggregate_id: str, position: int, reason: str) -> None:
         super().__init__(f"{aggregate_id} at position {position}: {reason}")
@@ -277,20 +279,8 @@ def poison(
     The reason of a *private* one says where the code failed, and not why: the message of an
     exception may have personal data, which no erasure would find in a parked stream.
     """
-    reason = f"{type(error).__name__}: {error}"
-    if private:
-        reason = f"{type(error).__name__} in {raised_at(error.__traceback__)}"
+    reason = where(error) if private else f"{type(error).__name__}: {error}"
     return PoisonError(aggregate_id, position, reason[:REASON_LENGTH])
-
-
-def raised_at(traceback: TracebackType | None) -> str:
-    """The file and the line where an exception was raised; `?` if it was not."""
-    where = "?"
-    while traceback is not None:
-        file = traceback.tb_frame.f_code.co_filename.rpartition("/")[2]
-        where = f"{file}, line {traceback.tb_lineno}"
-        traceback = traceback.tb_next
-    return where
 
 
 def _check_own(view: View, aggregate_id: str, key: str) -> None:

@@ -4,6 +4,7 @@ A document has the fields of the row, `key`, `tenant`, `position` and `format`. 
 row has `deleted` and `deletedAt` in the place of the fields.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Literal
@@ -16,6 +17,12 @@ from chalicelib.leftfold.store.ports import Unavailable
 
 # OpenSearch's name for a value that does not fit the type of its field.
 BAD_VALUE = "mapper_parsing_exception"
+
+# The beginnings of OpenSearch's reasons that say which field is wrong. What follows them may be the
+# value; other reasons have one anywhere.
+SAYS_NO_VALUE = re.compile(
+    r"failed to parse field \[\w+] of type \[\w+]|mapping set to strict, dynamic introduction of \[\w+]"
+)
 
 BULK_BYTES = 5 * 1024 * 1024
 # Lucene refuses longer terms: 32,766 bytes, and a character takes up to four.
@@ -143,9 +150,9 @@ def row_of(document: Json) -> StoredRow:
 
 
 def reason_of(error: Json) -> str:
-    """Why a row was rejected, without the value: it may be personal data."""
-    reason: str = error["reason"]
-    return reason.partition(" Preview of field's value")[0]
+    """Why a row was rejected, without any value: it may be personal data."""
+    known = SAYS_NO_VALUE.match(error["reason"])
+    return f"{error['type']}: {known[0]}" if known else str(error["type"])
 
 
 def is_missing_index(result: Json) -> bool:

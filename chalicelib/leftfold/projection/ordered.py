@@ -16,6 +16,8 @@ from chalicelib.leftfold.store.readers import WHOLE_LOG
 class ViewStoppedError(Exception):
     """An ordered view failed on the commit at *position* and stands before it."""
 
+    is_impersonal = True
+
     def __init__(self, view: str, aggregate_id: str, position: int, reason: str) -> None:
         super().__init__(f"{view} stops at {position}, {aggregate_id}: {reason}")
         self.view = view

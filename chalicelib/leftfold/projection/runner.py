@@ -23,6 +23,8 @@ T = TypeVar("T")
 class OvertakenError(Unavailable):
     """Other runners changed the same rows or checkpoints on each attempt; they do the work."""
 
+    is_impersonal = True
+
 
 class Slice(NamedTuple):
     """The log from position *first* to *last*; *commits* are the wanted ones of them."""

@@ -118,13 +118,15 @@ class SearchRows:
             self._client.indices.refresh(index=self._alias)
 
     def expunge(self) -> None:
-        # A document that was written again stays in its segment until the segment is merged, and in
-        # the transaction log until a flush.
+        # A document that was written again stays in its segment until the segment is merged, in the
+        # transaction log until a flush, and in files until no search reads them. A merge keeps what
+        # a replica might still ask for: a flush, and half a minute for the leases, end that.
+        indices = self._client.indices
         with suppress(MissingIndexError), translated():
-            self._client.indices.forcemerge(
-                index=self._alias, params={"only_expunge_deletes": "true"}
-            )
-            self._client.indices.flush(index=self._alias, params={"force": "true"})
+            indices.flush(index=self._alias, params={"force": "true"})
+            indices.forcemerge(index=self._alias, params={"only_expunge_deletes": "true"})
+            indices.flush(index=self._alias, params={"force": "true"})
+            indices.refresh(index=self._alias)
 
     def scan(self) -> Iterator[tuple[str, StoredRow]]:
         after: list[Any] | None = None

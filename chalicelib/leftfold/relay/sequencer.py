@@ -20,8 +20,9 @@ from chalicelib.leftfold.store.ports import (
 )
 
 APPEND_ATTEMPTS = 20
-# A relay that was beaten claims the head for so many blocks, until it has not waited for any.
-WARY = 8
+# A relay that was beaten claims the head for so many blocks, until it has not waited for any. One that
+# has just started does not know whether others are at work, and claims it for its first block.
+WARY, AT_FIRST = 8, 1
 # Longer than it takes to put a body and to write a transaction: its owner has died, or is slow.
 CLAIMED = timedelta(milliseconds=300)
 # With a pause of up to 40 ms, as `pause` waits after two attempts, about ten seconds.

@@ -136,14 +136,7 @@ class Sweeper:
 
     def noted(self) -> Note | None:
         """The state of the round; None before the first run."""
-        text = self.checkpoints.note(READER)
-        try:
-            note = Note(**json.loads(text)) if text else None
-        except (TypeError, ValueError):
-            # Another version of the code wrote this note. A new round loses nothing, while an
-            # error would end every run.
-            return None
-        return note if note is None or note.part in range(PARTS) else None
+        return noted(self.checkpoints)
 
     def _leave(self, note: Note) -> None:
         self.checkpoints.write_note(READER, canonical(asdict(note)))
@@ -167,3 +160,15 @@ class Sweeper:
         ends = ends_of(reader, head)
         done = self.checkpoints.read(reader.stored_name, ends)
         return any(done[key] < end for key, end in ends.items())
+
+
+def noted(checkpoints: Checkpoints) -> Note | None:
+    """The state of the round, as the last run left it; None before the first run."""
+    text = checkpoints.note(READER)
+    try:
+        note = Note(**json.loads(text)) if text else None
+    except (TypeError, ValueError):
+        # Another version of the code wrote this note. A new round loses nothing, while an
+        # error would end every run.
+        return None
+    return note if note is None or note.part in range(PARTS) else None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from chalicelib.leftfold.errors import told
 from chalicelib.leftfold.metrics import emit
 
 if TYPE_CHECKING:
@@ -28,4 +29,4 @@ class LambdaWaker:
             )
         except (BotoCoreError, ClientError) as error:
             # A lost wake only costs time: the sweeper wakes the function within minutes.
-            emit("WakeUpsLost", 1, function=function, reason=str(error))
+            emit("WakeUpsLost", 1, function=function, reason=told(error))

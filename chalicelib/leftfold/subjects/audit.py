@@ -1,7 +1,8 @@
-"""The audit stream of a subject: who had it forgotten, and who has read its data.
+"""Audit streams: who had a subject forgotten, who has read its data, and what operators have done.
 
 An aggregate of the engine, in streams of its own. It has no personal data: a subject's stream is
-named by a hash of the subject, and a reason is the number of a case.
+named by a hash of the subject, and a reason is the number of a case. What operators do is in one
+stream a month for each tenant.
 """
 
 import hashlib
@@ -37,6 +38,14 @@ class RecordDataRead:
 
 
 @dataclass(frozen=True)
+class RecordAction:
+    """An operator is about to do *action* with *what*, such as a reader and its streams."""
+
+    action: str
+    what: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class ErasureBegun:
     """No key opens the subject's data any more."""
 
@@ -59,12 +68,25 @@ class DataRead:
     subject: str
 
 
-Command = RecordErasureBegun | RecordErased | RecordDataRead
-Event = ErasureBegun | Erased | DataRead
+@dataclass(frozen=True)
+class OperatorActed:
+    """The actor of the commit has begun *action* with *what*. The record comes before the deed."""
+
+    action: str
+    what: tuple[str, ...]
+
+
+Command = RecordErasureBegun | RecordErased | RecordDataRead | RecordAction
+Event = ErasureBegun | Erased | DataRead | OperatorActed
 
 # Names and versions are the storage format: add to this table, never edit it.
 codec: Codec[Event] = Codec(
-    {"erasure-begun": ErasureBegun, "subject-erased": Erased, "data-read": DataRead}
+    {
+        "erasure-begun": ErasureBegun,
+        "subject-erased": Erased,
+        "data-read": DataRead,
+        "operator-acted": OperatorActed,
+    }
 )
 
 
@@ -84,6 +106,8 @@ def decide(command: Command, subject: Subject) -> list[Event]:
             return [Erased(name, places)]
         case RecordDataRead(name), _:
             return [DataRead(name)]
+        case RecordAction(action, what), _:
+            return [OperatorActed(action, what)]
         case _:
             raise Refused("erasure-recorded", stage=subject.stage)
 
@@ -95,7 +119,7 @@ def evolve(subject: Subject, event: Event) -> Subject:
             return replace(subject, stage="erasing")
         case Erased():
             return replace(subject, stage="erased")
-        case DataRead():
+        case DataRead() | OperatorActed():
             return subject
 
 
@@ -110,3 +134,8 @@ def with_engines_own(aggregates: Mapping[str, Aggregate]) -> Mapping[str, Aggreg
 def key_of(subject: str) -> str:
     """The key of a subject's audit stream; a subject has a colon, and a key must not."""
     return hashlib.sha256(subject.encode()).hexdigest()[:32]
+
+
+def month_of(at: str) -> str:
+    """The key of the stream of what operators do in the month of an instant."""
+    return f"operators-{at[:7]}"

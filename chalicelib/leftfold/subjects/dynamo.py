@@ -4,11 +4,13 @@
 | --- | --- | --- |
 | `main/account:17` | `key` | `wrappedKey`, or of a forgotten one `erasedAt`, `erasedBy`, `reason`, `report` |
 | `main/account:17` | `stream <aggregate id>` | nothing: that stream holds data of the subject |
+| `main/account:17` | `part <application>` | `through`, `places`, `changed`, `finished`: how far its erasure is there |
 | `unfinished` | `main/account:17` | nothing: its erasure has no report yet |
+| `applications` | the application | its `format` alone: no erasure is finished without it |
 | `wrapping` | `key` | `wrappedKey`: the stage's wrapping key, as KMS has wrapped it |
 
-Items under `key` say their `format`. The table has no point-in-time recovery: what is deleted here
-is gone (docs/adr/0018).
+Items under `key`, `part` and `applications` say their `format`. The table has no point-in-time
+recovery: what is deleted here is gone (docs/adr/0018).
 """
 
 import json
@@ -19,7 +21,7 @@ from chalicelib.leftfold.kernel.commit import canonical
 from chalicelib.leftfold.store.dynamo import batch_get, transact, translated
 from chalicelib.leftfold.store.formats import check_format, format_item
 from chalicelib.leftfold.store.ports import ContendedError
-from chalicelib.leftfold.subjects.keys import DataKey, Erasure
+from chalicelib.leftfold.subjects.keys import DataKey, Erasure, Part
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -30,6 +32,8 @@ KEY_FORMAT = 1
 STREAM = "stream "
 UNFINISHED = "unfinished"
 WRAPPING = "wrapping"
+APPLICATIONS = "applications"
+PART = "part "
 _FREE = "attribute_not_exists(subject)"
 
 
@@ -122,6 +126,43 @@ class DynamoKeys:
             )
             self._client.delete_item(TableName=self._table, Key=key_of(UNFINISHED, subject))
 
+    def join(self, application: str) -> None:
+        self._set(key_of(APPLICATIONS, application), format_item(KEY_FORMAT))
+
+    def leave(self, application: str) -> None:
+        with translated():
+            self._client.delete_item(TableName=self._table, Key=key_of(APPLICATIONS, application))
+
+    def applications(self) -> Collection[str]:
+        return [item["part"]["S"] for item in self._under(APPLICATIONS, "")]
+
+    def keep_part(self, subject: str, application: str, part: Part) -> None:
+        values = {
+            **format_item(KEY_FORMAT),
+            "through": {"NULL": True} if part.through is None else {"S": part.through},
+            "places": {"S": canonical(dict(part.places))},
+            "changed": {"S": part.changed},
+            "finished": {"BOOL": part.finished},
+        }
+        self._set(key_of(subject, f"{PART}{application}"), values)
+
+    def parts(self, subject: str) -> Mapping[str, Part]:
+        return {
+            item["part"]["S"].removeprefix(PART): part_of(item)
+            for item in self._under(subject, PART)
+        }
+
+    def _set(self, key: Item, values: Item) -> None:
+        """Sets attributes of an item, which is made if there is none."""
+        with translated():
+            self._client.update_item(
+                TableName=self._table,
+                Key=key,
+                UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in values),
+                ExpressionAttributeNames={f"#{name}": name for name in values},
+                ExpressionAttributeValues={f":{name}": value for name, value in values.items()},
+            )
+
     def _under(self, subject: str, prefix: str) -> Iterator[Item]:
         """The items of *subject* whose part begins with *prefix*, read consistently."""
         condition, values = "subject = :subject", {":subject": {"S": subject}}
@@ -162,3 +203,11 @@ def erasure_of(item: Item) -> Erasure | None:
         item["reason"]["S"],
         json.loads(item["report"]["S"]) if "report" in item else None,
     )
+
+
+def part_of(item: Item) -> Part:
+    """How far an application is, as an item holds it. Raises `UnknownFormatError`."""
+    check_format(item, KEY_FORMAT, f"a part of the erasure of {item['subject']['S']}")
+    places = json.loads(item["places"]["S"])
+    changed, finished = item["changed"]["S"], item["finished"]["BOOL"]
+    return Part(item["through"].get("S"), places, changed, finished)

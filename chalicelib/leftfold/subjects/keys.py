@@ -24,6 +24,19 @@ class Erasure(NamedTuple):
     report: Mapping[str, Any] | None = None
 
 
+class Part(NamedTuple):
+    """What one application has done about an erasure, since no process has the key any longer.
+
+    *through* is the last stream whose rows were folded again, *places* counts what was found, and
+    *changed* is when a row was changed last; "" if none had to be.
+    """
+
+    through: str | None
+    places: Mapping[str, int]
+    changed: str = ""
+    finished: bool = False
+
+
 class DataKey(NamedTuple):
     """The key of a subject as it is kept: *wrapped* is None once the subject is forgotten."""
 
@@ -49,7 +62,7 @@ class DataKeys(Protocol):
         """Notes that a stream holds, or is about to hold, data of the subject."""
 
     def streams(self, subject: str) -> Iterator[str]:
-        """All streams that were noted for the subject."""
+        """All streams that were noted for the subject, in the order of their names."""
 
     def erase(self, erasure: Erasure) -> Erasure | None:
         """Destroys the subject's key and keeps the mark of its erasure, in one write.
@@ -66,6 +79,21 @@ class DataKeys(Protocol):
 
     def finish(self, subject: str, report: Mapping[str, Any]) -> None:
         """Adds the report to the subject's erasure. Only the first report counts."""
+
+    def join(self, application: str) -> None:
+        """Notes an application, which has rows of its own: no erasure is finished without it."""
+
+    def leave(self, application: str) -> None:
+        """Forgets an application, whose rows are gone."""
+
+    def applications(self) -> Collection[str]:
+        """The applications that have joined and not left, in order."""
+
+    def keep_part(self, subject: str, application: str, part: Part) -> None:
+        """Keeps how far an application is with the subject's erasure."""
+
+    def parts(self, subject: str) -> Mapping[str, Part]:
+        """How far each application is with the subject's erasure, by its name."""
 
 
 class KeyService(Protocol):

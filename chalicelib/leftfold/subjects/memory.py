@@ -6,7 +6,7 @@ from typing import Any
 
 from chalicelib.leftfold.kernel.commit import canonical
 from chalicelib.leftfold.store.memory import OwnLock
-from chalicelib.leftfold.subjects.keys import KEY_BYTES, DataKey, Erasure
+from chalicelib.leftfold.subjects.keys import KEY_BYTES, DataKey, Erasure, Part
 
 
 class MemoryKeys:
@@ -17,6 +17,8 @@ class MemoryKeys:
         self._keys: dict[str, DataKey] = {}
         self._streams: dict[str, set[str]] = {}
         self._erasures: dict[str, Erasure] = {}
+        self._applications: set[str] = set()
+        self._parts: dict[str, dict[str, Part]] = {}
         self._lock = OwnLock()
 
     def wrapping_key(self, made: bytes | None = None) -> bytes | None:
@@ -61,6 +63,27 @@ class MemoryKeys:
             if erasure.report is None:
                 kept = json.loads(canonical(report))
                 self._erasures[subject] = erasure._replace(report=kept)
+
+    def join(self, application: str) -> None:
+        with self._lock:
+            self._applications.add(application)
+
+    def leave(self, application: str) -> None:
+        with self._lock:
+            self._applications.discard(application)
+
+    def applications(self) -> Collection[str]:
+        with self._lock:
+            return sorted(self._applications)
+
+    def keep_part(self, subject: str, application: str, part: Part) -> None:
+        with self._lock:
+            kept = part._replace(places=dict(part.places))
+            self._parts.setdefault(subject, {})[application] = kept
+
+    def parts(self, subject: str) -> Mapping[str, Part]:
+        with self._lock:
+            return dict(self._parts.get(subject, {}))
 
 
 class MemoryKeyService:

@@ -191,8 +191,9 @@ class Vault:
             return kept.cipher
         key = self._random(KEY_BYTES)
         wrapped = self._encrypted(self._wrapping_cipher(), key, ("data key", subject))
+        asked = self._now()
         # Most subjects that are not in memory are new, so the first look is a conditional write.
-        return self._keep(subject, self.keys.add(subject, wrapped).wrapped)
+        return self._keep(subject, self.keys.add(subject, wrapped).wrapped, asked)
 
     def _ciphers(self, subjects: Collection[str]) -> dict[str, Any]:
         """The cipher of each subject, None for a forgotten one. One that has no key is left out."""
@@ -202,10 +203,14 @@ class Vault:
         missing = [subject for subject in subjects if subject not in known]
         found = self.keys.find(missing) if missing else {}
         return ciphers | {
-            subject: self._keep(subject, key.wrapped) for subject, key in found.items()
+            subject: self._keep(subject, key.wrapped, now) for subject, key in found.items()
         }
 
-    def _keep(self, subject: str, wrapped: bytes | None) -> Any:
+    def _keep(self, subject: str, wrapped: bytes | None, asked: float) -> Any:
+        """Keeps what the table had for the subject when, or after, it was *asked*. The answer may
+        have taken long, and the subject have been forgotten meanwhile: the key's age counts from
+        the question.
+        """
         cipher = None
         if wrapped is not None:
             binding = ("data key", subject)
@@ -217,7 +222,7 @@ class Vault:
             self._kept.pop(subject, None)
             while len(self._kept) >= MOST_KEYS:
                 del self._kept[next(iter(self._kept))]
-            self._kept[subject] = _Kept(cipher, self._now() + KEY_AGE)
+            self._kept[subject] = _Kept(cipher, asked + KEY_AGE)
         return cipher
 
     def _wrapping_cipher(self) -> Any:

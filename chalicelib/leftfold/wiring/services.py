@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeVar, Unpack
 
 from chalicelib.leftfold import metrics
 from chalicelib.leftfold.commands.owning import Owner
+from chalicelib.leftfold.errors import told
 from chalicelib.leftfold.kernel import Aggregate, Announcer, Domain, Policy, Row
 from chalicelib.leftfold.store.ports import Checkpoints, EventStore
 from chalicelib.leftfold.store.readers import WHOLE_LOG, Reader
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from chalicelib.leftfold.archive.pruner import Pruner
     from chalicelib.leftfold.commands.handler import CommandHandler
     from chalicelib.leftfold.commands.reading import States
+    from chalicelib.leftfold.erasure.auditing import Auditing
     from chalicelib.leftfold.erasure.erasing import Eraser
     from chalicelib.leftfold.erasure.export import Export
     from chalicelib.leftfold.kernel.repair import Repair, Repairs
@@ -249,10 +251,11 @@ class Services(Adapters):
     def relay(self) -> "Relay":
         from chalicelib.leftfold.relay.publisher import Publisher
         from chalicelib.leftfold.relay.relay import Relay
-        from chalicelib.leftfold.relay.sequencer import Sequencer
+        from chalicelib.leftfold.relay.sequencer import AT_FIRST, Memory, Sequencer
 
+        memory = Memory(wary=AT_FIRST)
         return Relay(
-            Sequencer(self.events, self.log, self.pause, self.alarm, clock=self.clock),
+            Sequencer(self.events, self.log, self.pause, self.alarm, memory, self.clock),
             Publisher(self.log, self.bus, self.checkpoints),
             self.alarm_unpublished,
         )
@@ -445,6 +448,7 @@ class Services(Adapters):
         from chalicelib.leftfold.erasure.erasing import Eraser
 
         return Eraser(
+            self.settings.stack,
             self.data_keys,
             self.vault,
             self.events,
@@ -452,10 +456,17 @@ class Services(Adapters):
             self.aggregates,
             self.views,
             self.rows,
-            self.handler,
+            self.auditing,
             self.clock,
             self.pause,
+            self.repairs,
         )
+
+    @cached_property
+    def auditing(self) -> "Auditing":
+        from chalicelib.leftfold.erasure.auditing import Auditing
+
+        return Auditing(self.handler, self.clock)
 
     @cached_property
     def export(self) -> "Export":
@@ -479,7 +490,7 @@ class Services(Adapters):
 
     def alarm_unpublished(self, error: Exception) -> None:
         """Emits the metric of a publish that the bus refused."""
-        metrics.emit("PublishesFailed", 1, reason=str(error))
+        metrics.emit("PublishesFailed", 1, reason=told(error))
 
     def alarm_unreadable(self, keys: Sequence[tuple[str, int]]) -> None:
         """Emits the metric of items in the events table that are no commits, by their keys."""

@@ -1,6 +1,8 @@
 """The settings of a deployment, from the environment of its functions."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from chalicelib.leftfold.store.ports import MAIN
 
@@ -26,6 +28,21 @@ IN_TRUTH = frozenset(
 FUNCTIONS_OF_TRUTH = ("relay", "log_grew", "sweeper", "archive")
 
 
+class SignIn(NamedTuple):
+    """Where people sign in to the console: an issuer's endpoints, and the console's client there."""
+
+    authorize: str
+    token: str
+    client: str
+    scope: str
+
+    @property
+    def token_origin(self) -> str:
+        """The origin of the token endpoint."""
+        parts = urlsplit(self.token)
+        return f"{parts.scheme}://{parts.netloc}"
+
+
 class Settings:
     """The settings, by environment variable.
 
@@ -44,6 +61,9 @@ class Settings:
     LEFTFOLD_AUDIENCE what a token's `aud`, or the `client_id` of one of Cognito, may be, separated
     by commas. LEFTFOLD_TENANT_CLAIM is the name of the claim that has the tenant.
     LEFTFOLD_TENANT_RATE is how many requests a second each tenant may send, 0 for any number.
+    LEFTFOLD_SIGN_IN and LEFTFOLD_SIGN_IN_TOKEN are the issuer's authorisation and token endpoints,
+    and LEFTFOLD_CONSOLE is the console's client; without them people paste a token there.
+    LEFTFOLD_SIGN_IN_SCOPE is what the console asks for, "openid" unless it is set.
     LEFTFOLD_CORS_ORIGINS are the sites, separated by commas, whose pages may call the API.
 
     LEFTFOLD_OTLP_ENDPOINT is the address of a collector of OpenTelemetry; without it no spans are
@@ -124,6 +144,15 @@ class Settings:
     def audience(self) -> frozenset[str]:
         named = self._get("LEFTFOLD_AUDIENCE").split(",")
         return frozenset(one.strip() for one in named if one.strip())
+
+    @property
+    def sign_in(self) -> SignIn | None:
+        names = ("LEFTFOLD_SIGN_IN", "LEFTFOLD_SIGN_IN_TOKEN", "LEFTFOLD_CONSOLE")
+        authorize, token, client = (self._variables.get(name, "") for name in names)
+        scope = self._variables.get("LEFTFOLD_SIGN_IN_SCOPE") or "openid"
+        if not (authorize and token and client):
+            return None
+        return SignIn(authorize, token, client, scope)
 
     @property
     def tenant_claim(self) -> str:

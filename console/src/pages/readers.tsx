@@ -2,9 +2,9 @@
 import { useEffect, useState } from "preact/hooks";
 import { get, type Reader, redrive, type Schemas } from "../api";
 import { Chart } from "../chart";
-import { count, many, parts } from "../format";
+import { count, duration, many, parts } from "../format";
 import { link, useLoaded } from "../state";
-import { Chip, Empty, Failed, Figures, Show, StreamLink, Time, Title, Waits } from "../ui";
+import { Body, Chip, Empty, Failed, Figures, Show, StreamLink, Time, Title, Waits } from "../ui";
 
 const EVERY = 2_000;
 const KEPT = 600;
@@ -59,6 +59,8 @@ function All({
           ["Log", `${count(of.nextPosition)} positions`],
           ["Behind", late.length ? <span class="warned">{many(late.length, "reader")}</span> : "nobody"],
           ["Parked", parked ? <span class="negative">{many(parked, "stream")}</span> : "nothing"],
+          ["Bus", of.unpublished ? <span class="warned">{many(of.unpublished, "position")} behind</span> : "all published"],
+          ["Sweeper", <Sweeper key="sweeper" of={of.sweeper} at={of.at} />],
           ["Looked at", <Time key="at" at={of.at} short />],
         ]}
       />
@@ -103,6 +105,48 @@ function All({
   );
 }
 
+/** The events of a commit on which a reader has failed, and what the rules knew before it. */
+function Stuck({ stream, version }: { stream: string; version: number }) {
+  const [open, setOpen] = useState(false);
+  const { category, key } = parts(stream);
+  const loaded = useLoaded(
+    (signal) => (open ? get("/streams/{category}/{key}/commits/{version}", { category, key, version }, {}, signal) : Promise.resolve(undefined)),
+    [stream, version, open],
+  );
+  return (
+    <details onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary class="muted small">The event, and the state before it</summary>
+      {open && (
+        <Show of={loaded} rows={3}>
+          {(one) => (
+            <>
+              {one?.commit.events.map((event, at) => (
+                <div key={at} class="event">
+                  <h3>{event.name}</h3>
+                  <Body of={event.body} />
+                </div>
+              ))}
+              <h3>State before</h3>
+              {one?.before ? <Body of={one.before as Record<string, unknown>} /> : <p class="muted small">There was none.</p>}
+            </>
+          )}
+        </Show>
+      )}
+    </details>
+  );
+}
+
+/** How far the sweeper is, which finds what no message told of. */
+function Sweeper({ of, at }: { of: Schemas["ReaderList"]["sweeper"]; at: string }) {
+  if (!of) return <span class="muted">has not run</span>;
+  const seconds = (Date.parse(at) - Date.parse(of.began)) / 1000;
+  return (
+    <span title={`${count(of.pages)} pages seen in this round, ${count(of.pagesBefore)} in the one before`}>
+      {of.part} of {of.parts} parts <span class="muted small">in {duration(Math.max(0, seconds))}</span>
+    </span>
+  );
+}
+
 function ReaderPane({ of, again }: { of: Reader; again: () => void }) {
   const parked = useLoaded((signal) => get("/readers/{reader}/parked", { reader: of.name }, {}, signal), [of.name, of.parked], EVERY);
   const [asked, setAsked] = useState<string>();
@@ -144,6 +188,7 @@ function ReaderPane({ of, again }: { of: Reader; again: () => void }) {
                     <button onClick={() => act([one.stream])} aria-label={`Redrive ${parts(one.stream).key}`}>Redrive</button>
                   </div>
                   <p class="mono reason">{one.reason}</p>
+                  <Stuck stream={one.stream} version={one.version} />
                   {one.first !== null && one.last !== null && (
                     <p class="muted small">
                       Positions {count(one.first)} to {count(one.last)} wait.

@@ -11,14 +11,28 @@ interface Found {
   about: string;
 }
 
-/** Streams whose id, owner or words of a booking are like *words*. */
+const CATEGORIES = ["account", "transfer", "ledger", "journal"];
+
+/** The streams of a category that changed last. */
+async function ofCategory(category: string, signal: AbortSignal): Promise<Found[]> {
+  const page = await get("/log", {}, { last: 500, limit: 500, category }, signal);
+  const found = new Map<string, Found>();
+  for (const one of [...page.items].reverse()) {
+    if (!found.has(one.id)) found.set(one.id, { category, key: one.id, about: `${one.events.at(-1)?.name ?? ""}, version ${one.version}` });
+  }
+  return [...found.values()];
+}
+
+/** Streams whose id, category or words of a booking are like *words*. */
 async function find(words: string, signal: AbortSignal): Promise<Found[]> {
+  const named = CATEGORIES.find((one) => one === words.trim().toLowerCase().replace(/s$/, ""));
+  if (named) return ofCategory(named, signal);
   const found = new Map<string, Found>();
   const add = (one: Found) => found.has(`${one.category}-${one.key}`) || found.set(`${one.category}-${one.key}`, one);
   const id = /^(?:main\/)?(?:([a-z_]+)[-/])?([A-Za-z0-9-]{1,64})$/.exec(words.trim());
   if (id?.[2]) {
     // A plain word is no id: ids that people type have a category or a digit.
-    const tried = id[1] ? [id[1]] : /[\d-]/.test(id[2]) ? ["account", "transfer", "ledger", "journal"] : [];
+    const tried = id[1] ? [id[1]] : /[\d-]/.test(id[2]) ? CATEGORIES : [];
     await Promise.all(
       tried.map(async (category) => {
         try {
