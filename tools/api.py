@@ -10,6 +10,9 @@ from typing import Any, Self
 import httpx
 
 REQUEST_ATTEMPTS = 8
+# So often besides for a view that is behind: the API is there, has waited five seconds, and the view
+# may be catching up with an import.
+CATCHING_UP, CATCHING_UP_ATTEMPTS = "view-behind", 24
 LONGEST_WAIT = 30.0
 # Above what API Gateway allows itself.
 TIMEOUT = httpx.Timeout(35, connect=5)
@@ -112,7 +115,8 @@ class Api:
         """The answer; an answer that is good has one of these *members*."""
         failure = ""
         wait = 0.0
-        for attempt in range(self._attempts):
+        attempt, catching_up = 0, CATCHING_UP_ATTEMPTS
+        while attempt < self._attempts:
             self._pause(wait)
             wait = random.uniform(0, min(5, 0.1 * 2**attempt))
             try:
@@ -132,6 +136,10 @@ class Api:
                     return answered
                 failure = answered.reason
                 wait = max(wait, _retry_after(answer))
+                if answered.body["code"] == CATCHING_UP and catching_up:
+                    catching_up -= 1
+                    continue
+            attempt += 1
         raise ApiError(
             f"{self.url} gave no answer in {self._attempts} attempts ({failure});"
             " once it answers again, run this again: no command is executed twice"

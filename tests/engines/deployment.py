@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.kernel import Recorded, Row, View
+from chalicelib.leftfold.policies.outside import MemoryOutside
 from chalicelib.leftfold.projection.documents import DynamoRows
 from chalicelib.leftfold.projection.memory import MemoryRows
 from chalicelib.leftfold.projection.rows import RowStore, Save, StoredRow
@@ -120,6 +121,7 @@ class Deployment:
             **{
                 "dynamodb": client,
                 "key_service": MemoryKeyService(),
+                "outside": MemoryOutside(),
                 "views": self._views,
                 "rows": partial(self._rows, client),
                 **parts,

@@ -13,7 +13,6 @@ from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.functions.sweeper import measure
 from chalicelib.leftfold.kernel import Commit
 from chalicelib.leftfold.kernel.uuid7 import uuid7
-from chalicelib.leftfold.policies.outside import MemoryOutside
 from chalicelib.leftfold.relay.relay import wanted_of
 from chalicelib.leftfold.store.blocks import pack
 from chalicelib.leftfold.store.bus import LaneRecord
@@ -76,7 +75,7 @@ class Metered:
 
     def services(self) -> Services:
         services = self.deployment.relaying(None, self.bus, Bell([]))
-        services.__dict__ |= {"vault": self.vault, "outside": MemoryOutside()}
+        services.__dict__["vault"] = self.vault
         return services
 
     def do(self, command: object, key: str) -> int:

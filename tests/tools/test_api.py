@@ -4,7 +4,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tools.api import LONGEST_WAIT, REQUEST_ATTEMPTS, Api, ApiError
+from tools.api import CATCHING_UP_ATTEMPTS, LONGEST_WAIT, REQUEST_ATTEMPTS, Api, ApiError
 
 PROBLEM = {"code": "unavailable", "title": "The storage did not answer"}
 Answers = list[httpx.Response | Exception]
@@ -82,6 +82,19 @@ def test_attempts_end() -> None:
         served.api().query("/health")
 
     assert len(served.requests) == REQUEST_ATTEMPTS
+
+
+def test_a_view_that_catches_up_is_waited_for_longer_than_an_api_that_is_away() -> None:
+    behind = httpx.Response(503, json={"code": "view-behind", "title": "Not yet"})
+    served = Served(*[behind] * 20, good())
+    assert served.api().query("/accounts/a", minVersion=7).ok
+    # Each answer has waited itself: no pause is long.
+    assert max(served.waited) <= 1
+
+    away = Served(behind)
+    with pytest.raises(ApiError, match="gave no answer in 8 attempts"):
+        away.api().query("/accounts/a", minVersion=7)
+    assert len(away.requests) == REQUEST_ATTEMPTS + CATCHING_UP_ATTEMPTS
 
 
 @pytest.mark.parametrize(
