@@ -25,7 +25,9 @@ from chalicelib.leftfold.subjects.vault import KEY_AGE
 from chalicelib.leftfold.wiring import process
 from tests.clock import Clock
 from tests.http.conftest import Bank
+from tests.issuer import house_token
 from tests.vaults import vault_of
+from tools.bootstrap import ROOT
 
 ADA = "main/account:a"
 # What only Ada's account and transfers say. Bob's account says that money came from `a`.
@@ -36,6 +38,7 @@ SECRETS = (
     "quuxgift",
     "quuxnotify@example.com",
 )
+PUBLISHED = ROOT / "tests" / "http" / "published.json"
 AUDIT = audit.stream(key_of(ADA), "main")
 
 
@@ -154,6 +157,52 @@ def test_every_read_shows_erased_and_none_fails(bank: Bank) -> None:
     assert bank.get("/transfers/t").json["purpose"] == "erased"
     assert bank.get("/accounts/b").json["owner"] == "Bob"
     assert [row["owner"] for row in bank.get("/accounts").json["items"]].count("erased") == 1
+
+
+def test_no_route_shows_anything_of_a_forgotten_subject_whoever_asks(bank: Bank) -> None:
+    opening = {"accountId": "c", "owner": SECRETS[0], "currency": "CZK", "kind": "current"}
+    asked = {"Idempotency-Key": "open-c"}
+    assert bank.post("/accounts", opening, **asked).status == 201
+    bank.settle()
+    bank.token = house_token()
+    routes = [name.split()[1] for name in json.loads(PUBLISHED.read_text()) if name[:4] == "GET "]
+    urls = ["/live/accounts/a", *(url for route in routes for url in urls_of(route))]
+    before = {url: bank.get(url) for url in urls}
+    shown = [url for url, answer in before.items() if any(word in answer.text for word in SECRETS)]
+    assert {"/accounts/a", "/transfers/t", "/live/accounts/a"} <= set(shown)
+    for subject in (ADA, "main/account:c"):
+        forget(bank, subject)
+    bank.settle()
+    for url in urls:
+        answer = bank.get(url)
+        assert answer.status < 500, url
+        # What a counterpart was told is in its own bookings.
+        of_bob = url in ("/bookings", "/transfers/t/trace")
+        words = [w for w in SECRETS if not (of_bob and w == SECRETS[3])]
+        assert not any(word in answer.text for word in words), url
+        tag = before[url].headers.get("ETag")
+        if tag and url in shown and not url.startswith("/log"):
+            changed = bank.get(url, **{"If-None-Match": str(tag)})
+            assert changed.status == 200, f"{url} says that what was shown is still so"
+    frozen = {"If-Match": bank.get("/accounts/c").headers["ETag"]}
+    assert frozen == {"If-Match": '"1-erased"'}
+    assert bank.post("/accounts/c/freeze", **frozen).status == 200
+    assert bank.post("/accounts/c/unfreeze", **frozen).code == "version-mismatch"
+    again = bank.post("/accounts", opening, **asked)
+    assert SECRETS[0] not in again.text
+
+
+def urls_of(route: str) -> Iterator[str]:
+    """What is asked of a route: about Ada's account, the other that she has opened, her transfer."""
+    facts = {"number": "1", "version": "1", "position": "0", "reader": "balances", "day": "x"}
+    facts |= {"category": "account", "currency": "CZK"}
+    for key in ("a", "c", "t", "account:a", "account:c"):
+        url = route
+        for name, value in {**facts, "id": key, "key": key}.items():
+            url = url.replace(f"{{{name}}}", value)
+        yield url
+        if "{" not in route:
+            break
 
 
 def test_the_account_lives_on_without_its_owner(bank: Bank) -> None:

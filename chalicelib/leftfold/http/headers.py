@@ -5,14 +5,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from chalicelib.leftfold.http.problems import Problem
+from chalicelib.leftfold.kernel import ERASED
 from chalicelib.leftfold.kernel import commit as kernel
+from chalicelib.leftfold.kernel.commit import canonical
 
 ANY = "*"
 
 _TAG = r'(?:W/)?"[!#-~]*"'
 _TAGS = rf"^{_TAG}(?:[ \t]*,[ \t]*{_TAG})*$"
 _EACH_TAG = re.compile(r'(W/)?"([^"]*)"')
-_VERSION = re.compile(r"0|[1-9][0-9]{0,15}")
+_VERSION = re.compile(r"(0|[1-9][0-9]{0,15})(?:-erased)?")
 
 
 class Header:
@@ -78,9 +80,13 @@ IF_NONE_MATCH = Header(
 )
 
 
-def etag(version: int) -> str:
-    """The ETag of a version."""
-    return f'"{version}"'
+def etag(version: int, shown: Any = None) -> str:
+    """The ETag of a version; another one where what is *shown* has erased fields.
+
+    Else whoever was shown a person before would be told that it is still so.
+    """
+    erased = "-erased" if f'"{ERASED}"' in canonical(shown) else ""
+    return f'"{version}{erased}"'
 
 
 def expected_versions(if_match: str | None, *, opens: bool) -> frozenset[int] | None:
@@ -93,15 +99,16 @@ def expected_versions(if_match: str | None, *, opens: bool) -> frozenset[int] | 
     if if_match == ANY:
         return frozenset() if opens else None
     return frozenset(
-        int(tag)
+        int(found[1])
         for weak, tag in _EACH_TAG.findall(if_match)
-        if not weak and _VERSION.fullmatch(tag)
+        if not weak and (found := _VERSION.fullmatch(tag))
     )
 
 
-def is_known(if_none_match: str | None, version: int | str) -> bool:
-    """Whether the client has *version*. Weak ETags count as well (RFC 9110, 13.1.2)."""
+def is_known(if_none_match: str | None, tag: str) -> bool:
+    """Whether the client has the ETag *tag*. Weak ETags count as well (RFC 9110, 13.1.2)."""
     if if_none_match is None:
         return False
-    tags = [tag for _, tag in _EACH_TAG.findall(if_none_match)]
-    return if_none_match == ANY or str(version) in tags
+    return if_none_match == ANY or tag in [
+        f'"{one}"' for _, one in _EACH_TAG.findall(if_none_match)
+    ]

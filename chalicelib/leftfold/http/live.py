@@ -66,7 +66,7 @@ def another(ask: Callable[[Call], Answer], call: Call, seconds: float) -> Answer
     until, pause = clock.now() + seconds, FIRST_PAUSE
     while True:
         found = tagged(ask(call))
-        if not is_known(call.headers.get(IF_NONE_MATCH.name), found.headers["ETag"][1:-1]):
+        if not is_known(call.headers.get(IF_NONE_MATCH.name), found.headers["ETag"]):
             return found
         if (left := until - clock.now()) <= 0:
             return Answer(None, found.headers, 304)

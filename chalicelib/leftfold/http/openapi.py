@@ -65,8 +65,9 @@ for a float, if a text is not Unicode, or if values are nested more than 20 deep
 
 RESPONSE_HEADERS: dict[str, Json] = {
     "ETag": {
-        "description": "The aggregate's version, for If-Match and If-None-Match",
-        "schema": {"type": "string", "pattern": '^"[0-9]+"$'},
+        "description": "The aggregate's version, for If-Match and If-None-Match; with -erased where"
+        " a forgotten subject's data was",
+        "schema": {"type": "string", "pattern": '^"[0-9]+(-erased)?"$'},
     },
     "Location": {
         "description": "The aggregate's URL, relative to that of the request",

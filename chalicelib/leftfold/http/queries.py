@@ -55,9 +55,9 @@ def document(
     stored = call.services.rows(view).load([stream]).get(stream)
     if stored is None or stored.row is None:
         raise not_shown(call, f"{aggregate.category}-missing")
-    version = stored.row["version"]
-    headers = {"ETag": etag(version)}
-    if is_known(call.headers.get(IF_NONE_MATCH.name), version):
+    tag = etag(stored.row["version"], stored.row)
+    headers = {"ETag": tag}
+    if is_known(call.headers.get(IF_NONE_MATCH.name), tag):
         return Answer(None, headers, 304)
     return Answer(shown.dump(shape(stored.row)), headers)
 
