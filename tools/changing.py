@@ -72,6 +72,12 @@ def estimate(log: Log) -> Estimate:
     return Estimate(log.head().next_position, sum(1 for _ in log.registry()))
 
 
+def told_to(app: str, stacks: Stacks) -> dict[str, str]:
+    """What an operator has told an application, which another one in its place is told, too."""
+    told = stacks.parameters(app)
+    return {name: told[name] for name in ("AlarmTopic", "MailFrom", "Repairs") if name in told}
+
+
 def begin(table: ControlTable, first: str, green: str) -> Control:
     """Control once *green* follows the active generation; it may have been so before.
 
@@ -103,6 +109,10 @@ def create_beside(
     """
     cloud = stacks.cloud
     with explained(cloud):
+        if stacks.find(app) is not None and stacks.find(f"{app}-truth") is None:
+            raise DeployError(
+                f"{app} is a generation on another truth; choose another name for one of its own"
+            )
         table = control_of(found, cloud)
         control = table.read()
         if control is None or control.green != app:
@@ -118,6 +128,7 @@ def create_beside(
                 raise DeployError(f"{app} is not made")
         control = begin(table, found.prefix, app)
         facts = {
+            **told_to(control.blue, stacks),
             **found.parameters,
             **cloud.parameters,
             "KeyArn": "",
@@ -156,15 +167,23 @@ def described(status: Status) -> Table:
     return table
 
 
+def is_ready(status: Status) -> bool:
+    """Whether the next step may be taken: the first switch, or the end of the change."""
+    match status.control.state:
+        case "replicating":
+            return not status.parked and status.lag <= MOST_LAG
+        case "switching":
+            return status.round is not None and status.round.part == "done"
+    return True
+
+
 def show_change(operator: Operator) -> bool:
     """Shows where a change stands; whether the next step may be taken now."""
     status = operator.status()
     console.print(described(status))
     for stream in status.parked[:SHOWN]:
         console.print(f"the transform fails on {stream}", style="red", markup=False)
-    if status.control.state == "replicating":
-        return not status.parked and status.lag <= MOST_LAG
-    return status.round is None or status.round.part == "done"
+    return is_ready(status)
 
 
 def change_of(name: str, endpoint_url: str | None) -> tuple[Services, Control]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from chalicelib.leftfold.generations.control import DynamoControl
 from chalicelib.leftfold.store.applications import DynamoApplications
 from chalicelib.leftfold.subjects.dynamo import DynamoKeys
 from tools.applications import register
@@ -62,6 +63,7 @@ def provision(package: Package, stage: Stage, stacks: Stacks) -> Facts:
     """
     cloud = stacks.cloud
     with explained(cloud):
+        check_not_gone(stage, stacks)
         stacks.report("deploy: uploading")
         uploads = Uploads(cloud, stage.prefix)
         uploads.make_bucket()
@@ -75,6 +77,21 @@ def provision(package: Package, stage: Stage, stacks: Stacks) -> Facts:
         stacks.bring(truth_stack(stage), template, facts | built)
         register(applications(stage.prefix, cloud), stage.prefix, package.folds)
         return facts | stacks.outputs(truth_stack(stage))
+
+
+def check_not_gone(stage: Stage, stacks: Stacks) -> None:
+    """Raises DeployError if a later generation has taken the streams of the first truth, and that was
+    dropped: another one of its name would be empty, and take commands.
+    """
+    if stacks.find(stage_stack(stage)) is None or stacks.find(truth_stack(stage)) is not None:
+        return
+    control = DynamoControl(stacks.cloud.client("dynamodb"), f"{stage.prefix}-control").read()
+    if control is not None:
+        name = control.active.removeprefix(f"{stage.prefix}--")
+        raise DeployError(
+            f"{control.active} has the events of this stage; `leftfold generation create {name}"
+            " --transform` deploys the present code there"
+        )
 
 
 def let_console_sign_in(stage: Stage, stacks: Stacks, url: str) -> None:

@@ -16,10 +16,19 @@ from tools.changing import (
     create_beside,
     drop_truth,
     show_change,
+    told_to,
 )
 from tools.cloud import Cloud, DeployError, explained
 from tools.console import console, errors
-from tools.deploy import applications, check_way, data_keys, find, read
+from tools.deploy import (
+    applications,
+    check_way,
+    data_keys,
+    find,
+    let_console_sign_in,
+    read,
+    stage_stack,
+)
 from tools.deploying import asked, mail_from_option, shown, stage_option, told, yes_option
 from tools.deployment_services import reach
 from tools.generation import generation_command
@@ -50,13 +59,21 @@ def create(made: Package, found: Stage, name: str, stacks: Stacks) -> str:
     cloud = stacks.cloud
     app = named(found, name)
     with explained(cloud):
+        if stacks.find(f"{app}-truth") is not None:
+            raise DeployError(
+                f"{app} has a truth of its own; `leftfold generation create {name} --transform`"
+                " deploys the present code there"
+            )
         truth = active_truth(control_of(found, cloud), found)
         first = stacks.outputs(truth)
         facts = {
+            **told_to(truth, stacks),
             **found.parameters,
             **{name: first.get(name, "") for name in ("Earlier", "EarlierArchive", "Ordinal")},
             "Truth": truth,
             **cloud.parameters,
+            "KeyArn": "",
+            **stacks.outputs(stage_stack(found)),
             **stacks.outputs(f"{truth}-truth"),
             "FedByBus": "false",
         }
@@ -140,12 +157,14 @@ def create_command(
     if transform:
         app = named(found, green)
         create_beside(made, found, app, stacks, lambda text: agreed_to(text, yes=yes))
+        let_console_sign_in(found, stacks, find(app, stacks.cloud).url)
         console.print(
             f"{app} is filled; `leftfold generation status {green}` shows how far it is,"
             " `leftfold generation switch` lets it take over"
         )
         return
     app = create(made, found, green, stacks)
+    let_console_sign_in(found, stacks, find(app, stacks.cloud).url)
     console.print(f"{app} fills its rows; `leftfold generation status {green}` shows how far it is")
 
 

@@ -101,12 +101,6 @@ class Move:
         stacks = {name: create_tables(calm) for name in ("blue", "green")}
         self.blue, self.green = (side(name, calm, stack) for name, stack in stacks.items())
         table = f"{stacks['blue']}-control"
-        calm.create_table(
-            TableName=table,
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": "stage", "AttributeType": "S"}],
-            KeySchema=[{"AttributeName": "stage", "KeyType": "HASH"}],
-        )
         self.control = DynamoControl(calm, table)
         assert self.control.change(None, Control("blue", "green", "replicating"))
         client = dynamodb_client(url, **CONFIG)

@@ -1,20 +1,40 @@
 """The steps of a change, as far as they need no cloud: what is allowed, and what people are told."""
 
 from io import StringIO
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from rich.console import Console
 
-from chalicelib.leftfold.generations.control import Control, WrongStateError
+from chalicelib.leftfold.generations.control import Control, DynamoControl, WrongStateError
 from chalicelib.leftfold.generations.memory import MemoryControl
 from chalicelib.leftfold.generations.operating import Round, Status, abandon
 from chalicelib.leftfold.kernel import Boundaries, Transform
+from tests.contracts import moto
 from tests.generations.site import Site
 from tests.teller import OPENING, credit
 from tools.bank.transforms import cards_apart
-from tools.changing import begin, check_boundaries, check_droppable, described, estimate
-from tools.cloud import DeployError
+from tools.bootstrap import ROOT
+from tools.changing import (
+    begin,
+    check_boundaries,
+    check_droppable,
+    create_beside,
+    described,
+    estimate,
+    is_ready,
+)
+from tools.cloud import Cloud, DeployError
+from tools.deploy import applications, check_not_gone, read
+from tools.generations import create
+from tools.resources import TEMPLATE, TRUTH_TEMPLATE
+from tools.stages import stage
+from tools.tables import create_tables
+from tools.uploading import Uploads
 
+ACCESS_OUTPUTS = ("TokenIssuer", "TokenKeys", "TokenAudience")
 BLUE, GREEN = "leftfold-dev", "leftfold-dev--green"
 
 
@@ -98,6 +118,150 @@ def test_transforms_that_contradict_each_other_are_refused_before_anything_is_ma
     )
     with pytest.raises(DeployError, match="does not name it among its sources"):
         check_boundaries(Boundaries([wrong]), log)
+
+
+@pytest.mark.parametrize(
+    ("status", "ready"),
+    [
+        (Status(control(), 1_000, (), None), True),
+        (Status(control(), 1_001, (), None), False),
+        (Status(control(), 0, ("main/account-a",), None), False),
+        (Status(control("switching", 1), 0, (), None), False),
+        (Status(control("switching", 1), 0, (), Round(1, "table")), False),
+        (Status(control("switching", 1), 0, (), Round(1, "done")), True),
+        (Status(control("finished", 1), 0, (), None), True),
+    ],
+)
+def test_the_next_step_may_be_taken_once_this_one_is_done(status: Status, *, ready: bool) -> None:
+    assert is_ready(status) == ready
+
+
+class There:
+    """Stacks of which some are there. The first truth's control is in *table*."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+        self.cloud = Cloud("http://127.0.0.1:1")
+
+    def find(self, name: str) -> object:
+        return name if name in self.names else None
+
+
+def test_a_generation_keeps_the_truth_that_it_was_made_with() -> None:
+    made: Any = None
+    found = stage("dev")
+    beside: Any = There(GREEN, f"{GREEN}-truth")
+    with pytest.raises(DeployError, match="create green --transform"):
+        create(made, found, "green", beside)
+    alone: Any = There(GREEN)
+    with pytest.raises(DeployError, match="is a generation on another truth"):
+        create_beside(made, found, GREEN, alone, lambda _: True)
+
+
+class Brought(There):
+    """Stacks on moto that note what each template is given; a truth's tables are made with it."""
+
+    def __init__(self, *names: str) -> None:
+        super().__init__(*names)
+        self.cloud = Cloud()
+        self.given: dict[str, dict[str, str]] = {}
+
+    def parameters(self, stack: str) -> dict[str, str]:
+        assert stack == BLUE
+        return {"MailFrom": "bank@example.com", "Memory": "1"}
+
+    def outputs(self, stack: str) -> dict[str, str]:
+        truth = stack.removesuffix("-truth")
+        return {
+            f"{BLUE}-stage": {
+                name: name for name in ("PersonalDataKey", *ACCESS_OUTPUTS, "TenantClaim")
+            },
+            f"{truth}-truth": {
+                **{name: name for name in ("SearchEndpoint", "SearchArn")},
+                "ArchiveBucket": f"archive of {truth}",
+                "Truth": truth,
+            },
+            BLUE: {"Ordinal": "1"},
+        }[stack]
+
+    def bring(self, stack: str, _template: str, given: dict[str, str]) -> bool:
+        made = read(TRUTH_TEMPLATE if stack.endswith("-truth") else TEMPLATE)["Parameters"]
+        assert [name for name in made if "Default" not in made[name] and name not in given] == []
+        if stack not in self.given and stack.endswith("-truth"):
+            create_tables(self.cloud.client("dynamodb"), stack.removesuffix("-truth"))
+        self.given[stack] = {name: given[name] for name in made if name in given}
+        self.names = (*self.names, stack)
+        return True
+
+
+def test_a_generation_on_the_same_truth_is_told_all_that_its_template_asks_for(
+    monkeypatch: pytest.MonkeyPatch, package: Any
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", moto.REGION)
+    with moto.in_process():
+        stacks: Any = Brought(f"{BLUE}-stage", f"{BLUE}-truth", BLUE)
+        create_tables(stacks.cloud.client("dynamodb"), BLUE)
+        Uploads(stacks.cloud, BLUE).make_bucket()
+        assert create(package, stage("dev"), "green", stacks) == GREEN
+    told = stacks.given[GREEN]
+    assert (told["Truth"], told["Earlier"], told["FedByBus"]) == (BLUE, "", "false")
+    assert told["MailFrom"] == "bank@example.com"
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Any:
+    """A package without any code in it."""
+    zipped = tmp_path / "made.zip"
+    zipped.write_bytes(b"zip")
+    return SimpleNamespace(
+        zip=zipped,
+        fingerprint="1",
+        truth_zip=zipped,
+        truth_fingerprint="2",
+        # Any template: what each of them needs is looked up below.
+        template=ROOT / TRUTH_TEMPLATE,
+        architecture="arm64",
+        folds={"balances": "1"},
+    )
+
+
+def test_a_later_generation_is_told_of_the_earlier_one_and_what_that_was_told(
+    monkeypatch: pytest.MonkeyPatch, package: Any
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", moto.REGION)
+    with moto.in_process():
+        stacks: Any = Brought(f"{BLUE}-stage", f"{BLUE}-truth")
+        create_tables(stacks.cloud.client("dynamodb"), BLUE)
+        table = DynamoControl(stacks.cloud.client("dynamodb"), f"{BLUE}-control")
+        assert table.change(None, Control(BLUE, GREEN, "replicating", 0, ("leftfold-dev--red",)))
+        Uploads(stacks.cloud, BLUE).make_bucket()
+        # Run again, it deploys the present code, and asks nothing.
+        for _ in range(2):
+            create_beside(package, stage("dev"), GREEN, stacks, lambda _: False)
+        assert set(stacks.given) == {GREEN, f"{GREEN}-truth"}
+        told = stacks.given[GREEN]
+        known = applications(GREEN, stacks.cloud).known()
+    assert (told["Earlier"], told["EarlierArchive"], told["Ordinal"]) == (
+        *(BLUE, f"archive of {BLUE}"),
+        "2",
+    )
+    assert (told["Truth"], told["ArchiveBucket"]) == (GREEN, f"archive of {GREEN}")
+    assert (told["MailFrom"], "Memory" in told) == ("bank@example.com", False)
+    assert (known.active, known.applications[GREEN].folds) == (GREEN, {"balances": "1"})
+
+
+def test_a_first_truth_that_was_dropped_is_not_made_anew() -> None:
+    with moto.in_process():
+        client = moto.client("dynamodb")
+        create_tables(client, BLUE)
+        gone: Any = There(f"{BLUE}-stage")
+        gone.cloud = SimpleNamespace(client=lambda _service: client)
+        check_not_gone(stage("dev"), gone)
+        table = DynamoControl(client, f"{BLUE}-control")
+        assert table.change(None, control("finished", 1))
+        with pytest.raises(DeployError, match="leftfold-dev--green has the events of this stage"):
+            check_not_gone(stage("dev"), gone)
+        check_not_gone(stage("dev"), There(f"{BLUE}-stage", f"{BLUE}-truth"))  # type: ignore[arg-type]
 
 
 def test_a_status_tells_where_a_change_stands() -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 PRICES = Path("infra/prices.toml")
 PAGE = Path("docs/cost.md")
 # The page without its figures.
-TEMPLATE = Path(__file__).with_name("cost.md")
+TEMPLATE = Path(__file__).with_name("cost_page.txt")
 
 # --- what is measured: tests/engines/test_whole_cost.py
 

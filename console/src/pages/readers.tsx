@@ -126,7 +126,7 @@ function Stuck({ stream, version }: { stream: string; version: number }) {
                   <Body of={event.body} />
                 </div>
               ))}
-              <h3>State before</h3>
+              <h3>State before <span class="muted small">in the units that are stored</span></h3>
               {one?.before ? <Body of={one.before as Record<string, unknown>} /> : <p class="muted small">There was none.</p>}
             </>
           )}
