@@ -47,7 +47,7 @@ def steps_of(seed: int, since: str = "HEAD~1") -> list[Step]:
         Step(2, "tests.simulation", ["--first", str(seed), "--count", "500"]),
         Step(1, "tests.simulation", ["--generations", "--first", str(seed), "--count", "200"]),
         Step(1, "tests.simulation", ["--forgetting", "--first", str(seed), "--count", "150"]),
-        Step(1, "pytest", ["tests/archive/test_bank_file.py", "tests/erasure/test_bank_file.py"]),
+        Step(2, "pytest", ["tests/archive/test_bank_file.py", "tests/erasure/test_bank_file.py"]),
         Step(1, "tests.projection.announced", ["--first", str(seed), "--count", "2000"]),
         Step(1, "tests.engines", ["run", "--commits", "2000", *engines]),
         Step(1, "tests.engines", ["sweeper", "--commits", "2000", *engines]),
@@ -86,7 +86,7 @@ def laws_of(seed: int) -> list[str]:
 @click.command()
 @click.option("--seed", type=int, help="Instead of the one that the commit gives.")
 @click.option(
-    "--minutes", default=30.0, show_default=True, help="No step is begun that would end later."
+    "--minutes", default=40.0, show_default=True, help="No step is begun that would end later."
 )
 def main(seed: int | None, minutes: float) -> None:
     """Run the suite's laws at larger sizes; exit 1 if a step failed."""

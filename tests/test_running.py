@@ -130,9 +130,10 @@ def test_the_last_of_the_larger_steps_is_pytest() -> None:
     *longer, last = steps_of(7)
     assert last.module == "pytest"
     assert "--hypothesis-seed=7" in last.arguments
-    same_each_time = {"tests.models", "tests.browser", "tools", "tools.web_console", "pytest"}
+    same_each_time = {"tests.models", "tests.browser", "tests.generations.counting", "pytest"}
+    same_each_time |= {"tools", "tools.web_console"}
     assert all("7" in step.arguments for step in longer if step.module not in same_each_time)
-    assert sum(step.minutes for step in [*longer, last]) <= 30
+    assert sum(step.minutes for step in [*longer, last]) <= 40
 
 
 def test_every_target_is_listed_and_aligned() -> None:

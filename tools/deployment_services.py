@@ -5,10 +5,11 @@ from functools import partial
 from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.archive.s3 import S3Archive
 from chalicelib.leftfold.policies.mailing import NoMailer, SesMailer
+from chalicelib.leftfold.policies.outside import EventBridge
 from chalicelib.leftfold.relay.kinesis import KinesisBus
 from chalicelib.leftfold.relay.waker import LambdaWaker
 from chalicelib.leftfold.subjects.kms import Kms
-from chalicelib.leftfold.wiring.services import Services
+from chalicelib.leftfold.wiring.services import Services, side_by_side
 from chalicelib.leftfold.wiring.settings import Settings
 from tools.cloud import Cloud
 from tools.deploy import find
@@ -46,5 +47,7 @@ def reach(current: Current) -> Services:
         mailer=SesMailer(cloud.client("ses"), sender) if sender else NoMailer(),
         key_service=Kms(partial(cloud.client, "kms"), settings.personal_data_key, settings.stage),
     )
+    outside = settings.named("announcements")
+    services.outside = EventBridge(cloud.client("events"), outside, side_by_side)
     services.bus = KinesisBus(cloud.client("kinesis"), settings.named("bus"), services.pause)
     return services

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -24,6 +24,7 @@ from chalicelib.leftfold.subjects.memory import MemoryKeys
 from chalicelib.leftfold.subjects.vault import KEY_AGE
 from chalicelib.leftfold.wiring import process
 from tests.clock import Clock
+from tests.faults import Lossy
 from tests.http.conftest import Bank
 from tests.issuer import house_token
 from tests.vaults import vault_of
@@ -453,6 +454,15 @@ def test_what_a_view_has_folded_since_the_stream_was_read_is_not_lost(bank: Bank
     assert bank.get("/accounts/a").json["balance"]["amount"] == "2996.00"
     assert places(bank, SECRETS[0]) == []
     assert differences(bank) == []
+
+
+def test_an_erasure_that_has_begun_is_answered_though_its_rows_do_not(bank: Bank) -> None:
+    down: Any = Lossy(bank.rows["balances"], before=frozenset(range(1, 99)))
+    process.services().__dict__["eraser"] = replace(eraser(), rows=lambda _name: down)
+    answer = bank.post("/subjects/account:a/erasure", {"case": "7"})
+    assert (answer.status, answer.json["state"]) == (202, "under-way")
+    assert bank.keys.find([ADA])[ADA].wrapped is None
+    assert [erasure.subject for erasure in bank.keys.unfinished()] == [ADA]
 
 
 def test_two_operators_at_once_do_no_harm(bank: Bank) -> None:

@@ -16,7 +16,7 @@ from tests.contracts import moto
 from tests.functions.test_functions import SCHEDULED, metrics
 from tests.functions.test_metrics import OF_GENERATIONS
 from tests.functions.test_resources import ALARMS
-from tests.generations.deployed import BLUE, GREEN, Deployed, is_granted
+from tests.generations.deployed import BLUE, GREEN, HOME, Deployed, is_granted
 from tests.http.samples import booking, czk, opening
 from tests.tools.test_stages import MADE
 from tools.changing import proved
@@ -100,6 +100,10 @@ def test_the_functions_fill_a_generation_take_its_streams_over_and_give_them_bac
 ORDER = {"source": "a", "target": "b", "amount": czk("4.00"), "valueDate": "2026-01-31"}
 
 
+def control_arn() -> str:
+    return f"arn:aws:dynamodb:{HOME}:table/{BLUE}-control"
+
+
 def names(site: Deployed, stack: str, stream: str) -> list[str]:
     return [event.name for commit in site.stream(stack, stream) for event in commit.events]
 
@@ -125,6 +129,9 @@ def test_a_transfer_that_blue_has_begun_is_carried_out_in_green_once(site: Deplo
     site.run(GREEN, "copier", SCHEDULED)
     before = names(site, GREEN, "main/transfer-t")
     act(site, GREEN)
+    # A query that waits may wake a policy; that rests, and reads nothing but control.
+    site.run(GREEN, "debit_source", WAKE)
+    assert {on for _, on in site.calls[GREEN, "debit_source"]} == {control_arn()}
     assert names(site, GREEN, "main/transfer-t") == before
     site.operator.switch(0)
     act(site, BLUE)
