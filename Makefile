@@ -29,7 +29,7 @@ quick: tools ## the tests that need no engine, at small sizes: in about three mi
 test: check engines ## everything: style, types, layers and behaviour, on the engines
 	$(BIN)/pytest $(GATE) $(PARALLEL)
 
-test-more: engines ## larger sizes and new seeds, drawn from the commit: forty minutes
+test-more: engines ## larger sizes and new seeds, drawn from the commit: half an hour
 	$(BIN)/python -m tests.more
 
 coverage: tools ## the tests that need no engine, and each line that none of them runs
