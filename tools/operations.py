@@ -239,6 +239,9 @@ def is_live(made: Replayed, view: View, services: Services, pause: Pause = time.
         return {key: position for key, position in reached.items() if position < ends[key]}
 
     with errors.status("waiting for the view"):
+        if behind():
+            # Nobody wakes a reader for commits that it does not hear, such as those of the audit.
+            services.waker.wake(view.name)
         if remaining(behind, pause):
             console.print("the view is behind: its rows cannot be compared", style="bold red")
             return False

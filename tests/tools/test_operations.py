@@ -18,6 +18,7 @@ from chalicelib.leftfold.wiring.settings import Settings
 from tests.application import still
 from tests.http.conftest import Bank
 from tests.http.samples import czk
+from tools.auditing import audited
 from tools.operations import is_live, redrive, show_round, show_status, sweep_now
 from tools.polling import LOOKS
 
@@ -42,7 +43,7 @@ def services_of(bank: Bank, **parts: Any) -> Services:
         clock=bank.clock,
         pause=still,
         vault=bank.vault,
-        **parts,
+        **{"waker": Bell(), **parts},
     )
 
 
@@ -83,6 +84,23 @@ def test_a_view_that_is_behind_is_waited_for(bank: Bank, view: View) -> None:
 
     assert is_live(made, view, services_of(bank), pause)
     assert len(waited) == 3
+
+
+def test_a_view_that_is_behind_is_woken_for_what_it_does_not_hear(bank: Bank, view: View) -> None:
+    """As a replay of personal data is: it writes to the audit, of which no view hears."""
+    bank.open("a")
+    bank.settle()
+    audited(services_of(bank), "compare", view.name)
+    log_only(bank)
+    bell = Bell()
+    made = replay(view, bank.log, lambda _: None, opener=bank.vault)
+
+    def pause(_seconds: float) -> None:
+        assert bell.woken == [view.name]
+        bank.settle()
+
+    assert is_live(made, view, services_of(bank, waker=bell), pause)
+    assert bell.woken == [view.name]
 
 
 def test_a_view_that_stays_behind_is_told_and_not_called_wrong(
