@@ -288,6 +288,7 @@ def test_money_is_moved_once_or_not_at_all_while_functions_are_killed(running: L
         )
 
     assert report.broken == []
+    assert report.killed > 0
     assert report.states["completed"] > 0
 
 

@@ -30,6 +30,9 @@ from tools.last_deployment import Current
 CURRENCY = "CZK"
 OPENING = 1_000_00
 WORKERS = 8
+# Seconds in which a process is not killed. On a busy machine, functions would else be killed faster than they start,
+# and none would ever answer.
+YOUTH = 15.0
 LOOK_EVERY = 1.0
 ENDED = ("completed", "refused", "cancelled", "expired")
 
@@ -278,11 +281,16 @@ def killing(parent: int | None, plan: Plan, report: Report) -> Iterator[None]:
         yield
         return
     stop, random, mean = Event(), Random(plan.seed), plan.kill_every
+    # When each process was seen first; those that are there already count as old.
+    since = dict.fromkeys(functions(parent), 0.0)
 
     def work() -> None:
+        nonlocal since
         while not stop.wait(random.uniform(0, 2 * mean)):
-            if workers := functions(parent):
-                report.killed += kill(random.choice(workers))
+            now = time.monotonic()
+            since = {process: since.get(process, now) for process in functions(parent)}
+            if old := [process for process, first in since.items() if now - first > YOUTH]:
+                report.killed += kill(random.choice(old))
 
     thread = Thread(target=work)
     thread.start()
