@@ -12,7 +12,7 @@ import pytest
 
 from tools.bootstrap import ROOT
 from tools.mutation import forks
-from tools.mutation.__main__ import CODE, KNOWN, TESTS
+from tools.mutation.__main__ import CODE, KNOWN, NOT_RUN, TESTS
 from tools.mutation.forks import Job
 from tools.mutation.hunting import GROUP, groups
 from tools.mutation.imports import imported_by
@@ -311,3 +311,9 @@ def test_a_hunt_kills_what_a_test_misses_and_tells_what_lives(tmp_path: Path) ->
     assert "killed return balance - amount > 0 and amount > 0" in emitted
     assert "survived return balance - amount >= 0 and amount >= 0" in emitted
     assert "endless n += 1" in emitted
+
+
+def test_a_hunt_runs_tests_of_every_folder_but_those_that_are_named() -> None:
+    folders = {path.parent.name for path in (ROOT / "tests").glob("*/test_*.py")}
+    run = {test.split("/")[1] for test in TESTS if test.count("/") > 1 or not test.endswith(".py")}
+    assert run == folders - NOT_RUN
