@@ -281,7 +281,7 @@ def test_money_is_moved_once_or_not_at_all_while_functions_are_killed(running: L
     with api_of(running) as api:
         report = move_money(
             api,
-            Plan(transfers=20, accounts=6, kill_every=1.0),
+            Plan(transfers=20, accounts=6, kill_every=2.0),
             lambda: operate(running, "redrive"),
             running.functions_of,
             lambda: inbox(url),
