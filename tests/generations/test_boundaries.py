@@ -1,5 +1,6 @@
 """Splits, merges, other keys and other events: what becomes of streams, commands and ids."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -113,6 +114,27 @@ def test_both_halves_stand_behind_one_bar() -> None:
     assert [s for s, _ in site.blue.table.scan(0, 1, None, 99)[0]] == [A]
     for stream in (A, CARD):
         assert [c.mark for c in site.stream(site.green, stream)] == [1]
+
+
+def test_a_commit_that_is_copied_as_it_is_has_its_events_in_one_half_alone() -> None:
+    apart = cards_apart()
+
+    def fails(moving: Any) -> Any:
+        if moving.event.body.get("amount") == 13:
+            raise ValueError("unlucky")
+        return apart.events(moving)
+
+    site = Site(Boundaries([replace(apart, events=fails)]), {**AGGREGATES, "card": card})
+    blue = site.teller("blue")
+    blue.do(OPENING)
+    blue.do(credit(13))
+    site.switch()
+    site.take_all()
+    names = {
+        stream: [[event.name for event in copy.events] for copy in site.stream(site.green, stream)]
+        for stream in (A, CARD)
+    }
+    assert names == {A: [["account-opened"], ["account-credited"]], CARD: [[], []]}
 
 
 # --- merge

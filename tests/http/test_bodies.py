@@ -245,6 +245,8 @@ def test_only_json_is_taken(bank: Bank, media_type: str | None) -> None:
     raw = json.dumps(opening(accountId="a")).encode()
     answer = bank.post_bytes("/accounts", raw, media_type)
     assert (answer.status, answer.code) == (415, "unsupported-media-type")
+    wanted = {"header": "Content-Type", "detail": "must be application/json"}
+    assert answer.json["errors"] == [wanted]
     assert bank.written() == 0
 
 

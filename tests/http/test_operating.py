@@ -8,6 +8,7 @@ import pytest
 from chalicelib.bank.account.domain import account
 from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.functions.readers import redrive
+from chalicelib.leftfold.http.operating import PARKED_SHOWN
 from chalicelib.leftfold.kernel import View
 from chalicelib.leftfold.relay.publisher import MARK
 from chalicelib.leftfold.relay.sequencer import Sequencer
@@ -207,6 +208,17 @@ def test_a_parked_stream_is_shown_and_redriven_by_the_function_of_its_reader(ban
     assert bank.get("/readers/balances/parked").json["total"] == 0
     bank.token = token()
     assert bank.get("/accounts/a").status == 200
+
+
+def test_an_answer_shows_only_so_many_parked_streams_and_counts_all(bank: Bank) -> None:
+    """It has to fit an answer, however many a faulty release has parked."""
+    bank.open()
+    bank.settle()
+    for number in range(PARKED_SHOWN + 1):
+        bank.parking.park("balances", f"main/account-{number}", ParkedStream(0, 0, "planted"))
+    bank.token = house_token()
+    parked = bank.get("/readers/balances/parked").json
+    assert (len(parked["items"]), parked["total"]) == (PARKED_SHOWN, PARKED_SHOWN + 1)
 
 
 def test_only_chosen_parked_streams_are_redriven(bank: Bank) -> None:

@@ -45,6 +45,11 @@ class Plain:
 
 
 @dataclass(frozen=True)
+class Parted:
+    part: Part | None
+
+
+@dataclass(frozen=True)
 class Nested:
     parts: tuple[Part, ...]
     sums: dict[str, int] = field(default_factory=dict)
@@ -65,7 +70,7 @@ class Slotted:
 
 
 codec: Codec[Any] = Codec(
-    {"plain": Plain, "nested": Nested, "checked": Checked, "slotted": Slotted},
+    {"plain": Plain, "parted": Parted, "nested": Nested, "checked": Checked, "slotted": Slotted},
     upcasts={
         ("plain", 1): lambda body: {**body, "kind": "a"},
         ("old", 1): lambda body: [StoredEvent("checked", 1, body), StoredEvent("slotted", 1, body)],
@@ -121,6 +126,9 @@ BODIES: list[dict[str, Any]] = [
     {"amount": 1, "kind": "c"},
     {"amount": 1, "kind": "a", "ready": None},
     {"amount": -1},
+    {"part": {"text": "x"}},
+    {"part": {"text": "x", "more": 1}},
+    {"part": None},
     {"parts": [{"text": "x"}], "sums": {"k": 1}},
     {"parts": [{"text": "x", "more": 1}]},
     {"parts": []},
@@ -133,7 +141,7 @@ BODIES: list[dict[str, Any]] = [
     ("name", "version"),
     [
         *(("plain", 2), ("plain", 1), ("nested", 1), ("checked", 1), ("slotted", 1), ("old", 1)),
-        *(("plain", 3), ("other", 1)),
+        *(("parted", 1), ("plain", 3), ("other", 1)),
     ],
 )
 def test_an_event_of_bytes_is_the_event_of_its_body(

@@ -24,7 +24,7 @@ def accept(route: Route, request: Request, services: Services, correlation_id: s
     """The call that *request* is; raises `Problem` if it does not fit *route*."""
     caller = admit(route, request.headers, services)
     for header in (CORRELATION_ID, TRACEPARENT, *route.heeds):
-        header.read(request.headers)
+        header.check(request.headers)
     key = path_key(route.aggregate, request.uri_params)
     path = path_parts(route.parts, request.uri_params)
     query = loaded_query(route.query, request.query_params)

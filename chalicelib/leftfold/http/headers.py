@@ -33,13 +33,12 @@ class Header:
         """Whether the header allows this value."""
         return (self._any and value == ANY) or self._pattern.fullmatch(value) is not None
 
-    def read(self, headers: Mapping[str, str]) -> str | None:
-        """The header's value, or None if the request does not have it. Raises `Problem`."""
+    def check(self, headers: Mapping[str, str]) -> None:
+        """Raises `Problem` if the request has the header with a value that it does not allow."""
         value = headers.get(self.name)
-        if value is None or self.fits(value):
-            return value
-        detail = f"must match {self._pattern.pattern}"
-        raise Problem("invalid-header", errors=[{"header": self.name, "detail": detail}])
+        if value is not None and not self.fits(value):
+            detail = f"must match {self._pattern.pattern}"
+            raise Problem("invalid-header", errors=[{"header": self.name, "detail": detail}])
 
     @property
     def schema(self) -> dict[str, Any]:
