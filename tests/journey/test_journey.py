@@ -319,7 +319,7 @@ def test_a_fuzzer_that_knows_the_description_finds_nothing(
         f"--url={url}",
         f"--header=Authorization: Bearer {access}",
         f"{operations}=/security/0/{SECURITY}/0 == {granted('operate')}",
-        "--max-examples=5",
+        "--max-examples=3",
         "--phases=examples,fuzzing",
         "--seed=1",
         "--workers=1",
