@@ -6,10 +6,10 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from random import Random
-from threading import Lock, Thread
+from threading import Lock
 
 from chalicelib.bank.account.views import balances
 from chalicelib.leftfold.functions.readers import redrive
@@ -18,7 +18,7 @@ from chalicelib.leftfold.kernel import View
 from chalicelib.leftfold.relay.publisher import MARK
 from chalicelib.leftfold.wiring import process
 from chalicelib.leftfold.wiring.settings import Settings
-from tests.http.answering import Answering
+from tests.http.answering import Answering, at_a_port
 from tests.http.conftest import Bank
 from tests.http.gateway import Answer
 from tests.http.samples import czk, opening
@@ -198,11 +198,5 @@ def served(
                 bank.settle()
             self.answer(sent)
 
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-    server.daemon_threads = True
-    Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/api"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with at_a_port(Handler, port) as url:
+        yield f"{url}/api"

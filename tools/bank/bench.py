@@ -227,6 +227,8 @@ class PackedLog(MemoryLog):
         made_of: Callable[[Commit], Commit] = lambda commit: commit,
     ) -> None:
         super().__init__()
+        # A view that opens personal data needs bodies that are parsed.
+        self.unpack: Callable[[bytes], Sequence[Commit]] = unpack_quickly
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the log
         self._sealed: list[tuple[Block, int]] = []
         made = 0
@@ -254,7 +256,7 @@ class PackedLog(MemoryLog):
         heard: Collection[str] | None = None,  # noqa: ARG002 - every block has accounts
     ) -> Iterator[Block]:
         found = (
-            b._replace(commits=unpack_quickly(p))
+            b._replace(commits=self.unpack(p))
             for b, p in self.packed()
             if b.next_position > position
         )
@@ -345,8 +347,8 @@ def bench_sealing(commits: int, tick: Callable[[], None]) -> list[Result]:
         plain.append(worked(lambda: replay(unasked, logs[0], nothing)))
         sealed.append(worked(lambda: replay(unasked, logs[1], nothing)))
         tick()
-    parsed = UnpackedLog(logs[1])
-    opened.append(worked(lambda: replay(balances, parsed, nothing, opener=made)))
+    logs[1].unpack = unpack
+    opened.append(worked(lambda: replay(balances, logs[1], nothing, opener=made)))
     personal, other = (min(commands_take(p) for _ in range(5)) for p in ("rent", None))
     return [
         Result("replay that asks for nothing", min(sealed), min(plain), 1.5, "without sealed data"),
@@ -360,27 +362,6 @@ def worked(work: Callable[[], object]) -> float:
     began = time.process_time()
     work()
     return time.process_time() - began
-
-
-class UnpackedLog(MemoryLog):
-    """A log as a replay reads it whose view opens personal data: with parsed bodies."""
-
-    def __init__(self, log: PackedLog) -> None:
-        super().__init__()
-        self._log, self._head = log, log.head()
-
-    def blocks(
-        self,
-        position: int,
-        limit: int | None = None,
-        heard: Collection[str] | None = None,  # noqa: ARG002 - every block has accounts
-    ) -> Iterator[Block]:
-        found = (
-            b._replace(commits=unpack(p))
-            for b, p in self._log.packed()
-            if b.next_position > position
-        )
-        return islice(found, limit)
 
 
 def commands_take(purpose: str | None) -> float:

@@ -1,7 +1,7 @@
 """The Lambda functions that events, schedules and wakes start.
 
 Each view and policy of a domain has a function of its name, from `readers`; the engine has those
-in `ENGINE`. Lambda asks `handler` for a function by its name, which imports that function's code
+in `ENGINE`. Lambda asks `entry` for a function by its name, which imports that function's code
 and nothing else. So a function starts fast. `event_functions` shows all functions to Chalice.
 `sources` names the bus that feeds them, and `budgets` how long before its time-out each of them
 begins nothing more. Some of the engine's functions run once for a truth, however many applications

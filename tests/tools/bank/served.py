@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock, Thread
+from http.server import BaseHTTPRequestHandler
+from threading import Lock
 
-from tests.http.answering import Answering
+from tests.http.answering import Answering, at_a_port
 from tests.http.conftest import Bank
 
 
@@ -26,12 +26,5 @@ def served(bank: Bank) -> Iterator[str]:
                 sent = bank.send(self.command, self.path, body or None, dict(self.headers))
             self.answer(sent)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with at_a_port(Handler) as url:
+        yield url
