@@ -8,15 +8,16 @@ import os
 from collections.abc import Generator, Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tools.engines import DynamoDBLocal, KinesisLocal, MiniStack, OpenSearch
 
 # How fast this machine is at the moment is no property of the code. The gate tries the same examples at each run, so
 # that it turns away a change for what the change does; `make test-more` draws new ones.
-settings.register_profile("suite", deadline=None, derandomize=True)
-settings.register_profile("quick", deadline=None, max_examples=20, derandomize=True)
-settings.register_profile("more", deadline=None, max_examples=400, derandomize=False)
+UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("suite", UNTIMED, derandomize=True)
+settings.register_profile("quick", UNTIMED, max_examples=20, derandomize=True)
+settings.register_profile("more", UNTIMED, max_examples=400, derandomize=False)
 settings.load_profile("suite")
 
 # Tests that need one of these run in one process, which starts the engine once: a start takes long, or much memory.
