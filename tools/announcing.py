@@ -6,6 +6,7 @@ import click
 
 from chalicelib.leftfold.kernel import Announcer
 from chalicelib.leftfold.policies.announcing import announced_again
+from chalicelib.leftfold.store.ports import MAIN
 from chalicelib.leftfold.wiring.services import Services
 from tools.console import bar, console
 from tools.options import chosen, endpoint_option, stack_option
@@ -18,10 +19,17 @@ from tools.texts import counted
     "--from", "first", default=0, type=click.IntRange(0), help="The position to begin at."
 )
 @click.option("--to", "last", type=click.IntRange(0), help="The last position; the log's end.")
+@click.option("--log", default=MAIN, show_default=True, help="The log, where there are several.")
 @stack_option
 @endpoint_option
 def announce_command(
-    announcer: str, first: int, last: int | None, stack: str | None, endpoint_url: str | None
+    *,
+    announcer: str,
+    first: int,
+    last: int | None,
+    log: str,
+    stack: str | None,
+    endpoint_url: str | None,
 ) -> None:
     """Announce once more what ANNOUNCER has announced, from a position of the log.
 
@@ -29,9 +37,18 @@ def announce_command(
     same as the first time, so whoever has it drops it. Exits with 1 if a stream cannot be
     announced.
     """
-    services = chosen(stack, endpoint_url)
+    services = in_log(chosen(stack, endpoint_url), log)
     if not announce(services, known(announcer, services), first, last):
         sys.exit(1)
+
+
+def in_log(services: Services, name: str) -> Services:
+    """The services of a log by its name."""
+    if name not in services.settings.logs:
+        raise click.UsageError(
+            f"there is no log {name!r}; the logs are {', '.join(services.settings.logs)}"
+        )
+    return services.in_log(name)
 
 
 def known(name: str, services: Services) -> Announcer:

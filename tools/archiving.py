@@ -68,11 +68,15 @@ def archive(
 ) -> bool:
     """Archives, and shows what was moved, or would be if *dry*; False if a stream failed."""
     before_archiving = None if dry else weigh(services)
-    epochs, failed = archive_epochs(services, before, grace, dry=dry)
+    epochs, failed = Volume(), dict[str, str]()
+    for each in services.in_each_log:
+        moved, failures = archive_epochs(each, before, grace, dry=dry)
+        epochs, failed = epochs + moved, failed | failures
     rows = {"closed epochs": epochs}
     if log:
         with errors.status("pruning the log"):
-            rows["blocks of the log"] = prune(services, before, dry=dry)
+            pruned = (prune(each, before, dry=dry) for each in services.in_each_log)
+            rows["blocks of the log"] = sum(pruned, Volume())
     console.print(report(rows, dry=dry))
     if before_archiving is not None:
         console.print(

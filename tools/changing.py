@@ -113,6 +113,11 @@ def create_beside(
             raise DeployError(
                 f"{app} is a generation on another truth; choose another name for one of its own"
             )
+        if found.logs > 1:
+            raise DeployError(
+                f"{found.prefix} has {found.logs} logs: a generation with events of its own is filled"
+                " from a truth with one log"
+            )
         table = control_of(found, cloud)
         control = table.read()
         if control is None or control.green != app:

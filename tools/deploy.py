@@ -8,6 +8,8 @@ from typing import Any
 
 from chalicelib.leftfold.generations.control import DynamoControl
 from chalicelib.leftfold.store.applications import DynamoApplications
+from chalicelib.leftfold.store.checkpoints import DynamoCheckpoints
+from chalicelib.leftfold.store.logs import WrongLogsError, check_logs, recorded_logs
 from chalicelib.leftfold.subjects.dynamo import DynamoKeys
 from tools.applications import register
 from tools.bootstrap import ROOT
@@ -64,6 +66,8 @@ def provision(package: Package, stage: Stage, stacks: Stacks) -> Facts:
     cloud = stacks.cloud
     with explained(cloud):
         check_not_gone(stage, stacks)
+        if stacks.find(truth_stack(stage)) is not None:
+            check_number_of_logs(stage, stage.prefix, cloud)
         stacks.report("deploy: uploading")
         uploads = Uploads(cloud, stage.prefix)
         uploads.make_bucket()
@@ -92,6 +96,15 @@ def check_not_gone(stage: Stage, stacks: Stacks) -> None:
             f"{control.active} has the events of this stage; `leftfold generation create {name}"
             " --transform` deploys the present code there"
         )
+
+
+def check_number_of_logs(stage: Stage, truth: str, cloud: Cloud) -> None:
+    """Raises DeployError if a truth of the stage has commits, and another number of logs."""
+    table = f"{truth}-policy-checkpoints"
+    try:
+        check_logs(recorded_logs(DynamoCheckpoints(cloud.client("dynamodb"), table)), stage.logs)
+    except WrongLogsError as error:
+        raise DeployError(str(error)) from error
 
 
 def let_console_sign_in(stage: Stage, stacks: Stacks, url: str) -> None:

@@ -7,7 +7,6 @@ from chalicelib.leftfold.archive.s3 import S3Archive
 from chalicelib.leftfold.policies.mailing import NoMailer, SesMailer
 from chalicelib.leftfold.policies.outside import EventBridge
 from chalicelib.leftfold.relay.kinesis import KinesisBus
-from chalicelib.leftfold.relay.waker import LambdaWaker
 from chalicelib.leftfold.subjects.kms import Kms
 from chalicelib.leftfold.wiring.services import Services, side_by_side
 from chalicelib.leftfold.wiring.settings import Settings
@@ -31,6 +30,7 @@ def reach(current: Current) -> Services:
             "LEFTFOLD_ORDINAL": deployed.outputs.get("Ordinal", ""),
             "LEFTFOLD_SEARCH_ENDPOINT": deployed.outputs["SearchEndpoint"],
             "LEFTFOLD_REPAIRS": deployed.outputs["Repairs"],
+            "LEFTFOLD_LOGS": deployed.outputs.get("Logs", ""),
             "LEFTFOLD_SEARCH_SCHEME": cloud.parameters.get("SearchScheme", "https"),
         }
     )
@@ -42,8 +42,7 @@ def reach(current: Current) -> Services:
         dynamodb=cloud.client("dynamodb"),
         archive=S3Archive(partial(cloud.client, "s3"), settings.archive),
         earlier_archive=S3Archive(partial(cloud.client, "s3"), settings.earlier_archive),
-        waker=LambdaWaker(cloud.client("lambda"), settings.function),
-        stage_waker=LambdaWaker(cloud.client("lambda"), str),
+        lambda_client=cloud.client("lambda"),
         mailer=SesMailer(cloud.client("ses"), sender) if sender else NoMailer(),
         key_service=Kms(partial(cloud.client, "kms"), settings.personal_data_key, settings.stage),
     )

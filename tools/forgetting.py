@@ -70,9 +70,9 @@ def forget_command(
             sys.exit(1)
         if not yes:
             click.confirm(f"Make all personal data of {name} unreadable, for ever?", abort=True)
-        erasure = services.eraser.begin(name, operator(), case)
+        erasure = services.in_log_of(name).eraser.begin(name, operator(), case)
     with errors.status("folding rows again"):
-        services.eraser.run(erasure)
+        services.in_log_of(name).eraser.run(erasure)
     show_erasure(services.data_keys.erasure(name) or erasure)
 
 

@@ -22,6 +22,7 @@ from tools.cloud import Cloud, DeployError, explained
 from tools.console import console, errors
 from tools.deploy import (
     applications,
+    check_number_of_logs,
     check_way,
     data_keys,
     find,
@@ -65,6 +66,7 @@ def create(made: Package, found: Stage, name: str, stacks: Stacks) -> str:
                 " deploys the present code there"
             )
         truth = active_truth(control_of(found, cloud), found)
+        check_number_of_logs(found, truth, cloud)
         first = stacks.outputs(truth)
         facts = {
             **told_to(truth, stacks),

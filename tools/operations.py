@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from functools import partial
+from itertools import product
 
 import click
 from rich.box import SIMPLE_HEAD
@@ -27,6 +28,7 @@ from chalicelib.leftfold.projection.replay import (
 )
 from chalicelib.leftfold.projection.typed import typed
 from chalicelib.leftfold.relay.sweeper import PARTS
+from chalicelib.leftfold.store.logs import log_of
 from chalicelib.leftfold.store.ports import Log, Unavailable
 from chalicelib.leftfold.store.readers import ends_of
 from chalicelib.leftfold.wiring.services import Services
@@ -42,7 +44,7 @@ from tools.ranges import by_ranges
 from tools.repairing import repair_command
 from tools.signing_in import MACHINE, OPERATOR, token_of
 from tools.texts import counted
-from tools.verify import verify
+from tools.verify import Broken, verify
 
 SHOWN = 20
 
@@ -68,30 +70,41 @@ def status_command(max_age: int, stack: str | None, endpoint_url: str | None) ->
 
 def show_status(services: Services, max_age: timedelta) -> bool:
     """True if nothing is parked and nothing waits for longer than *max_age*."""
-    parked = [name for name, _, _ in services.parking.all()]
+    parked = list(services.parking.all())
+    several = len(services.settings.logs) > 1
     table = Table(box=SIMPLE_HEAD)
-    for name in ("reader", "kind"):
+    for name in ("log", "reader", "kind") if several else ("reader", "kind"):
         table.add_column(name)
     for name in ("positions behind", "oldest waits", "parked streams"):
         table.add_column(name, justify="right")
     late = False
-    for reader in services.readers:
-        behind = lag(reader, services.log, services.checkpoints, services.clock)
+    for each, reader in product(services.in_each_log, services.readers):
+        behind = lag(reader, each.log, each.checkpoints, each.clock)
         late |= behind.age > max_age
         waits = f"{behind.age.total_seconds():,.1f} s" if behind.positions else "—"
-        count = parked.count(reader.stored_name)
+        here = own_streams(each)
+        count = sum(name == reader.stored_name and here(stream) for name, stream, _ in parked)
         kind = reader.order if isinstance(reader, View) else "policy"
-        table.add_row(reader.name, kind, f"{behind.positions:,}", waits, f"{count:,}")
+        row = (reader.name, kind, f"{behind.positions:,}", waits, f"{count:,}")
+        table.add_row(*((each.settings.log, *row) if several else row))
     console.print(table)
-    console.print(f"the log has {counted(services.log.head().next_position, 'commit')}")
+    for each in services.in_each_log:
+        name = f"the log {each.settings.log}" if several else "the log"
+        console.print(f"{name} has {counted(each.log.head().next_position, 'commit')}")
     return not parked and not late
+
+
+def own_streams(services: Services) -> Callable[[str], bool]:
+    """Whether a stream, or the row of a tenant, is of the log of *services*."""
+    name, names = services.settings.log, services.settings.logs
+    return lambda key: log_of(key, names) == name
 
 
 @click.command("verify")
 @stack_option
 @endpoint_option
 def verify_command(stack: str | None, endpoint_url: str | None) -> None:
-    """Check the log from its first position to its last.
+    """Check each log from its first position to its last.
 
     Positions are dense, blocks are chained, streams are whole and in order, causes come
     first, the registry is the fold of the log, and log and streams have the same commits.
@@ -99,11 +112,19 @@ def verify_command(stack: str | None, endpoint_url: str | None) -> None:
     get 30 s to be logged.
     """
     services = chosen(stack, endpoint_url)
-    events, log = services.events, services.log
-    end = log.head().next_position
-    with bar("checking positions", end) as progress:
-        (task,) = progress.task_ids
-        found = list(verify(events, log, lambda at: progress.update(task, completed=at)))
+    end, found = 0, list[Broken]()
+    for each in services.in_each_log:
+        here = each.log.head().next_position
+        with bar(f"checking positions of {each.settings.log}", here) as progress:
+            (task,) = progress.task_ids
+            advance = partial(progress.update, task)
+            found += verify(
+                each.events,
+                each.log,
+                lambda at, advance=advance: advance(completed=at),  # type: ignore[misc]
+                own=own_streams(each),
+            )
+        end += here
     for broken in found[:SHOWN]:
         console.print(f"{broken.promise}: not so: {broken.where}", style="red", markup=False)
     if not report(len(found), f"{counted(end, 'position')} checked", "promises broken"):
@@ -138,7 +159,6 @@ def replay_command(
     30 s. Rows that were changed meanwhile are left out.
     """
     services = chosen(stack, endpoint_url)
-    end = services.log.head().next_position
     chosen_view = known(view, services)
     if check and chosen_view.personal:
         # Rows that differ are shown.
@@ -151,6 +171,29 @@ def replay_command(
         raise click.UsageError(
             f"one process has to read the whole log in order; several can replay these: {names}"
         )
+    fold_range = partial(replay_there, stack, endpoint_url, view) if workers > 1 else None
+    right = [
+        replay_log(each, view, workers, fold_range, check=check, live=live)
+        for each in services.in_each_log
+    ]
+    if not all(right):
+        sys.exit(1)
+
+
+def replay_log(
+    services: Services,
+    view: str,
+    workers: int,
+    fold_range: Callable[[str, int, int], Replayed] | None,
+    *,
+    check: bool,
+    live: bool,
+) -> bool:
+    """Folds one log into the view's rows; False if the rows are compared and differ.
+
+    *fold_range* folds a range of the log of a name, in a process of its own.
+    """
+    end, chosen_view = services.log.head().next_position, services.views[view]
     with bar(f"replaying {view}", end) as progress:
         (task,) = progress.task_ids
 
@@ -161,23 +204,22 @@ def replay_command(
         if live:
             archived = SegmentedLog(services.log_table, services.archive)
             made = replay_live(chosen_view, archived, advance, services.repairs, services.vault)
-        elif workers > 1:
-            fold_range = partial(replay_there, stack, endpoint_url, view)
-            made = together(advancing(by_ranges(end, workers, fold_range), advance))
+        elif fold_range is not None:
+            there = partial(fold_range, services.settings.log)
+            made = together(advancing(by_ranges(end, workers, there), advance))
         else:
             made = replay(
                 *quickly(chosen_view, services), advance, services.repairs, services.vault
             )
         took = time.perf_counter() - began
     if live and check and not same_as_whole(chosen_view, services, made, took):
-        sys.exit(1)
+        return False
     console.print(
         f"{counted(len(made.rows), 'row')} of {view} made of {counted(made.position + 1, 'position')}"
     )
     for stream, reason in made.stopped.items():
         console.print(f"stopped {stream}: {reason}", style="red", markup=False)
-    if check and not is_live(made, services.views[view], services):
-        sys.exit(1)
+    return not check or is_live(made, services.views[view], services)
 
 
 def quickly(view: View, services: Services) -> tuple[View, Log]:
@@ -186,10 +228,10 @@ def quickly(view: View, services: Services) -> tuple[View, Log]:
 
 
 def replay_there(
-    stack: str | None, endpoint_url: str | None, view: str, first: int, last: int
+    stack: str | None, endpoint_url: str | None, view: str, name: str, first: int, last: int
 ) -> Replayed:
-    """A range of a deployment's log, folded."""
-    services = chosen(stack, endpoint_url)
+    """A range of a deployment's log, folded; *name* is that of the log."""
+    services = chosen(stack, endpoint_url).in_log(name)
     folded, log = quickly(services.views[view], services)
     return replay_range(folded, log, first, last, repairs=services.repairs, opener=services.vault)
 
@@ -246,7 +288,9 @@ def is_live(made: Replayed, view: View, services: Services, pause: Pause = time.
             console.print("the view is behind: its rows cannot be compared", style="bold red")
             return False
     with errors.status("comparing with the live rows"):
-        live = services.rows(view.name).scan()
+        here = own_streams(services)
+        # A row's key begins with its tenant, whose log may be another one.
+        live = ((key, row) for key, row in services.rows(view.name).scan() if here(key))
         found = [d for d in compare(made.rows, live) if not is_newer(d, made.position)]
     for difference in found[:SHOWN]:
         console.print(Text(difference.key, style="bold red"))
@@ -363,7 +407,8 @@ def redrive(services: Services, reader: str | None, stream: str | None) -> bool:
         (task,) = progress.task_ids
         for name, aggregate_id in waiting:
             try:
-                redriver = services.policy if name in services.policies else services.partitioned
+                there = services.in_log_of(aggregate_id)
+                redriver = there.policy if name in there.policies else there.partitioned
                 redriver(name).redrive(aggregate_id)
             except (PoisonError, Unavailable) as error:
                 failed += 1

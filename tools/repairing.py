@@ -65,7 +65,8 @@ def list_command(stack: str | None, endpoint_url: str | None) -> None:
     table = Table(box=SIMPLE_HEAD)
     for name in ("stream", "version", "of", "by", "approved by", "why"):
         table.add_column(name, overflow="fold", justify="right" if name == "version" else "left")
-    for state in chosen(stack, endpoint_url).repairer.all():
+    logs = chosen(stack, endpoint_url).in_each_log
+    for state in (state for each in logs for state in each.repairer.all()):
         for of, one in state.proposals.items():
             waits = Text(one.approved_by or "waits", "" if one.approved_by else "bold red")
             table.add_row(state.stream, str(state.version), of, one.by, waits, Text(one.why))
@@ -149,20 +150,21 @@ def skip_command(
     elif stream is None:
         raise click.UsageError(f"name the STREAM that {reader} has parked; see leftfold parked")
     else:
-        state = repairer.skip(stored, stream, asked(by, why))
+        state = services.in_log_of(stream).repairer.skip(stored, stream, asked(by, why))
     show(state, f"reader-{stored}", services)
 
 
 def stopped_at(view: View, services: Services) -> tuple[str, int]:
     """The stream and the version on which an ordered view has stopped. Raises ClickException."""
-    checkpoint = services.checkpoints.read(view.stored_name, [WHOLE_LOG])[WHOLE_LOG]
-    for block in services.log.blocks(checkpoint + 1, 1):
-        for position, commit in enumerate(block.commits, block.first_position):
-            if position == checkpoint + 1 and hears(view, commit.aggregate_id):
-                folding = Folding(view, [(position, commit)], repairs=services.repairs)
-                folding.onto(services.rows(view.name).load(folding.keys))
-                if folding.poisons:
-                    return commit.aggregate_id, commit.version
+    for each in services.in_each_log:
+        checkpoint = each.checkpoints.read(view.stored_name, [WHOLE_LOG])[WHOLE_LOG]
+        for block in each.log.blocks(checkpoint + 1, 1):
+            for position, commit in enumerate(block.commits, block.first_position):
+                if position == checkpoint + 1 and hears(view, commit.aggregate_id):
+                    folding = Folding(view, [(position, commit)], repairs=each.repairs)
+                    folding.onto(each.rows(view.name).load(folding.keys))
+                    if folding.poisons:
+                        return commit.aggregate_id, commit.version
     raise click.ClickException(f"{view.name} has not stopped: it reads what follows its checkpoint")
 
 

@@ -50,15 +50,16 @@ def scan_command(
     there is an event that the code does not know.
     """
     services = chosen(stack, endpoint_url)
-    end = services.log.head().next_position
     found = Found(Counter(), {})
-    with bar("scanning events", end) as progress:
-        (task,) = progress.task_ids
-        here = partial(scan, services.replayed_log)
-        there = partial(scan_there, stack, endpoint_url)
-        for positions, part in by_ranges(end, workers, here if workers == 1 else there):
-            found.add(part)
-            progress.advance(task, positions)
+    for each in services.in_each_log:
+        end = each.log.head().next_position
+        with bar("scanning events", end) as progress:
+            (task,) = progress.task_ids
+            here = partial(scan, each.replayed_log)
+            there = partial(scan_there, stack, endpoint_url, each.settings.log)
+            for positions, part in by_ranges(end, workers, here if workers == 1 else there):
+                found.add(part)
+                progress.advance(task, positions)
     unknown = show(found, services)
     if write_fixtures:
         for path in fixtures_of(found, services, ROOT):
@@ -67,9 +68,11 @@ def scan_command(
         raise click.exceptions.Exit(1)
 
 
-def scan_there(stack: str | None, endpoint_url: str | None, first: int, last: int) -> Found:
-    """A range of a deployment's log."""
-    return scan(chosen(stack, endpoint_url).replayed_log, first, last)
+def scan_there(
+    stack: str | None, endpoint_url: str | None, name: str, first: int, last: int
+) -> Found:
+    """A range of a deployment's log *name*."""
+    return scan(chosen(stack, endpoint_url).in_log(name).replayed_log, first, last)
 
 
 def scan(log: Log, first: int, last: int) -> Found:

@@ -16,6 +16,10 @@ NAME = re.compile(r"[a-z][a-z0-9]{0,15}")
 APP = "leftfold"
 # Seconds: Lambda's longest batching window.
 LONGEST_WINDOW = 300
+# The commits for each log that an invocation of the relay gets: five blocks of many streams.
+RELAY_BATCH = 500
+# The relay writes the blocks of all logs at once, each by a thread of its own.
+MOST_LOGS = 16
 
 
 class StageError(Exception):
@@ -37,6 +41,7 @@ class Stage:
     has_backup: bool
     shards: int
     wake_window: int
+    logs: int
     search_instance: str
     search_instances: int
     search_volume: int
@@ -69,6 +74,8 @@ class Stage:
             "Memory": str(self.memory),
             "Shards": str(self.shards),
             "WakeWindow": str(self.wake_window),
+            "Logs": str(self.logs),
+            "RelayBatch": str(RELAY_BATCH * self.logs),
             "SearchInstance": self.search_instance,
             "SearchInstances": str(self.search_instances),
             "SearchVolume": str(self.search_volume),
@@ -140,5 +147,9 @@ def stage_of(name: str, settings: Any) -> Stage:
         raise StageError(
             f"{FILE}: [{name}] wake_window is {settings['wake_window']}; it must be 0 to"
             f" {LONGEST_WINDOW}"
+        )
+    if not 1 <= settings["logs"] <= MOST_LOGS:
+        raise StageError(
+            f"{FILE}: [{name}] logs is {settings['logs']}; it must be 1 to {MOST_LOGS}"
         )
     return Stage(name, **settings)

@@ -70,13 +70,22 @@ class Fold:
         return self.streams.get(stream, StreamEntry()).next
 
 
+def every(_stream: str) -> bool:
+    """Whether a stream is in the only log: every stream is."""
+    return True
+
+
 def verify(
-    events: EventStore, log: Log, progress: Callable[[int], None], pause: Pause = time.sleep
+    events: EventStore,
+    log: Log,
+    progress: Callable[[int], None],
+    pause: Pause = time.sleep,
+    own: Callable[[str], bool] = every,
 ) -> Iterator[Broken]:
     """The promises that are broken, also while commands go on; *progress* is called with each position.
 
-    Commits that are not logged yet get 30 s to be. Memory grows with the number of
-    streams, not of commits. Raises `Unavailable`.
+    *own* tells which streams are in this log, where there are others. Commits that are not logged
+    yet get 30 s to be. Memory grows with the number of streams, not of commits. Raises `Unavailable`.
     """
     # Read before the log, so that the log must have it by now, or get it soon.
     committed, strays = newest_versions(events)
@@ -89,11 +98,15 @@ def verify(
             break
         yield from fold.take(block)
         yield from otherwise_committed(block, events)
+        for commit in block.commits:
+            if not own(commit.aggregate_id):
+                where = f"version {commit.version} of {commit.aggregate_id}"
+                yield Broken("a tenant's commits are in its own log", where)
         progress(fold.next_position)
     if Head(fold.next_position, fold.hash, tuple(fold.lanes), fold.format) != head:
         yield Broken("the head is the log's end", f"at position {fold.next_position}")
     yield from compare_registry(fold, log)
-    yield from never_logged(committed, fold, log, pause)
+    yield from never_logged({s: v for s, v in committed.items() if own(s)}, fold, log, pause)
 
 
 def newest_versions(events: EventStore) -> tuple[dict[str, int], list[tuple[str, int]]]:

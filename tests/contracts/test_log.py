@@ -27,6 +27,8 @@ def test_logs_in_the_same_tables_know_nothing_of_each_other(another: tuple[Log, 
     assert list(north.segments()) == []
     assert len(dict(north.registry())) == 3
     assert {stream[:5] for stream, _ in south.registry()} == {"south"}
+    # The registry is one, so whoever asks for a stream needs not know its log.
+    assert north.streams(["south/account-0"]) == south.streams(["south/account-0"]) != {}
     south.delete([0])
     assert len(list(north.blocks(0))) == 2
 
@@ -35,7 +37,7 @@ def test_logs_in_the_same_tables_know_nothing_of_each_other(another: tuple[Log, 
 def another(log: Log) -> tuple[Log, Log]:
     """Two logs; of DynamoDB's, both in the same tables."""
     if isinstance(log, MemoryLog):
-        return log, MemoryLog()
+        return log, MemoryLog(log._streams)
     assert isinstance(log, DynamoLog)
     tables = LogTables(log._log, log._bodies, log._streams)
     return log, DynamoLog(log._client, tables, "south")

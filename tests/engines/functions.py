@@ -105,7 +105,7 @@ class Functions:
         self._hints.put([commit for each in inserted if (commit := commit_in(each))])
 
     def _told_of_blocks(self, records: list[dict[str, Any]]) -> None:
-        grown = held_in(records)
+        grown = {category for held in held_in(records).values() for category in held}
         for follower in self._deployment.services().followers:
             if grown.intersection(follower.categories):
                 self.wake(follower.name)

@@ -269,7 +269,10 @@ def test_a_record_that_cannot_be_read_is_passed_over_and_counted(
 
 def grown(*links: tuple[str, ...]) -> dict[str, Any]:
     """What the log table's stream brings of new blocks, by their categories."""
-    images = [{"categories": {"S": json.dumps(categories)}} for categories in links]
+    images = [
+        {"log": {"S": "main#links"}, "categories": {"S": json.dumps(categories)}}
+        for categories in links
+    ]
     return {"Records": [{"dynamodb": {"NewImage": image}} for image in images]}
 
 
@@ -364,7 +367,7 @@ def test_records_are_put_with_their_lanes_place(monkeypatch: pytest.MonkeyPatch)
     with mock_aws():
         client = boto3.client("kinesis", region_name="eu-central-1")
         client.create_stream(StreamName="bus", ShardCount=2)
-        low, high = (LaneRecord(lane, 0, 0, -1, [(0, commit())]) for lane in (0, 63))
+        low, high = (LaneRecord("main", lane, 0, 0, -1, [(0, commit())]) for lane in (0, 63))
         KinesisBus(client, "bus", lambda _attempt: None).publish([low, high])
         shards = client.list_shards(StreamName="bus")["Shards"]
         found = []

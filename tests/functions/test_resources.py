@@ -385,7 +385,7 @@ def test_a_function_of_the_truth_belongs_to_no_application(function: str) -> Non
     variables = made["Environment"]["Variables"]
     assert list(variables) == [
         *("LEFTFOLD_TRUTH", "LEFTFOLD_STAGE", "LEFTFOLD_ARCHIVE"),
-        *("LEFTFOLD_OTLP_ENDPOINT", "LEFTFOLD_OTLP_HEADERS"),
+        *("LEFTFOLD_LOGS", "LEFTFOLD_OTLP_ENDPOINT", "LEFTFOLD_OTLP_HEADERS"),
     ]
     module, _, name = made["Handler"].rpartition(".")
     assert callable(getattr(import_module(module), name))

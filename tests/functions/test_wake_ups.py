@@ -66,8 +66,8 @@ def test_a_ring_is_an_invocation_without_records_that_says_what_is_wanted() -> N
         ("stack-totals", "Event"),
     ]
     assert [json.loads(c["Payload"]) for c in client.calls] == [
-        {"Records": [], "wanted": {A: 7}},
-        {"Records": [], "wanted": {}},
+        {"Records": [], "log": "main", "wanted": {A: 7}},
+        {"Records": [], "log": "main", "wanted": {}},
     ]
 
 
@@ -154,7 +154,7 @@ BROKEN = {**vars(DOMAIN.views["totals"]), "fold": broken}
 
 def lane_record(**changes: Any) -> bytes:
     """The record of a commit, as JSON with *changes*, packed as the relay packs it."""
-    record = LaneRecord(lane_of(A), 5, 5, 3, [(5, commit(A))])
+    record = LaneRecord("main", lane_of(A), 5, 5, 3, [(5, commit(A))])
     content = json.loads(gzip.decompress(record.to_bytes()))
     return gzip.compress(json.dumps({**content, **changes}).encode())
 

@@ -4,6 +4,12 @@ from typing import Any
 
 import pytest
 
+from chalicelib.leftfold.store.logs import log_of
+from chalicelib.leftfold.store.memory import MemoryCheckpoints, MemoryLog
+from chalicelib.leftfold.store.ports import Head
+from chalicelib.leftfold.wiring import process
+from chalicelib.leftfold.wiring.settings import Settings
+from tests.contracts.test_log import append
 from tests.http.conftest import Bank
 from tests.http.samples import booking, czk
 from tests.http.test_ledgers import entry, posting, usd, with_chart
@@ -188,3 +194,48 @@ def test_amounts_of_a_ledger_are_text_and_names_of_accounts_stay() -> None:
     forward = bodies["balances-brought-forward"]
     assert forward["opening"]["Assets:Cash"] == [usd("7.5", "XYZ")]
     assert (forward["retainedEarnings"], forward["firstYear"]) == ("Equity:R", 2020)
+
+
+def with_a_second_log() -> MemoryLog:
+    """Gives the stage a second log, which is returned."""
+    services, second = process.services(), MemoryLog()
+    services.settings = Settings({**services.settings._variables, "LEFTFOLD_LOGS": "2"})
+    services.parts_of = lambda _: {"log": second, "checkpoints": MemoryCheckpoints()}
+    return second
+
+
+def test_each_tenant_follows_its_own_log_and_the_house_names_one(bank: Bank) -> None:
+    """The order ends at the group of tenants; a place in one log is none in another."""
+    second, names = with_a_second_log(), ("main", "main-1")
+    here, there = (
+        next(f"t{n}" for n in range(9) if log_of(f"t{n}", names) == name) for name in names
+    )
+    assert append(bank.log, Head(), (f"{here}/account-a", 1), (f"{here}/account-a", 2))
+    assert append(second, Head(), (f"{there}/account-b", 1))
+    for tenant, versions in ((here, [1, 2]), (there, [1])):
+        bank.token = token(tenant)
+        assert [item["version"] for item in bank.get("/log").json["items"]] == versions
+        assert bank.get("/log?log=main").code == "house-only"
+    bank.token = house_token()
+    assert len(bank.get("/log").json["items"]) == 2
+    page = bank.get("/log?log=main-1").json
+    assert [(item["stream"], item["position"]) for item in page["items"]] == [
+        (f"{there}/account-b", 0)
+    ]
+    assert bank.get(f"/log?log=main-1&after={page['next']}").json["items"] == []
+    assert bank.get(f"/log?log=main&after={page['next']}").code == "bad-cursor"
+    assert bank.get("/log?log=main-1&last=1").json["items"] == page["items"]
+    wrong = bank.get("/log?log=main-2").json["errors"]
+    assert wrong == [{"parameter": "log", "detail": "must be one of: main, main-1"}]
+
+
+def test_the_house_sees_the_readers_and_blocks_of_the_log_that_it_names(bank: Bank) -> None:
+    second = with_a_second_log()
+    assert append(second, Head(), ("t/account-b", 1))
+    bank.token = house_token()
+    first, other = bank.get("/readers").json, bank.get("/readers?log=main-1").json
+    assert (first["log"], first["nextPosition"]) == ("main", 0)
+    assert (other["log"], other["nextPosition"]) == ("main-1", 1)
+    assert first["logs"] == other["logs"] == ["main", "main-1"]
+    assert bank.get("/blocks/0").code == "no-such-position"
+    assert bank.get("/blocks/0?log=main-1").json["proved"]

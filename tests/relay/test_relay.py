@@ -330,7 +330,7 @@ def test_what_a_relay_did_not_publish_the_next_one_does() -> None:
 
 def test_a_record_over_256_kb_carries_positions_only() -> None:
     text = Random(1).randbytes(RECORD_LIMIT).hex()
-    record = LaneRecord(1, 0, 0, -1, [(0, commit(command_id=text))])
+    record = LaneRecord("main", 1, 0, 0, -1, [(0, commit(command_id=text))])
     assert len(record.to_bytes()) < 500
     assert LaneRecord.from_bytes(record.to_bytes()) == record._replace(commits=None)
 

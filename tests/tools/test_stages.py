@@ -11,13 +11,15 @@ from click.testing import CliRunner
 
 from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.functions import FOLLOWING
+from chalicelib.leftfold.store.checkpoints import DynamoCheckpoints
+from chalicelib.leftfold.store.logs import record_logs
 from tests.contracts import moto
 from tests.tools.tables import shown_as_text
 from tools import deploying, stages
 from tools.__main__ import leftfold
 from tools.bootstrap import ROOT
 from tools.cloud import Cloud, DeployError
-from tools.deploy import check_way, defaults, find, read
+from tools.deploy import check_number_of_logs, check_way, defaults, find, read
 from tools.deploying import checked, table_of
 from tools.provisioned import literal, provisioned, write_down
 from tools.resources import (
@@ -33,6 +35,7 @@ from tools.resources.files import config, iam_file, permissions
 from tools.resources.functions import Function
 from tools.stacks import Change
 from tools.stages import FILE, Stage, StageError, running, stage, stage_of
+from tools.tables import create_tables
 
 DEV = stage("dev")
 # What `provision` would have written down.
@@ -82,6 +85,8 @@ def test_money_is_protected_in_prod() -> None:
         ("dev", lambda s: s | {"shards": "2"}, "shards is '2'; it must be of type int"),
         ("dev", lambda s: s | {"shards": True}, "shards is True; it must be of type int"),
         ("dev", lambda s: s | {"wake_window": 301}, "wake_window is 301; it must be 0 to 300"),
+        ("dev", lambda s: s | {"logs": 0}, "logs is 0; it must be 1 to 16"),
+        ("dev", lambda s: s | {"logs": 17}, "logs is 17; it must be 1 to 16"),
         ("dev", lambda s: s | {"way": "sam"}, "way is 'sam'; it must be cloudformation or chalice"),
         ("dev", lambda s: s | {"shard": 1}, "too few settings, or unknown ones: shard"),
         ("dev", lambda _: {}, "too few settings, or unknown ones: api_concurrency, architecture"),
@@ -92,6 +97,36 @@ def test_a_stage_that_is_described_wrongly_is_refused(
 ) -> None:
     with pytest.raises(StageError, match=says):
         stage_of(name, change(settings_of(DEV)))
+
+
+def test_a_deploy_with_another_number_of_logs_is_refused_once_there_are_commits() -> None:
+    with moto.in_process():
+        cloud = Account()
+        table = f"{create_tables(cloud.client('dynamodb'), 'there')}-policy-checkpoints"
+        check_number_of_logs(replace(DEV, logs=4), "there", cloud)
+        record_logs(DynamoCheckpoints(cloud.client("dynamodb"), table), 4)
+        check_number_of_logs(replace(DEV, logs=4), "there", cloud)
+        with pytest.raises(DeployError, match=r"this truth has 4 .* set logs = 4 .*stages\.toml"):
+            check_number_of_logs(DEV, "there", cloud)
+
+
+class Account(Cloud):
+    """An account of moto's."""
+
+    def client(self, service: str) -> Any:
+        return moto.client(service)
+
+
+def test_every_function_is_told_the_number_of_logs() -> None:
+    assert replace(DEV, logs=4).parameters["Logs"] == "4"
+    for path in (TRUTH_TEMPLATE, TEMPLATE):
+        told = [
+            each["Properties"]["Environment"]["Variables"]["LEFTFOLD_LOGS"]
+            for each in read(path)["Resources"].values()
+            if "Environment" in each.get("Properties", {})
+        ]
+        assert told
+        assert all(each == {"Ref": "Logs"} for each in told)
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -32,6 +32,11 @@ PARAMETERS: Json = {
     "DomainName": parameter("The API's own domain, such as api.example.org", ""),
     "CertificateArn": parameter("The certificate of that domain, in this region", ""),
     "WebAcl": parameter("The ARN of a web ACL of AWS WAF that looks at each request first", ""),
+    "Logs": parameter(
+        "The number of logs, one for each group of tenants; it stays from the first commit on",
+        "1",
+        AllowedPattern="[0-9]{1,2}",
+    ),
     "OtlpEndpoint": parameter(
         "The address of a collector of OpenTelemetry, such as X-Ray's; without one there are no spans",
         "",
@@ -46,7 +51,9 @@ PARAMETERS: Json = {
         AllowedValues=["true", "false"],
     ),
 }
-TRACING: Json = {
+# What all functions are told, of whichever stack.
+EVERYWHERE: Json = {
+    "LEFTFOLD_LOGS": {"Ref": "Logs"},
     "LEFTFOLD_OTLP_ENDPOINT": {"Ref": "OtlpEndpoint"},
     "LEFTFOLD_OTLP_HEADERS": {"Ref": "OtlpHeaders"},
 }

@@ -43,7 +43,7 @@ def function_resources(function: Function) -> Json:
         "LEFTFOLD_TRUTH": {"Ref": "Truth"},
         "LEFTFOLD_STAGE": {"Ref": "Stage"},
         "LEFTFOLD_ARCHIVE": {"Ref": "ArchiveBucket"},
-        **edge.TRACING,
+        **edge.EVERYWHERE,
         "LEFTFOLD_EARLIER": {"Ref": "Earlier"},
         "LEFTFOLD_EARLIER_ARCHIVE": {"Ref": "EarlierArchive"},
         "LEFTFOLD_ORDINAL": {"Ref": "Ordinal"},
@@ -154,7 +154,15 @@ CONDITIONS: Json = {
 OUTPUTS: Json = {
     **{
         name: {"Value": {"Ref": name}}
-        for name in ("Stage", "Truth", "ArchiveBucket", "SearchEndpoint", "Repairs", "Ordinal")
+        for name in (
+            "Stage",
+            "Truth",
+            "ArchiveBucket",
+            "SearchEndpoint",
+            "Repairs",
+            "Ordinal",
+            "Logs",
+        )
     },
     **{
         name: {"Condition": "HasEarlier", "Value": {"Ref": name}}

@@ -96,7 +96,7 @@ FUNCTIONS = (
 )
 
 
-def following(table: str, batch: int, **properties: Json) -> Json:
+def following(table: str, batch: int | Json, **properties: Json) -> Json:
     """The event source of a function that reads a table's stream, with further *properties*."""
     return {
         "Type": "DynamoDB",
@@ -117,7 +117,7 @@ def every(rate: str) -> Json:
 
 
 SOURCES = {
-    "relay": following("EventsTable", 500),
+    "relay": following("EventsTable", {"Ref": "RelayBatch"}),
     "log_grew": following("LogTable", 1000, MaximumBatchingWindowInSeconds={"Ref": "WakeWindow"}),
     "sweeper": every("1 minute"),
     "archive": every("1 day"),
@@ -143,7 +143,7 @@ def function_resources(function: Function) -> Json:
                 "LEFTFOLD_TRUTH": {"Ref": "Truth"},
                 "LEFTFOLD_STAGE": {"Ref": "Stage"},
                 "LEFTFOLD_ARCHIVE": {"Ref": "ArchiveBucket"},
-                **edge.TRACING,
+                **edge.EVERYWHERE,
             }
         },
         "Events": {f"{name}Event": SOURCES[function.name]},
@@ -206,7 +206,7 @@ def truth_template() -> Json:
         "Parameters": {
             "Stage": STAGE,
             "Truth": TRUTH,
-            **{name: edge.PARAMETERS[name] for name in ("OtlpEndpoint", "OtlpHeaders")},
+            **{name: edge.PARAMETERS[name] for name in ("Logs", "OtlpEndpoint", "OtlpHeaders")},
             "IsProtected": IS_PROTECTED,
             "AlarmTopic": ALARM_TOPIC,
             "KeyArn": KEY,
@@ -214,6 +214,9 @@ def truth_template() -> Json:
             "HasBackup": yes_or_no("Whether AWS Backup copies the tables every day"),
             "Memory": parameter("MB of each function", Default="512"),
             "Shards": parameter("Shards of the bus", Default="1"),
+            "RelayBatch": parameter(
+                "Commits that an invocation of the relay gets: 500 for each log", Default="500"
+            ),
             "WakeWindow": parameter(
                 "Seconds that a growing log is watched before its followers are woken", Default="0"
             ),

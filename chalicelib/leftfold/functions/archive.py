@@ -1,6 +1,7 @@
 """The function `archive`, which moves closed epochs and old blocks to S3 once a day."""
 
 from datetime import datetime, timedelta
+from itertools import product
 from typing import Any
 
 from chalicelib.leftfold.archive.archiver import GRACE, Archiver
@@ -28,9 +29,9 @@ def archive(_event: Any, context: Any) -> None:
     current = services()
     before = current.clock() - ARCHIVED_AFTER
     errors: list[Exception] = []
-    for part in (archive_epochs, prune_log):
+    for part, each in product((archive_epochs, prune_log), current.in_each_log):
         try:
-            part(current, before, context)
+            part(each, before, context)
         except Exception as error:  # noqa: BLE001 - raised below
             errors.append(error)
     if errors:

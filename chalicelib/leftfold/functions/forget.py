@@ -12,13 +12,13 @@ def forget(_event: Any, context: Any) -> None:
 
     A failure in one does not stop the others; all failures are raised at the end.
     """
-    eraser = services().eraser
+    current = services()
     waiting, errors = 0, list[Exception]()
-    for erasure in eraser.unfinished():
+    for erasure in current.eraser.unfinished():
         if time_left(context) < FOR_A_STEP:
             break
         try:
-            waiting += eraser.run(erasure) is None
+            waiting += current.in_log_of(erasure.subject).eraser.run(erasure) is None
         except Exception as error:  # noqa: BLE001 - raised below
             errors.append(error)
     emit("ErasuresUnfinished", waiting + len(errors))

@@ -1,12 +1,20 @@
 """Decodes the lane records in an event of Kinesis."""
 
 from base64 import b64decode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from chalicelib.leftfold.kernel import LANES, lane_of
 from chalicelib.leftfold.metrics import emit
 from chalicelib.leftfold.store.bus import LaneRecord
+
+
+def by_log(records: Iterable[dict[str, Any]]) -> Mapping[str, Sequence[LaneRecord]]:
+    """The lane records of each log."""
+    found: dict[str, list[LaneRecord]] = {}
+    for record in decoded(records):
+        found.setdefault(record.log, []).append(record)
+    return found
 
 
 def decoded(records: Iterable[dict[str, Any]]) -> Iterator[LaneRecord]:
@@ -27,6 +35,8 @@ def check(record: LaneRecord) -> None:
     commits = record.commits or ()
     positions = sorted({first, last}) if record.commits is None else [p for p, _ in commits]
     numbers = [record.previous_in_lane, *positions]
+    if not isinstance(record.log, str):
+        raise TypeError("a log has a name")
     if any(type(number) is not int for number in (lane, first, last, *numbers)):
         raise TypeError("lane and positions must be integers")
     if numbers != sorted(set(numbers)) or (positions[0], positions[-1]) != (first, last):

@@ -15,15 +15,19 @@ def log_grew(event: Any, _context: Any) -> None:
     over them when it is woken next, which the sweeper does within a minute.
     """
     current = services()
-    grown = held_in(event["Records"])
-    hearing = [r.name for r in current.followers if grown.intersection(r.categories)]
-    for name in hearing:
-        current.waker.wake(name)
-    note("woke", readers=hearing)
+    for log, grown in held_in(event["Records"]).items():
+        hearing = [r.name for r in current.followers if grown.intersection(r.categories)]
+        for name in hearing:
+            current.in_log(log).waker.wake(name)
+        note("woke", readers=hearing, log=log)
 
 
-def held_in(records: Sequence[Any]) -> set[str]:
-    """The categories of the blocks whose links are new in *records* of the log table's stream."""
-    images = (record["dynamodb"].get("NewImage", {}) for record in records)
-    links = (image for image in images if "categories" in image)
-    return {category for link in links for category in json.loads(link["categories"]["S"])}
+def held_in(records: Sequence[Any]) -> dict[str, set[str]]:
+    """By log, the categories of the blocks whose links are new in *records* of the log table's stream."""
+    held: dict[str, set[str]] = {}
+    for record in records:
+        image = record["dynamodb"].get("NewImage", {})
+        if "categories" in image:
+            log = image["log"]["S"].removesuffix("#links")
+            held.setdefault(log, set()).update(json.loads(image["categories"]["S"]))
+    return held

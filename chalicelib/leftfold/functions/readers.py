@@ -26,13 +26,17 @@ def reader(name: str) -> Callable[[Any, Any], None]:
         records = event.get("Records", ())
         if records:
             # Imported here, because a reader that follows the log gets no records.
-            from chalicelib.leftfold.functions.lane_records import decoded
+            from chalicelib.leftfold.functions.lane_records import by_log
 
-            services().partitioned(name).handle(list(decoded(records)))
+            for log, taken in by_log(records).items():
+                services().in_log(log).partitioned(name).handle(taken)
             note("took records", reader=name, records=len(records))
         else:
             redrive(name, event.get("wanted", {}), context)
-            note("followed the log", reader=name, slices=follow(name, context))
+            # A wake names the log that has grown. Whoever starts the function by hand names none.
+            logs = [event["log"]] if "log" in event else services().settings.logs
+            slices = sum(follow(name, context, log) for log in logs)
+            note("followed the log", reader=name, slices=slices)
 
     return read
 
@@ -58,19 +62,20 @@ def redrive(reader: str, streams: Iterable[str], context: Any) -> None:
         if time_left(context) < FOR_A_SLICE:
             return
         try:
-            runner = current.policy if reader in current.policies else current.partitioned
+            there = current.in_log_of(stream)
+            runner = there.policy if reader in there.policies else there.partitioned
             runner(reader).redrive(stream)
         except (PoisonError, Unavailable) as error:
             emit("RedrivesFailed", 1, view=reader, reason=f"{stream}: {told(error)}")
 
 
-def follow(reader: str, context: Any) -> int:
-    """Takes the commits after a reader's checkpoint from the log; returns the number of slices.
+def follow(reader: str, context: Any, log: str) -> int:
+    """Takes the commits after a reader's checkpoint from a log; returns the number of slices.
 
     It ends at the end of the log, when time is short, or when another invocation, or another
     generation, does the same work. The sweeper wakes a reader that is still behind.
     """
-    runner = services().reader(reader)
+    runner = services().in_log(log).reader(reader)
     slices = 0
     try:
         while runner.catch_up(SLICE):

@@ -24,7 +24,7 @@ def relay(event: Any, _context: Any) -> None:
         else nullcontext()
     )
     with traced:
-        logged = current.relay.run(wanted, commits)
+        logged = current.relays.run(wanted, commits)
     emit("CommitsLogged", logged)
 
 

@@ -39,11 +39,12 @@ def measure(current: Services) -> None:
 
 
 def emit_lag(current: Services, reader: Reader) -> None:
-    """Emits how far a view or a policy is behind the log."""
-    behind = lag(reader, current.log, current.checkpoints, current.clock)
+    """Emits how far a view or a policy is behind each log."""
     of = current.measured_as(reader)
-    emit("PositionsBehind", behind.positions, **of)
-    emit("OldestWaits", behind.age.total_seconds(), unit="Seconds", **of)
+    for each in current.in_each_log:
+        behind = lag(reader, each.log, each.checkpoints, each.clock)
+        emit("PositionsBehind", behind.positions, **of)
+        emit("OldestWaits", behind.age.total_seconds(), unit="Seconds", **of)
 
 
 def emit_parked(current: Services, reader: Reader) -> None:

@@ -7,8 +7,9 @@ from typing import Any, cast
 from marshmallow import fields, validate
 
 from chalicelib.leftfold.http.cursors import after_of, cursor, whole
-from chalicelib.leftfold.http.fields import LARGEST_VERSION, Shown, Strict, Whole
+from chalicelib.leftfold.http.fields import LARGEST_VERSION, Shown, Whole
 from chalicelib.leftfold.http.history import BodyJson, CorrectionShown, StreamVersion, events_json
+from chalicelib.leftfold.http.logs import OfLog, in_chosen_log
 from chalicelib.leftfold.http.problems import Problem
 from chalicelib.leftfold.http.routes import Answer, Call, Route
 from chalicelib.leftfold.kernel import Aggregate, AggregateId, Commit
@@ -60,7 +61,7 @@ class FollowedPage(Shown):
     )
 
 
-class FollowQuery(Strict):
+class FollowQuery(OfLog):
     """The parameters of the feed; *categories* are those that there are."""
 
     after = fields.String(
@@ -108,10 +109,10 @@ def feed_route(aggregates: Mapping[str, Aggregate], bodies: Mapping[str, BodyJso
     def answer(call: Call) -> Answer:
         asked = without_filter(call)
         query = call.query
-        if "last" in query and not call.is_of_house:
+        if ("last" in query or "log" in query) and not call.is_of_house:
             raise Problem("house-only")
         (position,) = after_of(asked, *CURSOR_PARTS, name="after") or (beginning(call),)
-        read = call.house.follower.page if call.is_of_house else call.services.page
+        read = in_chosen_log(call).follower.page if call.is_of_house else call.services.page
         try:
             page = read(
                 position, query["limit"], wanted(query.get("category"), aggregates), query["wait"]
@@ -155,15 +156,17 @@ def feed_route(aggregates: Mapping[str, Aggregate], bodies: Mapping[str, BodyJso
 def without_filter(call: Call) -> Call:
     """The call as its cursor sees it: a reader may change what it wants, and go on."""
     return replace(
-        call, query={name: call.query[name] for name in ("after",) if name in call.query}
+        call, query={name: call.query[name] for name in ("after", "log") if name in call.query}
     )
 
 
 def beginning(call: Call) -> int:
     """The position at which a reader without a cursor begins."""
-    if "last" in call.query:
-        return max(0, call.services.end() - cast("int", call.query["last"]))
-    return call.services.end() if call.query["from_"] == "end" else 0
+    if "last" not in call.query and call.query["from_"] == "beginning":
+        return 0
+    chosen = in_chosen_log(call).log.head() if call.is_of_house else None
+    end = call.services.end() if chosen is None else chosen.next_position
+    return max(0, end - cast("int", call.query.get("last", 0)))
 
 
 def wanted(category: str | None, known: Collection[str]) -> Callable[[Commit], bool]:

@@ -12,6 +12,7 @@ from chalicelib.leftfold.commands.loading import load
 from chalicelib.leftfold.http.feed import FollowedEvent, as_stored
 from chalicelib.leftfold.http.fields import LARGEST_VERSION, Fullmatch, Shown, Strict, Whole, key
 from chalicelib.leftfold.http.history import BodyJson, StreamVersion, events_json
+from chalicelib.leftfold.http.logs import OfLog, in_chosen_log
 from chalicelib.leftfold.http.problems import Problem
 from chalicelib.leftfold.http.routes import Answer, Call, Route
 from chalicelib.leftfold.kernel import Aggregate, Commit
@@ -169,10 +170,13 @@ class SweeperShown(Shown):
 
 class ReaderList(Shown):
     """All views and policies, and the end of the log at the time *at*. *unpublished* positions are
-    in the log and not on the bus yet. There is no *sweeper* before its first run.
+    in the log and not on the bus yet. There is no *sweeper* before its first run. Parked streams are
+    those of all *logs*.
     """
 
     at = fields.String(required=True, metadata={"format": "date-time"})
+    log = fields.String(required=True)
+    logs = fields.List(fields.String(), required=True)
     next_position = fields.Integer(required=True)
     hash = fields.String(required=True)
     unpublished = fields.Integer(required=True)
@@ -240,7 +244,8 @@ class Operating:
     def show_stream(self, call: Call) -> Answer:
         """A stream with a page of its commits, the newest first."""
         aggregate = self._aggregate(call)
-        services, stream = call.house, operated_stream(call, aggregate)
+        stream = operated_stream(call, aggregate)
+        services = call.house.in_log_of(stream)
         newest = services.events.newest(stream, limit=1, consistent=True).commits
         if not newest:
             raise Problem("stream-missing")
@@ -269,8 +274,8 @@ class Operating:
     def show_commit(self, call: Call) -> Answer:
         """A commit, the state before and after it, and the rows of views that it changed."""
         aggregate = self._aggregate(call)
-        services, version = call.house, call.path["version"]
-        stream = operated_stream(call, aggregate)
+        version, stream = call.path["version"], operated_stream(call, aggregate)
+        services = call.house.in_log_of(stream)
         commits = services.events.range(stream, version, version)
         if not commits:
             raise Problem("stream-missing")
@@ -318,13 +323,6 @@ class Operating:
         }
 
 
-def for_house(call: Call) -> Services:
-    """The services, for what shows how busy all tenants are together. Raises `Problem`."""
-    if not call.is_of_house:
-        raise Problem("house-only")
-    return call.house
-
-
 def operated_stream(call: Call, aggregate: Aggregate) -> str:
     """The stream that the path names. Raises `Problem`."""
     return aggregate.stream(call.path["key"], operated_tenant(call))
@@ -370,17 +368,19 @@ def state_before(services: Services, aggregate: Aggregate, stream: str, version:
 
 def list_readers(call: Call) -> Answer:
     """How far all views and policies are, and how many streams each has parked."""
-    services = for_house(call)
+    services = in_chosen_log(call)
     head = services.log.head()
     shown = side_by_side(lambda reader: reader_json(services, reader), services.readers)
     published = services.checkpoints.read(MARK, [WHOLE_LOG])[WHOLE_LOG]
     return Answer(
         {
             "at": instant(services.clock()),
+            "log": services.settings.log,
+            "logs": list(services.settings.logs),
             "nextPosition": head.next_position,
             "hash": head.hash,
             "unpublished": max(0, head.next_position - 1 - published),
-            "sweeper": sweeper_json(noted(services.checkpoints)),
+            "sweeper": sweeper_json(noted(services.whole.checkpoints)),
             "items": shown,
         }
     )
@@ -418,7 +418,7 @@ def reader_json(services: Services, reader: Reader) -> Json:
 def show_block(call: Call) -> Answer:
     """The block of the log that has a position, and whether its hash is right."""
     position = call.path["position"]
-    for block in for_house(call).log.blocks(position, 1):
+    for block in in_chosen_log(call).log.blocks(position, 1):
         if block.first_position <= position:
             commits = [{"stream": c.aggregate_id, "version": c.version} for c in block.commits]
             return Answer(
@@ -449,7 +449,7 @@ def list_parked(call: Call) -> Answer:
 
 def parked_json(call: Call, stream: str, parked: ParkedStream) -> Json:
     """A parked stream with the version on which the reader has failed."""
-    block = next(call.house.log.blocks(parked.first, 1))
+    block = next(call.house.in_log_of(stream).log.blocks(parked.first, 1))
     return {
         "stream": stream,
         "first": parked.first if call.is_of_house else None,
@@ -533,6 +533,7 @@ def operating_routes(
             BlockShown(),
             scope="operate",
             parts=BlockParts(),
+            query=OfLog(),
             problems=("no-such-position", "house-only", "unavailable"),
         ),
         Route(
@@ -543,6 +544,7 @@ def operating_routes(
             list_readers,
             ReaderList(),
             scope="operate",
+            query=OfLog(),
             problems=("house-only", "unavailable"),
         ),
         Route(

@@ -95,7 +95,7 @@ def skip_commit(call: Call) -> Answer:
     if not call.is_of_house and not is_of(call.tenant, stream):
         raise Problem("repair-not-parked")
     asked = Asked(by(call), call.body["why"], call.command_id)
-    state = call.house.repairer.skip(call.house.stored_name(name), stream, asked)
+    state = call.house.in_log_of(stream).repairer.skip(call.house.stored_name(name), stream, asked)
     return Answer(repairs_json(state.stream, state.version, state), status=201)
 
 

@@ -52,7 +52,7 @@ class Call:
     @property
     def services(self) -> TenantServices:
         """What the caller's tenant may use of the application."""
-        return TenantServices(self.house, self.tenant)
+        return TenantServices(self.house.in_log_of(self.tenant), self.tenant)
 
     def stream(self, aggregate: Aggregate, key: str | None = None) -> str:
         """The aggregate id of the caller's own aggregate *key*, by default that of the path."""

@@ -79,9 +79,10 @@ def subject_of(call: Call) -> str:
 
 def erase(call: Call) -> Answer:
     """Destroys the subject's key, and begins to take its data out of rows."""
-    eraser = call.house.eraser
+    subject = subject_of(call)
+    eraser = call.house.in_log_of(subject).eraser
     try:
-        erasure = eraser.begin(subject_of(call), by(call), call.body["case"])
+        erasure = eraser.begin(subject, by(call), call.body["case"])
     except UnknownSubjectError as error:
         raise Problem("subject-missing") from error
     # It is begun for good: the function `forget` goes on with what does not answer, or takes long.

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 from chalicelib.leftfold.store.blocks import lane_records
 from chalicelib.leftfold.store.bus import Bus
-from chalicelib.leftfold.store.ports import Block, Checkpoints, Log
+from chalicelib.leftfold.store.ports import MAIN, Block, Checkpoints, Log
 
 MARK = "bus"
 SLICE = 16
@@ -33,11 +33,12 @@ class Mark:
 
 @dataclass(frozen=True)
 class Publisher:
-    """Publishes every block after the published-through mark."""
+    """Publishes every block after the published-through mark; *name* is that of the log."""
 
     log: Log
     bus: Bus
     checkpoints: Checkpoints
+    name: str = MAIN
     mark: Mark = field(default_factory=Mark)
 
     def publish(self, written: Iterable[Block] = ()) -> None:
@@ -54,7 +55,7 @@ class Publisher:
             blocks = self._following(at_hand)
             if not blocks:
                 return
-            self.bus.publish([r for block in blocks for r in lane_records(block)])
+            self.bus.publish([r for block in blocks for r in lane_records(block, self.name)])
             through = blocks[-1].next_position - 1
             if self.checkpoints.move(MARK, 0, self.mark.position, through):
                 self.mark.position = through

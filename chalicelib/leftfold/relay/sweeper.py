@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from chalicelib.leftfold.kernel.commit import canonical
-from chalicelib.leftfold.relay.relay import Relay, wanted_of
+from chalicelib.leftfold.relay.relay import Relaying, wanted_of
 from chalicelib.leftfold.store.checks import is_commit_key
 from chalicelib.leftfold.store.ports import (
     Checkpoints,
@@ -77,17 +77,19 @@ class Sweeper:
     """Goes round the events table, part by part, some pages each run.
 
     *alarm* is called with keys that no commit can have: something other than Leftfold wrote
-    these items, and they are never logged.
+    these items, and they are never logged. *beside* are the sweepers of the truth's other logs:
+    they wake the readers that are behind there.
     """
 
     events: EventStore
     log: Log
-    relay: Relay
+    relay: Relaying
     checkpoints: Checkpoints
     waker: Waker
     readers: Collection[Reader]
     clock: Callable[[], datetime]
     alarm: Callable[[Sequence[tuple[str, int]]], None]
+    beside: Sequence["Sweeper"] = ()
 
     def run(self, goes_on: Callable[[], bool] = lambda: True) -> Sweep:
         """Looks at the next pages, logs missing commits, and wakes readers that are behind.
@@ -127,12 +129,13 @@ class Sweeper:
                 return
 
     def wake(self) -> tuple[str, ...]:
-        """Wakes every reader that is behind the log; returns their names."""
+        """Wakes every reader that is behind a log; returns their names, each once."""
         head = self.log.head()
-        behind = tuple(r.name for r in self.readers if self._is_behind(r, head))
+        behind = [r.name for r in self.readers if self._is_behind(r, head)]
         for name in behind:
             self.waker.wake(name)
-        return behind
+        others = (name for other in self.beside for name in other.wake())
+        return tuple(dict.fromkeys((*behind, *others)))
 
     def noted(self) -> Note | None:
         """The state of the round; None before the first run."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from chalicelib.leftfold.kernel import AggregateId, Commit, lane_of
 from chalicelib.leftfold.kernel.commit import canonical
 from chalicelib.leftfold.store.bus import LaneRecord
-from chalicelib.leftfold.store.ports import PASSED, Block, Head
+from chalicelib.leftfold.store.ports import MAIN, PASSED, Block, Head
 
 # A transaction takes 100 items: the link, the head, and one registry entry for each stream.
 STREAMS_PER_BLOCK = 98
@@ -116,13 +116,14 @@ def cut(plan: Sequence[Commit]) -> Sequence[Commit]:
     return plan[:count]
 
 
-def lane_records(block: Block) -> list[LaneRecord]:
-    """The records of *block* for the bus, one for each lane that the block touches."""
+def lane_records(block: Block, log: str = MAIN) -> list[LaneRecord]:
+    """The records of a block of *log* for the bus, one for each lane that the block touches."""
     by_lane: dict[int, list[tuple[int, Commit]]] = {}
     for position, commit in enumerate(block.commits, block.first_position):
         by_lane.setdefault(lane_of(commit.aggregate_id), []).append((position, commit))
     return [
         LaneRecord(
+            log=log,
             lane=lane,
             first_position=commits[0][0],
             last_position=commits[-1][0],

@@ -18,9 +18,11 @@ RECORD_LIMIT = 256 * 1024
 class LaneRecord(NamedTuple):
     """*commits* are (position, commit), ascending, or None if they are too large for a record.
 
+    *log* is the name of the log whose positions they are.
     *previous_in_lane* is the position of the lane's last commit before the record, or -1.
     """
 
+    log: str
     lane: int
     first_position: int
     last_position: int
@@ -40,6 +42,7 @@ class LaneRecord(NamedTuple):
         record: dict[str, Any] = json.loads(gzip.decompress(data))
         lines = record["commits"]
         return cls(
+            log=record["log"],
             lane=record["lane"],
             first_position=record["firstPosition"],
             last_position=record["lastPosition"],
@@ -52,6 +55,7 @@ class LaneRecord(NamedTuple):
     def _encoded(self, lines: list[list[Any]] | None) -> bytes:
         text = canonical(
             {
+                "log": self.log,
                 "lane": self.lane,
                 "firstPosition": self.first_position,
                 "lastPosition": self.last_position,

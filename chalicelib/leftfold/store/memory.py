@@ -211,16 +211,17 @@ class MemoryArchive:
 
 
 class MemoryLog:
-    """`Log` in memory."""
+    """`Log` in memory. Logs of one truth are given the same registry, *streams*."""
 
-    def __init__(self) -> None:
+    def __init__(self, streams: dict[str, StreamEntry] | None = None) -> None:
         self._head = Head()
         # Who has claimed the head, and until when.
         self._claim: tuple[str, datetime] | None = None
         # Links, which are blocks without their bodies.
         self._links: list[Block] = []
         self._bodies: dict[tuple[int, str], Block] = {}
-        self._streams: dict[str, StreamEntry] = {}
+        self._streams: dict[str, StreamEntry] = {} if streams is None else streams
+        self._own: set[str] = set()
         self._segments: dict[int, Segment] = {}
         self._lock = OwnLock()
 
@@ -261,6 +262,7 @@ class MemoryLog:
                 return False
             self._head, self._claim = next_head, None
             self._links.append(block._replace(previous_in_lane={}, commits=()))
+            self._own.update(streams)
             for id_, (_, after) in streams.items():
                 self._streams[id_] = after._replace(archived_through=entries[id_].archived_through)
             return True
@@ -284,8 +286,7 @@ class MemoryLog:
 
     def registry(self, after: str | None = None) -> Iterator[tuple[str, StreamEntry]]:
         with self._lock:
-            ordered = sorted(self._streams.items())
-            found = [(id_, entry) for id_, entry in ordered if id_ > (after or "")]
+            found = [(id_, self._streams[id_]) for id_ in sorted(self._own) if id_ > (after or "")]
         yield from found
 
     def mark_archived(self, aggregate_id: str, before: int, through: int) -> bool:

@@ -255,7 +255,10 @@ class Log(Protocol):
         """The end of the log, read consistently."""
 
     def streams(self, aggregate_ids: Collection[str]) -> dict[str, StreamEntry]:
-        """The registry's entries, read consistently; an unknown stream is left out."""
+        """The registry's entries, read consistently; an unknown stream is left out.
+
+        The registry is the same for all logs of a truth, and each stream is in one of them.
+        """
 
     def claim(self, owner: str, now: datetime, until: datetime) -> Head | None:
         """Claims the head for *owner* until then, and returns it; None if another has a claim.
@@ -298,7 +301,7 @@ class Log(Protocol):
         """
 
     def registry(self, after: str | None = None) -> Iterator[tuple[str, StreamEntry]]:
-        """Every stream in the registry, in an order of its own; with *after*, the streams behind it."""
+        """Every stream of this log in the registry, in an order of its own; with *after*, those behind it."""
 
     def mark_archived(self, aggregate_id: str, before: int, through: int) -> bool:
         """Sets `archived_through` to *through* if it still is *before*."""

@@ -27,6 +27,7 @@ from chalicelib.leftfold.wiring.settings import Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_lambda import LambdaClient
 
     from chalicelib.leftfold.generations.control import ControlTable
     from chalicelib.leftfold.policies.mailing import Mailer
@@ -50,6 +51,11 @@ class Adapters:
     @cached_property
     def dynamodb(self) -> "DynamoDBClient":
         made: DynamoDBClient = client("dynamodb")
+        return made
+
+    @cached_property
+    def lambda_client(self) -> "LambdaClient":
+        made: LambdaClient = client("lambda")
         return made
 
     @cached_property
@@ -185,14 +191,14 @@ class Adapters:
     def waker(self) -> Waker:
         from chalicelib.leftfold.relay.waker import LambdaWaker
 
-        return LambdaWaker(client("lambda"), self.settings.function)
+        return LambdaWaker(self.lambda_client, self.settings.function, self.settings.log)
 
     @cached_property
     def stage_waker(self) -> Waker:
         """Wakes any function of the stage, by its full name."""
         from chalicelib.leftfold.relay.waker import LambdaWaker
 
-        return LambdaWaker(client("lambda"), str)
+        return LambdaWaker(self.lambda_client, str)
 
     @cached_property
     def rows(self) -> "Callable[[str], RowStore]":

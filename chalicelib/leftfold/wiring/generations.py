@@ -21,6 +21,7 @@ from chalicelib.leftfold.metrics import emit
 from chalicelib.leftfold.store.checkpoints import DynamoCheckpoints, DynamoParking
 from chalicelib.leftfold.store.events import DynamoEvents
 from chalicelib.leftfold.store.log import DynamoLog, LogTables
+from chalicelib.leftfold.store.logs import WrongLogsError
 from chalicelib.leftfold.store.ports import Archive
 from chalicelib.leftfold.wiring.services import Services
 
@@ -122,6 +123,11 @@ class Generations:
             raise LookupError(
                 f"{self._settings.truth} follows no earlier generation: LEFTFOLD_EARLIER is not set;"
                 " `leftfold generation create NAME --transform` makes one that does"
+            )
+        if len(self._settings.logs) > 1:
+            raise WrongLogsError(
+                f"{self._settings.truth} has {len(self._settings.logs)} logs: a generation is filled"
+                " from a truth with one"
             )
         return self._settings.earlier
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_lambda import LambdaClient
 
     from chalicelib.leftfold.commands.handler import CommandHandler
     from chalicelib.leftfold.generations.control import ControlTable
@@ -39,10 +40,17 @@ if TYPE_CHECKING:
     from chalicelib.leftfold.tracing import Traces
 
 
+# What belongs to one log. Services for another log make their own.
+OF_ONE_LOG = frozenset(
+    {"log", "log_table", "checkpoints", "waker", "relay", "freshness", "follower"}
+)
+
+
 class Parts(TypedDict, total=False):
     """Each part by the name of the attribute of `Services` that it replaces."""
 
     dynamodb: DynamoDBClient
+    lambda_client: LambdaClient
     signing_keys: Callable[[], Mapping[str, Any]]
     events: EventStore
     event_table: EventTable
@@ -82,3 +90,4 @@ class Parts(TypedDict, total=False):
     rest: Callable[[float], None]
     side_by_side: Callable[[Callable[[Any], Any], Iterable[Any]], Any]
     new_id: Callable[[], str]
+    parts_of: Callable[[str], Parts]

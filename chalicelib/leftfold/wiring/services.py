@@ -8,6 +8,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -18,11 +19,12 @@ from chalicelib.leftfold import metrics
 from chalicelib.leftfold.commands.owning import Owner
 from chalicelib.leftfold.errors import told
 from chalicelib.leftfold.kernel import Aggregate, Announcer, Domain, Policy, Row
+from chalicelib.leftfold.store.logs import WrongLogsError, log_of, record_logs
 from chalicelib.leftfold.store.ports import Checkpoints, EventStore
 from chalicelib.leftfold.store.readers import WHOLE_LOG, Reader
 from chalicelib.leftfold.wiring.adapters import Adapters
 from chalicelib.leftfold.wiring.clients import client
-from chalicelib.leftfold.wiring.parts import Parts
+from chalicelib.leftfold.wiring.parts import OF_ONE_LOG, Parts
 from chalicelib.leftfold.wiring.settings import Settings
 
 if TYPE_CHECKING:
@@ -45,11 +47,12 @@ if TYPE_CHECKING:
     from chalicelib.leftfold.projection.partitioned import PartitionedRunner
     from chalicelib.leftfold.projection.runner import Work
     from chalicelib.leftfold.projection.watched import Watch
-    from chalicelib.leftfold.relay.relay import Relay
+    from chalicelib.leftfold.relay.relay import Relay, Relaying
     from chalicelib.leftfold.relay.sweeper import Sweeper
     from chalicelib.leftfold.repair.service import Repairer
     from chalicelib.leftfold.store.bus import Bus
     from chalicelib.leftfold.store.following import Follower
+    from chalicelib.leftfold.subjects.vault import Vault
     from chalicelib.leftfold.tracing import Traces
     from chalicelib.leftfold.wiring.generations import Generations
 
@@ -97,8 +100,12 @@ class LateRepairs:
 class Services(Adapters):
     """All services of the application; each of *parts* replaces the attribute of its name.
 
-    Raises TypeError for an unknown part.
+    They read and write one log, `main`; `in_log` gives those of another. Raises TypeError for an
+    unknown part.
     """
+
+    # The services of the log `main`, from which those of the other logs are made.
+    whole: "Services"
 
     def __init__(self, settings: Settings, domain: Domain, **parts: Unpack[Parts]) -> None:
         super().__init__(settings, domain)
@@ -107,6 +114,45 @@ class Services(Adapters):
             raise TypeError(f"Services has no part {', '.join(sorted(unknown))}")
         # An attribute that is set is never computed by its `cached_property`.
         self.__dict__.update(parts)
+        self.whole = self
+        self._in_logs: dict[str, Services] = {}
+
+    def in_log(self, name: str) -> "Services":
+        """The services of the log *name*. All else they share with these. Raises `WrongLogsError`."""
+        if name == self.whole.settings.log:
+            return self.whole
+        if name not in self.settings.logs:
+            raise WrongLogsError(
+                f"there is work in the log {name!r}, and the settings name {self.settings.logs}; deploy"
+                " application and truth with the same number of logs (infra/stages.toml)"
+            )
+        if name not in self._in_logs:
+            made = copy(self)
+            shared = self.__dict__.keys() & (Parts.__annotations__.keys() - OF_ONE_LOG)
+            made.__dict__ = {
+                **{part: self.__dict__[part] for part in shared},
+                "domain": self.domain,
+                "settings": self.settings.in_log(name),
+                "whole": self.whole,
+                "_in_logs": self._in_logs,
+                **(self.parts_of(name) if self.parts_of else {}),
+            }
+            self._in_logs[name] = made
+        return self._in_logs[name]
+
+    def in_log_of(self, aggregate_id: str) -> "Services":
+        """The services of the log that a stream is in, or all streams of a tenant."""
+        return self.in_log(log_of(aggregate_id, self.settings.logs))
+
+    @property
+    def in_each_log(self) -> "Sequence[Services]":
+        """The services of each log."""
+        return [self.in_log(name) for name in self.settings.logs]
+
+    @cached_property
+    def parts_of(self) -> "Callable[[str], Parts] | None":
+        """The parts of each log, where a caller replaces them."""
+        return None
 
     @cached_property
     def tokens(self) -> "Tokens":
@@ -129,6 +175,11 @@ class Services(Adapters):
         from chalicelib.leftfold.access.sealing import Seal
 
         return Seal(self.secrets.secret(CURSORS))
+
+    @cached_property
+    def vault(self) -> "Vault":
+        """One for all logs, so that a data key is cached once."""
+        return super().vault if self.whole is self else self.whole.vault
 
     @cached_property
     def policies(self) -> Mapping[str, Policy | Announcer]:
@@ -256,23 +307,41 @@ class Services(Adapters):
         memory = Memory(wary=AT_FIRST)
         return Relay(
             Sequencer(self.events, self.log, self.pause, self.alarm, memory, self.clock),
-            Publisher(self.log, self.bus, self.checkpoints),
+            Publisher(self.log, self.bus, self.checkpoints, self.settings.log),
             self.alarm_unpublished,
         )
 
+    @cached_property
+    def relays(self) -> "Relaying":
+        """What logs the commits of all streams. Raises `WrongLogsError`, before anything is logged."""
+        from chalicelib.leftfold.relay.relay import Relays
+
+        record_logs(self.whole.checkpoints, len(self.settings.logs))
+        if len(self.settings.logs) == 1:
+            return self.relay
+        relays = {each.settings.log: each.relay for each in self.in_each_log}
+        return Relays(relays, self.side_by_side)
+
     @property
     def sweeper(self) -> "Sweeper":
+        """The sweeper of all logs."""
+        first, *others = self.in_each_log
+        return first.sweeper_of_log([each.sweeper_of_log() for each in others])
+
+    def sweeper_of_log(self, beside: "Sequence[Sweeper]" = ()) -> "Sweeper":
+        """The sweeper that wakes what is behind this log, with those of the logs *beside*."""
         from chalicelib.leftfold.relay.sweeper import Sweeper
 
         return Sweeper(
             self.events,
             self.log,
-            self.relay,
+            self.whole.relays,
             self.checkpoints,
             self.waker,
             self.readers,
             self.clock,
             self.alarm_unreadable,
+            beside,
         )
 
     def archiver(self, grace: timedelta) -> "Archiver":
@@ -394,7 +463,8 @@ class Services(Adapters):
         """Decides where policies begin that have never run, and keeps it."""
         for name, policy in self.policies.items():
             if policy.since != "beginning":
-                self.beginning(name).read(policy.stored_name, [WHOLE_LOG])
+                for each in self.in_each_log:
+                    each.beginning(name).read(policy.stored_name, [WHOLE_LOG])
 
     def _lanes(self, work: "Work", checkpoints: Checkpoints) -> "PartitionedRunner":
         from chalicelib.leftfold.projection.partitioned import PartitionedRunner

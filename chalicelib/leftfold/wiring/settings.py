@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from chalicelib.leftfold.store.logs import log_names
 from chalicelib.leftfold.store.ports import MAIN
 
 # A deployment is made of three kinds of stacks, by what they outlive (docs/adr/0025-…). These names
@@ -51,9 +52,9 @@ class Settings:
     names of truth and stage, which the first application of a stage shares with them.
     LEFTFOLD_SEARCH_ENDPOINT is the host of OpenSearch, and LEFTFOLD_SEARCH_SCHEME is https unless
     it is set. LEFTFOLD_MAIL_FROM is the sender of e-mail, verified in SES; without it no e-mail is
-    sent. LEFTFOLD_ARCHIVE is the archive's bucket. LEFTFOLD_LOG is the name of the log, "main"
-    unless it is set: each group of tenants can have a log of its own. LEFTFOLD_REPAIRS is "one"
-    where one person may repair a commit alone. LEFTFOLD_EARLIER is the name of the truth that this
+    sent. LEFTFOLD_ARCHIVE is the archive's bucket. LEFTFOLD_LOGS is the number of logs, 1 unless it
+    is set: each group of tenants has a log of its own. LEFTFOLD_REPAIRS is "one" where one person may
+    repair a commit alone. LEFTFOLD_EARLIER is the name of the truth that this
     one is filled from, LEFTFOLD_EARLIER_ARCHIVE its archive's bucket, and LEFTFOLD_ORDINAL the number
     of this generation, counted from the first one, which is 0.
 
@@ -70,8 +71,15 @@ class Settings:
     made. LEFTFOLD_OTLP_HEADERS are the headers that it asks for, as name=value, separated by commas.
     """
 
-    def __init__(self, variables: Mapping[str, str]) -> None:
+    def __init__(self, variables: Mapping[str, str], log: str = MAIN) -> None:
         self._variables = variables
+        # The log that the services of these settings read and write; its name is in the keys of
+        # all its items, so that logs share tables.
+        self.log = log
+
+    def in_log(self, name: str) -> "Settings":
+        """The same settings, for another log."""
+        return Settings(self._variables, name)
 
     @property
     def stack(self) -> str:
@@ -110,9 +118,9 @@ class Settings:
         return self._variables.get("LEFTFOLD_REPAIRS") != "one"
 
     @property
-    def log(self) -> str:
-        """The name of the log. It is in the keys of the log's items, so logs can share tables."""
-        return self._variables.get("LEFTFOLD_LOG") or MAIN
+    def logs(self) -> tuple[str, ...]:
+        """The names of all logs of the truth."""
+        return log_names(int(self._variables.get("LEFTFOLD_LOGS") or 1))
 
     @property
     def archive(self) -> str:

@@ -14,7 +14,6 @@ from chalicelib.leftfold.kernel import Domain
 from chalicelib.leftfold.store.applications import Known
 from chalicelib.leftfold.store.ports import Checkpoints, Parking, Waker
 from chalicelib.leftfold.store.readers import Reader
-from chalicelib.leftfold.wiring.clients import client
 from chalicelib.leftfold.wiring.parts import Parts
 from chalicelib.leftfold.wiring.services import Services
 from chalicelib.leftfold.wiring.settings import FUNCTIONS_OF_TRUTH, Settings
@@ -45,11 +44,13 @@ class TruthServices(Services):
     @property
     def known(self) -> Known:
         """The applications, as they were at most `REMEMBERED` ago."""
-        return self._recent[1]
+        return self.recent[1]
 
     @property
-    def _recent(self) -> tuple[datetime, Known, bool]:
+    def recent(self) -> tuple[datetime, Known, bool]:
         """When the applications were read, they, and whether the generation acted then."""
+        if isinstance(self.whole, TruthServices) and self.whole is not self:
+            return self.whole.recent
         now = self.clock()
         if self._remembered is None or now - self._remembered[0] > REMEMBERED:
             self._remembered = now, self.applications.known(), self.acts()
@@ -111,7 +112,7 @@ class TruthServices(Services):
     def waker(self) -> Waker:
         from chalicelib.leftfold.relay.waker import LambdaWaker
 
-        return LambdaWaker(client("lambda"), self.function_of)
+        return LambdaWaker(self.lambda_client, self.function_of, self.settings.log)
 
     def function_of(self, name: str) -> str:
         """The name of the function of a reader, or of one of the truth's own."""
@@ -130,7 +131,7 @@ class TruthServices(Services):
         return self.settings.named(f"policy-{kept}"), name
 
     def _readers(self) -> Iterator[ReaderOf]:
-        _, known, acts = self._recent
+        _, known, acts = self.recent
         for application in known.applications.values():
             for each in application.readers:
                 if each.kind != "view" and application.name != known.active:
