@@ -162,6 +162,7 @@ OUTPUTS: Json = {
             "Repairs",
             "Ordinal",
             "Logs",
+            "Access",
         )
     },
     **{

@@ -7,14 +7,14 @@ from typing import Any, cast
 from marshmallow import fields, validate
 
 from chalicelib.leftfold.http.cursors import after_of, cursor, whole
-from chalicelib.leftfold.http.fields import LARGEST_VERSION, Shown, Whole
+from chalicelib.leftfold.http.fields import LARGEST_VERSION, Shown, Whole, moment
 from chalicelib.leftfold.http.history import BodyJson, CorrectionShown, StreamVersion, events_json
 from chalicelib.leftfold.http.logs import OfLog, in_chosen_log
 from chalicelib.leftfold.http.problems import Problem
 from chalicelib.leftfold.http.routes import Answer, Call, Route
 from chalicelib.leftfold.kernel import Aggregate, AggregateId, Commit
 from chalicelib.leftfold.kernel.repair import Repairs
-from chalicelib.leftfold.store.following import BeyondTheLogError
+from chalicelib.leftfold.store.following import MOST_BLOCKS, MOST_SEARCHED, BeyondTheLogError
 
 # Seconds. API Gateway waits 29 for an answer.
 LONGEST_WAIT = 20
@@ -51,10 +51,14 @@ class FollowedCommit(StreamVersion):
 
 
 class FollowedPage(Shown):
-    """Commits in order. `next` is always there, also after the last commit that there is."""
+    """Commits in order. `next` is always there, also after the last commit that there is.
+
+    *position* is where the next page begins; operators of the house alone see it.
+    """
 
     items = fields.List(fields.Nested(FollowedCommit), required=True)
     next = fields.String(required=True)
+    position = fields.Integer(required=True, allow_none=True)
     at_end = fields.Boolean(
         required=True,
         metadata={"description": "The log ended here: ask again with `wait`."},
@@ -84,6 +88,9 @@ class FollowQuery(OfLog):
         load_default="beginning",
         metadata={"description": "Without `after`: where to begin."},
     )
+    since = moment(
+        "Without `after` and `last`: begin with what was made at this time, or up to an hour before."
+    )
     limit = Whole(1, 500, load_default=100)
     wait = Whole(
         0,
@@ -92,6 +99,13 @@ class FollowQuery(OfLog):
         metadata={"description": "Seconds to wait for a commit if there is none yet."},
     )
     category = fields.String()
+    correlation = fields.String(
+        validate=validate.Length(1, 128),
+        metadata={
+            "description": "Give the commits of this correlation id alone. A page without any may"
+            " lead on: ask on until `atEnd`."
+        },
+    )
 
     def __init__(self, categories: list[str]) -> None:
         super().__init__()
@@ -115,7 +129,11 @@ def feed_route(aggregates: Mapping[str, Aggregate], bodies: Mapping[str, BodyJso
         read = in_chosen_log(call).follower.page if call.is_of_house else call.services.page
         try:
             page = read(
-                position, query["limit"], wanted(query.get("category"), aggregates), query["wait"]
+                position,
+                query["limit"],
+                wanted(query.get("category"), query.get("correlation"), aggregates),
+                query["wait"],
+                MOST_SEARCHED if "correlation" in query else MOST_BLOCKS,
             )
         except BeyondTheLogError as error:
             detail = "is beyond the end of this log"
@@ -135,6 +153,7 @@ def feed_route(aggregates: Mapping[str, Aggregate], bodies: Mapping[str, BodyJso
                     for at, commit in page.commits
                 ],
                 "next": cursor(asked, [page.following]),
+                "position": page.following if call.is_of_house else None,
                 "atEnd": page.at_end,
             }
         )
@@ -162,6 +181,9 @@ def without_filter(call: Call) -> Call:
 
 def beginning(call: Call) -> int:
     """The position at which a reader without a cursor begins."""
+    if "since" in call.query:
+        since = in_chosen_log(call).follower.since if call.is_of_house else call.services.since
+        return since(call.query["since"])
     if "last" not in call.query and call.query["from_"] == "beginning":
         return 0
     chosen = in_chosen_log(call).log.head() if call.is_of_house else None
@@ -169,10 +191,17 @@ def beginning(call: Call) -> int:
     return max(0, end - cast("int", call.query.get("last", 0)))
 
 
-def wanted(category: str | None, known: Collection[str]) -> Callable[[Commit], bool]:
-    """Whether the feed gives a commit: those of all *known* categories, or of one."""
+def wanted(
+    category: str | None, correlation: str | None, known: Collection[str]
+) -> Callable[[Commit], bool]:
+    """Whether the feed gives a commit: of all *known* categories or of one, and of all correlation
+    ids or of one.
+    """
     chosen = known if category is None else {category}
-    return lambda commit: AggregateId.parse(commit.aggregate_id).category in chosen
+    return lambda commit: (
+        correlation in (None, commit.correlation_id)
+        and AggregateId.parse(commit.aggregate_id).category in chosen
+    )
 
 
 def commit_json(
