@@ -194,10 +194,12 @@ class BlockShown(Shown):
 class ParkedShown(Shown):
     """A parked stream: commits from position *first* to *last* wait; *reason* says why.
 
-    Operators of the house alone see positions.
+    An ordered view parks all streams of a tenant together, called "main/". The reader has failed on
+    *version* of the stream *failedOn*. Operators of the house alone see positions.
     """
 
     stream = fields.String(required=True)
+    failed_on = fields.String(required=True)
     first = fields.Integer(required=True, allow_none=True)
     last = fields.Integer(required=True, allow_none=True)
     version = fields.Integer(required=True)
@@ -448,13 +450,15 @@ def list_parked(call: Call) -> Answer:
 
 
 def parked_json(call: Call, stream: str, parked: ParkedStream) -> Json:
-    """A parked stream with the version on which the reader has failed."""
+    """A parked stream with the commit on which the reader has failed."""
     block = next(call.house.log.blocks(parked.first, 1))
+    failed = block.commits[parked.first - block.first_position]
     return {
         "stream": stream,
+        "failedOn": failed.aggregate_id,
         "first": parked.first if call.is_of_house else None,
         "last": parked.last if call.is_of_house else None,
-        "version": block.commits[parked.first - block.first_position].version,
+        "version": failed.version,
         "reason": parked.reason,
     }
 

@@ -99,19 +99,15 @@ class Repairer:
         parked = self.parking.find(reader, [stream]).get(stream)
         if parked is None:
             raise Refused("repair-not-parked")
-        version = next(
-            commit.version
+        # A tenant that an ordered view has parked is one that failed on some stream's commit.
+        failed, version = next(
+            (commit.aggregate_id, commit.version)
             for block in self.log.blocks(parked.first, 1)
             for position, commit in enumerate(block.commits, block.first_position)
             if position == parked.first
         )
-        return self.pass_over(reader, stream, version, asked)
-
-    def pass_over(self, reader: str, stream: str, version: int, asked: Asked) -> Repaired:
-        """Has a reader pass over a commit on which it is known to have failed."""
-        of = f"reader-{reader}"
-        command = Propose(stream, version, of, asked.why, asked.by, self.second)
-        return self._execute(stream, version, command, asked)
+        command = Propose(failed, version, f"reader-{reader}", asked.why, asked.by, self.second)
+        return self._execute(failed, version, command, asked)
 
     def approve(self, stream: str, version: int, of: str, asked: Asked) -> Repaired:
         """Puts a repair into effect."""
