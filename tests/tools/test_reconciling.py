@@ -12,7 +12,6 @@ from click.testing import CliRunner
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 
-from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.archive.segments import SegmentedLog
 from chalicelib.leftfold.kernel import LANES, lane_of
 from chalicelib.leftfold.relay.publisher import Published
@@ -37,7 +36,7 @@ from tools.reconciling import Restored
 from tools.tables import create_tables, log_tables
 
 STREAMS = [f"main/account-{key}" for key in "abcd"]
-POLICY = next(iter(DOMAIN.policies))
+POLICY = Published("acts", "acts")
 
 
 @dataclass
@@ -63,12 +62,12 @@ class Truth:
     def follow(self) -> None:
         """A policy and the bus come to the end of the log."""
         end = self.log.head().next_position - 1
-        for reader in (POLICY, Published().stored_name):
+        for reader in (POLICY.stored_name, Published().stored_name):
             now = self.checkpoints.read(reader, [WHOLE_LOG])[WHOLE_LOG]
             self.checkpoints.move(reader, WHOLE_LOG, now, end)
 
     def restored(self) -> Restored:
-        readers = [DOMAIN.policies[POLICY], Published()]
+        readers = [POLICY, Published()]
         whole = SegmentedLog(self.log, MemoryArchive())
         return Restored(self.events, whole, self.log, self.checkpoints, self.parking, readers)
 
@@ -104,7 +103,7 @@ def check(truth: Truth) -> None:
     for stream in STREAMS:
         versions = [version for one, version in logged if one == stream]
         assert versions == list(range(1, len(versions) + 1))
-    for reader in (POLICY, Published().stored_name):
+    for reader in (POLICY.stored_name, Published().stored_name):
         assert truth.checkpoints.read(reader, [WHOLE_LOG])[WHOLE_LOG] < position or not position
     assert all(parked.last < position for _, _, parked in truth.parking.all())
 
@@ -124,7 +123,7 @@ def history(random: Random, steps: int) -> list[Truth]:
                 truth.follow()
             case "park" if (end := truth.log.head().next_position) > 1:
                 parked = ParkedStream(random.randrange(end), end - 1, "planted")
-                truth.parking.park(POLICY, random.choice(STREAMS), parked)
+                truth.parking.park(POLICY.stored_name, random.choice(STREAMS), parked)
         moments.append(deepcopy(truth))
     return moments
 
