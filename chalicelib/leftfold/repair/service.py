@@ -31,6 +31,7 @@ from chalicelib.leftfold.repair.domain import (
     stream_of,
 )
 from chalicelib.leftfold.repair.stored import StoredRepairs
+from chalicelib.leftfold.store.following import logged_at
 from chalicelib.leftfold.store.ports import EventStore, Log, Parking
 from chalicelib.leftfold.subjects.opening import BLIND
 
@@ -100,14 +101,10 @@ class Repairer:
         if parked is None:
             raise Refused("repair-not-parked")
         # A tenant that an ordered view has parked is one that failed on some stream's commit.
-        failed, version = next(
-            (commit.aggregate_id, commit.version)
-            for block in self.log.blocks(parked.first, 1)
-            for position, commit in enumerate(block.commits, block.first_position)
-            if position == parked.first
-        )
-        command = Propose(failed, version, f"reader-{reader}", asked.why, asked.by, self.second)
-        return self._execute(failed, version, command, asked)
+        failed = logged_at(self.log, parked.first)
+        of = f"reader-{reader}"
+        command = Propose(failed.aggregate_id, failed.version, of, asked.why, asked.by, self.second)
+        return self._execute(failed.aggregate_id, failed.version, command, asked)
 
     def approve(self, stream: str, version: int, of: str, asked: Asked) -> Repaired:
         """Puts a repair into effect."""
