@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 from tools.bootstrap import ROOT
 from tools.cloud import Cloud, DeployError, explained
 from tools.deploy import applications, beside_stack, data_keys, stage_stack, truth_stack
+from tools.front import Front
 from tools.resources.stacks import TABLES, Owner
 from tools.stacks import Stacks
 from tools.stages import Stage
@@ -29,6 +30,7 @@ def destroy_application(stage: Stage, stacks: Stacks) -> None:
             if register.known().active == stage.prefix:
                 register.retire()
             register.remove(stage.prefix)
+        Front(stage, stacks).leave(stage.prefix)
         for stack in (stage.prefix, beside_stack(stage)):
             stacks.delete(stack)
         if stacks.find(stage_stack(stage)) is not None:
@@ -56,6 +58,7 @@ def destroy_truth(stage: Stage, stacks: Stacks) -> None:
                 raise DeployError(
                     f"applications stand on this truth: {', '.join(standing)}; delete them first"
                 )
+        Front(stage, stacks).delete()
         delete_kept([(stage.prefix, "truth"), (stage.prefix, "stage")], stacks)
 
 

@@ -31,6 +31,7 @@ from tools.deploy import (
 )
 from tools.deploying import asked, mail_from_option, shown, stage_option, told, yes_option
 from tools.deployment_services import reach
+from tools.front import Front
 from tools.generation import generation_command
 from tools.last_deployment import Current, remember
 from tools.operations import show_status
@@ -75,10 +76,12 @@ def create(made: Package, found: Stage, name: str, stacks: Stacks) -> str:
             "KeyArn": "",
             **stacks.outputs(stage_stack(found)),
             **stacks.outputs(f"{truth}-truth"),
-            "FedByBus": "false",
         }
         register = applications(truth, cloud)
-        check_folds(register.known(), app, made.folds)
+        known = register.known()
+        # An active one that is deployed again stays fed.
+        facts["FedByBus"] = str(known.active == app).lower()
+        check_folds(known, app, made.folds)
         # Registered first, so that the truth's functions wake it as soon as it is there.
         register.register(application(app, made.folds))
         uploads = Uploads(cloud, found.prefix)
@@ -87,31 +90,39 @@ def create(made: Package, found: Stage, name: str, stacks: Stacks) -> str:
     return app
 
 
-def activate(register: Applications, app: str, stacks: Stacks) -> None:
-    """Makes an application the active one: the bus feeds it, and its policies and deadlines run.
+def activate(register: Applications, app: str, front: Front) -> str:
+    """Makes an application the active one: the stage's address leads to it, the bus feeds it, and its
+    policies and deadlines run. Returns the address.
 
-    Each step may be repeated, and the first and the last may be missing: until then both are woken
-    by the log. Raises DeployError if another was activated meanwhile.
+    Each step may be repeated, and any of them may be missing for a while: both applications answer,
+    and both are woken by the log. Raises DeployError if another was activated meanwhile.
     """
-    known = register.known()
+    known, stacks = register.known(), front.stacks
     if app not in known.applications:
         raise DeployError(f"there is no application {app}; there are {listed(known)}")
-    stacks.change(app, {"FedByBus": "true"})
+    stacks.change(app, {"FedByBus": "true", "MovedTo": ""})
+    # Before the register: it knows whose address is left until this is done.
+    address = front.lead_to(app, known.applications, left=known.active)
     if known.active != app and not register.activate(app, known.active):
+        now = register.known()
+        if now.active:
+            front.lead_to(now.active, now.applications)
         raise DeployError(f"{known.active} is not the active one any more; look, and run it again")
     for other in known.applications:
         if other != app:
             stacks.change(other, {"FedByBus": "false"})
+    return address
 
 
-def drop(register: Applications, keys: DataKeys, app: str, stacks: Stacks) -> None:
+def drop(register: Applications, keys: DataKeys, app: str, front: Front) -> None:
     """Takes a generation away, with its rows, for which no erasure waits any more.
 
     Raises DeployError for the active one.
     """
     if not register.remove(app):
         raise DeployError(f"{app} is active; activate another generation first")
-    stacks.delete(app)
+    front.leave(app)
+    front.stacks.delete(app)
     keys.leave(app)
 
 
@@ -172,19 +183,26 @@ def create_command(
 @stage_option
 @endpoint_option
 def list_command(*, name: str, endpoint_url: str | None) -> None:
-    """List the applications of a stage, with the truth that each stands on."""
+    """List the applications of a stage, with the truth that each stands on, and where each answers."""
     found, cloud = stage(name), Cloud(endpoint_url)
+    stacks = Stacks(cloud, told)
     table = Table(box=SIMPLE_HEAD)
-    for column in ("truth", "application", "active", "readers"):
+    for column in ("truth", "application", "active", "readers", "address"):
         table.add_column(column)
     with explained(cloud):
         acting = active_truth(control_of(found, cloud), found)
-        for truth in truths(found, Stacks(cloud, told)):
+        leads_to = Front(found, stacks).leads_to()
+        for truth in truths(found, stacks):
             known = applications(truth, cloud).known()
             for each in known.applications.values():
                 active = "active" if (truth, each.name) == (acting, known.active) else ""
-                table.add_row(truth, each.name, active, f"{len(each.readers)}")
+                url = find(each.name, cloud).url if stacks.find(each.name) else "not there yet"
+                moved = stacks.parameters(each.name).get("MovedTo")
+                address = f"{url} (sends on to {moved})" if moved else url
+                table.add_row(truth, each.name, active, f"{len(each.readers)}", address)
     console.print(table)
+    if found.domain:
+        console.print(f"https://{found.domain} leads to {leads_to or 'nothing'}", soft_wrap=True)
 
 
 @generation_command.command("status")
@@ -214,8 +232,9 @@ def status_command(*, green: str, name: str, endpoint_url: str | None) -> None:
 def activate_command(*, green: str, behind: bool, name: str, endpoint_url: str | None) -> None:
     """Make generation NAME the active one. NAME "-" is the first application of the stage.
 
-    The bus feeds it from now on, and its policies and deadlines run. Back is the same command
-    with the other name. Refused while one of its views is behind.
+    The stage's domain leads to it from now on; without a domain, the application that is left sends
+    every request on (308). The bus feeds it, and its policies and deadlines run. Back is the same
+    command with the other name. Refused while one of its views is behind.
     """
     found = of_cloudformation(name, endpoint_url)
     app = application_of(found, green)
@@ -224,10 +243,10 @@ def activate_command(*, green: str, behind: bool, name: str, endpoint_url: str |
         raise DeployError(f"{app} is behind; wait for it, or give --behind")
     with explained(cloud):
         stacks = Stacks(cloud, told)
-        activate(applications(truth_with(app, found, stacks), cloud), app, stacks)
-    current = Current(app, find(app, cloud).url, endpoint_url)
-    remember(current)
-    console.print(f"{app} is active: {current.url}", soft_wrap=True)
+        register = applications(truth_with(app, found, stacks), cloud)
+        address = activate(register, app, Front(found, stacks))
+    remember(Current(app, find(app, cloud).url, endpoint_url))
+    console.print(f"{app} is active: {address}", soft_wrap=True)
 
 
 @generation_command.command("drop")
@@ -252,7 +271,7 @@ def drop_command(*, green: str, really: str, name: str, endpoint_url: str | None
     with explained(cloud):
         if stacks.find(f"{app}-truth") is None:
             register = applications(truth_with(app, found, stacks), cloud)
-            drop(register, data_keys(found, cloud), app, stacks)
+            drop(register, data_keys(found, cloud), app, Front(found, stacks))
         else:
             check_droppable(control_of(found, cloud).read(), app)
             if really != app:

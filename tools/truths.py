@@ -27,6 +27,22 @@ def truths(found: Stage, stacks: Stacks) -> list[str]:
     return [name for name in names if stacks.find(f"{name}-truth") is not None]
 
 
+def standing(found: Stage, stacks: Stacks) -> list[str]:
+    """The names of all applications of a stage, whichever truth each stands on."""
+    cloud = stacks.cloud
+    return [
+        app
+        for truth in truths(found, stacks)
+        for app in applications(truth, cloud).known().applications
+    ]
+
+
+def active_application(found: Stage, stacks: Stacks) -> str | None:
+    """The application that the stage's address leads to: the active one of the active truth."""
+    truth = active_truth(control_of(found, stacks.cloud), found)
+    return applications(truth, stacks.cloud).known().active
+
+
 def truth_with(app: str, found: Stage, stacks: Stacks) -> str:
     """The truth that an application stands on. Raises DeployError."""
     known = {name: applications(name, stacks.cloud).known() for name in truths(found, stacks)}
