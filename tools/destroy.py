@@ -6,6 +6,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from chalicelib.leftfold.projection.search import drop_indexes
 from tools.bootstrap import ROOT
 from tools.cloud import Cloud, DeployError, explained
 from tools.deploy import applications, beside_stack, data_keys, stage_stack, truth_stack
@@ -13,7 +14,7 @@ from tools.front import Front
 from tools.resources.stacks import TABLES, Owner
 from tools.stacks import Stacks
 from tools.stages import Stage
-from tools.truths import truths
+from tools.truths import search_of, truths
 
 
 def destroy_application(stage: Stage, stacks: Stacks) -> None:
@@ -33,6 +34,8 @@ def destroy_application(stage: Stage, stacks: Stacks) -> None:
         Front(stage, stacks).leave(stage.prefix)
         for stack in (stage.prefix, beside_stack(stage)):
             stacks.delete(stack)
+        if stacks.find(truth_stack(stage)) is not None:
+            drop_indexes(search_of(stage.prefix, stacks), stage.prefix)
         if stacks.find(stage_stack(stage)) is not None:
             data_keys(stage, stacks.cloud).leave(stage.prefix)
 

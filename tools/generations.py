@@ -2,15 +2,18 @@
 
 import re
 import sys
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 import click
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from chalicelib.leftfold.projection.search import drop_indexes
 from chalicelib.leftfold.store.applications import Applications, Known
 from chalicelib.leftfold.subjects.keys import DataKeys
-from tools.applications import application, check_folds
+from tools.applications import application, check_events, check_folds
 from tools.changing import (
     check_droppable,
     create_beside,
@@ -39,7 +42,7 @@ from tools.options import endpoint_option
 from tools.package import Package, package
 from tools.stacks import Stacks
 from tools.stages import Stage, stage
-from tools.truths import active_truth, control_of, truth_with, truths
+from tools.truths import active_truth, control_of, search_of, truth_with, truths
 from tools.uploading import Uploads
 
 NAME = re.compile(r"[a-z][a-z0-9]{0,15}")
@@ -82,8 +85,10 @@ def create(made: Package, found: Stage, name: str, stacks: Stacks) -> str:
         # An active one that is deployed again stays fed.
         facts["FedByBus"] = str(known.active == app).lower()
         check_folds(known, app, made.folds)
+        registered = application(app, made.folds)
+        check_events(known, registered)
         # Registered first, so that the truth's functions wake it as soon as it is there.
-        register.register(application(app, made.folds))
+        register.register(registered)
         uploads = Uploads(cloud, found.prefix)
         code = uploads.code(made.zip, made.fingerprint)
         stacks.bring(app, uploads.template(read(made.template), code), facts)
@@ -114,15 +119,24 @@ def activate(register: Applications, app: str, front: Front) -> str:
     return address
 
 
-def drop(register: Applications, keys: DataKeys, app: str, front: Front) -> None:
+def drop(
+    register: Applications,
+    keys: DataKeys,
+    app: str,
+    front: Front,
+    drop_rows: Callable[[str], object],
+) -> None:
     """Takes a generation away, with its rows, for which no erasure waits any more.
 
-    Raises DeployError for the active one.
+    Its tables go with its stack; *drop_rows* takes away what is elsewhere. Raises DeployError for the
+    active one.
     """
     if not register.remove(app):
         raise DeployError(f"{app} is active; activate another generation first")
     front.leave(app)
     front.stacks.delete(app)
+    # After its functions, one of which would make an index anew.
+    drop_rows(app)
     keys.leave(app)
 
 
@@ -270,8 +284,14 @@ def drop_command(*, green: str, really: str, name: str, endpoint_url: str | None
     app, stacks = application_of(found, green), Stacks(cloud, told)
     with explained(cloud):
         if stacks.find(f"{app}-truth") is None:
-            register = applications(truth_with(app, found, stacks), cloud)
-            drop(register, data_keys(found, cloud), app, Front(found, stacks))
+            truth = truth_with(app, found, stacks)
+            drop(
+                applications(truth, cloud),
+                data_keys(found, cloud),
+                app,
+                Front(found, stacks),
+                partial(drop_indexes, search_of(truth, stacks)),
+            )
         else:
             check_droppable(control_of(found, cloud).read(), app)
             if really != app:

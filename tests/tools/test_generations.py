@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib.leftfold.store.applications import Application, MemoryApplications
 from chalicelib.leftfold.subjects.memory import MemoryKeys
-from tools.applications import check_folds, register
+from tools.applications import check_events, check_folds, register
 from tools.cloud import Cloud, DeployError
 from tools.deploy import Deployed
 from tools.front import Front
@@ -106,6 +106,43 @@ def test_a_generation_may_have_other_folds_than_the_active_one() -> None:
     check_folds(applications.known(), GREEN, {"sums": "2"})
 
 
+def writer(name: str, writes: int, reads: int) -> Application:
+    """An application that writes one event in a version, and reads it up to another version."""
+    event = "account/account-credited"
+    return Application(name, (), writes={event: writes}, reads={event: reads})
+
+
+def test_a_release_that_writes_what_another_application_cannot_read_is_refused() -> None:
+    applications = MemoryApplications(writer(BLUE, 1, 1), active=BLUE)
+    with pytest.raises(
+        DeployError,
+        match=r"leftfold-dev cannot read what this release writes: account/account-credited v2;"
+        r" first release code that reads it",
+    ):
+        check_events(applications.known(), writer(GREEN, 2, 2))
+    applications.register(writer(BLUE, 1, 2))
+    check_events(applications.known(), writer(GREEN, 2, 2))
+
+
+def test_a_release_that_cannot_read_what_another_application_writes_is_refused() -> None:
+    applications = MemoryApplications(writer(BLUE, 2, 2), active=BLUE)
+    with pytest.raises(DeployError, match="cannot read what leftfold-dev writes: account/account"):
+        check_events(applications.known(), writer(GREEN, 1, 1))
+    # Its own place is nobody else's.
+    check_events(applications.known(), writer(BLUE, 1, 1))
+
+
+def test_an_application_is_registered_with_all_events_that_it_writes_and_reads() -> None:
+    applications = MemoryApplications()
+    register(applications, BLUE, {})
+    made = applications.known().applications[BLUE]
+    assert made.writes["account/account-credited"] == 1
+    assert set(made.writes) == set(made.reads)
+    applications.register(writer(GREEN, 1, 1))
+    with pytest.raises(DeployError, match="cannot read what this release writes: account/"):
+        register(applications, BLUE, {})
+
+
 def test_a_generation_becomes_active_and_the_other_one_again(stacks: MemoryStacks) -> None:
     applications, front = all_three(), front_of(stacks)
     assert activate(applications, GREEN, front) == url_of(GREEN)
@@ -175,12 +212,13 @@ def test_the_active_generation_is_not_dropped_and_no_erasure_waits_for_one_that_
     stacks: MemoryStacks,
 ) -> None:
     applications, keys = all_three(), MemoryKeys()
+    gone: list[str] = []
     keys.join(BLUE)
     keys.join(GREEN)
     with pytest.raises(DeployError, match="leftfold-dev is active; activate another"):
-        drop(applications, keys, BLUE, front_of(stacks))
-    drop(applications, keys, GREEN, front_of(stacks))
-    assert list(stacks.told) == [BLUE, RED]
+        drop(applications, keys, BLUE, front_of(stacks), gone.append)
+    drop(applications, keys, GREEN, front_of(stacks), gone.append)
+    assert (list(stacks.told), gone) == ([BLUE, RED], [GREEN])
     assert keys.applications() == [BLUE]
 
 
