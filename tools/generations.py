@@ -14,6 +14,7 @@ from chalicelib.leftfold.projection.search import drop_indexes
 from chalicelib.leftfold.store.applications import Applications, Known
 from chalicelib.leftfold.subjects.keys import DataKeys
 from tools.applications import application, check_events, check_folds
+from tools.bootstrap import ROOT
 from tools.changing import (
     check_droppable,
     create_beside,
@@ -34,8 +35,10 @@ from tools.deploy import (
 )
 from tools.deploying import asked, mail_from_option, shown, stage_option, told, yes_option
 from tools.deployment_services import reach
+from tools.fingerprints import fingerprints
 from tools.front import Front
 from tools.generation import generation_command
+from tools.generation_check import MOST_BEHIND, check_release, is_right
 from tools.last_deployment import Current, remember
 from tools.operations import show_status
 from tools.options import endpoint_option
@@ -146,6 +149,13 @@ def listed(known: Known) -> str:
 
 
 generation_argument = click.argument("green", metavar="NAME")
+most_behind_option = click.option(
+    "--most-behind",
+    type=click.IntRange(0),
+    default=MOST_BEHIND,
+    show_default=True,
+    help="Seconds that a view may be behind.",
+)
 
 
 @generation_command.command("create")
@@ -221,16 +231,17 @@ def list_command(*, name: str, endpoint_url: str | None) -> None:
 
 @generation_command.command("status")
 @generation_argument
+@most_behind_option
 @stage_option
 @endpoint_option
-def status_command(*, green: str, name: str, endpoint_url: str | None) -> None:
+def status_command(*, green: str, most_behind: int, name: str, endpoint_url: str | None) -> None:
     """Show how far generation NAME is; exits with 1 while a view, or the change, is behind.
 
     Of one with a truth of its own also: what control says, the copier, and what is taken.
     """
     found = stage(name)
     services = reach(Current(application_of(found, green), "", endpoint_url))
-    ready = show_status(services, timedelta())
+    ready = show_status(services, timedelta(seconds=most_behind))
     control = control_of(found, Cloud(endpoint_url)).read()
     if control is not None and control.green == services.settings.truth:
         ready &= show_change(services.generations.operator)
@@ -238,22 +249,52 @@ def status_command(*, green: str, name: str, endpoint_url: str | None) -> None:
         sys.exit(1)
 
 
-@generation_command.command("activate")
+@generation_command.command("check")
 @generation_argument
-@click.option("--behind", is_flag=True, help="Also while a view is behind.")
+@most_behind_option
 @stage_option
 @endpoint_option
-def activate_command(*, green: str, behind: bool, name: str, endpoint_url: str | None) -> None:
+def check_command(*, green: str, most_behind: int, name: str, endpoint_url: str | None) -> None:
+    """Prove that generation NAME shows what the log says, before it is activated.
+
+    Folds the whole log by the code of this tree, which has to be the release that was created there,
+    and compares each row of each view, byte for byte. Commands may go on: rows that they change
+    meanwhile are left out. Exits with 1 if a row differs, if a view is behind, or if anything is
+    parked.
+    """
+    found, cloud = stage(name), Cloud(endpoint_url)
+    app = application_of(found, green)
+    with explained(cloud):
+        truth = truth_with(app, found, Stacks(cloud, told))
+        known = applications(truth, cloud).known()
+    with errors.status("reading the code"):
+        check_release(known, app, fingerprints(ROOT)["views"])
+    services = reach(Current(app, "", endpoint_url))
+    if not is_right(services, timedelta(seconds=most_behind)):
+        sys.exit(1)
+    console.print(f"{app} shows what the log says", style="green", soft_wrap=True)
+
+
+@generation_command.command("activate")
+@generation_argument
+@most_behind_option
+@click.option("--behind", is_flag=True, help="Also while a view is further behind.")
+@stage_option
+@endpoint_option
+def activate_command(
+    *, green: str, most_behind: int, behind: bool, name: str, endpoint_url: str | None
+) -> None:
     """Make generation NAME the active one. NAME "-" is the first application of the stage.
 
     The stage's domain leads to it from now on; without a domain, the application that is left sends
     every request on (308). The bus feeds it, and its policies and deadlines run. Back is the same
-    command with the other name. Refused while one of its views is behind.
+    command with the other name. Refused while one of its views is behind, or a stream is parked.
     """
     found = of_cloudformation(name, endpoint_url)
     app = application_of(found, green)
     cloud = Cloud(endpoint_url)
-    if not behind and not show_status(reach(Current(app, "", endpoint_url)), timedelta()):
+    services = reach(Current(app, "", endpoint_url))
+    if not behind and not show_status(services, timedelta(seconds=most_behind)):
         raise DeployError(f"{app} is behind; wait for it, or give --behind")
     with explained(cloud):
         stacks = Stacks(cloud, told)
