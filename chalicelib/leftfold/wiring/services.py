@@ -27,6 +27,7 @@ from chalicelib.leftfold.wiring.settings import Settings
 
 if TYPE_CHECKING:
     from chalicelib.leftfold.access.fairness import Fairness
+    from chalicelib.leftfold.access.roles import Roles
     from chalicelib.leftfold.access.sealing import Seal
     from chalicelib.leftfold.access.tokens import Tokens
     from chalicelib.leftfold.archive.archiver import Archiver
@@ -116,6 +117,15 @@ class Services(Adapters):
         settings = self.settings
         keys = Keys(self.signing_keys, self.clock)
         return Tokens(settings.issuer, settings.audience, settings.tenant_claim, keys, self.clock)
+
+    @cached_property
+    def roles(self) -> "Roles | None":
+        """The roles that may call, where requests are signed; None where they have tokens."""
+        if not self.settings.roles:
+            return None
+        from chalicelib.leftfold.access.roles import Roles, roles_of
+
+        return Roles(roles_of(self.settings.roles))
 
     @cached_property
     def fairness(self) -> "Fairness":
