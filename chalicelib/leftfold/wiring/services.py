@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from chalicelib.leftfold.erasure.export import Export
     from chalicelib.leftfold.kernel.repair import Repair, Repairs
     from chalicelib.leftfold.policies.announcing import AnnouncerWork
+    from chalicelib.leftfold.policies.consequences import Consequences
     from chalicelib.leftfold.policies.deadlines import Timekeeper
     from chalicelib.leftfold.policies.outside import Outside
     from chalicelib.leftfold.projection.freshness import Freshness
@@ -377,6 +378,23 @@ class Services(Adapters):
         if self.settings.earlier is not None:
             work = replace(work, passed=self.generations.passed(work.stored_name))
         return self._lanes(work, self.beginning(policy))
+
+    @property
+    def consequences(self) -> "Consequences":
+        """What became of the steps of policies."""
+        from chalicelib.leftfold.policies.consequences import Consequences
+
+        policies = [one for one in self.policies.values() if isinstance(one, Policy)]
+        return Consequences(
+            policies,
+            self.events,
+            self.log,
+            self.checkpoints,
+            self.parking,
+            self.effects,
+            self.vault,
+            self.repairs,
+        )
 
     def announcing(self, announcer: Announcer) -> "AnnouncerWork":
         """What an announcer does."""
