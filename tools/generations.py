@@ -73,19 +73,21 @@ def create(made: Package, found: Stage, name: str, stacks: Stacks) -> str:
                 " deploys the present code there"
             )
         truth = active_truth(control_of(found, cloud), found)
-        first = stacks.outputs(truth)
+        register = applications(truth, cloud)
+        known = register.known()
+        # The first application of the truth may be gone.
+        active = known.active or truth
+        says = stacks.outputs(active)
         facts = {
-            **told_to(truth, stacks),
+            **told_to(active, stacks),
             **found.parameters,
-            **{name: first.get(name, "") for name in ("Earlier", "EarlierArchive", "Ordinal")},
+            **{name: says.get(name, "") for name in ("Earlier", "EarlierArchive", "Ordinal")},
             "Truth": truth,
             **cloud.parameters,
             "KeyArn": "",
             **stacks.outputs(stage_stack(found)),
             **stacks.outputs(f"{truth}-truth"),
         }
-        register = applications(truth, cloud)
-        known = register.known()
         # An active one that is deployed again stays fed.
         facts["FedByBus"] = str(known.active == app).lower()
         check_folds(known, app, made.folds)
@@ -297,6 +299,9 @@ def activate_command(
     services = reach(Current(app, "", endpoint_url))
     if not behind and not show_status(services, timedelta(seconds=most_behind)):
         raise DeployError(f"{app} is behind; wait for it, or give --behind")
+    # A policy that is new in this generation begins here, unless it says otherwise: not at its first pass, which some
+    # commit has woken that it is to act on.
+    services.begin_policies()
     with explained(cloud):
         stacks = Stacks(cloud, told)
         register = applications(truth_with(app, found, stacks), cloud)
