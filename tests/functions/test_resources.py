@@ -21,6 +21,7 @@ from chalicelib.leftfold.relay.sweeper import ROUND
 from chalicelib.leftfold.wiring.settings import FUNCTIONS_OF_TRUTH, IN_STAGE, IN_TRUTH, Settings
 from tools.bootstrap import ROOT
 from tools.resources import (
+    FRONT_TEMPLATE,
     TABLE_NAMES,
     ResourcesError,
     app_functions,
@@ -196,15 +197,26 @@ def test_the_api_has_the_name_by_which_its_alarm_knows_it() -> None:
     assert RESOURCES["RestAPI"]["Properties"]["DefinitionBody"]["info"]["title"] == name
 
 
-@pytest.mark.parametrize(
-    ("name", "condition"),
-    [("Domain", "HasDomain"), ("DomainMapping", "HasDomain"), ("WebAclAssociation", "HasWebAcl")],
-)
-def test_domain_and_firewall_are_there_only_if_they_are_asked_for(
-    name: str, condition: str
-) -> None:
-    assert RESOURCES[name]["Condition"] == condition
-    assert condition in TEMPLATE["Conditions"]
+def test_a_firewall_is_there_only_if_it_is_asked_for() -> None:
+    assert RESOURCES["WebAclAssociation"]["Condition"] == "HasWebAcl"
+    assert "HasWebAcl" in TEMPLATE["Conditions"]
+
+
+def test_the_domain_outlives_every_application_and_its_mapping_moves_in_place() -> None:
+    assert not {made.get("Type") for made in RESOURCES.values()} & {
+        "AWS::ApiGateway::DomainName",
+        "AWS::ApiGateway::BasePathMapping",
+    }
+    front = json.loads((ROOT / FRONT_TEMPLATE).read_text())
+    assert "Condition" not in front["Resources"]["Domain"]
+    mapping = front["Resources"]["Mapping"]
+    assert mapping["Condition"] == "LeadsSomewhere"
+    # CloudFormation replaces a mapping whose DomainName or BasePath has changed, and no other.
+    assert mapping["Properties"] == {
+        "DomainName": {"Ref": "Domain"},
+        "RestApiId": {"Ref": "RestApi"},
+        "Stage": "api",
+    }
 
 
 def test_the_dashboard_shows_what_is_measured() -> None:

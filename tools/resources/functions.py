@@ -82,8 +82,9 @@ class Function:
         return f"{(self.called or self.name).replace('_', '-')}.json"
 
 
-# Which tokens the API takes, and which sites may call it.
+# Which tokens the API takes, which sites may call it, and where it has gone.
 ACCESS: Json = {
+    "LEFTFOLD_MOVED_TO": {"Ref": "MovedTo"},
     "LEFTFOLD_ISSUER": {"Ref": "TokenIssuer"},
     "LEFTFOLD_JWKS": {"Ref": "TokenKeys"},
     "LEFTFOLD_AUDIENCE": {"Ref": "TokenAudience"},
