@@ -135,8 +135,10 @@ def create_beside(
                 raise DeployError(f"{app} is not made")
             recorded(services, "generation create", app)
         control = begin(table, found.prefix, app)
+        # The first application of the earlier truth may be gone.
+        active = applications(control.blue, cloud).known().active or control.blue
         facts = {
-            **told_to(control.blue, stacks),
+            **told_to(active, stacks),
             **found.parameters,
             **cloud.parameters,
             "KeyArn": "",
