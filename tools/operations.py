@@ -415,9 +415,7 @@ def redrive(services: Services, reader: str | None, stream: str | None) -> bool:
         (task,) = progress.task_ids
         for name, aggregate_id in waiting:
             try:
-                there = services.in_log_of(aggregate_id)
-                redriver = there.policy if name in there.policies else there.partitioned
-                redriver(name).redrive(aggregate_id)
+                services.in_log_of(aggregate_id).reader(name).redrive(aggregate_id)
             except (PoisonError, Unavailable) as error:
                 failed += 1
                 console.print(f"{name}: {aggregate_id}: {error}", style="red", markup=False)

@@ -29,7 +29,7 @@ def reader(name: str) -> Callable[[Any, Any], None]:
             from chalicelib.leftfold.functions.lane_records import by_log
 
             for log, taken in by_log(records).items():
-                services().in_log(log).partitioned(name).handle(taken)
+                services().in_log(log).reader(name).handle(taken)
             note("took records", reader=name, records=len(records))
         else:
             redrive(name, event.get("wanted", {}), context)
@@ -62,9 +62,7 @@ def redrive(reader: str, streams: Iterable[str], context: Any) -> None:
         if time_left(context) < FOR_A_SLICE:
             return
         try:
-            there = current.in_log_of(stream)
-            runner = there.policy if reader in there.policies else there.partitioned
-            runner(reader).redrive(stream)
+            current.in_log_of(stream).reader(reader).redrive(stream)
         except (PoisonError, Unavailable) as error:
             emit("RedrivesFailed", 1, view=reader, reason=f"{stream}: {told(error)}")
 
