@@ -34,6 +34,7 @@ from tools.announcing import announce_command
 from tools.archiving import COMMANDS as ARCHIVING
 from tools.auditing import audited
 from tools.console import bar, console, errors
+from tools.filling import fill_command
 from tools.forgetting import COMMANDS as FORGETTING
 from tools.last_deployment import Current, recall
 from tools.options import chosen, endpoint_option, stack_option
@@ -394,6 +395,7 @@ COMMANDS = (
     status_command,
     verify_command,
     replay_command,
+    fill_command,
     sweep_command,
     parked_command,
     redrive_command,

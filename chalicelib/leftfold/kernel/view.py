@@ -92,6 +92,11 @@ class View:
         return self.stored_as or self.name
 
     @property
+    def fill_name(self) -> str:
+        """The name under which a fill of the view keeps its checkpoints."""
+        return f"fill of {self.stored_name}"
+
+    @property
     def categories(self) -> frozenset[str]:
         """The categories that the view listens to."""
         return frozenset(self.codecs)

@@ -33,6 +33,7 @@ class OrderedRunner:
     A pass reads the checkpoint before the rows, and moves it after they are saved. Rows may
     thus be ahead of the checkpoint, never behind; a fold skips the commits that a row already
     has. A row that no store accepts is found by the fold, before any row is saved.
+    *size* is about how many events to take between moves of the checkpoint.
     """
 
     view: View
@@ -42,6 +43,7 @@ class OrderedRunner:
     pause: Pause
     repairs: Repairs = NO_REPAIRS
     watch: Watch = unwatched
+    size: int | None = None
 
     def catch_up(self, blocks: int) -> bool:
         """Folds up to *blocks* blocks of the log; returns whether more remains.
@@ -61,6 +63,7 @@ class OrderedRunner:
             self.log.blocks(first, blocks, self.view.categories),
             first,
             wanted=lambda commit: hears(self.view, commit.aggregate_id),
+            size=self.size,
         ):
             settled = self._take_slice(slice_)
             if not settled:
