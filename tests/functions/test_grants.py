@@ -331,7 +331,7 @@ SELDOM = {
     "dynamodb:BatchGetItem bodies of relay",
 }
 # A view of each kind: by lanes, by ranges, ordered.
-FILLED = ("balances", "traces", "totals")
+FILLED = ("transfers", "traces", "totals")
 SELDOM |= {
     f"{action} {called} of fill"
     for name in DOMAIN.views.keys() - {*FILLED}
