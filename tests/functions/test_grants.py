@@ -330,8 +330,10 @@ SELDOM = {
     # The relay publishes blocks of another run, whose bodies it does not know.
     "dynamodb:BatchGetItem bodies of relay",
 }
-# A view of each kind: by lanes, by ranges, ordered.
-FILLED = ("transfers", "traces", "totals")
+# A range takes the commits of parked streams, too: only a part by lanes looks for them.
+SELDOM.add("dynamodb:Query view-parked of fill")
+# A personal view, one that follows the log, an ordered one.
+FILLED = ("bookings", "traces", "totals")
 SELDOM |= {
     f"{action} {called} of fill"
     for name in DOMAIN.views.keys() - {*FILLED}
