@@ -15,11 +15,13 @@ import click
 
 from chalicelib.leftfold.projection.filling import Fill, FillTooOldError, NotDoneError, Plan
 from chalicelib.leftfold.projection.ordered import ViewStoppedError
+from chalicelib.leftfold.projection.replay import Replayed, replay_range
 from chalicelib.leftfold.wiring.services import Services
 from tools.cloud import Cloud, explained
 from tools.console import bar, console
 from tools.last_deployment import Current, recall
 from tools.options import chosen, endpoint_option, stack_option
+from tools.ranges import AT_ONCE, by_ranges
 from tools.texts import counted
 
 # Seconds between two looks at how far a fill is.
@@ -69,9 +71,11 @@ def fill_command(
         plan = filling.plan()
         began = time.monotonic()
         if where == "here":
-            by_processes(
-                filling, plan, workers, partial(work_there, stack, endpoint_url, view, units)
-            )
+            if workers > 1 and filling.view.merge is not None:
+                by_merging(filling, plan, workers, partial(fold_there, stack, endpoint_url, view))
+            else:
+                work = partial(work_there, stack, endpoint_url, view, units)
+                by_processes(filling, plan, workers, work)
             filling.finish(plan)
             services.waker.wake(view)
         else:
@@ -167,6 +171,30 @@ def by_processes(filling: Fill, plan: Plan, workers: int, work: Callable[[int, i
                 look()
         finally:
             stopping.set()
+
+
+def fold_there(
+    stack: str | None, endpoint_url: str | None, view: str, first: int, last: int
+) -> Replayed:
+    """A range of a deployment's log, folded from nothing."""
+    filling = chosen(stack, endpoint_url).fill(view)
+    return replay_range(filling.view, filling.log, first, last, repairs=filling.repairs)
+
+
+def by_merging(
+    filling: Fill,
+    plan: Plan,
+    workers: int,
+    fold: Callable[[int, int], Replayed],
+    at_once: int = AT_ONCE,
+) -> None:
+    """Has *workers* fold ranges of an ordered view, and merges what they made, in order."""
+    first = filling.followed()
+    with shown(filling, plan) as look:
+        for positions, made in by_ranges(plan.end, workers, fold, at_once, first):
+            filling.merge(first, made)
+            first += positions
+            look()
 
 
 # --- the deployment's state machine

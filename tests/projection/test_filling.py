@@ -14,12 +14,14 @@ from chalicelib.leftfold.projection.budget import BudgetedRows
 from chalicelib.leftfold.projection.filling import Fill, FillTooOldError, NotDoneError, parts_of
 from chalicelib.leftfold.projection.memory import MemoryRows
 from chalicelib.leftfold.projection.ordered import ViewStoppedError
+from chalicelib.leftfold.projection.replay import Replayed, replay_range
 from chalicelib.leftfold.projection.rows import Save
 from chalicelib.leftfold.store.ports import Unavailable
 from tests.builders import Added, Event, LogBuilder, Removed, stream
 from tests.clock import Clock
 from tests.projection.runners import NEVER, CrashError, Interruption, Runners, caught_up, crash
-from tests.projection.views import UNLUCKY, additions, buggy, parity, piles
+from tests.projection.views import UNLUCKY, additions, buggy, parity, piles, sums
+from tools.filling import by_merging
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 KEYS = [f"s{number}" for number in range(6)]
@@ -103,19 +105,20 @@ def test_a_worker_that_dies_at_any_call_goes_on_where_it_stopped(
     assert site.differences(view) == []
 
 
-@given(view=any_view, at=st.integers(1, 50), seed=st.integers(0, 5))
-def test_another_worker_on_the_same_parts_does_no_harm(view: View, at: int, seed: int) -> None:
-    site = Runners(story(seed))
-    both = Interruption(at, lambda: filled(fill_of(site, view)))
-    filled(fill_of(site, view, both))
-    assert site.differences(view) == []
-
-
-@given(view=any_view, at=st.integers(1, 50), seed=st.integers(0, 5))
-def test_the_views_own_runner_may_work_at_the_same_time(view: View, at: int, seed: int) -> None:
+@given(view=any_view, at=st.integers(1, 50), seed=st.integers(0, 5), own=st.booleans())
+def test_another_worker_or_the_views_own_runner_may_do_the_same(
+    view: View, at: int, seed: int, *, own: bool
+) -> None:
     site = Runners(story(seed))
     runner = site.ordered(view) if view is parity else site.partitioned(view)
-    filled(fill_of(site, view, Interruption(at, lambda: runner.catch_up(3))))
+
+    def meanwhile() -> None:
+        if own:
+            runner.catch_up(3)
+        else:
+            filled(fill_of(site, view))
+
+    filled(fill_of(site, view, Interruption(at, meanwhile)))
     assert site.differences(view) == []
     caught_up(runner)
     assert site.differences(view) == []
@@ -238,3 +241,69 @@ def test_a_budget_of_units_is_not_exceeded() -> None:
     rows.save([Save("main/more", {"n": 1}, 0, None)])
     assert sum(rested) == pytest.approx(4.0)
     assert len(list(rows.scan())) == 31
+
+
+# --- ordered views that merge
+
+
+def merged(fill: Fill) -> None:
+    """As `leftfold fill` does it, but in this process."""
+    plan = fill.plan()
+    whole = fill.log
+
+    def fold(first: int, last: int) -> Replayed:
+        return replay_range(fill.view, whole, first, last)
+
+    by_merging(fill, plan, 1, fold, at_once=4)
+    fill.finish(plan)
+
+
+@pytest.mark.parametrize("blocks", [0, 1, 10])
+def test_ranges_are_merged_into_the_rows_of_a_replay(blocks: int) -> None:
+    site = Runners(story(blocks=blocks))
+    merged(fill_of(site, sums))
+    assert site.differences(sums) == []
+    site.story.block((stream("s1"), [Added(1)]))
+    caught_up(site.ordered(sums))
+    assert site.differences(sums) == []
+
+
+@given(
+    at=st.integers(1, 60),
+    after=st.booleans(),
+    seed=st.integers(0, 5),
+    what=st.sampled_from(["dies", "another", "runner"]),
+)
+def test_a_merge_may_die_at_any_call_or_have_company(
+    at: int, seed: int, what: str, *, after: bool
+) -> None:
+    site = Runners(story(seed))
+
+    def meanwhile() -> None:
+        match what:
+            case "dies":
+                crash()
+            case "another":
+                merged(fill_of(site, sums))
+            case _:
+                site.ordered(sums).catch_up(1 + at % 4)
+
+    try:
+        merged(fill_of(site, sums, Interruption(at, meanwhile, after=after)))
+    except CrashError:
+        merged(fill_of(site, sums))
+    assert site.differences(sums) == []
+
+
+def test_a_range_on_which_the_view_fails_is_left_to_its_runner() -> None:
+    site = Runners(story(unlucky=True))
+    with pytest.raises(ViewStoppedError):
+        merged(fill_of(site, buggy(sums)))
+    merged(fill_of(site, sums))
+    assert site.differences(sums) == []
+
+
+def test_only_an_ordered_view_that_accumulates_may_merge() -> None:
+    for view in (piles, additions):
+        with pytest.raises(ValueError, match="it must be ordered and accumulate"):
+            replace(view, merge=sums.merge)

@@ -22,7 +22,8 @@ from chalicelib.leftfold.kernel import LANES, View, lane_of
 from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repairs
 from chalicelib.leftfold.projection.ordered import OrderedRunner
 from chalicelib.leftfold.projection.partitioned import PartitionedRunner
-from chalicelib.leftfold.projection.rows import KEEP_DELETED, RowStore
+from chalicelib.leftfold.projection.replay import Replayed, merged
+from chalicelib.leftfold.projection.rows import KEEP_DELETED, RowRejectedError, RowStore, Save
 from chalicelib.leftfold.projection.runner import Pause, ViewWork
 from chalicelib.leftfold.store.ports import (
     Checkpoints,
@@ -141,7 +142,7 @@ class Fill:
         name = self.view.fill_name
         begin = self.checkpoints.begin
         end = begin(name, END, self.log.head().next_position)
-        first = begin(name, FIRST, self._followed())
+        first = begin(name, FIRST, self.followed())
         began = datetime.fromtimestamp(
             begin(name, BEGAN, int(self.now().timestamp())), tz=self.now().tzinfo
         )
@@ -174,6 +175,36 @@ class Fill:
             if not goes_on():
                 return False
 
+    def merge(self, first: int, made: Replayed) -> None:
+        """Merges what a range of an ordered view, from position *first*, made of nothing into its
+        rows, and moves its checkpoint.
+
+        Where its runner has come in between, or the range failed, its runner takes the range. Raises
+        as `work` does.
+        """
+        if not made.stopped and self.followed() == first and self._merged(first, made):
+            name = self.view.stored_name
+            self.checkpoints.move(name, WHOLE_LOG, first - 1, made.position)
+        self.work(Part(PARTS, first, made.position + 1, range(LANES)), lambda: True)
+
+    def _merged(self, first: int, made: Replayed) -> bool:
+        """Whether all rows of a range are saved. One that is saved at its position has been before."""
+        loaded = self.rows.load(made.rows)
+        saves = []
+        for key, later in made.rows.items():
+            if loaded[key].position == later.position:
+                continue
+            if loaded[key].position >= first:
+                return False
+            row, position, _ = merged(self.view, key, loaded[key], later)
+            saves.append(Save(key, row, position, loaded[key]))
+        try:
+            conflicts = self.rows.save(saves)
+        except RowRejectedError:
+            return False
+        self.rows.flush()
+        return not conflicts
+
     def progress(self, plan: Plan) -> Progress:
         """How far the fill is."""
         return Progress(
@@ -203,18 +234,18 @@ class Fill:
         return {key: position for key, position in reached.items() if position < end}
 
     def _is_finished(self, plan: Plan) -> bool:
-        return self._followed() >= plan.end
+        return self.followed() >= plan.end
 
     def _done(self, plan: Plan) -> dict[Part, int]:
         """How many positions of each part are done: by its worker, or by the view's own runner."""
-        followed = self._followed()
+        followed = self.followed()
         own = self.checkpoints.read(self.view.fill_name, [part.key for part in plan.parts])
         return {
             part: min(max(own[part.key] + 1, followed, part.first), part.last) - part.first
             for part in plan.parts
         }
 
-    def _followed(self) -> int:
+    def followed(self) -> int:
         """The first position that the view's own runner has not done."""
         head = self.log.head()
         ends = ends_of(self.view, head)
@@ -236,7 +267,7 @@ class Fill:
 
         def once() -> bool:
             runner.catch_up(BLOCKS)
-            return self._followed() >= part.last
+            return self.followed() >= part.last
 
         return once
 
@@ -251,7 +282,7 @@ class Fill:
 
         def once() -> bool:
             # The view's own runner may have come here meanwhile.
-            if self._followed() >= part.last:
+            if self.followed() >= part.last:
                 return True
             return not runner.advance(part.last - 1, BLOCKS)
 
