@@ -59,6 +59,28 @@ def test_an_engine_that_no_mark_tells_of_is_not_started(suite: pytest.Pytester) 
     done.stdout.fnmatch_lines("*this test starts an engine and is not marked so*")
 
 
+FAILING_ONCE = """
+import pytest
+
+seen = []
+
+@pytest.mark.parametrize("on", ["here", pytest.param("engine", marks=pytest.mark.engine("any"))])
+def test_it(on):
+    seen.append(on)
+    assert seen.count(on) == 2
+"""
+
+
+def test_a_test_on_an_engine_has_a_second_try_which_is_shown_and_no_other_has(
+    suite: pytest.Pytester,
+) -> None:
+    suite.makepyfile(FAILING_ONCE)
+    done = suite.runpytest_inprocess(*PLUGIN, "-rR")
+    done.assert_outcomes(passed=1, failed=1)
+    assert done.parseoutcomes()["rerun"] == 1
+    done.stdout.fnmatch_lines("RERUN *test_it[[]engine[]]*")
+
+
 @pytest.mark.parametrize(
     "code",
     [
@@ -131,7 +153,7 @@ def test_the_last_of_the_larger_steps_is_pytest() -> None:
     assert last.module == "pytest"
     assert "--hypothesis-seed=7" in last.arguments
     same_each_time = {"tests.models", "tests.browser", "tests.generations.counting", "pytest"}
-    same_each_time |= {"tools", "tools.web_console"}
+    same_each_time |= {"tools", "tools.web_console", "tests.erasure"}
     assert all("7" in step.arguments for step in longer if step.module not in same_each_time)
     # There is time for all but a few of them, and each seed leaves out others.
     assert sum(step.minutes for step in [*longer, last]) <= 40

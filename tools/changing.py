@@ -4,7 +4,6 @@ Every step may be killed and run again: each looks at control, and does what is 
 """
 
 from collections.abc import Callable
-from itertools import islice
 from typing import NamedTuple
 
 import click
@@ -17,14 +16,12 @@ from chalicelib.leftfold.generations.control import (
     created,
 )
 from chalicelib.leftfold.generations.operating import MOST_LAG, Operator, Status, abandon, changed
-from chalicelib.leftfold.generations.proof import Report, prove
 from chalicelib.leftfold.kernel import Boundaries
-from chalicelib.leftfold.kernel.commit import canonical, instant
 from chalicelib.leftfold.store.ports import Log
 from chalicelib.leftfold.wiring.services import Services
 from tools.applications import register
 from tools.cloud import Cloud, DeployError, explained
-from tools.console import bar, console, errors
+from tools.console import console, errors
 from tools.deploy import applications, check_way, data_keys, find, read, stage_stack
 from tools.deploying import stage_option
 from tools.deployment_services import reach
@@ -39,8 +36,6 @@ from tools.stages import Stage, running, stage
 from tools.truths import active_truth, control_of
 from tools.uploading import Uploads
 
-# Differences that a report in the archive has.
-KEPT = 1_000
 # Copies a second of one shard of the copier: assumed, for no run has measured it on AWS. Its shards are functions
 # of their own where there is much to copy.
 COPIES_A_SECOND = 300
@@ -264,90 +259,6 @@ def redrive_command(*, name: str, endpoint_url: str | None) -> None:
         console.print(f"the transform still fails on {stream}", style="red", markup=False)
     console.print(f"{len(left):,} streams stay parked")
     if left:
-        raise SystemExit(1)
-
-
-def proved(services: Services, told: Callable[[int], object] = lambda _commits: None) -> Report:
-    """Whether one generation is the transform of the other; kept in the later one's archive.
-
-    The receiver is the later one, or the earlier one once it has its streams back.
-    """
-    made = services.generations
-    control = services.control.read()
-    way = made.there
-    if made.back is not None and control is not None and control.switch and not control.switch % 2:
-        way = made.back
-    report = prove(
-        way.copying.giver.log,
-        way.copying.receiver.log,
-        way.copying.boundaries,
-        services.domain.invariants,
-        services.vault,
-        told,
-    )
-    services.archive.put(proof_key(services), canonical(kept_of(services, report)).encode())
-    return report
-
-
-def proof_key(services: Services) -> str:
-    """Where a report is kept in the archive: a name of its own for each proof."""
-    control = services.control.read()
-    switch = control.switch if control else 0
-    return f"proofs/{services.settings.truth}/switch-{switch}/{instant(services.clock())}.json"
-
-
-def kept_of(services: Services, report: Report) -> dict[str, object]:
-    """A report as the archive keeps it."""
-    total = report.total()
-    return {
-        "at": instant(services.clock()),
-        "earlier": services.settings.earlier,
-        "later": services.settings.truth,
-        "streams": len(report.has),
-        "earlierStreams": report.streams,
-        "earlierCommits": report.commits,
-        "earlierEvents": report.events,
-        "commitsWithoutEvents": report.dropped,
-        "copies": total.commits,
-        "events": total.events,
-        "hash": f"{total.hash:032x}",
-        "madeHere": report.native,
-        "invariantsBefore": report.before,
-        "invariantsAfter": report.after,
-        "differences": list(islice(report.differences(), KEPT)),
-    }
-
-
-@generation_command.command("verify")
-@stage_option
-@endpoint_option
-def verify_command(*, name: str, endpoint_url: str | None) -> None:
-    """Prove that the active generation is the transform of the other one, from both logs.
-
-    For each stream the number of copies and events, and the sum of their hashes along the commits
-    that they descend from; and the invariants that contexts declare. What is not taken and logged
-    yet counts as missing. The report is kept in the later generation's archive. Exits with 1 if
-    there is a difference.
-    """
-    services, _ = change_of(name, endpoint_url)
-    made = services.generations
-    both = made.earlier.log.head().next_position + made.own.log.head().next_position
-    with bar("proving", both) as progress:
-        (task,) = progress.task_ids
-        report = proved(services, lambda commits: progress.advance(task, commits))
-    total = report.total()
-    console.print(
-        f"{report.commits:,} commits in {report.streams:,} streams became {total.commits:,} copies in"
-        f" {len(report.has):,}; {report.native:,} commits were made here since",
-        soft_wrap=True,
-    )
-    for invariant, before in report.before.items():
-        console.print(f"{invariant}: {before:,} before, {report.after.get(invariant, 0):,} after")
-    differences = list(report.differences())
-    for difference in differences[:SHOWN]:
-        console.print(difference, style="red", markup=False)
-    console.print(f"{len(differences):,} differences")
-    if differences:
         raise SystemExit(1)
 
 

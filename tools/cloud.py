@@ -56,6 +56,14 @@ class Cloud:
         }
 
     @property
+    def credentials(self) -> Any:
+        """The credentials of the clients. Raises DeployError if there are none."""
+        found = self._session.get_credentials()
+        if found is None:
+            raise DeployError("no AWS credentials; set AWS_PROFILE to a role that may call the API")
+        return found
+
+    @property
     def region(self) -> str:
         """The region of the clients."""
         name: str = self.client("sts").meta.region_name

@@ -36,6 +36,7 @@ from tools.last_deployment import Current, remember
 from tools.operations import show_status
 from tools.options import endpoint_option
 from tools.package import Package, package
+from tools.proving import verify_command
 from tools.stacks import Stacks
 from tools.stages import Stage, stage
 from tools.truths import active_truth, control_of, truth_with, truths
@@ -285,5 +286,7 @@ def of_cloudformation(name: str, endpoint_url: str | None) -> Stage:
         found.check_runtime()
     return found
 
+
+generation_command.add_command(verify_command)
 
 COMMANDS = (generation_command,)

@@ -233,9 +233,24 @@ def same_as_whole(view: View, services: Services, made: Replayed, took: float) -
 
 
 def is_live(made: Replayed, view: View, services: Services, pause: Pause = time.sleep) -> bool:
-    """Whether the live rows of *view* are as they were *made*; shows the rows that differ.
+    """Whether the live rows of *view* are as they were *made*; shows the rows that differ."""
+    with errors.status("comparing with the live rows"):
+        found = live_differences(made, view, services, pause)
+    if found is None:
+        console.print("the view is behind: its rows cannot be compared", style="bold red")
+        return False
+    for difference in found[:SHOWN]:
+        console.print(Text(difference.key, style="bold red"))
+        console.print(Text(f"  replayed {difference.replayed}\n  live     {difference.live}"))
+    return report(len(found), "every live row is as the log makes it", "rows differ")
 
-    The view gets 30 s to reach what was replayed.
+
+def live_differences(
+    made: Replayed, view: View, services: Services, pause: Pause = time.sleep
+) -> list[Difference] | None:
+    """The live rows of *view* that are not as they were *made*; None if the view stays behind.
+
+    The view gets 30 s to reach what was replayed. Rows that were changed meanwhile are left out.
     """
     # Read after the replay, so that nothing was replayed that is beyond it.
     ends = ends_of(view, services.log.head())
@@ -244,20 +259,13 @@ def is_live(made: Replayed, view: View, services: Services, pause: Pause = time.
         reached = services.checkpoints.read(view.stored_name, ends)
         return {key: position for key, position in reached.items() if position < ends[key]}
 
-    with errors.status("waiting for the view"):
-        if behind():
-            # Nobody wakes a reader for commits that it does not hear, such as those of the audit.
-            services.waker.wake(view.name)
-        if remaining(behind, pause):
-            console.print("the view is behind: its rows cannot be compared", style="bold red")
-            return False
-    with errors.status("comparing with the live rows"):
-        live = services.rows(view.name).scan()
-        found = [d for d in compare(made.rows, live) if not is_newer(d, made.position)]
-    for difference in found[:SHOWN]:
-        console.print(Text(difference.key, style="bold red"))
-        console.print(Text(f"  replayed {difference.replayed}\n  live     {difference.live}"))
-    return report(len(found), "every live row is as the log makes it", "rows differ")
+    if behind():
+        # Nobody wakes a reader for commits that it does not hear, such as those of the audit.
+        services.waker.wake(view.name)
+    if remaining(behind, pause):
+        return None
+    live = services.rows(view.name).scan()
+    return [d for d in compare(made.rows, live) if not is_newer(d, made.position)]
 
 
 @click.command("sweep")

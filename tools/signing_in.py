@@ -1,4 +1,4 @@
-"""Access tokens for the commands: every request to the API needs one."""
+"""How the commands show who they are: by access tokens, or by signing each request as an IAM role."""
 
 import os
 from collections.abc import Callable, Generator
@@ -6,6 +6,8 @@ from threading import Lock
 from urllib.parse import urlsplit
 
 import httpx
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 
 from tools.cloud import Cloud, DeployError, explained
 from tools.deploy import Deployed, find
@@ -44,10 +46,27 @@ class SignedIn(httpx.Auth):
             return self._token
 
 
-def signed_in(url: str) -> SignedIn | None:
-    """The tokens for the API at *url*; None if nobody knows where to get one.
+class Signed(httpx.Auth):
+    """Signs each request with AWS Signature Version 4, with the credentials that *cloud* has."""
 
-    They are that of the variable `LEFTFOLD_TOKEN`, or those of the deployment that was
+    requires_request_body = True
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        typed = {name: value for name, value in request.headers.items() if name == "content-type"}
+        made = AWSRequest(request.method, str(request.url), data=request.content, headers=typed)
+        signer = SigV4Auth(self._cloud.credentials, "execute-api", self._cloud.region)
+        signer.add_auth(made)
+        request.headers.update(made.headers.items())
+        yield request
+
+
+def signed_in(url: str) -> httpx.Auth | None:
+    """What lets requests into the API at *url*; None if nobody knows.
+
+    It is the token of the variable `LEFTFOLD_TOKEN`, or what the deployment takes that was
     remembered last, if *url* is its API.
     """
     given = os.environ.get(VARIABLE)
@@ -62,8 +81,10 @@ def signed_in(url: str) -> SignedIn | None:
     return of_deployment(find(current.stack, Cloud(current.endpoint_url)), current.endpoint_url)
 
 
-def of_deployment(deployed: Deployed, endpoint_url: str | None) -> SignedIn:
-    """The tokens of a deployment's own machine client."""
+def of_deployment(deployed: Deployed, endpoint_url: str | None) -> httpx.Auth:
+    """The tokens of a deployment's own machine client, or signatures where it takes those."""
+    if deployed.outputs.get("Access") == "roles":
+        return Signed(Cloud(endpoint_url))
     return SignedIn(lambda: token(deployed, endpoint_url))
 
 
@@ -77,6 +98,11 @@ def token(deployed: Deployed, endpoint_url: str | None, client: str = MACHINE) -
 
     The client's secret is read with AWS credentials, so it is stored nowhere else.
     """
+    if deployed.outputs.get("Access") == "roles":
+        raise DeployError(
+            f"{deployed.stack} takes no tokens: requests are signed as one of its IAM roles, as by"
+            " `curl --aws-sigv4 aws:amz:REGION:execute-api`"
+        )
     cloud = Cloud(endpoint_url)
     stage = Stacks(cloud, lambda _: None).outputs(f"{deployed.outputs['Stage']}-stage")
     if client not in stage:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
+from chalicelib.leftfold.access.roles import text_of
 from tools.bootstrap import ROOT
 
 FILE = Path("infra/stages.toml")
@@ -16,6 +17,8 @@ NAME = re.compile(r"[a-z][a-z0-9]{0,15}")
 APP = "leftfold"
 # Seconds: Lambda's longest batching window.
 LONGEST_WINDOW = 300
+# Lambda takes 4 KB of variables, and others need room too.
+LONGEST_ROLES = 2_500
 
 
 class StageError(Exception):
@@ -45,6 +48,7 @@ class Stage:
     throttle_rate: int
     throttle_burst: int
     tenant_rate: int
+    roles: Mapping[str, str]
     cors_origins: str
     has_access_logs: bool
     otlp_endpoint: str
@@ -78,6 +82,7 @@ class Stage:
             "ThrottleRate": str(self.throttle_rate),
             "ThrottleBurst": str(self.throttle_burst),
             "TenantRate": str(self.tenant_rate),
+            "Access": "roles" if self.roles else "tokens",
             "CorsOrigins": self.cors_origins,
             "AccessLogs": str(self.has_access_logs).lower(),
             "OtlpEndpoint": self.otlp_endpoint,
@@ -85,6 +90,11 @@ class Stage:
             "CertificateArn": self.certificate,
             "WebAcl": self.web_acl,
         }
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The variables that Chalice needs when it packages for the stage; functions have them too."""
+        return {"LEFTFOLD_ROLES": text_of(self.roles)} if self.roles else {}
 
     def check_runtime(self) -> None:
         """Raises StageError unless the running Python is the one that the stage runs on.
@@ -132,6 +142,8 @@ def stage_of(name: str, settings: Any) -> Stage:
         wrong = ", ".join(sorted(set(names) ^ set(settings)))
         raise StageError(f"{FILE}: [{name}] has too few settings, or unknown ones: {wrong}")
     for key in names:
+        if key == "roles":
+            continue
         value, choices = settings[key], get_args(hints[key])
         if value not in choices if choices else type(value) is not hints[key]:
             wanted = " or ".join(choices) if choices else f"of type {hints[key].__name__}"
@@ -141,4 +153,20 @@ def stage_of(name: str, settings: Any) -> Stage:
             f"{FILE}: [{name}] wake_window is {settings['wake_window']}; it must be 0 to"
             f" {LONGEST_WINDOW}"
         )
+    check_roles(name, settings["roles"])
     return Stage(name, **settings)
+
+
+def check_roles(name: str, roles: Any) -> None:
+    """Raises StageError unless *roles* can be the table of a stage."""
+    wrong = ""
+    if not isinstance(roles, dict) or not all(isinstance(text, str) for text in roles.values()):
+        wrong = 'it must be {"ARN of a role" = "TENANT RIGHT…"}'
+    else:
+        try:
+            if len(text_of(roles)) > LONGEST_ROLES:
+                wrong = "so many roles fit into no function's variables; take tokens instead"
+        except ValueError as error:
+            wrong = str(error)
+    if wrong:
+        raise StageError(f"{FILE}: [{name}] roles: {wrong}")

@@ -127,11 +127,15 @@ export async function watch<P extends Get>(
   }
 }
 
-export async function redrive(reader: string, streams?: string[]): Promise<Schemas["RedriveAsked"]> {
-  const init = {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(streams ? { streams } : {}),
-  };
-  return (await send(url("/readers/{reader}/redrive", { reader }, {}), init)) as Schemas["RedriveAsked"];
+type Post = { [P in keyof paths]: paths[P] extends { post: object } ? P : never }[keyof paths];
+type Posted<P extends Post> = paths[P] extends {
+  post: { responses: Partial<Record<200 | 201 | 202, { content: { "application/json": infer Body } }>> };
+}
+  ? Body
+  : never;
+
+/** POST to a path of the OpenAPI document. */
+export async function post<P extends Post>(path: P, parts: Parts, query: Query, sent: object): Promise<Posted<P>> {
+  const init = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(sent) };
+  return (await send(url(path, parts, query), init)) as Posted<P>;
 }

@@ -32,8 +32,9 @@ export function decimal(text: string): string {
 }
 
 /** The parts of "main/account-42". */
-export function parts(stream: string): { category: string; key: string } {
-  const rest = stream.slice(stream.indexOf("/") + 1);
+export function parts(stream: string): { tenant: string; category: string; key: string } {
+  const slash = stream.indexOf("/");
+  const rest = stream.slice(slash + 1);
   const at = rest.indexOf("-");
-  return { category: rest.slice(0, at), key: rest.slice(at + 1) };
+  return { tenant: stream.slice(0, slash), category: rest.slice(0, at), key: rest.slice(at + 1) };
 }

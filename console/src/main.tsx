@@ -27,7 +27,7 @@ function Page({ at }: { at: Place }) {
   const version = (text: string | undefined) => (text && /^\d{1,15}$/.test(text) ? Number(text) : undefined);
   switch (at.page) {
     case "streams":
-      return first && second ? <Stream key={`${first} ${second}`} category={first} id={second} version={version(third)} /> : <Streams />;
+      return first && second ? <Stream key={`${first} ${second}`} category={first} id={second} version={version(third)} tenant={at.query.get("tenant") ?? undefined} /> : <Streams />;
     case "log":
       return <Log correlation={at.query.get("correlation") ?? ""} position={version(first)} />;
     case "readers":

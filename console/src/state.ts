@@ -1,5 +1,6 @@
 /* What the pages share: where one is, what is loaded, and what is asked again and again. */
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { parts } from "./format";
 
 export interface Place {
   page: string;
@@ -25,6 +26,12 @@ export function usePlace(): Place {
 
 export function link(page: string, ...path: (string | number)[]): string {
   return `#/${[page, ...path].map((part) => encodeURIComponent(String(part))).join("/")}`;
+}
+
+/** Where a stream is shown, whichever tenant has it. */
+export function toStream(stream: string, version?: number): string {
+  const { tenant, category, key } = parts(stream);
+  return `${link("streams", category, key, ...(version ? [version] : []))}?tenant=${encodeURIComponent(tenant)}`;
 }
 
 export interface Loaded<T> {

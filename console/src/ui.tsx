@@ -2,7 +2,7 @@
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { date, decimal, duration, parts, time } from "./format";
-import { link, type Loaded } from "./state";
+import { type Loaded, toStream } from "./state";
 
 /** The reader's own time; UTC on hover. */
 export function Time({ at, short = false }: { at: string; short?: boolean }) {
@@ -29,7 +29,7 @@ export function Money({ of, plain = false, change = false }: { of: { amount: str
 export function StreamLink({ stream, version }: { stream: string; version?: number }) {
   const { category, key } = parts(stream);
   return (
-    <a class="mono" href={link("streams", category, key, ...(version ? [version] : []))}>
+    <a class="mono" href={toStream(stream, version)}>
       <span class="muted">{category}-</span>
       {key}
       {version !== undefined && <span class="muted">@{version}</span>}
@@ -260,6 +260,7 @@ function Value({ of }: { of: unknown }): JSX.Element {
     if (keys.length === 2 && "amount" in of && "currency" in of) {
       return <Money of={of as { amount: string; currency: string }} />;
     }
+    if (keys.length > 0 && !Array.isArray(of)) return <Body of={of as Record<string, unknown>} />;
     return <code class="json">{JSON.stringify(of, null, 1)}</code>;
   }
   return <span>{typeof of === "string" ? of : JSON.stringify(of)}</span>;

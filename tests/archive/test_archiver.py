@@ -441,6 +441,25 @@ def test_an_object_that_has_changed_is_not_believed(start: str) -> None:
     assert site.versions() == [1, 13, 14]
 
 
+@pytest.mark.parametrize("through", [11, 13])
+def test_a_tombstone_that_says_another_version_than_its_manifest_is_not_believed(
+    through: int,
+) -> None:
+    """Else the versions between them were missing in a history, without a word."""
+    site = closed()
+    site.archive_all()
+    (first,) = site.events.range(A, 1, 1)
+    tombstone = site.table.range(A, 1, 1)[0]
+    assert tombstone.archive is not None
+    assert (first.version, tombstone.archive.through) == (1, 12)
+    other = tombstone._replace(archive=tombstone.archive._replace(through=through))
+    assert site.table.replace(tombstone, other)
+    with pytest.raises(DamagedArchiveError, match=f"up to 12, and the tombstone says {through}$"):
+        site.events.range(A, 1, EVERY)
+    with pytest.raises(DamagedArchiveError):
+        site.events.newest(A, below=3)
+
+
 def test_what_was_never_archived_cannot_be_restored() -> None:
     site = closed()
     with pytest.raises(LookupError):

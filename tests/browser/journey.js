@@ -169,7 +169,7 @@ seen.pages.push("found by category");
 await go(page, PAGES[1]);
 const newest = await page.locator(".commit[aria-current]").getAttribute("href");
 await page.keyboard.press("j");
-await page.waitForURL((to) => to.hash !== "" && to.hash !== newest && /\/\d+$/.test(to.hash));
+await page.waitForURL((to) => to.hash !== "" && to.hash !== newest && /\/\d+(\?|$)/.test(to.hash));
 await page.getByRole("tab", { name: "State" }).click();
 await shown("members differ");
 await page.getByRole("tab", { name: "Rows" }).click();
@@ -177,6 +177,24 @@ await shown("balances");
 await checked(page, "rows");
 await page.screenshot({ path: `${folder}/rows-desktop-light.png` });
 seen.pages.push("a commit's rows, by keys");
+
+await go(page, ["", "#/streams/transfer/rent-1/1", "transfer-requested"]);
+await page.locator(".consequences").getByText("taken").waitFor();
+await checked(page, "consequences");
+await page.screenshot({ path: `${folder}/consequences-desktop-light.png` });
+await page.locator(".consequences").getByRole("link", { name: "account-" }).click();
+await page.waitForURL((to) => to.hash.startsWith("#/streams/account/1001/"));
+await shown("account-debited");
+await page.locator(".facts").getByRole("link", { name: "transfer-rent-1@1" }).click();
+await page.waitForURL((to) => to.hash.startsWith("#/streams/transfer/rent-1/1"));
+seen.pages.push("from a commit to what it led to, and back");
+
+await page.locator(".facts a[href*='correlation=']").click();
+await shown("of this correlation id in the whole log");
+await page.waitForFunction(() => document.querySelectorAll(".logged").length === 5);
+await checked(page, "a correlation id");
+await page.screenshot({ path: `${folder}/correlation-desktop-light.png` });
+seen.pages.push("all commits of a correlation id");
 
 await go(page, PAGES[2]);
 const before = await page.locator(".logged").first().innerText();

@@ -53,6 +53,8 @@ def test_every_page_can_be_used_and_breaks_no_rule(built: Path) -> None:
         "found by words",
         "found by category",
         "a commit's rows, by keys",
+        "from a commit to what it led to, and back",
+        "all commits of a correlation id",
         "the log as it grows",
         "a balance that changes while one looks",
         "what a parked stream stands on",

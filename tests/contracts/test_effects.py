@@ -73,6 +73,16 @@ def test_the_first_answer_stays(effects: Effects) -> None:
     assert effects.plan(PLACE, EFFECT, "one").answer == "sent: 1"
 
 
+def test_an_effect_is_found_as_it_was_decided_and_is_nobodys_by_that(effects: Effects) -> None:
+    assert effects.find(PLACE) is None
+    effects.plan(PLACE, EFFECT, "one")
+    assert effects.find(PLACE) == Planned(EFFECT, None, mine=False)
+    assert effects.find(PLACE._replace(name="do")) is None
+    assert effects.plan(PLACE, EFFECT, "one").mine, "the claim is as it was"
+    effects.finish(PLACE, "sent: 1")
+    assert effects.find(PLACE) == Planned(EFFECT, "sent: 1", mine=False)
+
+
 def test_of_many_that_claim_at_once_one_may_send(effects: Effects) -> None:
     with ThreadPoolExecutor(8) as threads:
         claims = threads.map(lambda n: effects.plan(PLACE, EFFECT, f"owner-{n}").mine, range(8))

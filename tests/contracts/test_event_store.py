@@ -171,7 +171,7 @@ def test_nothing_is_written_once_a_place_elsewhere_is_taken(
 ) -> None:
     other = f"{stream}-other"
     events.append(commit(other, 1))
-    with pytest.raises(StreamAdvancedError):
+    with pytest.raises(StreamAdvancedError, match=f"^the stream {other} has version 1 already$"):
         events.append(commit(stream, 1), StreamVersion(other, 1))
     assert list(events.range(stream, 1, 1)) == []
     assert events.append(commit(stream, 1), StreamVersion(other, 2)) is None

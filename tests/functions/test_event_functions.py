@@ -83,6 +83,7 @@ def test_the_index_leads_to_every_reader(index: Path) -> None:
     assert dict(domain.views) == dict(DOMAIN.views)
     assert dict(domain.policies) == dict(DOMAIN.policies)
     assert domain.aggregates is DOMAIN.aggregates
+    assert all(name in domain.views for name in DOMAIN.views)
     assert "no_such_view" not in domain.views
     assert domain.views.get("no_such_view") is None
 

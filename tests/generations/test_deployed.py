@@ -8,7 +8,6 @@ import boto3
 import pytest
 
 from chalicelib.domain import DOMAIN
-from chalicelib.leftfold.kernel.commit import instant
 from chalicelib.leftfold.metrics import NAMESPACE
 from chalicelib.leftfold.wiring import process
 from chalicelib.leftfold.wiring.generations import copied_as_it_is
@@ -19,7 +18,7 @@ from tests.functions.test_resources import ALARMS
 from tests.generations.deployed import BLUE, GREEN, HOME, Deployed, is_granted
 from tests.http.samples import booking, czk, opening
 from tests.tools.test_stages import MADE
-from tools.changing import proved
+from tools.proving import Work, differences, do_all, ended
 
 A, B = "main/account-a", "main/account-b"
 KEY = "0190-key"
@@ -86,13 +85,15 @@ def test_the_functions_fill_a_generation_take_its_streams_over_and_give_them_bac
     for stack in (BLUE, GREEN):
         site.log(stack)
     with site.running(GREEN, "operator") as services:
-        report = proved(services)
-        assert list(report.differences()) == []
+        prover = services.generations.prover(2)
+        work = Work(prover, prover.begun("proofs/p", 2), services, None, frozenset())
+        do_all(work, 1, lambda _proof, item: item)
+        found, rows = ended(services, work)
+        assert differences(found, rows) == []
         # Blue had five commits before, and made two after green had given all back.
-        assert (report.commits, report.native) == (1, 6)
-        assert report.before == report.after == {"money": 100}
-        key = f"proofs/{GREEN}/switch-2/{instant(site.clock())}.json"
-        kept = json.loads(services.archive.get(key) or b"")
+        assert (found.earlier_commits, found.native) == (1, 6)
+        assert found.before == found.after == {"money": 100}
+        kept = json.loads(services.archive.get("proofs/p/report.json") or b"")
         assert (kept["differences"], kept["copies"]) == ([], 1)
     assert ungranted(site) == []
 

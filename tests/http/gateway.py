@@ -17,6 +17,7 @@ from tests.issuer import token
 
 JSON = "application/json"
 DOCUMENT = document(API)
+SIGNED = document(API, signed=True)
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,12 @@ class Answer:
 class Gateway:
     """Sends requests to the app; every answer must be as the OpenAPI document has it.
 
-    Every request has *token*, unless it has an `Authorization` of its own or *token* is None.
+    Every request has *token*, unless it has an `Authorization` of its own or *token* is None. Where
+    *signer* is an ARN, the API is one of signed requests, and it has signed them.
     """
 
     token: str | None = field(default_factory=token)
+    signer: str | None = field(default=None, kw_only=True)
 
     def get(self, url: str, **headers: str) -> Answer:
         return self.send("GET", url, None, spelled(headers))
@@ -94,6 +97,7 @@ class Gateway:
                 "resourcePath": template,
                 "httpMethod": method,
                 "path": f"/api{path}",
+                "identity": {"sourceIp": "127.0.0.1", "userArn": self.signer},
             },
             "body": encoded(raw, as_base64=as_base64),
             "isBase64Encoded": as_base64,
@@ -102,7 +106,7 @@ class Gateway:
         response = json.loads(json.dumps(made))
         answer = Answer(response["statusCode"], response["headers"], response["body"])
         if template not in (*PATHS, *console.PATHS, live.PATH):
-            check(method, template, answer)
+            check(method, template, answer, SIGNED if self.signer else DOCUMENT)
         return answer
 
     def _admitted(self, headers: Mapping[str, str]) -> dict[str, str]:
@@ -137,10 +141,10 @@ def routed(method: str, path: str) -> tuple[str, dict[str, str]]:
     return templates[0], {part[1:-1]: text for part, text in captured if "{" in part}
 
 
-def check(method: str, template: str, answer: Answer) -> None:
+def check(method: str, template: str, answer: Answer, described_in: Any) -> None:
     """Fails unless the OpenAPI document has this answer of this operation; HEAD is its GET's."""
     operation = "get" if method == "HEAD" else method.lower()
-    described = DOCUMENT["paths"][template][operation]["responses"]
+    described = described_in["paths"][template][operation]["responses"]
     response = described[str(answer.status)]
     for name in response["headers"]:
         assert name in answer.headers, name
@@ -151,5 +155,5 @@ def check(method: str, template: str, answer: Answer) -> None:
     if method == "HEAD":
         assert answer.text == ""
         return
-    components = {"components": DOCUMENT["components"]}
+    components = {"components": described_in["components"]}
     OAS31Validator(content["schema"] | components).validate(answer.json)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.leftfold.http import feed
 from tests.http.conftest import Bank
 from tests.http.samples import booking, czk
 from tests.http.test_ledgers import entry, posting, usd, with_chart
@@ -188,3 +189,52 @@ def test_amounts_of_a_ledger_are_text_and_names_of_accounts_stay() -> None:
     forward = bodies["balances-brought-forward"]
     assert forward["opening"]["Assets:Cash"] == [usd("7.5", "XYZ")]
     assert (forward["retainedEarnings"], forward["firstYear"]) == ("Equity:R", 2020)
+
+
+def test_the_commits_of_one_correlation_id_are_found_however_far_back(
+    bank: Bank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "MOST_SEARCHED", 5)
+    bank.open("a")
+    bank.settle()
+    for number in range(12):
+        named = {"x_correlation_id": "order-7"} if number in {0, 11} else {}
+        bank.post("/accounts/a/credits", booking("1.00"), **named)
+        bank.settle()
+    items = pages(bank, "correlation=order-7")
+    assert [item["version"] for item in items] == [2, 13]
+    assert {item["correlationId"] for item in items} == {"order-7"}
+    assert pages(bank, "correlation=order-7&category=transfer") == []
+    first = bank.get("/log?correlation=order-7").json
+    assert (len(first["items"]), first["atEnd"], first["position"]) == (1, False, None)
+    bank.token = house_token()
+    assert bank.get("/log?correlation=order-7").json["position"] == 5
+    assert bank.get(f"/log?correlation={'o' * 129}").parameters == ["correlation"]
+
+
+def test_a_reader_may_begin_at_a_time(bank: Bank) -> None:
+    bank.open("a")
+    for _ in range(20):
+        bank.clock.forward(seconds=3600)
+        bank.post("/accounts/a/credits", booking("1.00"))
+        bank.settle()
+    # What came into the log an hour late is among what follows.
+    at = bank.stream()[9].at
+    assert [item["version"] for item in pages(bank, f"since={at}")] == list(range(9, 22))
+    assert pages(bank, "since=2030-01-01T00:00:00Z") == []
+    assert len(pages(bank, "since=1970-01-01T00:00:00%2B00:00")) == 21
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "2026-01-01",
+        "2026-01-01T00:00:00",
+        "1969-12-31T23:59:59Z",
+        "0001-01-01T00:00:00%2B09:00",
+        "now",
+    ],
+)
+def test_what_is_no_time_is_refused(bank: Bank, wrong: str) -> None:
+    answer = bank.get(f"/log?since={wrong}")
+    assert (answer.status, answer.parameters) == (400, ["since"])

@@ -27,7 +27,7 @@ from chalicelib.leftfold.http import console, live
 from chalicelib.leftfold.http.unserved import PATHS
 from chalicelib.leftfold.kernel import Refused
 from tests.http.conftest import Bank
-from tests.http.gateway import DOCUMENT
+from tests.http.gateway import DOCUMENT, SIGNED
 
 ROOT = Path(__file__).parents[2]
 
@@ -126,7 +126,7 @@ def test_every_problem_of_a_route_is_described() -> None:
     # Commands that no route sends, for policies send them, or no state refuses with it.
     never = {"year-not-closing", "journal-gathered", "step-answered", "transfer-moved-on"}
     never |= {"account-open"}
-    described = str(DOCUMENT["paths"])
+    described = f"{DOCUMENT['paths']} {SIGNED['paths']}"
     assert {c for c in API.problems if f"`{c}`" not in described} == everywhere | never
 
 

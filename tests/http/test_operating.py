@@ -9,16 +9,18 @@ from chalicelib.bank.account.domain import account
 from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.functions.readers import redrive
 from chalicelib.leftfold.http.operating import PARKED_SHOWN
-from chalicelib.leftfold.kernel import View
+from chalicelib.leftfold.kernel import StoredEvent, View
 from chalicelib.leftfold.relay.publisher import MARK
 from chalicelib.leftfold.relay.sequencer import Sequencer
 from chalicelib.leftfold.store.ports import ParkedStream
 from chalicelib.leftfold.wiring import process
 from tests.application import still
-from tests.commits import events_in
+from tests.commits import commit, events_in
 from tests.http.conftest import Bank
 from tests.http.samples import booking, czk
 from tests.issuer import house_token, token
+
+BOTH = (("credit", "7.00"), ("debit", "5.00"))
 
 
 class Context:
@@ -85,10 +87,10 @@ def test_the_state_after_each_version_is_that_of_the_rules(bank: Bank) -> None:
     for _ in range(25):
         bank.post("/accounts/a/credits", booking("1.00", valueDate="1993-03-02"))
     state, before = account.decider.initial, None
-    for commit in bank.stream():
+    for one in bank.stream():
         # Nobody's personal data is opened for an operator who looks at a stream.
-        state = account.decider.fold(events_in(commit, account.codec), state)
-        shown = bank.get(f"/streams/account/a/commits/{commit.version}").json
+        state = account.decider.fold(events_in(one, account.codec), state)
+        shown = bank.get(f"/streams/account/a/commits/{one.version}").json
         after = account.to_snapshot(state)
         assert (shown["before"], shown["after"]) == (before, after)
         before = after
@@ -267,6 +269,7 @@ def test_an_operator_of_a_tenant_sees_its_own_streams_and_no_positions(bank: Ban
         "/blocks/0",
         "/streams/account/a?tenant=main",
         "/streams/account/a/commits/1?tenant=main",
+        "/streams/account/a/commits/1/consequences?tenant=main",
     ],
 )
 def test_what_shows_all_tenants_is_for_the_house(bank: Bank, path: str) -> None:
@@ -285,3 +288,38 @@ def test_an_operator_of_the_house_sees_the_streams_of_every_tenant(bank: Bank) -
     assert bank.get("/streams/account/a").code == "stream-missing"
     assert bank.get("/streams/account/a?tenant=main").json["stream"] == "main/account-a"
     assert bank.get("/streams/account/a?tenant=Main").parameters == ["tenant"]
+
+
+def test_each_event_of_a_commit_shows_the_rows_that_it_changed(bank: Bank) -> None:
+    bank.open()
+    both = [{"direction": way, **booking(amount)} for way, amount in BOTH]
+    assert bank.post("/accounts/a/bookings", {"bookings": both}).status == 200
+    rows = bank.get("/streams/account/a/commits/2").json["rows"]
+    balances = [row for row in rows if row["view"] == "balances"]
+    found = [(row["index"], row["before"]["balance"], row["after"]["balance"]) for row in balances]
+    assert found == [(0, 0, 700), (1, 700, 200)]
+    assert [row["index"] for row in rows if row["view"] == "bookings"] == [0, 1]
+
+
+def test_a_commit_on_which_a_view_fails_is_shown_with_the_reason(bank: Bank) -> None:
+    with_a_statement(bank)
+    services = process.services()
+    services.views = {**DOMAIN.views, "balances": fails(DOMAIN.views["balances"])}
+    shown = bank.get("/streams/account/a/commits/3").json
+    assert shown["failures"] == [{"of": "balances", "reason": "ValueError: planted"}]
+    assert {row["view"] for row in shown["rows"]} == {"ranking", "bookings"}
+    assert shown["after"]["balance"] == 1200
+
+
+def test_a_stream_is_shown_though_nobody_can_read_an_event_of_it(bank: Bank) -> None:
+    bank.open()
+    odd = StoredEvent("account-credited", 9, {"sum": "seven"})
+    assert bank.events.append(commit("main/account-a", 2)._replace(events=(odd,))) is None
+    newest, first = bank.get("/streams/account/a").json["items"]
+    (event,) = newest["events"]
+    assert (event["name"], event["eventVersion"], event["body"]) == odd[:3]
+    assert event["unreadable"].startswith("UnknownEvent: ")
+    assert first["events"][0]["unreadable"] is None
+    shown = bank.get("/streams/account/a/commits/2").json
+    assert (shown["before"], shown["after"], shown["rows"]) == (None, None, [])
+    assert [one["of"] for one in shown["failures"]][:2] == ["rules", "balances"]

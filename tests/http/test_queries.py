@@ -50,6 +50,8 @@ def test_a_document_that_the_client_has_is_not_sent_again(bank: Bank, tags: str)
     bank.settle()
     answer = bank.get("/accounts/a", if_none_match=tags)
     assert (answer.status, answer.text, answer.headers["ETag"]) == (304, "", '"1"')
+    # It would be of an empty text, which is no JSON.
+    assert "Content-Type" not in answer.headers
 
 
 @pytest.mark.parametrize("tags", ['"2"', '"01"', '"11"'])

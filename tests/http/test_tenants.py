@@ -167,6 +167,7 @@ ASKED = {
     "list_parked": "/readers/balances/parked",
     "show_stream": "/streams/account/a",
     "show_commit": "/streams/account/a/commits/1",
+    "list_consequences": "/streams/transfer/t/commits/1/consequences",
     "list_repairs": "/streams/account/a/commits/1/repairs",
     "show_erasure": "/subjects/account:a/erasure",
     "show_subject_data": "/subjects/account:a/data",

@@ -233,7 +233,7 @@ def is_closed(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
-def eventually(fact: Callable[[], bool], within: float = 10) -> bool:
+def eventually(fact: Callable[[], bool], within: float = 120) -> bool:
     deadline = time.monotonic() + within
     while not fact():
         if time.monotonic() > deadline:

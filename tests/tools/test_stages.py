@@ -57,6 +57,9 @@ FACTS = {
 }
 
 
+MANY_ROLES = {f"arn:aws:iam::111122223333:role/r{n}": "main queries" for n in range(99)}
+
+
 def settings_of(found: Stage) -> dict[str, Any]:
     return {name: value for name, value in vars(found).items() if name != "name"}
 
@@ -84,6 +87,9 @@ def test_money_is_protected_in_prod() -> None:
         ("dev", lambda s: s | {"wake_window": 301}, "wake_window is 301; it must be 0 to 300"),
         ("dev", lambda s: s | {"way": "sam"}, "way is 'sam'; it must be cloudformation or chalice"),
         ("dev", lambda s: s | {"shard": 1}, "too few settings, or unknown ones: shard"),
+        ("dev", lambda s: s | {"roles": "main"}, "roles: it must be"),
+        ("dev", lambda s: s | {"roles": {"importer": "main queries"}}, "roles: 'importer' is no"),
+        ("dev", lambda s: s | {"roles": MANY_ROLES}, "roles: so many roles fit into no"),
         ("dev", lambda _: {}, "too few settings, or unknown ones: api_concurrency, architecture"),
     ],
 )
@@ -123,6 +129,22 @@ def test_nothing_is_deployed_that_the_file_of_stages_does_not_say(
     monkeypatch.setattr(deploying, "wanted_files", lambda: {STAGE_TEMPLATE: "of another file"})
     with pytest.raises(DeployError, match="is not what the code says; run `leftfold resources`"):
         checked("dev", "cloudformation", "http://127.0.0.1:1")
+
+
+def test_a_stage_with_roles_tells_them_to_chalice_and_to_the_functions() -> None:
+    """Chalice packages with the stage's variables, by which the app says which routes are signed."""
+    roles = {"arn:aws:iam::111122223333:role/importer": "main commands queries"}
+    signed = stage_of("dev", settings_of(DEV) | {"roles": roles})
+    made = functions(app_functions(), DOMAIN.views, DOMAIN.policies)
+    for facts in (None, FACTS):
+        written = {"dev": facts} if facts else {}
+        found = config(read(TEMPLATE), made, [signed, DEV], written)["stages"]["dev"]
+        assert "LEFTFOLD_ROLES" not in found["environment_variables"]  # DEV comes last
+        found = config(read(TEMPLATE), made, [signed], written)["stages"]["dev"]
+        table = found["environment_variables"]["LEFTFOLD_ROLES"]
+        assert json.loads(table) == {"111122223333/importer": "main commands queries"}
+    assert signed.parameters["Access"] == "roles"
+    assert DEV.parameters["Access"] == "tokens"
 
 
 def test_every_setting_of_a_stage_reaches_a_template() -> None:

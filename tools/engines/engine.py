@@ -70,7 +70,7 @@ class Engine(ABC):
         port: int | None = None,
         *,
         progress: Progress = lambda _: None,
-        ready_within: float = 60,
+        ready_within: float = 180,
     ) -> None:
         """Choose a free port unless one is given. `ready_within` is in seconds."""
         self.port = port or free_port(self.ports)

@@ -26,7 +26,7 @@ class MiniStack(Engine):
         opensearch: str | None = None,
         environment: Mapping[str, str] | None = None,
         progress: Progress = lambda _: None,
-        ready_within: float = 60,
+        ready_within: float = 180,
     ) -> None:
         """Take the `endpoint` of the OpenSearch that search domains lead to, and further environment variables."""
         super().__init__(port, progress=progress, ready_within=ready_within)

@@ -56,6 +56,7 @@ TESTS = (
     "tests/subjects",
     "tests/test_clients.py",
     "tests/test_numbers.py",
+    "tests/test_settings.py",
     "tests/test_wiring.py",
     "tests/simulation/test_generations.py::test_no_history_of_two_generations_breaks_a_law[1]",
     "tests/simulation/test_simulation.py::test_no_history_breaks_a_law[1]",

@@ -39,6 +39,11 @@ PARAMETERS: Json = {
     "OtlpHeaders": parameter(
         "The headers that it asks for, as name=value, separated by commas", "", NoEcho=True
     ),
+    "Access": parameter(
+        "How callers show who they are: by access tokens, or by signing requests as IAM roles",
+        "tokens",
+        AllowedValues=["tokens", "roles"],
+    ),
     "AccessLogs": parameter(
         "Whether API Gateway writes a line for each request; the account must have a role for it"
         " first (docs/operations.md)",
@@ -72,7 +77,14 @@ GATEWAY_RESPONSES = {
     "DEFAULT_4XX": ("400", "bad-request", "The request is not one that the API takes"),
     "DEFAULT_5XX": ("500", "internal-error", "The server failed unexpectedly"),
     "ACCESS_DENIED": ("403", "forbidden", "The request is not allowed"),
-    "MISSING_AUTHENTICATION_TOKEN": ("404", "no-such-route", "No resource has this path"),
+    "INVALID_SIGNATURE": ("403", "forbidden", "The signature of the request is not valid"),
+    "EXPIRED_TOKEN": ("403", "forbidden", "The credentials or the signature have expired"),
+    # What API Gateway says of a request that is not signed and must be, and of unknown methods.
+    "MISSING_AUTHENTICATION_TOKEN": (
+        "403",
+        "forbidden",
+        "The request is not signed, or no resource has this method",
+    ),
     "UNAUTHORIZED": ("401", "token-missing", "This request needs an access token"),
     "REQUEST_TOO_LARGE": ("413", "body-too-large", "The request body is too large"),
     "THROTTLED": ("429", "too-many-requests", "There are too many requests at the moment"),

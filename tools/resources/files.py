@@ -64,9 +64,10 @@ def chalice_stage(
         "lambda_architecture": stage.architecture,
         "lambda_memory_size": stage.memory,
         "lambda_timeout": 60,
-        "environment_variables": variables(merged, facts)
-        if facts
-        else {"LEFTFOLD_STACK": stage.prefix},
+        "environment_variables": {
+            **(variables(merged, facts) if facts else {"LEFTFOLD_STACK": stage.prefix}),
+            **stage.variables,
+        },
         "lambda_functions": settings,
         **(
             {

@@ -120,8 +120,8 @@ def other_functions(
     querying = (
         tables(LOAD, "streams", "view-checkpoints", "policy-checkpoints", *documents),
         tables(FIND, "view-parked", "policy-parked"),
-        # The sweeper's note.
-        tables(("dynamodb:GetItem",), "policy-checkpoints"),
+        # The sweeper's note, and what became of an e-mail.
+        tables(("dynamodb:GetItem",), "policy-checkpoints", "effects"),
         search("Get", "Post"),
         *READING_LOG,
         waking("relay", *views, *policies),

@@ -155,7 +155,15 @@ CONDITIONS: Json = {
 OUTPUTS: Json = {
     **{
         name: {"Value": {"Ref": name}}
-        for name in ("Stage", "Truth", "ArchiveBucket", "SearchEndpoint", "Repairs", "Ordinal")
+        for name in (
+            "Stage",
+            "Truth",
+            "ArchiveBucket",
+            "SearchEndpoint",
+            "Repairs",
+            "Ordinal",
+            "Access",
+        )
     },
     **{
         name: {"Condition": "HasEarlier", "Value": {"Ref": name}}

@@ -166,7 +166,13 @@ class Epochs:
         return page, len(data)
 
     def _first_page(self, archived: Archived) -> Sequence[Entry]:
-        return self._page(archived.key, archived.hash)
+        entries = self._page(archived.key, archived.hash)
+        if entries[-1].last != archived.through:
+            raise DamagedArchiveError(
+                f"{archived.key} lists versions up to {entries[-1].last},"
+                f" and the tombstone says {archived.through}"
+            )
+        return entries
 
     def _page(self, key: str, expected: str) -> Sequence[Entry]:
         def parsed(data: bytes) -> tuple[Any, int]:

@@ -97,13 +97,13 @@ class ArchivedEvents:
         if live:
             return Page(live, more=True)
         id_, last = tombstone.aggregate_id, min(below - 1, through)
-        for part in self._epochs.parts(
+        # One part has it: a manifest lists every version up to the tombstone's last.
+        (part,) = self._epochs.parts(
             id_, tombstone.archive, lambda part: part.first <= last <= part.last
-        ):
-            commits = [c for c in self._epochs.commits(id_, part) if c.version <= last]
-            taken = commits[::-1][:limit]
-            return Page(taken, more=taken[-1].version > 1)
-        return Page([], more=False)
+        )
+        commits = [c for c in self._epochs.commits(id_, part) if c.version <= last]
+        taken = commits[::-1][:limit]
+        return Page(taken, more=taken[-1].version > 1)
 
     def scan(
         self, part: int, parts: int, after: str | None, limit: int

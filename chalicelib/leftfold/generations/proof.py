@@ -6,8 +6,9 @@ hashes do not depend on order, so lanes may be proved apart and added.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from chalicelib.leftfold.generations.copying import root_of
@@ -24,23 +25,29 @@ Invariant = Callable[[StoredEvent], int]
 
 
 class Sum(NamedTuple):
-    """Commits, events and the sum of their hashes."""
+    """Commits, events, the sum of their hashes, and what they add to each invariant."""
 
     commits: int = 0
     events: int = 0
     hash: int = 0
+    numbers: tuple[int, ...] = ()
 
-    def add(self, hashed: int, events: int) -> "Sum":
-        """The sum with one commit more."""
-        return Sum(self.commits + 1, self.events + events, (self.hash + hashed) % MODULUS)
+    def __add__(self, other: "Sum") -> "Sum":  # type: ignore[override]
+        numbers = zip_longest(self.numbers, other.numbers, fillvalue=0)
+        return Sum(
+            self.commits + other.commits,
+            self.events + other.events,
+            (self.hash + other.hash) % MODULUS,
+            tuple(one + more for one, more in numbers),
+        )
 
 
 @dataclass
 class Report:
-    """What two logs have shown: the sum of every later stream, as it *should* be and as it *is*.
+    """What two logs have shown: the sum of every later stream, as it *should* be and as it *has* it.
 
     *dropped* events of the earlier log became nothing, *native* commits were made by the later
-    generation. *failed* are streams on which the transform fails. *before* and *after* are the
+    generation. *failed* are streams on which the transform fails. *before* and `after` are the
     declared invariants in the earlier events and in their copies.
     """
 
@@ -53,32 +60,42 @@ class Report:
     native: int = 0
     failed: dict[str, str] = field(default_factory=dict)
     before: dict[str, int] = field(default_factory=dict)
-    after: dict[str, int] = field(default_factory=dict)
 
     def total(self) -> Sum:
         """The sum over all later streams as they are."""
-        total = Sum()
-        for each in self.has.values():
-            total = Sum(
-                total.commits + each.commits,
-                total.events + each.events,
-                (total.hash + each.hash) % MODULUS,
-            )
-        return total
+        return sum(self.has.values(), Sum())
+
+    @property
+    def after(self) -> dict[str, int]:
+        """The invariants in the copies."""
+        numbers = zip_longest(self.before, self.total().numbers, fillvalue=0)
+        return {str(name): int(number) for name, number in numbers}
+
+    def differing(self) -> list[str]:
+        """The later streams that are not as they should be."""
+        streams = self.should.keys() | self.has.keys()
+        return sorted(s for s in streams if self.should.get(s) != self.has.get(s))
+
+    def difference(self, stream: str) -> str:
+        """How a stream differs, in words."""
+        should, found = self.should.get(stream, Sum()), self.has.get(stream, Sum())
+        if should.commits != found.commits:
+            return f"{stream} has {found.commits} copies, and should have {should.commits}"
+        return f"{stream} has {found.commits} copies, and some are not the transform"
 
     def differences(self) -> Iterator[str]:
         """Everything that is not as it should be, in words."""
-        for stream in sorted(self.should.keys() | self.has.keys()):
-            should, found = self.should.get(stream, Sum()), self.has.get(stream, Sum())
-            if should.commits != found.commits:
-                yield f"{stream} has {found.commits} copies, and should have {should.commits}"
-            elif should != found:
-                yield f"{stream} has {found.commits} copies, and some are not the transform"
+        yield from map(self.difference, self.differing())
         for stream, reason in sorted(self.failed.items()):
             yield f"{stream} cannot be transformed: {reason}"
-        for name, number in self.before.items():
-            if self.after.get(name, 0) != number:
-                yield f"{name} was {number}, and is {self.after.get(name, 0)}"
+        yield from changed_numbers(self.before, self.after)
+
+
+def changed_numbers(before: Mapping[str, int], after: Mapping[str, int]) -> Iterator[str]:
+    """The invariants that a transform has changed, in words."""
+    for name, number in before.items():
+        if after[name] != number:
+            yield f"{name} was {number}, and is {after[name]}"
 
 
 def dry_run(
@@ -93,7 +110,11 @@ def dry_run(
     *opener* opens personal data, as the copier does before a transform. The report's invariants are
     compared before and after. Raises `Unavailable`.
     """
-    report = should_be(commits_of(giver.blocks(0), opener, told), boundaries, invariants)
+    report = Report(before=dict.fromkeys(invariants, 0))
+    states: dict[str, Any] = {}
+    for commit in commits_of(giver.blocks(0), opener, told):
+        should_have(report, commit, boundaries, states, invariants)
+    report.streams = len(states)
     report.has = dict(report.should)
     return report
 
@@ -114,33 +135,18 @@ def prove(
     personal data of both: what a transform has touched is sealed again, into another text. *told*
     gets the number of commits of each block, once it was read.
     """
-    found = Report(after=dict.fromkeys(invariants, 0))
+    report = Report(before=dict.fromkeys(invariants, 0))
     natives: set[tuple[str, int]] = set()
     for commit in commits_of(receiver.blocks(0), opener, told):
         if commit.root is None:
             natives.add((commit.aggregate_id, commit.version))
-            continue
-        before = found.has.get(commit.aggregate_id, Sum())
-        pairs = [(commit.root_index(i), event) for i, event in enumerate(commit.events)]
-        found.has[commit.aggregate_id] = before.add(hashed(commit, pairs), len(pairs))
-        add(found.after, commit.events, invariants)
-    report = should_be(
-        (c for c in commits_of(giver.blocks(0), opener, told) if c.root not in natives),
-        boundaries,
-        invariants,
-    )
-    report.has, report.after, report.native = found.has, found.after, len(natives)
-    return report
-
-
-def should_be(
-    commits: Iterable[Commit], boundaries: Boundaries, invariants: Mapping[str, Invariant]
-) -> Report:
-    """What commits of the giver, in the order of their log, are to become."""
-    report = Report(before=dict.fromkeys(invariants, 0), after=dict.fromkeys(invariants, 0))
+        else:
+            is_there(report, commit, invariants)
+    report.native = len(natives)
     states: dict[str, Any] = {}
-    for commit in commits:
-        should_have(report, commit, boundaries, states, invariants)
+    for commit in commits_of(giver.blocks(0), opener, told):
+        if commit.root not in natives:
+            should_have(report, commit, boundaries, states, invariants)
     report.streams = len(states)
     return report
 
@@ -154,44 +160,59 @@ def commits_of(
         told(len(block.commits))
 
 
+def is_there(report: Report, copy: Commit, invariants: Mapping[str, Invariant]) -> None:
+    """Adds a *copy* that the receiver has to the *report*."""
+    pairs = [(copy.root_index(i), event) for i, event in enumerate(copy.events)]
+    stream = copy.aggregate_id
+    report.has[stream] = report.has.get(stream, Sum()) + sum_of(copy, pairs, invariants)
+
+
 def should_have(
     report: Report,
     commit: Commit,
     boundaries: Boundaries,
     states: dict[str, Any],
     invariants: Mapping[str, Invariant],
+    is_mine: Callable[[str], bool] = lambda _stream: True,
 ) -> None:
-    """Adds to the *report* what *commit* becomes. *states* are those of the transforms."""
+    """Adds to the *report* what *commit* becomes. *states* are those of the transforms.
+
+    *is_mine* tells the streams of the report: an earlier stream is counted, and a later one is
+    summed, in the report that has it.
+    """
     stream = commit.aggregate_id
-    report.commits += 1
-    report.events += len(commit.events)
-    add(report.before, commit.events, invariants)
+    if counted := is_mine(stream):
+        report.commits += 1
+        report.events += len(commit.events)
+        for name, invariant in invariants.items():
+            report.before[name] += sum(map(invariant, commit.events))
     try:
         made = boundaries.made(commit, states.get(stream, boundaries.initial(stream)))
     except TransformError as error:
         states.setdefault(stream, None)
-        report.failed.setdefault(stream, str(error))
+        if counted:
+            report.failed.setdefault(stream, str(error))
         return
     states[stream] = made.state
-    become = [event for pairs in made.events.values() for _, event in pairs]
-    report.dropped += not become and bool(commit.events)
-    add(report.after, become, invariants)
+    if counted:
+        report.dropped += bool(commit.events) and not any(made.events.values())
     for target, pairs in made.events.items():
-        before = report.should.get(target, Sum())
-        report.should[target] = before.add(hashed(commit, pairs), len(pairs))
+        if is_mine(target):
+            before = report.should.get(target, Sum())
+            report.should[target] = before + sum_of(commit, pairs, invariants)
 
 
-def add(
-    sums: dict[str, int],
-    events: "tuple[StoredEvent, ...] | list[StoredEvent]",
+def sum_of(
+    commit: Commit,
+    pairs: Sequence[tuple[int, StoredEvent]],
     invariants: Mapping[str, Invariant],
-) -> None:
-    """Adds what *events* say of each invariant."""
-    for name, invariant in invariants.items():
-        sums[name] = sums.get(name, 0) + sum(invariant(event) for event in events)
+) -> Sum:
+    """The sum of one copy: of *commit*, or what it becomes. *pairs* are its events by their indexes."""
+    numbers = tuple(sum(one(event) for _, event in pairs) for one in invariants.values())
+    return Sum(1, len(pairs), hashed(commit, pairs), numbers)
 
 
-def hashed(commit: Commit, pairs: "list[tuple[int, StoredEvent]] | Any") -> int:
+def hashed(commit: Commit, pairs: Sequence[tuple[int, StoredEvent]]) -> int:
     """A hash of what a copy has to keep: root, command, body, time, who acted, and its events."""
     kept = [
         root_of(commit),

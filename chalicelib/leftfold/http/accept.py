@@ -22,7 +22,7 @@ _JSON = "application/json"
 
 def accept(route: Route, request: Request, services: Services, correlation_id: str) -> Call:
     """The call that *request* is; raises `Problem` if it does not fit *route*."""
-    caller = admit(route, request.headers, services)
+    caller = admit(route, request, services)
     for header in (CORRELATION_ID, TRACEPARENT, *route.heeds):
         header.check(request.headers)
     key = path_key(route.aggregate, request.uri_params)

@@ -1,11 +1,12 @@
 """The API of a domain, and how Chalice serves it."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 
-from chalice.app import Blueprint, Request, Response
+from chalice.app import Blueprint, IAMAuthorizer, Request, Response
 from marshmallow import INCLUDE, Schema
 
 from chalicelib.leftfold.http import console, health, repairing, subjects
@@ -20,6 +21,7 @@ from chalicelib.leftfold.kernel import Domain
 from chalicelib.leftfold.kernel.context import by_name
 from chalicelib.leftfold.repair.domain import repair
 from chalicelib.leftfold.subjects.audit import with_engines_own
+from chalicelib.leftfold.wiring.settings import Settings
 
 # The route that answers a request.
 RouteOf = Callable[[Request], Route]
@@ -53,11 +55,11 @@ def api_of(domain: Domain, description: str) -> Api:
 
     aggregates = with_engines_own(domain.aggregates)
 
-    def describe(_call: Call) -> Answer:
+    def describe(call: Call) -> Answer:
         # Imported here, so that no other route waits for apispec.
         from chalicelib.leftfold.http.openapi import document
 
-        return Answer(document(api))
+        return Answer(document(api, signed=bool(call.house.settings.roles)))
 
     routes = (
         *(route for module in modules for route in module.routes),
@@ -81,17 +83,30 @@ def api_of(domain: Domain, description: str) -> Api:
 
 
 def blueprint(api: Api) -> Blueprint:
-    """One Chalice view for each route of *api*, and one for the requests that no route serves."""
-    views = Blueprint(__name__)
+    """One Chalice view for each route of *api*, and one for the requests that no route serves.
 
-    def add(path: str, methods: Sequence[str], name: str, route_of: RouteOf) -> None:
+    Where the environment has a table of roles, as it has when Chalice packages such a stage, API
+    Gateway lets a request reach a route with a scope only if it is signed.
+    """
+    views = Blueprint(__name__)
+    signed = IAMAuthorizer() if Settings(os.environ).roles else None
+
+    def add(
+        path: str,
+        methods: Sequence[str],
+        name: str,
+        route_of: RouteOf,
+        authorizer: IAMAuthorizer | None = None,
+    ) -> None:
         def view(**_path: str) -> Response:
             request = views.current_request
             return respond(route_of(request), request, api.problems)
 
         view.__name__ = name
         # An empty list of content types leaves their check to `accept`.
-        views.route(path, methods=list(methods), name=name, content_types=[])(view)
+        views.route(
+            path, methods=list(methods), name=name, content_types=[], authorizer=authorizer
+        )(view)
 
     def add_file(path: str) -> None:
         def view(**_path: str) -> Response:
@@ -104,8 +119,8 @@ def blueprint(api: Api) -> Blueprint:
         views.route(path, methods=list(console.METHODS), name="console", content_types=[])(view)
 
     for route in api.routes:
-        add(route.path, route.methods, route.name, always(route))
-    add(twins.PATH, METHODS, "live", partial(twins.live, api.routes))
+        add(route.path, route.methods, route.name, always(route), route.scope and signed)
+    add(twins.PATH, METHODS, "live", partial(twins.live, api.routes), signed)
     for path in console.PATHS:
         add_file(path)
     for path in PATHS:

@@ -34,11 +34,15 @@ POLICY = (
 
 def serve(request: Request) -> Response | None:
     """One of the files; the way to the page where none is named; None if there is no such file."""
+    settings = services().settings
+    if settings.roles:
+        # The page sends tokens, which this deployment does not take.
+        return None
     name = (request.uri_params or {}).get("file")
     if name is None:
         # Relative to the request, because only the client knows under which path the API is.
         return Response("", {"Location": f"console/{PAGE}", "Cache-Control": "no-cache"}, 302)
-    sign_in = services().settings.sign_in
+    sign_in = settings.sign_in
     if name == SETTINGS and FILES.exists():
         said = "" if request.method == "HEAD" else canonical(settings_json(sign_in))
         return Response(said, headers_of(".json", "no-store", sign_in), 200)

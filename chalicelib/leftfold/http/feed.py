@@ -7,13 +7,13 @@ from typing import Any, cast
 from marshmallow import fields, validate
 
 from chalicelib.leftfold.http.cursors import after_of, cursor, whole
-from chalicelib.leftfold.http.fields import LARGEST_VERSION, Shown, Strict, Whole
+from chalicelib.leftfold.http.fields import LARGEST_VERSION, Shown, Strict, Whole, moment
 from chalicelib.leftfold.http.history import BodyJson, CorrectionShown, StreamVersion, events_json
 from chalicelib.leftfold.http.problems import Problem
 from chalicelib.leftfold.http.routes import Answer, Call, Route
 from chalicelib.leftfold.kernel import Aggregate, AggregateId, Commit
 from chalicelib.leftfold.kernel.repair import Repairs
-from chalicelib.leftfold.store.following import BeyondTheLogError
+from chalicelib.leftfold.store.following import MOST_BLOCKS, MOST_SEARCHED, BeyondTheLogError
 
 # Seconds. API Gateway waits 29 for an answer.
 LONGEST_WAIT = 20
@@ -50,10 +50,14 @@ class FollowedCommit(StreamVersion):
 
 
 class FollowedPage(Shown):
-    """Commits in order. `next` is always there, also after the last commit that there is."""
+    """Commits in order. `next` is always there, also after the last commit that there is.
+
+    *position* is where the next page begins; operators of the house alone see it.
+    """
 
     items = fields.List(fields.Nested(FollowedCommit), required=True)
     next = fields.String(required=True)
+    position = fields.Integer(required=True, allow_none=True)
     at_end = fields.Boolean(
         required=True,
         metadata={"description": "The log ended here: ask again with `wait`."},
@@ -83,6 +87,9 @@ class FollowQuery(Strict):
         load_default="beginning",
         metadata={"description": "Without `after`: where to begin."},
     )
+    since = moment(
+        "Without `after` and `last`: begin with what was made at this time, or up to an hour before."
+    )
     limit = Whole(1, 500, load_default=100)
     wait = Whole(
         0,
@@ -91,6 +98,13 @@ class FollowQuery(Strict):
         metadata={"description": "Seconds to wait for a commit if there is none yet."},
     )
     category = fields.String()
+    correlation = fields.String(
+        validate=validate.Length(1, 128),
+        metadata={
+            "description": "Give the commits of this correlation id alone. A page without any may"
+            " lead on: ask on until `atEnd`."
+        },
+    )
 
     def __init__(self, categories: list[str]) -> None:
         super().__init__()
@@ -114,7 +128,11 @@ def feed_route(aggregates: Mapping[str, Aggregate], bodies: Mapping[str, BodyJso
         read = call.house.follower.page if call.is_of_house else call.services.page
         try:
             page = read(
-                position, query["limit"], wanted(query.get("category"), aggregates), query["wait"]
+                position,
+                query["limit"],
+                wanted(query.get("category"), query.get("correlation"), aggregates),
+                query["wait"],
+                MOST_SEARCHED if "correlation" in query else MOST_BLOCKS,
             )
         except BeyondTheLogError as error:
             detail = "is beyond the end of this log"
@@ -134,6 +152,7 @@ def feed_route(aggregates: Mapping[str, Aggregate], bodies: Mapping[str, BodyJso
                     for at, commit in page.commits
                 ],
                 "next": cursor(asked, [page.following]),
+                "position": page.following if call.is_of_house else None,
                 "atEnd": page.at_end,
             }
         )
@@ -163,13 +182,22 @@ def beginning(call: Call) -> int:
     """The position at which a reader without a cursor begins."""
     if "last" in call.query:
         return max(0, call.services.end() - cast("int", call.query["last"]))
+    if "since" in call.query:
+        return call.services.since(call.query["since"])
     return call.services.end() if call.query["from_"] == "end" else 0
 
 
-def wanted(category: str | None, known: Collection[str]) -> Callable[[Commit], bool]:
-    """Whether the feed gives a commit: those of all *known* categories, or of one."""
+def wanted(
+    category: str | None, correlation: str | None, known: Collection[str]
+) -> Callable[[Commit], bool]:
+    """Whether the feed gives a commit: of all *known* categories or of one, and of all correlation
+    ids or of one.
+    """
     chosen = known if category is None else {category}
-    return lambda commit: AggregateId.parse(commit.aggregate_id).category in chosen
+    return lambda commit: (
+        correlation in (None, commit.correlation_id)
+        and AggregateId.parse(commit.aggregate_id).category in chosen
+    )
 
 
 def commit_json(

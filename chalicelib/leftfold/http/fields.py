@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from copy import copy
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
@@ -16,6 +16,7 @@ _EMAIL = r"^[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+$"
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DIGITS = re.compile(r"[0-9]{1,16}")
 LARGEST_VERSION = 10**15
+FIRST_YEAR = 1970
 
 KEY = re.compile(r"^[A-Za-z0-9-]{1,64}$")
 
@@ -156,6 +157,24 @@ def is_day(value: str) -> bool:
         return _DAY.fullmatch(value) is not None and bool(date.fromisoformat(value))
     except ValueError:
         return False
+
+
+def moment(description: str) -> fields.String:
+    """The parameter of a route that begins at a time: an instant in ISO 8601, since 1970."""
+    return fields.String(
+        validate=real_moment, metadata={"format": "date-time", "description": description}
+    )
+
+
+def real_moment(value: str) -> None:
+    """Raises ValidationError unless *value* is an instant since 1970."""
+    try:
+        at = datetime.fromisoformat(value)
+        good = at.tzinfo is not None and at.astimezone(UTC).year >= FIRST_YEAR
+    except (ValueError, OverflowError):
+        good = False
+    if not good:
+        raise ValidationError('must be an instant since 1970 like "2026-01-31T12:00:00Z"')
 
 
 class Whole(fields.Integer):

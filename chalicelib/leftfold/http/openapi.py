@@ -28,6 +28,13 @@ OF_EVERY_TOKEN = (
     "too-many-requests",
     "unavailable",
 )
+OF_EVERY_SIGNATURE = (
+    "forbidden",
+    "role-unknown",
+    "scope-missing",
+    "too-many-requests",
+    "unavailable",
+)
 OF_EVERY_BODY = (
     "malformed-body",
     "body-too-large",
@@ -35,14 +42,20 @@ OF_EVERY_BODY = (
     "invalid-body",
 )
 
-SECURITY = "token"
+SECURITY, SIGNED = "token", "sigv4"
 
-PROMISES = """Every request needs an access token, except where an operation says otherwise: a JSON Web
+CALLERS = {
+    SECURITY: """Every request needs an access token, except where an operation says otherwise: a JSON Web
 Token of the issuer with which the service was deployed, sent as `Authorization: Bearer TOKEN`. The
 operation names the scope that the token must have. The token's tenant decides which aggregates there
-are: those of another tenant do not exist.
+are: those of another tenant do not exist.""",
+    SIGNED: """Every request must be signed with AWS Signature Version 4 for the service `execute-api`,
+except where an operation says otherwise, with the credentials of an IAM role that the service knows.
+The operation names the scope that the role must have there. The role's tenant decides which aggregates
+there are: those of another tenant do not exist.""",
+}
 
-Every path with a GET serves HEAD as well: the same status and headers, and no body.
+PROMISES = """Every path with a GET serves HEAD as well: the same status and headers, and no body.
 
 A GET reads views, which follow the commands with a short delay. A command returns the version
 that it made. A GET with that version as `minVersion` waits, up to five seconds, until its view
@@ -113,14 +126,15 @@ def problem_schema(codes: Iterable[str]) -> Json:
     }
 
 
-def document(api: Api) -> Json:
-    """The OpenAPI document of *api*."""
+def document(api: Api, *, signed: bool = False) -> Json:
+    """The OpenAPI document of *api*, whose requests are *signed*, or have tokens."""
+    security = SIGNED if signed else SECURITY
     marshmallow = MarshmallowPlugin(schema_name_resolver=component_name)
     spec = APISpec(
         title="Leftfold",
         version="1",
         openapi_version="3.1.0",
-        info={"description": f"{api.description}\n\n{PROMISES}"},
+        info={"description": f"{api.description}\n\n{CALLERS[security]}\n\n{PROMISES}"},
         # Relative to this document's URL, because only the client knows that.
         servers=[{"url": "."}],
         plugins=[marshmallow],
@@ -130,15 +144,24 @@ def document(api: Api) -> Json:
             component_reference(spec)
         )
     spec.components.schema("Problem", problem_schema(api.problems))
-    spec.components.security_scheme(SECURITY, security_scheme())
+    spec.components.security_scheme(security, security_scheme(signed=signed))
     for path, of_path in groupby(sorted(api.routes, key=path_of), key=path_of):
-        spec.path(path, operations={r.method.lower(): operation(r, api.problems) for r in of_path})
+        operations = {r.method.lower(): operation(r, api.problems, security) for r in of_path}
+        spec.path(path, operations=operations)
     return spec.to_dict()
 
 
-def security_scheme() -> Json:
+def security_scheme(*, signed: bool) -> Json:
     """How a request shows its right. Where tokens come from depends on the deployment."""
     names = ", ".join(f"`{granted(scope)}`" for scope in SCOPES)
+    if signed:
+        return {
+            "type": "apiKey",
+            "in": "header",
+            "name": "Authorization",
+            "description": f"AWS Signature Version 4. Scopes of roles: {names}.",
+            "x-amazon-apigateway-authtype": "awsSigv4",
+        }
     return {
         "type": "http",
         "scheme": "bearer",
@@ -158,14 +181,19 @@ def component_name(schema: Any) -> str:
     return kind.__name__
 
 
-def operation(route: Route, problems: Mapping[str, Kind]) -> Json:
-    """One method of a path."""
+def operation(route: Route, problems: Mapping[str, Kind], security: str) -> Json:
+    """One method of a path, secured by the scheme *security*."""
     described: Json = {
         "operationId": route.name,
         "summary": route.summary,
         "parameters": list(parameters(route)),
-        "security": [] if route.scope is None else [{SECURITY: [granted(route.scope)]}],
-        "responses": {str(route.status): success(route), **failures(route, problems)},
+        "security": [] if route.scope is None else [{security: [granted(route.scope)]}],
+        "responses": {
+            str(route.status): success(route),
+            **failures(
+                route, problems, OF_EVERY_TOKEN if security == SECURITY else OF_EVERY_SIGNATURE
+            ),
+        },
     }
     if route.body is not None:
         described["requestBody"] = {
@@ -206,10 +234,10 @@ def success(route: Route) -> Json:
     }
 
 
-def failures(route: Route, problems: Mapping[str, Kind]) -> Json:
-    """The problems that a route can answer with, by status."""
+def failures(route: Route, problems: Mapping[str, Kind], of_callers: Iterable[str]) -> Json:
+    """The problems that a route can answer with, by status; *of_callers* are those of access."""
     codes = {*OF_EVERY_ROUTE, *route.problems}
-    codes |= set(OF_EVERY_TOKEN if route.scope is not None else ())
+    codes |= set(of_callers if route.scope is not None else ())
     codes |= {"no-such-route"} if route.parts.fields else set()
     codes |= set(OF_EVERY_BODY if route.body is not None else ())
     by_status: dict[int, list[str]] = {}

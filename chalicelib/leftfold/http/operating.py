@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from marshmallow import fields, validate
 
@@ -14,23 +14,35 @@ from chalicelib.leftfold.http.fields import LARGEST_VERSION, Fullmatch, Shown, S
 from chalicelib.leftfold.http.history import BodyJson, StreamVersion, events_json
 from chalicelib.leftfold.http.problems import Problem
 from chalicelib.leftfold.http.routes import Answer, Call, Route
-from chalicelib.leftfold.kernel import Aggregate, Commit
+from chalicelib.leftfold.kernel import Aggregate, Codec, Commit, StoredEvent
 from chalicelib.leftfold.kernel.aggregate import is_of
 from chalicelib.leftfold.kernel.commit import instant
 from chalicelib.leftfold.kernel.repair import Repairs
+from chalicelib.leftfold.projection.fold import REASON_LENGTH
 from chalicelib.leftfold.projection.lag import lag
-from chalicelib.leftfold.projection.rewinding import rewound
+from chalicelib.leftfold.projection.rewinding import Failed, Rewound, rewound
 from chalicelib.leftfold.relay.publisher import MARK
 from chalicelib.leftfold.relay.sweeper import PARTS, Note, noted
 from chalicelib.leftfold.store.blocks import hash_of
-from chalicelib.leftfold.store.ports import ParkedStream, StreamEntry
+from chalicelib.leftfold.store.following import version_at
+from chalicelib.leftfold.store.ports import ParkedStream, StreamEntry, Unavailable
 from chalicelib.leftfold.store.readers import WHOLE_LOG, Reader
 from chalicelib.leftfold.subjects.opening import BLIND
 from chalicelib.leftfold.wiring.services import Services, side_by_side
 
+if TYPE_CHECKING:
+    # A request for consequences alone needs their code.
+    from chalicelib.leftfold.policies.consequences import Outcome
+
 PARKED_SHOWN = 200
 # In whose audit an operator of the house is that is in no tenant.
 HOUSE_TENANT = "main"
+# What cannot get past a commit, if it is no view.
+RULES = "rules"
+OUTCOMES: "tuple[Outcome, ...]" = (
+    *("taken", "refused", "sent", "decided", "forgotten"),
+    *("waits", "parked", "passed", "fails"),
+)
 
 Json = dict[str, Any]
 
@@ -85,6 +97,14 @@ class Backwards(OfTenant):
     )
 
 
+class OperatedEvent(FollowedEvent):
+    """An event in the current version of its name. One that today's code cannot read is shown as
+    it is stored, and *unreadable* says why.
+    """
+
+    unreadable = fields.String(required=True, allow_none=True)
+
+
 class CommitShown(Shown):
     """A commit of a stream; *archived* says that it has left the events table."""
 
@@ -99,7 +119,7 @@ class CommitShown(Shown):
     traceparent = fields.String(required=True)
     tags = fields.List(fields.String(), required=True)
     causes = fields.List(fields.Nested(StreamVersion), required=True)
-    events = fields.List(fields.Nested(FollowedEvent), required=True)
+    events = fields.List(fields.Nested(OperatedEvent), required=True)
 
 
 class StreamDocument(Shown):
@@ -126,22 +146,61 @@ class StreamDocument(Shown):
 
 
 class RowChange(Shown):
-    """A row of a view just before and just after a commit; null is no row."""
+    """A row of a view just before and just after the event *index* of a commit; null is no row."""
 
     view = fields.String(required=True)
     key = fields.String(required=True)
+    index = fields.Integer(required=True)
     before = fields.Dict(keys=fields.String(), required=True, allow_none=True)
     after = fields.Dict(keys=fields.String(), required=True, allow_none=True)
 
 
+class Failure(Shown):
+    """What cannot get past the commit: a view by its name, or `rules`, which decide commands."""
+
+    of = fields.String(required=True)
+    reason = fields.String(required=True)
+
+
 class CommitDocument(Shown):
-    """A commit with the state before and after it, and the rows that it changed, as stored."""
+    """A commit with the state before and after it, and the rows that it changed, as stored.
+
+    A state is null where there is none, and where the rules have failed. Of a view that has
+    failed there are no rows.
+    """
 
     stream = fields.String(required=True)
     commit = fields.Nested(CommitShown, required=True)
     before = fields.Raw(required=True, allow_none=True)
     after = fields.Raw(required=True, allow_none=True)
     rows = fields.List(fields.Nested(RowChange), required=True)
+    failures = fields.List(fields.Nested(Failure), required=True)
+
+
+class ConsequenceShown(Shown):
+    """A step that a policy takes because of a commit, and its *outcome*.
+
+    *stream* is where a command goes, *version* the commit that it made there, and *answer* the
+    version of the process that has recorded the answer. *outcome* is `taken` or `refused`; for an
+    e-mail `sent`, `decided` (and not yet sent) or `forgotten` (not sent, because it would have
+    shown erased data). What has no answer yet `waits` or is `parked`, as *reason* says. A policy
+    that has `passed` took no step. Code that `fails` cannot say what it leads to.
+    """
+
+    policy = fields.String(required=True)
+    step = fields.String(required=True)
+    kind = fields.String(required=True, validate=validate.OneOf(["command", "e-mail"]))
+    outcome = fields.String(required=True, validate=validate.OneOf(OUTCOMES))
+    stream = fields.String(required=True, allow_none=True)
+    version = fields.Integer(required=True, allow_none=True)
+    answer = fields.Integer(required=True, allow_none=True)
+    reason = fields.String(required=True, allow_none=True)
+
+
+class ConsequenceList(StreamVersion):
+    """What a commit leads to, by today's policies."""
+
+    items = fields.List(fields.Nested(ConsequenceShown), required=True)
 
 
 class ReaderShown(Shown):
@@ -271,23 +330,39 @@ class Operating:
         aggregate = self._aggregate(call)
         services, version = call.house, call.path["version"]
         stream = operated_stream(call, aggregate)
-        commits = services.events.range(stream, version, version)
-        if not commits:
-            raise Problem("stream-missing")
+        commit = commit_at(services, stream, version)
         entry = services.log.streams([stream]).get(stream, StreamEntry())
         views = list(services.views.values())
+        found = list(rewound(views, services.events, commit, services.repairs))
+        failures = [one for one in found if isinstance(one, Failed)]
+        try:
+            before = state_before(services, aggregate, stream, version)
+            after = state_before(services, aggregate, stream, version + 1)
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - rules may raise anything
+            before = after = None
+            failures.insert(0, Failed(RULES, reason_of(error)))
         return Answer(
             {
                 "stream": stream,
-                "commit": self._commit(aggregate, commits[0], entry, services.repairs),
-                "before": state_before(services, aggregate, stream, version),
-                "after": state_before(services, aggregate, stream, version + 1),
-                "rows": [
-                    row._asdict()
-                    for row in rewound(views, services.events, commits[0], services.repairs)
-                ],
+                "commit": self._commit(aggregate, commit, entry, services.repairs),
+                "before": before,
+                "after": after,
+                "rows": [row_json(one) for one in found if isinstance(one, Rewound)],
+                "failures": [{"of": one.view, "reason": one.reason} for one in failures],
             }
         )
+
+    def list_consequences(self, call: Call) -> Answer:
+        """What a commit leads to, and what became of it."""
+        stream, version = operated_stream(call, self._aggregate(call)), call.path["version"]
+        commit = commit_at(call.house, stream, version)
+        items = [
+            {name: value or None for name, value in one._asdict().items()} | {"step": one.step}
+            for one in call.house.consequences.of(commit)
+        ]
+        return Answer({"stream": stream, "version": version, "items": items})
 
     def _aggregate(self, call: Call) -> Aggregate:
         try:
@@ -314,8 +389,64 @@ class Operating:
             "traceparent": commit.traceparent,
             "tags": list(commit.tags),
             "causes": [{"stream": stream, "version": version} for stream, version in commit.deps],
-            "events": events_json(commit.blind(), aggregate.codec, shown, repairs),
+            "events": operated_events(commit.blind(), aggregate.codec, shown, repairs),
         }
+
+
+def row_json(row: Rewound) -> Json:
+    """A row before and after an event."""
+    return {
+        "view": row.view,
+        "key": row.key,
+        "index": row.event_index,
+        "before": row.before,
+        "after": row.after,
+    }
+
+
+def commit_at(services: Services, stream: str, version: int) -> Commit:
+    """The commit. Raises `Problem`."""
+    commits = services.events.range(stream, version, version)
+    if not commits:
+        raise Problem("stream-missing")
+    return commits[0]
+
+
+def operated_events(
+    commit: Commit, codec: Codec[Any], shown: BodyJson, repairs: Repairs
+) -> list[Json]:
+    """The events of a commit as they are read today. If one cannot be, each as it is stored."""
+    try:
+        return [
+            {**event, "unreadable": None} for event in events_json(commit, codec, shown, repairs)
+        ]
+    except Unavailable:
+        raise
+    except Exception:  # noqa: BLE001 - an upcast may raise anything
+        return [
+            {
+                "name": stored.name,
+                "eventVersion": stored.version,
+                "body": stored.body,
+                "correction": None,
+                "unreadable": unreadable(codec, stored),
+            }
+            for stored in commit.events
+        ]
+
+
+def unreadable(codec: Codec[Any], stored: StoredEvent) -> str | None:
+    """Why today's code cannot read a stored event; None if it can."""
+    try:
+        codec.decode(stored)
+    except Exception as error:  # noqa: BLE001 - an upcast may raise anything
+        return reason_of(error)
+    return None
+
+
+def reason_of(error: Exception) -> str:
+    """What an operator is told of a failure of code that has seen no personal data."""
+    return f"{type(error).__name__}: {error}"[:REASON_LENGTH]
 
 
 def for_house(call: Call) -> Services:
@@ -449,12 +580,11 @@ def list_parked(call: Call) -> Answer:
 
 def parked_json(call: Call, stream: str, parked: ParkedStream) -> Json:
     """A parked stream with the version on which the reader has failed."""
-    block = next(call.house.log.blocks(parked.first, 1))
     return {
         "stream": stream,
         "first": parked.first if call.is_of_house else None,
         "last": parked.last if call.is_of_house else None,
-        "version": block.commits[parked.first - block.first_position].version,
+        "version": version_at(call.house.log, parked.first),
         "reason": parked.reason,
     }
 
@@ -519,6 +649,18 @@ def operating_routes(
             "A commit, the state before and after it, and the rows that it changed",
             operating.show_commit,
             CommitDocument(),
+            scope="operate",
+            parts=CommitParts(),
+            query=OfTenant(),
+            problems=("stream-missing", "house-only", "unavailable"),
+        ),
+        Route(
+            "GET",
+            "/streams/{category}/{key}/commits/{version}/consequences",
+            "list_consequences",
+            "What a commit leads to: commands and e-mails of policies, and what became of them",
+            operating.list_consequences,
+            ConsequenceList(),
             scope="operate",
             parts=CommitParts(),
             query=OfTenant(),

@@ -38,8 +38,10 @@ PROBLEMS: dict[str, Kind] = {
     "token-missing": Kind(401, "This request needs an access token: Authorization: Bearer TOKEN"),
     "token-expired": Kind(401, "The access token has expired; get another one"),
     "token-invalid": Kind(401, "The access token is not valid here"),
-    "scope-missing": Kind(403, "The access token does not allow this request"),
+    "scope-missing": Kind(403, "The access token, or the role, does not allow this request"),
     "tenant-missing": Kind(403, "The access token names no tenant that this request is for"),
+    "role-unknown": Kind(403, "The IAM role that signed this request may not call this API"),
+    "forbidden": Kind(403, "The request is not allowed"),
     "house-only": Kind(403, "Only an operator of the house may do this"),
     "too-many-requests": Kind(429, "There are too many requests at the moment", 1),
     # commands

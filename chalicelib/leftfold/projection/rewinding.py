@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.leftfold.kernel import Commit, Row, View
 from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repairs
-from chalicelib.leftfold.projection.fold import fold, hears
+from chalicelib.leftfold.projection.fold import PoisonError, fold, hears
 from chalicelib.leftfold.store.ports import EventStore
 
 if TYPE_CHECKING:
@@ -18,22 +18,31 @@ COMMITS_AT_ONCE = 100
 
 
 class Rewound(NamedTuple):
-    """A row before and after a commit; None is no row."""
+    """A row before and after one event of a commit; None is no row."""
 
     view: str
     key: str
+    event_index: int
     before: Row | None
     after: Row | None
 
 
+class Failed(NamedTuple):
+    """A view whose fold fails on the commit, or on one before it, as `PoisonError` says why."""
+
+    view: str
+    reason: str
+
+
 def rewound(
     views: Sequence[View], events: EventStore, commit: Commit, repairs: Repairs = NO_REPAIRS
-) -> Iterator[Rewound]:
-    """The rows that *commit* has changed in *views*, each view folded from its stream alone.
+) -> Iterator[Rewound | Failed]:
+    """The rows that each event of *commit* has changed in *views*, each view folded from its
+    stream alone.
 
     Rows of ordered views mix streams, so they are left out, as are those of a view that would
     have to fold more than `MOST_COMMITS`. A view that shows positions shows versions here.
-    No personal data is opened for it: its fields read `erased`. Raises `PoisonError`.
+    No personal data is opened for it: its fields read `erased`.
     """
     for view in views:
         if view.order == "ordered" or not hears(view, commit.aggregate_id):
@@ -41,13 +50,32 @@ def rewound(
         first = beginning(view, commit)
         if commit.version - first >= MOST_COMMITS:
             continue
-        before: dict[str, StoredRow] = {}
-        for earlier in commits_of(events, commit.aggregate_id, first, commit.version - 1):
-            before |= fold(view, [(earlier.version, earlier.blind())], before, repairs)
-        for key, after in fold(view, [(commit.version, commit.blind())], before, repairs).items():
-            former = before.get(key)
-            if former is None or former.row != after.row:
-                yield Rewound(view.name, key, former and former.row, after.row)
+        try:
+            yield from list(changes(view, events, first, commit, repairs))
+        except PoisonError as failure:
+            yield Failed(view.name, failure.reason)
+
+
+def changes(
+    view: View, events: EventStore, first: int, commit: Commit, repairs: Repairs
+) -> Iterator[Rewound]:
+    """The rows of *view* that *commit* has changed, folded from version *first* on.
+
+    Raises `PoisonError`.
+    """
+    before: dict[str, StoredRow] = {}
+    for earlier in commits_of(events, commit.aggregate_id, first, commit.version - 1):
+        before |= fold(view, [(earlier.version, earlier.blind())], before, repairs)
+    rows, blind = before, commit.blind()
+    for index in range(len(blind.events)):
+        # The events keep their places in the commit, which are in the keys of rows.
+        upto = blind._replace(events=blind.events[: index + 1])
+        after = fold(view, [(commit.version, upto)], before, repairs)
+        for key, row in after.items():
+            former = rows.get(key)
+            if former is None or former.row != row.row:
+                yield Rewound(view.name, key, index, former and former.row, row.row)
+        rows = rows | after
 
 
 def beginning(view: View, commit: Commit) -> int:

@@ -31,6 +31,7 @@ from chalicelib.leftfold.repair.domain import (
     stream_of,
 )
 from chalicelib.leftfold.repair.stored import StoredRepairs
+from chalicelib.leftfold.store.following import version_at
 from chalicelib.leftfold.store.ports import EventStore, Log, Parking
 from chalicelib.leftfold.subjects.opening import BLIND
 
@@ -99,13 +100,7 @@ class Repairer:
         parked = self.parking.find(reader, [stream]).get(stream)
         if parked is None:
             raise Refused("repair-not-parked")
-        version = next(
-            commit.version
-            for block in self.log.blocks(parked.first, 1)
-            for position, commit in enumerate(block.commits, block.first_position)
-            if position == parked.first
-        )
-        return self.pass_over(reader, stream, version, asked)
+        return self.pass_over(reader, stream, version_at(self.log, parked.first), asked)
 
     def pass_over(self, reader: str, stream: str, version: int, asked: Asked) -> Repaired:
         """Has a reader pass over a commit on which it is known to have failed."""

@@ -66,6 +66,14 @@ class DynamoEffects:
                 },
             )
 
+    def find(self, key: EffectKey) -> Planned | None:
+        with translated():
+            answer = self._client.get_item(
+                TableName=self._table, Key=key_of(key), ConsistentRead=True
+            )
+        item = answer.get("Item")
+        return planned_of(item, mine=False) if item else None
+
 
 def key_of(key: EffectKey) -> Item:
     """The key of an effect; those of one stream sort by version.

@@ -1,17 +1,25 @@
 """Follows the one order: pages of commits after a position, and waiting for the next one."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from chalicelib.leftfold.kernel import Commit
+from chalicelib.leftfold.kernel.commit import instant
 from chalicelib.leftfold.store.ports import Log
 
 # Blocks that one page looks through, however few commits of them are wanted.
 MOST_BLOCKS = 64
+# The same for whoever looks for the few commits of one correlation id: a second or two of reading.
+MOST_SEARCHED = 512
 # Bytes of commits, as the log keeps them, after which a page ends. Lambda answers with 6 MB, and
 # a body is shown with more text than it is kept with.
 MOST_BYTES = 1024 * 1024
+# How long after it was made a commit may come into the log and still be found by its time. The
+# relay takes seconds, and the sweeper finds within minutes what no message told of.
+LATE = timedelta(hours=1)
 # Seconds between two looks at the head.
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
 
@@ -44,10 +52,29 @@ class Follower:
     now: Callable[[], float]
     sleep: Callable[[float], None]
 
+    def since(self, at: str) -> int:
+        """A position from which on the log has every commit that was made at the time *at* or
+        later, as far as each came into the log within `LATE` of its making.
+
+        It reads as many blocks as it takes to halve the log until one is left.
+        """
+        earliest = instant(datetime.fromisoformat(at) - LATE)
+        positions = range(self.log.head().next_position)
+        return bisect_left(positions, earliest, key=self._latest)
+
+    def _latest(self, position: int) -> str:
+        """The latest time of a commit in the block that holds a position."""
+        return max(commit.at for commit in next(self.log.blocks(position, 1)).commits)
+
     def page(
-        self, position: int, limit: int, wanted: Callable[[Commit], bool], seconds: float = 0
+        self,
+        position: int,
+        limit: int,
+        wanted: Callable[[Commit], bool],
+        seconds: float = 0,
+        blocks: int = MOST_BLOCKS,
     ) -> Followed:
-        """Up to *limit* wanted commits from *position* on.
+        """Up to *limit* wanted commits from *position* on, among those of *blocks* blocks.
 
         At the end of the log it waits up to *seconds* for a wanted commit. What it has looked
         through, it has looked through: a page without commits may lead on, so the position of a
@@ -55,21 +82,23 @@ class Follower:
         and `HoleInTheLogError`.
         """
         until = self.now() + seconds
-        page = self._read(position, limit, wanted)
+        page = self._read(position, limit, wanted, blocks)
         pause = FIRST_PAUSE
         while page.at_end and not page.commits and (left := until - self.now()) > 0:
             self.sleep(min(pause, left))
             pause = min(2 * pause, LONGEST_PAUSE)
             # The head is one small item; to look for blocks costs more.
             if self.log.head().next_position > page.following:
-                page = self._read(page.following, limit, wanted)
+                page = self._read(page.following, limit, wanted, blocks)
         return page
 
-    def _read(self, position: int, limit: int, wanted: Callable[[Commit], bool]) -> Followed:
+    def _read(
+        self, position: int, limit: int, wanted: Callable[[Commit], bool], blocks: int
+    ) -> Followed:
         found: list[tuple[int, Commit]] = []
         following, size = position, 0
         for number, block in enumerate(self.log.blocks(position)):
-            if number == MOST_BLOCKS:
+            if number == blocks:
                 return Followed(found, following, at_end=False)
             if block.first_position > following:
                 raise HoleInTheLogError(f"no block has position {following}")
@@ -85,3 +114,9 @@ class Follower:
         if not found and following == position > self.log.head().next_position:
             raise BeyondTheLogError
         return Followed(found, following, at_end=True)
+
+
+def version_at(log: Log, position: int) -> int:
+    """The version of the commit at a position of the log, in the commit's stream."""
+    block = next(log.blocks(position, 1))
+    return block.commits[position - block.first_position].version

@@ -429,6 +429,11 @@ class MemoryEffects:
             stored = self.stored[key]
             stored.answer = stored.answer or answer
 
+    def find(self, key: EffectKey) -> Planned | None:
+        with self._lock:
+            stored = self.stored.get(key)
+            return None if stored is None else Planned(stored.effect, stored.answer, mine=False)
+
 
 class MemorySecrets:
     """`Secrets` in memory."""

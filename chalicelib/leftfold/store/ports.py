@@ -404,6 +404,9 @@ class Effects(Protocol):
     def finish(self, key: EffectKey, answer: str) -> None:
         """Records the *answer*. Only the first answer counts."""
 
+    def find(self, key: EffectKey) -> Planned | None:
+        """What is recorded under *key*, read consistently; None if nothing is. Claims nothing."""
+
 
 class RequestCounts(Protocol):
     """How many requests each tenant has sent, by the second at which a window began."""

@@ -15,6 +15,7 @@ from chalicelib.leftfold.generations.copying import Copying, Truth
 from chalicelib.leftfold.generations.operating import Operator
 from chalicelib.leftfold.generations.owner import GenerationOwner
 from chalicelib.leftfold.generations.passing import Passed, passed_of
+from chalicelib.leftfold.generations.proving import Prover
 from chalicelib.leftfold.generations.taking import Taker
 from chalicelib.leftfold.kernel import Boundaries, Commit
 from chalicelib.leftfold.metrics import emit
@@ -97,6 +98,21 @@ class Generations:
             services.checkpoints,
             services.parking,
             services.side_by_side,
+        )
+
+    def prover(self, switch: int) -> Prover:
+        """Proves the generation to which this switch led: the later one, or the earlier one once it
+        has its streams back.
+        """
+        services = self._services
+        way = self.there if switch % 2 or not switch or self.back is None else self.back
+        return Prover(
+            way.copying,
+            services.domain.invariants,
+            services.vault,
+            services.archive,
+            services.checkpoints,
+            services.pause,
         )
 
     def passed(self, policy: str) -> Passed:

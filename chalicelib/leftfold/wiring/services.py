@@ -27,6 +27,7 @@ from chalicelib.leftfold.wiring.settings import Settings
 
 if TYPE_CHECKING:
     from chalicelib.leftfold.access.fairness import Fairness
+    from chalicelib.leftfold.access.roles import Roles
     from chalicelib.leftfold.access.sealing import Seal
     from chalicelib.leftfold.access.tokens import Tokens
     from chalicelib.leftfold.archive.archiver import Archiver
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from chalicelib.leftfold.erasure.export import Export
     from chalicelib.leftfold.kernel.repair import Repair, Repairs
     from chalicelib.leftfold.policies.announcing import AnnouncerWork
+    from chalicelib.leftfold.policies.consequences import Consequences
     from chalicelib.leftfold.policies.deadlines import Timekeeper
     from chalicelib.leftfold.policies.outside import Outside
     from chalicelib.leftfold.projection.filling import Fill
@@ -117,6 +119,15 @@ class Services(Adapters):
         settings = self.settings
         keys = Keys(self.signing_keys, self.clock)
         return Tokens(settings.issuer, settings.audience, settings.tenant_claim, keys, self.clock)
+
+    @cached_property
+    def roles(self) -> "Roles | None":
+        """The roles that may call, where requests are signed; None where they have tokens."""
+        if not self.settings.roles:
+            return None
+        from chalicelib.leftfold.access.roles import Roles, roles_of
+
+        return Roles(roles_of(self.settings.roles))
 
     @cached_property
     def fairness(self) -> "Fairness":
@@ -395,6 +406,23 @@ class Services(Adapters):
         if self.settings.earlier is not None:
             work = replace(work, passed=self.generations.passed(work.stored_name))
         return self._lanes(work, self.beginning(policy))
+
+    @property
+    def consequences(self) -> "Consequences":
+        """What became of the steps of policies."""
+        from chalicelib.leftfold.policies.consequences import Consequences
+
+        policies = [one for one in self.policies.values() if isinstance(one, Policy)]
+        return Consequences(
+            policies,
+            self.events,
+            self.log,
+            self.checkpoints,
+            self.parking,
+            self.effects,
+            self.vault,
+            self.repairs,
+        )
 
     def announcing(self, announcer: Announcer) -> "AnnouncerWork":
         """What an announcer does."""

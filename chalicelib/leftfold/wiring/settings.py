@@ -60,6 +60,7 @@ class Settings:
     LEFTFOLD_ISSUER is the `iss` of access tokens, LEFTFOLD_JWKS the address of the issuer's keys,
     LEFTFOLD_AUDIENCE what a token's `aud`, or the `client_id` of one of Cognito, may be, separated
     by commas. LEFTFOLD_TENANT_CLAIM is the name of the claim that has the tenant.
+    LEFTFOLD_ROLES is the table of IAM roles that may call the API, if requests are signed instead.
     LEFTFOLD_TENANT_RATE is how many requests a second each tenant may send, 0 for any number.
     LEFTFOLD_SIGN_IN and LEFTFOLD_SIGN_IN_TOKEN are the issuer's authorisation and token endpoints,
     and LEFTFOLD_CONSOLE is the console's client; without them people paste a token there.
@@ -144,6 +145,11 @@ class Settings:
     def audience(self) -> frozenset[str]:
         named = self._get("LEFTFOLD_AUDIENCE").split(",")
         return frozenset(one.strip() for one in named if one.strip())
+
+    @property
+    def roles(self) -> str:
+        """The table of the IAM roles that may call, as `access.roles` writes it; "" takes tokens."""
+        return self._variables.get("LEFTFOLD_ROLES", "")
 
     @property
     def sign_in(self) -> SignIn | None:

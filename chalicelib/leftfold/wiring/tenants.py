@@ -81,8 +81,17 @@ class TenantServices:
         """The position that the next commit of any tenant will have; a route never shows it."""
         return self.services.log.head().next_position
 
+    def since(self, at: str) -> int:
+        """A position from which on the log has what was made at *at* or later (`Follower.since`)."""
+        return self.services.follower.since(at)
+
     def page(
-        self, position: int, limit: int, wanted: Callable[[Commit], bool], seconds: float
+        self,
+        position: int,
+        limit: int,
+        wanted: Callable[[Commit], bool],
+        seconds: float,
+        blocks: int,
     ) -> "Followed":
         """The tenant's own commits of the log from *position* on, as `Follower.page` has them."""
         return self.services.follower.page(
@@ -90,6 +99,7 @@ class TenantServices:
             limit,
             lambda commit: is_of(self.tenant, commit.aggregate_id) and wanted(commit),
             seconds,
+            blocks,
         )
 
     def seal(self, content: bytes, bound: str) -> str:

@@ -38,26 +38,77 @@ function useTail(category: string, following: boolean) {
   return { items, error, again: () => setRound((n) => n + 1) };
 }
 
+const CORRELATION = /^[A-Za-z0-9._:-]{1,128}$/;
+const TIMED = /^([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-/i;
+
+/** When a correlation id was made, if it says so: one that the server has made does. */
+function madeAt(correlation: string): string | undefined {
+  const found = TIMED.exec(correlation);
+  return found ? new Date(parseInt(`${found[1]}${found[2]}`, 16)).toISOString() : undefined;
+}
+
+interface Searched {
+  items: LoggedCommit[];
+  looked: number | null;
+  ended: boolean;
+  error: Error | undefined;
+}
+
+/** The commits of a correlation id in the whole log, the newest first, as they are found. */
+function useSearch(correlation: string | undefined, category: string): Searched | undefined {
+  const [found, setFound] = useState<Searched>();
+  useEffect(() => {
+    setFound(undefined);
+    if (correlation === undefined) return;
+    const ending = new AbortController();
+    const look = async () => {
+      let items: LoggedCommit[] = [];
+      let from: { since?: string | undefined; after?: string } = { since: madeAt(correlation) };
+      for (;;) {
+        const page = await get("/log", {}, { ...from, correlation, category, limit: 500 }, ending.signal);
+        if (ending.signal.aborted) return;
+        items = [...[...page.items].reverse(), ...items];
+        setFound({ items, looked: page.position, ended: page.atEnd, error: undefined });
+        if (page.atEnd) return;
+        from = { after: page.next };
+      }
+    };
+    look().catch((failure: unknown) => {
+      if (ending.signal.aborted) return;
+      const error = failure instanceof Error ? failure : new Error(String(failure));
+      setFound((before) => ({ items: before?.items ?? [], looked: null, ended: true, error }));
+    });
+    return () => ending.abort();
+  }, [correlation, category]);
+  return found;
+}
+
 export function Log({ correlation, position }: { correlation: string; position: number | undefined }) {
   const [category, setCategory] = useState("");
   const [following, setFollowing] = useState(true);
   const [words, setWords] = useState(correlation);
-  useEffect(() => setWords(correlation), [correlation]);
+  const [searched, setSearched] = useState<string | undefined>(correlation || undefined);
+  useEffect(() => {
+    setWords(correlation);
+    setSearched(correlation || undefined);
+  }, [correlation]);
+  const search = useSearch(searched, category);
   const tail = useTail(category, following);
   const shown = useMemo(() => {
     const looked = words.trim().toLowerCase();
+    if (search) return search.items;
     const all = tail.items ?? [];
     if (!looked) return all;
     return all.filter((one) =>
       [one.correlationId, one.stream, ...one.events.map((event) => event.name)].some((text) => text.toLowerCase().includes(looked)),
     );
-  }, [tail.items, words]);
+  }, [tail.items, words, search]);
   return (
     <>
       <Title
         note="All commits of all streams in the one order. The newest are on top."
         aside={
-          <button aria-pressed={following} onClick={() => setFollowing(!following)}>
+          !search && <button aria-pressed={following} onClick={() => setFollowing(!following)}>
             <span class={following ? "dot live" : "dot"} aria-hidden="true" /> {following ? "Following" : "Paused"}
           </button>
         }
@@ -71,24 +122,35 @@ export function Log({ correlation, position }: { correlation: string; position: 
           aria-label="Correlation id, stream or event"
           placeholder="Correlation id, stream or event"
           value={words}
-          onInput={(event) => setWords(event.currentTarget.value)}
+          onInput={(event) => {
+            setWords(event.currentTarget.value);
+            setSearched(undefined);
+          }}
         />
         <select aria-label="Category" value={category} onChange={(event) => setCategory(event.currentTarget.value)}>
           <option value="">every category</option>
           {["account", "transfer", "ledger", "journal"].map((one) => <option key={one}>{one}</option>)}
         </select>
-        <span class="muted" role="status">{many(shown.length, "commit")}</span>
+        {searched === undefined && CORRELATION.test(words.trim()) && (
+          <button onClick={() => setSearched(words.trim())}>Find this correlation id in the whole log</button>
+        )}
+        <span class="muted" role="status">
+          {many(shown.length, "commit")}
+          {search && !search.ended && <>, looked through {search.looked === null ? "a part of the log" : `the log to position ${count(search.looked)}`} …</>}
+          {search?.ended && !search.error && <> of this correlation id in the whole log</>}
+        </span>
       </div>
       {tail.error && <Failed error={tail.error} again={tail.again} />}
+      {search?.error && <Failed error={search.error} again={() => setSearched(undefined)} />}
       {tail.items === undefined ? (
         !tail.error && <Show of={{ value: undefined, error: undefined, again: tail.again }} rows={12}>{() => null}</Show>
       ) : (
         <div class={position === undefined ? "" : "split"}>
           <section aria-label="Commits">
-            <Rate of={tail.items} />
+            {!search && <Rate of={tail.items} />}
             {shown.length === 0 ? (
               <Empty title={words ? "None of the commits here is like that" : "The log is empty"}>
-                {words ? "Only the newest commits are looked through." : "What a command records shows here at once."}
+                {search ? (search.ended ? "No commit has this correlation id." : "The log is being looked through.") : words ? "Only the newest commits are looked through." : "What a command records shows here at once."}
               </Empty>
             ) : (
               <Rows

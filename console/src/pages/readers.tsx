@@ -1,6 +1,6 @@
 /* Readers: how far every view and policy is, what waits, and putting it right. */
 import { useEffect, useState } from "preact/hooks";
-import { get, type Reader, redrive, type Schemas } from "../api";
+import { get, post, type Reader, type Schemas } from "../api";
 import { Chart } from "../chart";
 import { count, duration, many, parts } from "../format";
 import { link, useLoaded } from "../state";
@@ -108,9 +108,9 @@ function All({
 /** The events of a commit on which a reader has failed, and what the rules knew before it. */
 function Stuck({ stream, version }: { stream: string; version: number }) {
   const [open, setOpen] = useState(false);
-  const { category, key } = parts(stream);
+  const { tenant, category, key } = parts(stream);
   const loaded = useLoaded(
-    (signal) => (open ? get("/streams/{category}/{key}/commits/{version}", { category, key, version }, {}, signal) : Promise.resolve(undefined)),
+    (signal) => (open ? get("/streams/{category}/{key}/commits/{version}", { category, key, version }, { tenant }, signal) : Promise.resolve(undefined)),
     [stream, version, open],
   );
   return (
@@ -154,7 +154,7 @@ function ReaderPane({ of, again }: { of: Reader; again: () => void }) {
   useEffect(() => setAsked(undefined), [of.name]);
   const act = (streams?: string[]) => {
     setFailure(undefined);
-    redrive(of.name, streams)
+    post("/readers/{reader}/redrive", { reader: of.name }, {}, streams ? { streams } : {})
       .then((answer) => {
         setAsked(`${many(answer.asked, "stream")} asked to go on. What fails again stays here, with its reason.`);
         again();

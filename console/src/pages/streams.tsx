@@ -2,7 +2,8 @@
 import { useCallback, useEffect, useMemo, useState } from "preact/hooks";
 import { type Commit, get, Problem, type Schemas } from "../api";
 import { count, many } from "../format";
-import { link, useKeys, useLoaded } from "../state";
+import { Correct, Repairs } from "../repairs";
+import { link, type Loaded, toStream, useKeys, useLoaded } from "../state";
 import { Body, Chip, Difference, Empty, Failed, Figures, Money, Rows, Show, StreamLink, Tabs, Time, Title } from "../ui";
 
 interface Found {
@@ -159,10 +160,10 @@ function lines(commits: Commit[]): Line[] {
   return made;
 }
 
-function useTimeline(category: string, key: string) {
+function useTimeline(category: string, key: string, tenant: string | undefined) {
   const [commits, setCommits] = useState<Commit[]>([]);
   const [next, setNext] = useState<number | null>(null);
-  const head = useLoaded((signal) => get("/streams/{category}/{key}", { category, key }, { limit: 100 }, signal), [category, key]);
+  const head = useLoaded((signal) => get("/streams/{category}/{key}", { category, key }, { limit: 100, tenant }, signal), [category, key, tenant]);
   const [busy, setBusy] = useState(false);
   useEffect(() => {
     setCommits(head.value?.items ?? []);
@@ -171,26 +172,26 @@ function useTimeline(category: string, key: string) {
   const more = useCallback(() => {
     if (busy || next === null) return;
     setBusy(true);
-    get("/streams/{category}/{key}", { category, key }, { limit: 200, before: next })
+    get("/streams/{category}/{key}", { category, key }, { limit: 200, before: next, tenant })
       .then((page) => {
         setCommits((before) => [...before, ...page.items]);
         setNext(page.next);
       })
       .catch(() => setNext(null))
       .finally(() => setBusy(false));
-  }, [busy, next, category, key]);
+  }, [busy, next, category, key, tenant]);
   return { head, commits, more: next === null ? undefined : more };
 }
 
-export function Stream({ category, id, version }: { category: string; id: string; version: number | undefined }) {
-  const { head, commits, more } = useTimeline(category, id);
+export function Stream({ category, id, version, tenant }: { category: string; id: string; version: number | undefined; tenant: string | undefined }) {
+  const { head, commits, more } = useTimeline(category, id, tenant);
   const shown = useMemo(() => lines(commits), [commits]);
   const chosen = version ?? head.value?.version;
   const at = shown.findIndex((line) => line.kind === "commit" && line.commit.version === chosen);
   useKeys((key) => {
     if (chosen === undefined || !head.value) return;
     const to = key === "j" || key === "ArrowDown" ? chosen - 1 : key === "k" || key === "ArrowUp" ? chosen + 1 : 0;
-    if (to >= 1 && to <= head.value.version) location.replace(link("streams", category, id, to));
+    if (to >= 1 && to <= head.value.version) location.replace(toStream(head.value.stream, to));
   });
   return (
     <Show of={head} rows={10}>
@@ -227,18 +228,26 @@ export function Stream({ category, id, version }: { category: string; id: string
                 row={(line) =>
                   line.kind === "epoch" ? (
                     <div class="band">
-                      <span>Epoch {line.epoch}</span>
+                      <span>
+                        Epoch {line.epoch}
+                        {category === "account" && line.epoch < stream.epoch && (
+                          <>, <a href={link("accounts", id, "statements", line.epoch)}>statement {line.epoch}</a></>
+                        )}
+                      </span>
                       <span class="muted">{line.archived ? "archived" : line.epoch === stream.epoch ? "live" : "closed"}</span>
                     </div>
                   ) : (
                     <a
                       class="commit"
-                      href={link("streams", category, id, line.commit.version)}
+                      href={toStream(stream.stream, line.commit.version)}
                       aria-current={line.commit.version === chosen ? "true" : undefined}
                     >
                       <span class="number muted">{line.commit.version}</span>
                       <span class="what">
-                        <span class="names">{line.commit.events.map((event) => event.name).join(", ")}</span>
+                        <span class="names">
+                          {line.commit.events.map((event) => event.name).join(", ")}
+                          {line.commit.events.some((event) => event.unreadable) && <> <Chip tone="bad">unreadable</Chip></>}
+                        </span>
                         <Gist events={line.commit.events} />
                       </span>
                       <span class="when"><Time at={line.commit.at} /></span>
@@ -250,7 +259,7 @@ export function Stream({ category, id, version }: { category: string; id: string
                 <kbd>j</kbd> <kbd>k</kbd> older, newer
               </p>
             </section>
-            {chosen !== undefined && <CommitPane category={category} id={id} version={chosen} newest={stream.version} />}
+            {chosen !== undefined && <CommitPane stream={stream.stream} category={category} id={id} version={chosen} newest={stream.version} />}
           </div>
         </>
       )}
@@ -265,19 +274,20 @@ function Gist({ events }: { events: Commit["events"] }) {
   return <Money of={body.amount} />;
 }
 
-function CommitPane({ category, id, version, newest }: { category: string; id: string; version: number; newest: number }) {
+function CommitPane({ stream, category, id, version, newest }: { stream: string; category: string; id: string; version: number; newest: number }) {
   const [tab, setTab] = useState("Events");
   const [than, setThan] = useState<number>();
-  const loaded = useLoaded(
-    (signal) => get("/streams/{category}/{key}/commits/{version}", { category, key: id, version }, {}, signal),
-    [category, id, version],
-  );
+  const tenant = stream.slice(0, stream.indexOf("/"));
+  const at = (of: number) => ({ category, key: id, version: of });
+  const loaded = useLoaded((signal) => get("/streams/{category}/{key}/commits/{version}", at(version), { tenant }, signal), [stream, version]);
   const other = useLoaded(
     (signal) =>
-      than === undefined
-        ? Promise.resolve(undefined)
-        : get("/streams/{category}/{key}/commits/{version}", { category, key: id, version: than }, {}, signal),
-    [category, id, than],
+      than === undefined ? Promise.resolve(undefined) : get("/streams/{category}/{key}/commits/{version}", at(than), { tenant }, signal),
+    [stream, than],
+  );
+  const led = useLoaded(
+    (signal) => get("/streams/{category}/{key}/commits/{version}/consequences", at(version), { tenant }, signal),
+    [stream, version],
   );
   return (
     <section class="pane" aria-label={`Version ${version}`}>
@@ -288,7 +298,13 @@ function CommitPane({ category, id, version, newest }: { category: string; id: s
       <Show of={loaded}>
         {(one) => (
           <>
-            {tab === "Events" && <Events of={one} />}
+            {one.failures.map((failure) => (
+              <p key={failure.of} class="reason">
+                {failure.of === "rules" ? "The rules cannot get past this commit" : <>The view <strong>{failure.of}</strong> cannot get past this commit</>}
+                : <span class="mono">{failure.reason}</span>
+              </p>
+            ))}
+            {tab === "Events" && <Events of={one} led={led} again={loaded.again} />}
             {tab === "State" && (
               <>
                 <label class="inline">
@@ -320,11 +336,16 @@ function CommitPane({ category, id, version, newest }: { category: string; id: s
                 <Empty title="No row of a view has changed">Views whose rows mix streams are not shown here.</Empty>
               ) : (
                 one.rows.map((row) => (
-                  <article key={`${row.view} ${row.key}`} class="row-change">
+                  <article key={`${row.view} ${row.key} ${row.index}`} class="row-change">
                     <h3>
                       {row.view} <span class="muted mono">{row.key}</span>
                     </h3>
-                    <Difference before={row.before} after={row.after} caption={`The row of ${row.view} before and after`} />
+                    {one.commit.events.length > 1 && (
+                      <p class="muted small">
+                        by event {row.index + 1} of {one.commit.events.length}, {one.commit.events[row.index]?.name}
+                      </p>
+                    )}
+                    <Difference before={row.before} after={row.after} caption={`The row of ${row.view} before and after ${row.key}, event ${row.index + 1}`} />
                   </article>
                 ))
               ))}
@@ -335,8 +356,48 @@ function CommitPane({ category, id, version, newest }: { category: string; id: s
   );
 }
 
-function Events({ of }: { of: Schemas["CommitDocument"] }) {
+const TONES: Record<string, "good" | "warn" | "bad" | "plain"> = {
+  taken: "good",
+  sent: "good",
+  refused: "warn",
+  decided: "warn",
+  waits: "warn",
+  parked: "bad",
+  fails: "bad",
+};
+const SAID: Record<string, string> = { passed: "not taken", decided: "not sent yet", forgotten: "not sent: forgotten" };
+
+/** What a commit has led to, step by step. */
+function Consequences({ of, stream }: { of: Schemas["ConsequenceList"]; stream: string }) {
+  if (of.items.length === 0) return <span class="muted">nothing: no policy takes a step for it</span>;
+  return (
+    <ul class="consequences">
+      {of.items.map((one) => (
+        <li key={`${one.policy} ${one.step}`}>
+          <Chip tone={TONES[one.outcome] ?? "plain"}>{SAID[one.outcome] ?? one.outcome}</Chip>
+          <span>
+            <a href={link("readers", one.policy)}>{one.policy}</a> {one.kind === "e-mail" && <span class="muted">sends an e-mail, </span>}
+            <span class="muted">{one.step}</span>
+          </span>
+          {one.stream !== null && (
+            <span>{one.version === null ? <span class="muted mono">{one.stream}</span> : <StreamLink stream={one.stream} version={one.version} />}</span>
+          )}
+          {one.answer !== null && (
+            <span class="muted">
+              answered in <a href={toStream(stream, one.answer)}>version {one.answer}</a>
+            </span>
+          )}
+          {one.reason !== null && <span class="mono small">{one.reason}</span>}
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function Events({ of, led, again }: { of: Schemas["CommitDocument"]; led: Loaded<Schemas["ConsequenceList"]>; again: () => void }) {
   const { commit } = of;
+  const [round, setRound] = useState(0);
+  const broken = of.failures.length > 0;
   return (
     <>
       {commit.events.map((event, at) => (
@@ -344,9 +405,19 @@ function Events({ of }: { of: Schemas["CommitDocument"] }) {
           <h3>
             {event.name} <span class="muted">v{event.eventVersion}</span>
           </h3>
+          {event.unreadable && <p class="reason mono">{event.unreadable}</p>}
           <Body of={event.body} />
+          {event.correction && (
+            <p class="muted small">
+              Read so by a correction: {event.correction.why} ({event.correction.by}, approved by {event.correction.approvedBy})
+            </p>
+          )}
+          {event.unreadable && (
+            <Correct stream={of.stream} version={commit.version} index={at} event={event} done={() => setRound((n) => n + 1)} />
+          )}
         </article>
       ))}
+      {broken && <Repairs stream={of.stream} version={commit.version} done={again} round={round} />}
       <dl class="members facts">
         <div>
           <dt>recorded</dt>
@@ -369,6 +440,18 @@ function Events({ of }: { of: Schemas["CommitDocument"] }) {
               <span class="muted">none in other streams</span>
             ) : (
               commit.causes.map((cause) => <StreamLink key={cause.stream} stream={cause.stream} version={cause.version} />)
+            )}
+          </dd>
+        </div>
+        <div>
+          <dt>led to</dt>
+          <dd>
+            {led.error ? (
+              <Failed error={led.error} again={led.again} />
+            ) : led.value ? (
+              <Consequences of={led.value} stream={of.stream} />
+            ) : (
+              <span class="muted">…</span>
             )}
           </dd>
         </div>
