@@ -19,9 +19,12 @@ from chalicelib.leftfold.projection.replay import Replayed, replay_range
 from chalicelib.leftfold.wiring.services import Services
 from tools.cloud import Cloud, explained
 from tools.console import bar, console
+from tools.fill_estimate import estimate, table
 from tools.last_deployment import Current, recall
 from tools.options import chosen, endpoint_option, stack_option
+from tools.prices import prices
 from tools.ranges import AT_ONCE, by_ranges
+from tools.stages import Stage, stages
 from tools.texts import counted
 
 # Seconds between two looks at how far a fill is.
@@ -46,11 +49,13 @@ RUNNING = "RUNNING"
     default="here",
     help="Processes of this machine, or the deployment's own state machine.",
 )
+@click.option("--dry-run", is_flag=True, help="Say what it will take, and do nothing.")
 @stack_option
 @endpoint_option
-def fill_command(
+def fill_command(  # noqa: PLR0913 - one for each option
     *,
     view: str,
+    dry_run: bool,
     workers: int,
     units: float,
     where: str,
@@ -68,6 +73,12 @@ def fill_command(
         raise click.UsageError(f"there is no view {view!r}; the views are {names}")
     filling = services.fill(view)
     try:
+        if dry_run:
+            plan = filling.planned()
+            made = estimate(filling, plan, workers, units)
+            dollars = made.cost(filling.view, workers, stage_of(services), prices())
+            console.print(table(filling.view, made, workers, dollars))
+            return
         plan = filling.plan()
         began = time.monotonic()
         if where == "here":
@@ -86,6 +97,12 @@ def fill_command(
     took = timedelta(seconds=round(time.monotonic() - began))
     console.print(f"{view} has all of {counted(plan.end, 'position')}: {took}")
     tell_parked(services, view)
+
+
+def stage_of(services: Services) -> Stage:
+    """The stage that a deployment belongs to; one that is not in infra/stages.toml is like the first."""
+    known = list(stages().values())
+    return next((one for one in known if one.prefix == services.settings.stage), known[0])
 
 
 def tell_parked(services: Services, view: str) -> None:

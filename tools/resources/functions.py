@@ -215,7 +215,7 @@ def other_functions(
             ),
             search=True,
         ),
-        *([filling_function(list(views.values()))] if views else []),
+        filling_function(list(views.values())),
         *following,
     )
     return {function.name: function for function in engines_own}
@@ -253,7 +253,7 @@ def filling_function(views: Collection[View]) -> Function:
             *checkpointing("view"),
             search("Get", "Head", "Post", "Put"),
             *([tables(ROWS, *documents)] if documents else []),
-            waking(*(view.name for view in views)),
+            *([waking(*(view.name for view in views))] if views else []),
         ),
         search=True,
         chalice={"lambda_timeout": 900},

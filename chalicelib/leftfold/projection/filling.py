@@ -154,6 +154,14 @@ class Fill:
             )
         return plan
 
+    def planned(self) -> Plan:
+        """The fill that has begun, or the one that would begin now; nothing is begun."""
+        own = self.checkpoints.read(self.view.fill_name, [END, FIRST])
+        begun = own[END] >= 0
+        end = own[END] if begun else self.log.head().next_position
+        first = own[FIRST] if begun else self.followed()
+        return Plan(first, end, self.now(), parts_of(self.view, first, end))
+
     def work(self, part: Part, goes_on: Callable[[], bool]) -> bool:
         """Takes a part until it is done, or until *goes_on* says no; whether it is done.
 
