@@ -122,8 +122,10 @@ def create_beside(
             if not agreed(f"{app} follows {earlier}: {estimate(services.log)}"):
                 raise DeployError(f"{app} is not made")
         control = begin(table, found.prefix, app)
+        # The first application of the earlier truth may be gone.
+        active = applications(control.blue, cloud).known().active or control.blue
         facts = {
-            **told_to(control.blue, stacks),
+            **told_to(active, stacks),
             **found.parameters,
             **cloud.parameters,
             "KeyArn": "",

@@ -14,7 +14,6 @@ from typing import Any
 import click
 
 from chalicelib.leftfold.projection.filling import Fill, FillTooOldError, NotDoneError, Plan
-from chalicelib.leftfold.projection.ordered import ViewStoppedError
 from chalicelib.leftfold.projection.replay import Replayed, replay_range
 from chalicelib.leftfold.wiring.services import Services
 from tools.cloud import Cloud, explained
@@ -92,7 +91,7 @@ def fill_command(  # noqa: PLR0913 - one for each option
         else:
             current = recall() if stack is None else Current(stack, "", endpoint_url)
             by_state_machine(filling, plan, current, {"workers": workers, "units": units})
-    except (FillTooOldError, NotDoneError, ViewStoppedError) as error:
+    except (FillTooOldError, NotDoneError) as error:
         raise click.ClickException(str(error)) from error
     took = timedelta(seconds=round(time.monotonic() - began))
     console.print(f"{view} has all of {counted(plan.end, 'position')}: {took}")

@@ -13,7 +13,6 @@ from chalicelib.leftfold.projection import filling
 from chalicelib.leftfold.projection.budget import BudgetedRows
 from chalicelib.leftfold.projection.filling import Fill, FillTooOldError, NotDoneError, parts_of
 from chalicelib.leftfold.projection.memory import MemoryRows
-from chalicelib.leftfold.projection.ordered import ViewStoppedError
 from chalicelib.leftfold.projection.replay import Replayed, replay_range
 from chalicelib.leftfold.projection.rows import Save
 from chalicelib.leftfold.store.ports import Unavailable
@@ -86,7 +85,7 @@ def test_a_fill_makes_the_rows_of_a_replay_and_the_view_goes_on_from_there(
     assert site.differences(view) == []
     plan = fill.plan()
     assert fill.progress(plan) == (fill.progress(plan).total,) * 2
-    runner = site.ordered(view) if view is parity else site.partitioned(view)
+    runner = site.partitioned(view)
     assert not runner.catch_up(1)
     site.story.block((stream("s1"), [Added(1)]))
     caught_up(runner)
@@ -110,7 +109,7 @@ def test_another_worker_or_the_views_own_runner_may_do_the_same(
     view: View, at: int, seed: int, *, own: bool
 ) -> None:
     site = Runners(story(seed))
-    runner = site.ordered(view) if view is parity else site.partitioned(view)
+    runner = site.partitioned(view)
 
     def meanwhile() -> None:
         if own:
@@ -153,15 +152,15 @@ def test_what_the_view_has_is_not_filled_again() -> None:
     assert fill_of(site, additions).plan().parts == ()
     filled(fill_of(site, additions))
     half = Runners(story())
-    half.ordered(parity).catch_up(5)
+    half.partitioned(parity).catch_up(5)
     (part,) = fill_of(half, parity).plan().parts
     assert part.first > 0
     filled(fill_of(half, parity))
     assert half.differences(parity) == []
 
 
-@pytest.mark.parametrize("view", [piles, additions], ids=lambda view: view.name)
-def test_a_stream_on_which_the_view_fails_is_parked_and_redriven_whole(view: View) -> None:
+@views
+def test_a_scope_on_which_the_view_fails_is_parked_and_redriven_whole(view: View) -> None:
     site = Runners(story(unlucky=True))
     filled(fill_of(site, buggy(view)), workers=2)
     assert [s for _, s, _ in site.parking.all()]
@@ -170,18 +169,6 @@ def test_a_stream_on_which_the_view_fails_is_parked_and_redriven_whole(view: Vie
         site.partitioned(view).redrive(failed)
     assert list(site.parking.all()) == []
     assert site.differences(view) == []
-
-
-def test_an_ordered_view_stops_before_what_it_fails_on() -> None:
-    site = Runners(story(unlucky=True))
-    fill = fill_of(site, buggy(parity))
-    (part,) = fill.plan().parts
-    with pytest.raises(ViewStoppedError):
-        fill.work(part, lambda: True)
-    with pytest.raises(NotDoneError, match="1 of 1 parts"):
-        fill.finish(fill.plan())
-    filled(fill_of(site, parity))
-    assert site.differences(parity) == []
 
 
 def test_a_fill_does_not_end_before_its_parts_and_a_worker_stops_when_it_is_told() -> None:
@@ -264,7 +251,7 @@ def test_ranges_are_merged_into_the_rows_of_a_replay(blocks: int) -> None:
     merged(fill_of(site, sums))
     assert site.differences(sums) == []
     site.story.block((stream("s1"), [Added(1)]))
-    caught_up(site.ordered(sums))
+    caught_up(site.partitioned(sums))
     assert site.differences(sums) == []
 
 
@@ -286,7 +273,7 @@ def test_a_merge_may_die_at_any_call_or_have_company(
             case "another":
                 merged(fill_of(site, sums))
             case _:
-                site.ordered(sums).catch_up(1 + at % 4)
+                site.partitioned(sums).catch_up(1 + at % 4)
 
     try:
         merged(fill_of(site, sums, Interruption(at, meanwhile, after=after)))
@@ -295,11 +282,12 @@ def test_a_merge_may_die_at_any_call_or_have_company(
     assert site.differences(sums) == []
 
 
-def test_a_range_on_which_the_view_fails_is_left_to_its_runner() -> None:
+def test_a_range_on_which_the_view_fails_is_left_to_its_runner_as_are_the_ranges_after_it() -> None:
     site = Runners(story(unlucky=True))
-    with pytest.raises(ViewStoppedError):
-        merged(fill_of(site, buggy(sums)))
-    merged(fill_of(site, sums))
+    merged(fill_of(site, buggy(sums)))
+    ((_, tenant, waits),) = site.parking.all()
+    assert (tenant, waits.last) == ("main/", 29)
+    site.partitioned(sums).redrive(tenant)
     assert site.differences(sums) == []
 
 

@@ -82,8 +82,9 @@ class Function:
         return f"{(self.called or self.name).replace('_', '-')}.json"
 
 
-# Which tokens the API takes, and which sites may call it.
+# Which tokens the API takes, which sites may call it, and where it has gone.
 ACCESS: Json = {
+    "LEFTFOLD_MOVED_TO": {"Ref": "MovedTo"},
     "LEFTFOLD_ISSUER": {"Ref": "TokenIssuer"},
     "LEFTFOLD_JWKS": {"Ref": "TokenKeys"},
     "LEFTFOLD_AUDIENCE": {"Ref": "TokenAudience"},
@@ -232,7 +233,7 @@ def view_function(view: View) -> Function:
             *READING_LOG,
             *(OPENING if view.personal else ()),
             READING_REPAIRS,
-            *checkpointing("view", parks=view.order == "partitioned"),
+            *checkpointing("view"),
             search("Get", "Head", "Post", "Put") if searches else tables(ROWS, view.stored_name),
         ),
         search=searches,

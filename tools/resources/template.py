@@ -106,6 +106,10 @@ PARAMETERS: Json = {
         Default="true",
         AllowedValues=["true", "false"],
     ),
+    "MovedTo": parameter(
+        "The address to which every request is sent on; without one, they are served here",
+        Default="",
+    ),
     "KeepLogsDays": KEEP_LOGS_DAYS,
     "ArchiveBucket": parameter("The archive's bucket"),
     "Earlier": parameter("The truth that this one is filled from, if there is one", Default=""),
@@ -239,7 +243,7 @@ def template(
             **edge.resources(),
             "Dashboard": dashboard(),
         },
-        "Outputs": OUTPUTS | edge.OUTPUTS,
+        "Outputs": OUTPUTS,
     }
 
 

@@ -54,6 +54,9 @@ class AnnouncerWork:
     def hears(self, aggregate_id: str) -> bool:
         return category_of(aggregate_id) in self.categories
 
+    def scope(self, aggregate_id: str) -> str:
+        return aggregate_id
+
     def take(self, commits: Sequence[tuple[int, Commit]]) -> Outcome:
         """Announces what is to be told of commits.
 

@@ -162,6 +162,9 @@ class PolicyWork:
     def hears(self, aggregate_id: str) -> bool:
         return self._process(aggregate_id) is not None
 
+    def scope(self, aggregate_id: str) -> str:
+        return aggregate_id
+
     def take(self, commits: Sequence[tuple[int, Commit]]) -> Outcome:
         """Takes each stream's steps in order, up to one that fails.
 

@@ -6,7 +6,7 @@ A fill divides the log into parts, each of which one worker takes at a time:
   a lower position, so the order of the ranges does not matter.
 - A partitioned view that accumulates has a part for each few lanes, from the beginning to the end.
   All commits of a stream are in one lane, so each row has one part, which takes it in order.
-- An ordered view has one part: its own runner, which reads strictly by position.
+- An ordered view has one part, with the view's own checkpoint: one worker reads it in order.
 
 A part keeps a checkpoint of its own, which moves after the rows are saved. So a worker that dies, or
 that is started twice, costs time and nothing else (docs/adr/0036). When all parts are done, the view's
@@ -20,7 +20,6 @@ from typing import Literal, NamedTuple
 
 from chalicelib.leftfold.kernel import LANES, View, lane_of
 from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repairs
-from chalicelib.leftfold.projection.ordered import OrderedRunner
 from chalicelib.leftfold.projection.partitioned import PartitionedRunner
 from chalicelib.leftfold.projection.replay import Replayed, merged
 from chalicelib.leftfold.projection.rows import KEEP_DELETED, RowRejectedError, RowStore, Save
@@ -165,14 +164,13 @@ class Fill:
     def work(self, part: Part, goes_on: Callable[[], bool]) -> bool:
         """Takes a part until it is done, or until *goes_on* says no; whether it is done.
 
-        Raises `Unavailable` once a store has refused `ATTEMPTS` times in a row, and
-        `ViewStoppedError` for an ordered view.
+        Raises `Unavailable` once a store has refused `ATTEMPTS` times in a row.
         """
-        once = self._ordered(part) if self.view.order == "ordered" else self._partitioned(part)
-        refused = 0
+        runner, refused = self._runner(part), 0
         while True:
             try:
-                if once():
+                # The view's own runner may have come here meanwhile.
+                if self.followed() >= part.last or not runner.advance(part.last - 1, BLOCKS):
                     return True
                 refused = 0
             except Unavailable:
@@ -187,10 +185,11 @@ class Fill:
         """Merges what a range of an ordered view, from position *first*, made of nothing into its
         rows, and moves its checkpoint.
 
-        Where its runner has come in between, or the range failed, its runner takes the range. Raises
-        as `work` does.
+        Where its runner has come in between, the range failed, or a tenant is parked, its runner
+        takes the range. Raises as `work` does.
         """
-        if not made.stopped and self.followed() == first and self._merged(first, made):
+        waits = made.stopped or any(True for _ in self.parking.all(self.view.stored_name))
+        if not waits and self.followed() == first and self._merged(first, made):
             name = self.view.stored_name
             self.checkpoints.move(name, WHOLE_LOG, first - 1, made.position)
         self.work(Part(PARTS, first, made.position + 1, range(LANES)), lambda: True)
@@ -261,40 +260,16 @@ class Fill:
         behind = [position for key, position in reached.items() if position < ends[key]]
         return min(behind) + 1 if behind else head.next_position
 
-    def _ordered(self, part: Part) -> Callable[[], bool]:
-        """What takes some blocks and says whether the part is done, for an ordered view."""
-        runner = OrderedRunner(
-            self.view,
-            self.rows,
-            self.log,
-            self.checkpoints,
-            self.pause,
-            self.repairs,
-            size=self._size,
-        )
-
-        def once() -> bool:
-            runner.catch_up(BLOCKS)
-            return self.followed() >= part.last
-
-        return once
-
-    def _partitioned(self, part: Part) -> Callable[[], bool]:
-        """The same for a partitioned view."""
-        own = PartCheckpoints(self.checkpoints, self.view.fill_name, part)
+    def _runner(self, part: Part) -> PartitionedRunner:
+        """The runner of a part. That of an ordered view has the view's own checkpoint."""
+        checkpoints, parking = self.checkpoints, self.parking
+        if self.view.order == "partitioned":
+            checkpoints = PartCheckpoints(checkpoints, self.view.fill_name, part)
+            parking = parking if self.view.accumulates else WholeStreams(parking)
         work = PartWork(
             self.view, self.rows, self._size, self.opener, self.repairs, lanes=part.lanes
         )
-        parking = self.parking if self.view.accumulates else WholeStreams(self.parking)
-        runner = PartitionedRunner(work, self.log, own, parking, self.pause)
-
-        def once() -> bool:
-            # The view's own runner may have come here meanwhile.
-            if self.followed() >= part.last:
-                return True
-            return not runner.advance(part.last - 1, BLOCKS)
-
-        return once
+        return PartitionedRunner(work, self.log, checkpoints, parking, self.pause)
 
     @property
     def _size(self) -> int:

@@ -36,9 +36,8 @@ class Folding:
     rows, and `onto` folds the commits into them.
 
     A commit that fails is in *poisons* by its scope. Neither it nor a later commit of its scope
-    is folded into a row. The scope is the stream; it is "" for an ordered view, whose rows
-    mix streams. *stopped* are scopes that have failed earlier. A commit that fails, and that the
-    view is to pass over by *repairs*, touches no row.
+    is folded into a row. `scope_of` says what the scope is. *stopped* are scopes that have failed
+    earlier. A commit that fails, and that the view is to pass over by *repairs*, touches no row.
     """
 
     def __init__(
@@ -53,7 +52,7 @@ class Folding:
         self._repairs = repairs
         self._touches: list[tuple[str, int, Touched]] = []
         for position, commit in commits:
-            scope = self._scope(commit.aggregate_id)
+            scope = scope_of(view, commit.aggregate_id)
             if scope in self.poisons or scope in stopped:
                 continue
             try:
@@ -122,7 +121,7 @@ class Folding:
                 former = stored.row
             folded[key] = fold(former if accumulates else None, recorded, key)
         if self._view.order == "ordered":
-            # An ordered view stops before a row that no store accepts: no later row may be saved.
+            # A row that no store accepts stops its tenant here: no later row may be saved.
             for key, row in folded.items():
                 text_of(key, row)
         return folded
@@ -130,9 +129,6 @@ class Folding:
     def _is_skipped(self, recorded: Recorded) -> bool:
         repair = self._repairs.of(recorded.aggregate_id, recorded.version)
         return self._view.stored_name in repair.skipped_by
-
-    def _scope(self, aggregate_id: str) -> str:
-        return aggregate_id if self._view.order == "partitioned" else ""
 
 
 def fold_quickly(
@@ -201,6 +197,17 @@ def fold(
     for failure in folding.poisons.values():
         raise failure
     return changed
+
+
+def scope_of(view: View, aggregate_id: str) -> str:
+    """How far a failure on a commit of the stream reaches: no later commit of its scope is folded.
+
+    It is the stream. For an ordered view, whose rows mix the streams of a tenant, it is all that the
+    tenant has: "main/". A row is of one scope.
+    """
+    if view.order == "partitioned":
+        return aggregate_id
+    return aggregate_id[: aggregate_id.index("/") + 1]
 
 
 def hears(view: View, aggregate_id: str) -> bool:
