@@ -129,8 +129,7 @@ class Application(Gateway):
         list(Sequencer(self.events, self.log, still, lambda _: None).sequence(dict(sorted(stored))))
         services = process.services()
         for view in DOMAIN.views.values():
-            make = services.ordered if view.order == "ordered" else services.partitioned
-            while make(view.name).catch_up(100):
+            while services.reader(view.name).catch_up(100):
                 pass
 
     def act(self) -> None:

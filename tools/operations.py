@@ -371,8 +371,7 @@ def redrive(services: Services, reader: str | None, stream: str | None) -> bool:
         (task,) = progress.task_ids
         for name, aggregate_id in waiting:
             try:
-                redriver = services.policy if name in services.policies else services.partitioned
-                redriver(name).redrive(aggregate_id)
+                services.reader(name).redrive(aggregate_id)
             except (PoisonError, Unavailable) as error:
                 failed += 1
                 console.print(f"{name}: {aggregate_id}: {error}", style="red", markup=False)

@@ -158,15 +158,9 @@ def test_a_sweep_that_takes_twice_as_long_as_it_should_is_told() -> None:
 
 
 def test_who_parks_streams_is_told_at_once() -> None:
-    parking = [name for name, view in DOMAIN.views.items() if view.order == "partitioned"]
     reported = alarms("StreamsParked")
-    assert sorted(reported) == sorted([*parking, *DOMAIN.policies])
+    assert sorted(reported) == sorted([*DOMAIN.views, *DOMAIN.policies])
     assert {alarm["EvaluationPeriods"] for alarm in reported.values()} == {1}
-
-
-def test_an_ordered_view_that_stops_is_told() -> None:
-    ordered = [name for name, view in DOMAIN.views.items() if view.order == "ordered"]
-    assert {str({"Ref": to_cfn_resource_name(name)}) for name in ordered} <= set(alarms("Errors"))
 
 
 RUNBOOKS = set(re.findall(r"^- \*\*(.+?)\.?\*\*", OPERATIONS, flags=re.MULTILINE))
@@ -298,9 +292,7 @@ def test_the_routes_that_wait_are_served_by_a_function_of_their_own_with_a_bound
     assert bound[1] == {"Ref": "FeedConcurrency"}
 
 
-PARKING = {n for n, view in DOMAIN.views.items() if view.order == "partitioned"} | {
-    *DOMAIN.policies
-}
+PARKING = {*DOMAIN.views, *DOMAIN.policies}
 PERSONAL_DOCUMENTS = [
     name for name, view in DOMAIN.views.items() if view.personal and view.store == "documents"
 ]
@@ -325,11 +317,7 @@ def test_a_function_writes_its_own_tables_alone() -> None:
         "deadlines": {"events", "subjects"},
         **{name: set() for name in FOLLOWING_ALONE},
         "forget": {"events", "subjects", *PERSONAL_DOCUMENTS},
-        **{
-            name: (of_view if view.order == "partitioned" else {"view-checkpoints"})
-            | documents.get(name, set())
-            for name, view in DOMAIN.views.items()
-        },
+        **{name: of_view | documents.get(name, set()) for name in DOMAIN.views},
         **{name: of_policy | {"events", "subjects"} for name in DOMAIN.policies},
         "notify": of_policy | {"effects"},
         "announce": of_policy,
@@ -598,10 +586,9 @@ def test_a_view_on_the_bus_has_its_source_and_its_table() -> None:
     assert table["TableName"] == {"Fn::Sub": "${AWS::StackName}-by-owner"}
 
 
-def test_an_ordered_view_parks_nothing_but_stops() -> None:
+def test_an_ordered_view_has_the_alarms_of_any_other() -> None:
     resources = made({"sums": replace(totals, name="sums")}, {})["resources.json"]["Resources"]
-    assert {"SumsErrorAlarm", "SumsLagAlarm", "SumsTable"} <= set(resources)
-    assert "SumsParkedAlarm" not in resources
+    assert {"SumsParkedAlarm", "SumsLagAlarm", "SumsTable"} <= set(resources)
 
 
 def test_a_policy_mails_only_if_its_type_says_so() -> None:

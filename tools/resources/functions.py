@@ -232,7 +232,7 @@ def view_function(view: View) -> Function:
             *READING_LOG,
             *(OPENING if view.personal else ()),
             READING_REPAIRS,
-            *checkpointing("view", parks=view.order == "partitioned"),
+            *checkpointing("view"),
             search("Get", "Head", "Post", "Put") if searches else tables(ROWS, view.stored_name),
         ),
         search=searches,

@@ -48,9 +48,9 @@ class View:
 
     *order* is "partitioned" or "ordered". Each row of a partitioned view is fed by one
     stream: its key begins with the aggregate id. Rows of an ordered view mix streams of one
-    tenant: its key begins with the tenant and a slash. The view folds strictly by position, and
-    keeps its rows as documents, because a search store can refuse one row of many
-    (docs/adr/0007).
+    tenant: its key begins with the tenant and a slash. The view folds each tenant's commits
+    strictly by position, and parks the tenant where it fails. It keeps its rows as documents,
+    because a search store can refuse one row of many (docs/adr/0007).
 
     *accumulates* is False if a row never needs its former content, such as one document for
     each event.

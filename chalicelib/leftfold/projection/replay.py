@@ -17,8 +17,7 @@ from chalicelib.leftfold.subjects.opening import CLOSED, Opener
 class Replayed(NamedTuple):
     """A view folded from the log up to *position*.
 
-    *stopped* has the reason of each failure, by stream. The stream is "" for an ordered view,
-    which stops as a whole.
+    *stopped* has the reason of each failure by its scope, which is parked in the live view.
     """
 
     rows: Mapping[str, StoredRow]

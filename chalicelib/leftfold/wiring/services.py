@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from chalicelib.leftfold.policies.deadlines import Timekeeper
     from chalicelib.leftfold.policies.outside import Outside
     from chalicelib.leftfold.projection.freshness import Freshness
-    from chalicelib.leftfold.projection.ordered import OrderedRunner
     from chalicelib.leftfold.projection.partitioned import PartitionedRunner
     from chalicelib.leftfold.projection.runner import Work
     from chalicelib.leftfold.projection.watched import Watch
@@ -327,36 +326,17 @@ class Services(Adapters):
 
         return Follower(self.log, time.monotonic, time.sleep)
 
-    def reader(self, name: str) -> "PartitionedRunner | OrderedRunner":
+    def reader(self, name: str) -> "PartitionedRunner":
         """The runner of a view or a policy."""
         if name in self.policies:
             return self.policy(name)
-        ordered = self.views[name].order == "ordered"
-        return self.ordered(name) if ordered else self.partitioned(name)
-
-    def partitioned(self, view: str) -> "PartitionedRunner":
-        """The runner of a partitioned view."""
         from chalicelib.leftfold.projection.runner import ViewWork
         from chalicelib.leftfold.subjects.opening import CLOSED
 
-        chosen = self.views[view]
+        chosen = self.views[name]
         opener = self.vault if chosen.personal else CLOSED
-        work = ViewWork(chosen, self.rows(view), opener=opener, repairs=self.repairs)
+        work = ViewWork(chosen, self.rows(name), opener=opener, repairs=self.repairs)
         return self._lanes(work, self.checkpoints)
-
-    def ordered(self, view: str) -> "OrderedRunner":
-        """The runner of an ordered view."""
-        from chalicelib.leftfold.projection.ordered import OrderedRunner
-
-        return OrderedRunner(
-            self.views[view],
-            self.rows(view),
-            self.log,
-            self.checkpoints,
-            self.pause,
-            self.repairs,
-            self._watch(view),
-        )
 
     def policy(self, policy: str) -> "PartitionedRunner":
         """The runner of a policy."""
