@@ -42,11 +42,12 @@ def is_right(services: Services, most_behind: timedelta, pause: Pause = time.sle
     # Rows that differ are shown.
     audited(services, "compare", *sorted(services.views))
     for name, view in services.views.items():
-        made = made_of_log(view, services)
-        console.print(f"{name}: {counted(len(made.rows), 'row')}")
-        for stream, reason in made.stopped.items():
-            console.print(f"stopped {stream}: {reason}", style="red", markup=False)
-        right &= is_live(made, view, services, pause) and not made.stopped
+        for each in services.in_each_log:
+            made = made_of_log(view, each)
+            console.print(f"{name}: {counted(len(made.rows), 'row')}")
+            for stream, reason in made.stopped.items():
+                console.print(f"stopped {stream}: {reason}", style="red", markup=False)
+            right &= is_live(made, view, each, pause) and not made.stopped
     return right
 
 

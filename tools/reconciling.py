@@ -5,7 +5,7 @@ them, and from the commits in the events table. Nobody else may use the tables m
 killed at any point and run again.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -19,6 +19,7 @@ from chalicelib.leftfold.kernel import Commit, lane_of
 from chalicelib.leftfold.relay.publisher import Published
 from chalicelib.leftfold.store.blocks import hash_of
 from chalicelib.leftfold.store.checkpoints import DynamoCheckpoints, DynamoParking
+from chalicelib.leftfold.store.logs import recorded_logs
 from chalicelib.leftfold.store.ports import (
     Block,
     Checkpoints,
@@ -34,8 +35,10 @@ from chalicelib.leftfold.wiring.services import Services
 from chalicelib.leftfold.wiring.settings import Settings
 from tools.cloud import Cloud, explained
 from tools.console import console, errors
+from tools.operations import own_streams
 from tools.options import endpoint_option
 from tools.texts import counted
+from tools.verify import every
 
 # Keys of the events table in one look.
 KEYS = 1_000
@@ -76,7 +79,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Restored:
-    """The tables of a truth. *log* has the archived segments, *table* the blocks in the tables alone."""
+    """The tables of a truth. *log* has the archived segments, *table* the blocks in the tables alone.
+
+    *own* tells which streams and tenants are in this log, where the truth has others.
+    """
 
     events: EventStore
     log: Log
@@ -84,6 +90,7 @@ class Restored:
     checkpoints: Checkpoints
     parking: Parking
     readers: Sequence[Reader]
+    own: Callable[[str], bool] = every
 
     def examine(self, progress: Progress = lambda _: None) -> Plan:
         """What has to be done. Reads the whole log, and the keys of all events."""
@@ -127,7 +134,7 @@ class Restored:
         seen = 0
         while True:
             places, after = self.events.scan(0, 1, after, KEYS)
-            for stream, version in places:
+            for stream, version in filter(lambda place: self.own(place[0]), places):
                 newest[stream] = max(version, newest.get(stream, 0))
             seen += len(places)
             progress(f"{seen:,} commits in the events table")
@@ -175,7 +182,7 @@ class Restored:
                 if position > ends[key]:
                     plan.moves[reader.stored_name, key] = position, ends[key]
         for reader_name, scope, parked in self.parking.all():
-            if parked.last > last:
+            if self.own(scope) and parked.last > last:
                 shorter = parked._replace(last=last) if parked.first <= last else None
                 plan.parked[reader_name, scope] = parked, shorter
 
@@ -213,38 +220,43 @@ def reconcile_command(
     them; registry, head, checkpoints and parked streams follow. Nobody may use the tables meanwhile.
     What the log lacks is logged afterwards by `leftfold sweep --now`.
     """
-    restored = restored_at(truth, archive, endpoint_url)
-    with explained(Cloud(endpoint_url)), errors.status("reading") as status:
-        plan = restored.examine(status.update)
-    console.print(shown(plan))
-    for stream, version in plan.lost[:20]:
-        console.print(f"lost: version {version} of {stream}", style="red", markup=False)
-    if plan.is_done:
-        console.print("the tables are at one point")
-    elif not dry_run and (yes or click.confirm("Change the tables so?", err=True)):
-        restored.apply(plan)
-        console.print("done; now deploy on it, and log what waits: leftfold sweep --now")
+    for restored in restored_at(truth, archive, endpoint_url):
+        with explained(Cloud(endpoint_url)), errors.status("reading") as status:
+            plan = restored.examine(status.update)
+        console.print(shown(plan))
+        for stream, version in plan.lost[:20]:
+            console.print(f"lost: version {version} of {stream}", style="red", markup=False)
+        if plan.is_done:
+            console.print("the tables are at one point")
+        elif not dry_run and (yes or click.confirm("Change the tables so?", err=True)):
+            restored.apply(plan)
+            console.print("done; now deploy on it, and log what waits: leftfold sweep --now")
 
 
-def restored_at(truth: str, archive: str, endpoint_url: str | None) -> Restored:
-    """The restored tables whose names begin with *truth*."""
+def restored_at(truth: str, archive: str, endpoint_url: str | None) -> Iterator[Restored]:
+    """The restored tables whose names begin with *truth*, log by log."""
     cloud = Cloud(endpoint_url)
+    table = f"{truth}-policy-checkpoints"
+    with explained(cloud):
+        logs = recorded_logs(DynamoCheckpoints(cloud.client("dynamodb"), table)) or 1
     names = {"LEFTFOLD_STACK": truth, "LEFTFOLD_TRUTH": truth, "LEFTFOLD_ARCHIVE": archive}
-    settings = Settings(names)
+    settings = Settings({**names, "LEFTFOLD_LOGS": str(logs)})
     services = Services(
         settings,
         DOMAIN,
         dynamodb=cloud.client("dynamodb"),
         archive=S3Archive(partial(cloud.client, "s3"), settings.archive),
     )
-    return Restored(
-        services.events,
-        services.log,
-        services.log_table,
-        DynamoCheckpoints(services.dynamodb, settings.named("policy-checkpoints"), settings.log),
-        DynamoParking(services.dynamodb, settings.named("policy-parked")),
-        [*services.policies.values(), Published()],
-    )
+    for each in services.in_each_log:
+        yield Restored(
+            each.events,
+            each.log,
+            each.log_table,
+            DynamoCheckpoints(each.dynamodb, table, each.settings.log),
+            DynamoParking(each.dynamodb, settings.named("policy-parked")),
+            [*each.policies.values(), Published()],
+            own_streams(each),
+        )
 
 
 def shown(plan: Plan) -> Table:

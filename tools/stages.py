@@ -164,6 +164,11 @@ def stage_of(name: str, settings: Any) -> Stage:
         raise StageError(
             f"{FILE}: [{name}] logs is {settings['logs']}; it must be 1 to {MOST_LOGS}"
         )
+    if bool(settings["domain"]) != bool(settings["certificate"]):
+        raise StageError(
+            f"{FILE}: [{name}] a domain needs a certificate, the ARN of one of ACM in its region, and a"
+            " certificate a domain"
+        )
     check_roles(name, settings["roles"])
     return Stage(name, **settings)
 

@@ -37,7 +37,8 @@ def test_logs_in_the_same_tables_know_nothing_of_each_other(another: tuple[Log, 
 def another(log: Log) -> tuple[Log, Log]:
     """Two logs; of DynamoDB's, both in the same tables."""
     if isinstance(log, MemoryLog):
-        return log, MemoryLog(log._streams)
+        registry: dict[str, StreamEntry] = {}
+        return MemoryLog(registry), MemoryLog(registry)
     assert isinstance(log, DynamoLog)
     tables = LogTables(log._log, log._bodies, log._streams)
     return log, DynamoLog(log._client, tables, "south")

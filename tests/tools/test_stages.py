@@ -91,6 +91,7 @@ def test_money_is_protected_in_prod() -> None:
         ("dev", lambda s: s | {"wake_window": 301}, "wake_window is 301; it must be 0 to 300"),
         ("dev", lambda s: s | {"logs": 0}, "logs is 0; it must be 1 to 16"),
         ("dev", lambda s: s | {"logs": 17}, "logs is 17; it must be 1 to 16"),
+        ("dev", lambda s: s | {"domain": "a.example"}, "a domain needs a certificate, the ARN"),
         ("dev", lambda s: s | {"way": "sam"}, "way is 'sam'; it must be cloudformation or chalice"),
         ("dev", lambda s: s | {"shard": 1}, "too few settings, or unknown ones: shard"),
         ("dev", lambda s: s | {"roles": "main"}, "roles: it must be"),

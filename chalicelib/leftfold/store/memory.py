@@ -221,7 +221,8 @@ class MemoryLog:
         self._links: list[Block] = []
         self._bodies: dict[tuple[int, str], Block] = {}
         self._streams: dict[str, StreamEntry] = {} if streams is None else streams
-        self._own: set[str] = set()
+        # Those of the registry that are of this log, where it is shared.
+        self._own: set[str] | None = None if streams is None else set()
         self._segments: dict[int, Segment] = {}
         self._lock = OwnLock()
 
@@ -262,7 +263,8 @@ class MemoryLog:
                 return False
             self._head, self._claim = next_head, None
             self._links.append(block._replace(previous_in_lane={}, commits=()))
-            self._own.update(streams)
+            if self._own is not None:
+                self._own.update(streams)
             for id_, (_, after) in streams.items():
                 self._streams[id_] = after._replace(archived_through=entries[id_].archived_through)
             return True
@@ -286,7 +288,8 @@ class MemoryLog:
 
     def registry(self, after: str | None = None) -> Iterator[tuple[str, StreamEntry]]:
         with self._lock:
-            found = [(id_, self._streams[id_]) for id_ in sorted(self._own) if id_ > (after or "")]
+            own = self._streams if self._own is None else self._own
+            found = [(id_, self._streams[id_]) for id_ in sorted(own) if id_ > (after or "")]
         yield from found
 
     def mark_archived(self, aggregate_id: str, before: int, through: int) -> bool:
@@ -300,11 +303,12 @@ class MemoryLog:
     def mend(self, head: Head, streams: Mapping[str, StreamEntry | None]) -> None:
         with self._lock:
             self._head, self._claim = head, None
-            self._streams = {
-                id_: entry
-                for id_, entry in {**self._streams, **streams}.items()
-                if entry is not None
-            }
+            for id_, entry in streams.items():
+                self._streams.pop(id_, None)
+                if entry is not None:
+                    self._streams[id_] = entry
+            if self._own is not None:
+                self._own = (self._own | streams.keys()) & self._streams.keys()
 
     def delete(self, first_positions: Collection[int]) -> None:
         with self._lock:
