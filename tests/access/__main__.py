@@ -389,7 +389,7 @@ def signed(target: Target, url: str) -> Iterable[Outcome]:
 
     def by(name: str) -> httpx.Client:
         auth = Signed(WithRole(str(target.cloud.endpoint_url), name))
-        return httpx.Client(auth=auth, timeout=60, trust_env=False)
+        return httpx.Client(auth=auth, timeout=300, trust_env=False)
 
     right = Outcome("signed by roles of the table")
     body = opening(accountId="s")
@@ -419,7 +419,7 @@ def unsigned(target: Target, url: str) -> Iterable[Outcome]:
     """Requests to that stage of strangers: other roles, none, and tokens of another stage."""
     stranger = Outcome("signed by a role that is not in the table, and by none")
     for cloud in (WithRole(str(target.cloud.endpoint_url), "nobody"), target.cloud):
-        with httpx.Client(auth=Signed(cloud), timeout=60, trust_env=False) as client:
+        with httpx.Client(auth=Signed(cloud), timeout=300, trust_env=False) as client:
             for path in ("/accounts/s", "/log", "/live/accounts/s"):
                 stranger.add(path, client.get(f"{url}{path}"), ("403 role-unknown",))
     bare = Outcome("each route without a signature, and with a good token of another stage")
@@ -487,7 +487,7 @@ def main(*, tokens: int, only: str | None) -> None:
         started.callback(services.stop)
         services.start()
         search.start()
-        client = started.enter_context(httpx.Client(timeout=120, trust_env=False))
+        client = started.enter_context(httpx.Client(timeout=300, trust_env=False))
         if only != "roles":
             cloud = WithIssuer(services.url, keys)
             attacked = replace(stage("dev"), name="attacked", tenant_rate=0)
