@@ -24,6 +24,14 @@ SERVICES = frozenset({"dynamodb", "events", "kinesis", "kms", "lambda", "s3", "s
 # The platforms of AWS Lambda by its processors, whatever machine makes the package.
 PLATFORMS = {"x86_64": "manylinux2014_x86_64", "arm64": "manylinux2014_aarch64"}
 USUAL = "x86_64"
+# What the requirements bring and nothing imports: of cffi, cryptography uses the compiled backend
+# alone; pip's lists of files; time zones, which botocore takes from the system.
+UNUSED = (
+    *("bin", "cffi", "cffi-*.dist-info", "pycparser", "pycparser-*.dist-info"),
+    *("*.dist-info/RECORD", "dateutil/zoneinfo/*.tar.gz"),
+)
+# What a client of an AWS service needs. The functions of a truth import nothing else.
+FOR_CLIENTS = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib3")
 PYTHON = ".".join(map(str, sys.version_info[:2]))
 
 
@@ -45,7 +53,11 @@ def dependencies(
     shutil.rmtree(folder, ignore_errors=True)
     report("package: installing what the functions import")
     _install(requirements, folder, PLATFORMS[architecture])
-    shutil.rmtree(folder / "bin", ignore_errors=True)
+    for unused in [path for pattern in UNUSED for path in folder.glob(pattern)]:
+        if unused.is_dir():
+            shutil.rmtree(unused)
+        else:
+            unused.unlink(missing_ok=True)
     for data in ("botocore/data", "boto3/data"):
         _keep_only_used_services(folder / data)
     report("package: compiling what the functions import")

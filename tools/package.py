@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tools import stages, web_console
 from tools.bootstrap import ROOT, STATE
-from tools.dependencies import USUAL, PackagingError, compile_quietly, dependencies
+from tools.dependencies import FOR_CLIENTS, USUAL, PackagingError, compile_quietly, dependencies
 from tools.domain_index import domain_index
 from tools.engines import Progress
 from tools.fingerprints import fingerprints
@@ -70,9 +70,13 @@ class Package:
 
     def sizes(self) -> tuple[int, int]:
         """Bytes zipped and unzipped; Lambda takes 250 MB unzipped."""
-        with zipfile.ZipFile(self.zip) as contents:
-            unzipped = sum(entry.file_size for entry in contents.infolist())
-        return self.zip.stat().st_size, unzipped
+        return sizes_of(self.zip)
+
+
+def sizes_of(file: Path) -> tuple[int, int]:
+    """Bytes of a zip file, and of what is in it."""
+    with zipfile.ZipFile(file) as contents:
+        return file.stat().st_size, sum(entry.file_size for entry in contents.infolist())
 
 
 def package(
@@ -116,7 +120,10 @@ def _package(stage: str, architecture: str, report: Progress, root: Path, build:
 
 
 def _package_truth(app: Path, vendor: Path, needed: str, folder: Path) -> None:
-    """The engine with what it imports. It is the same zip as long as the engine is the same."""
+    """The engine with the clients of AWS's services, which are all that a truth's functions import.
+
+    It is the same zip as long as the engine is the same.
+    """
     engine = [app / "chalicelib" / "__init__.py", *(app / "chalicelib" / "leftfold").rglob("*.py")]
     digest = hashlib.sha256(needed.encode())
     for file in sorted(engine):
@@ -126,7 +133,11 @@ def _package_truth(app: Path, vendor: Path, needed: str, folder: Path) -> None:
         for file in sorted([*engine, *compiled]):
             zipped.write(file, file.relative_to(app))
         for file in sorted(path for path in vendor.rglob("*") if path.is_file()):
-            zipped.write(file, file.relative_to(vendor))
+            within = file.relative_to(vendor)
+            # A module stands at the top, and compiled in __pycache__ there.
+            top = within.parts[within.parts[0] == "__pycache__"]
+            if top.partition(".")[0] in FOR_CLIENTS:
+                zipped.write(file, within)
     (folder / "truth.stamp").write_text(digest.hexdigest())
 
 

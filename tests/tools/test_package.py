@@ -15,7 +15,7 @@ from chalicelib.leftfold.wiring.settings import FUNCTIONS_OF_TRUTH
 from tools.bootstrap import ROOT
 from tools.dependencies import SERVICES, PackagingError
 from tools.fingerprints import fingerprints
-from tools.package import Package, package
+from tools.package import Package, package, sizes_of
 from tools.stages import StageError
 
 FUNCTIONS = sorted(
@@ -65,6 +65,18 @@ def test_the_truths_package_alone_is_enough_for_its_functions(
         contents.extractall(tmp_path)
     names = ", ".join(FUNCTIONS_OF_TRUTH)
     run(tmp_path, f"from chalicelib.leftfold.functions.truth import {names}")
+    settings = {"LEFTFOLD_TRUTH": "s", "LEFTFOLD_STAGE": "s", "LEFTFOLD_LOGS": "2"}
+    aws = {"AWS_DEFAULT_REGION": "x-1", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
+    used = ("relay", "bus", "waker", "archive", "checkpoints", "parking", "applications", "control")
+    run(
+        tmp_path,
+        f"import os; os.environ.update({settings | aws!r});"
+        " from datetime import timedelta;"
+        " from chalicelib.leftfold.wiring.process import services; found = services();"
+        f" [getattr(each, name) for name in {used!r} for each in found.in_each_log];"
+        " import chalicelib.leftfold.archive.pruner, chalicelib.leftfold.relay.sweeper;"
+        " found.archiver(timedelta()); found.archive._client",
+    )
     ours = {path.name for path in (tmp_path / "chalicelib").iterdir()}
     assert ours <= {"__init__.py", "__pycache__", "leftfold"}
 
@@ -148,8 +160,33 @@ def test_nothing_tells_where_it_was_made(unzipped: Path) -> None:
 def test_the_package_is_small(packaged: Package) -> None:
     zipped, unzipped = packaged.sizes()
 
-    assert zipped < 13_000_000
-    assert unzipped < 40_000_000
+    assert zipped < 12_500_000
+    assert unzipped < 39_000_000
+
+
+def test_the_truths_package_has_no_more_than_its_functions_use(packaged: Package) -> None:
+    zipped, unzipped = sizes_of(packaged.truth_zip)
+
+    assert zipped < 5_000_000
+    assert unzipped < 14_000_000
+
+
+def test_what_is_left_out_of_the_package_is_used_by_nothing(unzipped: Path) -> None:
+    """Data is sealed, cursors too, and tokens of both kinds of keys are verified."""
+    run(
+        unzipped,
+        "import json, jwt;"
+        " from cryptography.hazmat.primitives.asymmetric import ec, rsa;"
+        " from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV;"
+        " gcm, siv = AESGCM(b'k' * 32), AESSIV(b'k' * 64);"
+        " assert gcm.decrypt(b'n' * 12, gcm.encrypt(b'n' * 12, b'x', b''), b'') == b'x';"
+        " assert siv.decrypt(siv.encrypt(b'x', [b'a']), [b'a']) == b'x';"
+        " keys = {'ES256': ec.generate_private_key(ec.SECP256R1()),"
+        " 'RS256': rsa.generate_private_key(65537, 2048)};"
+        " made = {name: jwt.encode({'a': 1}, key, name) for name, key in keys.items()};"
+        " read = [jwt.decode(made[name], key.public_key(), [name]) for name, key in keys.items()];"
+        " assert read == [{'a': 1}, {'a': 1}]",
+    )
 
 
 def test_a_second_package_of_the_same_code_is_not_made(packaged: Package) -> None:
