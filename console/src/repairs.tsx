@@ -5,7 +5,7 @@ import { parts } from "./format";
 import { useLoaded } from "./state";
 import { Chip, Failed } from "./ui";
 
-type Event = Schemas["OperatedEvent"];
+type Event = Schemas["FollowedEvent"];
 
 function asError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error));

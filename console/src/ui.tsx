@@ -244,7 +244,8 @@ export function Body({ of }: { of: Record<string, unknown> }) {
     <dl class="members">
       {members.map(([name, value]) => (
         <div key={name}>
-          <dt>{name}</dt>
+          {/* A long name breaks before a capital. */}
+          <dt>{name.split(/(?=[A-Z])/).flatMap((part, at) => (at ? [<wbr key={at} />, part] : [part]))}</dt>
           <dd>
             <Value of={value} />
           </dd>
