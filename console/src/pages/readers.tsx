@@ -260,7 +260,7 @@ function Skip({ reader, streams, done }: { reader: string; streams: string[]; do
           value={why}
           onInput={(typed) => setWhy(typed.currentTarget.value)}
         />
-        {action.failure && <Failed error={action.failure} again={action.forget} />}
+        {action.failure && <Failed error={action.failure} again={action.forget} cure="Close" />}
         {told && <p role="status">{told}</p>}
         <button class="primary" disabled={action.busy}>Propose</button>
       </form>
@@ -294,7 +294,7 @@ function ReaderPane({ of, again }: { of: Reader; again: () => void }) {
         <a class="quiet" href={link("readers")}>Close</a>
       </div>
       {asked && <Outcome of={asked} parked={items} />}
-      {action.failure && <Failed error={action.failure} again={action.forget} />}
+      {action.failure && <Failed error={action.failure} again={action.forget} cure="Close" />}
       <Show of={parked}>
         {(list) =>
           list.total === 0 ? (

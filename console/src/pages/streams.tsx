@@ -298,12 +298,19 @@ function CommitPane({ stream, category, id, version, newest }: { stream: string;
       <Show of={loaded}>
         {(one) => (
           <>
-            {one.failures.map((failure) => (
-              <p key={failure.of} class="reason">
-                {failure.of === "rules" ? "The rules cannot get past this commit" : <>The view <strong>{failure.of}</strong> cannot get past this commit</>}
-                : <span class="mono">{failure.reason}</span>
-              </p>
-            ))}
+            {one.failures.length > 0 && (
+              <div class="reason">
+                <strong>Not everybody gets past this commit</strong>
+                <dl class="members">
+                  {one.failures.map((failure) => (
+                    <div key={failure.of}>
+                      <dt>{failure.of === "rules" ? "the rules" : failure.of}</dt>
+                      <dd class="mono">{failure.reason}</dd>
+                    </div>
+                  ))}
+                </dl>
+              </div>
+            )}
             {tab === "Events" && <Events of={one} led={led} again={loaded.again} />}
             {tab === "State" && (
               <>
