@@ -136,8 +136,7 @@ class Application(Gateway):
         self.sequence()
         services = process.services()
         for view in DOMAIN.views.values():
-            make = services.ordered if view.order == "ordered" else services.partitioned
-            while make(view.name).catch_up(100):
+            while services.reader(view.name).catch_up(100):
                 pass
 
     def act(self) -> None:

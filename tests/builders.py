@@ -27,9 +27,9 @@ Event = Added | Removed
 codec: Codec[Event] = Codec({"added": Added, "removed": Removed})
 
 
-def stream(key: str, category: str = "pile") -> str:
+def stream(key: str, category: str = "pile", tenant: str = "main") -> str:
     """The aggregate id of a pile."""
-    return f"main/{category}-{key}"
+    return f"{tenant}/{category}-{key}"
 
 
 @dataclass

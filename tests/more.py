@@ -47,6 +47,7 @@ def steps_of(seed: int, since: str = "HEAD~1") -> list[Step]:
     longer = [
         Step(2, "tests.simulation", ["--first", str(seed), "--count", "500"]),
         Step(1, "tests.simulation", ["--generations", "--first", str(seed), "--count", "200"]),
+        Step(1, "tests.simulation", ["--releases", "--first", str(seed), "--count", "150"]),
         Step(1, "tests.simulation", ["--forgetting", "--first", str(seed), "--count", "150"]),
         Step(2, "pytest", ["tests/archive/test_bank_file.py", "tests/erasure/test_bank_file.py"]),
         Step(1, "tests.erasure", []),

@@ -25,6 +25,7 @@ from tools.last_deployment import STAGE, NoDeploymentError
 from tools.new_context import NewContextError, new_context
 from tools.operations import COMMANDS
 from tools.package import package
+from tools.reconciling import COMMANDS as RECONCILING
 from tools.schemas import SchemaError
 from tools.stages import StageError
 
@@ -131,7 +132,14 @@ def new_context_command(name: str) -> None:
     )
 
 
-for command in (*domain.COMMANDS, *DEPLOYING, *COMMANDS, *EVENT_VERSIONS, *GENERATIONS):
+for command in (
+    *domain.COMMANDS,
+    *DEPLOYING,
+    *COMMANDS,
+    *EVENT_VERSIONS,
+    *GENERATIONS,
+    *RECONCILING,
+):
     leftfold.add_command(command)
 
 

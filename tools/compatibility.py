@@ -76,7 +76,9 @@ def _readable(event: EventVersion, domain: Domain, root: Path) -> Iterator[Findi
         return
     codec = aggregate.codec
     newest = codec.versions().get(event.name)
-    if newest is None:
+    if (event.name, event.version) in codec.ahead:
+        yield Finding(str(event), "read ahead", "as what this code has written before it")
+    elif newest is None:
         yield Finding(str(event), "name gone", _cure_of_name(event, aggregate, root), breaks=True)
     elif event.version > newest:
         cure = f"the code reads versions up to {newest}: restore the upcast of version {newest}"

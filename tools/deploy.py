@@ -75,7 +75,11 @@ def provision(package: Package, stage: Stage, stacks: Stacks) -> Facts:
         template = uploads.template(read(TRUTH_TEMPLATE), code)
         built = {"Runtime": running(), "Architecture": package.architecture}
         stacks.bring(truth_stack(stage), template, facts | built)
-        register(applications(stage.prefix, cloud), stage.prefix, package.folds)
+        standing = applications(stage.prefix, cloud)
+        register(standing, stage.prefix, package.folds)
+        # While another application is active, the bus feeds that one alone.
+        is_active = standing.known().active == stage.prefix
+        facts["FedByBus"] = str(is_active).lower()
         return facts | stacks.outputs(truth_stack(stage))
 
 

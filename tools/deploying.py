@@ -8,11 +8,12 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from tools.after import finish
-from tools.cloud import Cloud, DeployError
+from tools.cloud import Cloud, DeployError, explained
 from tools.console import console, errors
 from tools.deploy import Deployed, check_way, deploy, find, provision_for_chalice, read
 from tools.deployment_services import reach
 from tools.destroy import destroy_application, destroy_truth
+from tools.front import Front
 from tools.last_deployment import STAGE, Current, remember
 from tools.options import endpoint_option
 from tools.package import package
@@ -20,6 +21,7 @@ from tools.resources import TEMPLATE, differing, write
 from tools.resources import wanted as wanted_files
 from tools.stacks import Change, Stacks, wanted
 from tools.stages import Stage, stage
+from tools.truths import active_application, standing
 
 stage_option = click.option(
     "--stage", "name", default=STAGE, show_default=True, help="Stage in infra/stages.toml."
@@ -121,10 +123,23 @@ def deploy_command(  # noqa: PLR0913 - one for each option
         made = package(name, status.update)
     stacks = Stacks(cloud, told, shown if yes else asked, alarms)
     deployed = deploy(made, found, cloud, told, stacks)
+    address = lead_address(found, stacks)
     made_current(deployed, endpoint_url)
     for output, value in sorted(deployed.outputs.items()):
         console.print(f"{output:<16} {value}", soft_wrap=True)
     console.print(f"{'API':<16} {deployed.url}", soft_wrap=True)
+    console.print(f"{'Address':<16} {address}", soft_wrap=True)
+
+
+def lead_address(found: Stage, stacks: Stacks) -> str:
+    """Leads the stage's address to the active application, which may be another one than that which
+    was deployed; the address. Raises DeployError.
+    """
+    with explained(stacks.cloud):
+        app = active_application(found, stacks)
+        if app is None:
+            return "no application is active; `leftfold generation activate NAME` leads to one"
+        return Front(found, stacks).lead_to(app, standing(found, stacks))
 
 
 def made_current(deployed: Deployed, endpoint_url: str | None) -> None:

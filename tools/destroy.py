@@ -6,13 +6,15 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from chalicelib.leftfold.projection.search import drop_indexes
 from tools.bootstrap import ROOT
 from tools.cloud import Cloud, DeployError, explained
 from tools.deploy import applications, beside_stack, data_keys, stage_stack, truth_stack
+from tools.front import Front
 from tools.resources.stacks import TABLES, Owner
 from tools.stacks import Stacks
 from tools.stages import Stage
-from tools.truths import truths
+from tools.truths import search_of, truths
 
 
 def destroy_application(stage: Stage, stacks: Stacks) -> None:
@@ -29,8 +31,11 @@ def destroy_application(stage: Stage, stacks: Stacks) -> None:
             if register.known().active == stage.prefix:
                 register.retire()
             register.remove(stage.prefix)
+        Front(stage, stacks).leave(stage.prefix)
         for stack in (stage.prefix, beside_stack(stage)):
             stacks.delete(stack)
+        if stacks.find(truth_stack(stage)) is not None:
+            drop_indexes(search_of(stage.prefix, stacks), stage.prefix)
         if stacks.find(stage_stack(stage)) is not None:
             data_keys(stage, stacks.cloud).leave(stage.prefix)
 
@@ -56,6 +61,7 @@ def destroy_truth(stage: Stage, stacks: Stacks) -> None:
                 raise DeployError(
                     f"applications stand on this truth: {', '.join(standing)}; delete them first"
                 )
+        Front(stage, stacks).delete()
         delete_kept([(stage.prefix, "truth"), (stage.prefix, "stage")], stacks)
 
 

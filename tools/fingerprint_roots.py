@@ -68,13 +68,16 @@ def of_policy(policy: Policy | Announcer) -> Iterator[Root]:
 
 
 def of_codec(codec: Codec[Any]) -> Iterator[Root]:
-    """The names of events, their classes, and their upcasts."""
+    """The names of events, their classes, their upcasts, and what is read ahead of its writer."""
     for name, kind in sorted(codec.events.items()):
         yield (name,)
         yield from of(kind, ())
     for (name, version), upcast in sorted(codec.upcasts.items()):
         yield (f"{name} {version}",)
         yield from of(upcast, ())
+    for (name, version), reader in sorted(codec.ahead.items()):
+        yield (f"{name} {version} ahead",)
+        yield from of(reader, ())
 
 
 def of(value: Any, within: tuple[int, ...]) -> Iterator[Root]:

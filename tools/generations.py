@@ -2,15 +2,19 @@
 
 import re
 import sys
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 import click
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from chalicelib.leftfold.projection.search import drop_indexes
 from chalicelib.leftfold.store.applications import Applications, Known
 from chalicelib.leftfold.subjects.keys import DataKeys
-from tools.applications import application, check_folds
+from tools.applications import application, check_events, check_folds
+from tools.bootstrap import ROOT
 from tools.changing import (
     check_droppable,
     create_beside,
@@ -31,7 +35,10 @@ from tools.deploy import (
 )
 from tools.deploying import asked, mail_from_option, shown, stage_option, told, yes_option
 from tools.deployment_services import reach
+from tools.fingerprints import fingerprints
+from tools.front import Front
 from tools.generation import generation_command
+from tools.generation_check import MOST_BEHIND, check_release, is_right
 from tools.last_deployment import Current, remember
 from tools.operations import show_status
 from tools.options import endpoint_option
@@ -39,7 +46,7 @@ from tools.package import Package, package
 from tools.proving import verify_command
 from tools.stacks import Stacks
 from tools.stages import Stage, stage
-from tools.truths import active_truth, control_of, truth_with, truths
+from tools.truths import active_truth, control_of, search_of, truth_with, truths
 from tools.uploading import Uploads
 
 NAME = re.compile(r"[a-z][a-z0-9]{0,15}")
@@ -66,53 +73,76 @@ def create(made: Package, found: Stage, name: str, stacks: Stacks) -> str:
                 " deploys the present code there"
             )
         truth = active_truth(control_of(found, cloud), found)
-        first = stacks.outputs(truth)
+        register = applications(truth, cloud)
+        known = register.known()
+        # The first application of the truth may be gone.
+        active = known.active or truth
+        says = stacks.outputs(active)
         facts = {
-            **told_to(truth, stacks),
+            **told_to(active, stacks),
             **found.parameters,
-            **{name: first.get(name, "") for name in ("Earlier", "EarlierArchive", "Ordinal")},
+            **{name: says.get(name, "") for name in ("Earlier", "EarlierArchive", "Ordinal")},
             "Truth": truth,
             **cloud.parameters,
             "KeyArn": "",
             **stacks.outputs(stage_stack(found)),
             **stacks.outputs(f"{truth}-truth"),
-            "FedByBus": "false",
         }
-        register = applications(truth, cloud)
-        check_folds(register.known(), app, made.folds)
+        # An active one that is deployed again stays fed.
+        facts["FedByBus"] = str(known.active == app).lower()
+        check_folds(known, app, made.folds)
+        registered = application(app, made.folds)
+        check_events(known, registered)
         # Registered first, so that the truth's functions wake it as soon as it is there.
-        register.register(application(app, made.folds))
+        register.register(registered)
         uploads = Uploads(cloud, found.prefix)
         code = uploads.code(made.zip, made.fingerprint)
         stacks.bring(app, uploads.template(read(made.template), code), facts)
     return app
 
 
-def activate(register: Applications, app: str, stacks: Stacks) -> None:
-    """Makes an application the active one: the bus feeds it, and its policies and deadlines run.
+def activate(register: Applications, app: str, front: Front) -> str:
+    """Makes an application the active one: the stage's address leads to it, the bus feeds it, and its
+    policies and deadlines run. Returns the address.
 
-    Each step may be repeated, and the first and the last may be missing: until then both are woken
-    by the log. Raises DeployError if another was activated meanwhile.
+    Each step may be repeated, and any of them may be missing for a while: both applications answer,
+    and both are woken by the log. Raises DeployError if another was activated meanwhile.
     """
-    known = register.known()
+    known, stacks = register.known(), front.stacks
     if app not in known.applications:
         raise DeployError(f"there is no application {app}; there are {listed(known)}")
-    stacks.change(app, {"FedByBus": "true"})
+    stacks.change(app, {"FedByBus": "true", "MovedTo": ""})
+    # Before the register: it knows whose address is left until this is done.
+    address = front.lead_to(app, known.applications, left=known.active)
     if known.active != app and not register.activate(app, known.active):
+        now = register.known()
+        if now.active:
+            front.lead_to(now.active, now.applications)
         raise DeployError(f"{known.active} is not the active one any more; look, and run it again")
     for other in known.applications:
         if other != app:
             stacks.change(other, {"FedByBus": "false"})
+    return address
 
 
-def drop(register: Applications, keys: DataKeys, app: str, stacks: Stacks) -> None:
+def drop(
+    register: Applications,
+    keys: DataKeys,
+    app: str,
+    front: Front,
+    drop_rows: Callable[[str], object],
+) -> None:
     """Takes a generation away, with its rows, for which no erasure waits any more.
 
-    Raises DeployError for the active one.
+    Its tables go with its stack; *drop_rows* takes away what is elsewhere. Raises DeployError for the
+    active one.
     """
     if not register.remove(app):
         raise DeployError(f"{app} is active; activate another generation first")
-    stacks.delete(app)
+    front.leave(app)
+    front.stacks.delete(app)
+    # After its functions, one of which would make an index anew.
+    drop_rows(app)
     keys.leave(app)
 
 
@@ -122,6 +152,13 @@ def listed(known: Known) -> str:
 
 
 generation_argument = click.argument("green", metavar="NAME")
+most_behind_option = click.option(
+    "--most-behind",
+    type=click.IntRange(0),
+    default=MOST_BEHIND,
+    show_default=True,
+    help="Seconds that a view may be behind.",
+)
 
 
 @generation_command.command("create")
@@ -173,33 +210,41 @@ def create_command(
 @stage_option
 @endpoint_option
 def list_command(*, name: str, endpoint_url: str | None) -> None:
-    """List the applications of a stage, with the truth that each stands on."""
+    """List the applications of a stage, with the truth that each stands on, and where each answers."""
     found, cloud = stage(name), Cloud(endpoint_url)
+    stacks = Stacks(cloud, told)
     table = Table(box=SIMPLE_HEAD)
-    for column in ("truth", "application", "active", "readers"):
+    for column in ("truth", "application", "active", "readers", "address"):
         table.add_column(column)
     with explained(cloud):
         acting = active_truth(control_of(found, cloud), found)
-        for truth in truths(found, Stacks(cloud, told)):
+        leads_to = Front(found, stacks).leads_to()
+        for truth in truths(found, stacks):
             known = applications(truth, cloud).known()
             for each in known.applications.values():
                 active = "active" if (truth, each.name) == (acting, known.active) else ""
-                table.add_row(truth, each.name, active, f"{len(each.readers)}")
+                url = find(each.name, cloud).url if stacks.find(each.name) else "not there yet"
+                moved = stacks.parameters(each.name).get("MovedTo")
+                address = f"{url} (sends on to {moved})" if moved else url
+                table.add_row(truth, each.name, active, f"{len(each.readers)}", address)
     console.print(table)
+    if found.domain:
+        console.print(f"https://{found.domain} leads to {leads_to or 'nothing'}", soft_wrap=True)
 
 
 @generation_command.command("status")
 @generation_argument
+@most_behind_option
 @stage_option
 @endpoint_option
-def status_command(*, green: str, name: str, endpoint_url: str | None) -> None:
+def status_command(*, green: str, most_behind: int, name: str, endpoint_url: str | None) -> None:
     """Show how far generation NAME is; exits with 1 while a view, or the change, is behind.
 
     Of one with a truth of its own also: what control says, the copier, and what is taken.
     """
     found = stage(name)
     services = reach(Current(application_of(found, green), "", endpoint_url))
-    ready = show_status(services, timedelta())
+    ready = show_status(services, timedelta(seconds=most_behind))
     control = control_of(found, Cloud(endpoint_url)).read()
     if control is not None and control.green == services.settings.truth:
         ready &= show_change(services.generations.operator)
@@ -207,28 +252,62 @@ def status_command(*, green: str, name: str, endpoint_url: str | None) -> None:
         sys.exit(1)
 
 
-@generation_command.command("activate")
+@generation_command.command("check")
 @generation_argument
-@click.option("--behind", is_flag=True, help="Also while a view is behind.")
+@most_behind_option
 @stage_option
 @endpoint_option
-def activate_command(*, green: str, behind: bool, name: str, endpoint_url: str | None) -> None:
+def check_command(*, green: str, most_behind: int, name: str, endpoint_url: str | None) -> None:
+    """Prove that generation NAME shows what the log says, before it is activated.
+
+    Folds the whole log by the code of this tree, which has to be the release that was created there,
+    and compares each row of each view, byte for byte. Commands may go on: rows that they change
+    meanwhile are left out. Exits with 1 if a row differs, if a view is behind, or if anything is
+    parked.
+    """
+    found, cloud = stage(name), Cloud(endpoint_url)
+    app = application_of(found, green)
+    with explained(cloud):
+        truth = truth_with(app, found, Stacks(cloud, told))
+        known = applications(truth, cloud).known()
+    with errors.status("reading the code"):
+        check_release(known, app, fingerprints(ROOT)["views"])
+    services = reach(Current(app, "", endpoint_url))
+    if not is_right(services, timedelta(seconds=most_behind)):
+        sys.exit(1)
+    console.print(f"{app} shows what the log says", style="green", soft_wrap=True)
+
+
+@generation_command.command("activate")
+@generation_argument
+@most_behind_option
+@click.option("--behind", is_flag=True, help="Also while a view is further behind.")
+@stage_option
+@endpoint_option
+def activate_command(
+    *, green: str, most_behind: int, behind: bool, name: str, endpoint_url: str | None
+) -> None:
     """Make generation NAME the active one. NAME "-" is the first application of the stage.
 
-    The bus feeds it from now on, and its policies and deadlines run. Back is the same command
-    with the other name. Refused while one of its views is behind.
+    The stage's domain leads to it from now on; without a domain, the application that is left sends
+    every request on (308). The bus feeds it, and its policies and deadlines run. Back is the same
+    command with the other name. Refused while one of its views is behind, or a stream is parked.
     """
     found = of_cloudformation(name, endpoint_url)
     app = application_of(found, green)
     cloud = Cloud(endpoint_url)
-    if not behind and not show_status(reach(Current(app, "", endpoint_url)), timedelta()):
+    services = reach(Current(app, "", endpoint_url))
+    if not behind and not show_status(services, timedelta(seconds=most_behind)):
         raise DeployError(f"{app} is behind; wait for it, or give --behind")
+    # A policy that is new in this generation begins here, unless it says otherwise: not at its first pass, which some
+    # commit has woken that it is to act on.
+    services.begin_policies()
     with explained(cloud):
         stacks = Stacks(cloud, told)
-        activate(applications(truth_with(app, found, stacks), cloud), app, stacks)
-    current = Current(app, find(app, cloud).url, endpoint_url)
-    remember(current)
-    console.print(f"{app} is active: {current.url}", soft_wrap=True)
+        register = applications(truth_with(app, found, stacks), cloud)
+        address = activate(register, app, Front(found, stacks))
+    remember(Current(app, find(app, cloud).url, endpoint_url))
+    console.print(f"{app} is active: {address}", soft_wrap=True)
 
 
 @generation_command.command("drop")
@@ -252,8 +331,14 @@ def drop_command(*, green: str, really: str, name: str, endpoint_url: str | None
     app, stacks = application_of(found, green), Stacks(cloud, told)
     with explained(cloud):
         if stacks.find(f"{app}-truth") is None:
-            register = applications(truth_with(app, found, stacks), cloud)
-            drop(register, data_keys(found, cloud), app, stacks)
+            truth = truth_with(app, found, stacks)
+            drop(
+                applications(truth, cloud),
+                data_keys(found, cloud),
+                app,
+                Front(found, stacks),
+                partial(drop_indexes, search_of(truth, stacks)),
+            )
         else:
             check_droppable(control_of(found, cloud).read(), app)
             if really != app:

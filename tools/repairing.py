@@ -10,11 +10,9 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from chalicelib.leftfold.kernel import Refused, StoredEvent, View
-from chalicelib.leftfold.projection.fold import Folding, hears
+from chalicelib.leftfold.kernel import AggregateId, Refused, StoredEvent
 from chalicelib.leftfold.repair.domain import Repaired
 from chalicelib.leftfold.repair.service import Asked
-from chalicelib.leftfold.store.readers import WHOLE_LOG
 from chalicelib.leftfold.wiring.services import Services
 from tools.console import console
 from tools.options import chosen, endpoint_option, stack_option
@@ -118,7 +116,7 @@ def events_in(file: Path) -> list[StoredEvent]:
 
 @repair_command.command("skip")
 @click.argument("reader")
-@click.argument("stream", required=False)
+@click.argument("stream")
 @by_option
 @why_option
 @stack_option
@@ -126,7 +124,7 @@ def events_in(file: Path) -> list[StoredEvent]:
 def skip_command(
     *,
     reader: str,
-    stream: str | None,
+    stream: str,
     by: str,
     why: str,
     stack: str | None,
@@ -134,36 +132,16 @@ def skip_command(
 ) -> None:
     """Have READER pass over the commit on which it has failed.
 
-    READER is a view or a policy that has parked STREAM, or an ordered view, which has stopped
-    and needs no STREAM.
+    READER is a view or a policy that has parked STREAM, as `leftfold parked` shows it. An ordered
+    view parks all streams of a tenant together, which are called "main/".
     """
     services = chosen(stack, endpoint_url)
     if reader not in {known.name for known in services.readers}:
         names = ", ".join(known.name for known in services.readers)
         raise click.UsageError(f"there is no view or policy {reader!r}; there are {names}")
     stored, repairer = services.stored_name(reader), services.repairer
-    view = services.views.get(reader)
-    if view is not None and view.order == "ordered":
-        failed, version = stopped_at(view, services)
-        state = repairer.pass_over(stored, failed, version, asked(by, why))
-    elif stream is None:
-        raise click.UsageError(f"name the STREAM that {reader} has parked; see leftfold parked")
-    else:
-        state = repairer.skip(stored, stream, asked(by, why))
+    state = repairer.skip(stored, stream, asked(by, why))
     show(state, f"reader-{stored}", services)
-
-
-def stopped_at(view: View, services: Services) -> tuple[str, int]:
-    """The stream and the version on which an ordered view has stopped. Raises ClickException."""
-    checkpoint = services.checkpoints.read(view.stored_name, [WHOLE_LOG])[WHOLE_LOG]
-    for block in services.log.blocks(checkpoint + 1, 1):
-        for position, commit in enumerate(block.commits, block.first_position):
-            if position == checkpoint + 1 and hears(view, commit.aggregate_id):
-                folding = Folding(view, [(position, commit)], repairs=services.repairs)
-                folding.onto(services.rows(view.name).load(folding.keys))
-                if folding.poisons:
-                    return commit.aggregate_id, commit.version
-    raise click.ClickException(f"{view.name} has not stopped: it reads what follows its checkpoint")
 
 
 @repair_command.command("approve")
@@ -217,6 +195,6 @@ def show(state: Repaired, of: str, services: Services) -> None:
         )
         return
     console.print(f"{what} is in effect", style="green", markup=False)
-    waiting = sum(stream == state.stream for _, stream, _ in services.parking.all())
-    if waiting:
+    parked = {scope for _, scope, _ in services.parking.all()}
+    if parked & {state.stream, f"{AggregateId.parse(state.stream).tenant}/"}:
         console.print("let the parked streams go on by leftfold redrive", markup=False)

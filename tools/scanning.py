@@ -125,7 +125,10 @@ def reading(event: EventVersion, aggregate: Aggregate | None) -> str | None:
     codec = aggregate.codec
     if event.name in codec.events and codec.version(event.name) == event.version:
         return "as it is"
-    return "by an upcast" if (event.name, event.version) in codec.upcasts else None
+    key = event.name, event.version
+    if key in codec.ahead:
+        return "ahead of its writer"
+    return "by an upcast" if key in codec.upcasts else None
 
 
 def fixtures_of(found: Found, services: Services, root: Path) -> Iterator[Path]:

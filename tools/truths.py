@@ -1,10 +1,16 @@
 """The truths of a stage: the first one, and those of later generations."""
 
+from typing import TYPE_CHECKING
+
 from chalicelib.leftfold.generations.control import Control, ControlTable, DynamoControl
+from chalicelib.leftfold.projection.search import connect
 from tools.cloud import Cloud, DeployError
 from tools.deploy import applications
 from tools.stacks import Stacks
 from tools.stages import Stage
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
 
 
 def control_of(found: Stage, cloud: Cloud) -> DynamoControl:
@@ -25,6 +31,28 @@ def truths(found: Stage, stacks: Stacks) -> list[str]:
         (found.prefix, *control.past, control.blue, *filter(None, [control.green]))
     )
     return [name for name in names if stacks.find(f"{name}-truth") is not None]
+
+
+def standing(found: Stage, stacks: Stacks) -> list[str]:
+    """The names of all applications of a stage, whichever truth each stands on."""
+    cloud = stacks.cloud
+    return [
+        app
+        for truth in truths(found, stacks)
+        for app in applications(truth, cloud).known().applications
+    ]
+
+
+def active_application(found: Stage, stacks: Stacks) -> str | None:
+    """The application that the stage's address leads to: the active one of the active truth."""
+    truth = active_truth(control_of(found, stacks.cloud), found)
+    return applications(truth, stacks.cloud).known().active
+
+
+def search_of(truth: str, stacks: Stacks) -> "OpenSearch":
+    """A client of a truth's search domain. Raises DeployError."""
+    endpoint = stacks.outputs(f"{truth}-truth")["SearchEndpoint"]
+    return connect(f"{stacks.cloud.parameters['SearchScheme']}://{endpoint}")
 
 
 def truth_with(app: str, found: Stage, stacks: Stacks) -> str:

@@ -13,7 +13,11 @@ from chalicelib.leftfold.store.applications import (
 from tools.tables import create_tables, dynamodb_client
 
 BLUE = Application(
-    "bank", (Registered("sums", "sums", "view", "bus", ("account",)),), {"sums": "f1"}
+    "bank",
+    (Registered("sums", "sums", "view", "bus", ("account",)),),
+    {"sums": "f1"},
+    {"account/opened": 1},
+    {"account/opened": 2},
 )
 GREEN = Application(
     "bank--green",

@@ -332,3 +332,21 @@ def test_segments_are_noted_once_and_found_by_position(log: Log) -> None:
     found = [log.segment_with(position) for position in (0, 9, 10, 19, 20)]
     assert found == [first, first, second, second, None]
     assert len(list(log.blocks(0))) == 1
+
+
+def test_a_log_is_mended_to_any_end(log: Log) -> None:
+    head = filled(log, blocks=3, size=2)
+    before = Head(4, list(log.blocks(0))[1].hash, head.lanes, head.format)
+    log.delete([4])
+    entry = StreamEntry(3, 2, 1, archived_through=1)
+    log.mend(before, {"main/account-0": entry, "main/account-1": None})
+    assert log.head() == before
+    assert dict(log.registry()) == {"main/account-0": entry}
+    grown = append(log, before, ("main/account-0", 3), ("main/account-1", 1))
+    assert grown is not None
+    assert [block.first_position for block in log.blocks(0)] == [0, 2, 4]
+    assert log.streams(["main/account-0"])["main/account-0"] == StreamEntry(4, 4, 1, 1)
+    log.delete([0, 2, 4])
+    log.mend(Head(), dict.fromkeys(dict(log.registry())))
+    assert (log.head(), dict(log.registry())) == (Head(), {})
+    assert append(log, Head(), ("main/account-0", 1)) is not None

@@ -12,7 +12,6 @@ from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.functions.log_grew import held_in
 from chalicelib.leftfold.functions.relay import commit_in
 from chalicelib.leftfold.projection.fold import PoisonError
-from chalicelib.leftfold.projection.ordered import ViewStoppedError
 from chalicelib.leftfold.relay.relay import Relay, wanted_of
 from chalicelib.leftfold.relay.sweeper import Sweeper
 from chalicelib.leftfold.store.bus import LaneRecord
@@ -135,7 +134,7 @@ class Functions:
     def _invoke(self, name: str, code: Callable[[], object]) -> None:
         try:
             code()
-        except (Unavailable, ViewStoppedError, PoisonError):
+        except (Unavailable, PoisonError):
             self.failed[name] += 1
 
 

@@ -132,7 +132,7 @@ def heal(report: Report, deployment: Deployment) -> None:
         report.stuck = stuck_rows(services)
     deployment.poisoned.clear()
     for view, aggregate_id in report.parked:
-        services.partitioned(view).redrive(aggregate_id)
+        services.reader(view).redrive(aggregate_id)
 
 
 def sweep(deployment: Deployment) -> int:

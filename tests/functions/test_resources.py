@@ -21,6 +21,7 @@ from chalicelib.leftfold.relay.sweeper import ROUND
 from chalicelib.leftfold.wiring.settings import FUNCTIONS_OF_TRUTH, IN_STAGE, IN_TRUTH, Settings
 from tools.bootstrap import ROOT
 from tools.resources import (
+    FRONT_TEMPLATE,
     TABLE_NAMES,
     ResourcesError,
     app_functions,
@@ -157,15 +158,9 @@ def test_a_sweep_that_takes_twice_as_long_as_it_should_is_told() -> None:
 
 
 def test_who_parks_streams_is_told_at_once() -> None:
-    parking = [name for name, view in DOMAIN.views.items() if view.order == "partitioned"]
     reported = alarms("StreamsParked")
-    assert sorted(reported) == sorted([*parking, *DOMAIN.policies])
+    assert sorted(reported) == sorted([*DOMAIN.views, *DOMAIN.policies])
     assert {alarm["EvaluationPeriods"] for alarm in reported.values()} == {1}
-
-
-def test_an_ordered_view_that_stops_is_told() -> None:
-    ordered = [name for name, view in DOMAIN.views.items() if view.order == "ordered"]
-    assert {str({"Ref": to_cfn_resource_name(name)}) for name in ordered} <= set(alarms("Errors"))
 
 
 RUNBOOKS = set(re.findall(r"^- \*\*(.+?)\.?\*\*", OPERATIONS, flags=re.MULTILINE))
@@ -202,15 +197,26 @@ def test_the_api_has_the_name_by_which_its_alarm_knows_it() -> None:
     assert RESOURCES["RestAPI"]["Properties"]["DefinitionBody"]["info"]["title"] == name
 
 
-@pytest.mark.parametrize(
-    ("name", "condition"),
-    [("Domain", "HasDomain"), ("DomainMapping", "HasDomain"), ("WebAclAssociation", "HasWebAcl")],
-)
-def test_domain_and_firewall_are_there_only_if_they_are_asked_for(
-    name: str, condition: str
-) -> None:
-    assert RESOURCES[name]["Condition"] == condition
-    assert condition in TEMPLATE["Conditions"]
+def test_a_firewall_is_there_only_if_it_is_asked_for() -> None:
+    assert RESOURCES["WebAclAssociation"]["Condition"] == "HasWebAcl"
+    assert "HasWebAcl" in TEMPLATE["Conditions"]
+
+
+def test_the_domain_outlives_every_application_and_its_mapping_moves_in_place() -> None:
+    assert not {made.get("Type") for made in RESOURCES.values()} & {
+        "AWS::ApiGateway::DomainName",
+        "AWS::ApiGateway::BasePathMapping",
+    }
+    front = json.loads((ROOT / FRONT_TEMPLATE).read_text())
+    assert "Condition" not in front["Resources"]["Domain"]
+    mapping = front["Resources"]["Mapping"]
+    assert mapping["Condition"] == "LeadsSomewhere"
+    # CloudFormation replaces a mapping whose DomainName or BasePath has changed, and no other.
+    assert mapping["Properties"] == {
+        "DomainName": {"Ref": "Domain"},
+        "RestApiId": {"Ref": "RestApi"},
+        "Stage": "api",
+    }
 
 
 def test_the_dashboard_shows_what_is_measured() -> None:
@@ -252,7 +258,7 @@ def test_who_works_for_a_generation_that_follows_another_may_do_nothing_in_one_t
 
 def test_only_a_generation_that_follows_another_may_take_an_item_of_the_events_away() -> None:
     assert [f for f in FUNCTIONS if "dynamodb:DeleteItem" in actions(f)] == [
-        f for f in FUNCTIONS if f in {"api_handler", "forget", *PARKING}
+        f for f in FUNCTIONS if f in {"api_handler", "forget", "fill", *PARKING}
     ]
     for function in ("api_handler", "forget"):
         deleted = {
@@ -286,9 +292,7 @@ def test_the_routes_that_wait_are_served_by_a_function_of_their_own_with_a_bound
     assert bound[1] == {"Ref": "FeedConcurrency"}
 
 
-PARKING = {n for n, view in DOMAIN.views.items() if view.order == "partitioned"} | {
-    *DOMAIN.policies
-}
+PARKING = {*DOMAIN.views, *DOMAIN.policies}
 PERSONAL_DOCUMENTS = [
     name for name, view in DOMAIN.views.items() if view.personal and view.store == "documents"
 ]
@@ -313,11 +317,8 @@ def test_a_function_writes_its_own_tables_alone() -> None:
         "deadlines": {"events", "subjects"},
         **{name: set() for name in FOLLOWING_ALONE},
         "forget": {"events", "subjects", *PERSONAL_DOCUMENTS},
-        **{
-            name: (of_view if view.order == "partitioned" else {"view-checkpoints"})
-            | documents.get(name, set())
-            for name, view in DOMAIN.views.items()
-        },
+        "fill": of_view.union(*documents.values()),
+        **{name: of_view | documents.get(name, set()) for name in DOMAIN.views},
         **{name: of_policy | {"events", "subjects"} for name in DOMAIN.policies},
         "notify": of_policy | {"effects"},
         "announce": of_policy,
@@ -361,7 +362,9 @@ def test_a_function_reaches_the_search_domain_of_its_own_stack_alone() -> None:
         if any(action.startswith("es:") for action in allowed)
     }
     searching = {name for name, view in DOMAIN.views.items() if view.store == "search"}
-    assert set(reached) == {"api_handler", "feed", "purge", "deadlines", "forget"} | searching
+    assert (
+        set(reached) == {"api_handler", "feed", "purge", "deadlines", "forget", "fill"} | searching
+    )
     assert TRUTH["Outputs"]["SearchArn"]["Value"] == {"Fn::GetAtt": ["Search", "Arn"]}
     for resource in reached.values():
         assert resource == [{"Fn::Sub": "${SearchArn}/*"}]
@@ -586,10 +589,9 @@ def test_a_view_on_the_bus_has_its_source_and_its_table() -> None:
     assert table["TableName"] == {"Fn::Sub": "${AWS::StackName}-by-owner"}
 
 
-def test_an_ordered_view_parks_nothing_but_stops() -> None:
+def test_an_ordered_view_has_the_alarms_of_any_other() -> None:
     resources = made({"sums": replace(totals, name="sums")}, {})["resources.json"]["Resources"]
-    assert {"SumsErrorAlarm", "SumsLagAlarm", "SumsTable"} <= set(resources)
-    assert "SumsParkedAlarm" not in resources
+    assert {"SumsParkedAlarm", "SumsLagAlarm", "SumsTable"} <= set(resources)
 
 
 def test_a_policy_mails_only_if_its_type_says_so() -> None:

@@ -13,7 +13,6 @@ from chalicelib.domain import DOMAIN
 from chalicelib.functions import handler
 from chalicelib.leftfold.functions.readers import SLICE
 from chalicelib.leftfold.kernel import lane_of
-from chalicelib.leftfold.projection.ordered import ViewStoppedError
 from chalicelib.leftfold.relay.waker import LambdaWaker
 from chalicelib.leftfold.store.blocks import lane_records
 from chalicelib.leftfold.store.bus import LaneRecord
@@ -133,12 +132,12 @@ def test_every_invocation_writes_a_line_of_what_it_did(
     assert (took["reader"], took["records"]) == ("balances", len(records))
 
 
-def test_an_ordered_view_that_stops_fails_loudly(site: Functions) -> None:
+def test_an_ordered_view_that_fails_parks_its_tenant_and_ends_well(site: Functions) -> None:
     site.write(commit())
     site.services.relay.run({A: 1})
     site.services.views = {"totals": DOMAIN.views["totals"].__class__(**BROKEN)}
-    with pytest.raises(ViewStoppedError):
-        handler("totals")(WAKE_UP, Context())
+    handler("totals")(WAKE_UP, Context())
+    assert [scope for _, scope, _ in site.services.parking.all("totals")] == ["main/"]
 
 
 def broken(*_: object) -> Any:

@@ -1,6 +1,7 @@
 """What operators see over HTTP is what the real folds say, and redriving is left to the reader."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from chalicelib.bank.account.domain import account
 from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.functions.readers import redrive
 from chalicelib.leftfold.http.operating import PARKED_SHOWN
-from chalicelib.leftfold.kernel import StoredEvent, View
+from chalicelib.leftfold.kernel import Recorded, Row, StoredEvent, View
 from chalicelib.leftfold.relay.publisher import MARK
 from chalicelib.leftfold.relay.sequencer import Sequencer
 from chalicelib.leftfold.store.alarms import Alarm
@@ -183,13 +184,15 @@ def test_relay_and_sweeper_are_seen_at_a_glance(bank: Bank) -> None:
     assert bank.get("/readers").json["unpublished"] == 0
 
 
-def fails(view: View) -> View:
-    """A view that fails on every event."""
+def fails(view: View, on: str = "") -> View:
+    """The view, which fails on every event of the stream, or of every stream."""
 
-    def fold(*_: object) -> None:
-        raise ValueError("planted")
+    def fold(row: Row | None, recorded: Recorded, key: str) -> Row | None:
+        if on in recorded.aggregate_id:
+            raise ValueError("planted")
+        return view.fold(row, recorded, key)
 
-    return View(view.name, view.codecs, view.keys, fold, store=view.store)
+    return replace(view, fold=fold, personal=False)
 
 
 def test_a_parked_stream_is_shown_and_redriven_by_the_function_of_its_reader(bank: Bank) -> None:
@@ -200,6 +203,7 @@ def test_a_parked_stream_is_shown_and_redriven_by_the_function_of_its_reader(ban
     bank.token = house_token()
     (shown,) = bank.get("/readers/balances/parked").json["items"]
     assert (shown["stream"], shown["first"], shown["version"]) == ("main/account-a", 0, 1)
+    assert shown["failedOn"] == "main/account-a"
     assert shown["reason"] == "ValueError: planted"
     services.waker = heard = Heard()
     assert bank.post("/readers/balances/redrive", {}).json == {"reader": "balances", "asked": 1}
@@ -211,6 +215,29 @@ def test_a_parked_stream_is_shown_and_redriven_by_the_function_of_its_reader(ban
     assert bank.get("/readers/balances/parked").json["total"] == 0
     bank.token = token()
     assert bank.get("/accounts/a").status == 200
+
+
+def test_a_tenant_that_an_ordered_view_has_parked_is_shown_and_others_have_their_totals(
+    bank: Bank,
+) -> None:
+    for tenant in ("main", "other"):
+        bank.token = token(tenant)
+        bank.open()
+    services = process.services()
+    services.views = {**DOMAIN.views, "totals": fails(DOMAIN.views["totals"], "main/account-a")}
+    bank.settle()
+    assert bank.get("/totals").json["items"][0]["accounts"] == 1
+    bank.token = token()
+    assert bank.get("/totals").json["items"] == []
+    assert bank.get("/totals?account=a&minVersion=1").code == "view-parked"
+    bank.token = house_token()
+    (shown,) = bank.get("/readers/totals/parked").json["items"]
+    assert (shown["stream"], shown["failedOn"], shown["version"]) == ("main/", "main/account-a", 1)
+    services.waker = heard = Heard()
+    assert bank.post("/readers/totals/redrive", {"streams": ["main/"]}).json["asked"] == 1
+    services.views = DOMAIN.views
+    redrive("totals", heard.wakes[0][1], Context())
+    assert bank.get("/totals").json["items"][0]["accounts"] == 1
 
 
 def test_an_answer_shows_only_so_many_parked_streams_and_counts_all(bank: Bank) -> None:

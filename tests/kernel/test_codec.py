@@ -139,6 +139,51 @@ def test_a_retired_name_whose_upcasts_lead_nowhere_is_unknown() -> None:
         changed.decode(StoredEvent("lost", 1, {}))
 
 
+# What the release after the next one will write: a third field, and an event of a new name.
+early: Codec[Any] = Codec(
+    {"opened": Opened, "limited": Limited},
+    upcasts={("opened", 1): unchanged},
+    ahead={
+        ("opened", 3): lambda body: {k: v for k, v in body.items() if k != "branch"},
+        ("opened", 4): lambda body: {**body, "branch": body["branch"][0]},
+        ("raised", 1): renamed("limited"),
+    },
+)
+
+
+@pytest.mark.parametrize(
+    ("stored", "read"),
+    [
+        (("opened", 2, {"owner": "Ada"}), (Opened("Ada"),)),
+        (("opened", 3, {"owner": "Ada", "branch": "Brno"}), (Opened("Ada"),)),
+        (("opened", 4, {"owner": "Ada", "branch": ["Brno"]}), (Opened("Ada"),)),
+        (("raised", 1, {"limit": 3}), (Limited(3),)),
+    ],
+)
+def test_what_a_later_release_writes_is_read_ahead_with_the_types_of_today(
+    stored: tuple[str, int, dict[str, Any]], read: tuple[Any, ...]
+) -> None:
+    assert early.decode(StoredEvent(*stored)) == read
+
+
+def test_what_is_read_ahead_is_not_written() -> None:
+    assert early.encode(Opened("Ada"))[:2] == ("opened", 2)
+    assert early.writes() == {"opened": 2, "limited": 1}
+    assert early.reads() == {"opened": 4, "limited": 1, "raised": 1}
+    with pytest.raises(UnknownEvent, match="'opened' in version 5"):
+        early.decode(StoredEvent("opened", 5, {}))
+
+
+@pytest.mark.parametrize("version", [0, 1, 2, 4])
+def test_what_is_read_ahead_follows_the_newest_version_without_a_gap(version: int) -> None:
+    with pytest.raises(ValueError, match="ahead must follow the newest version"):
+        Codec(
+            {"opened": Opened},
+            upcasts={("opened", 1): unchanged},
+            ahead={("opened", version): unchanged},
+        )
+
+
 def test_a_class_has_one_stored_name() -> None:
     with pytest.raises(ValueError, match=r"'(b|a)' and '(a|b)' both name Line"):
         Codec({"a": Line, "b": Line})

@@ -7,7 +7,6 @@ from typing import Any
 
 from chalicelib.leftfold.kernel import View
 from chalicelib.leftfold.projection.memory import MemoryRows
-from chalicelib.leftfold.projection.ordered import OrderedRunner
 from chalicelib.leftfold.projection.partitioned import PartitionedRunner
 from chalicelib.leftfold.projection.replay import Difference, compare, replay
 from chalicelib.leftfold.projection.rows import StoredRow
@@ -84,16 +83,6 @@ class Runners:
             lambda _attempt: None,
         )
 
-    def ordered(self, view: View, interruption: Interruption = NEVER) -> OrderedRunner:
-        around = interruption.around
-        return OrderedRunner(
-            view,
-            around(self.rows),
-            around(self.story.log),
-            around(self.checkpoints),
-            lambda _attempt: None,
-        )
-
     def differences(self, view: View) -> list[Difference]:
         """How the rows differ from those that a replay makes."""
         made = replay(view, self.story.log, lambda _position: None)
@@ -103,7 +92,7 @@ class Runners:
         return self.rows.load([key])[key]
 
 
-def caught_up(runner: PartitionedRunner | OrderedRunner) -> None:
+def caught_up(runner: PartitionedRunner) -> None:
     """Runs until nothing is left, a few blocks at a time."""
     while runner.catch_up(2):
         pass

@@ -161,14 +161,29 @@ def test_a_stream_parked_in_one_view_is_fresh_in_another() -> None:
     waiting.site.story.block((A, [Added(13)]), (B, [Added(2)]))
     caught_up(waiting.site.partitioned(buggy(piles)))
     assert waiting.wait(piles, B, 1) == 0
-    caught_up(waiting.site.ordered(parity))
+    caught_up(waiting.site.partitioned(parity))
     assert waiting.wait(parity, A, 1) == 0
+
+
+def test_a_tenant_that_an_ordered_view_has_parked_is_told_and_no_other() -> None:
+    waiting = Waiting()
+    other = stream("a", tenant="other")
+    waiting.site.story.block((B, [Added(2)]), (A, [Added(13)]), (other, [Added(4)]))
+    waiting.site.story.block((A, [Added(1)]))
+    caught_up(waiting.site.partitioned(buggy(parity)))
+    assert waiting.wait(parity, other, 1) == 0
+    # What was folded before the failure is shown.
+    assert waiting.wait(parity, B, 1) == 0
+    for version in (1, 2, 3):
+        with pytest.raises(ViewParkedError, match="main/ is parked in parity: UnluckyError: 13"):
+            waiting.wait(parity, A, version)
+    assert waiting.now == 0
 
 
 def test_an_ordered_view_is_waited_for_by_its_one_checkpoint() -> None:
     waiting = Waiting()
     waiting.site.story.block((A, [Added(1)]), (B, [Added(2)]))
-    waiting.happening[1.0] = lambda: caught_up(waiting.site.ordered(parity))
+    waiting.happening[1.0] = lambda: caught_up(waiting.site.partitioned(parity))
     assert 1.0 <= waiting.wait(parity, B, 1) < 1.3
     assert waiting.wakes == ["parity"]
 

@@ -37,7 +37,7 @@ def test_a_replay_tells_what_the_view_failed_on() -> None:
     log = log_of(HISTORY).log
     message = f"{A} at position 6: UnluckyError: 13"
     assert replay(buggy(piles), log, lambda _: None).stopped == {A: message}
-    assert replay(buggy(parity), log, lambda _: None).stopped == {"": message}
+    assert replay(buggy(parity), log, lambda _: None).stopped == {"main/": message}
 
 
 def test_a_replay_of_a_log_with_a_hole_is_refused() -> None:
@@ -84,7 +84,7 @@ def test_a_row_that_someone_changed_by_hand_shows() -> None:
 def test_a_view_that_is_up_to_date_has_no_lag() -> None:
     site = Runners(log_of(HISTORY))
     caught_up(site.partitioned(piles))
-    caught_up(site.ordered(parity))
+    caught_up(site.partitioned(parity))
     for view in (piles, parity):
         none = lag(view, site.story.log, site.checkpoints, lambda: at(60))
         assert none == Lag(0, timedelta())
@@ -92,7 +92,7 @@ def test_a_view_that_is_up_to_date_has_no_lag() -> None:
 
 def test_the_lag_counts_from_the_oldest_commit_that_is_not_done_with() -> None:
     site = Runners(log_of(HISTORY))
-    site.ordered(parity).catch_up(1)
+    site.partitioned(parity).catch_up(1)
     site.partitioned(piles).handle(site.story.records[:2])
     ahead = site.story.log, site.checkpoints, lambda: at(60)
     assert lag(parity, *ahead) == Lag(8, timedelta(seconds=60))

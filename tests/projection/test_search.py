@@ -340,3 +340,17 @@ def test_requests_stay_below_the_limit_and_keep_every_row() -> None:
     assert {key: text for batch in made for key, text in batch.items()} == lines
     for batch in made:
         assert len(batch) == 1 or sum(map(len, batch.values())) <= BULK_BYTES
+
+
+def test_an_application_that_is_dropped_takes_its_indexes_along_and_nobody_elses(
+    client: OpenSearch, name: str, clock: Clock, pauses: Pauses
+) -> None:
+    mine, next_one, other = name, f"{name}--green", f"{name}2"
+    for app in (mine, next_one, other):
+        for view in ("accounts", "bookings"):
+            put(SearchRows(client, f"{app}-{view}", VIEW, clock, pauses), (A, {"n": 1}))
+    assert search.drop_indexes(client, mine) == [f"{mine}-accounts-rows", f"{mine}-bookings-rows"]
+    assert search.drop_indexes(client, mine) == []
+    assert not client.indices.exists_alias(name=f"{mine}-accounts")
+    for app in (next_one, other):
+        assert len(search.indexes_of(client, app)) == 2

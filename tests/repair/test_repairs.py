@@ -21,12 +21,12 @@ from chalicelib.leftfold.kernel import (
     StoredEvent,
     View,
 )
-from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repair
+from chalicelib.leftfold.kernel.codec import UnknownEvent
+from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repair, read
 from chalicelib.leftfold.policies.mailing import MemoryMailer
 from chalicelib.leftfold.policies.work import PolicyWork
-from chalicelib.leftfold.projection.fold import PoisonError
+from chalicelib.leftfold.projection.fold import PoisonError, touched_by
 from chalicelib.leftfold.projection.memory import MemoryRows
-from chalicelib.leftfold.projection.ordered import OrderedRunner, ViewStoppedError
 from chalicelib.leftfold.projection.partitioned import PartitionedRunner
 from chalicelib.leftfold.projection.replay import compare, replay
 from chalicelib.leftfold.projection.runner import ViewWork
@@ -130,10 +130,6 @@ class Poisoned:
         work = ViewWork(view, self.rows_of(view), repairs=self.repairs)
         return PartitionedRunner(work, self.log, self.checkpoints, self.parking, pause)
 
-    def ordered(self, view: View) -> OrderedRunner:
-        rows = self.rows_of(view)
-        return OrderedRunner(view, rows, self.log, self.checkpoints, pause, self.repairs)
-
     def rows_of(self, view: View) -> MemoryRows:
         return self.rows.setdefault(view.name, MemoryRows())
 
@@ -173,8 +169,8 @@ def test_after_a_correction_commands_views_policies_and_replays_go_on(poisoned: 
         add(poisoned, 1, "k1")
     run(poisoned.view(piles))
     run(poisoned.policy())
-    with pytest.raises(ViewStoppedError):
-        poisoned.ordered(parity).catch_up(8)
+    run(poisoned.view(parity))
+    assert set(poisoned.parking.find("parity", ["main/"])) == {"main/"}
     assert (
         set(poisoned.parking.find("piles", [A])) == set(poisoned.parking.find("tells", [A])) == {A}
     )
@@ -187,10 +183,10 @@ def test_after_a_correction_commands_views_policies_and_replays_go_on(poisoned: 
     poisoned.relay()
     poisoned.view(piles).redrive(A)
     poisoned.policy().redrive(A)
+    poisoned.view(parity).redrive("main/")
     run(poisoned.view(piles))
     run(poisoned.policy())
-    while poisoned.ordered(parity).catch_up(8):
-        pass
+    run(poisoned.view(parity))
     assert poisoned.rows["piles"].load([A])[A].row == {"amounts": [5, 6, 9, 4, 1], "version": 4}
     assert list(poisoned.parking.all()) == []
     assert poisoned.is_as_replayed(piles)
@@ -294,15 +290,14 @@ def test_a_view_passes_over_a_commit_that_it_alone_is_to_skip(poisoned: Poisoned
 
 
 def test_an_ordered_view_passes_over_a_commit_and_goes_on(poisoned: Poisoned) -> None:
-    with pytest.raises(ViewStoppedError):
-        poisoned.ordered(parity).catch_up(8)
+    run(poisoned.view(parity))
     poisoned.second = False
-    poisoned.repairer().pass_over("parity", A, 2, ANN)
+    repaired = poisoned.repairer().skip("parity", "main/", ANN)
+    assert (repaired.stream, repaired.version) == (A, 2)
     # No other view passes it over.
     run(poisoned.view(piles))
     assert set(poisoned.parking.find("piles", [A])) == {A}
-    while poisoned.ordered(parity).catch_up(8):
-        pass
+    poisoned.view(parity).redrive("main/")
     assert poisoned.rows["parity"].load(["main/all"])["main/all"].row == {
         "turns": [f"{A}@1", f"{A}@1", f"{B}@1", f"{A}@3"]
     }
@@ -357,3 +352,45 @@ def test_where_everything_can_be_read_nobody_looks_for_repairs() -> None:
     assert events.append(made) is None
     assert load(events, pile, B, fingerprint="", repairs=Unasked()).state == 4
     assert NO_REPAIRS.of(B, 1) == Repair()
+
+
+def merged(poisoned: Poisoned) -> tuple[MemoryEvents, list[Commit]]:
+    """The next generation, in which pile m has the commits of b, then those of a; and its copies."""
+    green, copies = MemoryEvents(), list[Commit]()
+    keys, _ = poisoned.events.scan(0, 1, None, 100)
+    for stream in sorted({stream for stream, _ in keys} - {A, B}):
+        for each in poisoned.events.range(stream, 1, 99):
+            assert green.append(each) is None
+    for stream in (B, A):
+        for each in poisoned.events.range(stream, 1, 99):
+            place = (stream, each.version)
+            copy = each._replace(
+                aggregate_id="main/pile-m", version=len(copies) + 1, root=place, source=place
+            )
+            assert green.put_copy(copy) is None
+            copies.append(copy)
+    return green, copies
+
+
+def test_a_correction_holds_for_the_copy_of_its_commit_in_a_merged_stream(
+    poisoned: Poisoned,
+) -> None:
+    poisoned.corrected(GOOD)
+    green, copies = merged(poisoned)
+    (copy,) = [each for each in copies if each.origin == (A, 2)]
+    (original,) = poisoned.events.range(A, 2, 2)
+    now = list(read(copy, codec, StoredRepairs(green)))
+    assert now == list(read(original, codec, poisoned.repairs))
+    with pytest.raises(UnknownEvent):
+        list(read(copy, codec, NO_REPAIRS))
+
+
+def test_a_reader_passes_over_the_copy_of_what_it_passes_over(poisoned: Poisoned) -> None:
+    run(poisoned.view(piles))
+    poisoned.repairer().skip("piles", A, ANN)
+    poisoned.repairer().approve(A, 2, "reader-piles", BOB)
+    green, copies = merged(poisoned)
+    (copy,) = [each for each in copies if each.origin == (A, 2)]
+    assert touched_by(piles, 7, copy, StoredRepairs(green)) == []
+    with pytest.raises(PoisonError):
+        touched_by(piles, 7, copy)

@@ -13,6 +13,7 @@ from rich.table import Table
 from tests.simulation.forgetting import Forgotten, forgetting
 from tests.simulation.generations import Moved, moved
 from tests.simulation.history import Report, history
+from tests.simulation.releases import released
 
 
 @click.command()
@@ -23,10 +24,14 @@ from tests.simulation.history import Report, history
 @click.option(
     "--forgetting", "forgets", is_flag=True, help="Histories in which people are forgotten."
 )
-def main(*, first: int, count: int, workers: int, generations: bool, forgets: bool) -> None:
+@click.option("--releases", is_flag=True, help="Histories of two releases on one truth.")
+def main(
+    *, first: int, count: int, workers: int, generations: bool, forgets: bool, releases: bool
+) -> None:
     """Run seeded histories and report steps, faults and broken laws; exit 1 if any broke."""
     one: Callable[[int], Report | Moved | Forgotten] = moved if generations else history
     one = forgetting if forgets else one
+    one = released if releases else one
     console = Console()
     began = time.monotonic()
     with ProcessPoolExecutor(workers) as pool:

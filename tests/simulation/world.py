@@ -33,7 +33,6 @@ from chalicelib.leftfold.policies.mailing import MemoryMailer
 from chalicelib.leftfold.policies.work import Cause, PolicyWork, effect_of
 from chalicelib.leftfold.projection.fold import PoisonError, category_of, recorded_of
 from chalicelib.leftfold.projection.memory import MemoryRows
-from chalicelib.leftfold.projection.ordered import OrderedRunner, ViewStoppedError
 from chalicelib.leftfold.projection.partitioned import PartitionedRunner
 from chalicelib.leftfold.projection.replay import replay
 from chalicelib.leftfold.projection.runner import ViewWork
@@ -211,8 +210,6 @@ class World:
         rows = Faulty(
             PartialRows(self.rows[view], self.scheduler), self.scheduler, self._after_save(view)
         )
-        if self.views[view].order == "ordered":
-            return OrderedRunner(self.views[view], rows, log, checkpoints, self.pause)
         parking = Faulty(self.parking, self.scheduler, self._after_park)
         return self.parts.partitioned(
             ViewWork(self.views[view], rows, opener=self.own_vault()),
@@ -330,11 +327,9 @@ class World:
         except* (Unavailable, ContentionError):
             pass
 
-    def start_redrive(self, view: str, aggregate_id: str, after: float = 0.0) -> None:
-        """A person redrives a stream that may be parked."""
-        if view in self.policies or self.views[view].order == "partitioned":
-            redrive = lambda: self.runner(view).redrive(aggregate_id)  # noqa: E731
-            self._invoke("redrive", redrive, after=after)
+    def start_redrive(self, view: str, scope: str, after: float = 0.0) -> None:
+        """A person redrives a stream that may be parked, or a tenant in an ordered view."""
+        self._invoke("redrive", lambda: self.runner(view).redrive(scope), after=after)
 
     def wake(self, function: str, _wanted: Mapping[str, int] = {}) -> None:
         """The waker: a wake may be lost, or be heard twice."""
@@ -374,7 +369,7 @@ class World:
         def handler() -> None:
             try:
                 code()
-            except (Unavailable, ContentionError, ViewStoppedError, PoisonError):
+            except (Unavailable, ContentionError, PoisonError):
                 return
             failed[0] = False
 
@@ -459,13 +454,13 @@ class World:
                 yield Cause(recorded, commit, reaction.name)
 
     def _after_park(self, name: str, args: tuple[Any, ...], answer: Any) -> None:
-        """People mend what parked a stream, after a while, and redrive it."""
+        """People mend what parked a stream or a tenant, after a while, and redrive it."""
         if name == "park" and answer:
-            view, aggregate_id, _ = args
+            view, scope, _ = args
             mended = self.random.uniform(0, self.random.choice([0.1, 1, 10, 10 * MINUTE]))
-            self.later(mended, lambda: self._mend(view, aggregate_id))
+            self.later(mended, lambda: self._mend(view, scope))
             for _ in range(self.random.randint(0, 8)):
-                self.start_redrive(view, aggregate_id, mended + self.random.uniform(0, 2))
+                self.start_redrive(view, scope, mended + self.random.uniform(0, 2))
 
     def _after_send(self, _name: str, args: tuple[Any, ...], _answer: Any) -> None:
         if effect_of(args[0]) not in map(self.decided, self.effects.stored):
@@ -480,8 +475,10 @@ class World:
         text = self.vault.open_whole("main", effect["subjects"], place, effect["sealed"])
         return None if text is None else json.loads(text)
 
-    def _mend(self, view: str, aggregate_id: str) -> None:
-        self.poisoned -= {poison for poison in self.poisoned if poison[:2] == (view, aggregate_id)}
+    def _mend(self, view: str, scope: str) -> None:
+        self.poisoned -= {
+            poison for poison in self.poisoned if poison[0] == view and poison[1].startswith(scope)
+        }
 
     def _after_save(self, view: str) -> Callable[[str, tuple[Any, ...], Any], None]:
         history = self.saved.setdefault(view, {})

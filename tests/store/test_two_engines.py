@@ -76,8 +76,9 @@ class Engine:
             accumulates=True,
             codecs={},
         )
-        self.reader = module("projection.ordered").OrderedRunner(
-            view, SimpleNamespace(), self.log, self.checkpoints, lambda _: None
+        work = module("projection.runner").ViewWork(view, SimpleNamespace())
+        self.reader = module("projection.partitioned").PartitionedRunner(
+            work, self.log, self.checkpoints, SimpleNamespace(), lambda _: None
         )
 
     def write(self, *places: tuple[str, int]) -> None:

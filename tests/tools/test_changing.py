@@ -15,6 +15,7 @@ from chalicelib.leftfold.kernel import Boundaries, Transform
 from tests.contracts import moto
 from tests.generations.site import Site
 from tests.teller import OPENING, credit
+from tools.applications import register
 from tools.bank.transforms import cards_apart
 from tools.bootstrap import ROOT
 from tools.changing import (
@@ -161,13 +162,14 @@ def test_a_generation_keeps_the_truth_that_it_was_made_with() -> None:
 class Brought(There):
     """Stacks on moto that note what each template is given; a truth's tables are made with it."""
 
-    def __init__(self, *names: str) -> None:
+    def __init__(self, *names: str, active: str = BLUE) -> None:
         super().__init__(*names)
         self.cloud = Cloud()
+        self.active = active
         self.given: dict[str, dict[str, str]] = {}
 
     def parameters(self, stack: str) -> dict[str, str]:
-        assert stack == BLUE
+        assert stack == self.active
         return {"MailFrom": "bank@example.com", "Memory": "1"}
 
     def outputs(self, stack: str) -> dict[str, str]:
@@ -181,7 +183,7 @@ class Brought(There):
                 "ArchiveBucket": f"archive of {truth}",
                 "Truth": truth,
             },
-            BLUE: {"Ordinal": "1"},
+            self.active: {"Ordinal": "1"},
         }[stack]
 
     def bring(self, stack: str, _template: str, given: dict[str, str]) -> bool:
@@ -206,6 +208,25 @@ def test_a_generation_on_the_same_truth_is_told_all_that_its_template_asks_for(
     told = stacks.given[GREEN]
     assert (told["Truth"], told["Earlier"], told["FedByBus"]) == (BLUE, "", "false")
     assert told["MailFrom"] == "bank@example.com"
+
+
+def test_a_generation_is_told_what_the_active_one_was_told_once_the_first_one_is_gone(
+    monkeypatch: pytest.MonkeyPatch, package: Any
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", moto.REGION)
+    red = "leftfold-dev--red"
+    with moto.in_process():
+        stacks: Any = Brought(f"{BLUE}-stage", f"{BLUE}-truth", red, active=red)
+        create_tables(stacks.cloud.client("dynamodb"), BLUE)
+        register(applications(BLUE, stacks.cloud), red, {})
+        Uploads(stacks.cloud, BLUE).make_bucket()
+        assert create(package, stage("dev"), "green", stacks) == GREEN
+        assert stacks.given[GREEN]["MailFrom"] == "bank@example.com"
+        # It is deployed again once it is active, and stays fed by the bus.
+        assert applications(BLUE, stacks.cloud).activate(GREEN, red)
+        stacks.active = GREEN
+        create(package, stage("dev"), "green", stacks)
+    assert stacks.given[GREEN]["FedByBus"] == "true"
 
 
 @pytest.fixture

@@ -58,19 +58,21 @@ def test_a_proposal_is_withdrawn(poisoned: Bank, right: str) -> None:
     assert poisoned.written() == 4
 
 
-def test_a_view_skips_and_an_ordered_one_finds_where_it_has_stopped(poisoned: Bank) -> None:
-    for arguments in (("balances", A), ("totals",)):
+def test_a_view_skips_a_streams_commit_and_an_ordered_one_a_tenants(poisoned: Bank) -> None:
+    for arguments in (("balances", A), ("totals", "main/")):
         assert "is proposed by ann" in run("skip", *arguments, "--why", "x", "--by", "ann").output
     assert "is in effect" in run("approve", A, "2", "reader-totals", "--by", "bob").output
     settle(poisoned)
-    assert "has not stopped" in run("skip", "totals", "--why", "x", "--by", "ann").output
+    process.services().reader("totals").redrive("main/")
+    again = run("skip", "totals", "main/", "--why", "x", "--by", "ann").output
+    assert "has not parked this stream" in again
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (("skip", "nobody", A, "--why", "x"), "there is no view or policy 'nobody'"),
-        (("skip", "balances", "--why", "x"), "name the STREAM that balances has parked"),
+        (("skip", "balances", "--why", "x"), "Missing argument 'STREAM'"),
         (("skip", "balances", "main/account-b", "--why", "x"), "has not parked this stream"),
         (("correct", A, "1", "--as", "FILE", "--why", "x"), "the event can be read"),
         (("correct", A, "7", "--as", "FILE", "--why", "x"), "there is no such commit"),

@@ -22,6 +22,7 @@ from tools.deploying import checked, table_of
 from tools.provisioned import literal, provisioned, write_down
 from tools.resources import (
     BESIDE_TEMPLATE,
+    FRONT_TEMPLATE,
     STAGE_TEMPLATE,
     TEMPLATE,
     TRUTH_TEMPLATE,
@@ -85,6 +86,7 @@ def test_money_is_protected_in_prod() -> None:
         ("dev", lambda s: s | {"shards": "2"}, "shards is '2'; it must be of type int"),
         ("dev", lambda s: s | {"shards": True}, "shards is True; it must be of type int"),
         ("dev", lambda s: s | {"wake_window": 301}, "wake_window is 301; it must be 0 to 300"),
+        ("dev", lambda s: s | {"domain": "a.example"}, "a domain needs a certificate, the ARN"),
         ("dev", lambda s: s | {"way": "sam"}, "way is 'sam'; it must be cloudformation or chalice"),
         ("dev", lambda s: s | {"shard": 1}, "too few settings, or unknown ones: shard"),
         ("dev", lambda s: s | {"roles": "main"}, "roles: it must be"),
@@ -150,7 +152,7 @@ def test_a_stage_with_roles_tells_them_to_chalice_and_to_the_functions() -> None
 def test_every_setting_of_a_stage_reaches_a_template() -> None:
     takes = {
         name
-        for path in (STAGE_TEMPLATE, TRUTH_TEMPLATE, TEMPLATE)
+        for path in (STAGE_TEMPLATE, TRUTH_TEMPLATE, FRONT_TEMPLATE, TEMPLATE)
         for name in read(path)["Parameters"]
     }
     assert set(DEV.parameters) <= takes
@@ -280,7 +282,7 @@ def test_beside_chalices_functions_stand_all_tables_logs_and_alarms_of_the_appli
         name
         for name, made in ours.items()
         if "Type" in made and made["Type"] != "AWS::Lambda::Permission"
-    } - {"Domain", "DomainMapping", "WebAclAssociation"}
+    } - {"WebAclAssociation"}
     kinds = {made["Type"] for made in beside["Resources"].values()}
     assert {"AWS::DynamoDB::Table", "AWS::Logs::LogGroup", "AWS::CloudWatch::Alarm"} <= kinds
     text = json.dumps(beside)

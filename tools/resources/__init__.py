@@ -8,6 +8,7 @@ permissions of its function, its log group, its alarms and its table.
 from tools.resources.beside import asynchronous
 from tools.resources.files import (
     BESIDE_TEMPLATE,
+    FRONT_TEMPLATE,
     STAGE_TEMPLATE,
     TEMPLATE,
     TRUTH_TEMPLATE,
@@ -22,6 +23,7 @@ from tools.resources.stacks import TABLE_NAMES
 
 __all__ = [
     "BESIDE_TEMPLATE",
+    "FRONT_TEMPLATE",
     "STAGE_TEMPLATE",
     "TABLE_NAMES",
     "TEMPLATE",

@@ -215,6 +215,15 @@ def other_alarms(function: Function) -> Json:  # noqa: PLR0911 - one for each fu
                     minutes=1,
                 )
             }
+        case "fill":
+            return {
+                "FillErrorAlarm": error_alarm(
+                    function,
+                    "A worker of a fill keeps failing: look at the log of the function. Nothing is"
+                    " lost; the view is not filled.",
+                    "A fill does not go on",
+                )
+            }
         case "purge":
             return {
                 "PurgeErrorAlarm": error_alarm(
@@ -338,7 +347,7 @@ def reader_alarms(function: Function, reader: View | Policy | Announcer) -> Json
     kind = {View: "view", Policy: "policy", Announcer: "announcer"}[type(reader)]
     name, logical_id = reader.name, function.logical_id
     dimensions = {"stack": {"Ref": "AWS::StackName"}, "view": name}
-    made = {
+    return {
         f"{logical_id}LagAlarm": alarm(
             f"The {kind} {name} stays more than five minutes behind: look at its function's log.",
             "An announcer stays behind"
@@ -347,23 +356,14 @@ def reader_alarms(function: Function, reader: View | Policy | Announcer) -> Json
             "OldestWaits",
             dimensions,
             above=300,
-        )
-    }
-    if isinstance(reader, View) and reader.order == "ordered":
-        made[f"{logical_id}ErrorAlarm"] = error_alarm(
-            function,
-            f"The ordered view {name} has stopped: its function's log names the position.",
-            "An ordered view has stopped",
-        )
-    else:
-        made[f"{logical_id}ParkedAlarm"] = alarm(
-            f"The {kind} {name} has parked streams: `leftfold parked` lists them with their"
-            " reasons.",
+        ),
+        f"{logical_id}ParkedAlarm": alarm(
+            f"The {kind} {name} has parked streams: `leftfold parked` lists them with their reasons.",
             "A process is parked in a policy"
             if kind == "policy"
             else "A stream is parked in a view",
             "StreamsParked",
             dimensions,
             minutes=1,
-        )
-    return made
+        ),
+    }

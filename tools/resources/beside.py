@@ -7,7 +7,7 @@ the same stack; here they are called by their names, since Chalice makes them la
 import json
 from collections.abc import Iterable
 
-from tools.resources.edge import CLOUDFORMATIONS_OWN, OUTPUTS
+from tools.resources.edge import CLOUDFORMATIONS_OWN
 from tools.resources.functions import Function
 from tools.resources.permissions import Json
 from tools.resources.stacks import parameter
@@ -41,8 +41,7 @@ def beside_chalice(merged: Json, functions: Iterable[Function]) -> Json:
     text = text.replace("${AWS::StackName}", "${Application}")
     text = text.replace(json.dumps({"Ref": "AWS::StackName"}), json.dumps({"Ref": "Application"}))
     resources = json.loads(text)
-    outputs = {name: made for name, made in merged["Outputs"].items() if name not in OUTPUTS}
-    outputs["Application"] = {"Value": {"Ref": "Application"}}
+    outputs = {**merged["Outputs"], "Application": {"Value": {"Ref": "Application"}}}
     used = json.dumps([resources, outputs])
     conditions = {name: made for name, made in merged["Conditions"].items() if f'"{name}"' in used}
     return {

@@ -29,8 +29,6 @@ PARAMETERS: Json = {
     "CorsOrigins": parameter(
         "The sites, separated by commas, whose pages may call the API: https://app.example.org", ""
     ),
-    "DomainName": parameter("The API's own domain, such as api.example.org", ""),
-    "CertificateArn": parameter("The certificate of that domain, in this region", ""),
     "WebAcl": parameter("The ARN of a web ACL of AWS WAF that looks at each request first", ""),
     "OtlpEndpoint": parameter(
         "The address of a collector of OpenTelemetry, such as X-Ray's; without one there are no spans",
@@ -57,18 +55,10 @@ TRACING: Json = {
 }
 CONDITIONS: Json = {
     "WritesAccessLogs": {"Fn::Equals": [{"Ref": "AccessLogs"}, "true"]},
-    "HasDomain": {"Fn::Not": [{"Fn::Equals": [{"Ref": "DomainName"}, ""]}]},
     "HasWebAcl": {"Fn::Not": [{"Fn::Equals": [{"Ref": "WebAcl"}, ""]}]},
 }
-# What the DNS record of the API's own domain leads to.
-OUTPUTS: Json = {
-    "DomainTarget": {
-        "Condition": "HasDomain",
-        "Value": {"Fn::GetAtt": ["Domain", "RegionalDomainName"]},
-    }
-}
 # Resources that only a stage that CloudFormation deploys has; Chalice has a way of its own.
-CLOUDFORMATIONS_OWN = ("Domain", "DomainMapping", "WebAclAssociation")
+CLOUDFORMATIONS_OWN = ("WebAclAssociation",)
 
 # The stage of the API, which is a part of its address.
 API_STAGE = "api"
@@ -157,29 +147,9 @@ def rest_api() -> Json:
 
 
 def resources() -> Json:
-    """The log of requests, the API's own domain and its firewall, if there are such."""
+    """The log of requests and the firewall, if there are such."""
     stage = "arn:${AWS::Partition}:apigateway:${AWS::Region}::/restapis/${RestAPI}/stages/"
     return {
-        "Domain": {
-            "Type": "AWS::ApiGateway::DomainName",
-            "Condition": "HasDomain",
-            "Properties": {
-                "DomainName": {"Ref": "DomainName"},
-                "RegionalCertificateArn": {"Ref": "CertificateArn"},
-                "EndpointConfiguration": {"Types": ["REGIONAL"]},
-                "SecurityPolicy": "TLS_1_2",
-            },
-        },
-        "DomainMapping": {
-            "Type": "AWS::ApiGateway::BasePathMapping",
-            "Condition": "HasDomain",
-            "Properties": {
-                "DomainName": {"Ref": "Domain"},
-                "RestApiId": {"Ref": "RestAPI"},
-                # SAM's name for the stage that it makes.
-                "Stage": {"Ref": "RestAPI.Stage"},
-            },
-        },
         "WebAclAssociation": {
             "Type": "AWS::WAFv2::WebACLAssociation",
             "Condition": "HasWebAcl",

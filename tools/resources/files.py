@@ -9,6 +9,7 @@ from tools.bootstrap import ROOT
 from tools.provisioned import literal, provisioned
 from tools.resources.beside import beside_chalice
 from tools.resources.edge import API_STAGE
+from tools.resources.front import front_template
 from tools.resources.functions import Function, functions
 from tools.resources.permissions import Json, logging
 from tools.resources.stacks import stage_template
@@ -19,6 +20,7 @@ from tools.stages import APP, Stage, stages
 TEMPLATE = Path("infra/resources.json")
 STAGE_TEMPLATE = Path("infra/stage.json")
 TRUTH_TEMPLATE = Path("infra/truth.json")
+FRONT_TEMPLATE = Path("infra/front.json")
 BESIDE_TEMPLATE = Path("infra/beside.json")
 CONFIG = Path(".chalice/config.json")
 # Bytes: larger than any answer. A function that compresses would be slower by more than it saves.
@@ -134,6 +136,7 @@ def generated(
     contents = {
         STAGE_TEMPLATE: stage_template(),
         TRUTH_TEMPLATE: truth_template(),
+        FRONT_TEMPLATE: front_template(),
         TEMPLATE: merged,
         BESIDE_TEMPLATE: beside_chalice(merged, made),
         CONFIG: config(merged, made, known.values(), written),

@@ -82,8 +82,9 @@ class Function:
         return f"{(self.called or self.name).replace('_', '-')}.json"
 
 
-# Which tokens the API takes, and which sites may call it.
+# Which tokens the API takes, which sites may call it, and where it has gone.
 ACCESS: Json = {
+    "LEFTFOLD_MOVED_TO": {"Ref": "MovedTo"},
     "LEFTFOLD_ISSUER": {"Ref": "TokenIssuer"},
     "LEFTFOLD_JWKS": {"Ref": "TokenKeys"},
     "LEFTFOLD_AUDIENCE": {"Ref": "TokenAudience"},
@@ -217,6 +218,7 @@ def other_functions(
             ),
             search=True,
         ),
+        filling_function(list(views.values())),
         *following,
     )
     return {function.name: function for function in engines_own}
@@ -233,12 +235,31 @@ def view_function(view: View) -> Function:
             *READING_LOG,
             *(OPENING if view.personal else ()),
             READING_REPAIRS,
-            *checkpointing("view", parks=view.order == "partitioned"),
+            *checkpointing("view"),
             search("Get", "Head", "Post", "Put") if searches else tables(ROWS, view.stored_name),
         ),
         search=searches,
         woken=True,
         source=("Kinesis", {"Stream": BUS_STREAM, "Enabled": FED}) if from_bus else None,
+    )
+
+
+def filling_function(views: Collection[View]) -> Function:
+    """The worker of the state machine that fills a view: it writes the rows of any view."""
+    documents = [view.stored_name for view in views if view.store == "documents"]
+    return Function(
+        "fill",
+        (
+            *READING_LOG,
+            *(OPENING if any(view.personal for view in views) else ()),
+            READING_REPAIRS,
+            *checkpointing("view"),
+            search("Get", "Head", "Post", "Put"),
+            *([tables(ROWS, *documents)] if documents else []),
+            *([waking(*(view.name for view in views))] if views else []),
+        ),
+        search=True,
+        chalice={"lambda_timeout": 900},
     )
 
 

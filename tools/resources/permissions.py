@@ -77,10 +77,9 @@ def logging(function: str) -> Json:
     return allow(("logs:CreateLogStream", "logs:PutLogEvents"), group)
 
 
-def checkpointing(kind: str, *, parks: bool = True) -> tuple[Json, ...]:
-    """To keep the checkpoints, and parked streams if it *parks* any, of a "view" or a "policy"."""
-    moving = tables(MOVE, f"{kind}-checkpoints")
-    return (moving, tables(PARK, f"{kind}-parked")) if parks else (moving,)
+def checkpointing(kind: str) -> tuple[Json, ...]:
+    """To keep the checkpoints and the parked streams of a "view" or a "policy"."""
+    return tables(MOVE, f"{kind}-checkpoints"), tables(PARK, f"{kind}-parked")
 
 
 def of_every_application(actions: Iterable[str], *names: str) -> Json:

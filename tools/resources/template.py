@@ -11,6 +11,7 @@ from chalicelib.leftfold.kernel import Announcer, Policy, View
 from tools.resources import edge
 from tools.resources.alarms import other_alarms, reader_alarms
 from tools.resources.dashboard import dashboard
+from tools.resources.filling import state_machine
 from tools.resources.functions import Function, ResourcesError
 from tools.resources.permissions import Json
 from tools.resources.stacks import (
@@ -104,6 +105,10 @@ PARAMETERS: Json = {
         "Whether the bus feeds the views that it may feed; else they follow the log",
         Default="true",
         AllowedValues=["true", "false"],
+    ),
+    "MovedTo": parameter(
+        "The address to which every request is sent on; without one, they are served here",
+        Default="",
     ),
     "KeepLogsDays": KEEP_LOGS_DAYS,
     "ArchiveBucket": parameter("The archive's bucket"),
@@ -219,6 +224,8 @@ def template(
             )
         if reader := views.get(name) or policies.get(name):
             added |= reader_alarms(function, reader)
+        if name == "fill":
+            added |= state_machine(function)
         added |= other_alarms(function) | serving(function, served)
         if clash := resources.keys() & added.keys():
             raise ResourcesError(
@@ -236,7 +243,7 @@ def template(
             **edge.resources(),
             "Dashboard": dashboard(),
         },
-        "Outputs": OUTPUTS | edge.OUTPUTS,
+        "Outputs": OUTPUTS,
     }
 
 

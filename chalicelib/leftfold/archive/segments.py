@@ -87,6 +87,9 @@ class SegmentedLog:
     def mark_archived(self, aggregate_id: str, before: int, through: int) -> bool:
         return self._table.mark_archived(aggregate_id, before, through)
 
+    def mend(self, head: Head, streams: Mapping[str, StreamEntry | None]) -> None:
+        self._table.mend(head, streams)
+
     def delete(self, first_positions: Collection[int]) -> None:
         self._table.delete(first_positions)
 

@@ -28,7 +28,7 @@ def reader(name: str) -> Callable[[Any, Any], None]:
             # Imported here, because a reader that follows the log gets no records.
             from chalicelib.leftfold.functions.lane_records import decoded
 
-            services().partitioned(name).handle(list(decoded(records)))
+            services().reader(name).handle(list(decoded(records)))
             note("took records", reader=name, records=len(records))
         else:
             redrive(name, event.get("wanted", {}), context)
@@ -58,8 +58,7 @@ def redrive(reader: str, streams: Iterable[str], context: Any) -> None:
         if time_left(context) < FOR_A_SLICE:
             return
         try:
-            runner = current.policy if reader in current.policies else current.partitioned
-            runner(reader).redrive(stream)
+            current.reader(reader).redrive(stream)
         except (PoisonError, Unavailable) as error:
             emit("RedrivesFailed", 1, view=reader, reason=f"{stream}: {told(error)}")
 

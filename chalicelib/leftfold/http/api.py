@@ -21,6 +21,7 @@ from chalicelib.leftfold.kernel import Domain
 from chalicelib.leftfold.kernel.context import by_name
 from chalicelib.leftfold.repair.domain import repair
 from chalicelib.leftfold.subjects.audit import with_engines_own
+from chalicelib.leftfold.wiring.process import services
 from chalicelib.leftfold.wiring.settings import Settings
 
 # The route that answers a request.
@@ -112,7 +113,7 @@ def blueprint(api: Api) -> Blueprint:
     def add_file(path: str) -> None:
         def view(**_path: str) -> Response:
             request = views.current_request
-            served = console.serve(request)
+            served = None if services().settings.moved_to else console.serve(request)
             missing = partial(unserved, api.routes)
             return served or respond(missing(request), request, api.problems)
 

@@ -17,7 +17,7 @@ from chalicelib.leftfold.http.routes import Route
 
 Json = dict[str, Any]
 
-OF_EVERY_ROUTE = ("invalid-query", "invalid-header", "internal-error")
+OF_EVERY_ROUTE = ("invalid-query", "invalid-header", "internal-error", "address-moved")
 # With a token, also the problems of fetching the keys that verify it.
 OF_EVERY_TOKEN = (
     "token-missing",
@@ -43,6 +43,7 @@ OF_EVERY_BODY = (
 )
 
 SECURITY, SIGNED = "token", "sigv4"
+REDIRECTED = 308
 
 CALLERS = {
     SECURITY: """Every request needs an access token, except where an operation says otherwise: a JSON Web
@@ -72,6 +73,10 @@ are no UUIDv7 make commands slower, because the server cannot know how far back 
 A key that was used for another command, another resource within the aggregate, or another body is
 refused with 422 `key-reused`, and the command has no effect.
 
+A request to the address of a generation of the service that another one has replaced is answered
+with 308 `address-moved`. `Location` is the same resource at the new address, which is another host:
+most clients follow it without their token, so send the request there yourself, and keep the address.
+
 A request body is JSON (RFC 8259) in UTF-8 of at most 512 KiB. It is refused with 400
 `malformed-body` if an object repeats a name, if a number has more than 19 digits or is too large
 for a float, if a text is not Unicode, or if values are nested more than 20 deep."""
@@ -83,7 +88,7 @@ RESPONSE_HEADERS: dict[str, Json] = {
         "schema": {"type": "string", "pattern": '^"[0-9]+(-erased)?"$'},
     },
     "Location": {
-        "description": "The aggregate's URL, relative to that of the request",
+        "description": "The URL of the aggregate, relative to that of the request, or of what has moved",
         "schema": {"type": "string", "format": "uri-reference"},
     },
     "Retry-After": {
@@ -254,12 +259,15 @@ def failures(route: Route, problems: Mapping[str, Kind], of_callers: Iterable[st
 
 def failure(codes: list[str], problems: Mapping[str, Kind]) -> Json:
     """The problems of one status."""
-    retried = any(problems[code].retry_after is not None for code in codes)
+    named = ["Location"] if problems[codes[0]].status == REDIRECTED else []
+    named += (
+        ["Retry-After"] if any(problems[code].retry_after is not None for code in codes) else []
+    )
     description = "; ".join(f"`{code}`: {problems[code].title}" for code in codes)
     narrowed = {"properties": {"code": {"enum": codes}}}
     return {
         "description": description,
-        "headers": response_headers(*(["Retry-After"] if retried else [])),
+        "headers": response_headers(*named),
         "content": {
             MEDIA_TYPE: {"schema": {"allOf": [{"$ref": "#/components/schemas/Problem"}, narrowed]}}
         },

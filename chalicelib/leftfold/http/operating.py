@@ -23,7 +23,7 @@ from chalicelib.leftfold.projection.rewinding import Failed, Rewound, rewound
 from chalicelib.leftfold.relay.publisher import MARK
 from chalicelib.leftfold.relay.sweeper import PARTS, Note, noted
 from chalicelib.leftfold.store.blocks import hash_of
-from chalicelib.leftfold.store.following import version_at
+from chalicelib.leftfold.store.following import logged_at
 from chalicelib.leftfold.store.ports import ParkedStream, StreamEntry, Unavailable
 from chalicelib.leftfold.store.readers import WHOLE_LOG, Reader
 from chalicelib.leftfold.subjects.opening import BLIND
@@ -244,10 +244,12 @@ class BlockShown(Shown):
 class ParkedShown(Shown):
     """A parked stream: commits from position *first* to *last* wait; *reason* says why.
 
-    Operators of the house alone see positions.
+    An ordered view parks all streams of a tenant together, called "main/". The reader has failed on
+    *version* of the stream *failedOn*. Operators of the house alone see positions.
     """
 
     stream = fields.String(required=True)
+    failed_on = fields.String(required=True)
     first = fields.Integer(required=True, allow_none=True)
     last = fields.Integer(required=True, allow_none=True)
     version = fields.Integer(required=True)
@@ -533,12 +535,14 @@ def list_parked(call: Call) -> Answer:
 
 
 def parked_json(call: Call, stream: str, parked: ParkedStream) -> Json:
-    """A parked stream with the version on which the reader has failed."""
+    """A parked stream with the commit on which the reader has failed."""
+    failed = logged_at(call.house.log, parked.first)
     return {
         "stream": stream,
+        "failedOn": failed.aggregate_id,
         "first": parked.first if call.is_of_house else None,
         "last": parked.last if call.is_of_house else None,
-        "version": version_at(call.house.log, parked.first),
+        "version": failed.version,
         "reason": parked.reason,
     }
 

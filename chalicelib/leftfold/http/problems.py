@@ -59,6 +59,7 @@ PROBLEMS: dict[str, Kind] = {
     "subject-missing": Kind(404, "Nothing is held about this subject"),
     "erasure-missing": Kind(404, "This subject was not forgotten"),
     # generations
+    "address-moved": Kind(308, "The service has another address"),
     "id-moved": Kind(308, "This id has become another one"),
     "id-gone": Kind(410, "This id has become several others, or one of another kind"),
     "not-active": Kind(503, "This generation of the service takes no commands yet", 5),

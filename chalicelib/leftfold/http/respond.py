@@ -14,6 +14,7 @@ from chalicelib.leftfold.http.browsers import SECURITY, for_site
 from chalicelib.leftfold.http.failures import problem_of
 from chalicelib.leftfold.http.headers import CORRELATION_ID, IDEMPOTENCY_KEY
 from chalicelib.leftfold.http.log import fingerprint, write
+from chalicelib.leftfold.http.moved import check_address
 from chalicelib.leftfold.http.problems import Kind, Problem, body_of, headers_of
 from chalicelib.leftfold.http.routes import Answer, Call, Route
 from chalicelib.leftfold.lines import begin
@@ -34,6 +35,7 @@ def respond(route: Route, request: Request, kinds: Mapping[str, Kind]) -> Respon
         correlation_id = services.new_id()
     failure: dict[str, Any] = {}
     try:
+        check_address(request, services.settings.moved_to)
         with time_for_calls(LAST_CALL):
             answer = answered(accept(route, request, services, correlation_id))
     except Exception as error:  # noqa: BLE001 - every exception becomes an answer

@@ -24,12 +24,17 @@ class Codec(Generic[E]):
     The current version of a name in *events* is one more than its last upcast. A name that
     only *upcasts* have is retired: it is read, and never written again.
 
+    *ahead* are functions that read what a later release writes, with the types of this one: they
+    return the body in the version before, or `StoredEvent`s. Such a release is deployed
+    everywhere before the one that writes.
+
     Raises TypeError for an event with a field that has no JSON form (`forms`), and ValueError
-    if the upcasts of a name leave out a version, or if two names have one class.
+    if the versions of a name in *upcasts* or *ahead* leave one out, or if two names have one class.
     """
 
     events: Mapping[str, type[E]]
     upcasts: Mapping[tuple[str, int], Upcast] = field(default_factory=dict)
+    ahead: Mapping[tuple[str, int], Upcast] = field(default_factory=dict)
 
     def encode(self, event: E) -> StoredEvent:
         """The stored form of *event*, in the current version of its name."""
@@ -41,12 +46,23 @@ class Codec(Generic[E]):
         return self._current[name]
 
     def versions(self) -> dict[str, int]:
-        """The newest version of each name that this code reads, retired names included."""
+        """The newest version of each name that was ever written, retired names included."""
         newest = dict(self._current)
         for name, version in self.upcasts:
             if name not in self.events:
                 newest[name] = max(version, newest.get(name, 0))
         return newest
+
+    def reads(self) -> dict[str, int]:
+        """The newest version of each name that this code reads: it reads all before it, too."""
+        newest = self.versions()
+        for name, version in self.ahead:
+            newest[name] = max(version, newest.get(name, 0))
+        return newest
+
+    def writes(self) -> dict[str, int]:
+        """The version in which this code writes each name."""
+        return dict(self._current)
 
     def decode(self, stored: StoredEvent) -> tuple[E, ...]:
         """The events as which *stored* is read today: one, if no upcast says otherwise.
@@ -59,12 +75,14 @@ class Codec(Generic[E]):
             raise SealedError(name, sealed)
         if self._current.get(name) == version:
             return (self._readers[name](body),)
-        upcast = self.upcasts.get((name, version))
+        upcast, step = self.upcasts.get((name, version)), 1
+        if upcast is None:
+            upcast, step = self.ahead.get((name, version)), -1
         if upcast is None:
             raise UnknownEvent(name, version)
         made = upcast(body)
         if isinstance(made, dict):
-            return self.decode(StoredEvent(name, version + 1, made))
+            return self.decode(StoredEvent(name, version + step, made))
         return tuple(event for part in made for event in self.decode(part))
 
     def personal(self, name: str) -> tuple[Personal, ...]:
@@ -89,6 +107,19 @@ class Codec(Generic[E]):
         missing |= {(name, version) for name, version in self.upcasts if version < 1}
         if missing:
             raise ValueError(f"upcasts must be dense from version 1: {sorted(missing)}")
+        written = {
+            name: max(current.get(name, 0), *(v for n, v in self.upcasts if n == name), 0)
+            for name, _ in self.ahead
+        }
+        gaps = {
+            (name, before)
+            for name, version in self.ahead
+            for before in range(written[name] + 1, version)
+            if (name, before) not in self.ahead
+        }
+        gaps |= {(name, version) for name, version in self.ahead if version <= written[name]}
+        if gaps:
+            raise ValueError(f"ahead must follow the newest version, without a gap: {sorted(gaps)}")
         names = {kind: name for name, kind in self.events.items()}
         for name, kind in self.events.items():
             if names[kind] != name:

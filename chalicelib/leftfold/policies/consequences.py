@@ -17,7 +17,7 @@ from chalicelib.leftfold.kernel.commit import instant
 from chalicelib.leftfold.kernel.repair import Repairs
 from chalicelib.leftfold.policies.work import FORGOTTEN, Cause, tenant_of
 from chalicelib.leftfold.projection.fold import category_of, poison, recorded_of
-from chalicelib.leftfold.store.following import version_at
+from chalicelib.leftfold.store.following import logged_at
 from chalicelib.leftfold.store.ports import (
     Checkpoints,
     Effects,
@@ -194,7 +194,7 @@ class Steps:
         if entry.next <= self.commit.version:
             return Progress("waits")
         parked = among.parking.find(reader, [stream]).get(stream)
-        if parked is not None and self.commit.version >= version_at(among.log, parked.first):
+        if parked is not None and self.commit.version >= logged_at(among.log, parked.first).version:
             return Progress("parked", parked.reason)
         passed = among.checkpoints.read(reader, [WHOLE_LOG])[WHOLE_LOG]
         return Progress("passed" if passed >= entry.position else "waits")

@@ -30,6 +30,7 @@ from chalicelib.leftfold.kernel import (
     to_json,
 )
 from chalicelib.leftfold.kernel.commit import canonical
+from chalicelib.leftfold.kernel.repair import repair_of
 from chalicelib.leftfold.kernel.uuid7 import uuid7
 from chalicelib.leftfold.policies.mailing import Mailer, SendingStoppedError
 from chalicelib.leftfold.projection.fold import PoisonError, category_of, poison, recorded_of
@@ -162,6 +163,9 @@ class PolicyWork:
     def hears(self, aggregate_id: str) -> bool:
         return self._process(aggregate_id) is not None
 
+    def scope(self, aggregate_id: str) -> str:
+        return aggregate_id
+
     def take(self, commits: Sequence[tuple[int, Commit]]) -> Outcome:
         """Takes each stream's steps in order, up to one that fails.
 
@@ -188,7 +192,7 @@ class PolicyWork:
                 for step in self._steps(heard):
                     self._persist(heard.position, commit, step)
             except PoisonError as failure:
-                repair = self.handler.repairs.of(commit.aggregate_id, commit.version)
+                repair = repair_of(commit, self.handler.repairs)
                 if self.stored_name not in repair.skipped_by:
                     return failure
         return None

@@ -1,7 +1,7 @@
 """Folds the log into the rows of views, and runs every reader of the log.
 
-`fold` is pure. `partitioned` and `ordered` are the two runners, on the parts in `runner`: a partitioned
-reader goes by the order of each stream, an ordered view by the order of the log. `rows` is the port
+`fold` is pure. `partitioned` is the runner, on the parts in `runner`: a partitioned reader goes by the
+order of each stream, an ordered view by the order of each tenant's part of the log. `rows` is the port
 of row stores, which `documents`, `search` and `memory` fulfil. `redrive` takes up parked streams,
 `replay` folds a view again from the log, `lag` and `freshness` compare readers with the log.
 """

@@ -7,7 +7,7 @@ from typing import Any
 from chalicelib.leftfold.errors import where
 from chalicelib.leftfold.kernel import AggregateId, Codec, Commit, Recorded, Row, View
 from chalicelib.leftfold.kernel.aggregate import is_of
-from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repairs, read
+from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repairs, read, repair_of
 from chalicelib.leftfold.projection.rows import NEVER, StoredRow, check_key, text_of
 from chalicelib.leftfold.store.ports import Unavailable
 
@@ -36,9 +36,8 @@ class Folding:
     rows, and `onto` folds the commits into them.
 
     A commit that fails is in *poisons* by its scope. Neither it nor a later commit of its scope
-    is folded into a row. The scope is the stream; it is "" for an ordered view, whose rows
-    mix streams. *stopped* are scopes that have failed earlier. A commit that fails, and that the
-    view is to pass over by *repairs*, touches no row.
+    is folded into a row. `scope_of` says what the scope is. *stopped* are scopes that have failed
+    earlier. A commit that fails, and that the view is to pass over by *repairs*, touches no row.
     """
 
     def __init__(
@@ -52,8 +51,9 @@ class Folding:
         self._view = view
         self._repairs = repairs
         self._touches: list[tuple[str, int, Touched]] = []
+        self._commits: dict[int, Commit] = {}
         for position, commit in commits:
-            scope = self._scope(commit.aggregate_id)
+            scope = scope_of(view, commit.aggregate_id)
             if scope in self.poisons or scope in stopped:
                 continue
             try:
@@ -62,6 +62,7 @@ class Folding:
                 self.poisons[scope] = poison
                 continue
             if touched:
+                self._commits[position] = commit
                 self._touches.append((scope, position, touched))
 
     @property
@@ -91,7 +92,7 @@ class Folding:
             try:
                 folded = self._fold(position, touched, rows, changed)
             except Exception as error:  # noqa: BLE001 - a view may raise anything
-                if self._is_skipped(touched[0][1]):
+                if self._is_skipped(self._commits[position]):
                     continue
                 # This commit comes before the one of the scope, if any, that could not be decoded.
                 self.poisons[scope] = poison(
@@ -122,17 +123,13 @@ class Folding:
                 former = stored.row
             folded[key] = fold(former if accumulates else None, recorded, key)
         if self._view.order == "ordered":
-            # An ordered view stops before a row that no store accepts: no later row may be saved.
+            # A row that no store accepts stops its tenant here: no later row may be saved.
             for key, row in folded.items():
                 text_of(key, row)
         return folded
 
-    def _is_skipped(self, recorded: Recorded) -> bool:
-        repair = self._repairs.of(recorded.aggregate_id, recorded.version)
-        return self._view.stored_name in repair.skipped_by
-
-    def _scope(self, aggregate_id: str) -> str:
-        return aggregate_id if self._view.order == "partitioned" else ""
+    def _is_skipped(self, commit: Commit) -> bool:
+        return self._view.stored_name in repair_of(commit, self._repairs).skipped_by
 
 
 def fold_quickly(
@@ -203,6 +200,17 @@ def fold(
     return changed
 
 
+def scope_of(view: View, aggregate_id: str) -> str:
+    """How far a failure on a commit of the stream reaches: no later commit of its scope is folded.
+
+    It is the stream. For an ordered view, whose rows mix the streams of a tenant, it is all that the
+    tenant has: "main/". A row is of one scope.
+    """
+    if view.order == "partitioned":
+        return aggregate_id
+    return aggregate_id[: aggregate_id.index("/") + 1]
+
+
 def hears(view: View, aggregate_id: str) -> bool:
     """Whether the view listens to the stream's category."""
     return category_of(aggregate_id) in view.codecs
@@ -236,7 +244,7 @@ def touched_by(view: View, position: int, commit: Commit, repairs: Repairs = NO_
     except Unavailable:
         raise
     except Exception as error:
-        if view.stored_name in repairs.of(aggregate_id, commit.version).skipped_by:
+        if view.stored_name in repair_of(commit, repairs).skipped_by:
             return []
         raise poison(aggregate_id, position, error, private=view.personal) from error
     return touched

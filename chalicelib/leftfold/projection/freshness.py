@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from chalicelib.leftfold.kernel import View
+from chalicelib.leftfold.projection.fold import scope_of
 from chalicelib.leftfold.store.ports import (
     Checkpoints,
     Log,
@@ -23,7 +24,9 @@ FIRST_PAUSE, LONGEST_PAUSE, PART = 0.02, 0.25, 3
 
 
 class ViewParkedError(Exception):
-    """The view failed on the aggregate's stream, which is parked until it is redriven."""
+    """The view failed on the aggregate's stream, or an ordered view on another one of its tenant,
+    which is parked until it is redriven.
+    """
 
     def __init__(self, view: str, aggregate_id: str, parked_stream: ParkedStream) -> None:
         super().__init__(f"{aggregate_id} is parked in {view}: {parked_stream.reason}")
@@ -115,15 +118,25 @@ class Freshness:
     def _shows(self, view: View, aggregate_id: str, version: int, position: int | None) -> bool:
         reached = self._reached(view, aggregate_id)
         # Read after the checkpoint: every commit up to that is in the rows or parked.
-        if view.order == "partitioned":
-            for parked_stream in self.parking.find(view.stored_name, [aggregate_id]).values():
-                if position is None or version >= self._first_parked(parked_stream):
-                    raise ViewParkedError(view.name, aggregate_id, parked_stream)
+        scope = scope_of(view, aggregate_id)
+        for parked_stream in self.parking.find(view.stored_name, [scope]).values():
+            if position is None or self._is_parked(parked_stream, scope, version, position):
+                raise ViewParkedError(view.name, scope, parked_stream)
         return position is not None and position <= reached
 
     def _reached(self, view: View, aggregate_id: str) -> int:
         key = checkpoint_key(view, aggregate_id)
         return self.checkpoints.read(view.stored_name, [key])[key]
+
+    def _is_parked(
+        self, parked_stream: ParkedStream, scope: str, version: int, position: int
+    ) -> bool:
+        """Whether the version waits. A tenant's parked part of the log begins at a position, and that
+        of the version is not known better than *position*.
+        """
+        if scope.endswith("/"):
+            return position >= parked_stream.first
+        return version >= self._first_parked(parked_stream)
 
     def _first_parked(self, parked_stream: ParkedStream) -> int:
         """The first version that is parked."""

@@ -1,4 +1,7 @@
-"""The runner of partitioned readers, which are views and policies that go by each stream's order.
+"""The runner of all readers, views and policies, whose work is partitioned into scopes.
+
+A scope is a stream, or all streams of a tenant for an ordered view. A reader takes each scope's commits
+in order, and nothing that it makes is of two scopes, so a scope that fails holds up itself alone.
 
 The runner takes commits from lane records, and from the log if records are missing. A wake makes
 it take all commits from the log.
@@ -6,10 +9,10 @@ it take all commits from the log.
 The order of a pass makes the runner safe:
 
 1. It reads the checkpoints.
-2. It reads the parked streams.
+2. It reads the parked scopes.
 3. It does the work: rows are loaded, saved and made visible, or commands are sent and their
    answers recorded.
-4. It writes the streams that are to be parked.
+4. It writes the scopes that are to be parked.
 5. It moves the checkpoints.
 
 Wherever a pass dies, each commit up to a checkpoint is done or parked.
@@ -25,7 +28,7 @@ from chalicelib.leftfold.projection.redrive import Redrive
 from chalicelib.leftfold.projection.runner import Pause, Slice, Work, persistently, slices
 from chalicelib.leftfold.store.bus import LaneRecord
 from chalicelib.leftfold.store.ports import Checkpoints, Log, ParkedStream, Parking
-from chalicelib.leftfold.store.readers import checkpoint_key, ends_of
+from chalicelib.leftfold.store.readers import WHOLE_LOG, checkpoint_key, ends_of
 
 # Blocks of the log in one pass that fills the gaps between lane records.
 HEALED_AT_ONCE = 64
@@ -42,7 +45,7 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True)
 class PartitionedRunner:
-    """Keeps one partitioned reader up to date; any number of runners may run, on any records."""
+    """Keeps one reader up to date; any number of runners may run, on any records."""
 
     work: Work
     log: Log
@@ -66,13 +69,17 @@ class PartitionedRunner:
         """
         return self._advance(ends_of(self.work, self.log.head()), blocks)
 
-    def redrive(self, aggregate_id: str) -> None:
-        """Takes a parked stream's commits from the log and unparks the stream.
+    def advance(self, end: int, blocks: int) -> bool:
+        """As `catch_up`, up to position *end*, for a reader with one checkpoint."""
+        return self._advance({WHOLE_LOG: end}, blocks)
 
-        Raises `PoisonError` if a commit still fails, and `Unavailable`. The stream stays
+    def redrive(self, scope: str) -> None:
+        """Takes a parked scope's commits from the log and unparks it.
+
+        Raises `PoisonError` if a commit still fails, and `Unavailable`. The scope stays
         parked then.
         """
-        Redrive(self.work, self.log, self.parking, self.pause).run(aggregate_id)
+        Redrive(self.work, self.log, self.parking, self.pause).run(scope)
 
     def _take_records(self, records: Sequence[LaneRecord]) -> dict[int, int] | None:
         """The targets of lanes with gaps; the other lanes are done. None if others interfered."""
@@ -97,7 +104,10 @@ class PartitionedRunner:
             self.log.blocks(first, blocks, self.work.categories),
             first,
             last,
-            lambda commit: checkpoint_key(self.work, commit.aggregate_id) in ends,
+            lambda commit: (
+                self.work.hears(commit.aggregate_id)
+                and checkpoint_key(self.work, commit.aggregate_id) in ends
+            ),
             self.work.size,
         ):
             settled = self._take_slice(slice_, ends)
@@ -136,37 +146,38 @@ class PartitionedRunner:
         """Does the work of *spans*, parks what fails, then moves the checkpoints.
 
         Returns False if the pass must begin again at the checkpoints: another runner has
-        changed a row, a parked stream or a checkpoint, or a store has rejected a row.
+        changed a row, a parked scope or a checkpoint, or a store has rejected a row.
         """
+        scope = self.work.scope
         commits = sorted(
             (c for s in spans for c in s.commits if self.work.hears(c[1].aggregate_id)),
             key=itemgetter(0),
         )
-        first = {c.aggregate_id: position for position, c in reversed(commits)}
-        last = {c.aggregate_id: position for position, c in commits}
+        first = {scope(c.aggregate_id): position for position, c in reversed(commits)}
+        last = {scope(c.aggregate_id): position for position, c in commits}
         parked = self.parking.find(self.work.stored_name, last) if last else {}
-        outcome = self.work.take([c for c in commits if c[1].aggregate_id not in parked])
-        for stream, reason in outcome.rejected.items():
-            self._park(stream, ParkedStream(first[stream], last[stream], reason))
+        outcome = self.work.take([c for c in commits if scope(c[1].aggregate_id) not in parked])
+        for rejected, reason in outcome.rejected.items():
+            self._park(rejected, ParkedStream(first[rejected], last[rejected], reason))
         if not outcome.done:
             return False
         failed = {
-            stream: ParkedStream(poison.position, last[stream], poison.reason)
-            for stream, poison in outcome.poisons.items()
+            poisoned: ParkedStream(poison.position, last[poisoned], poison.reason)
+            for poisoned, poison in outcome.poisons.items()
         }
-        recorded = [self._park(stream, parked_stream) for stream, parked_stream in failed.items()]
+        recorded = [self._park(poisoned, waits) for poisoned, waits in failed.items()]
         recorded += [
-            self.parking.extend(self.work.stored_name, stream, last[stream])
-            for stream, parked_stream in parked.items()
-            if last[stream] > parked_stream.last
+            self.parking.extend(self.work.stored_name, waiting, last[waiting])
+            for waiting, waits in parked.items()
+            if last[waiting] > waits.last
         ]
         return all(recorded) and self._move(spans)
 
-    def _park(self, stream: str, parked_stream: ParkedStream) -> bool:
-        """False if another runner parked and unparked the stream at the same time."""
-        return self.parking.park(
-            self.work.stored_name, stream, parked_stream
-        ) or self.parking.extend(self.work.stored_name, stream, parked_stream.last)
+    def _park(self, scope: str, waits: ParkedStream) -> bool:
+        """False if another runner parked and unparked the scope at the same time."""
+        return self.parking.park(self.work.stored_name, scope, waits) or self.parking.extend(
+            self.work.stored_name, scope, waits.last
+        )
 
     def _move(self, spans: Sequence[Span]) -> bool:
         name = self.work.stored_name

@@ -1,4 +1,7 @@
-"""Redrives parked streams: takes their commits from the log, then unparks them."""
+"""Redrives parked streams: takes their commits from the log, then unparks them.
+
+What is parked is a scope: a stream, or all streams of a tenant in an ordered view.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,27 +27,27 @@ class Redrive:
     parking: Parking
     pause: Pause
 
-    def run(self, aggregate_id: str) -> None:
-        """Takes the parked commits and unparks the stream; begins again if the stream has grown.
+    def run(self, scope: str) -> None:
+        """Takes the parked commits and unparks the scope; begins again if it has grown.
 
-        Does nothing for a stream that is not parked. Raises `PoisonError` and `Unavailable`.
-        The stream stays parked then, and the commits before the failure are done.
+        Does nothing for a scope that is not parked. Raises `PoisonError` and `Unavailable`.
+        The scope stays parked then, and the commits before the failure are done.
         """
         name, done = self.work.stored_name, -1
-        while parked_stream := self.parking.find(name, [aggregate_id]).get(aggregate_id):
+        while parked_stream := self.parking.find(name, [scope]).get(scope):
             first = max(parked_stream.first, done + 1)
-            for commits in self._waiting(aggregate_id, first, parked_stream.last):
+            for commits in self._waiting(scope, first, parked_stream.last):
                 self._take(commits)
             done = parked_stream.last
-            self.parking.release(name, aggregate_id, done)
+            self.parking.release(name, scope, done)
 
-    def _waiting(self, aggregate_id: str, first: int, last: int) -> Iterator[Commits]:
+    def _waiting(self, scope: str, first: int, last: int) -> Iterator[Commits]:
         following = first
         for slice_ in slices(
             self.log.blocks(first, heard=self.work.categories),
             first,
             last,
-            lambda commit: commit.aggregate_id == aggregate_id,
+            lambda commit: self.work.scope(commit.aggregate_id) == scope,
         ):
             yield [commit for commit in slice_.commits if commit[0] <= last]
             following = slice_.last + 1
@@ -56,8 +59,8 @@ class Redrive:
 
     def _once(self, commits: Commits) -> bool | None:
         outcome = self.work.take(commits)
-        for aggregate_id, reason in outcome.rejected.items():
-            raise PoisonError(aggregate_id, commits[0][0], reason)
+        for scope, reason in outcome.rejected.items():
+            raise PoisonError(scope, commits[0][0], reason)
         if not outcome.done:
             return None
         for poison in outcome.poisons.values():

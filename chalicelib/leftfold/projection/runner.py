@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple, Protocol, TypeVar
 
 from chalicelib.leftfold.kernel import Commit, View
 from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repairs
-from chalicelib.leftfold.projection.fold import Folding, PoisonError, hears
+from chalicelib.leftfold.projection.fold import Folding, PoisonError, hears, scope_of
 from chalicelib.leftfold.projection.rows import RowRejectedError, RowStore, Save
 from chalicelib.leftfold.store.ports import Block, Unavailable
 from chalicelib.leftfold.store.readers import Reader
@@ -91,6 +91,11 @@ class Work(Reader, Protocol):
     def hears(self, aggregate_id: str) -> bool:
         """Whether the reader listens to the stream's category."""
 
+    def scope(self, aggregate_id: str) -> str:
+        """What is parked if the reader fails on a commit of the stream: the stream itself, or all
+        that its tenant has, if the reader needs that in one order.
+        """
+
     def take(self, commits: Sequence[tuple[int, Commit]]) -> Outcome:
         """Does the work of commits, in order. To repeat work that was done has no effect."""
 
@@ -124,8 +129,20 @@ class ViewWork:
     def hears(self, aggregate_id: str) -> bool:
         return hears(self.view, aggregate_id)
 
+    def scope(self, aggregate_id: str) -> str:
+        return scope_of(self.view, aggregate_id)
+
     def take(self, commits: Sequence[tuple[int, Commit]]) -> Outcome:
-        return project(self.view, self.rows, seen(self.view, commits, self.opener), self.repairs)
+        """Folds commits into rows.
+
+        Raises `RowRejectedError` if a store refuses a row of an ordered view: the fold has checked
+        it, so the check is wrong, and nothing may be parked for it.
+        """
+        commits = seen(self.view, commits, self.opener)
+        outcome = project(self.view, self.rows, commits, self.repairs)
+        if outcome.rejected and self.view.order == "ordered":
+            raise RowRejectedError(outcome.rejected)
+        return outcome
 
 
 def seen(

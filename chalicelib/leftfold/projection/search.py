@@ -297,6 +297,26 @@ def found_row(hit: Json) -> Row:
     }
 
 
+def indexes_of(client: "OpenSearch", application: str) -> list[str]:
+    """The indexes that an application has, and none of another one, whose name may begin alike.
+
+    A name of a view begins with no hyphen, and that of another generation does ("…--green").
+    """
+    prefix = f"{application.lower()}-"
+    with translated():
+        found = client.indices.get(index=f"{prefix}*", params={"expand_wildcards": "all"})
+    return sorted(name for name in found if not name.removeprefix(prefix).startswith("-"))
+
+
+def drop_indexes(client: "OpenSearch", application: str) -> list[str]:
+    """Deletes the indexes of an application, with their aliases; their names. Raises `Unavailable`."""
+    names = indexes_of(client, application)
+    for name in names:
+        with suppress(MissingIndexError), translated():
+            client.indices.delete(index=name)
+    return names
+
+
 def connect(url: str) -> "OpenSearch":
     """A client of the cluster at *url*. An https URL is AWS's, so its requests are signed."""
     from opensearchpy import OpenSearch, Urllib3AWSV4SignerAuth

@@ -47,6 +47,9 @@ class WatchedWork:
     def hears(self, aggregate_id: str) -> bool:
         return self.work.hears(aggregate_id)
 
+    def scope(self, aggregate_id: str) -> str:
+        return self.work.scope(aggregate_id)
+
     def take(self, commits: Sequence[tuple[int, Commit]]) -> Outcome:
         with self.watch(commits):
             return self.work.take(commits)

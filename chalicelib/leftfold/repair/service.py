@@ -31,7 +31,7 @@ from chalicelib.leftfold.repair.domain import (
     stream_of,
 )
 from chalicelib.leftfold.repair.stored import StoredRepairs
-from chalicelib.leftfold.store.following import version_at
+from chalicelib.leftfold.store.following import logged_at
 from chalicelib.leftfold.store.ports import EventStore, Log, Parking
 from chalicelib.leftfold.subjects.opening import BLIND
 
@@ -100,13 +100,11 @@ class Repairer:
         parked = self.parking.find(reader, [stream]).get(stream)
         if parked is None:
             raise Refused("repair-not-parked")
-        return self.pass_over(reader, stream, version_at(self.log, parked.first), asked)
-
-    def pass_over(self, reader: str, stream: str, version: int, asked: Asked) -> Repaired:
-        """Has a reader pass over a commit on which it is known to have failed."""
+        # A tenant that an ordered view has parked is one that failed on some stream's commit.
+        failed = logged_at(self.log, parked.first)
         of = f"reader-{reader}"
-        command = Propose(stream, version, of, asked.why, asked.by, self.second)
-        return self._execute(stream, version, command, asked)
+        command = Propose(failed.aggregate_id, failed.version, of, asked.why, asked.by, self.second)
+        return self._execute(failed.aggregate_id, failed.version, command, asked)
 
     def approve(self, stream: str, version: int, of: str, asked: Asked) -> Repaired:
         """Puts a repair into effect."""

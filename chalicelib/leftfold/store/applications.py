@@ -36,11 +36,17 @@ class Registered:
 
 @dataclass(frozen=True)
 class Application:
-    """An application by its name, with its readers, and the fingerprint of each view's fold."""
+    """An application by its name, with its readers, and the fingerprint of each view's fold.
+
+    *writes* has the version in which its code writes each event, by "category/name", and *reads* the
+    newest version that it reads.
+    """
 
     name: str
     readers: tuple[Registered, ...]
     folds: Mapping[str, str] = field(default_factory=dict)
+    writes: Mapping[str, int] = field(default_factory=dict)
+    reads: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -128,7 +134,10 @@ class DynamoApplications:
         item: Any = {
             "application": {"S": application.name},
             "readers": {"S": canonical([asdict(reader) for reader in application.readers])},
-            "folds": {"S": canonical(dict(application.folds))},
+            **{
+                name: {"S": canonical(dict(getattr(application, name)))}
+                for name in ("folds", "writes", "reads")
+            },
         }
         with translated():
             self._client.put_item(TableName=self._table, Item=item)
@@ -186,4 +195,5 @@ def application_of(item: Mapping[str, Any]) -> Application:
         Registered(**reader | {"categories": tuple(reader["categories"])})
         for reader in json.loads(item["readers"]["S"])
     )
-    return Application(item["application"]["S"], readers, json.loads(item["folds"]["S"]))
+    said = (json.loads(item[name]["S"]) for name in ("folds", "writes", "reads"))
+    return Application(item["application"]["S"], readers, *said)

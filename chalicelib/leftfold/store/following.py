@@ -116,7 +116,7 @@ class Follower:
         return Followed(found, following, at_end=True)
 
 
-def version_at(log: Log, position: int) -> int:
-    """The version of the commit at a position of the log, in the commit's stream."""
+def logged_at(log: Log, position: int) -> Commit:
+    """The commit at a position of the log."""
     block = next(log.blocks(position, 1))
-    return block.commits[position - block.first_position].version
+    return block.commits[position - block.first_position]

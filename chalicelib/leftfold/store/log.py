@@ -254,6 +254,32 @@ class DynamoLog:
             return False
         return True
 
+    def mend(self, head: Head, streams: Mapping[str, StreamEntry | None]) -> None:
+        with translated():
+            if head == Head():
+                self._client.delete_item(TableName=self._log, Key=self._head_key)
+            else:
+                self._client.put_item(TableName=self._log, Item=self._head_of_log(head))
+        for aggregate_id, entry in streams.items():
+            key: Item = {"aggregateId": {"S": aggregate_id}}
+            with translated():
+                if entry is None:
+                    self._client.delete_item(TableName=self._streams, Key=key)
+                else:
+                    item = key | self._entry_item(entry)
+                    self._client.put_item(TableName=self._streams, Item=item)
+
+    def _entry_item(self, entry: StreamEntry) -> Item:
+        archived = {"archivedThrough": {"N": str(entry.archived_through)}}
+        return {
+            **format_item(ENTRY_FORMAT),
+            "log": {"S": self._name},
+            "next": {"N": str(entry.next)},
+            "position": {"N": str(entry.position)},
+            "epoch": {"N": str(entry.epoch)},
+            **(archived if entry.archived_through else {}),
+        }
+
     def delete(self, first_positions: Collection[int]) -> None:
         for position in first_positions:
             for key in self._body_keys_at(position):
@@ -366,16 +392,19 @@ class DynamoLog:
             }
         }
 
+    def _head_of_log(self, head: Head) -> Item:
+        return {
+            **self._head_key,
+            **format_item(head.format),
+            "nextPosition": {"N": str(head.next_position)},
+            "hash": {"S": head.hash},
+            "lanes": {"S": canonical(head.lanes)},
+        }
+
     def _move_head(self, head: Head, next_head: Head) -> Item:
         put: Item = {
             "TableName": self._log,
-            "Item": {
-                **self._head_key,
-                **format_item(next_head.format),
-                "nextPosition": {"N": str(next_head.next_position)},
-                "hash": {"S": next_head.hash},
-                "lanes": {"S": canonical(next_head.lanes)},
-            },
+            "Item": self._head_of_log(next_head),
             "ConditionExpression": "attribute_not_exists(nextPosition)",
         }
         if head.next_position:

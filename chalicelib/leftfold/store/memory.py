@@ -296,6 +296,15 @@ class MemoryLog:
             self._streams[aggregate_id] = entry._replace(archived_through=through)
             return True
 
+    def mend(self, head: Head, streams: Mapping[str, StreamEntry | None]) -> None:
+        with self._lock:
+            self._head, self._claim = head, None
+            self._streams = {
+                id_: entry
+                for id_, entry in {**self._streams, **streams}.items()
+                if entry is not None
+            }
+
     def delete(self, first_positions: Collection[int]) -> None:
         with self._lock:
             gone = set(first_positions)

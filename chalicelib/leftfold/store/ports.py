@@ -303,6 +303,12 @@ class Log(Protocol):
     def mark_archived(self, aggregate_id: str, before: int, through: int) -> bool:
         """Sets `archived_through` to *through* if it still is *before*."""
 
+    def mend(self, head: Head, streams: Mapping[str, StreamEntry | None]) -> None:
+        """Sets the head, and entries of the registry, whatever they are; None takes an entry away.
+
+        Only for tables that nobody else uses, such as restored ones: nothing is compared.
+        """
+
     def delete(self, first_positions: Collection[int]) -> None:
         """Deletes the blocks that begin at these positions, with all bodies there, orphans too.
 

@@ -123,7 +123,11 @@ class Adapters:
             return DynamoCheckpoints(self.dynamodb, self.settings.named(table), self.settings.log)
 
         of_views, others = stored("view-checkpoints"), stored("policy-checkpoints")
-        views = {view.stored_name for view in self.domain.views.values()}
+        views = {
+            name
+            for view in self.domain.views.values()
+            for name in (view.stored_name, view.fill_name)
+        }
         return RoutedCheckpoints(lambda reader: (of_views if reader in views else others, reader))
 
     @cached_property

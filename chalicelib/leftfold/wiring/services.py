@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from chalicelib.leftfold.policies.consequences import Consequences
     from chalicelib.leftfold.policies.deadlines import Timekeeper
     from chalicelib.leftfold.policies.outside import Outside
+    from chalicelib.leftfold.projection.filling import Fill
     from chalicelib.leftfold.projection.freshness import Freshness
-    from chalicelib.leftfold.projection.ordered import OrderedRunner
     from chalicelib.leftfold.projection.partitioned import PartitionedRunner
     from chalicelib.leftfold.projection.runner import Work
     from chalicelib.leftfold.projection.watched import Watch
@@ -327,35 +327,43 @@ class Services(Adapters):
 
         return Follower(self.log, time.monotonic, time.sleep)
 
-    def reader(self, name: str) -> "PartitionedRunner | OrderedRunner":
+    def reader(self, name: str) -> "PartitionedRunner":
         """The runner of a view or a policy."""
         if name in self.policies:
             return self.policy(name)
-        ordered = self.views[name].order == "ordered"
-        return self.ordered(name) if ordered else self.partitioned(name)
-
-    def partitioned(self, view: str) -> "PartitionedRunner":
-        """The runner of a partitioned view."""
         from chalicelib.leftfold.projection.runner import ViewWork
         from chalicelib.leftfold.subjects.opening import CLOSED
 
-        chosen = self.views[view]
+        chosen = self.views[name]
         opener = self.vault if chosen.personal else CLOSED
-        work = ViewWork(chosen, self.rows(view), opener=opener, repairs=self.repairs)
+        work = ViewWork(chosen, self.rows(name), opener=opener, repairs=self.repairs)
         return self._lanes(work, self.checkpoints)
 
-    def ordered(self, view: str) -> "OrderedRunner":
-        """The runner of an ordered view."""
-        from chalicelib.leftfold.projection.ordered import OrderedRunner
+    def fill(self, view: str, units: float = 0) -> "Fill":
+        """The fill of a view by this worker, which writes up to *units* a second; 0 is no bound."""
+        from chalicelib.leftfold.projection.budget import BudgetedRows
+        from chalicelib.leftfold.projection.filling import Fill
+        from chalicelib.leftfold.subjects.opening import CLOSED
 
-        return OrderedRunner(
-            self.views[view],
-            self.rows(view),
-            self.log,
+        chosen, log, rows = self.views[view], self.log, self.rows(view)
+        if not chosen.personal:
+            # A body that is opened must have been parsed before.
+            from chalicelib.leftfold.projection.typed import typed
+
+            chosen, log = typed(chosen), self.replayed_log
+        if units:
+            rows = BudgetedRows(rows, units, time.monotonic, self.rest)
+        return Fill(
+            chosen,
+            rows,
+            log,
             self.checkpoints,
+            self.parking,
             self.pause,
+            self.clock,
             self.repairs,
-            self._watch(view),
+            self.vault if chosen.personal else CLOSED,
+            is_held_back=units > 0,
         )
 
     def policy(self, policy: str) -> "PartitionedRunner":

@@ -66,6 +66,7 @@ class Settings:
     and LEFTFOLD_CONSOLE is the console's client; without them people paste a token there.
     LEFTFOLD_SIGN_IN_SCOPE is what the console asks for, "openid" unless it is set.
     LEFTFOLD_CORS_ORIGINS are the sites, separated by commas, whose pages may call the API.
+    LEFTFOLD_MOVED_TO is the address of the application that has taken the place of this one.
 
     LEFTFOLD_OTLP_ENDPOINT is the address of a collector of OpenTelemetry; without it no spans are
     made. LEFTFOLD_OTLP_HEADERS are the headers that it asks for, as name=value, separated by commas.
@@ -172,6 +173,10 @@ class Settings:
     def cors_origins(self) -> frozenset[str]:
         named = self._variables.get("LEFTFOLD_CORS_ORIGINS", "").split(",")
         return frozenset(one.strip() for one in named if one.strip())
+
+    @property
+    def moved_to(self) -> str | None:
+        return self._variables.get("LEFTFOLD_MOVED_TO") or None
 
     @property
     def otlp_endpoint(self) -> str:

@@ -311,13 +311,13 @@ function ReaderPane({ of, again }: { of: Reader; again: () => void }) {
               {list.items.map((one) => (
                 <article key={one.stream} class="parked">
                   <div class="bar">
-                    <StreamLink stream={one.stream} version={one.version} />
-                    <button disabled={action.busy} onClick={() => act([one.stream])} aria-label={`Redrive ${parts(one.stream).key}`}>Redrive</button>
+                    <StreamLink stream={one.failedOn} version={one.version} />
+                    <button disabled={action.busy} onClick={() => act([one.stream])} aria-label={`Redrive ${parts(one.failedOn).key}`}>Redrive</button>
                   </div>
                   <p class="mono reason">{one.reason}</p>
-                  <Stuck stream={one.stream} version={one.version} />
+                  <Stuck stream={one.failedOn} version={one.version} />
                   <Skip reader={of.name} streams={[one.stream]} done={repaired} />
-                  <Repairs stream={one.stream} version={one.version} done={repaired} round={round} />
+                  <Repairs stream={one.failedOn} version={one.version} done={repaired} round={round} />
                   {one.first !== null && one.last !== null && (
                     <p class="muted small">
                       Positions {count(one.first)} to {count(one.last)} wait.
