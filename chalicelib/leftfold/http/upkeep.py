@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import fields, validate
 
 from chalicelib.leftfold.http.fields import Shown
-from chalicelib.leftfold.http.operating import for_house
+from chalicelib.leftfold.http.logs import for_house
 from chalicelib.leftfold.http.routes import Answer, Call, Route
 from chalicelib.leftfold.kernel.commit import instant
 from chalicelib.leftfold.store.alarms import Alarm
