@@ -3,6 +3,7 @@
 Every step may be killed and run again: each looks at control, and does what is missing.
 """
 
+import time
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -10,23 +11,32 @@ import click
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from chalicelib.leftfold.commands.owning import NotOwnedError
 from chalicelib.leftfold.generations.control import (
     Control,
     ControlTable,
     created,
 )
-from chalicelib.leftfold.generations.operating import MOST_LAG, Operator, Status, abandon, changed
+from chalicelib.leftfold.generations.operating import (
+    MOST_LAG,
+    Operator,
+    Status,
+    abandon,
+    changed,
+    under_way,
+)
 from chalicelib.leftfold.kernel import Boundaries
 from chalicelib.leftfold.store.ports import Log
 from chalicelib.leftfold.wiring.services import Services
 from tools.applications import register
+from tools.auditing import audited
 from tools.cloud import Cloud, DeployError, explained
 from tools.console import console, errors
 from tools.deploy import applications, check_way, data_keys, find, read, stage_stack
 from tools.deploying import stage_option
 from tools.deployment_services import reach
 from tools.destroy import delete_kept
-from tools.generation import WRITE_PRICE, generation_command
+from tools.generation import WRITE_PRICE, generation_command, time_of
 from tools.last_deployment import Current, remember
 from tools.options import endpoint_option
 from tools.package import Package
@@ -36,10 +46,9 @@ from tools.stages import Stage, running, stage
 from tools.truths import active_truth, control_of
 from tools.uploading import Uploads
 
-# Copies a second of one shard of the copier: assumed, for no run has measured it on AWS. Its shards are functions
-# of their own where there is much to copy.
-COPIES_A_SECOND = 300
 SHOWN = 20
+# Seconds that an audit stream has, to come to the generation that takes commands.
+LOOKS = 30
 
 
 class Estimate(NamedTuple):
@@ -54,11 +63,9 @@ class Estimate(NamedTuple):
         return 2 * self.commits + 2 * self.streams
 
     def __str__(self) -> str:
-        minutes = self.commits / COPIES_A_SECOND / 60
         return (
             f"{self.commits:,} commits in {self.streams:,} streams: at least {self.units:,} write"
-            f" units, ${self.units * WRITE_PRICE:,.2f} at list price; about {minutes:,.0f} minutes"
-            f" of one copier, of which eight work side by side"
+            f" units, ${self.units * WRITE_PRICE:,.2f} at list price; {time_of(self.commits)}"
         )
 
 
@@ -121,6 +128,7 @@ def create_beside(
             check_boundaries(services.domain.boundaries, services.log)
             if not agreed(f"{app} follows {earlier}: {estimate(services.log)}"):
                 raise DeployError(f"{app} is not made")
+            recorded(services, "generation create", app)
         control = begin(table, found.prefix, app)
         # The first application of the earlier truth may be gone.
         active = applications(control.blue, cloud).known().active or control.blue
@@ -197,6 +205,36 @@ def change_of(name: str, endpoint_url: str | None) -> tuple[Services, Control]:
     return reach(Current(control.green, "", endpoint_url)), control
 
 
+def recorded(
+    services: Services, action: str, *what: str, pause: Callable[[float], None] = time.sleep
+) -> None:
+    """Records what the operator is about to do, in the audit of the generation that takes commands.
+
+    *services* are that one's. Its audit stream may be on its way to it: raises `NotOwnedError` if
+    it does not come.
+    """
+    for left in reversed(range(LOOKS)):
+        try:
+            audited(services, action, *what)
+        except NotOwnedError:
+            if not left:
+                raise
+            pause(1)
+        else:
+            return
+
+
+def about_to(
+    action: str, services: Services, control: Control, endpoint_url: str | None
+) -> Services:
+    """The later generation's *services*, once it is recorded what is done about the change."""
+    active = services
+    if control.active != services.settings.truth:
+        active = reach(Current(control.active, "", endpoint_url))
+    recorded(active, action, f"{control.blue} to {control.green}")
+    return services
+
+
 def follow(control: Control, endpoint_url: str | None) -> None:
     """Makes the active generation the one that commands speak to, and tells its address."""
     current = Current(control.active, find(control.active, Cloud(endpoint_url)).url, endpoint_url)
@@ -214,7 +252,8 @@ def switch_command(*, most_lag: int, name: str, endpoint_url: str | None) -> Non
     Refused while the copier is behind, or while the transform fails on a stream. A stream goes over
     with the first command to it, or in the background; `status` shows how far that is.
     """
-    services, _ = change_of(name, endpoint_url)
+    services, control = change_of(name, endpoint_url)
+    about_to("generation switch", services, control, endpoint_url)
     # A policy that is new in this generation begins here, unless it says otherwise.
     services.begin_policies()
     follow(services.generations.operator.switch(most_lag), endpoint_url)
@@ -228,7 +267,8 @@ def back_command(*, name: str, endpoint_url: str | None) -> None:
 
     Refused where a transform has no inverse. `switch` leads there again.
     """
-    services, _ = change_of(name, endpoint_url)
+    services, control = change_of(name, endpoint_url)
+    about_to("generation back", services, control, endpoint_url)
     follow(services.generations.operator.switch_back(), endpoint_url)
 
 
@@ -255,7 +295,8 @@ def redrive_command(*, name: str, endpoint_url: str | None) -> None:
 
     Uses the transforms of this tree. Exits with 1 if it still fails on one.
     """
-    services, _ = change_of(name, endpoint_url)
+    services, control = change_of(name, endpoint_url)
+    about_to("generation redrive", services, control, endpoint_url)
     left = services.generations.operator.redrive()
     for stream in left[:SHOWN]:
         console.print(f"the transform still fails on {stream}", style="red", markup=False)
@@ -269,7 +310,8 @@ def redrive_command(*, name: str, endpoint_url: str | None) -> None:
 @endpoint_option
 def finish_command(*, name: str, endpoint_url: str | None) -> None:
     """End the change, once every stream has been taken. There is no way back afterwards."""
-    services, _ = change_of(name, endpoint_url)
+    services, control = change_of(name, endpoint_url)
+    about_to("generation finish", services, control, endpoint_url)
     control = services.generations.operator.finish()
     other = control.blue if control.active == control.green else control.green
     console.print(f"{control.active} has every stream; {other} may be dropped")
@@ -285,6 +327,12 @@ def abandon_command(*, name: str, endpoint_url: str | None) -> None:
     """
     found, cloud = stage(name), Cloud(endpoint_url)
     with explained(cloud):
+        control = under_way(control_of(found, cloud))
+        recorded(
+            reach(Current(control.active, "", endpoint_url)),
+            "generation abandon",
+            str(control.green),
+        )
         control = abandon(control_of(found, cloud))
     short = str(control.green).removeprefix(f"{found.prefix}--")
     console.print(f"{control.green} is abandoned; `leftfold generation drop {short}` deletes it")
@@ -318,6 +366,8 @@ def drop_truth(truth: str, found: Stage, stacks: Stacks) -> None:
     if control.state == "finished" and stacks.find(later) is not None:
         operator = reach(Current(later, "", cloud.endpoint_url)).generations.operator
     if stacks.find(f"{truth}-truth") is not None:
+        active = reach(Current(control.active, "", cloud.endpoint_url))
+        recorded(active, "generation drop", truth)
         register = applications(truth, cloud)
         register.retire()
         for app in register.known().applications:

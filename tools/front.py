@@ -7,6 +7,7 @@ that an application had are those of its API, and an application that was left s
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from tools.cloud import DeployError
 from tools.deploy import Deployed, find, let_console_sign_in, read
 from tools.resources import FRONT_TEMPLATE
 from tools.stacks import Stacks
@@ -33,6 +34,11 @@ class Front:
         other. Without a domain, the application that was *left* sends requests on, as does each
         of the *others* that did so before. Killed, it may be run again. Raises DeployError.
         """
+        if not self.stage.domain and self.leads_to():
+            raise DeployError(
+                f"{self.stack} has a domain, and the stage has none in infra/stages.toml; set it there, or"
+                f" delete the stack: aws cloudformation delete-stack --stack-name {self.stack}"
+            )
         # First, so that no two applications ever send requests to each other.
         self.stacks.change(app, {"MovedTo": ""})
         deployed = find(app, self.stacks.cloud)

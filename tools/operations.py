@@ -34,6 +34,7 @@ from tools.announcing import announce_command
 from tools.archiving import COMMANDS as ARCHIVING
 from tools.auditing import audited
 from tools.console import bar, console, errors
+from tools.filling import fill_command
 from tools.forgetting import COMMANDS as FORGETTING
 from tools.last_deployment import Current, recall
 from tools.options import chosen, endpoint_option, stack_option
@@ -119,7 +120,7 @@ def verify_command(stack: str | None, endpoint_url: str | None) -> None:
     default=1,
     type=click.IntRange(1),
     show_default=True,
-    help="Processes, for a view whose rows need no former content.",
+    help="Processes, for a view whose rows need no former content, or can be merged.",
 )
 @stack_option
 @endpoint_option
@@ -146,8 +147,8 @@ def replay_command(
     if live and not chosen_view.from_carried:
         names = ", ".join(v.name for v in services.views.values() if v.from_carried)
         raise click.UsageError(f"{view} keeps older detail; these can be replayed live: {names}")
-    if workers > 1 and (live or chosen_view.accumulates):
-        names = ", ".join(v.name for v in services.views.values() if not v.accumulates)
+    if workers > 1 and (live or not by_many(chosen_view)):
+        names = ", ".join(v.name for v in services.views.values() if by_many(v))
         raise click.UsageError(
             f"one process has to read the whole log in order; several can replay these: {names}"
         )
@@ -163,7 +164,7 @@ def replay_command(
             made = replay_live(chosen_view, archived, advance, services.repairs, services.vault)
         elif workers > 1:
             fold_range = partial(replay_there, stack, endpoint_url, view)
-            made = together(advancing(by_ranges(end, workers, fold_range), advance))
+            made = together(chosen_view, advancing(by_ranges(end, workers, fold_range), advance))
         else:
             made = replay(
                 *quickly(chosen_view, services), advance, services.repairs, services.vault
@@ -183,6 +184,11 @@ def replay_command(
 def quickly(view: View, services: Services) -> tuple[View, Log]:
     """The view and the log for a replay. A body that is opened must have been parsed before."""
     return (view, services.log) if view.personal else (typed(view), services.replayed_log)
+
+
+def by_many(view: View) -> bool:
+    """Whether several processes can replay a view, each of them a range."""
+    return view.merge is not None or not view.accumulates
 
 
 def replay_there(
@@ -401,6 +407,7 @@ COMMANDS = (
     status_command,
     verify_command,
     replay_command,
+    fill_command,
     sweep_command,
     parked_command,
     redrive_command,

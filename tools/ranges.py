@@ -13,30 +13,34 @@ AHEAD = 2
 T = TypeVar("T")
 
 
-def ranges(end: int, at_once: int = AT_ONCE) -> Iterator[tuple[int, int]]:
+def ranges(end: int, at_once: int = AT_ONCE, begin: int = 0) -> Iterator[tuple[int, int]]:
     """The ranges of positions up to *end*: the first one, and the one that follows the last."""
-    for first in range(0, end, at_once):
+    for first in range(begin, end, at_once):
         yield first, min(first + at_once, end)
 
 
 def by_ranges(
-    end: int, workers: int, work: Callable[[int, int], T], at_once: int = AT_ONCE
+    end: int,
+    workers: int,
+    work: Callable[[int, int], T],
+    at_once: int = AT_ONCE,
+    begin: int = 0,
 ) -> Iterator[tuple[int, T]]:
-    """What *work* makes of each range of positions up to *end*, in the order of the log, each with
-    the number of its positions.
+    """What *work* makes of each range of positions from *begin* to *end*, in the order of the log,
+    each with the number of its positions.
 
     With several *workers* it is done by as many processes, and *work* must be a function of a
     module. Few results are held at a time, however long the log is.
     """
     if workers == 1:
-        for first, last in ranges(end, at_once):
+        for first, last in ranges(end, at_once, begin):
             yield last - first, work(first, last)
         return
     # Clients and their connections cannot be shared with a forked process.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
         begun: deque[tuple[int, Future[T]]] = deque()
-        for first, last in ranges(end, at_once):
+        for first, last in ranges(end, at_once, begin):
             begun.append((last - first, pool.submit(work, first, last)))
             if len(begun) > AHEAD * workers:
                 positions, job = begun.popleft()

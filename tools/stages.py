@@ -153,6 +153,11 @@ def stage_of(name: str, settings: Any) -> Stage:
             f"{FILE}: [{name}] wake_window is {settings['wake_window']}; it must be 0 to"
             f" {LONGEST_WINDOW}"
         )
+    if bool(settings["domain"]) != bool(settings["certificate"]):
+        raise StageError(
+            f"{FILE}: [{name}] a domain needs a certificate, the ARN of one of ACM in its region, and a"
+            " certificate a domain"
+        )
     check_roles(name, settings["roles"])
     return Stage(name, **settings)
 

@@ -72,7 +72,7 @@ def importing(target: Target, taken: Counter[str]) -> Iterator[None]:
     stop = Event()
 
     def send(number: int) -> None:
-        with httpx.Client(timeout=60, trust_env=False) as client:
+        with httpx.Client(timeout=300, trust_env=False) as client:
             own = replace(target, client=client)
             while not stop.is_set():
                 answer = own.post(f"/accounts/n{number}/credits", booking("1.00"), token(NOISY))
@@ -124,7 +124,7 @@ def main(*, rate: int, seconds: float) -> None:
         started.callback(services.stop)
         services.start()
         search.start()
-        client = started.enter_context(httpx.Client(timeout=60, trust_env=False))
+        client = started.enter_context(httpx.Client(timeout=300, trust_env=False))
         cloud = WithIssuer(services.url, keys)
         shared = replace(stage("dev"), name="shared", tenant_rate=rate)
         deployed = deploy(package("dev", lambda _: None), shared, cloud, lambda _: None)

@@ -258,7 +258,7 @@ def test_who_works_for_a_generation_that_follows_another_may_do_nothing_in_one_t
 
 def test_only_a_generation_that_follows_another_may_take_an_item_of_the_events_away() -> None:
     assert [f for f in FUNCTIONS if "dynamodb:DeleteItem" in actions(f)] == [
-        f for f in FUNCTIONS if f in {"api_handler", "forget", *PARKING}
+        f for f in FUNCTIONS if f in {"api_handler", "forget", "fill", *PARKING}
     ]
     for function in ("api_handler", "forget"):
         deleted = {
@@ -317,6 +317,7 @@ def test_a_function_writes_its_own_tables_alone() -> None:
         "deadlines": {"events", "subjects"},
         **{name: set() for name in FOLLOWING_ALONE},
         "forget": {"events", "subjects", *PERSONAL_DOCUMENTS},
+        "fill": of_view.union(*documents.values()),
         **{name: of_view | documents.get(name, set()) for name in DOMAIN.views},
         **{name: of_policy | {"events", "subjects"} for name in DOMAIN.policies},
         "notify": of_policy | {"effects"},
@@ -361,7 +362,9 @@ def test_a_function_reaches_the_search_domain_of_its_own_stack_alone() -> None:
         if any(action.startswith("es:") for action in allowed)
     }
     searching = {name for name, view in DOMAIN.views.items() if view.store == "search"}
-    assert set(reached) == {"api_handler", "feed", "purge", "deadlines", "forget"} | searching
+    assert (
+        set(reached) == {"api_handler", "feed", "purge", "deadlines", "forget", "fill"} | searching
+    )
     assert TRUTH["Outputs"]["SearchArn"]["Value"] == {"Fn::GetAtt": ["Search", "Arn"]}
     for resource in reached.values():
         assert resource == [{"Fn::Sub": "${SearchArn}/*"}]

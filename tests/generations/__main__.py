@@ -1,8 +1,9 @@
-"""A recorded run: python -m tests.generations [--clients N] [--seconds S] [--kill-every S] [--seed N].
+"""A recorded run: python -m tests.generations --help.
 
-Two truths and two applications on one stage of MiniStack. Clients book money, follow the front and
-503 as an SDK does, while functions are killed and each step of the operator is killed once and run
-again. At the end each acknowledged command has to be in the active truth once, and no other money.
+Two truths and two applications on one stage of MiniStack. Clients book money, follow redirects and
+503 as browsers and SDKs do, while functions are killed and each step of the operator is killed once
+and run again. At the end each acknowledged command has to be in the active truth once, and no other
+money. The later generation of a split or a merge is another tree's package (`changed`).
 """
 
 import os
@@ -10,9 +11,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from threading import Event, Lock, Thread
 
 import click
@@ -20,8 +24,11 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
+from chalicelib.leftfold.generations.copying import root_of
 from chalicelib.leftfold.kernel.uuid7 import uuid7
+from tests.generations.changed import CHANGES, Change, environment_of, tree_of
 from tests.journey.transfers import OPENING, Plan, Report, killing, open_account
+from tests.tree import Tree
 from tools.api import Api
 from tools.bank.latency import percentiles
 from tools.bank.run import Local, local
@@ -39,6 +46,7 @@ LONGEST = 60.0
 class Clients:
     """Clients that book on random accounts. *front* is the address that all of them know."""
 
+    change: Change
     keys: list[str]
     front: httpx.URL
     auth: httpx.Auth
@@ -47,13 +55,16 @@ class Clients:
     unknown: dict[str, tuple[str, int]] = field(default_factory=dict)
     waits: list[tuple[float, float]] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
+    redirected: int = 0
     lock: Lock = field(default_factory=Lock)
     stop: Event = field(default_factory=Event)
 
     def work(self, number: int) -> None:
         """One client, until it is stopped."""
         random = Random(f"{self.seed} {number}")
-        with httpx.Client(timeout=35, trust_env=False, auth=self.auth) as client:
+        with httpx.Client(
+            timeout=35, trust_env=False, auth=self.auth, follow_redirects=True
+        ) as client:
             while not self.stop.is_set():
                 account = random.choice(self.keys)
                 sign = random.choice((1, -1))
@@ -63,7 +74,8 @@ class Clients:
 
     def book(self, client: httpx.Client, account: str, amount: int, key: str) -> None:
         """One command, with its key, until it is answered or a minute has passed."""
-        path = f"/accounts/{account}/{'credits' if amount > 0 else 'debits'}"
+        action = "credits" if amount > 0 else "debits"
+        kind = "accounts"
         body = {
             "amount": {"amount": f"{abs(amount) / 100:.2f}", "currency": "CZK"},
             "valueDate": "2026-01-01",
@@ -74,16 +86,23 @@ class Clients:
         while time.monotonic() - began < LONGEST:
             try:
                 answer = client.post(
-                    f"{self.front}{path}", json=body, headers={"Idempotency-Key": key}
+                    f"{self.front}/{kind}/{account}/{action}",
+                    json=body,
+                    headers={"Idempotency-Key": key},
                 )
                 code = answer.json().get("code", "")
             except (httpx.HTTPError, ValueError) as error:
                 code, answer = type(error).__name__, None
             if answer is not None and answer.is_success:
                 with self.lock:
+                    self.redirected += len(answer.history)
                     self.acknowledged[key] = self.unknown.pop(key)
                     self.waits.append((began, time.monotonic() - began))
                 return
+            if code == "account-missing" and self.change == "split":
+                # Its client knows both: what was an account may be a card.
+                kind = "cards"
+                continue
             with self.lock:
                 self.refused[code] += 1
                 if answer is not None and answer.status_code < 500:
@@ -93,32 +112,87 @@ class Clients:
             time.sleep(min(wait, 1.0))
 
 
+@dataclass(frozen=True)
+class Run:
+    """A deployment, and the tree whose commands change its generations."""
+
+    running: Local
+    change: Change
+    tree: Tree | None
+    random: Random
+
+    def step(self, *command: str, patience: float = 240) -> str:
+        """A command of `leftfold generation`: killed at a random moment, then run again."""
+        line = [sys.executable, "-m", "tools", "generation", *command]
+        line += ["--endpoint-url", str(self.running.cloud.endpoint_url)]
+        folder = self.tree.root if self.tree else None
+        variables = environment_of(self.tree) if self.tree else None
+        first = subprocess.Popen(
+            line,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=folder,
+            env=variables,
+            # Its workers are killed with it.
+            start_new_session=True,
+        )
+        # Packaging alone takes longer; it is killed there, or among its stacks.
+        time.sleep(
+            self.random.uniform(5, 60) if command[0] == "create" else self.random.uniform(0.5, 4)
+        )
+        os.killpg(first.pid, signal.SIGKILL)
+        first.wait()
+        done = subprocess.run(
+            line,
+            capture_output=True,
+            text=True,
+            timeout=patience,
+            check=False,
+            cwd=folder,
+            env=variables,
+        )
+        if "Traceback" in done.stderr or "\nError: " in f"\n{done.stderr}":
+            # At once: the engines take a while to end.
+            click.echo(f"{command}: {done.stdout}{done.stderr}", err=True)
+            raise RuntimeError(f"{command[0]} failed")
+        return done.stdout
+
+
 @click.command()
+@click.option("--change", type=click.Choice(CHANGES), default="identity", show_default=True)
 @click.option("--accounts", default=12, show_default=True)
 @click.option("--clients", default=4, show_default=True)
 @click.option("--seconds", default=15.0, show_default=True, help="Of each phase.")
 @click.option("--kill-every", default=3.0, show_default=True, help="Mean seconds; 0: nobody.")
 @click.option("--seed", default=1, show_default=True)
-def main(*, accounts: int, clients: int, seconds: float, kill_every: float, seed: int) -> None:
-    """There, back, there again, and the end, under load; exit 1 if a law broke."""
+def main(
+    *, change: Change, accounts: int, clients: int, seconds: float, kill_every: float, seed: int
+) -> None:
+    """A change under load: its way there and, where there is one, back; exit 1 if a law broke."""
     console = Console()
     random, killed = Random(seed), Report()
-    with local(console.print, stack=BLUE) as running:
-        auth = of_deployment(running.deployed, running.cloud.endpoint_url)
+    with ExitStack() as started:
         keys = [f"g{number}" for number in range(accounts)]
+        tree = None
+        if change != "identity":
+            folder = started.enter_context(TemporaryDirectory())
+            tree = tree_of(change, keys, Path(folder) / "tree")
+        running = started.enter_context(local(console.print, stack=BLUE))
+        run = Run(running, change, tree, random)
+        auth = of_deployment(running.deployed, running.cloud.endpoint_url)
         with Api(running.deployed.url, auth=auth, attempts=60) as api:
-            for key in keys:
-                open_account(api, key, random)
-        made = Clients(keys, httpx.URL(running.deployed.url), auth, seed)
+            for number, key in enumerate(keys):
+                open_account(api, key, random, "credit-card" if number % 2 else "current")
+        made = Clients(change, keys, httpx.URL(running.deployed.url), auth, seed)
         threads = [Thread(target=made.work, args=(number,)) for number in range(clients)]
         marks: list[tuple[str, float]] = []
         plan = Plan(kill_every=kill_every or None, seed=seed)
         try:
             for thread in threads:
                 thread.start()
-            step(running, random, "create", "green", "--transform", "--yes", patience=240)
+            run.step("create", "green", "--transform", "--yes", patience=900)
             with killing(running.functions_of, plan, killed):
-                drive(running, made, random, marks, seconds)
+                drive(run, made, marks, seconds)
         finally:
             made.stop.set()
             for thread in threads:
@@ -129,44 +203,24 @@ def main(*, accounts: int, clients: int, seconds: float, kill_every: float, seed
         for law in broken[:20]:
             console.print(law, markup=False)
         console.print(f"{len(broken)} broken laws")
-        console.print(step(running, random, "verify", "--workers", "2"))
+        console.print(run.step("verify", "--workers", "2"))
     sys.exit(1 if broken else 0)
 
 
-def drive(
-    running: Local,
-    clients: Clients,
-    random: Random,
-    marks: list[tuple[str, float]],
-    seconds: float,
-) -> None:
-    """There, back, there again, and the end; each step is killed once and run again."""
-    urls = {name: find(name, running.cloud).url for name in (BLUE, GREEN)}
-    until(running)
-    for command, active in (("switch", GREEN), ("back", BLUE), ("switch", GREEN)):
+def drive(run: Run, clients: Clients, marks: list[tuple[str, float]], seconds: float) -> None:
+    """There, back, there again where there is a way, and the end; each step is killed once and run
+    again.
+    """
+    urls = {name: find(name, run.running.cloud).url for name in (BLUE, GREEN)}
+    until(run.running)
+    ways = [("switch", GREEN), ("back", BLUE), ("switch", GREEN)]
+    for command, active in ways if run.change == "identity" else ways[:1]:
         marks.append((command, time.monotonic()))
-        step(running, random, command)
+        run.step(command)
         clients.front = httpx.URL(urls[active])
         time.sleep(seconds)
-        step(running, random, "take", patience=240)
-    step(running, random, "finish")
-
-
-def step(running: Local, random: Random, *command: str, patience: float = 120) -> str:
-    """A command of `leftfold generation`: killed at a random moment, then run again."""
-    line = [sys.executable, "-m", "tools", "generation", *command]
-    line += ["--endpoint-url", str(running.cloud.endpoint_url)]
-    if command[0] != "create":
-        first = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(random.uniform(0.5, 4))
-        os.kill(first.pid, signal.SIGKILL)
-        first.wait()
-    done = subprocess.run(line, capture_output=True, text=True, timeout=patience, check=False)
-    if "Traceback" in done.stderr or "\nError: " in f"\n{done.stderr}":
-        # At once: the engines take a while to end.
-        click.echo(f"{command}: {done.stdout}{done.stderr}", err=True)
-        raise RuntimeError(f"{command[0]} failed")
-    return done.stdout
+        run.step("take")
+    run.step("finish")
 
 
 def until(running: Local) -> None:
@@ -182,14 +236,17 @@ def until(running: Local) -> None:
 def laws(running: Local, clients: Clients, keys: list[str]) -> list[str]:
     """What is not as it must be in the active truth."""
     services = reach(Current(GREEN, "", running.cloud.endpoint_url))
-    broken, found = [], Counter[str]()
+    # A commit has a copy in each stream that it feeds.
+    roots: defaultdict[str, set[tuple[str, int]]] = defaultdict(set)
     total = 0
-    for key in keys:
-        for commit in services.events.range(f"main/account-{key}", 1, 10**6):
-            found[commit.command_id] += 1
+    for stream in (f"main/{kind}-{key}" for kind in ("account", "card") for key in keys):
+        for commit in services.events.range(stream, 1, 10**6):
+            roots[commit.command_id].add(root_of(commit))
             for event in commit.events:
                 sign = {"credited": 1, "debited": -1}.get(event.name.rpartition("-")[2], 0)
                 total += sign * int(event.body.get("amount", 0))
+    found = Counter({command: len(each) for command, each in roots.items()})
+    broken: list[str] = []
     broken += [
         f"{k} was acknowledged, and is there {found[k]} times"
         for k in clients.acknowledged
@@ -211,6 +268,7 @@ def figures(clients: Clients, marks: list[tuple[str, float]], killed: Report, se
         ("seed", seed),
         ("commands acknowledged", len(clients.acknowledged)),
         ("without an answer at the end", len(clients.unknown)),
+        ("redirects followed (308)", clients.redirected),
         ("functions' processes killed", killed.killed),
         *((f"answers {code}", number) for code, number in clients.refused.most_common()),
     ]

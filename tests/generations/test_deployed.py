@@ -8,6 +8,7 @@ import boto3
 import pytest
 
 from chalicelib.domain import DOMAIN
+from chalicelib.leftfold.commands.owning import NotOwnedError
 from chalicelib.leftfold.metrics import NAMESPACE
 from chalicelib.leftfold.wiring import process
 from chalicelib.leftfold.wiring.generations import copied_as_it_is
@@ -18,6 +19,7 @@ from tests.functions.test_resources import ALARMS
 from tests.generations.deployed import BLUE, GREEN, HOME, Deployed, is_granted
 from tests.http.samples import booking, czk, opening
 from tests.tools.test_stages import MADE
+from tools.changing import recorded
 from tools.proving import Work, differences, do_all, ended
 
 A, B = "main/account-a", "main/account-b"
@@ -161,3 +163,28 @@ def test_a_shard_that_is_far_behind_gets_an_invocation_of_its_own_and_people_are
     ours = {name for name in OF_GENERATIONS if ALARMS[name]["Namespace"] == NAMESPACE}
     assert {ALARMS[name]["MetricName"] for name in ours} <= measured
     assert len(ours) == 3
+
+
+def test_what_an_operator_does_about_a_change_is_in_the_audit_that_goes_over_with_it(
+    site: Deployed,
+) -> None:
+    def does(stack: str, action: str) -> None:
+        with site.running(stack, "operator") as services:
+            recorded(services, action, GREEN, pause=lambda _: None)
+
+    def done(stack: str) -> list[str]:
+        stream = f"main/audit-operators-{site.clock():%Y-%m}"
+        return [c.events[0].body["action"] for c in site.stream(stack, stream)]
+
+    does(BLUE, "generation switch")
+    site.operator.switch()
+    # Green takes the stream over, as by any command.
+    does(GREEN, "generation back")
+    site.operator.switch_back()
+    # Blue asks green's function for it, and tries again.
+    does(BLUE, "generation finish")
+    assert done(BLUE) == ["generation switch", "generation back", "generation finish"]
+    assert done(GREEN) == done(BLUE)[:2]
+    # Who does not take commands, records nothing.
+    with pytest.raises(NotOwnedError):
+        does(GREEN, "generation drop")

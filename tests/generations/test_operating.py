@@ -1,10 +1,13 @@
 """An operator switches, lets streams be taken, goes back, finishes or abandons; every step can be run again."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import pytest
 
+from chalicelib.leftfold.commands.owning import MovedError, NotActiveError
 from chalicelib.leftfold.generations.control import (
     Control,
     WrongStateError,
@@ -13,7 +16,7 @@ from chalicelib.leftfold.generations.control import (
     text_of,
 )
 from chalicelib.leftfold.generations.memory import MemoryControl
-from chalicelib.leftfold.generations.operating import Operator
+from chalicelib.leftfold.generations.operating import Operator, under_way
 from chalicelib.leftfold.kernel import Boundaries, StoredEvent
 from chalicelib.leftfold.store.memory import MemoryParking
 from chalicelib.leftfold.store.ports import ParkedStream
@@ -158,7 +161,9 @@ def test_what_is_being_filled_is_abandoned_without_a_trace_and_later_not_any_mor
         operator(site).switch()
     other = opened("a")
     operator(other).switch()
-    with pytest.raises(WrongStateError, match="switch back instead"):
+    with pytest.raises(
+        WrongStateError, match="has no stream, can be abandoned; `leftfold generation back`"
+    ):
         operator(other).abandon()
 
 
@@ -188,3 +193,36 @@ def test_of_two_operators_at_once_one_is_told() -> None:
 def test_control_comes_back_from_its_text() -> None:
     control = Control("blue", "green", "switching", 3, ("red",))
     assert control_of(text_of(control)) == control
+
+
+STEPS: Mapping[str, Callable[[Operator], object]] = {
+    "switch": Operator.switch,
+    "back": Operator.switch_back,
+    "take": Operator.take,
+    "finish": Operator.finish,
+    "abandon": Operator.abandon,
+    "redrive": Operator.redrive,
+}
+# The operator is told one of these, in each wrong order.
+CURES = ("leftfold generation", "another generation", "third generation")
+
+
+@pytest.mark.parametrize("first", STEPS)
+def test_in_whatever_order_a_hostile_operator_runs_the_commands_nothing_is_lost(first: str) -> None:
+    for orders in product(STEPS, repeat=2):
+        site = opened("a")
+        active, told, booked = "blue", list[str](), 1
+        for step in (first, *orders, first):
+            before = site.control.read()
+            try:
+                STEPS[step](operator(site))
+            except WrongStateError as error:
+                told.append(str(error))
+                assert site.control.read() == before
+            active = under_way(site.control).active
+            booked += 1
+            assert site.teller(active).do(credit(1)) == booked
+        assert all(any(cure in text for cure in CURES) for text in told), told
+        other = "green" if active == "blue" else "blue"
+        with pytest.raises((MovedError, NotActiveError)):
+            site.teller(other).do(credit(1))

@@ -301,3 +301,38 @@ def test_a_taker_that_has_slept_since_an_earlier_switch_bars_nothing() -> None:
         site.there.take(A, 1)
     assert site.blue.table.newest(A, consistent=True).bar is None
     assert site.teller("blue").do(credit(1)) == 5
+
+
+class Slept:
+    """A table whose reader has read a stream's end long ago."""
+
+    def __init__(self, table: Any, end: Any) -> None:
+        self._table, self._ends = table, [end]
+
+    def newest(self, *args: Any, **kwargs: Any) -> Any:
+        return self._ends.pop() if self._ends else self._table.newest(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._table, name)
+
+
+def test_a_taker_that_slept_since_it_read_the_giver_gives_no_second_generation_the_stream() -> None:
+    site = opened()
+    site.switch()
+    site.there.take(A, 1)
+    end = site.blue.table.newest(A, limit=2, consistent=True)
+    assert end.bar == Bar(A, 4, 1)
+    site.switch()
+    assert site.teller("blue").do(credit(1)) == 4
+    # Another one that has slept copies, and finds that nobody wants the stream there any more.
+    with pytest.raises(ContentionError):
+        site.there.take(A, 1)
+    assert [c.mark for c in site.stream(site.green, A)] == [0, 0, 1, 0]
+    blue = replace(site.blue, table=Slept(site.blue.table, end))
+    slept = replace(site.there, copying=replace(site.there.copying, giver=blue))
+    with pytest.raises(ContentionError):
+        slept.take(A, 1)
+    assert [c.mark for c in site.stream(site.green, A)] == [0, 0, 1, 0]
+    assert site.teller("blue").do(credit(1)) == 5
+    with pytest.raises(MovedError):
+        site.teller("green").do(credit(1))

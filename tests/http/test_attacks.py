@@ -1,11 +1,15 @@
 """Attacks on what is behind the token: ids, queries, headers, and the things of another tenant."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
+from chalicelib.leftfold.archive.archiver import Archiver
+from chalicelib.leftfold.archive.events import ArchivedEvents
+from chalicelib.leftfold.store.memory import MemoryArchive, MemoryEvents
 from chalicelib.leftfold.wiring import process
 from tests.http.conftest import Bank
 from tests.http.gateway import Answer
@@ -217,3 +221,26 @@ def broken(answer: Answer) -> list[Any]:
         for name, value in answer.headers.items()
         if set(f"{name}{value}") & set("\r\n\x00\u2028") or "aaaa" in str(value)
     ]
+
+
+def test_an_archived_history_is_there_for_its_tenant_alone(bank: Bank) -> None:
+    archive, table = MemoryArchive(), bank.events
+    assert isinstance(table, MemoryEvents)
+    bank.use(ArchivedEvents(table, archive))
+    bank.open()
+    bank.post("/accounts/a/credits", booking("7.00"))
+    bank.post("/accounts/a/statements", {"through": "2025-12-31"})
+    bank.settle()
+    archiver = Archiver(table, bank.log, archive, bank.clock, timedelta(0))
+    (candidate,) = archiver.candidates()
+    bank.clock.now += timedelta(days=1)
+    assert list(archiver.run(*candidate, bank.clock()))
+    paths = ("/accounts/a/events", "/accounts/a/statements/1", "/streams/account/a/commits/2")
+    for tenant, status in (("main", 200), ("other", 404)):
+        bank.token = token(tenant)
+        for path in paths:
+            assert bank.get(path).status == status, path
+    bank.token = token()
+    events = bank.get("/accounts/a/events").json["items"]
+    assert [event["version"] for event in events][:2] == [1, 2]
+    assert table.range("main/account-a", 2, 2) == []

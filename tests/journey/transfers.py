@@ -109,9 +109,9 @@ def move_money(
     return report
 
 
-def open_account(api: Api, key: str, random: Random) -> None:
+def open_account(api: Api, key: str, random: Random, kind: str = "current") -> None:
     """An account with money on it."""
-    body = {"accountId": key, "owner": key, "kind": "current", "currency": CURRENCY}
+    body = {"accountId": key, "owner": key, "kind": kind, "currency": CURRENCY}
     assert api.command("/accounts", body, new_key(random)).ok
     credit = {"amount": czk(OPENING), "valueDate": "2026-01-01"}
     assert api.command(f"/accounts/{key}/credits", credit, new_key(random)).ok

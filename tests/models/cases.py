@@ -410,24 +410,24 @@ HANDING = (
     Case(
         "a writer that does not look at the newest item",
         Handing(writers_look=False),
-        handing.BOTH,
+        handing.OWNERS,
     ),
     Case("a bar put over whatever is at its key", Handing(bar_on_condition=False), handing.GONE),
     Case("barred and marked before the tail is copied", Handing(tail_first=False), handing.BOTH),
     Case(
         "the second generation creates a stream that is not barred in the first",
         Handing(start=(), asks_for_absent=False),
-        handing.BOTH,
+        handing.OWNERS,
     ),
     Case(
         "bars without the number of their switch",
         Handing(AGAIN, commands=("1",), numbered=False),
-        handing.BOTH,
+        handing.OWNERS,
     ),
     Case(
         "a bar taken away that is not the one that was read",
         Handing(AGAIN, commands=("1",), names_its_bar=False),
-        handing.BOTH,
+        handing.OWNERS,
     ),
     Case(
         "there and back, two takers",
@@ -437,7 +437,17 @@ HANDING = (
     Case(
         "a bar under the number of a switch that was read before the stream's end",
         Handing(BACK, writers=1, control_again=False),
-        handing.BOTH,
+        handing.OWNERS,
+    ),
+    Case(
+        "there and back, the giver read before the receiver, one command",
+        Handing(BACK, commands=("1",), writers=1, reads_apart=True),
+        least=5_900,
+    ),
+    Case(
+        "a mark by an end that was read before the stream was given back",
+        Handing(BACK, commands=("1",), writers=1, reads_apart=True, same_end=False),
+        handing.OWNERS,
     ),
     Case("abandoned once it switches", Handing(((0, 1), None), commands=("1",)), STUCK),
 )
@@ -573,6 +583,11 @@ DEEP = (
     Case("there, two takers", Handing(), least=40_000),
     Case("there and back, two takers", Handing(BACK), least=170_000),
     Case("there, back and there again", Handing(AGAIN), least=500_000),
+    Case(
+        "there and back, the giver read before the receiver",
+        Handing(BACK, writers=1, reads_apart=True),
+        least=120_000,
+    ),
     Case("a merge with two writers", Merging(writers=2), least=76_000),
     Case("a merge with two takers", Merging(takers=2), least=50_000),
     Case("a split with two writers", Splitting(writers=2), least=100_000),

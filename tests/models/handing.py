@@ -10,7 +10,8 @@ the number of the switch under which its taker began.
 Abstracted: a command is a letter and is never refused. A stream is named by nobody: merging.py and
 splitting.py have several. What a client is told is the version, or nothing.
 
-Checks: a version is native in one generation at most, and the same command in both; a
+Checks: one generation has the stream at a time; a version is native in one generation at most, and
+the same command in both; a
 command is taken once; an acknowledged command is in every state that a later command is
 taken on. As completion: after the last switch its generation has the stream and all commands.
 """
@@ -25,6 +26,7 @@ from .checker import LIMIT, Result, check
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+OWNERS = "two generations have the stream"
 BOTH = "two generations wrote the same version"
 TWICE = "a command was taken twice"
 GONE = "an acknowledged command is gone"
@@ -34,7 +36,7 @@ Switch = tuple[int, int] | None  # from, to; None: abandoned
 THERE: tuple[Switch, ...] = ((0, 1),)
 BACK: tuple[Switch, ...] = ((0, 1), (1, 0))
 AGAIN: tuple[Switch, ...] = ((0, 1), (1, 0), (0, 1))
-Next = Literal["bar", "copy", "mark", "unbar"]
+Next = Literal["read", "bar", "copy", "mark", "unbar"]
 
 
 class Stream(NamedTuple):
@@ -55,7 +57,11 @@ class Writer(NamedTuple):
 
 
 class Taker(NamedTuple):
-    """A taker's next call: at *version*, with the *bar* that it has read or is to put."""
+    """A taker's next call: at *version*, with the *bar* that it has read or is to put.
+
+    One that is to read the receiver has read the giver: *version* commits, its *bar*, and its mark
+    as *item*.
+    """
 
     source: int
     target: int
@@ -95,6 +101,8 @@ class Handing:
     names_its_bar: bool = True  # a bar goes only if it is the one that was read
     numbered: bool = True  # of two bars the lower one goes
     control_again: bool = True  # read between the end of a stream and its bar
+    reads_apart: bool = False  # first the giver, then the receiver; else both at once
+    same_end: bool = True  # a mark is for a copy of the giver's newest commit, as it was read
 
     def check(self, limit: int = LIMIT) -> Result:
         """Visit every state of this size under these rules."""
@@ -115,7 +123,7 @@ class Handing:
         if state.number and len(state.takers) < self.takers:
             for source, target in ((0, 1), (1, 0)):
                 for number in self._numbers(state):
-                    if taker := self._read(state, source, target, number):
+                    if taker := self._reads(state, source, target, number):
                         yield f"a taker is to {taker.call}", _with(state, taker)
         for taker in set(state.takers):
             yield "a taker dies", _without(state, taker)
@@ -178,6 +186,13 @@ class Handing:
         """The switches that a taker may take for the last one, when it has read both streams."""
         return range(state.number if self.control_again else 1, state.number + 1)
 
+    def _reads(self, state: State, source: int, target: int, number: int) -> Taker | None:
+        """A taker that begins, or goes on after a call."""
+        if not self.reads_apart:
+            return self._read(state, source, target, number)
+        giver = state.streams[source]
+        return Taker(source, target, "read", len(giver.items), giver.bar, str(giver.mark))
+
     def _read(self, state: State, source: int, target: int, number: int) -> Taker | None:
         """The next call of a hand-over, from consistent reads of both streams and of control,
         which says *number*.
@@ -193,9 +208,10 @@ class Handing:
         elif not giver.bar:
             if self._may_bar(state, source, target, number):
                 found = ("bar", number if self.numbered else 1, len(giver.items) + 1, "")
-        elif lacks == 0 or not self.tail_first:
+        elif lacks <= 0 or not self.tail_first:
             if have and receiver.items[-1][0] == "c" and receiver.mark != have:
-                found = ("mark", 0, have, "")
+                if lacks >= 0 or not self.same_end:
+                    found = ("mark", 0, have, "")
             elif receiver.bar and self._goes(state, receiver, giver, (source, target)):
                 found = ("unbar", *after, "")
         if found is None:
@@ -219,6 +235,10 @@ class Handing:
         source, target, call, version, bar, item = taker
         giver, receiver = state.streams[source], state.streams[target]
         rest = _without(state, taker)
+        if call == "read":
+            seen = _put(rest, source, Stream(giver.items[:version], bar, int(item)))
+            found = self._read(seen, source, target, state.number)
+            return "reads the receiver", _with(rest, found) if found else rest
         is_read = receiver.bar == bar or not self.names_its_bar
         changed: State | None = None
         if call == "bar" and (len(giver.items) == version - 1 or not self.bar_on_condition):
@@ -235,12 +255,14 @@ class Handing:
             changed = _put(rest, target, receiver._replace(bar=0))
         if changed is None:
             return f"too late to {call}", rest
-        again = self._read(changed, source, target, changed.number)
+        again = self._reads(changed, source, target, changed.number)
         return f"{call} at {version}", _with(changed, again) if again else changed
 
     def _broken(self, state: State) -> str | None:
         if state.bad:
             return state.bad
+        if all(s.items and not s.bar and self._owns(state, g) for g, s in enumerate(state.streams)):
+            return OWNERS
         blue, green = (stream.items for stream in state.streams)
         for version in range(max(len(blue), len(green))):
             here = [items[version] for items in (blue, green) if len(items) > version]

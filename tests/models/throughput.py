@@ -233,6 +233,38 @@ def by_relays(seconds: float) -> Table:
     return table
 
 
+def by_neighbour(seconds: float) -> Table:
+    """What a tenant waits for that sends one commit a second, beside one that sends many.
+
+    One relay, and a reader that takes commits in the order of the log, as many a second as it can.
+    """
+    table = Table("the other's commits/s", title="a quiet tenant's wait, p50 and p99 in ms")
+    table.add_column("in the log")
+    reads = (500, 1_000, 2_000)
+    for served in reads:
+        table.add_column(f"then in a reader of {served:,}/s")
+    for other in (0, 300, 1_000, 4_000, 9_000):
+        late = sorted(World("apart", other + 1, size=0.1, seconds=seconds).run().late)
+        waits = [waited(other + 1, served, seconds) for served in reads]
+        shown = [
+            f"{some[len(some) // 2]:,.0f}, {some[len(some) * 99 // 100]:,.0f}"
+            for some in (late, *waits)
+        ]
+        table.add_row(f"{other:,}", *shown)
+    return table
+
+
+def waited(rate: float, served: float, seconds: float, seed: int = 1) -> list[float]:
+    """How long commits wait, in ms, sorted, that come *rate* a second and are taken in turn."""
+    random, now, free = Random(seed), 0.0, 0.0
+    found = []
+    while now < seconds * 1000:
+        now += random.expovariate(rate / 1000)
+        free = max(free, now) + 1000 / served
+        found.append(free - now)
+    return sorted(found)
+
+
 @click.command()
 @click.option("--seconds", default=10.0, show_default=True, help="How long each run is.")
 def main(seconds: float) -> None:
@@ -240,6 +272,7 @@ def main(seconds: float) -> None:
     console = Console()
     console.print(by_size(seconds))
     console.print(by_relays(seconds))
+    console.print(by_neighbour(seconds))
 
 
 if __name__ == "__main__":

@@ -167,16 +167,17 @@ def test_a_stream_parked_in_one_view_is_fresh_in_another() -> None:
 
 def test_a_tenant_that_an_ordered_view_has_parked_is_told_and_no_other() -> None:
     waiting = Waiting()
-    other = stream("a", tenant="other")
-    waiting.site.story.block((B, [Added(2)]), (A, [Added(13)]), (other, [Added(4)]))
+    other, poisoned = stream("a", tenant="other"), stream("c")
+    waiting.site.story.block((B, [Added(2)]), (poisoned, [Added(13)]), (other, [Added(4)]))
     waiting.site.story.block((A, [Added(1)]))
     caught_up(waiting.site.partitioned(buggy(parity)))
     assert waiting.wait(parity, other, 1) == 0
     # What was folded before the failure is shown.
     assert waiting.wait(parity, B, 1) == 0
-    for version in (1, 2, 3):
+    # The commit that failed, one behind it, and one that is not logged yet.
+    for waits, version in ((poisoned, 1), (A, 1), (A, 2)):
         with pytest.raises(ViewParkedError, match="main/ is parked in parity: UnluckyError: 13"):
-            waiting.wait(parity, A, version)
+            waiting.wait(parity, waits, version)
     assert waiting.now == 0
 
 

@@ -101,13 +101,18 @@ def test_a_tenant_that_is_parked_stops_no_other() -> None:
     assert site.differences(buggy(parity)) == []
 
 
-def test_a_tenant_whose_name_begins_like_a_parked_one_goes_on() -> None:
+def test_a_tenant_whose_name_begins_like_another_is_parked_and_redriven_by_itself() -> None:
     site = Runners(log_of(HISTORY))
     alike = stream("a", tenant="main-2")
-    site.story.block((alike, [Added(1)]))
+    site.story.block(
+        (alike, [Added(1)]), (alike, [Added(13)]), (alike, [Added(2)]), (B, [Added(3)])
+    )
     caught_up(site.partitioned(buggy(parity)))
     site.partitioned(parity).redrive("main/")
+    # That one is redriven by itself.
+    assert parked(site) == [("main-2/", 12, 13)]
     assert turns(site, "main-2/all") == [f"{alike}@1"]
+    site.partitioned(parity).redrive("main-2/")
     assert (parked(site), site.differences(parity)) == ([], [])
 
 

@@ -64,6 +64,23 @@ additions = View(
 parity = View("parity", listening, parity_key, parity_row, store="documents", order="ordered")
 
 
+def sum_row(row: Row | None, recorded: Recorded, _key: str) -> Row:
+    """What was added, and the stream of the last commit; a removal counts as one less."""
+    amount = -1 if isinstance(recorded.event, Removed) else recorded.event.amount
+    return {"sum": (row["sum"] if row else 0) + amount, "last": recorded.aggregate_id}
+
+
+sums = View(
+    "sums",
+    listening,
+    lambda recorded: (f"{recorded.tenant}/{recorded.version % 3}",),
+    sum_row,
+    store="documents",
+    order="ordered",
+    merge=lambda earlier, later, _: {**later, "sum": earlier["sum"] + later["sum"]},
+)
+
+
 def buggy(view: View) -> View:
     """The view with a bug: it fails on an unlucky amount, which *view* itself takes."""
 

@@ -21,10 +21,11 @@ from chalicelib.leftfold.kernel import (
     StoredEvent,
     View,
 )
-from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repair
+from chalicelib.leftfold.kernel.codec import UnknownEvent
+from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repair, read
 from chalicelib.leftfold.policies.mailing import MemoryMailer
 from chalicelib.leftfold.policies.work import PolicyWork
-from chalicelib.leftfold.projection.fold import PoisonError
+from chalicelib.leftfold.projection.fold import PoisonError, touched_by
 from chalicelib.leftfold.projection.memory import MemoryRows
 from chalicelib.leftfold.projection.partitioned import PartitionedRunner
 from chalicelib.leftfold.projection.replay import compare, replay
@@ -351,3 +352,45 @@ def test_where_everything_can_be_read_nobody_looks_for_repairs() -> None:
     assert events.append(made) is None
     assert load(events, pile, B, fingerprint="", repairs=Unasked()).state == 4
     assert NO_REPAIRS.of(B, 1) == Repair()
+
+
+def merged(poisoned: Poisoned) -> tuple[MemoryEvents, list[Commit]]:
+    """The next generation, in which pile m has the commits of b, then those of a; and its copies."""
+    green, copies = MemoryEvents(), list[Commit]()
+    keys, _ = poisoned.events.scan(0, 1, None, 100)
+    for stream in sorted({stream for stream, _ in keys} - {A, B}):
+        for each in poisoned.events.range(stream, 1, 99):
+            assert green.append(each) is None
+    for stream in (B, A):
+        for each in poisoned.events.range(stream, 1, 99):
+            place = (stream, each.version)
+            copy = each._replace(
+                aggregate_id="main/pile-m", version=len(copies) + 1, root=place, source=place
+            )
+            assert green.put_copy(copy) is None
+            copies.append(copy)
+    return green, copies
+
+
+def test_a_correction_holds_for_the_copy_of_its_commit_in_a_merged_stream(
+    poisoned: Poisoned,
+) -> None:
+    poisoned.corrected(GOOD)
+    green, copies = merged(poisoned)
+    (copy,) = [each for each in copies if each.origin == (A, 2)]
+    (original,) = poisoned.events.range(A, 2, 2)
+    now = list(read(copy, codec, StoredRepairs(green)))
+    assert now == list(read(original, codec, poisoned.repairs))
+    with pytest.raises(UnknownEvent):
+        list(read(copy, codec, NO_REPAIRS))
+
+
+def test_a_reader_passes_over_the_copy_of_what_it_passes_over(poisoned: Poisoned) -> None:
+    run(poisoned.view(piles))
+    poisoned.repairer().skip("piles", A, ANN)
+    poisoned.repairer().approve(A, 2, "reader-piles", BOB)
+    green, copies = merged(poisoned)
+    (copy,) = [each for each in copies if each.origin == (A, 2)]
+    assert touched_by(piles, 7, copy, StoredRepairs(green)) == []
+    with pytest.raises(PoisonError):
+        touched_by(piles, 7, copy)

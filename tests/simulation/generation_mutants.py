@@ -162,6 +162,11 @@ def without_asking(made: CommandHandler) -> CommandHandler:
     return made
 
 
+def anything(_newest: Commit, _ends: Mapping[str, End]) -> bool:
+    """The newest copy is marked, however old the giver's end is."""
+    return True
+
+
 SAME = ("G1", "G2", "G3", "blue", "green", "money")
 WORKFLOW = ("transfer", "money", "G1", "G2", "G3", "green", "blue")
 MUTANTS: Mapping[str, Mutant] = {
@@ -178,6 +183,12 @@ MUTANTS: Mapping[str, Mutant] = {
         rare=True,
     ),
     "the mark comes before the tail": Mutant(SAME, Rules(MarksAtOnce, kinds=ONE_FOR_ONE), first=3),
+    "a mark goes by an end that was read long ago": Mutant(
+        (*SAME, "completion"),
+        Rules(kinds=ONE_FOR_ONE),
+        names=((taking, "is_whole", anything),),
+        first=21238,
+    ),
     "a later generation creates streams without asking": Mutant(
         SAME, Rules(handler=without_asking, kinds=ONE_FOR_ONE)
     ),

@@ -408,14 +408,22 @@ class Both:
         self.asked.append(asked)
         for _ in range(self.random.randint(1, 5)):
             name = self.random.choice(["blue", "green"])
-            answers: list[Any] = []
-            self.scheduler.spawn("api", lambda: answers.append(self.serve(name, asked)))  # noqa: B023
-            deadline = self.scheduler.now + 30
-            while not answers and self.scheduler.now < deadline:
-                self.scheduler.sleep(0.5)
-            if answers and answers[0] and not self.scheduler.strikes("fail_after"):
-                asked.outcome, asked.place = answers[0]
+            answer = self.answered(lambda: self.serve(name, asked))  # noqa: B023
+            if answer == MOVED:
+                answer = self.answered(lambda: self.follow(name, asked))  # noqa: B023
+            if answer:
+                asked.outcome, asked.place = answer
                 return
+
+    def answered(self, request: Callable[[], Any]) -> Any:
+        """What a request is answered; None if its answer is late or lost. It may go on meanwhile."""
+        answers: list[Any] = []
+        self.scheduler.spawn("api", lambda: answers.append(request()))
+        deadline = self.scheduler.now + 30
+        while not answers and self.scheduler.now < deadline:
+            self.scheduler.sleep(0.5)
+        said = answers[0] if answers else None
+        return None if said is None or self.scheduler.strikes("fail_after") else said
 
     def serve(self, name: str, asked: Asked) -> Any:
         """The answer of one generation; None for none that says anything."""
@@ -423,25 +431,45 @@ class Both:
         aggregate, command_id = asked.aggregate, asked.command_id
         if name == "green" and self.kind == "split" and asked.key in {"c", "d"}:
             aggregate = card
-        try:
+
+        def done() -> Any:
             try:
                 version = bank.do(
                     asked.command, asked.key, command_id=command_id, aggregate=aggregate
                 )
-                return "acknowledged", (name, aggregate.stream(asked.key, "main"), version)
             except IdMovedError as moved:
                 request = bank.request(asked.command, asked.key, command_id=command_id)
                 found = bank.handler.found_in(request, moved.successors)
-                if found:
-                    return "acknowledged", (name, *found)
-                version = bank.do(asked.command, "a", command_id=f"{command_id} moved")
-                return "acknowledged", (name, "main/account-a", version)
-        except Refused:
-            return "refused", None
-        except KeyReusedError:
-            return "reused", None
-        except UNKNOWN:
-            return None
+                return ("acknowledged", (name, *found)) if found else MOVED
+            return "acknowledged", (name, aggregate.stream(asked.key, "main"), version)
+
+        return said(done)
+
+    def follow(self, name: str, asked: Asked) -> Any:
+        """The answer to a client that follows a 308: a request of its own."""
+        bank = self.bank(name)
+
+        def done() -> Any:
+            version = bank.do(asked.command, "a", command_id=f"{asked.command_id} moved")
+            return "acknowledged", (name, "main/account-a", version)
+
+        return said(done)
+
+
+# What a client is told that has to send its command to another id.
+MOVED = ("moved", None)
+
+
+def said(done: Callable[[], Any]) -> Any:
+    """What an API says of what is done; None for nothing."""
+    try:
+        return done()
+    except Refused:
+        return "refused", None
+    except KeyReusedError:
+        return "reused", None
+    except UNKNOWN:
+        return None
 
 
 @dataclass(frozen=True)

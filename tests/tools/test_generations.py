@@ -203,6 +203,16 @@ def test_of_two_who_activate_at_once_one_is_told_and_the_address_leads_to_the_ot
     assert stacks.follow(BLUE) == RED
 
 
+def test_a_tree_that_knows_no_domain_leaves_that_of_the_stage_alone(stacks: MemoryStacks) -> None:
+    front = front_of(stacks)
+    stacks.told[front.stack] = {"Application": BLUE}
+    with pytest.raises(
+        DeployError, match="leftfold-dev-front has a domain, and the stage has none"
+    ):
+        activate(all_three(), GREEN, front)
+    assert stacks.told[BLUE]["MovedTo"] == ""
+
+
 def test_what_is_not_there_cannot_be_active(stacks: MemoryStacks) -> None:
     with pytest.raises(DeployError, match="there is no application leftfold-dev--blue; there are"):
         activate(all_three(), "leftfold-dev--blue", front_of(stacks))

@@ -21,7 +21,7 @@ def test_the_ranges_of_a_log_make_the_rows_of_the_whole(at_once: int) -> None:
     whole = replay(additions, log, lambda _: None)
     reached: list[int] = []
     parts = by_ranges(60, 1, partial(replay_range, additions, log), at_once)
-    assert together(advancing(parts, reached.append)) == whole
+    assert together(additions, advancing(parts, reached.append)) == whole
     assert reached[-1] == 59
 
 
@@ -34,7 +34,7 @@ def test_processes_give_the_ranges_in_the_order_of_the_log() -> None:
 def test_a_view_that_fails_is_replayed_by_one_process() -> None:
     parts = by_ranges(11, 1, partial(replay_range, buggy(additions), log_of(HISTORY).log), 3)
     with pytest.raises(click.ClickException, match="replay it by one process"):
-        together(advancing(parts, print))
+        together(additions, advancing(parts, print))
 
 
 def test_a_range_beyond_the_log_is_told() -> None:

@@ -86,6 +86,7 @@ def test_money_is_protected_in_prod() -> None:
         ("dev", lambda s: s | {"shards": "2"}, "shards is '2'; it must be of type int"),
         ("dev", lambda s: s | {"shards": True}, "shards is True; it must be of type int"),
         ("dev", lambda s: s | {"wake_window": 301}, "wake_window is 301; it must be 0 to 300"),
+        ("dev", lambda s: s | {"domain": "a.example"}, "a domain needs a certificate, the ARN"),
         ("dev", lambda s: s | {"way": "sam"}, "way is 'sam'; it must be cloudformation or chalice"),
         ("dev", lambda s: s | {"shard": 1}, "too few settings, or unknown ones: shard"),
         ("dev", lambda s: s | {"roles": "main"}, "roles: it must be"),

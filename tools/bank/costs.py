@@ -5,11 +5,10 @@ What each function takes of DynamoDB and of the bus is in `ISOLATED`, `BUSY`, `P
 """
 
 import json
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,12 +16,12 @@ from chalicelib.domain import DOMAIN
 from tools.bootstrap import ROOT
 from tools.console import console
 from tools.event_model_files import write
+from tools.prices import Price, money, prices
 from tools.stages import Stage, stages
 
 if TYPE_CHECKING:
     from chalicelib.leftfold.store.readers import Reader
 
-PRICES = Path("infra/prices.toml")
 PAGE = Path("docs/cost.md")
 # The page without its figures.
 TEMPLATE = Path(__file__).with_name("cost_page.txt")
@@ -106,21 +105,6 @@ SWEPT_PAGES, PAGE_UNITS, PAGE_STREAMS = 8, 128, 1_000
 SEGMENT_BLOCKS, SEGMENT_COMMITS = 500, 10_000
 
 Bill = dict[str, float]
-
-
-class Price(NamedTuple):
-    """A list price in dollars of one *unit*: the *vendor*'s page, and where it was *read*."""
-
-    price: float
-    unit: str
-    vendor: str
-    read: str
-
-
-def prices(root: Path = ROOT) -> Mapping[str, Price]:
-    """The list prices by name."""
-    listed = tomllib.loads((root / PRICES).read_text())
-    return {name: Price(**entry) for name, entry in listed.items()}
 
 
 def followers() -> tuple[str, ...]:
@@ -232,11 +216,6 @@ def alarm_metrics() -> int:
 
 
 # --- the page
-
-
-def money(dollars: float) -> str:
-    """Dollars with cents."""
-    return f"${dollars:,.2f}"
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

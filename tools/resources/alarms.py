@@ -215,6 +215,15 @@ def other_alarms(function: Function) -> Json:  # noqa: PLR0911 - one for each fu
                     minutes=1,
                 )
             }
+        case "fill":
+            return {
+                "FillErrorAlarm": error_alarm(
+                    function,
+                    "A worker of a fill keeps failing: look at the log of the function. Nothing is"
+                    " lost; the view is not filled.",
+                    "A fill does not go on",
+                )
+            }
         case "purge":
             return {
                 "PurgeErrorAlarm": error_alarm(

@@ -165,6 +165,8 @@ def other_functions(
                 SEALING,
                 COUNTING,
                 *querying,
+                # CloudWatch tells of alarms whoever may ask for all.
+                allow(("cloudwatch:DescribeAlarms",), arn("cloudwatch", "alarm:*")),
             ),
             called="api",
             search=True,
@@ -216,6 +218,7 @@ def other_functions(
             ),
             search=True,
         ),
+        filling_function(list(views.values())),
         *following,
     )
     return {function.name: function for function in engines_own}
@@ -238,6 +241,25 @@ def view_function(view: View) -> Function:
         search=searches,
         woken=True,
         source=("Kinesis", {"Stream": BUS_STREAM, "Enabled": FED}) if from_bus else None,
+    )
+
+
+def filling_function(views: Collection[View]) -> Function:
+    """The worker of the state machine that fills a view: it writes the rows of any view."""
+    documents = [view.stored_name for view in views if view.store == "documents"]
+    return Function(
+        "fill",
+        (
+            *READING_LOG,
+            *(OPENING if any(view.personal for view in views) else ()),
+            READING_REPAIRS,
+            *checkpointing("view"),
+            search("Get", "Head", "Post", "Put"),
+            *([tables(ROWS, *documents)] if documents else []),
+            *([waking(*(view.name for view in views))] if views else []),
+        ),
+        search=True,
+        chalice={"lambda_timeout": 900},
     )
 
 

@@ -11,6 +11,7 @@ from chalicelib.leftfold.kernel import Announcer, Policy, View
 from tools.resources import edge
 from tools.resources.alarms import other_alarms, reader_alarms
 from tools.resources.dashboard import dashboard
+from tools.resources.filling import state_machine
 from tools.resources.functions import Function, ResourcesError
 from tools.resources.permissions import Json
 from tools.resources.stacks import (
@@ -223,6 +224,8 @@ def template(
             )
         if reader := views.get(name) or policies.get(name):
             added |= reader_alarms(function, reader)
+        if name == "fill":
+            added |= state_machine(function)
         added |= other_alarms(function) | serving(function, served)
         if clash := resources.keys() & added.keys():
             raise ResourcesError(

@@ -174,6 +174,12 @@ def total_row(row: Row | None, recorded: Recorded, key: str) -> Row:
     return {**total, **change, "last": last}
 
 
+def totals_together(earlier: Row, later: Row, _key: str) -> Row:
+    """The row of all commits, from the row of the earlier and that of the later ones."""
+    sums = ("accounts", "bookings", "credits", "debits", "balance")
+    return {**later, **{name: earlier[name] + later[name] for name in sums}}
+
+
 listening = {"account": codec}
 
 balances = View(
@@ -241,4 +247,12 @@ statements = View(
     accumulates=False,
 )
 
-totals = View("totals", listening, currency, total_row, store="documents", order="ordered")
+totals = View(
+    "totals",
+    listening,
+    currency,
+    total_row,
+    store="documents",
+    order="ordered",
+    merge=totals_together,
+)

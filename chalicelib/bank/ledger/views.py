@@ -145,6 +145,19 @@ def trial_row(row: Row | None, recorded: Recorded, _key: str) -> Row:
             raise TypeError(f"no row for {other!r}")
 
 
+def trials_together(earlier: Row, later: Row, key: str) -> Row:
+    """The sums of both; the later of two openings."""
+    if "/openings/" in key:
+        return later
+    moved = {account: dict(sums) for account, sums in earlier.items()}
+    for account, sums in later.items():
+        of_account = moved.setdefault(account, {})
+        for code, (debits, credits_) in sums.items():
+            before = of_account.get(code, (0, 0))
+            of_account[code] = [before[0] + debits, before[1] + credits_]
+    return moved
+
+
 def posting_keys(recorded: Recorded) -> Iterable[str]:
     """One document a posting, in the order of its journal."""
     if isinstance(recorded.event, EntryPosted):
@@ -192,6 +205,7 @@ trial_balance = View(
     trial_row,
     store="documents",
     order="ordered",
+    merge=trials_together,
 )
 
 postings = View(

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
     from chalicelib.leftfold.kernel import Domain
 
-# What Lambda calls, with the event as parsed JSON and with Lambda's context.
-Handler = Callable[[Any, Any], None]
+# What Lambda calls, with the event as parsed JSON and with Lambda's context. Only a step of a state
+# machine has an answer.
+Handler = Callable[[Any, Any], Any]
 # The engine's functions, each with the module of this package that has its code.
 ENGINE = {
     "relay": "relay",
@@ -36,6 +37,7 @@ ENGINE = {
     "forget": "forget",
     "copier": "generations",
     "taker": "generations",
+    "fill": "fill",
 }
 # What a schedule starts in a generation that follows another, and nobody in any other one.
 FOLLOWING = ("copier", "taker")
@@ -58,9 +60,9 @@ def entry(name: str) -> Handler:
     """The function *name* as Lambda calls it. Raises AttributeError."""
     code = handler(name)
 
-    def function(event: Any, context: Any) -> None:
+    def function(event: Any, context: Any) -> Any:
         try:
-            code(event, context)
+            return code(event, context)
         except Exception as error:  # noqa: BLE001 - any may say what no log may have
             raise FunctionFailedError(trace(error)) from None
 
@@ -74,10 +76,10 @@ def handler(name: str) -> Handler:
     """
     work = work_of(name)
 
-    def function(event: Any, context: Any) -> None:
+    def function(event: Any, context: Any) -> Any:
         begin(name, context)
         try:
-            work(event, context)
+            return work(event, context)
         except Exception as error:
             # Lambda writes the trace, as text and without the invocation's id.
             failed = line("ERROR", f"{name} failed", exception_name=type(error).__name__)
@@ -121,7 +123,7 @@ def event_functions(module: ModuleType, domain: "Domain") -> "Blueprint":
     oldest: Any = {"starting_position": OLDEST}
     for name, schedule in SCHEDULES.items():
         functions.schedule(schedule, name=name)(of_event(name))
-    for name in FOLLOWING:
+    for name in (*FOLLOWING, "fill"):
         functions.lambda_function(name=name)(of_call(name))
     fed_by_bus = [view.name for view in domain.views.values() if view.fed == "bus"]
     for name in (*domain.views, *domain.policies):
@@ -145,8 +147,8 @@ def of_event(name: str) -> Callable[[Any], None]:
 def of_call(name: str) -> Handler:
     """The function *name* as Chalice calls it with what Lambda gave."""
 
-    def function(event: Any, context: Any) -> None:
-        entry(name)(event, context)
+    def function(event: Any, context: Any) -> Any:
+        return entry(name)(event, context)
 
     function.__name__ = name
     return function

@@ -1,6 +1,7 @@
 """Control: which of two generations is active. One item a stage, changed by compare-and-set."""
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from chalicelib.leftfold.kernel.commit import canonical
@@ -40,6 +41,21 @@ class WrongStateError(Exception):
     """Control does not allow the step now."""
 
 
+# What an operator can do in each state.
+NEXT: Mapping[State, str] = {
+    "alone": "`leftfold generation create NAME --transform` begins a change",
+    "replicating": "`leftfold generation switch` comes first, and `abandon` ends it",
+    "switching": "`leftfold generation back` and `switch` lead to and fro, and `finish` ends it",
+    "finished": "`leftfold generation create NAME --transform` begins another change",
+    "abandoned": "`leftfold generation create NAME --transform` begins another change",
+}
+
+
+def wrong(control: "Control", what: str) -> WrongStateError:
+    """The error of a step that control does not allow: what is wrong, and what can be done."""
+    return WrongStateError(f"control is {control.state}: {what}; {NEXT[control.state]}")
+
+
 class ControlTable(Protocol):
     """Where control is kept."""
 
@@ -67,16 +83,15 @@ def created(control: Control, green: str) -> Control:
 def switched(control: Control) -> Control:
     """Control once the next switch is under way: there, back, there again."""
     if control.state not in ("replicating", "switching"):
-        raise WrongStateError(f"there is nothing to switch: control is {control.state}")
+        raise wrong(control, "there is nothing to switch")
     return control._replace(state="switching", switch=control.switch + 1)
 
 
 def abandoned(control: Control) -> Control:
     """Control once green is given up, without a trace in blue."""
     if control.state != "replicating":
-        raise WrongStateError(
-            f"control is {control.state}: only a generation that is replicating can be abandoned;"
-            " streams have bars already, so switch back instead"
+        raise wrong(
+            control, "only a generation that is replicating, and has no stream, can be abandoned"
         )
     return control._replace(state="abandoned")
 
@@ -84,7 +99,7 @@ def abandoned(control: Control) -> Control:
 def finished(control: Control) -> Control:
     """Control once every stream has been taken."""
     if control.state != "switching":
-        raise WrongStateError(f"control is {control.state}: there is no switch to finish")
+        raise wrong(control, "there is no switch to finish")
     return control._replace(state="finished")
 
 

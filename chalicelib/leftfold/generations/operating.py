@@ -15,6 +15,7 @@ from chalicelib.leftfold.generations.control import (
     abandoned,
     finished,
     switched,
+    wrong,
 )
 from chalicelib.leftfold.generations.copier import READER, Copier
 from chalicelib.leftfold.generations.taking import Taker
@@ -22,6 +23,7 @@ from chalicelib.leftfold.kernel.commit import canonical
 from chalicelib.leftfold.store.ports import Checkpoints, Parking
 
 TAKER = "taker"
+NO_WAY_BACK = "a transform has no inverse, so there is no way back: create a third generation"
 # A switch begins only once the copier is so close to the earlier log, in positions: the first
 # command to a stream waits for the rest of it.
 MOST_LAG = 1_000
@@ -92,11 +94,9 @@ class Operator:
         """Begins the switch back. Raises `WrongStateError`."""
         control = self._control()
         if self.back is None:
-            raise WrongStateError(
-                "a transform has no inverse, so there is no way back: create a third generation"
-            )
+            raise WrongStateError(NO_WAY_BACK)
         if control.state != "switching":
-            raise WrongStateError(f"control is {control.state}: there is nothing to take back")
+            raise wrong(control, "there is nothing to take back")
         return self._change(control, switched(control)) if control.switch % 2 else control
 
     def abandon(self) -> Control:
@@ -113,10 +113,14 @@ class Operator:
         control = self._control()
         if control.state == "finished":
             return control
+        ended = finished(control)
         round_ = self._noted(control)
         if round_ is None or round_.part != "done":
-            raise WrongStateError("not every stream has been taken; let the taker go on")
-        return self._change(control, finished(control))
+            raise WrongStateError(
+                "not every stream has been taken; let the taker go on, or run"
+                " `leftfold generation take`"
+            )
+        return self._change(control, ended)
 
     def take(self, goes_on: Callable[[], bool] = lambda: True, *, afresh: bool = False) -> Round:
         """Takes streams that nobody asks for, until all are taken or *goes_on* says no.
@@ -126,10 +130,10 @@ class Operator:
         """
         control = self._control()
         if control.state != "switching" and not (afresh and control.state == "finished"):
-            raise WrongStateError(f"control is {control.state}: there is nothing to take")
+            raise wrong(control, "there is nothing to take")
         taker = self.there if control.switch % 2 else self.back
         if taker is None:
-            raise WrongStateError("there is no way back")
+            raise WrongStateError(NO_WAY_BACK)
         round_ = (None if afresh else self._noted(control)) or Round(control.switch)
         for next_round, streams in self._parts(taker, round_):
             feeds = taker.copying.boundaries.feeds
@@ -168,7 +172,8 @@ class Operator:
         """Raises `WrongStateError` while the later generation is not ready to take over."""
         if parked := sorted(stream for _, stream, _ in self.parking.all(READER)):
             raise WrongStateError(
-                f"the transform fails on {len(parked)} streams, first on {parked[0]}: mend it"
+                f"the transform fails on {len(parked)} streams, first on {parked[0]}: mend it,"
+                " deploy it, and run `leftfold generation redrive`"
             )
         lag = self.copier.progress().lag
         if lag > most_lag:

@@ -131,6 +131,8 @@ class Taker:
         bars = [end.bar.switch for end in ends.values() if end.bar]
         newest = mine.newest
         if newest is not None and newest.root is not None and not newest.mark:
+            if not is_whole(newest, ends):
+                return "goes on"
             table.mark(target, newest.version, switch or min(bars, default=1))
             return "goes on"
         if mine.bar is not None and mine.bar.switch < min(bars, default=0):
@@ -210,6 +212,17 @@ def copy_merged(
                 return False
             before = copy
     return True
+
+
+def is_whole(newest: Commit, ends: "dict[str, End]") -> bool:
+    """Whether the ends of the sources are still those that a receiver was read with whose *newest*
+    copy is to be marked. A giver with fewer commits than their copies was read before it had its
+    stream back: its bar is of an earlier switch.
+    """
+    if len(ends) != 1:
+        return True
+    (end,) = ends.values()
+    return newest.version == end.version
 
 
 def has(end: End) -> bool:

@@ -46,6 +46,19 @@ class NoRepairs:
 NO_REPAIRS = NoRepairs()
 
 
+def repair_of(commit: Commit, repairs: Repairs) -> Repair:
+    """What is in effect for a commit: for itself, else for the commit that it is a copy of, which
+    may have had another place. Raises what *repairs* raises.
+    """
+    found = repairs.of(commit.aggregate_id, commit.version)
+    if commit.origin == (commit.aggregate_id, commit.version) or found != Repair():
+        return found
+    corrections, skipped_by = repairs.of(*commit.origin)
+    indexes = {commit.root_index(index): index for index in range(len(commit.events))}
+    here = {indexes[at]: each for at, each in corrections.items() if at in indexes}
+    return Repair(here, skipped_by)
+
+
 class Read(NamedTuple):
     """An event of a commit, as it is read today; *part* tells apart those of one stored event.
 
@@ -68,7 +81,7 @@ def read(commit: Commit, codec: Codec[Any], repairs: Repairs) -> Iterator[Read]:
         try:
             events = codec.decode(stored)
         except Exception:
-            correction = repairs.of(commit.aggregate_id, commit.version).corrections.get(index)
+            correction = repair_of(commit, repairs).corrections.get(index)
             if correction is None:
                 raise
             events = tuple(e for other in correction.reads_as for e in codec.decode(other))

@@ -55,6 +55,11 @@ class View:
     *accumulates* is False if a row never needs its former content, such as one document for
     each event.
 
+    *merge* is for an ordered view whose rows can be made in two steps: of a row that was folded from
+    earlier commits, and of one that was folded from nothing and later commits, it makes the row of
+    all, as *fold* would have in order. Such a view never deletes a row: the later one would not
+    say whether it had been. Then a replay and a fill have many workers (docs/adr/0037).
+
     *fed* names the source of a partitioned view's commits: the "bus", whose shards serve four
     readers, or the "log", which the view reads when it is woken. Ordered views read the log.
 
@@ -85,6 +90,7 @@ class View:
     personal: bool = False
     fields: Mapping[str, Literal["keyword", "text", "long", "date"]] = field(default_factory=dict)
     stored_as: str = ""
+    merge: Callable[[Row, Row, str], Row] | None = None
 
     @property
     def stored_name(self) -> str:
@@ -92,11 +98,21 @@ class View:
         return self.stored_as or self.name
 
     @property
+    def fill_name(self) -> str:
+        """The name under which a fill of the view keeps its checkpoints."""
+        return f"fill of {self.stored_name}"
+
+    @property
     def categories(self) -> frozenset[str]:
         """The categories that the view listens to."""
         return frozenset(self.codecs)
 
     def __post_init__(self) -> None:
+        if self.merge is not None and not (self.order == "ordered" and self.accumulates):
+            raise ValueError(
+                f"the view {self.name} merges: it must be ordered and accumulate; others have many"
+                " workers without"
+            )
         if self.order == "ordered" and self.fed == "bus":
             object.__setattr__(self, "fed", "log")
         if self.order == "ordered" and self.store != "documents":

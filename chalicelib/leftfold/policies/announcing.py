@@ -7,7 +7,7 @@ from typing import Literal
 from chalicelib.leftfold.kernel import Aggregate, AggregateId, Announcer, Commit, Recorded
 from chalicelib.leftfold.kernel.announcer import type_of
 from chalicelib.leftfold.kernel.commit import instant
-from chalicelib.leftfold.kernel.repair import Repairs
+from chalicelib.leftfold.kernel.repair import Repairs, repair_of
 from chalicelib.leftfold.policies.outside import CloudEvent, Outside
 from chalicelib.leftfold.projection.fold import PoisonError, category_of, poison, recorded_of
 from chalicelib.leftfold.projection.runner import PASS_ATTEMPTS, Outcome, Pause, slices
@@ -117,7 +117,7 @@ class AnnouncerWork:
         return [recorded for recorded in found if self.announcer.tells(recorded.event)]
 
     def _skipped_by(self, commit: Commit) -> Collection[str]:
-        return self.repairs.of(commit.aggregate_id, commit.version).skipped_by
+        return repair_of(commit, self.repairs).skipped_by
 
     def _before(self, commit: Commit) -> str | None:
         """The revision that was announced before the commit's; None if it is the first."""

@@ -30,6 +30,7 @@ from chalicelib.leftfold.kernel import (
     to_json,
 )
 from chalicelib.leftfold.kernel.commit import canonical
+from chalicelib.leftfold.kernel.repair import repair_of
 from chalicelib.leftfold.kernel.uuid7 import uuid7
 from chalicelib.leftfold.policies.mailing import Mailer, SendingStoppedError
 from chalicelib.leftfold.projection.fold import PoisonError, category_of, poison, recorded_of
@@ -191,7 +192,7 @@ class PolicyWork:
                 for step in self._steps(heard):
                     self._persist(heard.position, commit, step)
             except PoisonError as failure:
-                repair = self.handler.repairs.of(commit.aggregate_id, commit.version)
+                repair = repair_of(commit, self.handler.repairs)
                 if self.stored_name not in repair.skipped_by:
                     return failure
         return None

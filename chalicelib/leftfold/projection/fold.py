@@ -7,7 +7,7 @@ from typing import Any
 from chalicelib.leftfold.errors import where
 from chalicelib.leftfold.kernel import AggregateId, Codec, Commit, Recorded, Row, View
 from chalicelib.leftfold.kernel.aggregate import is_of
-from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repairs, read
+from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repairs, read, repair_of
 from chalicelib.leftfold.projection.rows import NEVER, StoredRow, check_key, text_of
 from chalicelib.leftfold.store.ports import Unavailable
 
@@ -51,6 +51,7 @@ class Folding:
         self._view = view
         self._repairs = repairs
         self._touches: list[tuple[str, int, Touched]] = []
+        self._commits: dict[int, Commit] = {}
         for position, commit in commits:
             scope = scope_of(view, commit.aggregate_id)
             if scope in self.poisons or scope in stopped:
@@ -61,6 +62,7 @@ class Folding:
                 self.poisons[scope] = poison
                 continue
             if touched:
+                self._commits[position] = commit
                 self._touches.append((scope, position, touched))
 
     @property
@@ -90,7 +92,7 @@ class Folding:
             try:
                 folded = self._fold(position, touched, rows, changed)
             except Exception as error:  # noqa: BLE001 - a view may raise anything
-                if self._is_skipped(touched[0][1]):
+                if self._is_skipped(self._commits[position]):
                     continue
                 # This commit comes before the one of the scope, if any, that could not be decoded.
                 self.poisons[scope] = poison(
@@ -126,9 +128,8 @@ class Folding:
                 text_of(key, row)
         return folded
 
-    def _is_skipped(self, recorded: Recorded) -> bool:
-        repair = self._repairs.of(recorded.aggregate_id, recorded.version)
-        return self._view.stored_name in repair.skipped_by
+    def _is_skipped(self, commit: Commit) -> bool:
+        return self._view.stored_name in repair_of(commit, self._repairs).skipped_by
 
 
 def fold_quickly(
@@ -243,7 +244,7 @@ def touched_by(view: View, position: int, commit: Commit, repairs: Repairs = NO_
     except Unavailable:
         raise
     except Exception as error:
-        if view.stored_name in repairs.of(aggregate_id, commit.version).skipped_by:
+        if view.stored_name in repair_of(commit, repairs).skipped_by:
             return []
         raise poison(aggregate_id, position, error, private=view.personal) from error
     return touched

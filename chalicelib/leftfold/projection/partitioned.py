@@ -28,7 +28,7 @@ from chalicelib.leftfold.projection.redrive import Redrive
 from chalicelib.leftfold.projection.runner import Pause, Slice, Work, persistently, slices
 from chalicelib.leftfold.store.bus import LaneRecord
 from chalicelib.leftfold.store.ports import Checkpoints, Log, ParkedStream, Parking
-from chalicelib.leftfold.store.readers import checkpoint_key, ends_of
+from chalicelib.leftfold.store.readers import WHOLE_LOG, checkpoint_key, ends_of
 
 # Blocks of the log in one pass that fills the gaps between lane records.
 HEALED_AT_ONCE = 64
@@ -69,6 +69,10 @@ class PartitionedRunner:
         """
         return self._advance(ends_of(self.work, self.log.head()), blocks)
 
+    def advance(self, end: int, blocks: int) -> bool:
+        """As `catch_up`, up to position *end*, for a reader with one checkpoint."""
+        return self._advance({WHOLE_LOG: end}, blocks)
+
     def redrive(self, scope: str) -> None:
         """Takes a parked scope's commits from the log and unparks it.
 
@@ -100,7 +104,10 @@ class PartitionedRunner:
             self.log.blocks(first, blocks, self.work.categories),
             first,
             last,
-            lambda commit: checkpoint_key(self.work, commit.aggregate_id) in ends,
+            lambda commit: (
+                self.work.hears(commit.aggregate_id)
+                and checkpoint_key(self.work, commit.aggregate_id) in ends
+            ),
             self.work.size,
         ):
             settled = self._take_slice(slice_, ends)

@@ -75,9 +75,8 @@ def replay_range(
 ) -> Replayed:
     """Folds the positions from *first* to before *last* alone.
 
-    If the view does not accumulate, and nothing fails, the rows of all ranges together are
-    those of the whole log; where two ranges have a row, that of the later one counts. Raises
-    `Unavailable`.
+    If the view does not accumulate or has a merge, and nothing fails, the rows of all ranges
+    `together` are those of the whole log. Raises `Unavailable`.
     """
     rows: dict[str, StoredRow] = {}
     stopped: dict[str, str] = {}
@@ -94,16 +93,25 @@ def replay_range(
     raise Unavailable(f"the log does not show position {following}")
 
 
-def together(parts: Iterable[Replayed]) -> Replayed:
-    """What ranges that follow one another make."""
+def together(view: View, parts: Iterable[Replayed]) -> Replayed:
+    """What ranges that follow one another make; of two rows that a view cannot merge, the later."""
     rows: dict[str, StoredRow] = {}
     stopped: dict[str, str] = {}
     position = -1
     for part in parts:
-        rows |= part.rows
+        rows |= {
+            key: merged(view, key, rows.get(key, NEVER), row) for key, row in part.rows.items()
+        }
         stopped |= part.stopped
         position = part.position
     return Replayed(rows, position, stopped)
+
+
+def merged(view: View, key: str, earlier: StoredRow, later: StoredRow) -> StoredRow:
+    """The row of earlier and of later commits, without a token."""
+    if view.merge is None or earlier.row is None or later.row is None:
+        return later
+    return StoredRow(view.merge(earlier.row, later.row, key), later.position)
 
 
 def take(

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from chalicelib.leftfold.policies.mailing import Mailer
     from chalicelib.leftfold.projection.rows import RowStore
     from chalicelib.leftfold.projection.search import SearchRows
+    from chalicelib.leftfold.store.alarms import Alarms
     from chalicelib.leftfold.store.applications import Applications
     from chalicelib.leftfold.subjects.keys import DataKeys, KeyService
     from chalicelib.leftfold.subjects.vault import Vault
@@ -95,6 +96,13 @@ class Adapters:
         return S3Archive(partial(client, "s3"), self.settings.archive)
 
     @cached_property
+    def alarm_states(self) -> "Alarms":
+        from chalicelib.leftfold.store.alarms import CloudWatchAlarms
+
+        of = self.settings
+        return CloudWatchAlarms(client("cloudwatch"), of.stage, of.truth, of.stack)
+
+    @cached_property
     def earlier_archive(self) -> Archive:
         """The archive of the generation before this one."""
         from chalicelib.leftfold.archive.s3 import S3Archive
@@ -115,7 +123,11 @@ class Adapters:
             return DynamoCheckpoints(self.dynamodb, self.settings.named(table), self.settings.log)
 
         of_views, others = stored("view-checkpoints"), stored("policy-checkpoints")
-        views = {view.stored_name for view in self.domain.views.values()}
+        views = {
+            name
+            for view in self.domain.views.values()
+            for name in (view.stored_name, view.fill_name)
+        }
         return RoutedCheckpoints(lambda reader: (of_views if reader in views else others, reader))
 
     @cached_property

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from chalicelib.leftfold.policies.consequences import Consequences
     from chalicelib.leftfold.policies.deadlines import Timekeeper
     from chalicelib.leftfold.policies.outside import Outside
+    from chalicelib.leftfold.projection.filling import Fill
     from chalicelib.leftfold.projection.freshness import Freshness
     from chalicelib.leftfold.projection.partitioned import PartitionedRunner
     from chalicelib.leftfold.projection.runner import Work
@@ -337,6 +338,33 @@ class Services(Adapters):
         opener = self.vault if chosen.personal else CLOSED
         work = ViewWork(chosen, self.rows(name), opener=opener, repairs=self.repairs)
         return self._lanes(work, self.checkpoints)
+
+    def fill(self, view: str, units: float = 0) -> "Fill":
+        """The fill of a view by this worker, which writes up to *units* a second; 0 is no bound."""
+        from chalicelib.leftfold.projection.budget import BudgetedRows
+        from chalicelib.leftfold.projection.filling import Fill
+        from chalicelib.leftfold.subjects.opening import CLOSED
+
+        chosen, log, rows = self.views[view], self.log, self.rows(view)
+        if not chosen.personal:
+            # A body that is opened must have been parsed before.
+            from chalicelib.leftfold.projection.typed import typed
+
+            chosen, log = typed(chosen), self.replayed_log
+        if units:
+            rows = BudgetedRows(rows, units, time.monotonic, self.rest)
+        return Fill(
+            chosen,
+            rows,
+            log,
+            self.checkpoints,
+            self.parking,
+            self.pause,
+            self.clock,
+            self.repairs,
+            self.vault if chosen.personal else CLOSED,
+            is_held_back=units > 0,
+        )
 
     def policy(self, policy: str) -> "PartitionedRunner":
         """The runner of a policy."""

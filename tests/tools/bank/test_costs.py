@@ -7,15 +7,14 @@ from tools.bank.costs import (
     BUSY,
     ISOLATED,
     PAGE,
-    Price,
     before,
     bill,
     followers,
     idle,
     page,
-    prices,
 )
 from tools.bootstrap import ROOT
+from tools.prices import Price, prices
 from tools.stages import stages
 
 PROD = stages()["prod"]
