@@ -14,6 +14,7 @@ from chalicelib.leftfold.policies.outside import MemoryOutside
 from chalicelib.leftfold.projection.freshness import Freshness
 from chalicelib.leftfold.relay.sequencer import Sequencer
 from chalicelib.leftfold.repair.stored import StoredRepairs
+from chalicelib.leftfold.store.alarms import MemoryAlarms
 from chalicelib.leftfold.store.applications import MemoryApplications
 from chalicelib.leftfold.store.following import Follower
 from chalicelib.leftfold.store.memory import (
@@ -64,6 +65,7 @@ class Application(Gateway):
         self.checkpoints = MemoryCheckpoints()
         self.parking = MemoryParking()
         self.effects = MemoryEffects(self.clock)
+        self.alarm_states = MemoryAlarms()
         self.keys = MemoryKeys()
         self.vault = vault_of(self.keys, lambda: self.clock().timestamp())
         self.mailer = MemoryMailer()
@@ -98,6 +100,7 @@ class Application(Gateway):
                 checkpoints=self.checkpoints,
                 parking=self.parking,
                 effects=self.effects,
+                alarm_states=self.alarm_states,
                 applications=MemoryApplications(active="test"),
                 control=MemoryControl(),
                 mailer=self.mailer,
@@ -123,10 +126,14 @@ class Application(Gateway):
         """A UUIDv7 of this clock's time."""
         return uuid7(self.clock.milliseconds, randbytes(10))
 
-    def settle(self) -> None:
-        """Brings everything that was written into the log and the views."""
+    def sequence(self) -> None:
+        """Brings everything that was written into the log."""
         stored, _ = self.events.scan(0, 1, None, 10**6)
         list(Sequencer(self.events, self.log, still, lambda _: None).sequence(dict(sorted(stored))))
+
+    def settle(self) -> None:
+        """Brings everything that was written into the log and the views."""
+        self.sequence()
         services = process.services()
         for view in DOMAIN.views.values():
             while services.reader(view.name).catch_up(100):

@@ -36,7 +36,7 @@ from tools.deploy import applications, check_way, data_keys, find, read, stage_s
 from tools.deploying import stage_option
 from tools.deployment_services import reach
 from tools.destroy import delete_kept
-from tools.generation import WRITE_PRICE, generation_command
+from tools.generation import WRITE_PRICE, generation_command, time_of
 from tools.last_deployment import Current, remember
 from tools.options import endpoint_option
 from tools.package import Package
@@ -46,9 +46,6 @@ from tools.stages import Stage, running, stage
 from tools.truths import active_truth, control_of
 from tools.uploading import Uploads
 
-# Copies a second of one shard of the copier: assumed, for no run has measured it on AWS. Its shards are functions
-# of their own where there is much to copy.
-COPIES_A_SECOND = 300
 SHOWN = 20
 # Seconds that an audit stream has, to come to the generation that takes commands.
 LOOKS = 30
@@ -66,11 +63,9 @@ class Estimate(NamedTuple):
         return 2 * self.commits + 2 * self.streams
 
     def __str__(self) -> str:
-        minutes = self.commits / COPIES_A_SECOND / 60
         return (
             f"{self.commits:,} commits in {self.streams:,} streams: at least {self.units:,} write"
-            f" units, ${self.units * WRITE_PRICE:,.2f} at list price; about {minutes:,.0f} minutes"
-            f" of one copier, of which eight work side by side"
+            f" units, ${self.units * WRITE_PRICE:,.2f} at list price; {time_of(self.commits)}"
         )
 
 

@@ -29,7 +29,7 @@ from chalicelib.leftfold.projection.rewinding import commits_of
 from chalicelib.leftfold.projection.rows import NEVER, RowStore, StoredRow
 from chalicelib.leftfold.projection.runner import opened_by
 from chalicelib.leftfold.store.applications import Application
-from chalicelib.leftfold.store.ports import StreamEntry
+from chalicelib.leftfold.store.ports import StreamEntry, Unavailable
 from chalicelib.leftfold.store.readers import checkpoint_key
 from chalicelib.leftfold.subjects.opening import Opener
 from chalicelib.leftfold.wiring.services import Services
@@ -156,9 +156,10 @@ def is_same(one: Row | None, other: Row | None) -> bool:
 
 
 def commit_at(truth: Truth, position: int) -> Commit:
-    """The commit at a position of the log."""
-    block = next(truth.log.blocks(position))
-    return block.commits[position - block.first_position]
+    """The commit at a position of the log. Raises `Unavailable` if the log does not show it yet."""
+    for block in truth.log.blocks(position, 1):
+        return block.commits[position - block.first_position]
+    raise Unavailable(f"the log does not show position {position}")
 
 
 @dataclass(frozen=True)
@@ -365,7 +366,12 @@ def verify_command(*, workers: int, afresh: bool, name: str, endpoint_url: str |
     on where it was, here or on another machine. Its report is kept in the later generation's
     archive. Exits with 1 if there is a difference.
     """
-    services, _ = change_of(name, endpoint_url)
+    services, control = change_of(name, endpoint_url)
+    if services.settings.earlier is None:
+        raise DeployError(
+            f"{control.blue} is gone, so there is nothing to compare {control.green} with; the reports"
+            " of earlier proofs are in its archive, under proofs/"
+        )
     work = work_of(services, endpoint_url, afresh=afresh)
     do_all(work, workers, partial(do_there, name, endpoint_url))
     found, rows = ended(services, work)

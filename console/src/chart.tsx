@@ -18,6 +18,9 @@ function moment(at: number, step: number, first: boolean): string {
   return step < 60 ? second.format(when) : minute.format(when);
 }
 
+/* Seconds that a chart over time shows at least. */
+const LEAST = 30;
+
 export function Chart({
   label,
   x,
@@ -62,7 +65,8 @@ export function Chart({
           height,
           legend: { show: false },
           cursor: { y: false, points: { size: 6 } },
-          scales: { x: { time: timed } },
+          // Seconds are the least that a label can tell apart.
+          scales: { x: { time: timed, range: (_, from, to) => (timed ? [Math.min(from, to - LEAST), to] : [from, to]) } },
           axes: [
             { ...axis, grid: { show: false }, size: 26, values: (_, splits, __, ___, step) => splits.map((at, nth) => moment(at, step, nth === 0)) },
             { ...axis, size: 76, values: (_, splits) => splits.map((n) => format(n)) },

@@ -5,7 +5,7 @@ import { parts } from "./format";
 import { useLoaded } from "./state";
 import { Chip, Failed } from "./ui";
 
-type Event = Schemas["OperatedEvent"];
+type Event = Schemas["FollowedEvent"];
 
 function asError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error));
@@ -47,7 +47,7 @@ export function Repairs({ stream, version, done, round = 0 }: { stream: string; 
   if (!loaded.value?.items.length) return null;
   return (
     <div class="repairs">
-      {action.failure && <Failed error={action.failure} again={action.forget} />}
+      {action.failure && <Failed error={action.failure} again={action.forget} cure="Close" />}
       {loaded.value.items.map((one) => (
         <article key={one.of}>
           <div class="bar">
@@ -102,7 +102,7 @@ export function Correct({ stream, version, index, event, done }: { stream: strin
         <textarea id={`reads-as-${index}`} rows={8} spellcheck={false} value={text} onInput={(typed) => setText(typed.currentTarget.value)} />
         <label for={`why-${index}`}>Why</label>
         <input id={`why-${index}`} required maxLength={1000} value={why} onInput={(typed) => setWhy(typed.currentTarget.value)} />
-        {action.failure && <Failed error={action.failure} again={action.forget} />}
+        {action.failure && <Failed error={action.failure} again={action.forget} cure="Close" />}
         <button class="primary" disabled={action.busy}>Propose</button>
       </form>
     </details>

@@ -50,12 +50,12 @@ export function Empty({ title, children }: { title: string; children?: Component
   );
 }
 
-export function Failed({ error, again }: { error: Error; again: () => void }) {
+export function Failed({ error, again, cure = "Try again" }: { error: Error; again: () => void; cure?: string }) {
   return (
     <div class="failed" role="alert">
       <strong>That did not work</strong>
       <p>{error.message}</p>
-      <button onClick={again}>Try again</button>
+      <button type="button" onClick={again}>{cure}</button>
     </div>
   );
 }
@@ -136,7 +136,8 @@ export function Rows<T>({
     const one = box.current;
     if (one) setSeen({ top: one.scrollTop, height: one.clientHeight });
   };
-  useLayoutEffect(measure, []);
+  // A box without rows has no height to see, so it is measured again with the rows that come.
+  useLayoutEffect(measure, [of.length]);
   useEffect(() => {
     addEventListener("resize", measure);
     return () => removeEventListener("resize", measure);
@@ -244,7 +245,8 @@ export function Body({ of }: { of: Record<string, unknown> }) {
     <dl class="members">
       {members.map(([name, value]) => (
         <div key={name}>
-          <dt>{name}</dt>
+          {/* A long name breaks before a capital. */}
+          <dt>{name.split(/(?=[A-Z])/).flatMap((part, at) => (at ? [<wbr key={at} />, part] : [part]))}</dt>
           <dd>
             <Value of={value} />
           </dd>

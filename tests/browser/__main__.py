@@ -21,6 +21,7 @@ SHOWN_IN_DOCS = ("stream", "rows", "log", "transfer", "readers")
 if __name__ == "__main__":
     bank = Shown()
     bank.fill()
+    bank.spoil()
     bank.park("1038")
     token = house_token()
     with (

@@ -21,6 +21,7 @@ const PAGES = [
   ["accounts", "#/accounts", "Balance of all"],
   ["account", "#/accounts/1001", "Balance after each day"],
   ["statement", "#/accounts/1001/statements/3", "Closing balance"],
+  ["unreadable", "#/streams/transfer/rent-9/2", "UnknownEvent"],
   ["transfers", "#/accounts/transfers", "rent-1"],
   ["transfer", "#/accounts/transfers/rent-1", "transfer-completed"],
   ["ledgers", "#/ledgers", "household"],
@@ -84,6 +85,7 @@ for (const [shape, dark, pages] of looks) {
   for (const one of pages) {
     const name = `${one[0]}-${shape}-${dark ? "dark" : "light"}`;
     await go(page, one);
+    if (one[0] === "model") await page.locator(".model .count").first().waitFor();
     await checked(page, name);
     const wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth");
     if (wide > 0) seen.violations.push(`${name}: the page is ${wide} px wider than the window`);
@@ -208,6 +210,21 @@ await page.request.post(`${url}/accounts/1001/credits`, { headers, data: { amoun
 await page.waitForFunction((old) => document.querySelector(".figures .money")?.innerText !== old, balance, { timeout: 60_000 });
 seen.pages.push("a balance that changes while one looks");
 
+await go(page, ["", "#/readers", "Looked at"]);
+const host = new URL(url).origin;
+await page.request.post(`${host}/hold`);
+for (const amount of ["1.00", "2.00"]) {
+  await page.request.post(`${url}/accounts/1001/credits`, { headers, data: { amount: { amount, currency: "CZK" }, valueDate: "2026-01-03" } });
+}
+const balances = page.locator("tr", { has: page.getByRole("link", { name: "balances", exact: true }) });
+await balances.locator(".warned").first().waitFor();
+await page.locator(".chart canvas").waitFor();
+await checked(page, "a view that is behind");
+await page.screenshot({ path: `${folder}/behind-desktop-light.png` });
+await page.request.post(`${host}/release`);
+await balances.locator(".warned").first().waitFor({ state: "detached" });
+seen.pages.push("a view that falls behind while one watches");
+
 await go(page, PAGES[4]);
 await page.getByText("The event, and the state before it").click();
 await shown("State before");
@@ -215,7 +232,34 @@ await shown("account-credited");
 await checked(page, "a parked stream");
 await page.screenshot({ path: `${folder}/parked-desktop-light.png` });
 seen.pages.push("what a parked stream stands on");
+
+await page.getByText("Pass over this commit").click();
+await page.getByLabel("Why").fill("the account is closed anyway");
+await page.getByRole("button", { name: "Propose" }).click();
+await shown("balances passes over this commit");
+await page.getByRole("button", { name: "Approve" }).click();
+await shown("That did not work");
+await checked(page, "a proposal");
+await page.screenshot({ path: `${folder}/skip-desktop-light.png` });
+await page.getByRole("button", { name: "Take back" }).click();
+await page.getByText("balances passes over this commit").waitFor({ state: "detached" });
+seen.pages.push("a commit proposed to be passed over, and taken back");
+// The browser reports that nobody may approve what is their own.
+seen.complaints = seen.complaints.filter((one) => !/status of 403/.test(one));
+
+await go(page, ["", "#/streams/transfer/rent-9/2", "UnknownEvent"]);
+await page.getByText("Propose a correction").click();
+await page.getByLabel("It is read as").fill("[]");
+await page.getByLabel("Why").fill("the release was taken back");
+await page.getByRole("button", { name: "Propose" }).click();
+await shown("Correction of event 0");
+await checked(page, "a correction");
+await page.screenshot({ path: `${folder}/correction-desktop-light.png` });
+seen.pages.push("an event that nobody can read, and its correction");
+
+await go(page, PAGES[4]);
 await page.getByRole("button", { name: "Redrive all" }).click();
+await shown("1 stream went on");
 await shown("No stream is parked");
 seen.pages.push("a parked stream redriven");
 

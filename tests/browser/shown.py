@@ -14,12 +14,13 @@ from threading import Lock
 from chalicelib.bank.account.views import balances
 from chalicelib.leftfold.functions.readers import redrive
 from chalicelib.leftfold.http import console
-from chalicelib.leftfold.kernel import View
+from chalicelib.leftfold.kernel import StoredEvent, View
 from chalicelib.leftfold.relay.publisher import MARK
+from chalicelib.leftfold.store.alarms import Alarm
 from chalicelib.leftfold.wiring import process
 from chalicelib.leftfold.wiring.settings import Settings
+from tests.commits import commit
 from tests.http.answering import Answering, at_a_port
-from tests.http.conftest import Bank
 from tests.http.gateway import Answer
 from tests.http.samples import czk, opening
 from tests.http.test_ledgers import CHART, meal, posting
@@ -55,6 +56,13 @@ class Shown(Books):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.token = house_token()
+        self.held = False
+        late = Alarm("BalancesLagAlarm", "alarm", "The view balances stays behind.", self.clock())
+        self.alarm_states.stored += [
+            late,
+            late._replace(name="RelayErrorAlarm", state="ok", says="The relay fails."),
+        ]
+        self.checkpoints.write_note("archiver", "")
 
     def fill(self) -> None:
         """A year of accounts with statements, transfers, a ledger of two years, a parked stream."""
@@ -90,17 +98,20 @@ class Shown(Books):
         for number, (source, target, amount) in enumerate(
             [("1001", "1038", "350.00"), ("1075", "1112", "1200.50"), ("1038", "1186", "999999.00")]
         ):
-            self._post(
-                "/transfers",
-                {
-                    "transferId": f"rent-{number + 1}",
-                    "source": source,
-                    "target": target,
-                    "amount": czk(amount),
-                    "valueDate": "2026-01-01",
-                    "purpose": "rent",
-                },
-            )
+            self._order(f"rent-{number + 1}", source, target, amount)
+
+    def _order(self, key: str, source: str, target: str, amount: str) -> None:
+        self._post(
+            "/transfers",
+            {
+                "transferId": key,
+                "source": source,
+                "target": target,
+                "amount": czk(amount),
+                "valueDate": "2026-01-01",
+                "purpose": "rent",
+            },
+        )
 
     def _ledger(self) -> None:
         ledger = {"name": "Household of Ada", "firstYear": 2020, "retainedEarnings": "Equity:R"}
@@ -120,12 +131,23 @@ class Shown(Books):
         self._post("/ledgers/household/entries", meal("2021-02-03", "18.20"))
 
     def settle(self) -> None:
-        """Besides, relay and sweeper have done their work."""
-        super().settle()
+        """Besides, relay and sweeper have done their work. Views stand still while they are *held*."""
+        if self.held:
+            self.sequence()
+        else:
+            super().settle()
         end = self.log.head().next_position - 1
         self.checkpoints.move(MARK, 0, self.checkpoints.read(MARK, [0])[0], end)
         began = self.clock().timestamp() - 3 * 3600
         self.checkpoints.write_note("sweeper", json.dumps({"began": began, "part": 5, "pages": 21}))
+
+    def spoil(self) -> None:
+        """A transfer with an event that nobody can read, as a release leaves it that was taken back."""
+        self._order("rent-9", "1223", "1001", "10.00")
+        self.settle()
+        odd = StoredEvent("source-debited", 9, {"order": "rent-9", "sum": "ten"})
+        assert self.events.append(commit("main/transfer-rent-9", 2)._replace(events=(odd,))) is None
+        self.settle()
 
     def park(self, key: str) -> None:
         """Lets the view `balances` fail on an account, as a fold does that was changed wrongly."""
@@ -165,7 +187,7 @@ def is_idle(sent: Answer) -> bool:
 
 @contextmanager
 def served(
-    bank: Bank, files: Path, sign_in: Mapping[str, str] = {}, port: int = 0
+    bank: Shown, files: Path, sign_in: Mapping[str, str] = {}, port: int = 0
 ) -> Iterator[str]:
     """The URL of the console over *bank*, one request at a time. A long poll holds up no other.
 
@@ -193,6 +215,14 @@ def served(
 
         def do_POST(self) -> None:
             body = self.body
+            if self.path in ("/hold", "/release"):
+                # Of the test alone: the views' functions stand still, or go on.
+                with lock:
+                    bank.held = self.path == "/hold"
+                    bank.settle()
+                self.send_response(204)
+                self.end_headers()
+                return
             with lock:
                 sent = bank.send("POST", self.path.removeprefix("/api"), body, dict(self.headers))
                 bank.settle()

@@ -12,7 +12,7 @@ from tools.bootstrap import ROOT, STATE
 from tools.web_console import build, installed, node
 
 SCREENSHOTS = STATE / "screenshots"
-PAGES = 13
+PAGES = 14
 # Bytes of the console's own files, as they are sent at most once.
 LARGEST = 150 * 1024
 
@@ -29,6 +29,7 @@ def built(may_start_engines: None) -> Path:  # noqa: ARG001 - npm may have to be
 def test_every_page_can_be_used_and_breaks_no_rule(built: Path) -> None:
     bank = Shown()
     bank.fill()
+    bank.spoil()
     bank.park("1038")
     token = house_token()
     issuer = SigningIn()
@@ -57,7 +58,10 @@ def test_every_page_can_be_used_and_breaks_no_rule(built: Path) -> None:
         "all commits of a correlation id",
         "the log as it grows",
         "a balance that changes while one looks",
+        "a view that falls behind while one watches",
         "what a parked stream stands on",
+        "a commit proposed to be passed over, and taken back",
+        "an event that nobody can read, and its correction",
         "a parked stream redriven",
         "an error with its cure",
     ]

@@ -8,8 +8,6 @@ import sys
 from pathlib import Path
 from urllib.request import Request, urlopen
 
-from chalicelib.leftfold.relay.sequencer import Sequencer
-from tests.application import still
 from tests.http.conftest import Bank
 from tests.http.samples import booking
 from tests.issuer import house_token
@@ -27,9 +25,7 @@ class OnlyLogged(Bank):
     """A bank whose views nobody reads here."""
 
     def settle(self) -> None:
-        stored, _ = self.events.scan(0, 1, None, 10**6)
-        wanted = dict(sorted(stored))
-        list(Sequencer(self.events, self.log, still, lambda _: None).sequence(wanted))
+        self.sequence()
 
 
 def positions(database: Path) -> list[int]:

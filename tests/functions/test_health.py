@@ -11,6 +11,7 @@ from chalicelib.leftfold.projection.memory import MemoryRows
 from chalicelib.leftfold.store.checkpoints import RoutedCheckpoints, RoutedParking
 from chalicelib.leftfold.store.memory import (
     MemoryCheckpoints,
+    MemoryEffects,
     MemoryEvents,
     MemoryLog,
     MemoryParking,
@@ -20,6 +21,7 @@ from chalicelib.leftfold.store.ports import Unavailable
 from chalicelib.leftfold.subjects.memory import MemoryKeys
 from chalicelib.leftfold.wiring.services import Services
 from chalicelib.leftfold.wiring.settings import Settings
+from tests.clock import Clock
 from tools.bootstrap import ROOT
 
 DOCUMENTS = [name for name, view in DOMAIN.views.items() if view.store == "documents"]
@@ -34,6 +36,7 @@ ASKED = {
     "control": ("control", "read"),
     "subjects": ("data_keys", "find"),
     "secrets": ("secrets", "secret"),
+    "effects": ("effects", "find"),
     "view-checkpoints": ("view-checkpoints", "read"),
     "view-parked": ("view-parked", "find"),
     "policy-checkpoints": ("policy-checkpoints", "read"),
@@ -67,6 +70,7 @@ def services(down: str | None = None) -> Services:
         "control": MemoryControl(),
         "data_keys": MemoryKeys(),
         "secrets": MemorySecrets(),
+        "effects": MemoryEffects(Clock()),
         **{f"{kind}-checkpoints": MemoryCheckpoints() for kind in KINDS},
         **{f"{kind}-parked": MemoryParking() for kind in KINDS},
         "search": MemoryRows(),

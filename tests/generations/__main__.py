@@ -133,12 +133,14 @@ class Run:
             stderr=subprocess.DEVNULL,
             cwd=folder,
             env=variables,
+            # Its workers are killed with it.
+            start_new_session=True,
         )
         # Packaging alone takes longer; it is killed there, or among its stacks.
         time.sleep(
             self.random.uniform(5, 60) if command[0] == "create" else self.random.uniform(0.5, 4)
         )
-        os.kill(first.pid, signal.SIGKILL)
+        os.killpg(first.pid, signal.SIGKILL)
         first.wait()
         done = subprocess.run(
             line,

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from chalicelib.leftfold.http import feed
+from chalicelib.leftfold.kernel import StoredEvent
+from tests.commits import commit
 from tests.http.conftest import Bank
 from tests.http.samples import booking, czk
 from tests.http.test_ledgers import entry, posting, usd, with_chart
@@ -47,6 +49,7 @@ def test_every_commit_comes_once_and_in_the_order_of_the_log(bank: Bank) -> None
                 "name": "account-credited",
                 "eventVersion": items[1]["events"][0]["eventVersion"],
                 "correction": None,
+                "unreadable": None,
                 "body": items[1]["events"][0]["body"] | {"amount": czk("7.00")},
             }
         ],
@@ -238,3 +241,16 @@ def test_a_reader_may_begin_at_a_time(bank: Bank) -> None:
 def test_what_is_no_time_is_refused(bank: Bank, wrong: str) -> None:
     answer = bank.get(f"/log?since={wrong}")
     assert (answer.status, answer.parameters) == (400, ["since"])
+
+
+def test_people_see_an_event_that_nobody_can_read_and_programs_stop_there(bank: Bank) -> None:
+    bank.open("a")
+    odd = StoredEvent("account-credited", 9, {"sum": "seven"})
+    assert bank.events.append(commit("main/account-a", 2)._replace(events=(odd,))) is None
+    bank.sequence()
+    assert bank.get("/log").status == 500
+    opened, shown = bank.get("/log?unreadable=show").json["items"]
+    assert opened["events"][0]["unreadable"] is None
+    (event,) = shown["events"]
+    assert (event["name"], event["eventVersion"], event["body"]) == odd[:3]
+    assert event["unreadable"].startswith("UnknownEvent: ")

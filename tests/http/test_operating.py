@@ -13,6 +13,7 @@ from chalicelib.leftfold.http.operating import PARKED_SHOWN
 from chalicelib.leftfold.kernel import Recorded, Row, StoredEvent, View
 from chalicelib.leftfold.relay.publisher import MARK
 from chalicelib.leftfold.relay.sequencer import Sequencer
+from chalicelib.leftfold.store.alarms import Alarm
 from chalicelib.leftfold.store.ports import ParkedStream
 from chalicelib.leftfold.wiring import process
 from tests.application import still
@@ -293,6 +294,7 @@ def test_an_operator_of_a_tenant_sees_its_own_streams_and_no_positions(bank: Ban
     "path",
     [
         "/readers",
+        "/upkeep",
         "/blocks/0",
         "/streams/account/a?tenant=main",
         "/streams/account/a/commits/1?tenant=main",
@@ -350,3 +352,23 @@ def test_a_stream_is_shown_though_nobody_can_read_an_event_of_it(bank: Bank) -> 
     shown = bank.get("/streams/account/a/commits/2").json
     assert (shown["before"], shown["after"], shown["rows"]) == (None, None, [])
     assert [one["of"] for one in shown["failures"]][:2] == ["rules", "balances"]
+
+
+def test_alarms_and_archiver_are_seen_at_a_glance(bank: Bank) -> None:
+    bank.token = house_token()
+    assert bank.get("/upkeep").json == {"alarms": [], "archiver": None}
+    late = Alarm("RelayLagAlarm", "alarm", "The relay is late.", bank.clock())
+    bank.alarm_states.stored += [late, late._replace(name="ApiErrorAlarm", state="ok")]
+    bank.checkpoints.write_note("archiver", "main/account-a")
+    shown = bank.get("/upkeep").json
+    assert [(one["name"], one["state"]) for one in shown["alarms"]] == [
+        ("ApiErrorAlarm", "ok"),
+        ("RelayLagAlarm", "alarm"),
+    ]
+    assert (shown["alarms"][1]["says"], shown["alarms"][1]["since"]) == (
+        "The relay is late.",
+        "2026-01-01T00:00:00.000Z",
+    )
+    assert shown["archiver"] == {"stream": "main/account-a"}
+    bank.checkpoints.write_note("archiver", "")
+    assert bank.get("/upkeep").json["archiver"] == {"stream": None}

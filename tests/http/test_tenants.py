@@ -167,13 +167,13 @@ ASKED = {
     "list_parked": "/readers/balances/parked",
     "show_stream": "/streams/account/a",
     "show_commit": "/streams/account/a/commits/1",
-    "list_consequences": "/streams/transfer/t/commits/1/consequences",
+    "list_consequences": "/streams/transfer/a/commits/1/consequences",
     "list_repairs": "/streams/account/a/commits/1/repairs",
     "show_erasure": "/subjects/account:a/erasure",
     "show_subject_data": "/subjects/account:a/data",
 }
 # What operators of the house alone may ask, and what tells nothing of any tenant.
-NOBODYS = {"list_readers", "show_block", "check_health", "check_up", "describe_api"}
+NOBODYS = {"list_readers", "show_upkeep", "show_block", "check_health", "check_up", "describe_api"}
 
 
 # Kinds of answers whose twins under /live are asked, too: a document, a search, a history.

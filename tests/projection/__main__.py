@@ -1,38 +1,56 @@
-"""A recorded run: python -m tests.projection [--accounts N] [--workers N] [--kill-every S] [--seed N].
+"""A recorded run: python -m tests.projection [--commits N] [--workers N] [--kill-every S] [--seed N].
 
-The bank's file is imported and archived on MiniStack and OpenSearch. Then views lose their rows and
-checkpoints, and the application's own state machine fills them, while functions are killed, and the
-execution is stopped and the command killed at random. At the end the rows have to be those of the log.
+A log made of the bank's file, archived in segments, on MiniStack and OpenSearch, with the packaged
+function `fill` and the application's state machine, and nothing else. Views are filled by it, while the
+function's processes are killed, and its executions are stopped and begun again. At the end the rows
+have to be those of a replay, byte for byte.
 """
 
-import subprocess
+import json
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
 from random import Random
+from threading import Event, Thread
 from typing import Any
 
 import click
-from opensearchpy.exceptions import NotFoundError
 from rich.table import Table
 
-from chalicelib.leftfold.kernel import View
-from chalicelib.leftfold.projection.search import connect
+from chalicelib.domain import DOMAIN
+from chalicelib.leftfold.archive import pruner
+from chalicelib.leftfold.archive.pruner import Pruner
+from chalicelib.leftfold.archive.s3 import S3Archive
+from chalicelib.leftfold.projection.replay import compare, replay
+from chalicelib.leftfold.relay.sequencer import entries_after
+from chalicelib.leftfold.relay.waker import LambdaWaker
+from chalicelib.leftfold.store.blocks import seal
+from chalicelib.leftfold.store.ports import Head, StreamEntry
 from chalicelib.leftfold.wiring.services import Services
+from chalicelib.leftfold.wiring.settings import Settings
 from tests.journey.transfers import Plan, Report, killing
-from tools.bank.import_file import Selection, import_file
-from tools.bank.run import BANK_FILE, CURRENCY, Local, archive_closed, local
-from tools.bootstrap import ROOT
-from tools.console import console
-from tools.deployment_services import reach
-from tools.filling import RUNNING
-from tools.last_deployment import Current, forget, remember
+from tests.projection.large import batches
+from tools.cloud import Cloud
+from tools.console import bar, console
+from tools.deploy import read
+from tools.engines import MiniStack, OpenSearch
+from tools.filling import RUNNING, by_state_machine
+from tools.last_deployment import STAGE, Current
+from tools.package import package
+from tools.resources import TEMPLATE
+from tools.tables import create_tables
 
 STACK = "leftfold-fill"
+ACCOUNT = "000000000000"
 # By ranges; by lanes; an ordered view.
 VIEWS = ("bookings", "balances", "totals")
-MOST_STOPS = 5
+# Commits of a segment, so that a short log has many.
+SEGMENT = 2_000
+MOST_STOPS = 3
 
 
 @dataclass
@@ -40,158 +58,186 @@ class Filled:
     """How one view was filled."""
 
     view: str
-    positions: int
     rows: int
     seconds: float
     stopped: int
     killed: int
-    right: bool
-
-
-@click.command()
-@click.option("--accounts", default=60, show_default=True)
-@click.option("--statements", default=10, show_default=True)
-@click.option("--workers", default=2, show_default=True)
-@click.option("--kill-every", default=3.0, show_default=True, help="Mean seconds; 0: nobody.")
-@click.option("--stop-every", default=10.0, show_default=True, help="Mean seconds; 0: never.")
-@click.option("--seed", default=1, show_default=True)
-def main(
-    *,
-    accounts: int,
-    statements: int,
-    workers: int,
-    kill_every: float,
-    stop_every: float,
-    seed: int,
-) -> None:
-    """Fill views by the state machine while it is killed and stopped; exit 1 if a row is wrong."""
-    with local(console.print, stack=STACK) as running:
-        current = Current(STACK, running.deployed.url, running.cloud.endpoint_url)
-        remember(current)
-        try:
-            chosen = Selection(CURRENCY, accounts, statements)
-            import_file(current.url, BANK_FILE, chosen, then=lambda: archive_closed(current))
-        finally:
-            forget()
-        services = reach(current)
-        segments = len(list(services.log_table.segments()))
-        trial = Trial(running, services, workers, kill_every or None, stop_every, seed)
-        made = [trial.fill(view) for view in VIEWS]
-        console.print(figures(made, segments, workers, seed))
-    sys.exit(0 if all(one.right for one in made) else 1)
+    differences: int
 
 
 @dataclass
-class Trial:
-    """Fills views of one deployment, and disturbs it."""
+class Site:
+    """The engines, the services behind them, and the process of the functions' engine."""
 
-    running: Local
+    cloud: Cloud
     services: Services
-    workers: int
-    kill_every: float | None
-    stop_every: float
-    seed: int
-
-    def __post_init__(self) -> None:
-        self.random = Random(self.seed)
-
-    def fill(self, view: str) -> Filled:
-        """Takes a view's rows away, and has them filled."""
-        wipe(self.services, self.services.views[view])
-        report, began = Report(), time.monotonic()
-        plan = Plan(kill_every=self.kill_every, seed=self.seed)
-        with killing(self.running.functions_of, plan, report):
-            stopped = self.until_filled(view)
-        seconds = time.monotonic() - began
-        check = begin("replay", view, "--check", running=self.running)
-        told, _ = check.communicate()
-        console.print(told, markup=False)
-        rows = sum(1 for _ in self.services.rows(view).scan())
-        positions = self.services.log.head().next_position
-        right = check.returncode == 0
-        return Filled(view, positions, rows, seconds, stopped, report.killed, right)
-
-    def until_filled(self, view: str) -> int:
-        """Begins the command again until it succeeds; how often it was stopped."""
-        for stopped in range(MOST_STOPS + 1):
-            fill = begin(
-                *("fill", view, "--on", "aws", "--workers", str(self.workers)),
-                running=self.running,
-            )
-            disturbed = self.stop_every and stopped < MOST_STOPS
-            patience = self.random.uniform(0, 2 * self.stop_every) if disturbed else None
-            try:
-                out, _ = fill.communicate(timeout=patience)
-            except subprocess.TimeoutExpired:
-                # The command, and then the execution that it has started.
-                fill.kill()
-                fill.communicate()
-                stop_executions(self.running)
-                continue
-            console.print(out, markup=False)
-            if fill.returncode == 0:
-                return stopped
-        raise SystemExit(f"{view} was not filled")
+    functions_of: int | None
 
 
-def begin(*words: str, running: Local) -> "subprocess.Popen[str]":
-    """A command of leftfold's."""
-    where = ("--stack", STACK, "--endpoint-url", str(running.cloud.endpoint_url))
-    return subprocess.Popen(
-        [sys.executable, "-m", "tools", *words, *where],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def stop_executions(running: Local) -> None:
-    """Stops each execution that runs."""
-    states = running.cloud.client("stepfunctions")
-    for machine in states.list_state_machines()["stateMachines"]:
-        found = states.list_executions(
-            stateMachineArn=machine["stateMachineArn"], statusFilter=RUNNING
-        )
-        for execution in found["executions"]:
-            states.stop_execution(executionArn=execution["executionArn"])
-
-
-def wipe(services: Services, view: View) -> None:
-    """Takes the rows of a view and all of its checkpoints away, as if it were new."""
-    named = services.settings.named
-    if view.store == "search":
-        client = connect(services.settings.search_url)
-        with suppress(NotFoundError):
-            client.indices.delete(index=f"{named(view.stored_name).lower()}-rows")
-    else:
-        empty(services, named(view.stored_name), ["key"])
-    keep = {f"{services.settings.log}#{name}" for name in (view.stored_name, view.fill_name)}
-    empty(services, named("view-checkpoints"), ["reader", "checkpointKey"], keep)
-
-
-def empty(services: Services, table: str, keys: list[str], readers: set[str] | None = None) -> None:
-    """Deletes the items of a table, or those of *readers* alone."""
-    pages = services.dynamodb.get_paginator("scan").paginate(TableName=table)
-    items: list[Any] = [item for page in pages for item in page["Items"]]
-    for item in items:
-        if readers is None or item["reader"]["S"] in readers:
-            services.dynamodb.delete_item(TableName=table, Key={key: item[key] for key in keys})
-
-
-def figures(made: list[Filled], segments: int, workers: int, seed: int) -> Table:
-    """The run in figures."""
+@click.command()
+@click.option("--commits", default=30_000, show_default=True)
+@click.option("--workers", default=2, show_default=True)
+@click.option("--kill-every", default=4.0, show_default=True, help="Mean seconds; 0: nobody.")
+@click.option("--stop-every", default=12.0, show_default=True, help="Mean seconds; 0: never.")
+@click.option("--seed", default=1, show_default=True)
+def main(*, commits: int, workers: int, kill_every: float, stop_every: float, seed: int) -> None:
+    """Fill views by the state machine while it is killed and stopped; exit 1 if a row is wrong."""
+    random = Random(seed)
+    with site() as made:
+        segments = write(made.services, commits)
+        plan = Plan(kill_every=kill_every or None, seed=seed)
+        done = [fill(made, view, workers, plan, stop_every, random) for view in VIEWS]
     table = Table(
-        *("view", "positions", "rows", "seconds", "executions stopped", "processes killed"),
-        "rows of the log",
-        title=f"{segments} segments, {workers} workers, seed {seed}",
+        *("view", "rows", "seconds", "executions stopped", "processes killed", "rows that differ"),
+        title=f"{commits:,} commits, {segments} segments, {workers} workers, seed {seed}",
     )
-    for one in made:
+    for one in done:
         table.add_row(
-            *(one.view, f"{one.positions:,}", f"{one.rows:,}", f"{one.seconds:.0f}"),
-            *(str(one.stopped), str(one.killed), "yes" if one.right else "NO"),
+            *(one.view, f"{one.rows:,}", f"{one.seconds:.0f}", str(one.stopped)),
+            *(str(one.killed), str(one.differences)),
         )
-    return table
+    console.print(table)
+    sys.exit(any(one.differences for one in done))
+
+
+@contextmanager
+def site() -> Iterator[Site]:
+    """Engines with tables, a bucket, the function and the state machine."""
+    with ExitStack() as started:
+        search = OpenSearch(None, progress=console.print)
+        engine = MiniStack(None, opensearch=search.endpoint, progress=console.print)
+        started.callback(search.stop)
+        started.callback(engine.stop)
+        engine.start()
+        search.start()
+        cloud = Cloud(engine.url)
+        create_tables(cloud.client("dynamodb"), STACK)
+        settings = Settings(
+            {
+                "LEFTFOLD_STACK": STACK,
+                "LEFTFOLD_SEARCH_ENDPOINT": search.endpoint,
+                "LEFTFOLD_SEARCH_SCHEME": "http",
+            }
+        )
+        cloud.client("s3").create_bucket(Bucket=settings.archive)
+        deploy(cloud, settings)
+        services = Services(
+            settings,
+            DOMAIN,
+            dynamodb=cloud.client("dynamodb"),
+            archive=S3Archive(partial(cloud.client, "s3"), settings.archive),
+            waker=LambdaWaker(cloud.client("lambda"), settings.function),
+        )
+        yield Site(cloud, services, engine.process)
+
+
+def deploy(cloud: Cloud, settings: Settings) -> None:
+    """The function and the state machine, as the template has them."""
+    made = package(STAGE, console.print)
+    resources = read(TEMPLATE)["Resources"]
+    cloud.client("lambda").create_function(
+        FunctionName=f"{STACK}-fill",
+        Runtime="python3.11",
+        Handler="chalicelib.functions.fill",
+        Role=f"arn:aws:iam::{ACCOUNT}:role/fill",
+        Code={"ZipFile": made.zip.read_bytes()},
+        Timeout=900,
+        MemorySize=1024,
+        Environment={"Variables": dict(settings._variables)},
+    )
+    definition: str = resources["FillMachine"]["Properties"]["DefinitionString"]["Fn::Sub"]
+    for name, value in {
+        "${AWS::StackName}": STACK,
+        "${AWS::Partition}": "aws",
+        "${AWS::Region}": cloud.region,
+        "${AWS::AccountId}": ACCOUNT,
+    }.items():
+        definition = definition.replace(name, value)
+    cloud.client("stepfunctions").create_state_machine(
+        name=f"{STACK}-fill", definition=definition, roleArn=f"arn:aws:iam::{ACCOUNT}:role/fill"
+    )
+
+
+def write(services: Services, commits: int) -> int:
+    """A log of so many commits; all but its end is archived. The number of segments."""
+    head, entries = Head(), dict[str, StreamEntry]()
+    with bar("writing the log", commits) as progress:
+        (task,) = progress.task_ids
+        for some in batches(commits):
+            block, next_head = seal(head, some)
+            after = entries_after(block)
+            moves = {id_: (entries.get(id_, StreamEntry(1)), one) for id_, one in after.items()}
+            services.log_table.put_body(block)
+            assert services.log_table.append(block, head, next_head, moves)
+            entries |= after
+            head = next_head
+            progress.advance(task, len(some))
+    pruner.COMMITS_IN_SEGMENT = SEGMENT
+    pruning = Pruner(services.log_table, services.archive, services.checkpoints, (), services.clock)
+    volumes = pruning.run(services.clock() + timedelta(days=1))
+    # The last segments stay blocks of the table: a fill reads both.
+    return sum(1 for _, volume in zip(range(max(1, commits // SEGMENT - 1)), volumes, strict=False))
+
+
+def fill(
+    made: Site, view: str, workers: int, plan: Plan, stop_every: float, random: Random
+) -> Filled:
+    """Has a view filled, whatever is stopped and killed."""
+    filling = made.services.fill(view)
+    current = Current(STACK, "", made.cloud.endpoint_url)
+    report, stops, began = Report(), list[float](), time.monotonic()
+    with (
+        killing(made.functions_of, plan, report),
+        stopping(made.cloud, stop_every, random, stops.append),
+    ):
+        while True:
+            try:
+                asked = {"workers": workers, "units": 0}
+                by_state_machine(filling, filling.plan(), current, asked)
+                break
+            except click.ClickException as error:
+                console.print(f"{view}: {error}", markup=False)
+    seconds = time.monotonic() - began
+    whole = replay(
+        filling.view,
+        filling.log,
+        lambda _position: None,
+        filling.repairs,
+        filling.opener,
+    )
+    live = dict(made.services.rows(view).scan())
+    differences = len(list(compare(whole.rows, live.items())))
+    return Filled(view, len(live), seconds, len(stops), report.killed, differences)
+
+
+@contextmanager
+def stopping(
+    cloud: Cloud, every: float, random: Random, told: Callable[[float], None]
+) -> Iterator[None]:
+    """Stops what is executed now and then, a few times."""
+    ended = Event()
+
+    def work() -> None:
+        states: Any = cloud.client("stepfunctions")
+        machine = f"arn:aws:states:{cloud.region}:{ACCOUNT}:stateMachine:{STACK}-fill"
+        for _ in range(MOST_STOPS if every else 0):
+            if ended.wait(random.uniform(0, 2 * every)):
+                return
+            found = states.list_executions(stateMachineArn=machine, statusFilter=RUNNING)
+            for execution in found["executions"]:
+                if json.loads(
+                    states.describe_execution(executionArn=execution["executionArn"])["input"]
+                ).get("workers"):
+                    states.stop_execution(executionArn=execution["executionArn"])
+                    told(time.monotonic())
+
+    thread = Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ def test_a_plan_counts_what_every_category_would_have() -> None:
     assert "from 2 streams, 4 commits, 4 events" in text
     assert "no: the way back is a third generation" in text
     assert "at least 16 write units" in text
+    assert "about 0 minutes of one copier, or 0 of 8 side by side" in text
 
 
 def test_a_plan_says_that_there_is_a_way_back() -> None:

@@ -165,6 +165,8 @@ def other_functions(
                 SEALING,
                 COUNTING,
                 *querying,
+                # CloudWatch tells of alarms whoever may ask for all.
+                allow(("cloudwatch:DescribeAlarms",), arn("cloudwatch", "alarm:*")),
             ),
             called="api",
             search=True,

@@ -18,6 +18,8 @@ from chalicelib.leftfold.kernel.commit import instant
 from chalicelib.leftfold.store.events import item_of, item_size
 from chalicelib.leftfold.store.ports import Archive, EventTable, Log, StreamEntry
 
+# Under this name the archiver notes the stream that it began last, "" after the last stream.
+READER = "archiver"
 # Longer than any function runs: a writer that loaded before the epoch was closed has ended.
 GRACE = timedelta(hours=24)
 # A transaction takes 4 MB, and a commit may have 400 KB.

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from chalicelib.leftfold.archive.archiver import GRACE, Archiver
+from chalicelib.leftfold.archive.archiver import GRACE, READER, Archiver
 from chalicelib.leftfold.archive.epochs import DamagedArchiveError
 from chalicelib.leftfold.commands.loading import BrokenStreamError
 from chalicelib.leftfold.errors import told
@@ -15,8 +15,6 @@ from chalicelib.leftfold.wiring.services import Services
 
 # Over a month, so that the newest closed epoch stays in the table where one is closed monthly.
 ARCHIVED_AFTER = timedelta(days=35)
-# Under this name the archiver notes the stream that it began last, "" after the last stream.
-READER = "archiver"
 
 
 def archive(_event: Any, context: Any) -> None:

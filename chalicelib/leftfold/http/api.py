@@ -9,7 +9,7 @@ from importlib import import_module
 from chalice.app import Blueprint, IAMAuthorizer, Request, Response
 from marshmallow import INCLUDE, Schema
 
-from chalicelib.leftfold.http import console, health, repairing, subjects
+from chalicelib.leftfold.http import console, health, repairing, subjects, upkeep
 from chalicelib.leftfold.http import live as twins
 from chalicelib.leftfold.http.feed import feed_route
 from chalicelib.leftfold.http.operating import operating_routes
@@ -67,6 +67,7 @@ def api_of(domain: Domain, description: str) -> Api:
         feed_route(aggregates, bodies),
         *operating_routes({**aggregates, repair.category: repair}, bodies),
         *repairing.routes,
+        *upkeep.routes,
         *health.routes,
         *subjects.routes,
         Route(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from marshmallow import fields, validate
 
@@ -11,9 +11,11 @@ from chalicelib.leftfold.http.fields import LARGEST_VERSION, Shown, Strict, Whol
 from chalicelib.leftfold.http.history import BodyJson, CorrectionShown, StreamVersion, events_json
 from chalicelib.leftfold.http.problems import Problem
 from chalicelib.leftfold.http.routes import Answer, Call, Route
-from chalicelib.leftfold.kernel import Aggregate, AggregateId, Commit
+from chalicelib.leftfold.kernel import Aggregate, AggregateId, Codec, Commit, StoredEvent
 from chalicelib.leftfold.kernel.repair import Repairs
+from chalicelib.leftfold.projection.fold import REASON_LENGTH
 from chalicelib.leftfold.store.following import MOST_BLOCKS, MOST_SEARCHED, BeyondTheLogError
+from chalicelib.leftfold.store.ports import Unavailable
 
 # Seconds. API Gateway waits 29 for an answer.
 LONGEST_WAIT = 20
@@ -24,12 +26,15 @@ Json = dict[str, Any]
 
 
 class FollowedEvent(Shown):
-    """An event in the current version of its name."""
+    """An event in the current version of its name. One that today's code cannot read, where such
+    are shown, is as it is stored, and *unreadable* says why.
+    """
 
     name = fields.String(required=True)
     event_version = fields.Integer(required=True)
     body = fields.Dict(keys=fields.String(), required=True)
     correction = fields.Nested(CorrectionShown, required=True, allow_none=True)
+    unreadable = fields.String(required=True, allow_none=True)
 
 
 class FollowedCommit(StreamVersion):
@@ -97,6 +102,14 @@ class FollowQuery(Strict):
         load_default=0,
         metadata={"description": "Seconds to wait for a commit if there is none yet."},
     )
+    unreadable = fields.String(
+        validate=validate.OneOf(("fail", "show")),
+        load_default="fail",
+        metadata={
+            "description": "What is done about an event that the code of today cannot read. A"
+            " program that keeps a copy of the log stops there; a page for people shows it."
+        },
+    )
     category = fields.String()
     correlation = fields.String(
         validate=validate.Length(1, 128),
@@ -148,6 +161,7 @@ def feed_route(aggregates: Mapping[str, Aggregate], bodies: Mapping[str, BodyJso
                         aggregates,
                         bodies,
                         call.services.repairs,
+                        query["unreadable"],
                     )
                     for at, commit in page.commits
                 ],
@@ -206,10 +220,17 @@ def commit_json(
     aggregates: Mapping[str, Aggregate],
     bodies: Mapping[str, BodyJson],
     repairs: Repairs,
+    unreadable: Literal["fail", "show"],
 ) -> Json:
     """A commit with its causes and its events."""
     _, category, key = AggregateId.parse(commit.aggregate_id)
-    shown = bodies.get(category, as_stored)
+    shown, codec = bodies.get(category, as_stored), aggregates[category].codec
+    # A copy in another program is out of an erasure's reach, so the feed opens nothing.
+    blind = commit.blind()
+    if unreadable == "show":
+        events = events_as_they_are(blind, codec, shown, repairs)
+    else:
+        events = with_nothing_unreadable(events_json(blind, codec, shown, repairs))
     return {
         "stream": commit.aggregate_id,
         "version": commit.version,
@@ -220,11 +241,53 @@ def commit_json(
         "actor": commit.actor,
         "correlationId": commit.correlation_id,
         "causes": [{"stream": stream, "version": version} for stream, version in commit.deps],
-        # A copy in another program is out of an erasure's reach, so the feed opens nothing.
-        "events": events_json(commit.blind(), aggregates[category].codec, shown, repairs),
+        "events": events,
     }
 
 
 def as_stored(body: Json) -> Json:
     """The body of an event whose context shows it as it is stored."""
     return body
+
+
+def events_as_they_are(
+    commit: Commit, codec: Codec[Any], shown: BodyJson, repairs: Repairs
+) -> list[Json]:
+    """The events of a commit as they are read today. If one cannot be, each as it is stored.
+
+    Raises `Unavailable`.
+    """
+    try:
+        return with_nothing_unreadable(events_json(commit, codec, shown, repairs))
+    except Unavailable:
+        raise
+    except Exception:  # noqa: BLE001 - an upcast may raise anything
+        return [
+            {
+                "name": stored.name,
+                "eventVersion": stored.version,
+                "body": stored.body,
+                "correction": None,
+                "unreadable": why_unreadable(codec, stored),
+            }
+            for stored in commit.events
+        ]
+
+
+def with_nothing_unreadable(events: list[Json]) -> list[Json]:
+    """Events that could be read, as the feed shows them."""
+    return [{**event, "unreadable": None} for event in events]
+
+
+def why_unreadable(codec: Codec[Any], stored: StoredEvent) -> str | None:
+    """Why today's code cannot read a stored event; None if it can."""
+    try:
+        codec.decode(stored)
+    except Exception as error:  # noqa: BLE001 - an upcast may raise anything
+        return reason_of(error)
+    return None
+
+
+def reason_of(error: Exception) -> str:
+    """What people are told of a failure of code that has seen no personal data."""
+    return f"{type(error).__name__}: {error}"[:REASON_LENGTH]

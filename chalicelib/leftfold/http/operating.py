@@ -9,16 +9,15 @@ from marshmallow import fields, validate
 
 from chalicelib.leftfold.access.callers import TENANT
 from chalicelib.leftfold.commands.loading import load
-from chalicelib.leftfold.http.feed import FollowedEvent, as_stored
+from chalicelib.leftfold.http.feed import FollowedEvent, as_stored, events_as_they_are, reason_of
 from chalicelib.leftfold.http.fields import LARGEST_VERSION, Fullmatch, Shown, Strict, Whole, key
-from chalicelib.leftfold.http.history import BodyJson, StreamVersion, events_json
+from chalicelib.leftfold.http.history import BodyJson, StreamVersion
 from chalicelib.leftfold.http.problems import Problem
 from chalicelib.leftfold.http.routes import Answer, Call, Route
-from chalicelib.leftfold.kernel import Aggregate, Codec, Commit, StoredEvent
+from chalicelib.leftfold.kernel import Aggregate, Commit
 from chalicelib.leftfold.kernel.aggregate import is_of
 from chalicelib.leftfold.kernel.commit import instant
 from chalicelib.leftfold.kernel.repair import Repairs
-from chalicelib.leftfold.projection.fold import REASON_LENGTH
 from chalicelib.leftfold.projection.lag import lag
 from chalicelib.leftfold.projection.rewinding import Failed, Rewound, rewound
 from chalicelib.leftfold.relay.publisher import MARK
@@ -97,14 +96,6 @@ class Backwards(OfTenant):
     )
 
 
-class OperatedEvent(FollowedEvent):
-    """An event in the current version of its name. One that today's code cannot read is shown as
-    it is stored, and *unreadable* says why.
-    """
-
-    unreadable = fields.String(required=True, allow_none=True)
-
-
 class CommitShown(Shown):
     """A commit of a stream; *archived* says that it has left the events table."""
 
@@ -119,7 +110,7 @@ class CommitShown(Shown):
     traceparent = fields.String(required=True)
     tags = fields.List(fields.String(), required=True)
     causes = fields.List(fields.Nested(StreamVersion), required=True)
-    events = fields.List(fields.Nested(OperatedEvent), required=True)
+    events = fields.List(fields.Nested(FollowedEvent), required=True)
 
 
 class StreamDocument(Shown):
@@ -391,7 +382,7 @@ class Operating:
             "traceparent": commit.traceparent,
             "tags": list(commit.tags),
             "causes": [{"stream": stream, "version": version} for stream, version in commit.deps],
-            "events": operated_events(commit.blind(), aggregate.codec, shown, repairs),
+            "events": events_as_they_are(commit.blind(), aggregate.codec, shown, repairs),
         }
 
 
@@ -412,43 +403,6 @@ def commit_at(services: Services, stream: str, version: int) -> Commit:
     if not commits:
         raise Problem("stream-missing")
     return commits[0]
-
-
-def operated_events(
-    commit: Commit, codec: Codec[Any], shown: BodyJson, repairs: Repairs
-) -> list[Json]:
-    """The events of a commit as they are read today. If one cannot be, each as it is stored."""
-    try:
-        return [
-            {**event, "unreadable": None} for event in events_json(commit, codec, shown, repairs)
-        ]
-    except Unavailable:
-        raise
-    except Exception:  # noqa: BLE001 - an upcast may raise anything
-        return [
-            {
-                "name": stored.name,
-                "eventVersion": stored.version,
-                "body": stored.body,
-                "correction": None,
-                "unreadable": unreadable(codec, stored),
-            }
-            for stored in commit.events
-        ]
-
-
-def unreadable(codec: Codec[Any], stored: StoredEvent) -> str | None:
-    """Why today's code cannot read a stored event; None if it can."""
-    try:
-        codec.decode(stored)
-    except Exception as error:  # noqa: BLE001 - an upcast may raise anything
-        return reason_of(error)
-    return None
-
-
-def reason_of(error: Exception) -> str:
-    """What an operator is told of a failure of code that has seen no personal data."""
-    return f"{type(error).__name__}: {error}"[:REASON_LENGTH]
 
 
 def for_house(call: Call) -> Services:

@@ -5,6 +5,7 @@ import re
 import types
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple, Union, get_origin, get_type_hints
 
 from chalicelib.leftfold.kernel.codec import Codec
@@ -85,7 +86,9 @@ class AggregateId(NamedTuple):
     def __str__(self) -> str:
         return f"{self.tenant}/{self.category}-{self.key}"
 
+    # A fold asks three times for each commit, and the same streams come again and again.
     @classmethod
+    @lru_cache(maxsize=16_384)
     def parse(cls, aggregate_id: str) -> "AggregateId":
         """The parts of *aggregate_id*; a category has no hyphen, a tenant no slash."""
         tenant, _, rest = aggregate_id.partition("/")

@@ -35,7 +35,7 @@ from chalicelib.leftfold.store.readers import WHOLE_LOG, ends_of
 from chalicelib.leftfold.subjects.opening import CLOSED, Opener
 
 # Positions of a range, unless that would be more than `MOST_PARTS` ranges.
-RANGE = 100_000
+RANGE = 25_000
 MOST_PARTS = 1_000
 LANES_OF_A_PART = 4
 # Blocks that a worker takes between two looks at its time, and events between two saves.

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from chalicelib.leftfold.policies.mailing import Mailer
     from chalicelib.leftfold.projection.rows import RowStore
     from chalicelib.leftfold.projection.search import SearchRows
+    from chalicelib.leftfold.store.alarms import Alarms
     from chalicelib.leftfold.store.applications import Applications
     from chalicelib.leftfold.subjects.keys import DataKeys, KeyService
     from chalicelib.leftfold.subjects.vault import Vault
@@ -93,6 +94,13 @@ class Adapters:
         from chalicelib.leftfold.archive.s3 import S3Archive
 
         return S3Archive(partial(client, "s3"), self.settings.archive)
+
+    @cached_property
+    def alarm_states(self) -> "Alarms":
+        from chalicelib.leftfold.store.alarms import CloudWatchAlarms
+
+        of = self.settings
+        return CloudWatchAlarms(client("cloudwatch"), of.stage, of.truth, of.stack)
 
     @cached_property
     def earlier_archive(self) -> Archive:

@@ -9,7 +9,9 @@ from chalicelib.leftfold.wiring.time_left import check_time
 _making = Lock()
 
 
-def client(service: Literal["dynamodb", "events", "kinesis", "kms", "lambda", "s3", "ses"]) -> Any:
+def client(
+    service: Literal["cloudwatch", "dynamodb", "events", "kinesis", "kms", "lambda", "s3", "ses"],
+) -> Any:
     """A client whose time-outs leave its caller the time to answer."""
     import boto3
     from botocore.config import Config

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
 
+from chalicelib.leftfold.store.ports import EffectKey
 from chalicelib.leftfold.wiring.services import CURSORS, Services
 
 # The name of a stream, a reader and a row that never exist.
@@ -20,6 +21,7 @@ def health(services: Services) -> dict[str, bool | str]:
         "streams": partial(services.log.streams, [NOBODY]),
         "control": services.control.read,
         "subjects": partial(services.data_keys.find, [NOBODY]),
+        "effects": partial(services.effects.find, EffectKey(NOBODY, NOBODY, 1, 0, NOBODY)),
         "secrets": partial(services.secrets.secret, CURSORS),
     }
     # Any view stands for all views, and any policy for all policies.

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from chalicelib.leftfold.projection.freshness import Freshness
     from chalicelib.leftfold.projection.rows import RowStore
     from chalicelib.leftfold.relay.relay import Relay
+    from chalicelib.leftfold.store.alarms import Alarms
     from chalicelib.leftfold.store.applications import Applications
     from chalicelib.leftfold.store.bus import Bus
     from chalicelib.leftfold.store.following import Follower
@@ -53,6 +54,7 @@ class Parts(TypedDict, total=False):
     checkpoints: Checkpoints
     parking: Parking
     effects: Effects
+    alarm_states: Alarms
     secrets: Secrets
     request_counts: RequestCounts
     applications: Applications

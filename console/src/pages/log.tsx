@@ -23,7 +23,7 @@ function useTail(category: string, following: boolean) {
     const follow = async () => {
       while (!ending.signal.aborted) {
         const asked = after.current ? { after: after.current, wait: following ? 20 : 0 } : { last: 500 };
-        const page = await get("/log", {}, { ...asked, limit: 500, category }, ending.signal);
+        const page = await get("/log", {}, { ...asked, limit: 500, category, unreadable: "show" }, ending.signal);
         after.current = page.next;
         setError(undefined);
         setItems((before) => [...[...page.items].reverse(), ...(before ?? [])].slice(0, KEPT));
@@ -65,7 +65,7 @@ function useSearch(correlation: string | undefined, category: string): Searched 
       let items: LoggedCommit[] = [];
       let from: { since?: string | undefined; after?: string } = { since: madeAt(correlation) };
       for (;;) {
-        const page = await get("/log", {}, { ...from, correlation, category, limit: 500 }, ending.signal);
+        const page = await get("/log", {}, { ...from, correlation, category, limit: 500, unreadable: "show" }, ending.signal);
         if (ending.signal.aborted) return;
         items = [...[...page.items].reverse(), ...items];
         setFound({ items, looked: page.position, ended: page.atEnd, error: undefined });

@@ -21,7 +21,7 @@ const STEP = 40;
 
 export function Model() {
   const [context, setContext] = useState(model.contexts[0] ?? "");
-  const tail = useLoaded((signal) => get("/log", {}, { last: 500, limit: 500 }, signal), [], 5_000);
+  const tail = useLoaded((signal) => get("/log", {}, { last: 500, limit: 500, unreadable: "show" }, signal), [], 5_000);
   const counts = useMemo(() => {
     const counted = new Map<string, number>();
     for (const commit of tail.value?.items ?? []) {
@@ -65,6 +65,7 @@ function Diagram({ context, counts }: { context: string; counts: Map<string, num
           return (
             <path
               key={`${from} ${to}`}
+              style={{ strokeWidth: seen ? `${1.2 + Math.log10(seen)}px` : undefined }}
               class={`arrow${dashed ? " dashed" : ""}${seen ? " seen" : ""}`}
               d={`M${x1} ${a.y + HIGH / 2} C ${middle} ${a.y + HIGH / 2} ${middle} ${b.y + HIGH / 2} ${x2} ${b.y + HIGH / 2}`}
             />

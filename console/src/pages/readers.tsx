@@ -1,10 +1,13 @@
 /* Readers: how far every view and policy is, what waits, and putting it right. */
 import { useEffect, useState } from "preact/hooks";
-import { get, post, type Reader, type Schemas } from "../api";
+import { get, post, Problem, type Reader, type Schemas } from "../api";
 import { Chart } from "../chart";
 import { count, duration, many, parts } from "../format";
+import { Repairs, useAction } from "../repairs";
 import { link, useLoaded } from "../state";
 import { Body, Chip, Empty, Failed, Figures, Show, StreamLink, Time, Title, Waits } from "../ui";
+
+type Parked = Schemas["ParkedShown"];
 
 const EVERY = 2_000;
 const KEPT = 600;
@@ -30,7 +33,57 @@ export function Readers({ name }: { name: string | undefined }) {
       <Show of={readers} rows={12}>
         {(all) => <All of={all} samples={samples} name={name} error={readers.error} again={readers.again} />}
       </Show>
+      <Upkeep />
     </>
+  );
+}
+
+/** The alarms of the stage, those that have gone off first, and where the archiver is. */
+function Upkeep() {
+  const loaded = useLoaded((signal) => get("/upkeep", {}, {}, signal), [], 30_000);
+  const [whole, setWhole] = useState(false);
+  return (
+    <section aria-label="Alarms and archiver" class="upkeep">
+      <Show of={loaded} rows={2}>
+        {({ alarms, archiver }) => {
+          const off = alarms.filter((one) => one.state === "alarm");
+          const shown = whole ? [...off, ...alarms.filter((one) => one.state !== "alarm")] : off;
+          return (
+            <>
+              <div class="bar">
+                <h2>Alarms</h2>
+                <span class="muted">
+                  {alarms.length === 0 ? "this stage has none" : off.length ? <span class="negative">{off.length} of {many(alarms.length, "alarm")} on</span> : `none of ${many(alarms.length, "alarm")} is on`}
+                  {", archiver: "}
+                  {archiver === null ? "has not run" : archiver.stream === null ? "through with all streams" : <>at <StreamLink stream={archiver.stream} /></>}
+                  {alarms.length > off.length && (
+                    <button class="quiet" aria-pressed={whole} onClick={() => setWhole(!whole)}>{whole ? "Only those that are on" : "Show all"}</button>
+                  )}
+                </span>
+              </div>
+              {shown.length > 0 && (
+                <div class="scroll" tabIndex={0} role="region" aria-label="Alarms">
+                  <table>
+                    <tbody>
+                      {shown.map((one) => (
+                        <tr key={one.name}>
+                          <th scope="row" class="nowrap">{one.name}</th>
+                          <td>
+                            <Chip tone={one.state === "alarm" ? "bad" : one.state === "ok" ? "good" : "plain"}>{one.state === "alarm" ? "on" : one.state}</Chip>
+                          </td>
+                          <td class="optional">{one.says}</td>
+                          <td><Time at={one.since} /></td>
+                        </tr>
+                      ))}
+                    </tbody>
+                  </table>
+                </div>
+              )}
+            </>
+          );
+        }}
+      </Show>
+    </section>
   );
 }
 
@@ -147,19 +200,92 @@ function Sweeper({ of, at }: { of: Schemas["ReaderList"]["sweeper"]; at: string 
   );
 }
 
+/** What was asked for, stream by stream, and what has become of it so far. */
+interface Asked {
+  streams: string[];
+  before: Map<string, string>;
+}
+
+/** Says of each stream that was to go on whether it does. */
+function Outcome({ of, parked }: { of: Asked; parked: Parked[] | undefined }) {
+  const left = of.streams.filter((stream) => parked?.some((one) => one.stream === stream));
+  const gone = of.streams.length - left.length;
+  if (!parked) return null;
+  return (
+    <p class={left.length ? "told waits" : "told"} role="status">
+      {left.length === 0
+        ? `${many(of.streams.length, "stream")} went on.`
+        : `${gone} of ${many(of.streams.length, "stream")} went on. What fails again stays here, with its reason.`}
+    </p>
+  );
+}
+
+/** Proposes that the reader passes over the commits on which it has parked *streams*. */
+function Skip({ reader, streams, done }: { reader: string; streams: string[]; done: () => void }) {
+  const [why, setWhy] = useState("");
+  const [told, setTold] = useState<string>();
+  const action = useAction();
+  const propose = () =>
+    action.run(async () => {
+      const refused: string[] = [];
+      for (const stream of streams) {
+        try {
+          await post("/readers/{reader}/skips", { reader }, {}, { stream, why });
+        } catch (error) {
+          if (!(error instanceof Problem) || error.status >= 500) throw error;
+          refused.push(`${stream}: ${error.message}`);
+        }
+      }
+      setTold([`${many(streams.length - refused.length, "commit")} proposed to be passed over.`, ...refused].join(" "));
+      done();
+    });
+  return (
+    <details class="repair">
+      <summary>{streams.length === 1 ? "Pass over this commit" : `Pass over all ${count(streams.length)}`}</summary>
+      <form
+        onSubmit={(submitted) => {
+          submitted.preventDefault();
+          propose();
+        }}
+      >
+        <p class="muted small">
+          The rows of a view lack the commit then, for ever; a policy takes no step for it. Another person has to approve it. Mending the
+          code and redriving loses nothing.
+        </p>
+        <label for={`skip-${streams[0]}-${streams.length}`}>Why</label>
+        <input
+          id={`skip-${streams[0]}-${streams.length}`}
+          required
+          maxLength={1000}
+          value={why}
+          onInput={(typed) => setWhy(typed.currentTarget.value)}
+        />
+        {action.failure && <Failed error={action.failure} again={action.forget} cure="Close" />}
+        {told && <p role="status">{told}</p>}
+        <button class="primary" disabled={action.busy}>Propose</button>
+      </form>
+    </details>
+  );
+}
+
 function ReaderPane({ of, again }: { of: Reader; again: () => void }) {
   const parked = useLoaded((signal) => get("/readers/{reader}/parked", { reader: of.name }, {}, signal), [of.name, of.parked], EVERY);
-  const [asked, setAsked] = useState<string>();
-  const [failure, setFailure] = useState<Error>();
+  const [asked, setAsked] = useState<Asked>();
+  const [round, setRound] = useState(0);
+  const action = useAction();
   useEffect(() => setAsked(undefined), [of.name]);
-  const act = (streams?: string[]) => {
-    setFailure(undefined);
-    post("/readers/{reader}/redrive", { reader: of.name }, {}, streams ? { streams } : {})
-      .then((answer) => {
-        setAsked(`${many(answer.asked, "stream")} asked to go on. What fails again stays here, with its reason.`);
-        again();
-      })
-      .catch((error: unknown) => setFailure(error instanceof Error ? error : new Error(String(error))));
+  const items = parked.value?.items;
+  const act = (streams?: string[]) =>
+    action.run(async () => {
+      const now = (items ?? []).filter((one) => !streams || streams.includes(one.stream));
+      await post("/readers/{reader}/redrive", { reader: of.name }, {}, streams ? { streams } : {});
+      setAsked({ streams: now.map((one) => one.stream), before: new Map(now.map((one) => [one.stream, one.reason])) });
+      again();
+      parked.again();
+    });
+  const repaired = () => {
+    setRound((n) => n + 1);
+    parked.again();
   };
   return (
     <section class="pane" aria-label={of.name}>
@@ -167,8 +293,8 @@ function ReaderPane({ of, again }: { of: Reader; again: () => void }) {
         <h2>{of.name}</h2>
         <a class="quiet" href={link("readers")}>Close</a>
       </div>
-      {asked && <p class="told" role="status">{asked}</p>}
-      {failure && <Failed error={failure} again={() => setFailure(undefined)} />}
+      {asked && <Outcome of={asked} parked={items} />}
+      {action.failure && <Failed error={action.failure} again={action.forget} cure="Close" />}
       <Show of={parked}>
         {(list) =>
           list.total === 0 ? (
@@ -179,16 +305,19 @@ function ReaderPane({ of, again }: { of: Reader; again: () => void }) {
             <>
               <div class="bar">
                 <span class="muted">{many(list.total, "parked stream")}</span>
-                <button class="primary" onClick={() => act()}>Redrive all</button>
+                <button class="primary" disabled={action.busy} onClick={() => act()}>Redrive all</button>
               </div>
+              {list.items.length > 1 && <Skip reader={of.name} streams={list.items.map((one) => one.stream)} done={repaired} />}
               {list.items.map((one) => (
                 <article key={one.stream} class="parked">
                   <div class="bar">
                     <StreamLink stream={one.failedOn} version={one.version} />
-                    <button onClick={() => act([one.stream])} aria-label={`Redrive ${parts(one.failedOn).key}`}>Redrive</button>
+                    <button disabled={action.busy} onClick={() => act([one.stream])} aria-label={`Redrive ${parts(one.failedOn).key}`}>Redrive</button>
                   </div>
                   <p class="mono reason">{one.reason}</p>
                   <Stuck stream={one.failedOn} version={one.version} />
+                  <Skip reader={of.name} streams={[one.stream]} done={repaired} />
+                  <Repairs stream={one.failedOn} version={one.version} done={repaired} round={round} />
                   {one.first !== null && one.last !== null && (
                     <p class="muted small">
                       Positions {count(one.first)} to {count(one.last)} wait.

@@ -16,7 +16,7 @@ const CATEGORIES = ["account", "transfer", "ledger", "journal"];
 
 /** The streams of a category that changed last. */
 async function ofCategory(category: string, signal: AbortSignal): Promise<Found[]> {
-  const page = await get("/log", {}, { last: 500, limit: 500, category }, signal);
+  const page = await get("/log", {}, { last: 500, limit: 500, category, unreadable: "show" }, signal);
   const found = new Map<string, Found>();
   for (const one of [...page.items].reverse()) {
     if (!found.has(one.id)) found.set(one.id, { category, key: one.id, about: `${one.events.at(-1)?.name ?? ""}, version ${one.version}` });
@@ -56,7 +56,7 @@ async function find(words: string, signal: AbortSignal): Promise<Found[]> {
 export function Streams() {
   const [words, setWords] = useState("");
   const found = useLoaded((signal) => (words.trim() ? find(words, signal) : Promise.resolve(null)), [words]);
-  const tail = useLoaded((signal) => get("/log", {}, { last: 200, limit: 200 }, signal), []);
+  const tail = useLoaded((signal) => get("/log", {}, { last: 200, limit: 200, unreadable: "show" }, signal), []);
   return (
     <>
       <Title note="Everything that was ever recorded of one thing, in order. Find it by its id, its category or the words of its bookings.">Streams</Title>
@@ -217,7 +217,7 @@ export function Stream({ category, id, version, tenant }: { category: string; id
               ["Archived through", stream.archivedThrough ? count(stream.archivedThrough) : "nothing"],
             ]}
           />
-          <div class="split">
+          <div class={version === undefined ? "split newest" : "split"}>
             <section aria-label="Commits" class="timeline">
               <Rows
                 of={shown}
@@ -298,12 +298,19 @@ function CommitPane({ stream, category, id, version, newest }: { stream: string;
       <Show of={loaded}>
         {(one) => (
           <>
-            {one.failures.map((failure) => (
-              <p key={failure.of} class="reason">
-                {failure.of === "rules" ? "The rules cannot get past this commit" : <>The view <strong>{failure.of}</strong> cannot get past this commit</>}
-                : <span class="mono">{failure.reason}</span>
-              </p>
-            ))}
+            {one.failures.length > 0 && (
+              <div class="reason">
+                <strong>Not everybody gets past this commit</strong>
+                <dl class="members">
+                  {one.failures.map((failure) => (
+                    <div key={failure.of}>
+                      <dt>{failure.of === "rules" ? "the rules" : failure.of}</dt>
+                      <dd class="mono">{failure.reason}</dd>
+                    </div>
+                  ))}
+                </dl>
+              </div>
+            )}
             {tab === "Events" && <Events of={one} led={led} again={loaded.again} />}
             {tab === "State" && (
               <>
