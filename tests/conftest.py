@@ -92,7 +92,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             continue
         if "may_start_engines" in item.fixturenames:
             item.add_marker(pytest.mark.engine(*item.fixturenames))
-        if item.get_closest_marker("engine") is not None:
+        has_second_try = item.config.pluginmanager.hasplugin("rerunfailures")
+        if has_second_try and item.get_closest_marker("engine") is not None:
             # Its engines run on a clock of their own, on a machine that may be busy. Whoever it fails for reads of it.
             item.add_marker(pytest.mark.flaky(reruns=1))
         named = {name for mark in item.iter_markers("engine") for name in mark.args}

@@ -58,6 +58,8 @@ class Plan:
 def options(tests: Sequence[str]) -> list[str]:
     """How pytest runs a hunt: quietly, and leaving nothing behind."""
     quiet = ["-p", "no:terminal", "-p", "no:cacheprovider", "-p", "no:faulthandler"]
+    # It would run a server in a thread, which a fork loses.
+    quiet += ["-p", "no:rerunfailures"]
     # Hypothesis is here before pytest is.
     quiet += ["-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"]
     return [*quiet, "-o", "addopts=", "--import-mode=importlib", "--capture=no", *tests]
