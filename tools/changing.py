@@ -33,9 +33,10 @@ from tools.auditing import audited
 from tools.cloud import Cloud, DeployError, explained
 from tools.console import console, errors
 from tools.deploy import applications, check_way, data_keys, find, read, stage_stack
-from tools.deploying import stage_option
+from tools.deploying import stage_option, told
 from tools.deployment_services import reach
 from tools.destroy import delete_kept
+from tools.front import Front
 from tools.generation import WRITE_PRICE, generation_command, time_of
 from tools.last_deployment import Current, remember
 from tools.options import endpoint_option
@@ -43,7 +44,7 @@ from tools.package import Package
 from tools.resources import TRUTH_TEMPLATE
 from tools.stacks import Stacks
 from tools.stages import Stage, running, stage
-from tools.truths import active_truth, control_of
+from tools.truths import active_application, active_truth, control_of, standing
 from tools.uploading import Uploads
 
 SHOWN = 20
@@ -240,11 +241,25 @@ def about_to(
     return services
 
 
-def follow(control: Control, endpoint_url: str | None) -> None:
-    """Makes the active generation the one that commands speak to, and tells its address."""
-    current = Current(control.active, find(control.active, Cloud(endpoint_url)).url, endpoint_url)
-    remember(current)
-    console.print(f"{control.active} is active: {current.url}", soft_wrap=True)
+def follow(control: Control, name: str, endpoint_url: str | None) -> None:
+    """Leads the stage's address to the active generation, and makes that the one that commands here
+    speak to. Raises DeployError.
+    """
+    found, cloud = stage(name), Cloud(endpoint_url)
+    with explained(cloud):
+        stacks = Stacks(cloud, told)
+        app = active_application(found, stacks)
+        if app is None:
+            raise DeployError(f"{control.active} has no active application to lead to")
+        left = applications(inactive(control), cloud).known().active
+        address = Front(found, stacks).lead_to(app, standing(found, stacks), left=left)
+    remember(Current(app, find(app, cloud).url, endpoint_url))
+    console.print(f"{app} is active: {address}", soft_wrap=True)
+
+
+def inactive(control: Control) -> str:
+    """The truth of a change that does not take commands."""
+    return control.blue if control.active == control.green else str(control.green)
 
 
 @generation_command.command("switch")
@@ -254,6 +269,8 @@ def follow(control: Control, endpoint_url: str | None) -> None:
 def switch_command(*, most_lag: int, name: str, endpoint_url: str | None) -> None:
     """Let the later generation take over, stream by stream, while commands go on.
 
+    The stage's domain leads to it from now on; without a domain, the application that is left sends
+    every request on (308).
     Refused while the copier is behind, or while the transform fails on a stream. A stream goes over
     with the first command to it, or in the background; `status` shows how far that is.
     """
@@ -261,7 +278,7 @@ def switch_command(*, most_lag: int, name: str, endpoint_url: str | None) -> Non
     about_to("generation switch", services, control, endpoint_url)
     # A policy that is new in this generation begins here, unless it says otherwise.
     services.begin_policies()
-    follow(services.generations.operator.switch(most_lag), endpoint_url)
+    follow(services.generations.operator.switch(most_lag), name, endpoint_url)
 
 
 @generation_command.command("back")
@@ -274,7 +291,7 @@ def back_command(*, name: str, endpoint_url: str | None) -> None:
     """
     services, control = change_of(name, endpoint_url)
     about_to("generation back", services, control, endpoint_url)
-    follow(services.generations.operator.switch_back(), endpoint_url)
+    follow(services.generations.operator.switch_back(), name, endpoint_url)
 
 
 @generation_command.command("take")
@@ -318,8 +335,7 @@ def finish_command(*, name: str, endpoint_url: str | None) -> None:
     services, control = change_of(name, endpoint_url)
     about_to("generation finish", services, control, endpoint_url)
     control = services.generations.operator.finish()
-    other = control.blue if control.active == control.green else control.green
-    console.print(f"{control.active} has every stream; {other} may be dropped")
+    console.print(f"{control.active} has every stream; {inactive(control)} may be dropped")
 
 
 @generation_command.command("abandon")

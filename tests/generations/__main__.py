@@ -33,7 +33,6 @@ from tools.api import Api
 from tools.bank.latency import percentiles
 from tools.bank.run import Local, local
 from tools.changing import is_ready
-from tools.deploy import find
 from tools.deployment_services import reach
 from tools.last_deployment import Current
 from tools.signing_in import of_deployment
@@ -192,7 +191,7 @@ def main(
                 thread.start()
             run.step("create", "green", "--transform", "--yes", patience=900)
             with killing(running.functions_of, plan, killed):
-                drive(run, made, marks, seconds)
+                drive(run, marks, seconds)
         finally:
             made.stop.set()
             for thread in threads:
@@ -207,17 +206,16 @@ def main(
     sys.exit(1 if broken else 0)
 
 
-def drive(run: Run, clients: Clients, marks: list[tuple[str, float]], seconds: float) -> None:
+def drive(run: Run, marks: list[tuple[str, float]], seconds: float) -> None:
     """There, back, there again where there is a way, and the end; each step is killed once and run
     again.
     """
-    urls = {name: find(name, run.running.cloud).url for name in (BLUE, GREEN)}
     until(run.running)
-    ways = [("switch", GREEN), ("back", BLUE), ("switch", GREEN)]
-    for command, active in ways if run.change == "identity" else ways[:1]:
+    ways = ["switch", "back", "switch"]
+    # Clients stay at the address that they have, and follow it.
+    for command in ways if run.change == "identity" else ways[:1]:
         marks.append((command, time.monotonic()))
-        run.step(command)
-        clients.front = httpx.URL(urls[active])
+        run.step(command, patience=480)
         time.sleep(seconds)
         run.step("take")
     run.step("finish")
