@@ -3,8 +3,11 @@
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
+import pytest
+
+from chalicelib.bank.transfer.domain import Requested
 from chalicelib.bank.transfer.policies import debit_source
 from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.kernel import Commit, Email, Policy, Reaction, Recorded
@@ -98,6 +101,19 @@ def test_a_command_is_found_before_its_process_knows_and_among_many(bank: Bank) 
     bank.clock.forward(days=40)
     requested(bank)
     (asked,) = bank.events.range("main/transfer-t", 1, 1)
+    debited_without_an_answer(bank)
+    for _ in range(60):
+        bank.post("/accounts/a/credits", booking("1.00"))
+    assert led_to(bank, 1) == [debit("taken", version=63)]
+    # As many reads as it takes to halve 123 versions, and not one for each.
+    bank.use(counted := Counted(bank.events))
+    assert led_to(bank, 1) == [debit("taken", version=63)]
+    assert counted.reads < 16
+    assert asked.at > bank.stream()[61].at
+
+
+def debited_without_an_answer(bank: Bank) -> None:
+    """The policy commands the debit, and its function dies before the process has the answer."""
 
     def unanswered(recorded: Recorded) -> Iterable[Reaction]:
         for reaction in debit_source.reactions(recorded):
@@ -107,14 +123,30 @@ def test_a_command_is_found_before_its_process_knows_and_among_many(bank: Bank) 
     with_policy(bank, replace(debit_source, react=unanswered, awaits=None))
     process.services().policy("debit_source").catch_up(100)
     process.services().policies = DOMAIN.policies
-    for _ in range(60):
+
+
+@pytest.mark.parametrize("between", [49, 50, 51])
+def test_a_command_is_found_behind_a_whole_page_of_other_commits(bank: Bank, between: int) -> None:
+    accounts(bank)
+    bank.clock.forward(days=40)
+    requested(bank)
+    for _ in range(between):
         bank.post("/accounts/a/credits", booking("1.00"))
-    assert led_to(bank, 1) == [debit("taken", version=63)]
-    # As many reads as it takes to halve 123 versions, and not one for each.
-    bank.use(counted := Counted(bank.events))
-    assert led_to(bank, 1) == [debit("taken", version=63)]
-    assert counted.reads < 16
-    assert asked.at > bank.stream()[61].at
+    debited_without_an_answer(bank)
+    assert led_to(bank, 1) == [debit("taken", version=3 + between)]
+
+
+def test_what_a_policy_does_by_personal_data_is_found_by_personal_data(bank: Bank) -> None:
+    accounts(bank)
+    requested(bank, notify="ada@example.com")
+
+    def of_ada(recorded: Recorded) -> Iterable[Reaction]:
+        assert isinstance(recorded.event, Requested)
+        if recorded.event.order.notify == "ada@example.com":
+            yield from cast("Iterable[Reaction]", debit_source.reactions(recorded))
+
+    with_policy(bank, replace(debit_source, react=of_ada))
+    assert led_to(bank, 1) == [debit("waits")]
 
 
 def test_a_process_that_waits_no_more_is_passed(bank: Bank) -> None:
