@@ -47,10 +47,10 @@ def steps_of(seed: int, since: str = "HEAD~1") -> list[Step]:
     longer = [
         Step(2, "tests.simulation", ["--first", str(seed), "--count", "500"]),
         Step(1, "tests.simulation", ["--generations", "--first", str(seed), "--count", "200"]),
-        Step(1, "tests.simulation", ["--releases", "--first", str(seed), "--count", "150"]),
-        Step(1, "tests.simulation", ["--forgetting", "--first", str(seed), "--count", "150"]),
+        Step(0.5, "tests.simulation", ["--releases", "--first", str(seed), "--count", "80"]),
+        Step(0.5, "tests.simulation", ["--forgetting", "--first", str(seed), "--count", "80"]),
         Step(2, "pytest", ["tests/archive/test_bank_file.py", "tests/erasure/test_bank_file.py"]),
-        Step(1, "tests.erasure", []),
+        Step(0.7, "tests.erasure", []),
         Step(1, "tests.projection.announced", ["--first", str(seed), "--count", "2000"]),
         Step(1, "tests.engines", ["run", "--commits", "2000", *engines]),
         Step(1, "tests.engines", ["sweeper", "--commits", "2000", *engines]),

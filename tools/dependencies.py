@@ -20,7 +20,7 @@ from tools.bootstrap import NO_NETWORK
 from tools.engines import Progress
 
 # The AWS services that chalicelib.leftfold.wiring makes clients of; boto3 describes 400 others.
-SERVICES = frozenset({"dynamodb", "events", "kinesis", "kms", "lambda", "s3", "ses"})
+SERVICES = frozenset({"cloudwatch", "dynamodb", "events", "kinesis", "kms", "lambda", "s3", "ses"})
 # The platforms of AWS Lambda by its processors, whatever machine makes the package.
 PLATFORMS = {"x86_64": "manylinux2014_x86_64", "arm64": "manylinux2014_aarch64"}
 USUAL = "x86_64"

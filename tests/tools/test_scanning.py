@@ -70,8 +70,7 @@ def test_the_command_shows_them(busy: Bank) -> None:
 def test_a_version_that_the_code_does_not_know_is_told(busy: Bank) -> None:
     newer = StoredEvent("account-credited", 9, {})
     assert busy.events.append(commit("main/account-b", 3)._replace(events=(newer,))) is None
-    with pytest.raises(Exception, match="version 9"):
-        busy.settle()
+    busy.settle()
     answer = CliRunner().invoke(scan_command, [])
     assert answer.exit_code == 1
     assert "not known to the code" in answer.output

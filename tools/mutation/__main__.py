@@ -51,6 +51,7 @@ TESTS = (
     "tests/kernel",
     "tests/projection",
     "tests/relay",
+    "tests/releases",
     "tests/repair",
     "tests/store",
     "tests/subjects",
