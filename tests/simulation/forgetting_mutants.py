@@ -109,21 +109,21 @@ MUTANTS = {
     "a key cached for ever": Mutant("F1", ((vault, "KEY_AGE", inf),)),
     "rows not folded again": Mutant("F1", ((Rewriting, "run", rewrites_nothing),)),
     "rows folded again at once, and never later": Mutant(
-        "F1", ((erasing, "SETTLES", timedelta(0)),), first=13
+        "F1", ((erasing, "SETTLES", timedelta(0)),), first=38
     ),
     "one application that finishes for all": Mutant(
-        "F1", ((MemoryKeys, "applications", lambda _: ()),), first=4
+        "F1", ((MemoryKeys, "applications", lambda _: ()),), first=49
     ),
     "a stream noted as done before it is": Mutant(
-        "F1", ((Eraser, "_settle", keeps_its_part_first),), first=34
+        "F1", ((Eraser, "_settle", keeps_its_part_first),), first=49
     ),
     "a stream of another not noted": Mutant("F1", ((MemoryKeys, "add_stream", notes_no_stream),)),
     "a key made without a look at the mark": Mutant(
         "F2", ((MemoryKeys, "add", gives_a_new_key),), first=12
     ),
-    "an erasure without a mark": Mutant("F2", ((MemoryKeys, "erase", leaves_no_mark),), first=44),
+    "an erasure without a mark": Mutant("F2", ((MemoryKeys, "erase", leaves_no_mark),), first=74),
     "no audit": Mutant("F2", ((Eraser, "_record", records_nothing),)),
     "a snapshot in plain text": Mutant("F1", ((handler, "sealed_snapshot", in_plain),)),
-    "an effect in plain text": Mutant("F1", ((PolicyWork, "_kept", as_it_is),), first=2),
+    "an effect in plain text": Mutant("F1", ((PolicyWork, "_kept", as_it_is),), first=3),
     "a reason that tells all": Mutant("F1", ((fold, "poison", tells_all),)),
 }

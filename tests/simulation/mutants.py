@@ -336,25 +336,25 @@ MUTANTS = {
         # Before, it stops histories with an error instead.
         "main/account-",
         names=((loading, "is_dense", lambda *_, **__: True),),
-        first=19,
+        first=23,
     ),
     "a server that decides after its caller has gone": Mutant(
         "refused, but found", names=((handler, "DECIDE_WITHIN", timedelta(days=9)),), first=80
     ),
     "no condition on the registry": Mutant("I2/I3", Parts(log=LogWithoutRegistryCondition)),
     "no condition on the head": Mutant("I1", Parts(log=LogWithoutHeadCondition)),
-    "a body put after its link": Mutant("B1: the link", Parts(log=LogThatPutsBodiesLast), first=24),
+    "a body put after its link": Mutant("B1: the link", Parts(log=LogThatPutsBodiesLast), first=27),
     "a link deleted before its bodies": Mutant(
-        "B1: a body is left", Parts(log=LogThatUnlinksFirst), first=34
+        "B1: a body is left", Parts(log=LogThatUnlinksFirst), first=184
     ),
     "the body of a block that lost forgotten": Mutant(
         "B1: a body is left", Parts(log=LogThatForgetsOrphans)
     ),
     "a body without a link taken for an orphan": Mutant("B1: the link", Parts(log=LogThatTidiesUp)),
     "blocks deleted before their segment is listed": Mutant(
-        "I1", Parts(pruner=PrunerThatListsLast), first=26
+        "I1", Parts(pruner=PrunerThatListsLast), first=27
     ),
-    "a claim that never ends": Mutant("I8", Parts(log=LogWhoseClaimsNeverEnd)),
+    "a claim that never ends": Mutant("I8", Parts(log=LogWhoseClaimsNeverEnd), first=19),
     "no gap pull": Mutant("I2/I3", Parts(sequencer=SequencerWithoutGapPull)),
     "no causal pull": Mutant("I5", names=((sequencer, "Planner", PlannerWithoutCausalPull),)),
     "order taken from the stream": Mutant(
@@ -366,7 +366,7 @@ MUTANTS = {
         "I7", Parts(rows=RowsSavedOverLowerOnes, partitioned=RunnerThatReadsRowsFirst)
     ),
     "parked_streams read before the checkpoint": Mutant(
-        "I7", Parts(partitioned=RunnerThatReadsMarkersFirst), first=36
+        "I7", Parts(partitioned=RunnerThatReadsMarkersFirst), first=37
     ),
     "a checkpoint without its condition": Mutant(
         "I7: the checkpoint", Parts(checkpoints=CheckpointsWithoutCondition)
@@ -378,21 +378,21 @@ MUTANTS = {
     "redrive without the parked_stream's condition": Mutant(
         "I7", Parts(parking=ParkingWithoutCondition), first=121
     ),
-    "no command id": Mutant("transfer ", names=((Cause, "command_id", any_command_id),), first=5),
+    "no command id": Mutant("transfer ", names=((Cause, "command_id", any_command_id),), first=7),
     "a command taken though its process has moved": Mutant(
         "answer: ", Parts(acting=ActingOnAnyState), first=71
     ),
     "a refusal recorded though what refused has moved": Mutant(
-        "answer: ", Parts(acting=RefusingOnAnyState), first=29
+        "answer: ", Parts(acting=RefusingOnAnyState), first=101
     ),
     "a step that is awaited no more passed without a look at its target": Mutant(
         "answer: passed",
         Parts(hurries=True),
         ((CommandHandler, "taken", lambda *_: None),),
-        first=37,
+        first=219,
     ),
     "a checkpoint moved before a policy acts": Mutant(
-        "transfer ", Parts(policy=RunnerThatMovesFirst), first=19
+        "transfer ", Parts(policy=RunnerThatMovesFirst), first=26
     ),
     "an effect sent before its record": Mutant("effects: sent before", Parts(acting=SendingFirst)),
     "a policy run on replay": Mutant("replay: ", Parts(replay=replay_that_acts)),
