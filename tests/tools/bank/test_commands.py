@@ -9,6 +9,8 @@ from click.testing import CliRunner
 from tests.tools.bank.bank_files import bank_file
 from tools import last_deployment
 from tools.__main__ import leftfold
+from tools.engines import Engine, MiniStack, OpenSearch
+from tools.engines.engine import free_port
 from tools.last_deployment import Current, forget, recall, remember
 
 
@@ -53,15 +55,23 @@ def test_what_goes_wrong_is_told_in_one_line(
     assert line in shown
 
 
-def test_a_port_that_is_taken_is_told_at_once() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
+@pytest.mark.parametrize(
+    ("engine", "option", "other"),
+    [(OpenSearch, "--search-port", None), (MiniStack, "--port", OpenSearch)],
+)
+def test_a_port_that_is_taken_is_told_at_once(
+    engine: type[Engine], option: str, other: type[Engine] | None
+) -> None:
+    # A test beside this one may have an engine at the usual port.
+    free = ["--search-port", str(free_port(other.ports))] if other else []
+    with socket.create_server(("127.0.0.1", free_port(engine.ports))) as taken:
+        port = taken.getsockname()[1]
 
-        done = CliRunner().invoke(leftfold, ["run", "--port", str(port)])
+        done = CliRunner().invoke(leftfold, ["run", option, str(port), *free])
 
     assert done.exit_code == 1
     assert done.stderr.strip().endswith(
-        f"MiniStack: port {port} is taken; stop the program that listens there"
+        f"{engine.name}: port {port} is taken; stop the program that listens there"
         " or choose another port"
     )
 
