@@ -6,13 +6,10 @@ when the last of them is written, however many logs there are. Each log has a he
 partition of its own. Times and units are those of `tests.models.throughput`.
 """
 
-import heapq
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import product
-from random import Random
 
 import click
 from rich.console import Console
@@ -31,6 +28,7 @@ from tests.models.throughput import (
     WRITES,
     units_of,
 )
+from tests.models.timeline import Timeline
 
 # The records for each log that the event source gives to one invocation of the relay.
 BATCH = 500
@@ -49,7 +47,7 @@ class Log:
 
 
 @dataclass
-class Stage:
+class Stage(Timeline):
     """*relays* bring *rate* commits a second into *logs*; times are in milliseconds.
 
     With *one_by_one* a batch is written into its logs one after the other.
@@ -67,38 +65,16 @@ class Stage:
     late: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._random = Random(self.seed)
-        self._now = 0.0
-        self._queue: list[tuple[float, int, Callable[[], None]]] = []
-        self._count = 0
+        super().__post_init__()
         self._heads = [Log() for _ in range(self.logs)]
         self._waiting: list[list[tuple[int, float]]] = [[] for _ in range(self.relays)]
         # What is left of the batch of a relay, by log; none while the relay does nothing.
         self._parts: list[dict[int, list[float]]] = [{} for _ in range(self.relays)]
         self._wary = [[AT_FIRST] * self.logs for _ in range(self.relays)]
 
-    def run(self) -> "Stage":
-        """Runs to the end."""
-        for relay in range(self.relays):
-            self._later(self._gap(), partial(self._arrive, relay))
-        while self._queue and self._queue[0][0] < self.seconds * 1000:
-            self._now, _, act = heapq.heappop(self._queue)
-            act()
-        return self
-
     @property
     def per_second(self) -> float:
         return self.written / self.seconds
-
-    def _later(self, after: float, act: Callable[[], None]) -> None:
-        self._count += 1
-        heapq.heappush(self._queue, (self._now + after, self._count, act))
-
-    def _gap(self) -> float:
-        return self._random.expovariate(self.rate / self.relays / 1000)
-
-    def _takes(self, mean: float) -> float:
-        return mean * self._random.lognormvariate(-0.03, 0.25)
 
     def _arrive(self, relay: int) -> None:
         self._waiting[relay].append((self._random.randrange(self.logs), self._now))

@@ -11,9 +11,7 @@ Body "in": the commits stand in the block that the transaction writes, as they d
 docs/adr/0016. Body "apart": they are put before the link, under a key of their own.
 """
 
-import heapq
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import product
@@ -23,6 +21,8 @@ from typing import Literal, NamedTuple
 import click
 from rich.console import Console
 from rich.table import Table
+
+from tests.models.timeline import Timeline
 
 # Milliseconds: a transaction of 100 items, a put, and a read on DynamoDB.
 TRANSACTION, PUT, READ, THROTTLED = 15.0, 6.0, 5.0, 40.0
@@ -41,7 +41,7 @@ PAGE = 16
 
 
 @dataclass
-class World:
+class World(Timeline):
     """What one log does in *seconds* with *rate* commits a second of *size* KB, packed.
 
     *relays* share the commits, each with a shard of its own.
@@ -62,10 +62,7 @@ class World:
     late: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._random = Random(self.seed)
-        self._now = 0.0
-        self._queue: list[tuple[float, int, Callable[[], None]]] = []
-        self._count = 0
+        super().__post_init__()
         self._tokens, self._filled = 0.0, 0.0
         self._head = 0
         # The relay that has the head for itself, and until when.
@@ -74,25 +71,6 @@ class World:
         self._wary = [AT_FIRST if self.turns == "claims" else 0] * self.relays
         self._waiting: list[list[float]] = [[] for _ in range(self.relays)]
         self._busy = [False] * self.relays
-
-    def run(self) -> "World":
-        """Runs to the end."""
-        for relay in range(self.relays):
-            self._later(self._gap(), partial(self._arrive, relay))
-        while self._queue and self._queue[0][0] < self.seconds * 1000:
-            self._now, _, act = heapq.heappop(self._queue)
-            act()
-        return self
-
-    def _later(self, after: float, act: Callable[[], None]) -> None:
-        self._count += 1
-        heapq.heappush(self._queue, (self._now + after, self._count, act))
-
-    def _gap(self) -> float:
-        return self._random.expovariate(self.rate / self.relays / 1000)
-
-    def _takes(self, mean: float) -> float:
-        return mean * self._random.lognormvariate(-0.03, 0.25)
 
     def _arrive(self, relay: int) -> None:
         self._waiting[relay].append(self._now)

@@ -9,11 +9,8 @@ from chalicelib.leftfold.kernel import Context, Domain
 from chalicelib.leftfold.projection.rows import Save
 from chalicelib.leftfold.store.applications import Application, Known
 from chalicelib.leftfold.store.ports import ParkedStream
-from chalicelib.leftfold.wiring.services import Services
-from chalicelib.leftfold.wiring.settings import Settings
-from tests.application import still
 from tests.http.conftest import Bank
-from tests.tools.test_operations import Bell, log_only
+from tests.tools.test_operations import log_only, services_of
 from tools.cloud import DeployError
 from tools.generation_check import check_release, is_right
 
@@ -31,26 +28,9 @@ SMALL = Domain(
 )
 
 
-def services_of(bank: Bank) -> Services:
-    return Services(
-        Settings({}),
-        SMALL,
-        events=bank.events,
-        log=bank.log,
-        log_table=bank.log,
-        checkpoints=bank.checkpoints,
-        parking=bank.parking,
-        rows=bank.rows.__getitem__,
-        clock=bank.clock,
-        pause=still,
-        vault=bank.vault,
-        waker=Bell(),
-    )
-
-
 def right(bank: Bank) -> bool:
     # What the check itself records is logged and passed as all else is.
-    return is_right(services_of(bank), SECONDS, lambda _: bank.settle())
+    return is_right(services_of(bank, SMALL, log_table=bank.log), SECONDS, lambda _: bank.settle())
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 import pytest
 
 from chalicelib.domain import DOMAIN
-from chalicelib.leftfold.kernel import Recorded, Row, View
+from chalicelib.leftfold.kernel import Domain, Recorded, Row, View
 from chalicelib.leftfold.projection.replay import replay
 from chalicelib.leftfold.projection.rows import Save, StoredRow
 from chalicelib.leftfold.relay.sequencer import Sequencer
@@ -31,10 +31,10 @@ def view(request: pytest.FixtureRequest) -> View:
     return DOMAIN.views[request.param]
 
 
-def services_of(bank: Bank, **parts: Any) -> Services:
+def services_of(bank: Bank, domain: Domain = DOMAIN, **parts: Any) -> Services:
     return Services(
         Settings({}),
-        DOMAIN,
+        domain,
         events=bank.events,
         log=bank.log,
         checkpoints=bank.checkpoints,

@@ -303,16 +303,14 @@ class Prover:
         )
         for stream in report.differing():
             wrong = self._look_again(stream)
-            if wrong is None:
-                # It has what it should have by now, or is to get it: so far its sums are those.
-                report.has[stream] = report.should.get(stream, Sum())
-                found.settled += 1
-            elif not wrong:
-                report.has[stream] = report.should.get(stream, Sum())
-                found.under_way += 1
-            else:
+            if wrong:
                 found.differing += 1
                 found.differences += [f"{report.difference(stream)}: {wrong}"]
+                continue
+            # It has what it should have by now, or is to get it: so far its sums are those.
+            report.has[stream] = report.should.get(stream, Sum())
+            found.settled += wrong is None
+            found.under_way += wrong is not None
         for stream, reason in sorted(report.failed.items()):
             found.differing += 1
             found.differences += [f"{stream} cannot be transformed: {reason}"]
