@@ -20,7 +20,7 @@ from chalicelib.leftfold.access.keys import Keys, UnknownKeyError
 LEEWAY = 30
 # API Gateway takes 10 KB of headers in all.
 LONGEST = 8_192
-KINDS = ("jwt", "at+jwt", "application/at+jwt")
+TOKEN_KINDS = ("jwt", "at+jwt", "application/at+jwt")
 # Visible ASCII. Names with a colon after these words are those of the engine itself.
 _SUBJECT = re.compile(r"(?!(?:policy|deadline):)[!-~]{1,255}")
 _CLIENT = re.compile(r"[!-~]{1,255}")
@@ -69,7 +69,7 @@ class Tokens:
         try:
             header = jwt.get_unverified_header(token)
             kind, key_id = header.get("typ", "JWT"), header.get("kid")
-            if not isinstance(kind, str) or kind.lower() not in KINDS:
+            if not isinstance(kind, str) or kind.lower() not in TOKEN_KINDS:
                 raise TokenError("the token is of another kind")
             if not isinstance(key_id, str):
                 raise TokenError("the token names no key")
