@@ -7,6 +7,7 @@ generation takes every stream, and the laws are asked.
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -267,11 +268,8 @@ class Both:
             copier = self.rules.copier(
                 copying, checkpoints, parking, lambda act, items: [act(item) for item in items]
             )
-            for shard in shards:
-                try:
-                    copier.run(shard)
-                except NotCopiedYetError:
-                    continue
+            with suppress(NotCopiedYetError):
+                copier.run(shards)
 
         self.invoke("copier", copy, after)
 
