@@ -44,7 +44,7 @@ from tools.signing_in import of_deployment
 BLUE, GREEN = "leftfold-dev", "leftfold-dev--green"
 LONGEST = 60.0
 # Seconds within which the copier is to come close to the log's end.
-PATIENCE = 900.0
+STEP_SECONDS = 900.0
 
 
 @dataclass
@@ -254,7 +254,7 @@ def until(running: Local) -> None:
     operator = reach(Current(GREEN, "", running.cloud.endpoint_url)).generations.operator
     began = time.monotonic()
     while not is_ready(status := operator.status()):
-        if time.monotonic() - began > PATIENCE:
+        if time.monotonic() - began > STEP_SECONDS:
             raise RuntimeError(str(status))
         click.echo(f"the copier is {status.lag:,} positions behind")
         time.sleep(5)

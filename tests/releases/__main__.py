@@ -42,7 +42,7 @@ from tools.signing_in import of_deployment
 BLUE, GREEN = "leftfold-dev", "leftfold-dev--green"
 OPENING = 100_000_00
 LONGEST = 180.0
-PATIENCE = 900
+STEP_SECONDS = 900
 # MiniStack polls all event sources in one thread, and each view is as far behind as one round takes.
 BEHIND = ("--most-behind", "60")
 BY_OWNER = {release.owner: release for release in RELEASES}
@@ -258,7 +258,7 @@ class Operator:
     def settle(self) -> None:
         """Waits for the updates of stacks that a killed command has begun."""
         formation = Cloud(self.endpoint).client("cloudformation")
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + STEP_SECONDS
         while time.monotonic() < until:
             stacks = formation.describe_stacks()["Stacks"]
             if not any(stack["StackStatus"].endswith("_IN_PROGRESS") for stack in stacks):
@@ -267,7 +267,7 @@ class Operator:
 
     def until_right(self, release: Release, name: str) -> None:
         """Waits until a generation has caught up."""
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + STEP_SECONDS
         while True:
             try:
                 self.run(release, "generation", "status", name, *BEHIND)
@@ -374,7 +374,7 @@ def opened(clients: Clients) -> None:
                 if answer.status_code == 409:
                     break
                 time.sleep(0.5)
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + STEP_SECONDS
         while time.monotonic() < until:
             answer = client.get("/accounts", params={"limit": "100"})
             if answer.is_success and len(answer.json()["items"]) == len(clients.keys):

@@ -33,7 +33,7 @@ WAY = ("green", "red", "-")
 FILLED = "bookings"
 # MiniStack polls all event sources in one thread.
 BEHIND = ("--most-behind", "60")
-PATIENCE = 900.0
+STEP_SECONDS = 900.0
 
 
 class Shell:
@@ -62,7 +62,7 @@ class Shell:
             try:
                 return self.run(*command)
             except RuntimeError as error:
-                if time.monotonic() - began > PATIENCE:
+                if time.monotonic() - began > STEP_SECONDS:
                     raise
                 click.echo(str(error).strip().splitlines()[-1])
                 time.sleep(5)
@@ -121,7 +121,7 @@ def main(*, count: int, bank: int, kill_every: float, seed: int) -> None:
         for number, name in enumerate(WAY):
             shell.until("generation", "status", name, *BEHIND)
             shell.run("generation", "activate", name, *BEHIND)
-            plan = Plan(count, 6, kill_every or None, seed + number, patience=PATIENCE)
+            plan = Plan(count, 6, kill_every or None, seed + number, patience=STEP_SECONDS)
             made[name] = transfers(running, name, plan)
             broken += made[name].broken
         click.echo(shell.run("generation", "list"))

@@ -476,7 +476,7 @@ def said(done: Callable[[], Any]) -> Any:
 
 
 @dataclass(frozen=True)
-class Moved:
+class GenerationHistory:
     """What a history was made of, and the laws it broke."""
 
     seed: int
@@ -490,7 +490,7 @@ class Moved:
     broken: list[str]
 
 
-def moved(seed: int, rules: Rules | None = None) -> Moved:
+def moved(seed: int, rules: Rules | None = None) -> GenerationHistory:
     """Runs the history of *seed*: the same seed, the same history."""
     random = Random(f"generations {seed}")
     scheduler = Scheduler(random, any_chances(random, random.choice([0.0, 0.0, 0.05])))
@@ -505,7 +505,7 @@ def moved(seed: int, rules: Rules | None = None) -> Moved:
     control = both.control.read()
     assert control is not None
     commits = [c for half in (both.blue, both.green) for c in items(half)]
-    return Moved(
+    return GenerationHistory(
         seed,
         both.kind,
         scheduler.steps,
