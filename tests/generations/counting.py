@@ -5,8 +5,12 @@ port, and the units that DynamoDB would bill for the items as they are. Time and
 stated limits; nothing is measured by a clock.
 """
 
+import resource
+import time
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 import click
@@ -14,8 +18,11 @@ from rich.console import Console
 from rich.table import Table
 
 from chalicelib.bank.account.domain import Open
+from chalicelib.leftfold.generations import copier
+from chalicelib.leftfold.generations.copying import Truth
 from chalicelib.leftfold.generations.operating import Operator
 from chalicelib.leftfold.generations.proof import prove
+from chalicelib.leftfold.kernel import Bar, Commit
 from chalicelib.leftfold.store.blocks import is_small
 from chalicelib.leftfold.store.events import item_of, item_size
 from chalicelib.leftfold.store.log import DynamoLog, LogTables
@@ -34,6 +41,8 @@ CALL, AT_ONCE, SHARDS = 0.005, 16, 8
 QUOTA = 40_000
 KB = 1024
 PAGE = 4 * KB
+# Streams that a relay is told of at once, and sizes of items that are kept.
+TOLD, KEPT = 980, 10_000
 
 
 def units(size: int, unit: int) -> int:
@@ -88,8 +97,55 @@ class Counts:
         return made
 
 
-def size_of(commit: Any) -> int:
-    return item_size(item_of(commit))
+class IndexedEvents(MemoryEvents):
+    """Its scan goes on where it ended: it sorts the keys once, and not for each page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._keys: list[tuple[str, int]] = []
+
+    def append(self, commit: Commit, *unless: Any) -> Commit | None:
+        self._keys = []
+        return super().append(commit, *unless)
+
+    def put_copy(self, copy: Commit, over: Bar | None = None) -> Commit | None:
+        self._keys = []
+        return super().put_copy(copy, over)
+
+    def scan(
+        self, part: int, parts: int, after: str | None, limit: int
+    ) -> tuple[Sequence[tuple[str, int]], str | None]:
+        if not self._keys:
+            self._keys = list(super().scan(part, parts, None, 10**9)[0])
+        end = int(after or 0) + limit
+        return self._keys[end - limit : end], str(end) if end < len(self._keys) else None
+
+
+class IndexedLog(MemoryLog):
+    """It finds its blocks without looking at all that come before and after them."""
+
+    def blocks(
+        self, position: int, limit: int | None = None, heard: Collection[str] | None = None
+    ) -> Iterator[Block]:
+        assert limit is None
+        first = bisect_right(self._links, position, key=attrgetter("next_position"))
+        for number in range(first, len(self._links)):
+            block = self._whole(self._links[number], heard)
+            assert block is not None
+            yield block
+
+
+# A commit's size by its id, together with the commit, whose id is no other's meanwhile.
+_SIZES: dict[int, tuple[Commit, int]] = {}
+
+
+def size_of(commit: Commit) -> int:
+    found = _SIZES.get(id(commit))
+    if found is None:
+        if len(_SIZES) >= KEPT:
+            _SIZES.clear()
+        found = _SIZES[id(commit)] = commit, item_size(item_of(commit))
+    return found[1]
 
 
 def page(_port: Any, answer: Any, *_: Any) -> tuple[int, int]:
@@ -150,13 +206,20 @@ def counted_site(counts: Counts) -> Site:
     blue, green = (
         truth_of(
             name,
-            Counted(MemoryEvents(), counts, TABLE),
-            Counted(MemoryLog(), counts, LOG),
+            Counted(IndexedEvents(), counts, TABLE),
+            Counted(IndexedLog(), counts, LOG),
             first=name == "blue",
         )
         for name in ("blue", "green")
     )
     return Site(blue=blue, green=green)
+
+
+def log_all(truth: Truth, streams: int, commits: int) -> None:
+    """Brings everything into a truth's log."""
+    for first in range(0, streams, TOLD):
+        numbers = range(first, min(streams, first + TOLD))
+        truth.sequence({f"main/account-{number:08}": commits for number in numbers})
 
 
 def steps(streams: int, commits: int) -> Iterator[tuple[str, Counts]]:
@@ -168,12 +231,13 @@ def steps(streams: int, commits: int) -> Iterator[tuple[str, Counts]]:
         blue.do(Open("Ada Lovelace", "CZK", "current"), f"{number:08}")
         for _ in range(commits - 1):
             blue.do(credit(100), f"{number:08}")
-    site.log(site.blue)
+    log_all(site.blue, streams, commits)
+    yield "made", counts.taken()
 
-    counts.taken()
-    site.copy()
+    for shard in range(copier.SHARDS):
+        site.copier.run(shard)
     yield "copied", counts.taken()
-    site.log(site.green)
+    log_all(site.green, streams, commits)
     yield "logged by green", counts.taken()
     operator = Operator(
         site.control, site.copier, site.there, site.back, site.checkpoints, site.parking
@@ -197,7 +261,13 @@ def main(*, streams: int, commits: int, total: int) -> None:
     """Count a change of STREAMS streams, and reckon what it takes for more."""
     table = Table("step", "calls/stream", "write units/stream", "read units/stream", "$", "minutes")
     table.title = f"{streams:,} streams of {commits} commits, reckoned for {total:,}"
+    began = time.process_time()
     for name, counts in steps(streams, commits):
+        took, began = time.process_time() - began, time.process_time()
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KB
+        click.echo(f"{name}: {took:,.0f} s of the processor, at most {peak:,.0f} MB", err=True)
+        if name == "made":
+            continue
         calls = counts.calls.total() / streams
         written, read = counts.written / streams, counts.read / streams
         functions = SHARDS if name == "copied" else 1
