@@ -177,7 +177,7 @@ class StaysBehind(PolicyWork):
         self._answer(cause, reaction, request)
 
 
-def looks_here(self: CommandHandler, request: CommandRequest, loaded: Loaded) -> int | None:
+def looks_here(_self: CommandHandler, request: CommandRequest, loaded: Loaded) -> int | None:
     """A policy that follows an id looks for its step under the new id alone."""
     found = loaded.version_of(request.command_id, request.addressed)
     return None if found is None else found[0]
