@@ -5,7 +5,7 @@ minute, and notes how far it came, so the next one goes on. Two at once do no ha
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from chalicelib.leftfold.commands.handler import ContentionError
@@ -32,10 +32,10 @@ SEEN = f"{READER}-seen"
 def copier(event: Any, context: Any) -> None:
     """Copies the shards that a wake names, or for a minute everything that the log brings."""
     current = services()
-    shards = event.get("wanted", {})
-    for shard in map(int, shards):
-        copy(current, shard, lambda: time_left(context) > FOR_COPIES)
-    if not shards:
+    shards = [int(shard) for shard in event.get("wanted", {})]
+    if shards:
+        copy(current, shards, lambda: time_left(context) > FOR_COPIES)
+    else:
         keep_up(current, for_a_minute(context))
 
 
@@ -52,12 +52,12 @@ def keep_up(current: Services, goes_on: Callable[[], bool]) -> None:
         if first:
             measure(current, progress)
             current.checkpoints.write_note(SEEN, canonical(progress.by_name()))
+        near = [shard for shard, done in progress.done.items() if progress.end - done <= MUCH]
         for shard, done in progress.done.items():
-            if progress.end - done > MUCH:
-                if first and seen.get(str(shard), done) == done:
-                    current.waker.wake("copier", {str(shard): 0})
-            elif done < progress.end:
-                copy(current, shard, goes_on)
+            if first and shard not in near and seen.get(str(shard), done) == done:
+                current.waker.wake("copier", {str(shard): 0})
+        if any(progress.done[shard] < progress.end for shard in near):
+            copy(current, near, goes_on)
         first = False
         if not goes_on():
             return
@@ -83,10 +83,10 @@ def measure(current: Services, progress: Progress) -> None:
     emit("CopierParked", len(list(current.parking.all(READER))))
 
 
-def copy(current: Services, shard: int, goes_on: Callable[[], bool]) -> None:
-    """Copies a shard to the log's end. What waits for another shard is told, and tried again."""
+def copy(current: Services, shards: Collection[int], goes_on: Callable[[], bool]) -> None:
+    """Copies shards to the log's end. What waits for another one is told, and tried again."""
     try:
-        current.generations.copier.run(shard, goes_on)
+        current.generations.copier.run(shards, goes_on)
     except NotCopiedYetError as error:
         emit("CopiesWait", 1, reason=str(error))
 

@@ -432,7 +432,7 @@ class Services(Adapters):
             self.clock,
             self.repairs,
             self.vault if chosen.personal else CLOSED,
-            is_held_back=units > 0,
+            has_budget=units > 0,
         )
 
     def policy(self, policy: str) -> "PartitionedRunner":
