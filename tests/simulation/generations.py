@@ -124,8 +124,10 @@ def to_cards(policy: Policy) -> Callable[[Recorded], Iterable[Reaction | Email]]
 
     def react(recorded: Recorded) -> Iterator[Reaction | Email]:
         for reaction in policy.react(recorded):
-            is_card = isinstance(reaction, Reaction) and reaction.key in CARDS
-            yield replace(reaction, aggregate=card) if is_card else reaction
+            if isinstance(reaction, Reaction) and reaction.key in CARDS:
+                yield replace(reaction, aggregate=card)
+            else:
+                yield reaction
 
     return react
 
