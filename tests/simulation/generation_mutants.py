@@ -190,7 +190,7 @@ MUTANTS: Mapping[str, Mutant] = {
         SAME, Rules(kinds=ONE_FOR_ONE), names=((loading, "owns", appears),), first=7
     ),
     "a bar is put over whatever is at its key": Mutant(
-        SAME, names=((MemoryEvents, "bar", bars_anything),), first=41
+        SAME, names=((MemoryEvents, "bar", bars_anything),), first=46
     ),
     "a bar goes, whichever it is": Mutant(
         SAME,
@@ -203,22 +203,22 @@ MUTANTS: Mapping[str, Mutant] = {
         (*SAME, "completion"),
         Rules(kinds=ONE_FOR_ONE),
         names=((taking, "is_whole", anything),),
-        first=21238,
+        first=21560,
     ),
     "a later generation creates streams without asking": Mutant(
         SAME, Rules(handler=without_asking, kinds=ONE_FOR_ONE)
     ),
     "copies have keys of their own": Mutant(
-        ("G1",), Rules(copying=OwnKeys, kinds=("split",)), first=45
+        ("G1",), Rules(copying=OwnKeys, kinds=("split",)), first=55
     ),
     "a copy is found by its key alone": Mutant(
         ("G1",),
         Rules(kinds=("merge",)),
         names=((loading, "lookup_id", key_alone),),
-        first=24,
+        first=30,
     ),
     "the tails of merged streams come from the tables": Mutant(
-        ("G3",), Rules(Tails, kinds=("merge",)), first=22
+        ("G3",), Rules(Tails, kinds=("merge",)), first=106
     ),
     "one source is not barred": Mutant(
         SAME, Rules(kinds=("merge",)), names=((taking, "end_of", all_but_b),), first=5
@@ -245,5 +245,6 @@ MUTANTS: Mapping[str, Mutant] = {
         ("transfer", "money"),
         Rules(kinds=("merge",)),
         names=((CommandHandler, "_earlier", looks_here),),
+        first=168,
     ),
 }
