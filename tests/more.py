@@ -20,7 +20,7 @@ MUTANTS = 60
 # Not those of a `leftfold run` beside it.
 PORTS = ("--port", "4577", "--search-port", "9277")
 # A step that takes this many times as long as planned hangs.
-PATIENCE = 3
+HANGS_AFTER = 3
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def passes(step: Step, line: str) -> bool:
             [sys.executable, *step.command],
             check=False,
             cwd=ROOT,
-            timeout=60 * PATIENCE * step.minutes,
+            timeout=60 * HANGS_AFTER * step.minutes,
         )
     except subprocess.TimeoutExpired:
         click.echo(f"stopped: it was planned to take {step.minutes:g} minutes")

@@ -113,8 +113,8 @@ def subject_command(subject: str, tenant: str, stack: str | None, endpoint_url: 
         console.print(str(UnknownSubjectError(name)), style="red", markup=False)
         sys.exit(1)
     services.eraser.record_read(name, operator(), services.new_id())
-    for held in services.export.of(name):
-        click.echo(json.dumps(held, ensure_ascii=False))
+    for line in services.export.of(name):
+        click.echo(json.dumps(line, ensure_ascii=False))
 
 
 COMMANDS = (forget_command, subject_command)

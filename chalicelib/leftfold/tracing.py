@@ -16,10 +16,10 @@ from chalicelib.leftfold.kernel.commit import is_traceparent
 
 Json = dict[str, Any]
 # OpenTelemetry's numbers of the kinds of spans, and of a status.
-KINDS = {"internal": 1, "server": 2, "consumer": 5}
+SPAN_KINDS = {"internal": 1, "server": 2, "consumer": 5}
 FAILED = 2
 # Seconds. A trace is worth no more of an invocation.
-PATIENCE = 1.0
+EXPORT_SECONDS = 1.0
 # More spans of one invocation are dropped.
 MOST = 2_000
 
@@ -94,7 +94,7 @@ class Traces:
                     "spanId": own or self.new_id(8).hex(),
                     **({"parentSpanId": parent} if parent.strip("0") else {}),
                     "name": name,
-                    "kind": KINDS[kind],
+                    "kind": SPAN_KINDS[kind],
                     "startTimeUnixNano": str(began),
                     "endTimeUnixNano": str(self.now()),
                     "status": status,
@@ -121,7 +121,7 @@ def collector(endpoint: str, headers: Mapping[str, str]) -> Callable[[bytes], No
         typed = {"Content-Type": "application/json", **headers}
         request = urllib.request.Request(url, body, typed, method="POST")  # noqa: S310 - a setting
         try:
-            with urllib.request.urlopen(request, timeout=PATIENCE):  # noqa: S310 - a setting
+            with urllib.request.urlopen(request, timeout=EXPORT_SECONDS):  # noqa: S310 - a setting
                 pass
         except OSError as error:
             raise NotSentError(f"{type(error).__name__}: {error}") from error

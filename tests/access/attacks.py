@@ -4,9 +4,11 @@ import base64
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import jwt
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.issuer import AUDIENCE, FOR_EVER, ISSUER, NAME, SUBJECT, Issuer, new_key
@@ -22,6 +24,9 @@ GOOD: Mapping[str, Any] = {
     "tenant": "main",
 }
 STRANGER = new_key()
+GOOD_HEADER = '"alg":"ES256","kid":"key-1"'
+# Zeros, which some libraries have taken for the signature of everything (CVE-2022-21449).
+ZEROS = bytes(64)
 
 
 def changed(**claims: Any) -> str:
@@ -39,6 +44,27 @@ def unsigned(header: Mapping[str, Any]) -> str:
         )
         + "."
     )
+
+
+def written(header: str, claims: str | None = None, signature: bytes = b"") -> str:
+    """A token of these texts, which need not be JSON. Nobody has signed it."""
+    parts = header.encode(), (claims or json.dumps(dict(GOOD))).encode(), signature
+    return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts)
+
+
+def of_claims(claims: bytes) -> str:
+    """What the issuer has signed, though it is no set of claims."""
+    return jwt.PyJWS().encode(claims, ISSUER.keys["key-1"], "ES256", headers={"kid": "key-1"})
+
+
+def with_the_signature_in_der() -> str:
+    """A good token whose signature is written as X.509 writes it, and not as JWS does."""
+    text = changed()
+    head, _, signature = text.rpartition(".")
+    pair = base64.urlsafe_b64decode(f"{signature}==")
+    half = len(pair) // 2
+    numbers = (int.from_bytes(pair[:half]), int.from_bytes(pair[half:]))
+    return f"{head}.{base64.urlsafe_b64encode(encode_dss_signature(*numbers)).decode().rstrip('=')}"
 
 
 def signed_by(key: Any, algorithm: str, **header: Any) -> str:
@@ -72,6 +98,12 @@ def with_a_key_of_its_own() -> str:
     (jwk,) = stranger.published()["keys"]
     return signed_by(STRANGER, "ES256", jwk=jwk, jku="https://attacker.test/jwks.json")
 
+
+# Texts that would be a file, an address, a query or another key, if anybody looked them up.
+KEY_IDS = (
+    *("", "/dev/null", "file:///dev/null", "https://attacker.test/jwks.json", "//attacker.test"),
+    *("key-1\0", "key-1\n", "KEY-1", "key-1' OR '1'='1", "__class__", "\uff4bey-1", "k" * 4_000),
+)
 
 # By what is wrong; each is refused with 401 token-invalid.
 FORGED: dict[str, Callable[[], str]] = {
@@ -112,5 +144,58 @@ FORGED: dict[str, Callable[[], str]] = {
     "changed after it was signed": tampered,
     "another kind of token": lambda: ISSUER.sign(GOOD, typ="logout+jwt"),
     "a critical header that nobody knows": lambda: ISSUER.sign(GOOD, crit=["b64x"], b64x=False),
+    # Situations of public reports: see docs/access.md.
+    "an expiry that no clock shows": lambda: changed(exp=10**400),
+    "an expiry that is infinite": lambda: changed(exp=float("inf")),
+    "an expiry that is no number": lambda: changed(exp=float("nan")),
+    "a beginning that no clock shows": lambda: changed(nbf=-(10**400)),
+    "a beginning that is null": lambda: ISSUER.sign({**GOOD, "nbf": None}),
+    "an audience of nobody": lambda: changed(aud=[]),
+    "an audience that is null": lambda: ISSUER.sign({**GOOD, "aud": None}),
+    "an audience within a list within a list": lambda: changed(aud=[[AUDIENCE]]),
+    "a list of kinds": lambda: changed(token_use=["access", "id"]),
+    "a subject that is a number": lambda: changed(sub=7),
+    "a list of subjects": lambda: changed(sub=["ada"]),
+    "a subject that looks alike": lambda: changed(sub="\u0430da"),
+    "a client that is an object": lambda: changed(client_id={"a": 1}, aud=AUDIENCE),
+    "claims that are a list": lambda: of_claims(b"[1]"),
+    "claims that are a number": lambda: of_claims(b"7"),
+    "claims that are no UTF-8": lambda: of_claims(b'{"sub":"\xff"}'),
+    "claims within claims": lambda: of_claims(b'{"x":' + b"[" * 2_500 + b"]" * 2_500 + b"}"),
+    "alg twice": lambda: written(f'{{{GOOD_HEADER},"alg":"none"}}'),
+    "alg twice, the other way": lambda: written(f'{{"alg":"none",{GOOD_HEADER}}}'),
+    "alg in small letters": lambda: written('{"alg":"es256","kid":"key-1"}', None, ZEROS),
+    "a list of algs": lambda: written('{"alg":["ES256"],"kid":"key-1"}', None, ZEROS),
+    "another alg for this key": lambda: written('{"alg":"ES384","kid":"key-1"}', None, bytes(96)),
+    "a signature of zeros": lambda: written(f"{{{GOOD_HEADER}}}", None, ZEROS),
+    "a signature in DER": with_the_signature_in_der,
+    "no signature": lambda: changed().rpartition(".")[0] + ".",
+    "half a signature": lambda: changed()[:-40],
+    "the payload is elsewhere": lambda: ISSUER.sign(GOOD, crit=["b64"], b64=False),
+    "a critical header that is a claim": lambda: ISSUER.sign(GOOD, crit=["exp"], exp=FOR_EVER),
+    "no critical header named": lambda: ISSUER.sign(GOOD, crit=[]),
+    "four parts": lambda: f"{changed()}.x",
+    "five parts, as if encrypted": lambda: f"{changed()}.x.y",
+    "a header that is a list": lambda: written("[1]"),
+    "a header that is null": lambda: written("null"),
+    "a header within headers": lambda: written(f'{{{GOOD_HEADER},"x":{"[" * 5_000}'),
+    "a header with too long a number": lambda: written(f'{{{GOOD_HEADER},"x":{"9" * 5_000}}}'),
+    "a list of key ids": lambda: written('{"alg":"ES256","kid":["key-1"]}', None, ZEROS),
+    "half a character for a key id": lambda: written(
+        '{"alg":"ES256","kid":"\\ud800"}', None, ZEROS
+    ),
+    **{
+        f"a key id that is {kid[:16]!r}": partial(signed_by, STRANGER, "ES256", kid=kid)
+        for kid in KEY_IDS
+    },
+    **{
+        f"a key by {name}": partial(signed_by, STRANGER, "ES256", **{name: where})
+        for name, where in (
+            ("jku", "https://attacker.test/jwks.json"),
+            ("x5u", "https://attacker.test/chain.pem"),
+            ("x5c", ["MIIB"]),
+            ("x5t", "AAAA"),
+        )
+    },
     "9 KB": lambda: changed(padding="x" * 9_000),
 }

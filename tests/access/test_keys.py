@@ -26,7 +26,7 @@ from tests.issuer import Issuer, new_key, public
 
 
 @dataclass
-class World:
+class Fetching:
     """An issuer that may be down, and the keys that are kept of it."""
 
     issuer: Issuer = field(default_factory=Issuer)
@@ -51,74 +51,74 @@ class World:
 
 
 def test_keys_are_fetched_once_and_kept() -> None:
-    world = World()
-    assert [world.knows("key-1") for _ in range(3)] == [True] * 3
-    assert world.asked == 1
+    fetching = Fetching()
+    assert [fetching.knows("key-1") for _ in range(3)] == [True] * 3
+    assert fetching.asked == 1
 
 
 def test_ten_thousand_unknown_keys_ask_the_issuer_once() -> None:
-    world = World()
-    assert world.knows("key-1")
-    assert not any(world.knows(f"unknown-{number}") for number in range(10_000))
-    assert world.asked == 1
+    fetching = Fetching()
+    assert fetching.knows("key-1")
+    assert not any(fetching.knows(f"unknown-{number}") for number in range(10_000))
+    assert fetching.asked == 1
 
 
 def test_under_unknown_keys_the_issuer_is_asked_once_in_a_while_and_known_keys_stay() -> None:
-    world = World()
+    fetching = Fetching()
     for _ in range(600):
-        assert not world.knows("unknown")
-        assert world.knows("key-1")
-        world.clock.forward(seconds=0.1)
-    assert world.asked == timedelta(seconds=60) / ASK_AGAIN_AFTER
+        assert not fetching.knows("unknown")
+        assert fetching.knows("key-1")
+        fetching.clock.forward(seconds=0.1)
+    assert fetching.asked == timedelta(seconds=60) / ASK_AGAIN_AFTER
 
 
 def test_a_new_key_is_found_at_once_if_nobody_has_asked_in_vain() -> None:
-    world = World()
-    assert world.knows("key-1")
-    world.clock.now += ASK_AGAIN_AFTER
-    world.issuer.keys["key-2"] = new_key()
-    assert world.knows("key-2")
-    assert world.asked == 2
+    fetching = Fetching()
+    assert fetching.knows("key-1")
+    fetching.clock.now += ASK_AGAIN_AFTER
+    fetching.issuer.keys["key-2"] = new_key()
+    assert fetching.knows("key-2")
+    assert fetching.asked == 2
 
 
 def test_a_withdrawn_key_is_trusted_no_longer_than_until_the_next_refresh() -> None:
-    world = World()
-    assert world.knows("key-1")
-    world.issuer.keys = {"key-2": new_key()}
-    world.clock.now += REFRESH_AFTER - timedelta(seconds=1)
-    assert world.knows("key-1")
-    world.clock.now += timedelta(seconds=1)
-    assert not world.knows("key-1")
+    fetching = Fetching()
+    assert fetching.knows("key-1")
+    fetching.issuer.keys = {"key-2": new_key()}
+    fetching.clock.now += REFRESH_AFTER - timedelta(seconds=1)
+    assert fetching.knows("key-1")
+    fetching.clock.now += timedelta(seconds=1)
+    assert not fetching.knows("key-1")
 
 
 def test_keys_outlive_an_issuer_that_is_down_for_a_while() -> None:
-    world = World()
-    assert world.knows("key-1")
-    world.down = True
-    world.clock.now += TRUST_FOR
-    assert world.knows("key-1")
-    world.clock.now += timedelta(seconds=1)
+    fetching = Fetching()
+    assert fetching.knows("key-1")
+    fetching.down = True
+    fetching.clock.now += TRUST_FOR
+    assert fetching.knows("key-1")
+    fetching.clock.now += timedelta(seconds=1)
     with pytest.raises(Unavailable):
-        world.keys.find("key-1")
+        fetching.keys.find("key-1")
 
 
 def test_an_issuer_that_is_down_is_asked_once_in_a_while() -> None:
-    world = World(down=True)
+    fetching = Fetching(down=True)
     for _ in range(100):
         with pytest.raises(Unavailable):
-            world.keys.find("key-1")
-    assert world.asked == 1
-    world.down = False
-    world.clock.now += ASK_AGAIN_AFTER
-    assert world.knows("key-1")
+            fetching.keys.find("key-1")
+    assert fetching.asked == 1
+    fetching.down = False
+    fetching.clock.now += ASK_AGAIN_AFTER
+    assert fetching.knows("key-1")
 
 
 def test_an_issuer_that_publishes_nothing_withdraws_nothing() -> None:
-    world = World()
-    assert world.knows("key-1")
-    world.issuer.keys = {}
-    world.clock.now += REFRESH_AFTER
-    assert world.knows("key-1")
+    fetching = Fetching()
+    assert fetching.knows("key-1")
+    fetching.issuer.keys = {}
+    fetching.clock.now += REFRESH_AFTER
+    assert fetching.knows("key-1")
 
 
 GOOD = public("good", new_key())

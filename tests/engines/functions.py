@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from chalicelib.domain import DOMAIN
-from chalicelib.leftfold.functions.log_grew import held_in
+from chalicelib.leftfold.functions.log_grew import categories_by_log
 from chalicelib.leftfold.functions.relay import commit_in
 from chalicelib.leftfold.projection.fold import PoisonError
 from chalicelib.leftfold.relay.relay import Relay, wanted_of
@@ -104,7 +104,7 @@ class Functions:
         self._hints.put([commit for each in inserted if (commit := commit_in(each))])
 
     def _told_of_blocks(self, records: list[dict[str, Any]]) -> None:
-        grown = {category for held in held_in(records).values() for category in held}
+        grown = {category for found in categories_by_log(records).values() for category in found}
         for follower in self._deployment.services().followers:
             if grown.intersection(follower.categories):
                 self.wake(follower.name)

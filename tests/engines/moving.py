@@ -212,9 +212,8 @@ class Move:
             lambda act, items: [act(item) for item in items],
         )
         while not self.ended.is_set():
-            for shard in range(SHARDS):
-                with suppress(NotCopiedYetError, *UNKNOWN):
-                    copier.run(shard, lambda: False)
+            with suppress(NotCopiedYetError, *UNKNOWN):
+                copier.run(range(SHARDS), lambda: False)
             self.ended.wait(0.05)
 
     def run(self, writers: int, commands: int) -> Figures:

@@ -309,7 +309,7 @@ class Mortal:
 
 
 @dataclass
-class World:
+class Storage:
     """All storage of a bank, as processes meet it."""
 
     keys: MemoryKeys
@@ -361,35 +361,35 @@ class World:
 def test_killed_at_any_call_an_erasure_is_completed_by_the_next_run(
     bank: Bank, *, after: bool
 ) -> None:
-    kept = World(bank.keys, bank.events, bank.log, bank.rows, bank.clock)
+    kept = Storage(bank.keys, bank.events, bank.log, bank.rows, bank.clock)
     counted = [0]
     deepcopy(kept).forget(lambda port: Mortal(port, counted, -1, after=after))
     assert counted[0] > 40
     for last in range(1, counted[0] + 1):
-        world, calls = deepcopy(kept), [0]
+        storage, calls = deepcopy(kept), [0]
         with pytest.raises(KilledError):
-            world.forget(lambda port, c=calls, n=last: Mortal(port, c, n, after=after))  # type: ignore[misc]
-        world.go_on()
+            storage.forget(lambda port, c=calls, n=last: Mortal(port, c, n, after=after))  # type: ignore[misc]
+        storage.go_on()
         if last == 1 and not after:
             # Nobody knows of it but the operator, who had no answer.
-            assert world.keys.erasure(ADA) is None
+            assert storage.keys.erasure(ADA) is None
             continue
-        erasure = world.keys.erasure(ADA)
+        erasure = storage.keys.erasure(ADA)
         assert erasure is not None
         assert erasure.report is not None, last
-        assert list(world.keys.unfinished()) == []
-        for name, rows in world.rows.items():
+        assert list(storage.keys.unfinished()) == []
+        for name, rows in storage.rows.items():
             shown = [key for key, row in rows.scan() if SECRETS[0] in json.dumps(row.row)]
             assert shown == [], (last, name)
-        assert [e.name for c in world.events.range(AUDIT, 1, 9) for e in c.events] == [
+        assert [e.name for c in storage.events.range(AUDIT, 1, 9) for e in c.events] == [
             "erasure-begun",
             "subject-erased",
         ]
 
 
 def test_no_report_is_written_before_each_application_has_folded_its_own_rows(bank: Bank) -> None:
-    blue = World(bank.keys, bank.events, bank.log, bank.rows, bank.clock)
-    green = World(bank.keys, bank.events, bank.log, deepcopy(bank.rows), bank.clock)
+    blue = Storage(bank.keys, bank.events, bank.log, bank.rows, bank.clock)
+    green = Storage(bank.keys, bank.events, bank.log, deepcopy(bank.rows), bank.clock)
     assert list(green.eraser(application="green").unfinished()) == []
     erasure = blue.eraser().begin(ADA, "operator:eve", "case-7")
     bank.clock.forward(seconds=SETTLES.total_seconds())
@@ -411,14 +411,14 @@ def test_no_report_is_written_before_each_application_has_folded_its_own_rows(ba
 def test_a_settled_run_that_was_killed_goes_on_behind_the_last_stream_that_is_done(
     bank: Bank,
 ) -> None:
-    world = World(bank.keys, bank.events, bank.log, bank.rows, bank.clock)
-    erasure = world.eraser().begin(ADA, "operator:eve", "case-7")
+    storage = Storage(bank.keys, bank.events, bank.log, bank.rows, bank.clock)
+    erasure = storage.eraser().begin(ADA, "operator:eve", "case-7")
     bank.clock.forward(seconds=SETTLES.total_seconds())
     done = [*streams_of(bank.keys, bank.events, ADA)]
     bank.keys.keep_part(ADA, "blue", Part(done[0], {"streams": 1}))
-    assert world.eraser().run(erasure) is None
+    assert storage.eraser().run(erasure) is None
     bank.clock.forward(seconds=STORES_LET_GO.total_seconds())
-    report = world.eraser().run(erasure)
+    report = storage.eraser().run(erasure)
     assert report is not None
     assert report["places"]["streams"] == len(done) == 2
     assert "row balances main/account-a" in places(bank, SECRETS[0])
@@ -445,12 +445,12 @@ class Meanwhile:
 
 
 def test_what_a_view_has_folded_since_the_stream_was_read_is_not_lost(bank: Bank) -> None:
-    world = World(bank.keys, Meanwhile(bank.events, bank), bank.log, bank.rows, bank.clock)
-    erasure = world.eraser().begin(ADA, "operator:eve", "case-7")
+    storage = Storage(bank.keys, Meanwhile(bank.events, bank), bank.log, bank.rows, bank.clock)
+    erasure = storage.eraser().begin(ADA, "operator:eve", "case-7")
     bank.clock.forward(seconds=SETTLES.total_seconds())
-    assert world.eraser().run(erasure) is None
+    assert storage.eraser().run(erasure) is None
     bank.clock.forward(seconds=STORES_LET_GO.total_seconds())
-    assert world.eraser().run(erasure) is not None
+    assert storage.eraser().run(erasure) is not None
     assert bank.get("/accounts/a").json["balance"]["amount"] == "2996.00"
     assert places(bank, SECRETS[0]) == []
     assert differences(bank) == []
@@ -466,14 +466,14 @@ def test_an_erasure_that_has_begun_is_answered_though_its_rows_do_not(bank: Bank
 
 
 def test_two_operators_at_once_do_no_harm(bank: Bank) -> None:
-    world = World(bank.keys, bank.events, bank.log, bank.rows, bank.clock)
-    first = world.eraser().begin(ADA, "operator:eve", "case-7")
-    second = world.eraser().begin(ADA, "operator:mallory", "case-8")
+    storage = Storage(bank.keys, bank.events, bank.log, bank.rows, bank.clock)
+    first = storage.eraser().begin(ADA, "operator:eve", "case-7")
+    second = storage.eraser().begin(ADA, "operator:mallory", "case-8")
     assert first == second
     bank.clock.forward(seconds=SETTLES.total_seconds())
     with ThreadPoolExecutor(2) as threads:
-        list(threads.map(lambda erasure: world.eraser().run(erasure), (first, second)))
+        list(threads.map(lambda erasure: storage.eraser().run(erasure), (first, second)))
     bank.clock.forward(seconds=STORES_LET_GO.total_seconds())
-    assert world.eraser().run(first) is not None
+    assert storage.eraser().run(first) is not None
     assert places(bank, SECRETS[0]) == []
     assert differences(bank) == []

@@ -32,7 +32,7 @@ def opened_by(keys: MemoryKeys, commits: Any) -> str:
     return str(vault_of(keys).opened(commits))
 
 
-class Bank:
+class ForgottenAccount:
     """An account, forgotten, and a process that had its key in memory and has it still."""
 
     def __init__(self) -> None:
@@ -44,39 +44,39 @@ class Bank:
     def commits(self) -> list[Commit]:
         return list(self.events.range(STREAM, 1, 9))
 
-    def is_forgotten(self) -> bool:
+    def is_erased(self) -> bool:
         found = self.keys.find([SUBJECT]) == {SUBJECT: DataKey(None)}
         return found and "back again" not in opened_by(self.keys, self.commits())
 
 
 def test_a_late_command_of_a_process_that_has_the_key_writes_what_nobody_can_read() -> None:
-    bank = Bank()
-    Teller(bank.events, vault=bank.warm).do(with_purpose(credit(1)))
-    assert "back again" in str(bank.warm.opened(bank.commits()))
-    assert bank.is_forgotten()
+    forgotten = ForgottenAccount()
+    Teller(forgotten.events, vault=forgotten.warm).do(with_purpose(credit(1)))
+    assert "back again" in str(forgotten.warm.opened(forgotten.commits()))
+    assert forgotten.is_erased()
 
 
 def test_a_late_command_of_a_process_that_has_not_is_refused_and_makes_no_key() -> None:
-    bank = Bank()
+    forgotten = ForgottenAccount()
     with pytest.raises(Refused, match="subject-erased"):
-        Teller(bank.events, vault=vault_of(bank.keys)).do(with_purpose(credit(1)))
-    assert len(bank.commits()) == 1
-    assert bank.is_forgotten()
+        Teller(forgotten.events, vault=vault_of(forgotten.keys)).do(with_purpose(credit(1)))
+    assert len(forgotten.commits()) == 1
+    assert forgotten.is_erased()
 
 
 @pytest.mark.parametrize("warm", [True, False], ids=["with the key", "without it"])
 def test_a_copier_brings_nothing_back(*, warm: bool) -> None:
-    bank = Bank()
-    (first,) = bank.commits()
-    vault = bank.warm if warm else vault_of(bank.keys)
+    forgotten = ForgottenAccount()
+    (first,) = forgotten.commits()
+    vault = forgotten.warm if warm else vault_of(forgotten.keys)
     origin = (first.aggregate_id, first.version)
     plain = vault.opened([first])[0]
     copy = plain._replace(version=2, root=origin, source=origin)
     # As `Copying` does: what a transform has made of a stream of the same id is sealed anew.
     sealed = vault.seal(account.codec, copy, leave_out=True)
     assert OPENING.owner not in sealed.line
-    assert OPENING.owner not in opened_by(bank.keys, [sealed, first])
-    assert bank.is_forgotten()
+    assert OPENING.owner not in opened_by(forgotten.keys, [sealed, first])
+    assert forgotten.is_erased()
 
 
 @pytest.fixture

@@ -283,12 +283,12 @@ def test_the_growing_log_wakes_those_that_follow_it_and_hear_of_it(
     site: Functions, links: tuple[tuple[str, ...], ...]
 ) -> None:
     handler("log_grew")(grown(*links), Context())
-    held = {category for link in links for category in link}
+    categories = {category for link in links for category in link}
     followers: list[Reader] = [view for view in DOMAIN.views.values() if view.fed == "log"]
     followers += DOMAIN.policies.values()
-    hearing = [each.name for each in followers if held.intersection(each.categories)]
+    hearing = [each.name for each in followers if categories.intersection(each.categories)]
     assert site.door.woken == hearing
-    assert ("totals" in site.door.woken) == ("account" in held)
+    assert ("totals" in site.door.woken) == ("account" in categories)
     assert "balances" not in site.door.woken
 
 

@@ -116,7 +116,7 @@ def stage() -> Iterator[Stage]:
     process._services = before
 
 
-def held(log: Any) -> set[str]:
+def streams_in(log: Any) -> set[str]:
     return {c.aggregate_id for block in log.blocks(0) for c in block.commits}
 
 
@@ -134,7 +134,7 @@ def test_each_tenant_is_in_one_log_and_the_tenants_are_spread_over_all() -> None
 def test_the_relay_logs_each_tenant_in_its_own_log_and_each_log_begins_at_0(stage: Stage) -> None:
     stage.commit(*(commit(stream) for stream in STREAMS))
     for name, log in stage.logs.items():
-        assert held(log) == {stream for stream in STREAMS if log_of(stream, NAMES) == name}
+        assert streams_in(log) == {stream for stream in STREAMS if log_of(stream, NAMES) == name}
         assert [block.first_position for block in log.blocks(0)] == [0]
         end = log.head().next_position - 1
         assert stage.checkpoints[name].read(MARK, [0])[0] == end >= 0
@@ -175,7 +175,7 @@ def test_the_sweeper_logs_lost_commits_of_every_log_and_wakes_readers_in_each(
     for stream in STREAMS:
         stage.events.append(commit(stream))
     handler("sweeper")(SCHEDULED, Context())
-    assert {stream for log in stage.logs.values() for stream in held(log)} == set(STREAMS)
+    assert {stream for log in stage.logs.values() for stream in streams_in(log)} == set(STREAMS)
     assert {(name, log) for name, log in stage.wakes.asked if name == "test-totals"} == {
         ("test-totals", log) for log in NAMES
     }
@@ -219,7 +219,7 @@ def test_a_relay_that_fails_in_one_log_does_not_stop_the_others(stage: Stage) ->
     with pytest.raises(Unavailable, match="throttled"):
         Relays(relays, side_by_side).run(dict.fromkeys(STREAMS, 1))
     left = {stream for stream in STREAMS if log_of(stream, NAMES) == "main-1"}
-    assert {s for log in stage.logs.values() for s in held(log)} == set(STREAMS) - left
+    assert {s for log in stage.logs.values() for s in streams_in(log)} == set(STREAMS) - left
 
 
 def test_another_number_of_logs_is_refused_before_anything_is_logged(stage: Stage) -> None:
@@ -279,7 +279,7 @@ def test_what_is_not_replaced_is_made_for_its_log(monkeypatch: pytest.MonkeyPatc
         for name, stream in streams.items():
             there = services.in_log_of(stream)
             assert there is services.in_log(name)
-            assert held(there.log) == {stream}
+            assert streams_in(there.log) == {stream}
             assert [found for found, _ in there.log.registry()] == [stream]
             assert isinstance(there.waker, LambdaWaker)
             assert there.waker._log == name

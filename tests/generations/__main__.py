@@ -1,9 +1,10 @@
 """A recorded run: python -m tests.generations --help.
 
-Two truths and two applications on one stage of MiniStack. Clients book money, follow redirects and
-503 as browsers and SDKs do, while functions are killed and each step of the operator is killed once
-and run again. At the end each acknowledged command has to be in the active truth once, and no other
-money. The later generation of a split or a merge is another tree's package (`changed`).
+Two truths and two applications on one stage of MiniStack, with accounts of the bank's own file. Clients
+book money on others beside them, follow redirects and 503 as browsers and SDKs do, while functions are
+killed and each step of the operator is killed once and run again. At the end each acknowledged command
+has to be in the active truth once, and no other money. The later generation of a split or a merge is
+another tree's package (`changed`).
 """
 
 import os
@@ -30,8 +31,11 @@ from tests.generations.changed import CHANGES, Change, environment_of, tree_of
 from tests.journey.transfers import OPENING, Plan, Report, killing, open_account
 from tests.tree import Tree
 from tools.api import Api
+from tools.bank.bank_file import read
+from tools.bank.histories import histories
+from tools.bank.importing import import_all
 from tools.bank.latency import percentiles
-from tools.bank.run import Local, local
+from tools.bank.run import BANK_FILE, CURRENCY, Local, local
 from tools.changing import is_ready
 from tools.deployment_services import reach
 from tools.last_deployment import Current
@@ -39,6 +43,8 @@ from tools.signing_in import of_deployment
 
 BLUE, GREEN = "leftfold-dev", "leftfold-dev--green"
 LONGEST = 60.0
+# Seconds within which the copier is to come close to the log's end.
+STEP_SECONDS = 900.0
 
 
 @dataclass
@@ -50,6 +56,8 @@ class Clients:
     front: httpx.URL
     auth: httpx.Auth
     seed: int
+    # Mean seconds that a client waits between two commands.
+    pause: float = 0.0
     acknowledged: dict[str, tuple[str, int]] = field(default_factory=dict)
     unknown: dict[str, tuple[str, int]] = field(default_factory=dict)
     waits: list[tuple[float, float]] = field(default_factory=list)
@@ -64,7 +72,7 @@ class Clients:
         with httpx.Client(
             timeout=35, trust_env=False, auth=self.auth, follow_redirects=True
         ) as client:
-            while not self.stop.is_set():
+            while not self.stop.wait(random.uniform(0, 2 * self.pause)):
                 account = random.choice(self.keys)
                 sign = random.choice((1, -1))
                 amount = random.randrange(1, 500)
@@ -141,6 +149,7 @@ class Run:
         )
         os.killpg(first.pid, signal.SIGKILL)
         first.wait()
+        began = time.monotonic()
         done = subprocess.run(
             line,
             capture_output=True,
@@ -154,18 +163,29 @@ class Run:
             # At once: the engines take a while to end.
             click.echo(f"{command}: {done.stdout}{done.stderr}", err=True)
             raise RuntimeError(f"{command[0]} failed")
+        click.echo(f"{command[0]}: {time.monotonic() - began:.0f} s, after it was killed")
         return done.stdout
 
 
 @click.command()
 @click.option("--change", type=click.Choice(CHANGES), default="identity", show_default=True)
 @click.option("--accounts", default=12, show_default=True)
+@click.option("--bank", default=50, show_default=True, help="Accounts of the bank's file.")
 @click.option("--clients", default=4, show_default=True)
 @click.option("--seconds", default=15.0, show_default=True, help="Of each phase.")
+@click.option("--pause", default=0.0, show_default=True, help="Mean seconds between two commands.")
 @click.option("--kill-every", default=3.0, show_default=True, help="Mean seconds; 0: nobody.")
 @click.option("--seed", default=1, show_default=True)
 def main(
-    *, change: Change, accounts: int, clients: int, seconds: float, kill_every: float, seed: int
+    *,
+    change: Change,
+    accounts: int,
+    bank: int,
+    clients: int,
+    seconds: float,
+    pause: float,
+    kill_every: float,
+    seed: int,
 ) -> None:
     """A change under load: its way there and, where there is one, back; exit 1 if a law broke."""
     console = Console()
@@ -182,7 +202,8 @@ def main(
         with Api(running.deployed.url, auth=auth, attempts=60) as api:
             for number, key in enumerate(keys):
                 open_account(api, key, random, "credit-card" if number % 2 else "current")
-        made = Clients(change, keys, httpx.URL(running.deployed.url), auth, seed)
+            console.print(f"{import_some(api, bank):,} rows of the bank's file are booked")
+        made = Clients(change, keys, httpx.URL(running.deployed.url), auth, seed, pause)
         threads = [Thread(target=made.work, args=(number,)) for number in range(clients)]
         marks: list[tuple[str, float]] = []
         plan = Plan(kill_every=kill_every or None, seed=seed)
@@ -206,6 +227,13 @@ def main(
     sys.exit(1 if broken else 0)
 
 
+def import_some(api: Api, accounts: int) -> int:
+    """Books the first accounts of the bank's file; the number of rows."""
+    lines = read(BANK_FILE, CURRENCY).lines
+    found, _ = histories(lines, CURRENCY)
+    return import_all(api, found[:accounts], lambda *_: None).rows
+
+
 def drive(run: Run, marks: list[tuple[str, float]], seconds: float) -> None:
     """There, back, there again where there is a way, and the end; each step is killed once and run
     again.
@@ -224,11 +252,12 @@ def drive(run: Run, marks: list[tuple[str, float]], seconds: float) -> None:
 def until(running: Local) -> None:
     """Waits until the copier is close enough for a switch, while clients go on writing."""
     operator = reach(Current(GREEN, "", running.cloud.endpoint_url)).generations.operator
-    for _ in range(60):
-        if is_ready(operator.status()):
-            return
-        time.sleep(2)
-    raise RuntimeError(str(operator.status()))
+    began = time.monotonic()
+    while not is_ready(status := operator.status()):
+        if time.monotonic() - began > STEP_SECONDS:
+            raise RuntimeError(str(status))
+        click.echo(f"the copier is {status.lag:,} positions behind")
+        time.sleep(5)
 
 
 def laws(running: Local, clients: Clients, keys: list[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """Two generations in memory, or on any other tables: commands to both, a copier, takers, control."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -111,13 +112,9 @@ class Site:
     def copy(self) -> None:
         """Logs and copies everything."""
         self.log(self.blue)
-        waiting = list(range(SHARDS))
-        while waiting:
-            shard = waiting.pop(0)
-            try:
-                self.copier.run(shard)
-            except NotCopiedYetError:
-                waiting.append(shard)
+        while self.copier.progress().lag:
+            with suppress(NotCopiedYetError):
+                self.copier.run(range(SHARDS))
 
     def switch(self) -> None:
         """Puts the next switch into control."""

@@ -156,8 +156,7 @@ def test_two_accounts_become_one_in_the_order_of_the_log() -> None:
     site.blue.sequence({A: 1})
     site.blue.sequence({B: 2})
     site.blue.sequence({A: 2})
-    for shard in range(8):
-        site.copier.run(shard)
+    site.copier.run(range(8))
     assert [c.source for c in site.stream(site.green, A)] == [(A, 1), (B, 1), (B, 2), (A, 2)]
     site.teller("blue").do(debit(1), "b")
     site.switch()

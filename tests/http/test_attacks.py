@@ -1,5 +1,6 @@
 """Attacks on what is behind the token: ids, queries, headers, and the things of another tenant."""
 
+import logging
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -11,6 +12,7 @@ from chalicelib.leftfold.archive.archiver import Archiver
 from chalicelib.leftfold.archive.events import ArchivedEvents
 from chalicelib.leftfold.store.memory import MemoryArchive, MemoryEvents
 from chalicelib.leftfold.wiring import process
+from tests.access.attacks import changed
 from tests.http.conftest import Bank
 from tests.http.gateway import Answer
 from tests.http.samples import booking, czk, opening
@@ -244,3 +246,161 @@ def test_an_archived_history_is_there_for_its_tenant_alone(bank: Bank) -> None:
     events = bank.get("/accounts/a/events").json["items"]
     assert [event["version"] for event in events][:2] == [1, 2]
     assert table.range("main/account-a", 2, 2) == []
+
+
+# --- what is not where it belongs: tokens, methods, paths, scopes
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("cookie", "proxy_authorization", "x_authorization", "x_access_token", "x_api_key"),
+        *("x_amz_security_token", "x_amzn_oidc_data", "x_forwarded_access_token", "sec_token"),
+    ],
+)
+def test_a_token_in_another_header_opens_nothing(untouched: Bank, name: str) -> None:
+    untouched.token = None
+    for value in (token(), f"Bearer {token()}", f"access_token={token()}"):
+        answer = untouched.get("/accounts/a", **{name: value})
+        assert refused(answer) == (401, "token-missing")
+
+
+def test_a_token_in_address_or_body_opens_nothing(untouched: Bank) -> None:
+    untouched.token = None
+    form = f"access_token={token()}".encode()
+    for answer in (
+        untouched.get(f"/accounts/a?access_token={token()}"),
+        untouched.get(f"/accounts/a?authorization=Bearer%20{token()}"),
+        untouched.post_bytes("/accounts/a/freeze", form, "application/x-www-form-urlencoded"),
+        untouched.post("/accounts", opening(accountId="a", access_token=token())),
+    ):
+        assert refused(answer) == (401, "token-missing")
+
+
+CLAIMS = {
+    "x_tenant_id": "main",
+    "x_tenant": "main",
+    "tenant": "main",
+    "x_scope": "leftfold/operate leftfold/house",
+    "x_forwarded_user": "ada",
+    "x_amzn_oidc_identity": "ada",
+    "x_http_method_override": "POST",
+    "x_method_override": "POST",
+    "x_original_url": "/accounts/a",
+    "x_rewrite_url": "/accounts/a",
+    "x_original_uri": "/health",
+    "x_forwarded_prefix": "/health",
+    "x_forwarded_host": "attacker.test",
+    "forwarded": "host=attacker.test",
+}
+
+
+def test_no_header_names_a_tenant_a_method_or_a_path(two: Bank) -> None:
+    before = two.written()
+    plain, list_of = two.get("/accounts/a"), two.get("/accounts")
+    for name, value in CLAIMS.items():
+        claimed: dict[str, Any] = {name: value}
+        assert (two.get("/accounts/a", **claimed).status, plain.status) == (404, 404)
+        assert two.get("/accounts", **claimed).json == list_of.json
+        assert two.post("/accounts/a/freeze", **claimed).status == 404
+        assert refused(two.get("/readers", **claimed)) == (403, "house-only")
+        assert two.get("/health", **claimed).text == two.get("/health").text
+    assert two.written() == before
+
+
+# Spellings that some proxy, server or framework takes for the account's path, or for an open one.
+SPELLINGS = [
+    *("//accounts/a", "/accounts//a", "/accounts/a//", "/accounts/a//events", "/./accounts/a"),
+    *("/accounts/./a", "/accounts/x/../a", "/health/../accounts/a", "/health/..;/accounts/a"),
+    *("/openapi.json/../accounts/a", "/console/../accounts/a", "/console/..%2Faccounts%2Fa"),
+    *(
+        "/health%2F..%2Faccounts%2Fa",
+        "/health;/accounts/a",
+        "/accounts;x=health/a",
+    ),
+    *("/accounts/a;x=1", "/accounts/a;", "/accounts/a%3Bx", "/accounts/a%23", "/accounts/a%3F"),
+    *("/ACCOUNTS/a", "/Accounts/a", "/accounts/%2E%2E/a", "/%61ccounts/a", "/%2561ccounts/a"),
+    *("/accounts%2Fa", "/accounts%5Ca", "/accounts\\a", "/accounts/a%00", "/accounts/a%0A"),
+    *("/accounts/a.json", "/accounts/a%20", "/api/accounts/a", "/live//accounts/a", "/live/a"),
+    *(
+        "/live/../accounts/a",
+        "/live/%2E%2E/accounts/a",
+        "/live/live/accounts/a",
+        "/live/accounts/A",
+    ),
+    *("/live/%61ccounts/a", "/live/accounts;/a", "/live/accounts%2Fa", "/live/health", "/live"),
+]
+
+
+@pytest.mark.parametrize("path", SPELLINGS, ids=lambda path: quote(path, safe=""))
+def test_no_spelling_of_a_path_gets_round_token_or_tenant(bank: Bank, path: str) -> None:
+    bank.open("a")
+    bank.settle()
+    for bearer, allowed in ((None, (401, 404, 405)), (token("other"), (200, 400, 404, 405))):
+        bank.token = bearer
+        for method in ("GET", "HEAD", "POST", "OPTIONS"):
+            answer = bank.send(method, f"http://api.test{path}")
+            assert answer.status in allowed
+            assert "Ada" not in answer.text
+    assert bank.written() == 1
+
+
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "GET", "POST"])
+def test_no_method_gets_round_the_token(untouched: Bank, method: str) -> None:
+    untouched.token = None
+    headers = {"Origin": "https://attacker.test", "Access-Control-Request-Method": "POST"}
+    for path in ("/accounts/a", "/accounts/a/freeze", "/live/accounts/a", "/log", "/accounts"):
+        for sent in ({}, headers):
+            assert untouched.send(method, path, headers=sent).status in (401, 405)
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [
+        *({"leftfold/queries": True}, [["leftfold/queries"]], [{"a": "leftfold/queries"}], 7, True),
+        *("leftfold/queries,leftfold/commands", "leftfold/queries\nleftfold/commands", "*", "%s"),
+        *("leftfold/*", "LEFTFOLD/QUERIES", "leftfold/queries\t", "leftfold/quer\u0456es"),
+        *("queries", "xleftfold/queries", "leftfold/queriesx", "leftfold/queries/", "house"),
+    ],
+)
+def test_what_only_looks_like_a_scope_is_none(untouched: Bank, scope: Any) -> None:
+    untouched.token = changed(scope=scope)
+    assert refused(untouched.get("/accounts/a")) == (403, "scope-missing")
+    assert refused(untouched.post("/accounts", opening(accountId="a"))) == (403, "scope-missing")
+    assert refused(untouched.get("/readers")) == (403, "scope-missing")
+
+
+@pytest.mark.parametrize(
+    "tenant",
+    [
+        *(["main"], {"main": 1}, True, 0, ["main", "other"], "main/", "main\n", "main\0", "ma in"),
+        *("main,other", "main other", "-main", "main-", "m" * 33, "MAIN", "\uff4dain", "..", "%"),
+        *("m\u0430in", "main\u200b", "\u202emain", "main#a", "main/account-a", "main:a", "null/"),
+    ],
+)
+def test_what_only_looks_like_a_tenant_is_none(untouched: Bank, tenant: Any) -> None:
+    untouched.token = changed(tenant=tenant)
+    assert refused(untouched.get("/accounts/a")) == (403, "tenant-missing")
+    assert refused(untouched.get("/log")) == (403, "tenant-missing")
+    assert refused(untouched.post("/accounts", opening(accountId="a"))) == (403, "tenant-missing")
+
+
+def test_a_warm_process_tells_nobody_of_the_request_before(
+    bank: Bank, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Loggers that keep what a request added have told the next one's lines of another's."""
+    http = logging.getLogger("leftfold.http")
+    http.addHandler(caplog.handler)
+    bank.open("a")
+    bank.post("/accounts/a/debits", booking("7.00"), x_correlation_id="of-main")
+    bank.post("/accounts/a/credits", {"amount": "secret"}, x_correlation_id="of-main")
+    caplog.clear()
+    bank.token = token("other")
+    answer = bank.post("/accounts/b/freeze", x_correlation_id="of-other")
+    bank.token = None
+    stranger = bank.get("/accounts/a")
+    http.removeHandler(caplog.handler)
+    told = [answer.text, stranger.text, str(answer.headers), str(stranger.headers), caplog.text]
+    assert '"code":"account-missing"' in caplog.text
+    assert [text for text in told if "of-main" in text or "secret" in text] == []
+    assert "of-other" not in stranger.text + str(stranger.headers)

@@ -79,7 +79,15 @@ def test_parameters_and_headers_are_checked_as_those_of_the_query(bank: Bank) ->
     assert bank.get("/live/accounts", if_none_match="1").code == "invalid-header"
 
 
-@pytest.mark.parametrize("path", ["/live/nothing", "/live/log", "/live/accounts/a/close"])
+# What everybody may ask has no twin: strangers would wait in all the room that the twins have.
+NO_TWINS = (
+    *("/live/nothing", "/live/log", "/live/health", "/live/openapi.json"),
+    # Each answer is recorded, or asks every dependency.
+    *("/live/subjects/account:a/data", "/live/health/dependencies"),
+)
+
+
+@pytest.mark.parametrize("path", [*NO_TWINS, "/live/accounts/a/close"])
 def test_what_is_no_query_has_no_twin(bank: Bank, path: str) -> None:
     assert bank.get(path).code == "no-such-route"
 

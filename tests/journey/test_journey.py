@@ -32,9 +32,9 @@ STAGE = replace(stage("dev"), name="journey")
 STACK = STAGE.prefix
 ACCOUNTS = 8
 # A busy machine takes a while to start a killed function again: the waits add up to over two minutes.
-ATTEMPTS = 60
+ANSWER_ATTEMPTS = 60
 # Seconds until an answer, which has to come: how soon it does is no matter here.
-PATIENCE = 120
+REQUEST_SECONDS = 120
 VIEWS = ("balances", "ranking", "bookings", "totals")
 
 
@@ -70,7 +70,7 @@ def import_some(running: Local) -> Result:
 def api_of(running: Local) -> Api:
     """The API of a deployment, with its tokens."""
     auth = of_deployment(running.deployed, running.cloud.endpoint_url)
-    return Api(running.deployed.url, auth=auth, attempts=ATTEMPTS)
+    return Api(running.deployed.url, auth=auth, attempts=ANSWER_ATTEMPTS)
 
 
 def operate(running: Local, *command: str) -> Result:
@@ -144,8 +144,8 @@ def as_curl(line: list[str]) -> httpx.Response:
     headers = dict(header.split(": ") for header in given)
     if "-d" in options:
         body = json.loads(options[options.index("-d") + 1])
-        return httpx.post(url, headers=headers, json=body, timeout=PATIENCE, trust_env=False)
-    return httpx.get(url, headers=headers, timeout=PATIENCE, trust_env=False)
+        return httpx.post(url, headers=headers, json=body, timeout=REQUEST_SECONDS, trust_env=False)
+    return httpx.get(url, headers=headers, timeout=REQUEST_SECONDS, trust_env=False)
 
 
 # Two years, the second of which is closed only with --close-all.

@@ -41,7 +41,7 @@ PAGE = 16
 
 
 @dataclass
-class World(Timeline):
+class OneLog(Timeline):
     """What one log does in *seconds* with *rate* commits a second of *size* KB, packed.
 
     *relays* share the commits, each with a shard of its own.
@@ -175,7 +175,7 @@ def by_size(seconds: float) -> Table:
     table = Table("commit", "body", "written/s", "blocks/s", "units/commit", title="one relay")
     table.add_column("full blocks/s for 1, 5, 10, 20 followers")
     for size, body in product((0.1, 0.2, 0.35, 0.65), BODIES):
-        world = World(body, 9_000, size=size, seconds=seconds).run()
+        world = OneLog(body, 9_000, size=size, seconds=seconds).run()
         read = [followed(body, followers, size).blocks for followers in (1, 5, 10, 20)]
         table.add_row(
             f"{size * 1000:.0f} B",
@@ -196,7 +196,7 @@ def by_relays(seconds: float) -> Table:
     table.add_column("units/commit")
     table.add_column("p50, p99 ms")
     for rate, relays, turns in product((100, 1_300, 4_000), (1, 2, 4, 8, 32, 256), TURNS):
-        world = World("apart", rate, turns, 0.35, relays, seconds).run()
+        world = OneLog("apart", rate, turns, 0.35, relays, seconds).run()
         late = sorted(world.late) or [math.nan]
         table.add_row(
             str(relays),
@@ -222,7 +222,7 @@ def by_neighbour(seconds: float) -> Table:
     for served in reads:
         table.add_column(f"then in a reader of {served:,}/s")
     for other in (0, 300, 1_000, 4_000, 9_000):
-        late = sorted(World("apart", other + 1, size=0.1, seconds=seconds).run().late)
+        late = sorted(OneLog("apart", other + 1, size=0.1, seconds=seconds).run().late)
         waits = [waited(other + 1, served, seconds) for served in reads]
         shown = [
             f"{some[len(some) // 2]:,.0f}, {some[len(some) * 99 // 100]:,.0f}"

@@ -66,7 +66,7 @@ class Filled:
 
 
 @dataclass
-class Site:
+class Deployment:
     """The engines, the services behind them, and the process of the functions' engine."""
 
     cloud: Cloud
@@ -101,7 +101,7 @@ def main(*, commits: int, workers: int, kill_every: float, stop_every: float, se
 
 
 @contextmanager
-def site() -> Iterator[Site]:
+def site() -> Iterator[Deployment]:
     """Engines with tables, a bucket, the function and the state machine."""
     with ExitStack() as started:
         search = OpenSearch(None, progress=console.print)
@@ -128,7 +128,7 @@ def site() -> Iterator[Site]:
             archive=S3Archive(partial(cloud.client, "s3"), settings.archive),
             waker=LambdaWaker(cloud.client("lambda"), settings.function),
         )
-        yield Site(cloud, services, engine.process)
+        yield Deployment(cloud, services, engine.process)
 
 
 def deploy(cloud: Cloud, settings: Settings) -> None:
@@ -180,7 +180,7 @@ def write(services: Services, commits: int) -> int:
 
 
 def fill(
-    made: Site, view: str, workers: int, plan: Plan, stop_every: float, random: Random
+    made: Deployment, view: str, workers: int, plan: Plan, stop_every: float, random: Random
 ) -> Filled:
     """Has a view filled, whatever is stopped and killed."""
     filling = made.services.fill(view)

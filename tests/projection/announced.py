@@ -44,7 +44,7 @@ tell = Announcer("tell", (pile,), (Removed,))
 
 
 @dataclass
-class Site:
+class Announced:
     """A log with its streams, an announcer behind it, and what others get of it."""
 
     outside: Outside = field(default_factory=MemoryOutside)
@@ -128,7 +128,7 @@ class Flaky(MemoryOutside):
         return Answer(tuple(later))
 
 
-def grown(site: Site, chance: Random) -> None:
+def grown(site: Announced, chance: Random) -> None:
     """A few commits of some streams."""
     written = [
         (
@@ -159,7 +159,7 @@ def kept_of(taken: Sequence[CloudEvent], chance: Random) -> list[tuple[str, str]
     return [(name.removeprefix("urn:leftfold:t:main "), sequence) for name, sequence in rows]
 
 
-def wanted_of(site: Site) -> dict[str, list[str]]:
+def wanted_of(site: Announced) -> dict[str, list[str]]:
     """The sequences of what is to be announced of each stream, in order."""
     found: dict[str, list[str]] = {}
     for position, one in enumerate(site.commits):
@@ -183,7 +183,7 @@ def told_through_faults(seed: int) -> int:
     """
     chance = Random(seed)
     flaky = Flaky(chance)
-    site = Site(flaky)
+    site = Announced(flaky)
     for _ in range(chance.randint(1, 12)):
         grown(site, chance)
         if chance.random() < 0.7:

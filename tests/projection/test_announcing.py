@@ -14,13 +14,13 @@ from chalicelib.leftfold.policies.outside import Answer, CloudEvent, MemoryOutsi
 from chalicelib.leftfold.projection.fold import PoisonError
 from chalicelib.leftfold.store.ports import CallRefusedError, Unavailable
 from tests.builders import Added, Removed, stream
-from tests.projection.announced import GONE, Site, pile, tell, told_through_faults
+from tests.projection.announced import GONE, Announced, pile, tell, told_through_faults
 
 A, B = stream("a"), stream("b")
 
 
 def test_an_announcement_is_a_cloud_event() -> None:
-    site = Site()
+    site = Announced()
     site.block((B, [GONE]), (A, [Added(1)]))
     site.block((A, [Added(2), GONE]), correlation_id="c-1")
     site.run()
@@ -46,7 +46,7 @@ def test_an_announcement_is_a_cloud_event() -> None:
 
 def test_each_announcement_names_the_one_before_it_in_its_stream() -> None:
     """Also where that was announced by an earlier run, and many commits lie between."""
-    site = Site()
+    site = Announced()
     site.block((A, [GONE, Added(1), GONE]), (B, [GONE]))
     site.run()
     for _ in range(40):
@@ -59,7 +59,7 @@ def test_each_announcement_names_the_one_before_it_in_its_stream() -> None:
 
 
 def test_personal_data_is_not_announced() -> None:
-    site = Site()
+    site = Announced()
     sealed = StoredEvent("removed", 1, {}, {"pile:a": "c2VhbGVk"})
     site.block((A, [sealed]))
     site.run()
@@ -67,7 +67,7 @@ def test_personal_data_is_not_announced() -> None:
 
 
 def test_a_copy_is_not_announced_because_its_root_was() -> None:
-    site = Site()
+    site = Announced()
     site.block((A, [GONE]), root=(B, 1), source=(B, 1))
     site.block((A, [GONE]))
     site.run()
@@ -76,7 +76,7 @@ def test_a_copy_is_not_announced_because_its_root_was() -> None:
 
 
 def test_what_was_recorded_before_the_beginning_is_not_announced() -> None:
-    site = Site(announcer=replace(tell, since=datetime(2026, 1, 2, tzinfo=UTC)))
+    site = Announced(announcer=replace(tell, since=datetime(2026, 1, 2, tzinfo=UTC)))
     for day in (1, 2, 3):
         site.block((A, [GONE]), at=f"2026-01-0{day}T00:00:00.000Z")
     site.run()
@@ -88,7 +88,7 @@ UNREADABLE = StoredEvent("unheard-of", 1, {})
 
 
 def test_a_commit_that_cannot_be_read_parks_its_stream_alone() -> None:
-    site = Site()
+    site = Announced()
     site.block((A, [GONE]), (A, [UNREADABLE]), (A, [GONE]), (B, [GONE]))
     site.run()
     assert sorted(said["id"] for said in site.told()) == ["main/pile-a@1.0.0", "main/pile-b@1.0.0"]
@@ -105,7 +105,7 @@ class PassedOver:
 
 
 def test_after_a_repair_the_stream_goes_on_and_no_link_is_missing() -> None:
-    site = Site()
+    site = Announced()
     site.block((A, [GONE]), (A, [UNREADABLE]), (A, [GONE]))
     site.run()
     site.repairs = PassedOver()
@@ -128,7 +128,7 @@ class Refusing(MemoryOutside):
 
 
 def test_an_announcement_that_is_refused_for_ever_parks_its_stream() -> None:
-    site = Site(Refusing("main/pile-a@1.0.0"))
+    site = Announced(Refusing("main/pile-a@1.0.0"))
     site.block((A, [GONE]), (B, [GONE]))
     site.run()
     assert [said["subject"] for said in site.told()] == [B]
@@ -149,7 +149,7 @@ class Down(MemoryOutside):
 
 
 def test_nothing_is_passed_and_nobody_is_parked_while_nothing_is_taken() -> None:
-    site = Site(Down())
+    site = Announced(Down())
     site.block((A, [GONE]))
     with pytest.raises(Unavailable, match="1 announcements were not taken"):
         site.run()
@@ -164,7 +164,7 @@ def test_an_announcer_that_may_not_announce_fails_loudly() -> None:
         def put(self, announcements: Sequence[CloudEvent]) -> Answer:  # noqa: ARG002
             raise CallRefusedError("AccessDeniedException", "no")
 
-    site = Site(Forbidden())
+    site = Announced(Forbidden())
     site.block((A, [GONE]))
     with pytest.raises(CallRefusedError):
         site.run()
@@ -181,7 +181,7 @@ def test_an_announcer_tells_of_what_it_hears_alone() -> None:
 
 
 def test_what_is_announced_again_is_the_same_and_moves_nothing() -> None:
-    site = Site()
+    site = Announced()
     for _ in range(5):
         site.block((A, [GONE]), (B, [GONE, GONE]))
     site.run()
@@ -195,7 +195,7 @@ def test_what_is_announced_again_is_the_same_and_moves_nothing() -> None:
 
 
 def test_what_the_log_does_not_show_is_not_announced_silently() -> None:
-    site = Site()
+    site = Announced()
     site.block((A, [GONE]))
     with pytest.raises(Unavailable, match="position 1"):
         list(announced_again(site.work, site.log, 0, 1))

@@ -30,7 +30,7 @@ HITS = {"hits": {"hits": [], "total": {"value": 0}}}
 CREATED = (200, {"acknowledged": True})
 
 
-class Site:
+class Searched:
     """A store of rows on a cluster that answers as it is told."""
 
     def __init__(self) -> None:
@@ -51,8 +51,8 @@ class Site:
 
 
 @pytest.fixture
-def site() -> Site:
-    return Site()
+def searched() -> Searched:
+    return Searched()
 
 
 def document(key: str, source: Any, seq_no: int = 3) -> dict[str, Any]:
@@ -82,8 +82,8 @@ def bulk(*statuses: int, **error: str) -> tuple[int, Any]:
     return 200, {"items": items}
 
 
-def test_rows_are_loaded_by_their_keys(site: Site) -> None:
-    site.answer(
+def test_rows_are_loaded_by_their_keys(searched: Searched) -> None:
+    searched.answer(
         (
             200,
             {
@@ -95,48 +95,48 @@ def test_rows_are_loaded_by_their_keys(site: Site) -> None:
             },
         )
     )
-    assert site.rows.load([A, B, C]) == {
+    assert searched.rows.load([A, B, C]) == {
         A: StoredRow({"n": 1}, 7, (3, 1)),
         B: NEVER,
         C: StoredRow(None, 9, (4, 1)),
     }
-    assert site.requests == [Request("POST", "/stack-found/_mget", {"ids": [A, B, C]})]
+    assert searched.requests == [Request("POST", "/stack-found/_mget", {"ids": [A, B, C]})]
 
 
-def test_very_many_rows_are_loaded_by_several_calls(site: Site) -> None:
+def test_very_many_rows_are_loaded_by_several_calls(searched: Searched) -> None:
     keys = [f"k{n}" for n in range(2 * LOADED_AT_ONCE + 1)]
-    site.answer(*3 * [(200, {"docs": []})])
-    assert site.rows.load(keys) == dict.fromkeys(keys, NEVER)
-    asked = [request.body["ids"] for request in site.requests]
+    searched.answer(*3 * [(200, {"docs": []})])
+    assert searched.rows.load(keys) == dict.fromkeys(keys, NEVER)
+    asked = [request.body["ids"] for request in searched.requests]
     assert [len(ids) for ids in asked] == [1_000, 1_000, 1]
     assert [key for ids in asked for key in ids] == keys
 
 
-def test_a_row_that_cannot_be_loaded_is_not_taken_for_missing(site: Site) -> None:
+def test_a_row_that_cannot_be_loaded_is_not_taken_for_missing(searched: Searched) -> None:
     """Who believes that there is none would count its stream from the beginning."""
     error = {"type": "shard_failed", "reason": "no shard"}
-    site.answer((200, {"docs": [{"_id": A, "error": error}]}))
+    searched.answer((200, {"docs": [{"_id": A, "error": error}]}))
     with pytest.raises(Unavailable, match="no shard"):
-        site.rows.load([A])
+        searched.rows.load([A])
 
 
-def test_where_there_is_no_index_there_are_no_rows(site: Site) -> None:
-    site.answer((404, MISSING), (200, {"docs": [{"_id": A, **MISSING}]}))
-    assert site.rows.load([A]) == {A: NEVER}
-    assert site.rows.load([A]) == {A: NEVER}
+def test_where_there_is_no_index_there_are_no_rows(searched: Searched) -> None:
+    searched.answer((404, MISSING), (200, {"docs": [{"_id": A, **MISSING}]}))
+    assert searched.rows.load([A]) == {A: NEVER}
+    assert searched.rows.load([A]) == {A: NEVER}
 
 
-def test_a_row_is_written_over_what_was_loaded_and_nothing_else(site: Site) -> None:
-    site.answer(bulk(201, 200, 200, 201))
+def test_a_row_is_written_over_what_was_loaded_and_nothing_else(searched: Searched) -> None:
+    searched.answer(bulk(201, 200, 200, 201))
     saves = [
         Save("main/new", {"n": 1}, 4, NEVER),
         Save("main/loaded", {"n": 2}, 5, StoredRow({"n": 1}, 1, (8, 2))),
         Save("other/single", {"n": 3}, 6, None),
         Save("main/gone", None, 7, StoredRow({"n": 1}, 1, (9, 2))),
     ]
-    assert site.rows.save(saves) == set()
-    at = site.clock().isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    (request,) = site.requests
+    assert searched.rows.save(saves) == set()
+    at = searched.clock().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    (request,) = searched.requests
     assert (request.method, request.path) == ("POST", "/stack-found/_bulk")
     # Without its alias OpenSearch would make up an index, and guess a mapping.
     assert request.params["require_alias"] == "true"
@@ -159,63 +159,63 @@ def test_a_row_is_written_over_what_was_loaded_and_nothing_else(site: Site) -> N
     ]
 
 
-def test_a_row_that_has_changed_is_a_conflict_if_it_accumulates(site: Site) -> None:
+def test_a_row_that_has_changed_is_a_conflict_if_it_accumulates(searched: Searched) -> None:
     """One that does not is there already, from this commit or from a later one."""
-    site.answer(bulk(409, 409))
+    searched.answer(bulk(409, 409))
     saves = [Save(A, {"n": 1}, 1, NEVER), Save(B, {"n": 1}, 1, None)]
-    assert site.rows.save(saves) == {A}
-    assert site.pauses == []
+    assert searched.rows.save(saves) == {A}
+    assert searched.pauses == []
 
 
-def test_only_the_rows_that_were_refused_for_load_are_sent_again(site: Site) -> None:
-    site.answer(bulk(201, 429, 503), bulk(429, 201), bulk(201))
+def test_only_the_rows_that_were_refused_for_load_are_sent_again(searched: Searched) -> None:
+    searched.answer(bulk(201, 429, 503), bulk(429, 201), bulk(201))
     saves = [Save(key, {"n": 1}, 1, NEVER) for key in (A, B, C)]
-    assert site.rows.save(saves) == set()
-    sent = [[line["key"] for line in request.body[1::2]] for request in site.requests]
+    assert searched.rows.save(saves) == set()
+    sent = [[line["key"] for line in request.body[1::2]] for request in searched.requests]
     assert sent == [[A, B, C], [B, C], [B]]
-    assert site.pauses == [1, 2]
+    assert searched.pauses == [1, 2]
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_cluster_that_stays_busy_is_unavailable(site: Site, status: int) -> None:
-    site.answer(*BULK_ATTEMPTS * [(status, {"error": "busy"})])
+def test_a_cluster_that_stays_busy_is_unavailable(searched: Searched, status: int) -> None:
+    searched.answer(*BULK_ATTEMPTS * [(status, {"error": "busy"})])
     with pytest.raises(Unavailable, match="stack-found refused 2 rows"):
-        site.rows.save([Save(A, {}, 1, NEVER), Save(B, {}, 1, NEVER)])
-    assert len(site.requests) == 6
-    assert site.pauses == [1, 2, 3, 4, 5, 6]
+        searched.rows.save([Save(A, {}, 1, NEVER), Save(B, {}, 1, NEVER)])
+    assert len(searched.requests) == 6
+    assert searched.pauses == [1, 2, 3, 4, 5, 6]
 
 
-def test_a_value_that_its_field_cannot_take_is_the_rows_fault(site: Site) -> None:
+def test_a_value_that_its_field_cannot_take_is_the_rows_fault(searched: Searched) -> None:
     said = "failed to parse field [n] of type [long]"
     bad = {"type": "mapper_parsing_exception", "reason": f"{said} in document with id '7'"}
-    site.answer(bulk(400, 201, **bad))
+    searched.answer(bulk(400, 201, **bad))
     with pytest.raises(RowRejectedError) as caught:
-        site.rows.save([Save(A, {"n": "x"}, 1, NEVER), Save(B, {"n": 1}, 1, NEVER)])
+        searched.rows.save([Save(A, {"n": "x"}, 1, NEVER), Save(B, {"n": 1}, 1, NEVER)])
     assert caught.value.reasons == {A: f"mapper_parsing_exception: {said}"}
 
 
-def test_any_other_refusal_is_the_indexs_fault(site: Site) -> None:
+def test_any_other_refusal_is_the_indexs_fault(searched: Searched) -> None:
     """Parking a stream for it would park them all."""
     strict = {"type": "strict_dynamic_mapping_exception", "reason": "no field"}
-    site.answer(bulk(400, **strict))
+    searched.answer(bulk(400, **strict))
     with pytest.raises(Unavailable, match=r"400: .*strict_dynamic_mapping_exception"):
-        site.rows.save([Save(A, {"n": 1}, 1, NEVER)])
+        searched.rows.save([Save(A, {"n": 1}, 1, NEVER)])
 
 
-def test_a_field_that_the_view_does_not_declare_is_not_sent(site: Site) -> None:
+def test_a_field_that_the_view_does_not_declare_is_not_sent(searched: Searched) -> None:
     with pytest.raises(RowRejectedError) as caught:
-        site.rows.save([Save(A, {"m": 1, "n": 1}, 1, NEVER), Save(B, {"n": 1}, 1, NEVER)])
+        searched.rows.save([Save(A, {"m": 1, "n": 1}, 1, NEVER), Save(B, {"n": 1}, 1, NEVER)])
     assert caught.value.reasons == {A: "the view declares no ['m']"}
-    assert site.requests == []
+    assert searched.requests == []
 
 
 @pytest.mark.parametrize("answer", [(404, MISSING), bulk(404, **MISSING["error"])])
 def test_the_first_save_makes_the_index_and_is_sent_again(
-    site: Site, answer: tuple[int, Any]
+    searched: Searched, answer: tuple[int, Any]
 ) -> None:
-    site.answer(answer, CREATED, bulk(201))
-    assert site.rows.save([Save(A, {"n": 1}, 1, NEVER)]) == set()
-    _, made, _ = site.requests
+    searched.answer(answer, CREATED, bulk(201))
+    assert searched.rows.save([Save(A, {"n": 1}, 1, NEVER)]) == set()
+    _, made, _ = searched.requests
     assert (made.method, made.path) == ("PUT", "/stack-found-rows")
     assert made.body["aliases"] == {"stack-found": {}}
     exact = {"type": "keyword", "ignore_above": 8_191}
@@ -253,36 +253,38 @@ def test_the_first_save_makes_the_index_and_is_sent_again(
     }
 
 
-def test_an_index_that_is_there_gets_its_alias_back(site: Site) -> None:
+def test_an_index_that_is_there_gets_its_alias_back(searched: Searched) -> None:
     there = {"error": {"type": "resource_already_exists_exception"}, "status": 400}
-    site.answer((404, MISSING), (400, there), CREATED, bulk(201))
-    assert site.rows.save([Save(A, {"n": 1}, 1, NEVER)]) == set()
-    made = site.requests[2]
+    searched.answer((404, MISSING), (400, there), CREATED, bulk(201))
+    assert searched.rows.save([Save(A, {"n": 1}, 1, NEVER)]) == set()
+    made = searched.requests[2]
     assert (made.method, made.path) == ("PUT", "/stack-found-rows/_alias/stack-found")
 
 
-def test_an_index_that_cannot_be_made_is_told(site: Site) -> None:
+def test_an_index_that_cannot_be_made_is_told(searched: Searched) -> None:
     refused = {"error": {"type": "illegal_argument_exception"}, "status": 400}
-    site.answer((404, MISSING), (400, refused))
+    searched.answer((404, MISSING), (400, refused))
     with pytest.raises(CallRefusedError, match="illegal_argument_exception"):
-        site.rows.save([Save(A, {"n": 1}, 1, NEVER)])
-    assert len(site.requests) == 2
+        searched.rows.save([Save(A, {"n": 1}, 1, NEVER)])
+    assert len(searched.requests) == 2
 
 
-def test_a_search_of_a_tenant_is_filtered_by_it_whatever_the_query_says(site: Site) -> None:
-    site.answer((200, {"hits": {"hits": [], "total": {"value": 0}}}))
-    site.rows.find("main", {"term": {"tenant": "other"}}, [], None, 10)
-    (request,) = site.requests
+def test_a_search_of_a_tenant_is_filtered_by_it_whatever_the_query_says(searched: Searched) -> None:
+    searched.answer((200, {"hits": {"hits": [], "total": {"value": 0}}}))
+    searched.rows.find("main", {"term": {"tenant": "other"}}, [], None, 10)
+    (request,) = searched.requests
     assert request.body["query"]["bool"]["filter"] == [{"term": {"tenant": "main"}}]
 
 
-def test_a_search_leaves_out_what_was_deleted_and_ends_its_order_with_the_key(site: Site) -> None:
+def test_a_search_leaves_out_what_was_deleted_and_ends_its_order_with_the_key(
+    searched: Searched,
+) -> None:
     """Only with a last word on the order do pages neither repeat a row nor leave one out."""
     hits = [document(A, {"key": A, "tenant": "main", "position": 7, "format": 1, "n": 1})]
-    site.answer((200, {"hits": {"hits": hits, "total": {"value": 12}}}))
-    found = site.rows.find_everywhere({"term": {"n": 1}}, [{"n": "desc"}], [5, "x"], 10)
+    searched.answer((200, {"hits": {"hits": hits, "total": {"value": 12}}}))
+    found = searched.rows.find_everywhere({"term": {"n": 1}}, [{"n": "desc"}], [5, "x"], 10)
     assert found == ([{"n": 1, "position": 7, "tenant": "main"}], [[A]], 12)
-    assert site.requests == [
+    assert searched.requests == [
         Request(
             "POST",
             "/stack-found/_search",
@@ -304,16 +306,16 @@ def test_a_search_leaves_out_what_was_deleted_and_ends_its_order_with_the_key(si
     ]
 
 
-def test_the_first_page_comes_after_nothing(site: Site) -> None:
-    site.answer((200, HITS), (404, MISSING))
+def test_the_first_page_comes_after_nothing(searched: Searched) -> None:
+    searched.answer((200, HITS), (404, MISSING))
     for _ in range(2):
-        assert site.rows.find_everywhere({"match_all": {}}, [], None, 10) == ([], [], 0)
-    assert "search_after" not in site.requests[0].body
+        assert searched.rows.find_everywhere({"match_all": {}}, [], None, 10) == ([], [], 0)
+    assert "search_after" not in searched.requests[0].body
 
 
-def test_a_scan_goes_on_behind_the_last_row_until_there_is_none(site: Site) -> None:
+def test_a_scan_goes_on_behind_the_last_row_until_there_is_none(searched: Searched) -> None:
     pages = [[A, B], [C], []]
-    site.answer(
+    searched.answer(
         *(
             (
                 200,
@@ -331,23 +333,23 @@ def test_a_scan_goes_on_behind_the_last_row_until_there_is_none(site: Site) -> N
             for page in pages
         )
     )
-    assert [key for key, _ in site.rows.scan()] == [A, B, C]
-    assert [request.body.get("search_after") for request in site.requests] == [None, [B], [C]]
-    for request in site.requests:
+    assert [key for key, _ in searched.rows.scan()] == [A, B, C]
+    assert [request.body.get("search_after") for request in searched.requests] == [None, [B], [C]]
+    for request in searched.requests:
         # Tombstones, too: whoever compares rows wants to see them.
         assert request.body["query"] == {"match_all": {}}
         assert request.body["sort"] == [{"key": "asc"}]
         assert request.body["size"] == SCANNED_AT_ONCE
 
 
-def test_a_purge_removes_tombstones_of_before_and_no_row(site: Site) -> None:
-    site.answer((200, {"deleted": 3}), (404, MISSING))
-    before = site.clock() - timedelta(days=7)
-    assert site.rows.purge(before) == 3
-    assert site.rows.purge(before) == 0
+def test_a_purge_removes_tombstones_of_before_and_no_row(searched: Searched) -> None:
+    searched.answer((200, {"deleted": 3}), (404, MISSING))
+    before = searched.clock() - timedelta(days=7)
+    assert searched.rows.purge(before) == 3
+    assert searched.rows.purge(before) == 0
     at = before.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     old = {"range": {"deletedAt": {"lt": at}}}
-    assert site.requests[0] == Request(
+    assert searched.requests[0] == Request(
         "POST",
         "/stack-found/_delete_by_query",
         {"query": {"bool": {"filter": [{"term": {"deleted": True}}, old]}}},
@@ -356,22 +358,22 @@ def test_a_purge_removes_tombstones_of_before_and_no_row(site: Site) -> None:
     )
 
 
-def test_a_flush_makes_the_rows_visible(site: Site) -> None:
-    site.answer((200, {}), (404, MISSING))
-    site.rows.flush()
-    site.rows.flush()
-    assert site.requests[0] == Request("POST", "/stack-found/_refresh")
+def test_a_flush_makes_the_rows_visible(searched: Searched) -> None:
+    searched.answer((200, {}), (404, MISSING))
+    searched.rows.flush()
+    searched.rows.flush()
+    assert searched.requests[0] == Request("POST", "/stack-found/_refresh")
 
 
 @pytest.mark.parametrize("status", [500, 502, 504])
-def test_a_server_that_fails_is_unavailable(site: Site, status: int) -> None:
-    site.answer((status, {"error": "down"}))
+def test_a_server_that_fails_is_unavailable(searched: Searched, status: int) -> None:
+    searched.answer((status, {"error": "down"}))
     with pytest.raises(Unavailable):
-        site.rows.load([A])
+        searched.rows.load([A])
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
-def test_a_mistake_of_ours_is_not_taken_for_an_outage(site: Site, status: int) -> None:
-    site.answer((status, {"error": "refused"}))
+def test_a_mistake_of_ours_is_not_taken_for_an_outage(searched: Searched, status: int) -> None:
+    searched.answer((status, {"error": "refused"}))
     with pytest.raises(CallRefusedError, match=str(status)):
-        site.rows.load([A])
+        searched.rows.load([A])

@@ -1,4 +1,4 @@
-"""A recorded run: python -m tests.releases [--rounds N] [--seconds S] [--kill-every S] [--seed N].
+"""A recorded run: python -m tests.releases --help.
 
 Two releases on one truth of MiniStack, and a domain that leads to one of them. Writers book money and
 readers read rows at that domain, while the second release is created, filled, proved and activated,
@@ -42,7 +42,9 @@ from tools.signing_in import of_deployment
 BLUE, GREEN = "leftfold-dev", "leftfold-dev--green"
 OPENING = 100_000_00
 LONGEST = 180.0
-PATIENCE = 900
+STEP_SECONDS = 900
+# MiniStack polls all event sources in one thread, and each view is as far behind as one round takes.
+BEHIND = ("--most-behind", "60")
 BY_OWNER = {release.owner: release for release in RELEASES}
 # What the stand-in for API Gateway says when a function's process was killed under a request.
 KILLED = (500, 502, 504)
@@ -57,6 +59,8 @@ class Clients:
     keys: list[str]
     seed: int
     kills: bool
+    # Mean seconds that a client waits between two requests.
+    pause: float = 0.0
     acknowledged: dict[str, tuple[str, int, int]] = field(default_factory=dict)
     unknown: dict[str, tuple[str, int]] = field(default_factory=dict)
     answers: Counter[str] = field(default_factory=Counter)
@@ -91,10 +95,14 @@ class Clients:
             auth=self.auth,
         )
 
+    def rests(self, random: Random) -> float:
+        """How long a client waits before its next request."""
+        return random.uniform(0, 2 * self.pause)
+
     def write(self, number: int) -> None:
         random = Random(f"{self.seed} writer {number}")
         with self.client() as client:
-            while not self.stop.is_set():
+            while not self.stop.wait(self.rests(random)):
                 amount = random.choice((1, -1)) * random.randrange(1, 450_00)
                 key = uuid7(time.time_ns() // 1_000_000, random.randbytes(10))
                 self.book(client, random.choice(self.keys), amount, key)
@@ -122,7 +130,7 @@ class Clients:
     def read(self, number: int) -> None:
         random = Random(f"{self.seed} reader {number}")
         with self.client() as client:
-            while not self.stop.is_set():
+            while not self.stop.wait(self.rests(random)):
                 if random.random() < 0.3:
                     self.read_list(client)
                 else:
@@ -250,7 +258,7 @@ class Operator:
     def settle(self) -> None:
         """Waits for the updates of stacks that a killed command has begun."""
         formation = Cloud(self.endpoint).client("cloudformation")
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + STEP_SECONDS
         while time.monotonic() < until:
             stacks = formation.describe_stacks()["Stacks"]
             if not any(stack["StackStatus"].endswith("_IN_PROGRESS") for stack in stacks):
@@ -259,10 +267,10 @@ class Operator:
 
     def until_right(self, release: Release, name: str) -> None:
         """Waits until a generation has caught up."""
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + STEP_SECONDS
         while True:
             try:
-                self.run(release, "generation", "status", name)
+                self.run(release, "generation", "status", name, *BEHIND)
             except RuntimeError:
                 if time.monotonic() > until:
                     raise
@@ -277,6 +285,7 @@ class Operator:
 @click.option("--readers", default=8, show_default=True)
 @click.option("--rounds", default=3, show_default=True, help="There and back, so often.")
 @click.option("--seconds", default=15.0, show_default=True, help="After each activation.")
+@click.option("--pause", default=0.0, show_default=True, help="Mean seconds between two requests.")
 @click.option("--kill-every", default=0.0, show_default=True, help="Mean seconds; 0: nobody.")
 @click.option("--seed", default=1, show_default=True)
 def main(
@@ -286,6 +295,7 @@ def main(
     readers: int,
     rounds: int,
     seconds: float,
+    pause: float,
     kill_every: float,
     seed: int,
 ) -> None:
@@ -300,7 +310,7 @@ def main(
         cloud = Cloud(services)
         keys = [f"r{number}" for number in range(accounts)]
         auth = of_deployment(find(BLUE, cloud), services)
-        clients = Clients(services, auth, keys, seed, kills=kill_every > 0)
+        clients = Clients(services, auth, keys, seed, kill_every > 0, pause)
         opened(clients)
         plan = Plan(kill_every=kill_every or None, seed=seed)
         with clients.at_work(writers, readers), killing(engine, plan, killed):
@@ -308,7 +318,7 @@ def main(
             time.sleep(seconds)
             operator.run(SECOND, "generation", "create", "green", "--yes")
             operator.until_right(SECOND, "green")
-            operator.run(SECOND, "generation", "check", "green")
+            operator.run(SECOND, "generation", "check", "green", *BEHIND)
             for _ in range(rounds):
                 for release, name in ((SECOND, "green"), (FIRST, "-")):
                     clients.active = None
@@ -320,7 +330,7 @@ def main(
         broken = [*clients.broken, *laws(clients, services)]
         for release, name in ((FIRST, "-"), (SECOND, "green")):
             operator.until_right(release, name)
-            operator.run(release, "generation", "check", name)
+            operator.run(release, "generation", "check", name, *BEHIND)
         operator.run(FIRST, "verify", "--stack", BLUE)
         show.print(figures(clients, operator, killed, seed))
     for law in broken[:20]:
@@ -364,7 +374,7 @@ def opened(clients: Clients) -> None:
                 if answer.status_code == 409:
                     break
                 time.sleep(0.5)
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + STEP_SECONDS
         while time.monotonic() < until:
             answer = client.get("/accounts", params={"limit": "100"})
             if answer.is_success and len(answer.json()["items"]) == len(clients.keys):

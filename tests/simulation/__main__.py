@@ -11,7 +11,7 @@ from rich.progress import track
 from rich.table import Table
 
 from tests.simulation.forgetting import Forgotten, forgetting
-from tests.simulation.generations import Moved, moved
+from tests.simulation.generations import GenerationHistory, moved
 from tests.simulation.history import Report, history
 from tests.simulation.releases import released
 
@@ -29,7 +29,7 @@ def main(
     *, first: int, count: int, workers: int, generations: bool, forgets: bool, releases: bool
 ) -> None:
     """Run seeded histories and report steps, faults and broken laws; exit 1 if any broke."""
-    one: Callable[[int], Report | Moved | Forgotten] = moved if generations else history
+    one: Callable[[int], Report | GenerationHistory | Forgotten] = moved if generations else history
     one = forgetting if forgets else one
     one = released if releases else one
     console = Console()
@@ -47,7 +47,7 @@ def main(
     raise SystemExit(1 if broken else 0)
 
 
-def table_of(reports: Sequence[Report | Moved | Forgotten], seconds: float) -> Table:
+def table_of(reports: Sequence[Report | GenerationHistory | Forgotten], seconds: float) -> Table:
     """The run in figures."""
     table = Table("what", "number", title="simulation")
     table.columns[1].justify = "right"

@@ -33,7 +33,7 @@ A = "main/account-a"
 LOADED = StoredRow({"n": 1}, 1)
 
 
-class Site(NamedTuple):
+class Stored(NamedTuple):
     """One of each that is stored, in tables."""
 
     stack: str
@@ -55,11 +55,11 @@ class Site(NamedTuple):
 
 
 @pytest.fixture
-def site() -> Iterator[Site]:
+def stored() -> Iterator[Stored]:
     with moto.in_process():
         client = moto.client("dynamodb")
         stack = create_tables(client)
-        site = Site(
+        stored = Stored(
             stack,
             client,
             DynamoLog(client, log_tables(stack)),
@@ -68,48 +68,48 @@ def site() -> Iterator[Site]:
             DynamoRows(client, f"{stack}-balances", Clock()),
         )
         block, head = seal(Head(), [commit(A)])
-        assert site.log.append(block, Head(), head, {A: (StreamEntry(), StreamEntry(2, 0))})
-        assert site.log.add_segment(Segment(0, 1, "k", "h", "l", "i"))
-        assert site.checkpoints.move("seen", 0, -1, 0)
-        assert site.parking.park("seen", A, ParkedStream(0, 0, "why"))
-        assert site.rows.save([Save(A, {"n": 1}, 1, NEVER)]) == set()
-        yield site
+        assert stored.log.append(block, Head(), head, {A: (StreamEntry(), StreamEntry(2, 0))})
+        assert stored.log.add_segment(Segment(0, 1, "k", "h", "l", "i"))
+        assert stored.checkpoints.move("seen", 0, -1, 0)
+        assert stored.parking.park("seen", A, ParkedStream(0, 0, "why"))
+        assert stored.rows.save([Save(A, {"n": 1}, 1, NEVER)]) == set()
+        yield stored
 
 
-def logged(site: Site, before: StreamEntry) -> bool:
-    head = Head(1, site.items("log")[0].get("hash", {"S": ""})["S"])
+def logged(stored: Stored, before: StreamEntry) -> bool:
+    head = Head(1, stored.items("log")[0].get("hash", {"S": ""})["S"])
     block, after = seal(head, [commit(A, 2)])
-    return site.log.append(block, head, after, {A: (before, StreamEntry(3, 1))})
+    return stored.log.append(block, head, after, {A: (before, StreamEntry(3, 1))})
 
 
 @pytest.mark.parametrize(
     ("table", "work"),
     [
-        ("log", lambda site: site.log.head()),
-        ("log", lambda site: list(site.log.blocks(0))),
-        ("log", lambda site: list(site.log.segments())),
-        ("log", lambda site: site.log.segment_with(0)),
-        ("streams", lambda site: site.log.streams([A])),
-        ("streams", lambda site: list(site.log.registry())),
-        ("view-checkpoints", lambda site: site.checkpoints.read("seen", [0])),
-        ("view-checkpoints", lambda site: site.checkpoints.begin("seen", 0, 5)),
-        ("view-parked", lambda site: site.parking.find("seen", [A])),
-        ("view-parked", lambda site: list(site.parking.all())),
-        ("balances", lambda site: site.rows.load([A])),
-        ("balances", lambda site: list(site.rows.scan())),
-        ("balances", lambda site: site.rows.save([Save(A, {"n": 2}, 2, LOADED)])),
-        ("balances", lambda site: site.rows.save([Save(A, {"n": 2}, 2, None)])),
-        ("balances", lambda site: site.rows.save([Save(A, None, 2, None)])),
+        ("log", lambda stored: stored.log.head()),
+        ("log", lambda stored: list(stored.log.blocks(0))),
+        ("log", lambda stored: list(stored.log.segments())),
+        ("log", lambda stored: stored.log.segment_with(0)),
+        ("streams", lambda stored: stored.log.streams([A])),
+        ("streams", lambda stored: list(stored.log.registry())),
+        ("view-checkpoints", lambda stored: stored.checkpoints.read("seen", [0])),
+        ("view-checkpoints", lambda stored: stored.checkpoints.begin("seen", 0, 5)),
+        ("view-parked", lambda stored: stored.parking.find("seen", [A])),
+        ("view-parked", lambda stored: list(stored.parking.all())),
+        ("balances", lambda stored: stored.rows.load([A])),
+        ("balances", lambda stored: list(stored.rows.scan())),
+        ("balances", lambda stored: stored.rows.save([Save(A, {"n": 2}, 2, LOADED)])),
+        ("balances", lambda stored: stored.rows.save([Save(A, {"n": 2}, 2, None)])),
+        ("balances", lambda stored: stored.rows.save([Save(A, None, 2, None)])),
     ],
 )
 def test_an_item_of_a_newer_format_is_an_error_and_stays_as_it_was(
-    site: Site, table: str, work: Callable[[Site], object]
+    stored: Stored, table: str, work: Callable[[Stored], object]
 ) -> None:
-    site.newer(table)
-    before = site.items(table)
+    stored.newer(table)
+    before = stored.items(table)
     with pytest.raises(UnknownFormatError, match=r"is of format 2: .* so a newer one is needed"):
-        work(site)
-    assert site.items(table) == before
+        work(stored)
+    assert stored.items(table) == before
 
 
 def test_an_item_without_a_format_is_an_error() -> None:
@@ -118,19 +118,19 @@ def test_an_item_without_a_format_is_an_error() -> None:
         row_of({"_source": {"key": A, "position": 1}, "_seq_no": 1, "_primary_term": 1})
 
 
-def test_a_checkpoint_of_a_newer_format_does_not_move(site: Site) -> None:
+def test_a_checkpoint_of_a_newer_format_does_not_move(stored: Stored) -> None:
     """It was read before a newer engine wrote it."""
-    site.newer("view-checkpoints")
-    before = site.items("view-checkpoints")
-    assert not site.checkpoints.move("seen", 0, 0, 1)
-    assert site.items("view-checkpoints") == before
+    stored.newer("view-checkpoints")
+    before = stored.items("view-checkpoints")
+    assert not stored.checkpoints.move("seen", 0, 0, 1)
+    assert stored.items("view-checkpoints") == before
 
 
-def test_a_stream_whose_entry_is_of_a_newer_format_is_not_logged(site: Site) -> None:
-    site.newer("streams")
-    before = site.items("streams"), site.items("log")
-    assert not logged(site, StreamEntry(2, 0))
-    assert (site.items("streams"), site.items("log")) == before
+def test_a_stream_whose_entry_is_of_a_newer_format_is_not_logged(stored: Stored) -> None:
+    stored.newer("streams")
+    before = stored.items("streams"), stored.items("log")
+    assert not logged(stored, StreamEntry(2, 0))
+    assert (stored.items("streams"), stored.items("log")) == before
 
 
 def test_a_document_of_a_newer_format_is_an_error() -> None:
@@ -174,7 +174,7 @@ def test_a_page_of_a_manifest_of_a_newer_format_is_an_error(page: Any) -> None:
         list(epochs.parts(A, archived, lambda _: True))
 
 
-def test_a_parked_stream_refers_to_commits_and_keeps_none(site: Site) -> None:
+def test_a_parked_stream_refers_to_commits_and_keeps_none(stored: Stored) -> None:
     """A copy could be neither upcast nor forgotten."""
-    (item,) = site.items("view-parked")
+    (item,) = stored.items("view-parked")
     assert item.keys() == {"reader", "aggregateId", "first", "last", "reason", "format"}

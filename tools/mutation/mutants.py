@@ -21,7 +21,7 @@ BUILTIN_TYPES = {"dict", "frozenset", "list", "set", "tuple", "type"}
 class Mutant:
     """One fault. *function* is the innermost function or class around it, by its qualified
     name; *outer* is the outermost function, None for what runs when the module is imported.
-    *site* and *choice* find it again in the module's tree.
+    *spot* and *choice* find it again in the module's tree.
     """
 
     path: str
@@ -31,7 +31,7 @@ class Mutant:
     line: int = field(compare=False)
     outer: str | None = field(compare=False)
     is_cached: bool = field(compare=False)
-    site: int = field(compare=False)
+    spot: int = field(compare=False)
     choice: int = field(compare=False)
     nth: int = 0
 
@@ -41,7 +41,7 @@ class Mutant:
         return "\n".join([self.path, self.function, self.was, self.becomes, str(self.nth)])
 
 
-class Site(NamedTuple):
+class Spot(NamedTuple):
     """A node, where it hangs, and what is around it."""
 
     node: ast.AST
@@ -74,12 +74,12 @@ class Around(NamedTuple):
         return Around(self.statement, function, outer, self.is_cached or cached)
 
 
-def sites(tree: ast.Module) -> Iterator[Site]:
+def spots(tree: ast.Module) -> Iterator[Spot]:
     """Every place where a mutant may be, in the order of the source."""
     yield from _below(tree, Around(tree))
 
 
-def _below(node: ast.AST, around: Around) -> Iterator[Site]:
+def _below(node: ast.AST, around: Around) -> Iterator[Spot]:
     scoped = isinstance(node, (*FUNCTIONS, ast.ClassDef, ast.Lambda))
     for name, value in ast.iter_fields(node):
         if name in SILENT_FIELDS or _is_silent(node, name):
@@ -92,7 +92,7 @@ def _below(node: ast.AST, around: Around) -> Iterator[Site]:
                 continue
             is_whole = isinstance(child, ast.stmt | ast.match_case)
             below = here._replace(statement=child) if is_whole else here
-            yield Site(child, node, name, index, *below)
+            yield Spot(child, node, name, index, *below)
             yield from _below(child, below)
 
 
@@ -132,12 +132,12 @@ def _is_docstring(node: ast.AST, name: str, index: int | None, child: ast.AST) -
     )
 
 
-def hang(site: Site, other: Alternative) -> None:
-    """Puts another node where a site's own was."""
-    if site.at is None:
-        setattr(site.parent, site.name, other)
+def hang(spot: Spot, other: Alternative) -> None:
+    """Puts another node where a spot's own was."""
+    if spot.at is None:
+        setattr(spot.parent, spot.name, other)
     else:
-        getattr(site.parent, site.name)[site.at] = other
+        getattr(spot.parent, spot.name)[spot.at] = other
 
 
 def head_of(statement: ast.AST) -> str:
@@ -166,29 +166,29 @@ def mutants_of(path: str, source: str) -> list[Mutant]:
     tree = ast.parse(source)
     found: list[Mutant] = []
     seen: dict[tuple[str, str, str], int] = {}
-    for number, site in enumerate(sites(tree)):
-        others = alternatives(site.node)
-        was = head_of(site.statement) if others else ""
+    for number, spot in enumerate(spots(tree)):
+        others = alternatives(spot.node)
+        was = head_of(spot.statement) if others else ""
         for choice, other in enumerate(others):
-            hang(site, other)
-            statement = other if site.statement is site.node else site.statement
+            hang(spot, other)
+            statement = other if spot.statement is spot.node else spot.statement
             becomes = head_of(statement) if statement is not None else ""
-            hang(site, site.node)
+            hang(spot, spot.node)
             if becomes == was:
                 continue
-            nth = seen[site.function, was, becomes] = (
-                seen.get((site.function, was, becomes), -1) + 1
+            nth = seen[spot.function, was, becomes] = (
+                seen.get((spot.function, was, becomes), -1) + 1
             )
             found.append(
                 Mutant(
                     path=path,
-                    function=site.function,
+                    function=spot.function,
                     was=was,
                     becomes=becomes,
-                    line=getattr(site.node, "lineno", getattr(site.statement, "lineno", 1)),
-                    outer=site.outer,
-                    is_cached=site.is_cached,
-                    site=number,
+                    line=getattr(spot.node, "lineno", getattr(spot.statement, "lineno", 1)),
+                    outer=spot.outer,
+                    is_cached=spot.is_cached,
+                    spot=number,
                     choice=choice,
                     nth=nth,
                 )
@@ -199,11 +199,11 @@ def mutants_of(path: str, source: str) -> list[Mutant]:
 def mutated(mutant: Mutant, source: str) -> ast.Module:
     """A module's tree with the fault in it."""
     tree = ast.parse(source)
-    for number, site in enumerate(sites(tree)):
-        if number == mutant.site:
-            hang(site, alternatives(site.node)[mutant.choice])
+    for number, spot in enumerate(spots(tree)):
+        if number == mutant.spot:
+            hang(spot, alternatives(spot.node)[mutant.choice])
             return ast.fix_missing_locations(tree)
-    raise LookupError(f"{mutant.path} has no place {mutant.site}")
+    raise LookupError(f"{mutant.path} has no place {mutant.spot}")
 
 
 def modules(root: Path, folders: tuple[str, ...]) -> dict[str, str]:

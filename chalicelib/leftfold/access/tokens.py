@@ -1,6 +1,5 @@
 """Verifies access tokens: JSON Web Tokens (RFC 7519) that one issuer has signed."""
 
-import math
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,10 +20,12 @@ from chalicelib.leftfold.access.keys import Keys, UnknownKeyError
 LEEWAY = 30
 # API Gateway takes 10 KB of headers in all.
 LONGEST = 8_192
-KINDS = ("jwt", "at+jwt", "application/at+jwt")
+TOKEN_KINDS = ("jwt", "at+jwt", "application/at+jwt")
 # Visible ASCII. Names with a colon after these words are those of the engine itself.
 _SUBJECT = re.compile(r"(?!(?:policy|deadline):)[!-~]{1,255}")
 _CLIENT = re.compile(r"[!-~]{1,255}")
+# JSON's numbers are whole up to here, and some have no end.
+_NO_TIME = 2**53
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Tokens:
         try:
             header = jwt.get_unverified_header(token)
             kind, key_id = header.get("typ", "JWT"), header.get("kid")
-            if not isinstance(kind, str) or kind.lower() not in KINDS:
+            if not isinstance(kind, str) or kind.lower() not in TOKEN_KINDS:
                 raise TokenError("the token is of another kind")
             if not isinstance(key_id, str):
                 raise TokenError("the token names no key")
@@ -109,7 +110,10 @@ class Tokens:
 def seconds(claims: Mapping[str, Any], name: str) -> float:
     """A time in a token, in seconds since 1970. Raises `TokenError`."""
     value = claims[name]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TokenError(f"{name} is no time")
+    # No comparison with "not a number" is true.
+    if not abs(value) < _NO_TIME:
         raise TokenError(f"{name} is no time")
     return value
 

@@ -31,9 +31,9 @@ class Export:
         name = subject.partition("/")[2]
         for stream in streams_of(self.keys, self.events, subject):
             for page in pages_of(self.events, stream):
-                held = [commit for commit in page if holds(commit, name)]
-                opened = self.vault.opened(held)
-                for sealed, commit in zip(held, opened, strict=True):
+                concerned = [commit for commit in page if holds(commit, name)]
+                opened = self.vault.opened(concerned)
+                for sealed, commit in zip(concerned, opened, strict=True):
                     yield from self._events(sealed, commit, name)
 
     def _events(self, sealed: Commit, opened: Commit, subject: str) -> Iterator[Json]:

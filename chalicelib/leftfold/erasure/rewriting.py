@@ -56,8 +56,8 @@ class Rewriting:
     def _keys(self, commits: Sequence[Commit], subject: str) -> Sequence[str]:
         """The keys of the rows that the subject's data may be in."""
         keys: dict[str, None] = {}
-        held = [commit for commit in commits if holds(commit, subject)]
-        for commit, opened in zip(held, self.opener.opened(held), strict=True):
+        concerned = [commit for commit in commits if holds(commit, subject)]
+        for commit, opened in zip(concerned, self.opener.opened(concerned), strict=True):
             try:
                 touched = touched_by(self.view, NEVER.position, opened, self.repairs)
             except PoisonError:

@@ -5,7 +5,7 @@ minute, and notes how far it came, so the next one goes on. Two at once do no ha
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from chalicelib.leftfold.commands.handler import ContentionError
@@ -32,10 +32,10 @@ SEEN = f"{READER}-seen"
 def copier(event: Any, context: Any) -> None:
     """Copies the shards that a wake names, or for a minute everything that the log brings."""
     current = services()
-    shards = event.get("wanted", {})
-    for shard in map(int, shards):
-        copy(current, shard, lambda: time_left(context) > FOR_COPIES)
-    if not shards:
+    shards = [int(shard) for shard in event.get("wanted", {})]
+    if shards:
+        copy(current, shards, lambda: time_left(context) > FOR_COPIES)
+    else:
         keep_up(current, for_a_minute(context))
 
 
@@ -52,12 +52,12 @@ def keep_up(current: Services, goes_on: Callable[[], bool]) -> None:
         if first:
             measure(current, progress)
             current.checkpoints.write_note(SEEN, canonical(progress.by_name()))
+        near = [shard for shard, done in progress.done.items() if progress.end - done <= MUCH]
         for shard, done in progress.done.items():
-            if progress.end - done > MUCH:
-                if first and seen.get(str(shard), done) == done:
-                    current.waker.wake("copier", {str(shard): 0})
-            elif done < progress.end:
-                copy(current, shard, goes_on)
+            if first and shard not in near and seen.get(str(shard), done) == done:
+                current.waker.wake("copier", {str(shard): 0})
+        if any(progress.done[shard] < progress.end for shard in near):
+            copy(current, near, goes_on)
         first = False
         if not goes_on():
             return
@@ -83,26 +83,36 @@ def measure(current: Services, progress: Progress) -> None:
     emit("CopierParked", len(list(current.parking.all(READER))))
 
 
-def copy(current: Services, shard: int, goes_on: Callable[[], bool]) -> None:
-    """Copies a shard to the log's end. What waits for another shard is told, and tried again."""
+def copy(current: Services, shards: Collection[int], goes_on: Callable[[], bool]) -> None:
+    """Copies shards to the log's end. What waits for another one is told, and tried again."""
     try:
-        current.generations.copier.run(shard, goes_on)
+        current.generations.copier.run(shards, goes_on)
     except NotCopiedYetError as error:
         emit("CopiesWait", 1, reason=str(error))
 
 
 def taker(event: Any, context: Any) -> None:
-    """Takes the streams that a wake names, or for a minute those that nobody has asked for."""
+    """Takes the streams that a wake names, or for a minute those of its shares that nobody asks for.
+
+    Started by the schedule, it has the first share that is left, and wakes others for the rest.
+    """
     current = services()
     control = current.control.read()
     if control is None or control.green != current.settings.truth or control.state != "switching":
         return
     wanted = event.get("wanted", {})
-    if wanted:
-        take(current, control, wanted)
-    else:
-        round_ = current.generations.operator.take(for_a_minute(context))
-        emit("StreamsTaken", round_.taken, switch=round_.switch)
+    shares = [int(name) for name in wanted if name.isdigit()]
+    if streams := [name for name in wanted if not name.isdigit()]:
+        take(current, control, streams)
+    operator = current.generations.operator
+    if not wanted:
+        taken = operator.taken(control)
+        emit("StreamsTaken", taken.streams, switch=taken.switch)
+        shares = list(taken.left[:1])
+        for share in taken.left[1:]:
+            current.waker.wake("taker", {str(share): 0})
+    if shares:
+        operator.take(shares, for_a_minute(context))
 
 
 def take(current: Services, control: Control, streams: Iterable[str]) -> None:

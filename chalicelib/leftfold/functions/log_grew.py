@@ -15,19 +15,19 @@ def log_grew(event: Any, _context: Any) -> None:
     over them when it is woken next, which the sweeper does within a minute.
     """
     current = services()
-    for log, grown in held_in(event["Records"]).items():
+    for log, grown in categories_by_log(event["Records"]).items():
         hearing = [r.name for r in current.followers if grown.intersection(r.categories)]
         for name in hearing:
             current.in_log(log).waker.wake(name)
         note("woke", readers=hearing, log=log)
 
 
-def held_in(records: Sequence[Any]) -> dict[str, set[str]]:
+def categories_by_log(records: Sequence[Any]) -> dict[str, set[str]]:
     """By log, the categories of the blocks whose links are new in *records* of the log table's stream."""
-    held: dict[str, set[str]] = {}
+    by_log: dict[str, set[str]] = {}
     for record in records:
         image = record["dynamodb"].get("NewImage", {})
         if "categories" in image:
             log = image["log"]["S"].removesuffix("#links")
-            held.setdefault(log, set()).update(json.loads(image["categories"]["S"]))
-    return held
+            by_log.setdefault(log, set()).update(json.loads(image["categories"]["S"]))
+    return by_log

@@ -4,7 +4,7 @@ The copier runs by shards of the *later* streams, so that no two shards write on
 follows one log for all of them: a merged stream has the order of that log.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
@@ -30,6 +30,11 @@ BLOCKS = 16
 Logged = tuple[int, Commit]
 # Applies a function to each of the streams: one after another, or side by side.
 Spread = Callable[[Callable[[Sequence[Logged]], object], Iterable[Sequence[Logged]]], object]
+
+
+def shard_of(target: str) -> int:
+    """The shard that copies to a later stream."""
+    return lane_of(target) % SHARDS
 
 
 class Progress(NamedTuple):
@@ -60,27 +65,43 @@ class Copier:
     parking: Parking
     spread: Spread
 
-    def run(self, shard: int, goes_on: Callable[[], bool] = lambda: True) -> int:
-        """Copies what the log has for this shard, until *goes_on* says no. Returns the position
-        up to which everything is copied or parked. Raises `NotCopiedYetError` and `Unavailable`.
+    def run(self, shards: Collection[int], goes_on: Callable[[], bool] = lambda: True) -> None:
+        """Copies what the log has for these shards, until *goes_on* says no. The log is read once
+        for all of them, from the one that is furthest behind.
+
+        A shard in which a stream waits for another stays where it is while the others go on; at the
+        log's end raises `NotCopiedYetError` if there is one. Raises `Unavailable`.
         """
-        done = self.checkpoints.read(READER, [shard])[shard]
-        while True:
-            blocks = list(islice(self.copying.giver.log.blocks(done + 1), BLOCKS))
-            if not blocks:
-                return done
-            targets: dict[str, list[Logged]] = {}
-            for block in blocks:
-                for position, commit in enumerate(block.commits, block.first_position):
-                    for target in self.copying.boundaries.feeds(commit.aggregate_id):
-                        if position > done and lane_of(target) % SHARDS == shard:
-                            targets.setdefault(target, []).append((position, commit))
-            self._copy(targets)
-            following = blocks[-1].next_position - 1
-            self.checkpoints.move(READER, shard, done, following)
-            done = following
+        done = self.checkpoints.read(READER, shards)
+        waiting: dict[str, NotCopiedYetError] = {}
+        while done:
+            targets, end = self._following(done)
+            if end is None:
+                break
+            found = self._copy(targets)
+            waiting |= found
+            for shard in set(map(shard_of, found)):
+                del done[shard]
+            for shard in [shard for shard, at in done.items() if at < end]:
+                self.checkpoints.move(READER, shard, done[shard], end)
+                done[shard] = end
             if not goes_on():
-                return done
+                break
+        if waiting:
+            raise next(iter(waiting.values()))
+
+    def _following(self, done: Mapping[int, int]) -> tuple[dict[str, list[Logged]], int | None]:
+        """What the log's next blocks have for each stream of the shards, behind what each has *done*,
+        and the position at which these blocks end; None at the log's end.
+        """
+        targets: dict[str, list[Logged]] = {}
+        blocks = list(islice(self.copying.giver.log.blocks(min(done.values()) + 1), BLOCKS))
+        for block in blocks:
+            for position, commit in enumerate(block.commits, block.first_position):
+                for target in self.copying.boundaries.feeds(commit.aggregate_id):
+                    if position > done.get(shard_of(target), position):
+                        targets.setdefault(target, []).append((position, commit))
+        return targets, blocks[-1].next_position - 1 if blocks else None
 
     def progress(self) -> Progress:
         """How far each shard has come."""
@@ -115,11 +136,13 @@ class Copier:
                 if first <= position <= last:
                     yield position, commit
 
-    def _copy(self, targets: dict[str, list[Logged]]) -> None:
-        """Copies to each stream in order. One on which the transform fails is parked."""
+    def _copy(self, targets: dict[str, list[Logged]]) -> dict[str, NotCopiedYetError]:
+        """Copies to each stream in order. One on which the transform fails is parked. Returns the
+        streams that wait for another, with what they wait for.
+        """
         parked = self.parking.find(READER, list(targets))
         named = {id(commits): target for target, commits in targets.items()}
-        waiting: list[NotCopiedYetError] = []
+        waiting: dict[str, NotCopiedYetError] = {}
 
         def copy(commits: Sequence[Logged]) -> None:
             target = named[id(commits)]
@@ -133,11 +156,10 @@ class Copier:
                 return
             except NotCopiedYetError as error:
                 # Others go on: what this stream waits for may be among them.
-                waiting.append(error)
+                waiting[target] = error
 
         self.spread(copy, targets.values())
-        if waiting:
-            raise waiting[0]
+        return waiting
 
     def _copy_stream(self, target: str, commits: Sequence[Logged]) -> bool:
         """Copies to one stream, behind what it has; False if it is parked then. Raises `BarredError`."""

@@ -339,7 +339,7 @@ def look(copying: Copying, opener: Opener, target: str) -> str | None:
     # The receiver's end is read first: if it has the stream, the giver adds nothing behind that.
     end = end_of(copying.receiver, target)
     try:
-        natives, copies = held(stream_of(copying.receiver, target), opener)
+        natives, copies = natives_and_copies(stream_of(copying.receiver, target), opener)
         lacks = [
             hole
             for source in copying.boundaries.sources(target)
@@ -356,7 +356,9 @@ def look(copying: Copying, opener: Opener, target: str) -> str | None:
     return f"it was taken, and lacks {lacks[0]}" if has else ""
 
 
-def held(commits: Sequence[Commit], opener: Opener) -> tuple[set[Root], dict[Root, int]]:
+def natives_and_copies(
+    commits: Sequence[Commit], opener: Opener
+) -> tuple[set[Root], dict[Root, int]]:
     """The roots of a later stream's own commits, and the hashes of its copies by their roots.
 
     Raises `NotTheTransformError`.

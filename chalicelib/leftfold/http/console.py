@@ -17,7 +17,7 @@ FILES = Path(__file__).parents[2] / "console"
 PATHS = ("/console", "/console/{file}")
 METHODS = ("GET", "HEAD")
 PAGE, SETTINGS = "index.html", "settings.json"
-TYPES = {
+MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -48,7 +48,7 @@ def serve(request: Request) -> Response | None:
         return Response(said, headers_of(".json", "no-store", sign_in), 200)
     # Looked up among the names that there are, so that a path leads nowhere else.
     file = {one.name: one for one in FILES.glob("*")}.get(name)
-    if file is None or file.suffix not in TYPES:
+    if file is None or file.suffix not in MEDIA_TYPES:
         return None
     headers = headers_of(file.suffix, "no-cache" if name == PAGE else FOR_EVER, sign_in)
     return Response("" if request.method == "HEAD" else file.read_text(), headers, 200)
@@ -63,7 +63,7 @@ def headers_of(suffix: str, kept: str, sign_in: SignIn | None) -> dict[str, str 
     """The headers of a file that is *kept* so long."""
     issuer = f" {sign_in.token_origin}" if sign_in else ""
     return {
-        "Content-Type": TYPES[suffix],
+        "Content-Type": MEDIA_TYPES[suffix],
         "Cache-Control": kept,
         "Content-Security-Policy": POLICY.format(issuer=issuer),
         "X-Content-Type-Options": "nosniff",

@@ -73,7 +73,7 @@ def word(member: Any) -> bool:
 
 
 # The sort values that OpenSearch returns for a field, by the field's type.
-KINDS: dict[str, Fits] = {
+FITS: dict[str, Fits] = {
     "keyword": word,
     "long": whole(-LONG, LONG - 1),
     "date": whole(FIRST_DATE, LAST_DATE),
@@ -82,4 +82,4 @@ KINDS: dict[str, Fits] = {
 
 def sorted_by(view: View, sort: list[Any]) -> tuple[Fits, ...]:
     """The checks of the sort values of a search view, sorted by *sort* and then by key."""
-    return (*(KINDS[view.fields[name]] for by in sort for name in by), word)
+    return (*(FITS[view.fields[name]] for by in sort for name in by), word)

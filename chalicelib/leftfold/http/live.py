@@ -1,4 +1,4 @@
-"""Waits until the answer to a GET is another one: every GET has a twin under /live."""
+"""Waits until the answer to a GET is another one: a GET that needs a token has a twin under /live."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -33,11 +33,19 @@ def live(routes: Sequence[Route], request: Request) -> Route:
     path = "/" + (request.uri_params or {}).get("proxy", "").rstrip("/")
     served = routes if request.method in METHODS else ()
     for route in served:
-        if route.method == "GET" and route.function != FUNCTION and leads(route.path, path):
+        if has_twin(route) and leads(route.path, path):
             parts = zip(route.path.split("/"), path.split("/"), strict=True)
             request.uri_params = {part[1:-1]: text for part, text in parts if part[:1] == "{"}
             return waiting(route, request)
     return unserved(() if request.method in METHODS else routes, request)
+
+
+def has_twin(route: Route) -> bool:
+    """Whether one can wait for another answer of *route*. Of those that are open to everybody one
+    cannot: strangers would wait in all the room that the function has.
+    """
+    is_open = route.scope is None
+    return route.method == "GET" and route.is_watched and route.function != FUNCTION and not is_open
 
 
 def waiting(route: Route, request: Request) -> Route:

@@ -101,14 +101,14 @@ class EventBridge:
 def batches(made: Iterable[tuple[CloudEvent, Entry]]) -> Iterator[Batch]:
     """Announcements, as many to a batch as one call takes."""
     batch: list[tuple[CloudEvent, Entry]] = []
-    held = 0
+    total = 0
     for event, entry in made:
         size = size_of(entry)
-        if batch and (len(batch) == MOST_ENTRIES or held + size > MOST_BYTES):
+        if batch and (len(batch) == MOST_ENTRIES or total + size > MOST_BYTES):
             yield batch
-            batch, held = [], 0
+            batch, total = [], 0
         batch.append((event, entry))
-        held += size
+        total += size
     if batch:
         yield batch
 

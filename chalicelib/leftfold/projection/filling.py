@@ -41,10 +41,10 @@ LANES_OF_A_PART = 4
 # Blocks that a worker takes between two looks at its time, and events between two saves.
 BLOCKS = 128
 EVENTS = 10_000
-# Events between two saves of a fill that is held back.
+# Events between two saves of a fill that has a budget.
 FEW_EVENTS = 500
 # How often in a row a store may refuse before a worker gives up.
-ATTEMPTS = 30
+STORE_ATTEMPTS = 30
 # The marks of deleted rows must not expire while an older commit may still come.
 LONGEST = KEEP_DELETED - timedelta(days=1)
 
@@ -118,7 +118,7 @@ def parts_of(view: View, first: int, end: int) -> tuple[Part, ...]:
 class Fill:
     """The fill of one view; any number of workers may take part, in any number of processes.
 
-    *log* and *view* may be those of a quick replay. A fill that *is_held_back* saves fewer rows at a
+    *log* and *view* may be those of a quick replay. A fill that *has_budget* saves fewer rows at a
     time.
     """
 
@@ -131,7 +131,7 @@ class Fill:
     now: Callable[[], datetime]
     repairs: Repairs = NO_REPAIRS
     opener: Opener = CLOSED
-    is_held_back: bool = False
+    has_budget: bool = False
 
     def plan(self) -> Plan:
         """What is to be done: the fill that has begun, or else one of all that the view has not.
@@ -164,7 +164,7 @@ class Fill:
     def work(self, part: Part, goes_on: Callable[[], bool]) -> bool:
         """Takes a part until it is done, or until *goes_on* says no; whether it is done.
 
-        Raises `Unavailable` once a store has refused `ATTEMPTS` times in a row.
+        Raises `Unavailable` once a store has refused `STORE_ATTEMPTS` times in a row.
         """
         runner, refused = self._runner(part), 0
         while True:
@@ -175,7 +175,7 @@ class Fill:
                 refused = 0
             except Unavailable:
                 refused += 1
-                if refused >= ATTEMPTS:
+                if refused >= STORE_ATTEMPTS:
                     raise
                 self.pause(refused)
             if not goes_on():
@@ -273,7 +273,7 @@ class Fill:
 
     @property
     def _size(self) -> int:
-        return FEW_EVENTS if self.is_held_back else EVENTS
+        return FEW_EVENTS if self.has_budget else EVENTS
 
 
 @dataclass(frozen=True)

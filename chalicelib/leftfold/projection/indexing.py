@@ -37,7 +37,7 @@ BOOKKEEPING: dict[str, Any] = {
     "deletedAt": {"type": "date"},
 }
 EXACT = {"type": "keyword", "ignore_above": EXACT_LENGTH}
-TYPES: Mapping[str, Any] = {
+FIELD_MAPPINGS: Mapping[str, Any] = {
     "keyword": EXACT,
     "text": {"type": "text", "fields": {"keyword": EXACT}},
     "long": {"type": "long"},
@@ -71,7 +71,7 @@ Json = dict[str, Any]
 
 def index_of(view: View, alias: str) -> Json:
     """The definition of a view's index, which rejects fields that the view does not declare."""
-    properties = {name: TYPES[kind] for name, kind in view.fields.items()}
+    properties = {name: FIELD_MAPPINGS[kind] for name, kind in view.fields.items()}
     return {
         "aliases": {alias: {}},
         "settings": {

@@ -28,8 +28,8 @@ def seal(head: Head, commits: Sequence[Commit]) -> tuple[Block, Head]:
         previous_in_lane.setdefault(lane, lanes[lane])
         lanes[lane] = position
     following = first + len(commits)
-    held = categories_of(commits)
-    unsealed = Block(first, following, head.hash, "", held, previous_in_lane, commits)
+    categories = categories_of(commits)
+    unsealed = Block(first, following, head.hash, "", categories, previous_in_lane, commits)
     block = unsealed._replace(hash=hash_of(unsealed))
     newest = max(head.format, block.format)
     return block, Head(block.next_position, block.hash, tuple(lanes), newest)

@@ -4,7 +4,7 @@ import json
 import struct
 from collections.abc import Callable, Collection, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from chalicelib.leftfold.kernel import (
     Archived,
@@ -14,7 +14,7 @@ from chalicelib.leftfold.kernel import (
     Snapshot,
     UnknownFormatError,
 )
-from chalicelib.leftfold.kernel.commit import FORMAT, OF_COPIES, canonical, events_from_json
+from chalicelib.leftfold.kernel.commit import FORMAT, OF_COPIES, Kind, canonical, events_from_json
 from chalicelib.leftfold.metrics import emit
 from chalicelib.leftfold.store.checks import (
     check_append,
@@ -50,7 +50,7 @@ CONTENTION = {"TransactionConflict", "ProvisionedThroughputExceeded", "Throttlin
 
 Item = dict[str, Any]
 
-KINDS = ("commit", "copy", "tombstone", "bar")
+KINDS: tuple[str, ...] = get_args(Kind)
 # Attributes of JSON that few commits have; and those that only a copy has.
 RARE = ("deps", "tags", "root", "source")
 OF_A_COPY = frozenset([*OF_COPIES, "mark", "progress"])

@@ -94,13 +94,13 @@ codec: Codec[Event] = Codec(
 class Subject:
     """How far the erasure of a subject has come."""
 
-    stage: Literal["held", "erasing", "erased"] = "held"
+    stage: Literal["known", "erasing", "erased"] = "known"
 
 
 def decide(command: Command, subject: Subject) -> list[Event]:
     """The events of a command. Raises `Refused` for a step that is recorded already."""
     match command, subject:
-        case RecordErasureBegun(name, case), Subject("held"):
+        case RecordErasureBegun(name, case), Subject("known"):
             return [ErasureBegun(name, case)]
         case RecordErased(name, places), Subject("erasing"):
             return [Erased(name, places)]

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from chalicelib.leftfold.policies.consequences import Consequences
     from chalicelib.leftfold.policies.deadlines import Timekeeper
     from chalicelib.leftfold.policies.outside import Outside
+    from chalicelib.leftfold.projection.ahead import Ahead
     from chalicelib.leftfold.projection.filling import Fill
     from chalicelib.leftfold.projection.freshness import Freshness
     from chalicelib.leftfold.projection.partitioned import PartitionedRunner
@@ -390,6 +391,21 @@ class Services(Adapters):
             random.random,
         )
 
+    def ahead(self, view: str) -> "Ahead":
+        """What folds the rows of a view ahead of it, for one answer."""
+        from chalicelib.leftfold.projection.ahead import Ahead
+
+        return Ahead(
+            self.views[view],
+            self.rows(view),
+            self.log,
+            self.events,
+            self.checkpoints,
+            self.parking,
+            self.vault,
+            self.repairs,
+        )
+
     @cached_property
     def follower(self) -> "Follower":
         from chalicelib.leftfold.store.following import Follower
@@ -412,14 +428,11 @@ class Services(Adapters):
         """The fill of a view by this worker, which writes up to *units* a second; 0 is no bound."""
         from chalicelib.leftfold.projection.budget import BudgetedRows
         from chalicelib.leftfold.projection.filling import Fill
+        from chalicelib.leftfold.projection.typed import typed
         from chalicelib.leftfold.subjects.opening import CLOSED
 
-        chosen, log, rows = self.views[view], self.log, self.rows(view)
-        if not chosen.personal:
-            # A body that is opened must have been parsed before.
-            from chalicelib.leftfold.projection.typed import typed
-
-            chosen, log = typed(chosen), self.replayed_log
+        chosen, rows = typed(self.views[view]), self.rows(view)
+        log = self.opened_log if chosen.personal else self.replayed_log
         if units:
             rows = BudgetedRows(rows, units, time.monotonic, self.rest)
         return Fill(
@@ -432,7 +445,7 @@ class Services(Adapters):
             self.clock,
             self.repairs,
             self.vault if chosen.personal else CLOSED,
-            is_held_back=units > 0,
+            has_budget=units > 0,
         )
 
     def policy(self, policy: str) -> "PartitionedRunner":
