@@ -145,7 +145,9 @@ def other_functions(
             (
                 *working,
                 *if_following(
-                    earlier(("dynamodb:Scan",), *scanned), tables(("dynamodb:Scan",), *scanned)
+                    earlier(("dynamodb:Scan",), *scanned),
+                    tables(("dynamodb:Scan",), *scanned),
+                    waking("taker"),
                 ),
             ),
             woken=True,
