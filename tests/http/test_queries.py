@@ -82,8 +82,32 @@ def test_a_view_that_has_seen_the_version_answers(bank: Bank) -> None:
     assert bank.waited == 0
 
 
+def test_a_document_shows_what_was_just_written_before_its_view_does(bank: Bank) -> None:
+    bank.open()
+    opened = bank.get("/accounts/a?minVersion=1")
+    assert (opened.status, opened.headers["ETag"]) == (200, '"1"')
+    bank.settle()
+    bank.post("/accounts/a/credits", booking("5.00"))
+    bank.sequence()
+    bank.post("/accounts/a/freeze")
+    answer = bank.get("/accounts/a?minVersion=3")
+    assert (answer.json["balance"], answer.json["status"]) == (czk("5.00"), "frozen")
+    assert answer.headers["ETag"] == '"3"'
+    assert bank.get("/accounts/a?minVersion=3", if_none_match='"3"').status == 304
+    assert bank.get("/accounts/a").headers["ETag"] == '"1"'
+    assert bank.waited == 0
+    bank.settle()
+    assert bank.get("/accounts/a").json == answer.json
+
+
+def test_a_document_with_a_version_that_nobody_has_written_is_waited_for(bank: Bank) -> None:
+    bank.open()
+    assert bank.get("/accounts/a?minVersion=2").code == "view-behind"
+    assert bank.waited == pytest.approx(5.0)
+
+
 @pytest.mark.parametrize(
-    "url", ["/accounts/a?", "/accounts?account=a&", "/bookings?account=a&", "/totals?account=a&"]
+    "url", ["/accounts?account=a&", "/bookings?account=a&", "/totals?account=a&"]
 )
 def test_a_view_that_stays_behind_is_waited_for_and_given_up(bank: Bank, url: str) -> None:
     bank.open()
@@ -133,8 +157,10 @@ def test_what_is_not_shown_yet_is_missing_and_the_answer_says_how_to_wait(
     answer = bank.get(url)
     assert (answer.status, answer.code) == (404, code)
     assert "minVersion" in answer.json["detail"]
-    assert bank.get(f"{url}?minVersion=1").code == "view-behind"
-    bank.settle()
+    if url not in ("/accounts/a", "/transfers/t"):
+        # The row of a personal view needs no log, and is folded ahead of it.
+        assert bank.get(f"{url}?minVersion=1").code == "view-behind"
+        bank.settle()
     assert bank.get(f"{url}?minVersion=1").status == 200
 
 

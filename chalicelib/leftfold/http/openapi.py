@@ -59,8 +59,9 @@ there are: those of another tenant do not exist.""",
 PROMISES = """Every path with a GET serves HEAD as well: the same status and headers, and no body.
 
 A GET reads views, which follow the commands with a short delay. A command returns the version
-that it made. A GET with that version as `minVersion` waits, up to five seconds, until its view
-shows the version. A GET without `minVersion` may answer 404 for an aggregate that was just opened.
+that it made. A GET with that version as `minVersion` shows the version, or a later one: the document
+of an aggregate at once as a rule, a list as soon as its view has come there, for which it waits up to
+five seconds. A GET without `minVersion` may answer 404 for an aggregate that was just opened.
 
 Every GET that is not open to everybody, but `/log`, has a twin under `/live`, such as
 `/live/accounts/42`. With `If-None-Match` and `wait`, up to 20 seconds, the twin answers as soon as

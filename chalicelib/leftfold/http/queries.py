@@ -20,12 +20,16 @@ def wait_until_fresh(call: Call, view: str, aggregate: Aggregate, key: str) -> N
     Raises `Problem` at once for an aggregate that was never opened, as no view will show it.
     """
     version = call.query.get("min_version")
-    if version is None:
-        return
-    stream = call.stream(aggregate, key)
+    if version is not None:
+        stream = call.stream(aggregate, key)
+        check_opened(call, aggregate, stream)
+        call.services.wait(view, stream, version)
+
+
+def check_opened(call: Call, aggregate: Aggregate, stream: str) -> None:
+    """Raises `Problem` for an aggregate that was never opened, as no view will show it."""
     if not call.services.events.newest(stream, limit=1, consistent=True).commits:
         raise Problem(f"{aggregate.category}-missing")
-    call.services.wait(view, stream, version)
 
 
 def not_shown(call: Call, code: str) -> Problem:
@@ -48,12 +52,14 @@ def document(
 ) -> Answer:
     """The row of one aggregate, with its version as ETag; 304 if the client has that version.
 
-    *shape* makes the shown row of the stored one.
+    *shape* makes the shown row of the stored one. With `minVersion` the row is folded ahead of its
+    view (`TenantServices.row`).
     """
-    wait_until_fresh(call, view, aggregate, call.key)
-    stream = call.stream(aggregate)
-    stored = call.services.rows(view).load([stream]).get(stream)
-    if stored is None or stored.row is None:
+    stream, version = call.stream(aggregate), call.query.get("min_version")
+    if version is not None:
+        check_opened(call, aggregate, stream)
+    stored = call.services.row(view, stream, version)
+    if stored.row is None:
         raise not_shown(call, f"{aggregate.category}-missing")
     tag = etag(stored.row["version"], stored.row)
     headers = {"ETag": tag}

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from chalicelib.leftfold.policies.consequences import Consequences
     from chalicelib.leftfold.policies.deadlines import Timekeeper
     from chalicelib.leftfold.policies.outside import Outside
+    from chalicelib.leftfold.projection.ahead import Ahead
     from chalicelib.leftfold.projection.filling import Fill
     from chalicelib.leftfold.projection.freshness import Freshness
     from chalicelib.leftfold.projection.partitioned import PartitionedRunner
@@ -388,6 +389,21 @@ class Services(Adapters):
             time.monotonic,
             time.sleep,
             random.random,
+        )
+
+    def ahead(self, view: str) -> "Ahead":
+        """What folds the rows of a view ahead of it, for one answer."""
+        from chalicelib.leftfold.projection.ahead import Ahead
+
+        return Ahead(
+            self.views[view],
+            self.rows(view),
+            self.log,
+            self.events,
+            self.checkpoints,
+            self.parking,
+            self.vault,
+            self.repairs,
         )
 
     @cached_property

@@ -17,6 +17,7 @@ from chalicelib.leftfold.subjects.opening import Opener
 from chalicelib.leftfold.wiring.services import Services
 
 if TYPE_CHECKING:
+    from chalicelib.leftfold.projection.rows import StoredRow
     from chalicelib.leftfold.projection.tenant_rows import TenantRows
     from chalicelib.leftfold.store.following import Followed
 
@@ -71,6 +72,20 @@ class TenantServices:
         """Where a command was taken whose aggregate has moved, as `CommandHandler.found_in` says."""
         check_own(self.tenant, *(successor.aggregate_id for successor in successors))
         return self.services.handler.found_in(request, successors)
+
+    def row(self, view: str, stream: str, version: int | None) -> "StoredRow":
+        """The row of a stream in *view*, with *version* in it if one is given.
+
+        It is folded ahead of a view that is a little behind, and a view that is further behind is
+        waited for; raises what `wait` raises then.
+        """
+        check_own(self.tenant, stream)
+        if version is not None:
+            found = self.services.ahead(view).row(stream, version)
+            if found is not None:
+                return found
+            self.wait(view, stream, version)
+        return self.services.rows(view).load([stream])[stream]
 
     def wait(self, view: str, stream: str, version: int) -> None:
         """Waits until *view* shows the version of the stream, as `Freshness.wait` does."""
