@@ -31,6 +31,7 @@ from chalicelib.leftfold.kernel.uuid7 import uuid7
 from tests.journey.transfers import Plan, Report, czk, killing
 from tests.releases.edits import DOMAIN_NAME, FIRST, RELEASES, SECOND, Release
 from tests.tree import copied
+from tools.bank.warm_up import wake
 from tools.bootstrap import STATE
 from tools.cloud import Cloud
 from tools.deploy import find
@@ -309,6 +310,7 @@ def main(
             operator.run(release, "resources")
         operator.run(FIRST, "deploy", "--yes")
         cloud = Cloud(services)
+        wake(find(BLUE, cloud), cloud, show.print)
         keys = [f"r{number}" for number in range(accounts)]
         auth = of_deployment(find(BLUE, cloud), services)
         clients = Clients(services, auth, keys, seed, kill_every > 0, pause)
@@ -333,10 +335,11 @@ def main(
             operator.until(release, "generation", "status", name, *BEHIND)
             operator.until(release, "generation", "check", name, *BEHIND)
         operator.run(FIRST, "verify", "--stack", BLUE)
+        # Before the engines end, which takes a while.
         show.print(figures(clients, operator, killed, seed))
-    for law in broken[:20]:
-        show.print(law, markup=False, soft_wrap=True)
-    show.print(f"{len(broken)} broken laws")
+        for law, times in Counter(broken).most_common(20):
+            show.print(f"{times} times: {law}", markup=False, soft_wrap=True)
+        show.print(f"{len(broken)} broken laws")
     sys.exit(1 if broken else 0)
 
 
