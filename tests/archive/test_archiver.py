@@ -528,7 +528,7 @@ def test_an_epoch_begins_where_its_commits_say_or_nothing_of_it_goes() -> None:
     """An item that was changed by hand must not lead the archiver to cut epochs anywhere."""
     for version, said in ((12, 13), (12, 0), (10, 7)):
         site = closed()
-        stream = site.table._streams[A]
+        stream = site.table.everything()[A]
         stream[version] = stream[version]._replace(epoch_start=said)
         with pytest.raises(BrokenStreamError, match=f"version {version} of {A} says"):
             list(site.archiver().run(A, site.log.streams([A])[A], site.clock()))
@@ -587,7 +587,7 @@ def test_the_registry_never_says_that_what_is_back_in_the_table_is_archived() ->
 def test_nothing_goes_before_all_that_is_older_has_gone() -> None:
     """Two servers' clocks differ: the third epoch seems to be closed before the second."""
     site = closed()
-    stream = site.table._streams[A]
+    stream = site.table.everything()[A]
     stream[9] = stream[9]._replace(at="2030-01-01T00:00:00.000Z")
     site.archive_all()
     assert site.versions() == [1, *range(5, 15)]
