@@ -97,7 +97,7 @@ def test_money_is_protected_in_prod() -> None:
         ("dev", lambda s: s | {"roles": "main"}, "roles: it must be"),
         ("dev", lambda s: s | {"roles": {"importer": "main queries"}}, "roles: 'importer' is no"),
         ("dev", lambda s: s | {"roles": MANY_ROLES}, "roles: so many roles fit into no"),
-        ("dev", lambda _: {}, "too few settings, or unknown ones: api_concurrency, architecture"),
+        ("dev", lambda _: {}, "too few settings, or unknown ones: api_concurrency, api_warm, arch"),
     ],
 )
 def test_a_stage_that_is_described_wrongly_is_refused(
@@ -182,6 +182,17 @@ def test_a_stage_with_roles_tells_them_to_chalice_and_to_the_functions() -> None
         assert json.loads(table) == {"111122223333/importer": "main commands queries"}
     assert signed.parameters["Access"] == "roles"
     assert DEV.parameters["Access"] == "tokens"
+
+
+def test_no_more_processes_are_ready_than_may_run() -> None:
+    def warm(ready: int, bound: int) -> Stage:
+        return stage_of("a", {**settings_of(DEV), "api_warm": ready, "api_concurrency": bound})
+
+    parameters = [warm(*each).parameters for each in ((0, 7), (7, 7), (7, 0))]
+    named = [(each["ApiWarm"], each["ApiAlias"]) for each in parameters]
+    assert named == [("0", ""), ("7", ":live"), ("7", ":live")]
+    with pytest.raises(StageError, match=r"api_warm is 8.*api_concurrency .* which is 7"):
+        warm(8, 7)
 
 
 def test_every_setting_of_a_stage_reaches_a_template() -> None:

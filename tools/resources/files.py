@@ -123,7 +123,7 @@ def generated(
 ) -> dict[Path, str]:
     """The text of each generated file by its path below *root*. Raises ResourcesError.
 
-    *served* are the routes that a function other than the API's serves.
+    *served* are the routes, each with the function that serves it.
     """
     made = functions(names, views, policies)
     known = stages(root)
@@ -164,7 +164,7 @@ def app_functions() -> list[str]:
 
 def wanted() -> dict[Path, str]:
     """The text of each generated file for this app and its domain. Raises ResourcesError."""
-    from app import API
+    from app import API, app
     from chalicelib.domain import DOMAIN
     from chalicelib.leftfold.http import live
 
@@ -175,6 +175,13 @@ def wanted() -> dict[Path, str]:
         for method in route.methods
     ]
     served += [(live.FUNCTION, method, live.PATH) for method in live.METHODS]
+    elsewhere = {(method, path) for _, method, path in served}
+    served += [
+        ("api_handler", method, path)
+        for path, methods in app.routes.items()
+        for method in methods
+        if (method, path) not in elsewhere
+    ]
     return generated(app_functions(), DOMAIN.views, DOMAIN.policies, served=served)
 
 

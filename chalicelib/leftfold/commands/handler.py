@@ -48,6 +48,8 @@ class CommandRequest:
     *opens* says that the command begins a stream: its first attempt needs no load.
     *may_repeat* is False if the id was made for this request, so that no earlier attempt can
     exist. *addressed* is the stream that the client names, if that has become this one.
+    *moved_from* is such a stream too, for a command whose id no other one has: an earlier attempt
+    of it may have been sent there, or here.
     *authority* is the right by which *actor* acts. *traceparent* is the W3C header that
     came with the request, None if none did. *unless* is the key of a commit in another stream.
     The command is taken only if that commit does not exist, because the decision was made
@@ -71,6 +73,7 @@ class CommandRequest:
     traceparent: str | None = None
     leaves_out: bool = False
     addressed: str | None = None
+    moved_from: str | None = None
 
 
 class VersionMismatchError(Exception):
@@ -195,6 +198,8 @@ class CommandHandler:
     def _earlier(self, request: CommandRequest, loaded: Loaded) -> int | None:
         """The version that an earlier attempt made, whoever owns the stream; None if none did."""
         found = loaded.version_of(request.command_id, request.addressed)
+        if found is None and request.moved_from is not None:
+            found = loaded.version_of(request.command_id, request.moved_from)
         return None if found is None else accepted(found[0], found[1].hex(), request)
 
     def found_in(

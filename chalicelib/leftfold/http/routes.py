@@ -85,6 +85,9 @@ class Route:
     knows; *problems* are the codes besides those that every route has. *returns* is the
     schema of the body, *status* the status, *gives* the response headers.
 
+    *is_watched* says that one may wait for another answer of a GET under /live, where it is answered
+    again and again: not so where each answer is recorded, or asks every dependency.
+
     *function* names the Lambda function that API Gateway sends the requests to. A route that may
     wait for long has one that commands do not need.
     """
@@ -104,6 +107,7 @@ class Route:
     body: Schema | None = None
     heeds: tuple[Header, ...] = ()
     problems: tuple[str, ...] = ()
+    is_watched: bool = True
     function: str = "api_handler"
 
     @property

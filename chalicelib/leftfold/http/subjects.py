@@ -165,5 +165,6 @@ routes: tuple[Route, ...] = (
         parts=SubjectPath(),
         query=HeldQuery(),
         problems=("house-only", "subject-missing", "bad-cursor", "contention", "unavailable"),
+        is_watched=False,
     ),
 )

@@ -428,14 +428,11 @@ class Services(Adapters):
         """The fill of a view by this worker, which writes up to *units* a second; 0 is no bound."""
         from chalicelib.leftfold.projection.budget import BudgetedRows
         from chalicelib.leftfold.projection.filling import Fill
+        from chalicelib.leftfold.projection.typed import typed
         from chalicelib.leftfold.subjects.opening import CLOSED
 
-        chosen, log, rows = self.views[view], self.log, self.rows(view)
-        if not chosen.personal:
-            # A body that is opened must have been parsed before.
-            from chalicelib.leftfold.projection.typed import typed
-
-            chosen, log = typed(chosen), self.replayed_log
+        chosen, rows = typed(self.views[view]), self.rows(view)
+        log = self.opened_log if chosen.personal else self.replayed_log
         if units:
             rows = BudgetedRows(rows, units, time.monotonic, self.rest)
         return Fill(
