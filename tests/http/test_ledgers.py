@@ -395,6 +395,7 @@ def test_the_entries_of_all_journals_are_those_that_were_posted(books: Books) ->
         assert one == books.get(f"/ledgers/a/entries/{one['entryId']}").json
 
 
+@pytest.mark.slow
 def test_a_page_of_entries_has_few_enough_postings_for_an_answer(books: Books) -> None:
     wide = [posting("Assets:Cash", "1.00")] * 250 + [posting("Income:Pay", "-1.00")] * 250
     for n in range(45):
