@@ -195,6 +195,16 @@ def test_a_random_key_is_recognised_for_a_day_though_its_commit_is_archived() ->
     assert site.versions() == [1, len(site.history())]
 
 
+def test_a_stream_without_its_first_version_is_read_as_it_is() -> None:
+    """Nobody may write it, and whoever looks at it, to mend it or to archive others, gets no error."""
+    site = Stage()
+    for version in (2, 3):
+        assert site.table.append(commit(A, version)) is None
+    page = site.events.newest(A, limit=9, below=4, consistent=True)
+    assert [c.version for c in page.commits] == [3, 2]
+    assert [c.version for c in site.events.range(A, 1, 9)] == [2, 3]
+
+
 def test_a_stray_item_at_a_freed_key_changes_nothing() -> None:
     site = closed()
     before, state = site.history(), loads(site)
@@ -323,6 +333,7 @@ def test_restored_at_any_call_again_it_loses_nothing_and_repeats_nothing(epoch: 
         assert site.versions() == [1, 13, 14]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rules", [{}, IN_PARTS], ids=["whole epochs", "parts"])
 @pytest.mark.parametrize("first", ["archiver", "restore"])
 def test_a_slow_archiver_deletes_nothing_that_was_restored(
@@ -338,6 +349,7 @@ def test_a_slow_archiver_deletes_nothing_that_was_restored(
         assert site.history() == before, paused
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epoch", [1, 2, 3])
 @pytest.mark.parametrize("paused", [1, 2, 3])
 def test_who_reads_while_epochs_are_brought_back_sees_all_of_them(epoch: int, paused: int) -> None:
