@@ -243,15 +243,20 @@ def test_all_that_is_taken_for_written_down_is_put_out_or_a_setting() -> None:
     assert set(FACTS) <= own | outputs | set(DEV.parameters) | set(defaults(read(TEMPLATE)))
 
 
-def test_a_domain_of_the_apis_own_is_chalices_to_make() -> None:
+def domain_that_chalice_makes(of: Stage) -> object:
+    made = config(read(TEMPLATE), MADE, [of], {"dev": FACTS})["stages"]["dev"]
+    return made.get("api_gateway_custom_domain")
+
+
+def test_a_domain_of_the_apis_own_is_chalices_to_make_where_chalice_deploys() -> None:
     theirs = replace(CHALICE, domain="api.example.org", certificate="arn:certificate")
-    made = config(read(TEMPLATE), MADE, [theirs], {"dev": FACTS})["stages"]["dev"]
-    assert made["api_gateway_custom_domain"] == {
+    assert domain_that_chalice_makes(theirs) == {
         "domain_name": "api.example.org",
         "certificate_arn": "arn:certificate",
     }
-    without = config(read(TEMPLATE), MADE, [CHALICE], {"dev": FACTS})["stages"]["dev"]
-    assert "api_gateway_custom_domain" not in without
+    assert domain_that_chalice_makes(CHALICE) is None
+    # Where it does not, the front has it: in an application, each new one would take it.
+    assert domain_that_chalice_makes(replace(theirs, way="cloudformation")) is None
 
 
 MADE = functions(app_functions(), DOMAIN.views, DOMAIN.policies)

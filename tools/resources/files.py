@@ -71,17 +71,17 @@ def chalice_stage(
             **stage.variables,
         },
         "lambda_functions": settings,
-        **(
-            {
-                "api_gateway_custom_domain": {
-                    "domain_name": stage.domain,
-                    "certificate_arn": stage.certificate,
-                }
-            }
-            if stage.domain
-            else {}
-        ),
+        **(custom_domain(stage) if stage.domain and stage.way == "chalice" else {}),
     }
+
+
+def custom_domain(stage: Stage) -> Json:
+    """The domain of a stage that Chalice deploys. CloudFormation makes that of another one in a stack
+    of its own, which leads it to one of the stage's applications (docs/adr/0038): in the template of
+    an application, each new one would take the domain.
+    """
+    domain = {"domain_name": stage.domain, "certificate_arn": stage.certificate}
+    return {"api_gateway_custom_domain": domain}
 
 
 def variables(merged: Json, facts: Mapping[str, str]) -> Json:
