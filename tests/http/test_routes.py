@@ -301,3 +301,20 @@ def test_each_request_is_one_line_without_personal_data(
 def test_a_refused_request_is_logged_with_its_code(bank: Bank, lines: list[dict[str, Any]]) -> None:
     bank.post("/accounts/a/freeze")
     assert lines[0]["code"] == "account-missing"
+
+
+def test_a_line_does_not_go_to_the_handler_of_lambda_as_well(bank: Bank) -> None:
+    """Lambda's own handler is at the root: what reached it would be written twice, once not as JSON."""
+    reached: list[logging.LogRecord] = []
+
+    class Root(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            reached.append(record)
+
+    root, handler = logging.getLogger(), Root()
+    root.addHandler(handler)
+    try:
+        bank.get("/accounts/a")
+    finally:
+        root.removeHandler(handler)
+    assert [record for record in reached if record.name == log.name] == []
