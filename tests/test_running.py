@@ -168,6 +168,7 @@ def test_shares(costly, number):
 """
 
 
+@pytest.mark.slow
 def test_two_processes_take_whole_groups(suite: pytest.Pytester) -> None:
     suite.makepyfile(test_one=SHARING, test_two=SHARING)
     done = suite.runpytest_subprocess(*PLUGIN, "-n", "2", "--dist", "loadgroup")

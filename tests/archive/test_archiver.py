@@ -333,6 +333,7 @@ def test_restored_at_any_call_again_it_loses_nothing_and_repeats_nothing(epoch: 
         assert site.versions() == [1, 13, 14]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rules", [{}, IN_PARTS], ids=["whole epochs", "parts"])
 @pytest.mark.parametrize("first", ["archiver", "restore"])
 def test_a_slow_archiver_deletes_nothing_that_was_restored(
@@ -348,6 +349,7 @@ def test_a_slow_archiver_deletes_nothing_that_was_restored(
         assert site.history() == before, paused
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epoch", [1, 2, 3])
 @pytest.mark.parametrize("paused", [1, 2, 3])
 def test_who_reads_while_epochs_are_brought_back_sees_all_of_them(epoch: int, paused: int) -> None:

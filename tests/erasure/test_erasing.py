@@ -357,6 +357,7 @@ class Storage:
                 made.run(erasure)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_killed_at_any_call_an_erasure_is_completed_by_the_next_run(
     bank: Bank, *, after: bool

@@ -7,7 +7,7 @@ from typing import Any
 from marshmallow import Schema
 
 from chalicelib.leftfold.access.callers import Caller, Scope
-from chalicelib.leftfold.http.fields import NoFields
+from chalicelib.leftfold.http.fields import NO_FIELDS
 from chalicelib.leftfold.http.headers import Header
 from chalicelib.leftfold.kernel import Aggregate
 from chalicelib.leftfold.wiring.services import Services
@@ -102,8 +102,8 @@ class Route:
     status: int = 200
     gives: tuple[str, ...] = ()
     aggregate: Aggregate | None = None
-    parts: Schema = field(default_factory=NoFields)
-    query: Schema = field(default_factory=NoFields)
+    parts: Schema = NO_FIELDS
+    query: Schema = NO_FIELDS
     body: Schema | None = None
     heeds: tuple[Header, ...] = ()
     problems: tuple[str, ...] = ()
