@@ -200,10 +200,15 @@ def credit(aggregate_id: str, version: int) -> Commit:
         if version == 1
         else StoredEvent("account-credited", 1, booking)
     )
+    return committed(aggregate_id, version, event)
+
+
+def committed(aggregate_id: str, version: int, *events: StoredEvent) -> Commit:
+    """A commit of these events."""
     return Commit(
         aggregate_id=aggregate_id,
         version=version,
-        events=(event,),
+        events=events,
         command_id=f"01980000-0000-7000-8000-{version:012}",
         body_hash="0123456789abcdef",
         at=AT,
