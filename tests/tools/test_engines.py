@@ -150,6 +150,7 @@ def test_stop_frees_the_port_and_removes_the_scratch_folder() -> None:
         assert probe.connect_ex(("127.0.0.1", engine.port)) != 0
 
 
+@pytest.mark.slow
 def test_stop_ends_a_program_and_its_child_that_ignore_sigterm() -> None:
     with StubbornServer() as engine:
         pass
@@ -158,6 +159,7 @@ def test_stop_ends_a_program_and_its_child_that_ignore_sigterm() -> None:
         assert probe.connect_ex(("127.0.0.1", engine.port)) != 0
 
 
+@pytest.mark.slow
 def test_an_engine_does_not_outlive_a_starter_that_is_killed() -> None:
     code = (
         "from tests.tools.test_engines import Server; engine = Server(); engine.start();"

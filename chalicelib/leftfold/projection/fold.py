@@ -302,10 +302,12 @@ def poison(
 ) -> PoisonError:
     """The failure with a reason for people, cut to the length that a parked stream stores.
 
-    The reason of a *private* one says where the code failed, and not why: the message of an
-    exception may have personal data, which no erasure would find in a parked stream.
+    The reason of a *private* one says where the code failed, and not why, unless its class has
+    `is_impersonal`: the message of an exception may have personal data, which no erasure would
+    find in a parked stream.
     """
-    reason = where(error) if private else f"{type(error).__name__}: {error}"
+    hidden = private and not getattr(error, "is_impersonal", False)
+    reason = where(error) if hidden else f"{type(error).__name__}: {error}"
     return PoisonError(aggregate_id, position, reason[:REASON_LENGTH])
 
 
