@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from chalicelib.bank.transfer.domain import Order, RequestTransfer, transfer
 from chalicelib.leftfold.generations.copying import Truth
 from chalicelib.leftfold.generations.proof import prove
-from chalicelib.leftfold.kernel import Boundaries
+from chalicelib.leftfold.kernel import Boundaries, StoredEvent
+from chalicelib.leftfold.store.events import ITEM_LIMIT
 from chalicelib.leftfold.store.memory import MemoryCheckpoints
 from tests.archive.site import A, Stage
 from tests.archive.test_archiver import closed
@@ -16,7 +18,7 @@ from tests.generations.site import Site, truth_of
 from tests.generations.test_proof import MONEY
 from tests.teller import OPENING, credit
 from tests.vaults import vault_of
-from tools.bank.transforms import accounts_merged
+from tools.bank.transforms import accounts_merged, in_place
 
 B = "main/account-b"
 CHANGES = (Boundaries(), Boundaries([accounts_merged({"b": "a"})]))
@@ -39,6 +41,29 @@ def test_a_copier_that_has_lost_its_checkpoints_copies_nothing_twice(
     site.copy()
     now = {key: len(site.stream(site.green, f"main/account-{key}")) for key in "abc"}
     assert now == {**before, "c": before["c"] + 1}
+
+
+def stretched(event: StoredEvent) -> StoredEvent:
+    """What says who opened the account says so at length."""
+    if event.name != "account-opened":
+        return event
+    return event._replace(body={**event.body, "email": "x" * ITEM_LIMIT})
+
+
+def test_an_event_that_becomes_too_large_parks_its_stream_and_no_other() -> None:
+    site = Site(Boundaries([in_place("account", stretched)]))
+    transferring = site.teller("blue")
+    transferring.do(OPENING, "a")
+    order = Order("a", "b", 1, "CZK", "2026-01-01")
+    transferring.do(RequestTransfer(order, "2099-01-01T00:00:00.000Z"), "t", aggregate=transfer)
+    site.copy()
+    ((_, stream, parked),) = site.parking.all()
+    assert (stream, "DynamoDB takes 409600" in parked.reason) == (A, True)
+    assert len(site.stream(site.green, "main/transfer-t")) == 1
+    # Behind a bar it cannot wait, and is copied as it is.
+    site.switch()
+    assert site.teller("green").do(credit(1), "a") == 2
+    assert [commit.aggregate_id for commit in site.opaque] == [A]
 
 
 def archived() -> tuple[Stage, Truth]:
