@@ -13,7 +13,7 @@ from chalicelib.bank.account.domain import account
 from chalicelib.domain import DOMAIN
 from tools.archiving import NOBODY_WRITES, archive
 from tools.bank.import_file import Selection, import_file
-from tools.bank.warm_up import readers_of, wake, wake_functions
+from tools.bank.warm_up import limit_runners, readers_of, wake, wake_functions
 from tools.bootstrap import ROOT
 from tools.cloud import Cloud
 from tools.collector import collecting
@@ -94,6 +94,7 @@ def local(
         cloud.client("ses").verify_email_identity(EmailAddress=SENDER)
         name = stack.removeprefix(f"{APP}-")
         deployed = deploy(made, replace(stage(STAGE), name=name, otlp_endpoint=otlp), cloud, report)
+        limit_runners(deployed, cloud)
         wake(deployed, cloud, report, readers)
         yield Local(deployed, cloud, (search, services))
 

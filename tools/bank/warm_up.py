@@ -18,6 +18,9 @@ NOTHING_NEW = b'{"Records": []}'
 # The start of a function is a second of a processor's work. Where all start at once, each takes
 # so long that requests are given up and made again, each by one more process.
 AT_ONCE = 4
+# Queries that wait for a view wake it, and on one machine each invocation beside others is one more
+# process, which does what the others do. One is for the bus or the log, and one for those who wait.
+RUNNERS = 2
 
 
 def readers_of(*categories: str) -> list[str]:
@@ -45,14 +48,26 @@ def wake(
     wake_functions(deployed, cloud, report, ["relay", *readers])
 
 
+def limit_runners(deployed: Deployed, cloud: Cloud) -> None:
+    """Lets no view run more than `RUNNERS` times at once."""
+    functions, settings = cloud.client("lambda"), settings_of(deployed)
+    with explained(cloud):
+        for view in DOMAIN.views:
+            functions.put_function_concurrency(
+                FunctionName=settings.function(view), ReservedConcurrentExecutions=RUNNERS
+            )
+
+
+def settings_of(deployed: Deployed) -> Settings:
+    """What tells the names of a deployment's functions."""
+    return Settings({"LEFTFOLD_STACK": deployed.stack, "LEFTFOLD_TRUTH": deployed.outputs["Truth"]})
+
+
 def wake_functions(
     deployed: Deployed, cloud: Cloud, report: Progress, names: Collection[str]
 ) -> None:
     """Invokes functions that look for work. Raises DeployError if one of them fails."""
-    functions = cloud.client("lambda")
-    settings = Settings(
-        {"LEFTFOLD_STACK": deployed.stack, "LEFTFOLD_TRUTH": deployed.outputs["Truth"]}
-    )
+    functions, settings = cloud.client("lambda"), settings_of(deployed)
 
     def invoke(name: str) -> tuple[str, Any]:
         report(f"deploy: waking {name}")
