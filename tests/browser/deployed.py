@@ -91,11 +91,11 @@ def main() -> None:
         console.print(f"looking at {url}/console, load {os.getloadavg()[0]:.1f}")
         with installed(ROOT / "tests" / "browser", STATE / "browser", quiet) as work:
             said = node(work, "deployed.js", url, folder, signed_in, json.dumps(facts))
-    seen = json.loads(said)
-    for wrong in (*seen["violations"], *seen["complaints"]):
-        console.print(wrong, markup=False)
-    for page in seen["pages"]:
-        console.print(page)
+        seen = json.loads(said)
+        for wrong in (*seen["violations"], *seen["complaints"]):
+            console.print(wrong, markup=False)
+        for page in seen["pages"]:
+            console.print(page)
     sys.exit(1 if seen["violations"] or seen["complaints"] else 0)
 
 

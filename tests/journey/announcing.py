@@ -162,26 +162,26 @@ def main(*, transfers: int, accounts: int, kill_every: float, seed: int) -> None
             report = move_money(api, plan, redrive, running.functions_of, partial(inbox, url))
         wait_for(services, redrive)
         taken, wanted = drained(running, queue), wanted_of(services)
-    kept, waiting = kept_of(taken)
-    faults["functions killed"] = report.killed
-    differing = [name for name in wanted if by_stream(kept).get(name) != wanted[name]]
-    figures: dict[str, int] = {
-        "seed": seed,
-        "transfers posted": report.posted,
-        "transfers that have not ended as they should": len(report.broken),
-        **faults,
-        "events to be announced": sum(map(len, wanted.values())),
-        "announcements in the queue": len(taken),
-        "kept by the example, each once": len(kept),
-        "waiting in the example for an earlier one": waiting,
-        "streams": len(wanted),
-        "streams that are not as in the log": len(differing),
-    }
-    table = Table("what", "number", title="announcements while functions fail")
-    table.columns[1].justify = "right"
-    for what, number in figures.items():
-        table.add_row(what, f"{number:,}")
-    console.print(table)
+        kept, waiting = kept_of(taken)
+        faults["functions killed"] = report.killed
+        differing = [name for name in wanted if by_stream(kept).get(name) != wanted[name]]
+        figures: dict[str, int] = {
+            "seed": seed,
+            "transfers posted": report.posted,
+            "transfers that have not ended as they should": len(report.broken),
+            **faults,
+            "events to be announced": sum(map(len, wanted.values())),
+            "announcements in the queue": len(taken),
+            "kept by the example, each once": len(kept),
+            "waiting in the example for an earlier one": waiting,
+            "streams": len(wanted),
+            "streams that are not as in the log": len(differing),
+        }
+        table = Table("what", "number", title="announcements while functions fail")
+        table.columns[1].justify = "right"
+        for what, number in figures.items():
+            table.add_row(what, f"{number:,}")
+        console.print(table)
     whole = len(kept) == sum(map(len, wanted.values()))
     raise SystemExit(0 if whole and not (differing or waiting or report.broken) else 1)
 

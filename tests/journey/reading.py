@@ -98,7 +98,7 @@ def main(*, accounts: int) -> None:
             written = list(threads.map(client.write, chosen))
             report.seconds = time.monotonic() - began
             list(threads.map(lambda one: client.read(*one), written))
-    console.print(table_of(report, len(chosen), load))
+        console.print(table_of(report, len(chosen), load))
     raise SystemExit(0 if set(report.read) == {"shown"} else 1)
 
 
