@@ -6,8 +6,8 @@ BIN := .leftfold/venv/bin
 PARALLEL := -n auto --dist loadgroup
 # A third of the histories and of the example's accounts; `make test-more` takes all accounts, and new seeds.
 GATE := --share 0.3
-# A tenth of them, and few examples of each property.
-QUICK := -q -m "not engine and not slow" --share 0.1 --hypothesis-profile=quick
+# Few of them, few examples of each property, and three cases of each parametrised test.
+QUICK := -q -m "not engine and not slow" --share 0.04 --cases 3 --hypothesis-profile=quick
 
 .PHONY: help run tools engines check quick test test-more coverage docs audit lock
 
@@ -23,7 +23,7 @@ check: tools ## style, types, layers: in seconds
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-quick: tools ## the tests that need no engine, at small sizes: in about three minutes
+quick: tools ## the tests that need no engine, a few cases of each: in a minute or two
 	$(BIN)/pytest $(QUICK) $(PARALLEL)
 
 test: check engines ## everything: style, types, layers and behaviour, on the engines
@@ -33,7 +33,7 @@ test-more: engines ## larger sizes and new seeds, drawn from the commit: half an
 	$(BIN)/python -m tests.more
 
 coverage: tools ## the tests that need no engine, and each line that none of them runs
-	$(BIN)/pytest $(QUICK) $(PARALLEL) --cov --cov-report=term-missing
+	$(BIN)/pytest -q -m "not engine" --share 0.1 --hypothesis-profile=quick $(PARALLEL) --cov --cov-report=term-missing
 
 docs: tools ## the docs site, in .leftfold/site/html; a broken link fails
 	$(BIN)/python -m tools.site

@@ -31,6 +31,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=1.0,
         help="The share of all simulated histories and of the example's accounts that is tried.",
     )
+    parser.addoption(
+        "--cases",
+        type=int,
+        help="At most so many cases of each parametrised test are tried, evenly spread.",
+    )
 
 
 @pytest.fixture(scope="session")
@@ -84,8 +89,33 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return (os.cpu_count() or 1) + ("not engine" not in config.option.markexpr)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Generator[None]:
+    """Marks, groups and orders the tests. Of those that a run chooses, it tries some cases or all."""
+    mark_and_group(items)
+    yield
+    most: int | None = config.getoption("--cases")
+    if most is not None:
+        chosen = spread(items, most)
+        config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+        items[:] = [item for item in items if item in chosen]
+
+
+def spread(items: list[pytest.Item], most: int) -> set[pytest.Item]:
+    """At most *most* cases of each test: its first and its last one, and others evenly between."""
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    return {
+        of_test[number * (len(of_test) - 1) // max(1, most - 1)]
+        for of_test in cases.values()
+        for number in range(most)
+    }
+
+
+def mark_and_group(items: list[pytest.Item]) -> None:
     """Marks each test that needs an engine, and groups those that must run in one process."""
     for item in items:
         if not isinstance(item, pytest.Function):

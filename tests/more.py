@@ -49,6 +49,7 @@ def steps_of(seed: int, since: str = "HEAD~1") -> list[Step]:
         Step(1, "tests.simulation", ["--generations", "--first", str(seed), "--count", "200"]),
         Step(0.5, "tests.simulation", ["--releases", "--first", str(seed), "--count", "80"]),
         Step(0.5, "tests.simulation", ["--forgetting", "--first", str(seed), "--count", "80"]),
+        Step(0.2, "tests.simulation", ["--logs", "--first", str(seed), "--count", "200"]),
         Step(2, "pytest", ["tests/archive/test_bank_file.py", "tests/erasure/test_bank_file.py"]),
         Step(0.7, "tests.erasure", []),
         Step(1, "tests.projection.announced", ["--first", str(seed), "--count", "2000"]),

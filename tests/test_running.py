@@ -116,6 +116,43 @@ def test_tests_that_share_an_engine_or_a_modules_fixture_share_a_process(
     }
 
 
+MANY = """
+import pytest
+
+@pytest.mark.parametrize("number", range(9))
+def test_many(number): ...
+
+@pytest.mark.parametrize("on", [pytest.param("far", marks=pytest.mark.engine("any")), "near"])
+def test_two(on): ...
+
+def test_one(): ...
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "chosen"),
+    [
+        ([], [*range(9)]),
+        (["--cases", "3"], [0, 4, 8]),
+        (["--cases", "1"], [0]),
+        (["--cases", "20"], [*range(9)]),
+    ],
+)
+def test_a_run_may_try_some_cases_of_each_test_evenly_spread(
+    suite: pytest.Pytester, options: list[str], chosen: list[int]
+) -> None:
+    """They are cases that it would run: those on an engine do not count where it has none."""
+    suite.makepyfile(MANY)
+    done = suite.inline_run(*PLUGIN, "-m", "not engine", *options)
+    ran = sorted(
+        report.nodeid.partition("::")[2]
+        for report in done.getreports("pytest_runtest_logreport")
+        if report.when == "call"
+    )
+    many = [f"test_many[{number}]" for number in chosen]
+    assert ran == [*many, "test_one", "test_two[near]"]
+
+
 # Each test notes the process that it ran in.
 SHARING = """
 import os
@@ -131,6 +168,7 @@ def test_shares(costly, number):
 """
 
 
+@pytest.mark.slow
 def test_two_processes_take_whole_groups(suite: pytest.Pytester) -> None:
     suite.makepyfile(test_one=SHARING, test_two=SHARING)
     done = suite.runpytest_subprocess(*PLUGIN, "-n", "2", "--dist", "loadgroup")

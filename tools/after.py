@@ -7,14 +7,13 @@ from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from tools.bootstrap import ROOT
 from tools.cloud import Cloud, DeployError, explained
 from tools.provisioned import chalice_api, literal, provisioned
 from tools.resources.beside import asynchronous
 from tools.resources.edge import API_STAGE, LINE
 from tools.stages import Stage
+from tools.warm import keep_warm, let
 
 Json = Mapping[str, Any]
 
@@ -35,12 +34,19 @@ def finish(stage: Stage, cloud: Cloud, merged: Json, root: Path = ROOT) -> Itera
         for function, settings in asynchronous(dict(merged), stage.prefix).items():
             functions.put_function_event_invoke_config(FunctionName=function, **settings)
             yield f"the wakes of {function}"
+        warm = int(facts["ApiWarm"])
+        if warm:
+            # Before the API calls its alias.
+            keep_warm(cloud, stage.prefix, warm, api, lambda _: None)
+            yield f"{warm} processes of {stage.prefix} are ready"
         body = merged["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
         yield from responses(cloud, api, body["x-amazon-apigateway-gateway-responses"])
         missing = yield from routes(cloud, api, merged, facts)
         cloud.client("apigateway").create_deployment(restApiId=api, stageName=API_STAGE)
         bounds(cloud, api, facts)
         yield "the API's name and throttling" + (" and access log" if logs(facts) else "")
+        if not warm:
+            keep_warm(cloud, stage.prefix, 0, api, lambda _: None)
         if facts["WebAcl"]:
             home = f"arn:{facts['Partition']}:apigateway:{facts['Region']}::"
             cloud.client("wafv2").associate_web_acl(
@@ -57,15 +63,17 @@ def finish(stage: Stage, cloud: Cloud, merged: Json, root: Path = ROOT) -> Itera
 def routes(
     cloud: Cloud, api: str, merged: Json, facts: Mapping[str, str]
 ) -> Generator[str, None, list[str]]:
-    """Leads each route of another function than the API's to that function, and lets it in.
+    """Leads each route to its function, where Chalice has not, and lets the API call that function.
 
-    Returns the routes that the API lacks.
+    Chalice leads all to the API's function, and knows no alias of it. Returns the routes that the
+    API lacks.
     """
     gateway, functions = cloud.client("apigateway"), cloud.client("lambda")
     pages = gateway.get_paginator("get_resources").paginate(restApiId=api)
     ids = {found["path"]: found["id"] for page in pages for found in page["items"]}
     home = f"{facts['Region']}:{facts['Account']}"
     let_in = set()
+    led: dict[str, str] = {}
     missing = []
     for path, methods in merged["Resources"]["RestAPI"]["Properties"]["DefinitionBody"][
         "paths"
@@ -76,7 +84,10 @@ def routes(
         for method, operation in methods.items():
             uri = operation["x-amazon-apigateway-integration"]["uri"]
             logical_id = uri["Fn::Sub"].partition("/functions/${")[2].partition(".")[0]
-            name = literal(merged["Resources"][logical_id]["Properties"]["FunctionName"], facts)
+            is_apis = logical_id == "APIHandler"
+            if is_apis and not facts["ApiAlias"]:
+                continue
+            name = function_name(merged, logical_id, facts)
             called = f"arn:{facts['Partition']}:lambda:{home}:function:{name}"
             gateway.put_integration(
                 restApiId=api,
@@ -88,26 +99,21 @@ def routes(
                 passthroughBehavior="WHEN_NO_MATCH",
                 contentHandling="CONVERT_TO_TEXT",
             )
-            if name not in let_in:
+            if name not in let_in and not is_apis:
                 let(functions, name, f"arn:{facts['Partition']}:execute-api:{home}:{api}/*")
                 let_in.add(name)
+            led[path] = name
+    for path, name in led.items():
         yield f"the route {path} to {name}"
     return missing
 
 
-def let(functions: Any, name: str, source: str) -> None:
-    """Lets the API call a function; it may have been let already."""
-    try:
-        functions.add_permission(
-            FunctionName=name,
-            StatementId="leftfold-api",
-            Action="lambda:InvokeFunction",
-            Principal="apigateway.amazonaws.com",
-            SourceArn=source,
-        )
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ResourceConflictException":
-            raise
+def function_name(merged: Json, logical_id: str, facts: Mapping[str, str]) -> str:
+    """The name of a function that Chalice has made. It calls the API's by the stage alone."""
+    if logical_id == "APIHandler":
+        return facts["Application"]
+    named: str = literal(merged["Resources"][logical_id]["Properties"]["FunctionName"], facts)
+    return named
 
 
 def responses(cloud: Cloud, api: str, made: Json) -> Iterator[str]:

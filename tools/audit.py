@@ -50,6 +50,10 @@ class Measure(NamedTuple):
     policy: int
 
 
+# Where the sizes are written down, in steps, so that a small change needs no new line.
+WRITTEN = Path("docs/evidence.md")
+SIZE_STEP, POLICY_STEP = 5_000, 500
+
 # What CloudFormation takes of each, and IAM of the inline policies of a role, in characters.
 MOST = Measure(500, 200, 1_000_000, 10_240)
 
@@ -105,6 +109,17 @@ def faults(name: str, made: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name}: {key} is a second stage of the API"
 
 
+def outdated(name: str, found: Measure, text: str) -> Iterator[str]:
+    """What the table in *text* should say of a template, and does not."""
+    size, policy = (
+        -(-number // step) * step
+        for number, step in ((found.size, SIZE_STEP), (found.policy, POLICY_STEP))
+    )
+    line = f"| {name} | {found.resources} | {found.parameters} | {size:,} | {policy:,} |"
+    if line not in text:
+        yield f"{WRITTEN} should have the line: {line}"
+
+
 def run(tool: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A tool of the environment."""
     command = [str(VENV / "bin" / tool), *arguments]
@@ -138,6 +153,7 @@ def main() -> None:
             after = transformed(json.loads(file.read_text()))
             table.add_row(name, *map(str, measure(after)))
             found += [*linted(name, file), *faults(name, after)]
+            found += outdated(name, measure(after), (ROOT / WRITTEN).read_text())
         console.print(table)
         console.print(f"{bill()} packages: {SBOM.relative_to(ROOT)}", soft_wrap=True)
     except (InstallError, PackagingError, AuditError) as error:

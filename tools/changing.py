@@ -4,7 +4,9 @@ Every step may be killed and run again: each looks at control, and does what is 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import wait
+from functools import partial
 from typing import NamedTuple
 
 import click
@@ -19,6 +21,7 @@ from chalicelib.leftfold.generations.control import (
 )
 from chalicelib.leftfold.generations.operating import (
     MOST_LAG,
+    SHARES,
     Operator,
     Status,
     abandon,
@@ -46,10 +49,13 @@ from tools.stacks import Stacks
 from tools.stages import Stage, running, stage
 from tools.truths import active_application, active_truth, control_of, standing
 from tools.uploading import Uploads
+from tools.workers import processes
 
 SHOWN = 20
 # Seconds that an audit stream has, to come to the generation that takes commands.
 LOOKS = 30
+# Seconds between two looks at what is taken.
+LOOK = 1.0
 
 
 class Estimate(NamedTuple):
@@ -136,8 +142,11 @@ def create_beside(
                 raise DeployError(f"{app} is not made")
             recorded(services, "generation create", app)
         control = begin(table, found.prefix, app)
-        # The first application of the earlier truth may be gone.
-        active = applications(control.blue, cloud).known().active or control.blue
+        # Once the change is finished, the earlier truth may be gone, and nobody is asked for streams.
+        is_there = stacks.find(f"{control.blue}-truth") is not None
+        told_by = control.blue if is_there else app
+        # The first application of a truth may be gone.
+        active = applications(told_by, cloud).known().active or told_by
         facts = {
             **told_to(active, stacks),
             **found.parameters,
@@ -145,8 +154,10 @@ def create_beside(
             "KeyArn": "",
             **stacks.outputs(stage_stack(found)),
             "Truth": app,
-            "Earlier": control.blue,
-            "EarlierArchive": stacks.outputs(f"{control.blue}-truth")["ArchiveBucket"],
+            "Earlier": control.blue if is_there else "",
+            "EarlierArchive": (
+                stacks.outputs(f"{control.blue}-truth")["ArchiveBucket"] if is_there else ""
+            ),
             "Ordinal": str(len(control.past) + 1),
         }
         uploads = Uploads(cloud, found.prefix)
@@ -170,9 +181,8 @@ def described(status: Status) -> Table:
     table.add_row("active", control.active)
     table.add_row("copier behind", f"{status.lag:,} positions")
     table.add_row("parked in the copier", f"{len(status.parked):,} streams")
-    round_ = status.round
-    taken = "—" if round_ is None else f"{round_.taken:,} streams"
-    if round_ is not None and round_.part == "done":
+    taken = "—" if not control.switch else f"{status.taken.streams:,} streams"
+    if control.switch and not status.taken.left:
         taken += ", all of them"
     table.add_row("taken in the background", taken)
     return table
@@ -184,7 +194,7 @@ def is_ready(status: Status) -> bool:
         case "replicating":
             return not status.parked and status.lag <= MOST_LAG
         case "switching":
-            return status.round is not None and status.round.part == "done"
+            return not status.taken.left
     return True
 
 
@@ -295,18 +305,53 @@ def back_command(*, name: str, endpoint_url: str | None) -> None:
 
 
 @generation_command.command("take")
+@click.option(
+    "--workers",
+    default=1,
+    type=click.IntRange(1, SHARES),
+    show_default=True,
+    help="Processes, each with shares of the streams.",
+)
 @stage_option
 @endpoint_option
-def take_command(*, name: str, endpoint_url: str | None) -> None:
-    """Take from here what nobody has asked for yet; the function `taker` does so each minute."""
-    services, _ = change_of(name, endpoint_url)
+def take_command(*, workers: int, name: str, endpoint_url: str | None) -> None:
+    """Take from here what nobody has asked for yet; the function `taker` does so each minute.
+
+    Killed, it goes on where it was.
+    """
+    services, control = change_of(name, endpoint_url)
+    operator = services.generations.operator
     with errors.status("taking") as status:
-        while True:
-            round_ = services.generations.operator.take(lambda: False)
-            status.update(f"taking: {round_.taken:,} streams")
-            if round_.part == "done":
-                break
-    console.print(f"{round_.taken:,} streams are taken")
+        taken = operator.taken(control)
+        there = partial(take_there, name, endpoint_url)
+        for _ in by_shares(operator, taken.left, workers, there):
+            taken = operator.taken(control)
+            status.update(f"taking: {taken.streams:,} streams")
+    console.print(f"{taken.streams:,} streams are taken")
+
+
+def take_there(name: str, endpoint_url: str | None, share: int) -> None:
+    """Takes a share, in a process of its own."""
+    services, _ = change_of(name, endpoint_url)
+    services.generations.operator.take([share])
+
+
+def by_shares(
+    operator: Operator, shares: Collection[int], workers: int, there: Callable[[int], None]
+) -> Iterator[None]:
+    """Takes shares, in this process or by several; says now and then that something was taken."""
+    if workers == 1:
+        while operator.take(goes_on=lambda: False).left:
+            yield
+        yield
+        return
+    with processes(workers) as pool:
+        waiting = {pool.submit(there, share) for share in shares}
+        while waiting:
+            done, waiting = wait(waiting, LOOK)
+            for job in done:
+                job.result()
+            yield
 
 
 @generation_command.command("redrive")

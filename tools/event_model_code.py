@@ -166,7 +166,7 @@ class _Walk(ast.NodeVisitor):
     def visit_Return(self, node: ast.Return) -> None:
         if node.value is not None:
             self.visit(node.value)
-            self.reach.gives |= not _is_none(node.value)
+            self.reach.gives |= not _is_nothing(node.value)
 
     def visit_Yield(self, node: ast.Yield) -> None:
         self.reach.gives = True
@@ -279,5 +279,6 @@ def _not(part: bool | None) -> bool | None:  # noqa: FBT001 - a truth value, not
     return None if part is None else not part
 
 
-def _is_none(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and node.value is None
+def _is_nothing(node: ast.expr) -> bool:
+    """Whether this is None, or an empty tuple."""
+    return ast.unparse(node) in ("None", "()")

@@ -1,10 +1,9 @@
 """`leftfold fill`: makes a view's rows of the whole log, by many workers at once."""
 
 import json
-import multiprocessing
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
@@ -25,6 +24,7 @@ from tools.prices import prices
 from tools.ranges import AT_ONCE, by_ranges
 from tools.stages import Stage, stages
 from tools.texts import counted
+from tools.workers import CONTEXT, processes
 
 # Seconds between two looks at how far a fill is.
 LOOK = 1.0
@@ -169,13 +169,8 @@ def by_processes(filling: Fill, plan: Plan, workers: int, work: Callable[[int, i
 
     One that fails stops the others, and its error is raised.
     """
-    # Clients and their connections cannot be shared with a forked process.
-    context = multiprocessing.get_context("spawn")
-    stopping = context.Event()
-    with (
-        ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(stopping,)) as pool,
-        shown(filling, plan) as look,
-    ):
+    stopping = CONTEXT.Event()
+    with processes(workers, _begin, stopping) as pool, shown(filling, plan) as look:
         waiting: set[Future[None]] = {
             pool.submit(work, worker, workers) for worker in range(workers)
         }

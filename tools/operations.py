@@ -224,8 +224,8 @@ def replay_log(
 
 
 def quickly(view: View, services: Services) -> tuple[View, Log]:
-    """The view and the log for a replay. A body that is opened must have been parsed before."""
-    return (view, services.log) if view.personal else (typed(view), services.replayed_log)
+    """The view and the log for a replay."""
+    return typed(view), services.opened_log if view.personal else services.replayed_log
 
 
 def by_many(view: View) -> bool:

@@ -6,9 +6,8 @@ later generation's archive.
 
 import hashlib
 import json
-import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
@@ -43,6 +42,7 @@ from tools.last_deployment import Current
 from tools.operations import live_differences, quickly
 from tools.options import endpoint_option
 from tools.texts import counted
+from tools.workers import processes
 
 SHOWN = 20
 # Differences of a view that its result lists.
@@ -297,9 +297,7 @@ def do_all(work: Work, workers: int, there: Callable[[Proof, str], str]) -> None
                 progress.update(task, description=f"proving {item}")
                 work.do(item, lambda commits: progress.advance(task, commits))
         return
-    # Clients and their connections cannot be shared with a forked process.
-    context = multiprocessing.get_context("spawn")
-    with bar("proving", len(items)) as progress, ProcessPoolExecutor(workers, context) as pool:
+    with bar("proving", len(items)) as progress, processes(workers) as pool:
         (task,) = progress.task_ids
         for job in as_completed(pool.submit(there, work.proof, item) for item in items):
             progress.update(task, advance=1, description=f"proved {job.result()}")

@@ -1,10 +1,13 @@
 """Work on ranges of the log, in this process or by several."""
 
-import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+from tools.workers import processes
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 # Positions that a worker takes at a time, and ranges for each worker that may wait to be taken up.
 AT_ONCE = 20_000
@@ -36,9 +39,7 @@ def by_ranges(
         for first, last in ranges(end, at_once, begin):
             yield last - first, work(first, last)
         return
-    # Clients and their connections cannot be shared with a forked process.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with processes(workers) as pool:
         begun: deque[tuple[int, Future[T]]] = deque()
         for first, last in ranges(end, at_once, begin):
             begun.append((last - first, pool.submit(work, first, last)))

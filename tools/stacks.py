@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from tools.cloud import Cloud, DeployError, explained
 from tools.engines import Progress
+from tools.warm import keep_warm
 
 NO_CHANGES = ("didn't contain changes", "No updates are to be performed")
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
@@ -81,12 +82,14 @@ class Stacks:
         """
         change_set = self._change_set(stack, template_url, given)
         if change_set is None:
+            self._keep_warm(stack)
             return False
         changes = self._changes(change_set)
         if not self.ask(stack, changes):
             self._formation.delete_change_set(ChangeSetName=change_set)
             raise DeployError(f"{stack} is left as it is")
         self._execute(stack, change_set, changes)
+        self._keep_warm(stack)
         return True
 
     def change(self, stack: str, given: Mapping[str, str]) -> None:
@@ -94,6 +97,7 @@ class Stacks:
         now = self.parameters(stack)
         differing = {key: value for key, value in given.items() if now.get(key, value) != value}
         if not differing:
+            self._keep_warm(stack)
             return
         parameters = [
             {"ParameterKey": key, "ParameterValue": differing[key]}
@@ -112,6 +116,17 @@ class Stacks:
             time.sleep(SECONDS)
         if status != "UPDATE_COMPLETE":
             raise DeployError(f"{stack} could not be changed, and is as it was before: {status}")
+        self._keep_warm(stack)
+
+    def _keep_warm(self, stack: str) -> None:
+        """Has requests served by the API's function as it is now, if the stack has one.
+
+        Also where nothing has changed: whoever changed it may have been killed before this.
+        """
+        found = self.find(stack) or {}
+        made = {out["OutputKey"]: out["OutputValue"] for out in found.get("Outputs", ())}
+        if function := made.get("APIHandlerName"):
+            keep_warm(self.cloud, function, int(made["ApiWarm"]), made["RestAPIId"], self.report)
 
     def delete(self, stack: str) -> None:
         """Deletes a stack, if there is one. Raises DeployError if a resource stays that should go."""

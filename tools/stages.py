@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args, get_type_hints
 
 from chalicelib.leftfold.access.roles import text_of
 from tools.bootstrap import ROOT
+from tools.warm import ALIAS
 
 FILE = Path("infra/stages.toml")
 # A name becomes part of the names of stacks, tables and buckets, where "-" is a separator.
@@ -49,6 +50,7 @@ class Stage:
     search_instances: int
     search_volume: int
     api_concurrency: int
+    api_warm: int
     feed_concurrency: int
     throttle_rate: int
     throttle_burst: int
@@ -85,6 +87,8 @@ class Stage:
             "SearchVolume": str(self.search_volume),
             # A quarter, as AWS advises.
             "SearchLeast": str(self.search_volume * 250),
+            "ApiWarm": str(self.api_warm),
+            "ApiAlias": f":{ALIAS}" if self.api_warm else "",
             "FeedConcurrency": str(self.feed_concurrency),
             "ThrottleRate": str(self.throttle_rate),
             "ThrottleBurst": str(self.throttle_burst),
@@ -163,6 +167,11 @@ def stage_of(name: str, settings: Any) -> Stage:
     if not 1 <= settings["logs"] <= MOST_LOGS:
         raise StageError(
             f"{FILE}: [{name}] logs is {settings['logs']}; it must be 1 to {MOST_LOGS}"
+        )
+    if settings["api_warm"] > settings["api_concurrency"] > 0:
+        raise StageError(
+            f"{FILE}: [{name}] api_warm is {settings['api_warm']}; Lambda keeps no more processes ready"
+            f" than api_concurrency lets run, which is {settings['api_concurrency']}"
         )
     if bool(settings["domain"]) != bool(settings["certificate"]):
         raise StageError(

@@ -490,7 +490,7 @@ def main(*, tokens: int, only: str | None) -> None:
         client = started.enter_context(httpx.Client(timeout=300, trust_env=False))
         if only != "roles":
             cloud = WithIssuer(services.url, keys)
-            attacked = replace(stage("dev"), name="attacked", tenant_rate=0)
+            attacked = replace(stage("dev"), name="attacked", tenant_rate=0, api_warm=1)
             deployed = deploy(package("dev", quietly), attacked, cloud, quietly)
             with_tokens(Target(deployed, cloud, client), trial, tokens)
         if only != "tokens":

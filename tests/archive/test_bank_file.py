@@ -30,6 +30,8 @@ from tools.bank.bank_file import read
 from tools.bank.histories import History, Period, histories
 from tools.bootstrap import ROOT
 
+pytestmark = pytest.mark.slow
+
 Row = tuple[str, int, str]
 Rows = dict[str, Mapping[str, StoredRow]]
 

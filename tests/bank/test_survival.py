@@ -101,6 +101,7 @@ def answer(aggregate: Aggregate, state: Any, command: Any) -> Any:
     return [aggregate.codec.encode(event) for event in events]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("aggregate", DOMAIN.aggregates.values(), ids=DOMAIN.aggregates)
 def test_state_and_events_survive_their_storage_at_every_point_of_every_history(
     aggregate: Aggregate,

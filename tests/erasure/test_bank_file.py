@@ -36,6 +36,8 @@ from tools.bank.histories import History, histories
 from tools.bootstrap import ROOT
 from tools.verify import verify
 
+pytestmark = pytest.mark.slow
+
 VIEWS = (balances, ranking, bookings, statements, totals)
 
 
@@ -137,7 +139,7 @@ class Books:
         site = self.site
         found: dict[str, object] = {
             f"event {stream} {version}": item_of(item)
-            for stream, items in site.table._streams.items()
+            for stream, items in site.table.everything().items()
             for version, item in items.items()
         }
         found |= {f"body {key}": [*map(lines_of, body)] for key, body in bodies_of(site)}

@@ -72,7 +72,7 @@ def eraser() -> Eraser:
 
 def texts_of(bank: Bank) -> dict[str, str]:
     """All that is stored, by its place, as text. The key table has no data of anybody."""
-    events = bank.events._streams  # type: ignore[attr-defined]
+    events = bank.events.everything()  # type: ignore[attr-defined]
     found = {
         f"event {stream} {version}": f"{commit.line} {commit.snapshot}"
         for stream, commits in events.items()
@@ -357,6 +357,7 @@ class Storage:
                 made.run(erasure)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_killed_at_any_call_an_erasure_is_completed_by_the_next_run(
     bank: Bank, *, after: bool

@@ -18,6 +18,8 @@ from chalicelib.bank.account.domain import CloseStatement, Open, account
 from chalicelib.bank.transfer.domain import Order, RequestTransfer, transfer
 from chalicelib.domain import DOMAIN
 from chalicelib.functions import handler
+from chalicelib.leftfold.access.callers import HOUSE, SCOPES, granted
+from chalicelib.leftfold.projection.freshness import Freshness
 from chalicelib.leftfold.wiring import process
 from chalicelib.leftfold.wiring.process import made_of
 from chalicelib.leftfold.wiring.services import Services
@@ -26,6 +28,9 @@ from tests.clock import Clock
 from tests.contracts import moto
 from tests.functions.test_functions import SCHEDULED, Context, bus_event, grown, stream_event
 from tests.http.findable import FindableRows
+from tests.http.gateway import Gateway
+from tests.http.test_tenants import ASKED, WRITTEN
+from tests.issuer import FOR_EVER, ISSUER
 from tests.teller import Teller, credit
 from tests.tools.test_stages import FACTS, MADE
 from tools.applications import register
@@ -75,6 +80,9 @@ def calls_of(service: str, operation: str, params: Mapping[str, Any]) -> Iterato
                 params["Name"]
             }
             yield f"events:{operation}", f"arn:aws:events:{HOME}:event-bus/{bus}"
+        case "cloudwatch", _:
+            # CloudWatch tells of alarms whoever may ask for all.
+            yield f"cloudwatch:{operation}", f"arn:aws:cloudwatch:{HOME}:alarm:*"
         case "ses", _:
             yield f"ses:{operation}", f"arn:aws:ses:{HOME}:identity/{params['Source']}"
 
@@ -123,6 +131,7 @@ class Account:
         self.clock = Clock(BEGUN)
         self.search = {n: FindableRows(v) for n, v in DOMAIN.views.items() if v.store == "search"}
         self._runs = ""
+        self._waited = 0.0
         self._processes: dict[str, Services] = {}
         boto3.setup_default_session(region_name=FACTS["Region"])
         assert boto3.DEFAULT_SESSION is not None
@@ -146,6 +155,9 @@ class Account:
         service = model.service_model.service_name
         self.calls[self._runs].update(calls_of(service, model.name, params))
 
+    def _wait(self, seconds: float) -> None:
+        self._waited += seconds
+
     @contextmanager
     def running(self, function: str) -> Iterator[Services]:
         """The services of a function's process."""
@@ -161,6 +173,16 @@ class Account:
         services = made_of(Settings(environment(function)))
         services.__dict__["clock"] = self.clock
         services.__dict__["pause"] = lambda _attempt: None
+        services.__dict__["signing_keys"] = ISSUER.published
+        services.__dict__["freshness"] = Freshness(
+            services.log,
+            services.checkpoints,
+            services.parking,
+            services.waker,
+            lambda: self._waited,
+            self._wait,
+            lambda: 0.0,
+        )
         if not services.settings.is_truth:
             documents = services.rows
             services.__dict__["rows"] = lambda view: self.search.get(view) or documents(view)
@@ -191,7 +213,9 @@ def environment(function: str) -> dict[str, str]:
             FACTS,
         )
         return made
-    return variables(read(TEMPLATE), FACTS)
+    # Spans go elsewhere, and need no permission.
+    told = variables(read(TEMPLATE), FACTS)
+    return {name: value for name, value in told.items() if "OTLP" not in name}
 
 
 @pytest.fixture(scope="module")
@@ -202,6 +226,63 @@ def whole() -> Iterator[Account]:
     with moto.in_process():
         yield worked(Account())
     process._services, boto3.DEFAULT_SESSION = before, session
+
+
+# What each view that a query can wait for is asked, by the stream that it waits for.
+WAITED_FOR = {
+    "account-a": (
+        *("/accounts/a?", "/accounts?account=a&", "/bookings?account=a&"),
+        *("/accounts/a/statements/1?", "/totals?account=a&"),
+    ),
+    "transfer-a": ("/transfers/a?", "/transfers/a/trace?"),
+    "ledger-a": (
+        *("/ledgers/a?", "/ledgers/a/trial-balance?asOf=2025-12-31&"),
+        f"{ASKED['show_account_sheet']}&",
+        f"{ASKED['list_entries']}&",
+    ),
+}
+# It opens personal data.
+HISTORY = "/accounts/b/events"
+OF_THE_HOUSE = ("/readers", "/upkeep", "/blocks/0", "/health/dependencies")
+
+
+def ask_everything(made: Account) -> None:
+    """Every route, by an operator of the house: at the API's function and, those that wait, at that of
+    the feed. The newest versions are waited for before they are logged, and before views have them.
+    """
+    claims = {
+        "iss": FACTS["TokenIssuer"],
+        "client_id": FACTS["TokenAudience"],
+        "sub": "ada",
+        "tenant": "main",
+        "scope": " ".join(map(granted, SCOPES)),
+        "exp": FOR_EVER,
+    }
+    gateway = Gateway(ISSUER.sign(claims))
+    house = Gateway(ISSUER.sign({**claims, "scope": f"{claims['scope']} {HOUSE}"}))
+    with made.running("api_handler") as services:
+        for path, body in WRITTEN.values():
+            gateway.post(path, body, idempotency_key=f"k-{path}")
+        newest = {
+            stream: services.events.newest(f"main/{stream}", limit=1)[0][0] for stream in WAITED_FOR
+        }
+    waited = [
+        f"{path}minVersion={newest[stream].version}"
+        for stream, paths in WAITED_FOR.items()
+        for path in paths
+    ]
+    asked = [path for path in ASKED.values() if path != ASKED["follow_log"]]
+    with made.running("api_handler"):
+        failed = [path for path in OF_THE_HOUSE if house.get(path).status >= 500]
+    with made.running("feed"):
+        failed += [path for path in ("/live/readers", "/log") if house.get(path).status >= 500]
+    for paths in ([*waited[:1], *asked, HISTORY], waited):
+        with made.running("api_handler"):
+            failed += [path for path in paths if gateway.get(path).status == 500]
+        with made.running("feed"):
+            failed += [path for path in paths if gateway.get(f"/live{path}").status == 500]
+        made.run("relay", stream_event(*newest.values()))
+    assert failed == []
 
 
 def worked(made: Account) -> Account:
@@ -221,6 +302,7 @@ def worked(made: Account) -> Account:
             made.clock.forward(days=30)
             teller.do(CloseStatement(day), "a")
     keep_up(made)
+    ask_everything(made)
     forget_both(made)
     made.clock.forward(days=90)
     for function in ("archive", "deadlines"):
@@ -270,10 +352,11 @@ def keep_up(made: Account) -> None:
 
 
 OF_APPLICATION = ("deadlines", "forget", "fill")
+SERVING = ("api_handler", "feed")
 EVENT_FUNCTIONS = [*DOMAIN.views, *DOMAIN.policies, *OF_APPLICATION, *FUNCTIONS_OF_TRUTH]
 
 
-@pytest.mark.parametrize("function", ["api_handler", *EVENT_FUNCTIONS])
+@pytest.mark.parametrize("function", [*SERVING, *EVENT_FUNCTIONS])
 def test_a_function_calls_nothing_that_its_role_does_not_grant(
     whole: Account, function: str
 ) -> None:
@@ -304,6 +387,14 @@ SELDOM = {
     "s3:GetObject archive",
     # A commit that cannot be read, of which there may be a repair: tests/repair.
     *(f"dynamodb:Query events of {name}" for name in DOMAIN.views),
+    # The first of a stage that makes a cursor makes the key of its seal: tests/contracts.
+    "dynamodb:PutItem secrets of feed",
+    # A step that sent an e-mail: tests/http/test_consequences.py.
+    "dynamodb:GetItem effects of feed",
+    # It is waited for like the other views.
+    *(f"lambda:InvokeFunction {STACK}-postings of {name}" for name in ("api_handler", "feed")),
+    # What a policy or a view has parked is redriven over HTTP: tests/http/test_operating.py.
+    *(f"lambda:InvokeFunction {STACK}-{name} of api_handler" for name in DOMAIN.policies),
     # The sweeper finds a commit that the relay was never told of, as the relay does.
     "dynamodb:Query events of sweeper",
     "dynamodb:PutItem bodies of sweeper",
@@ -348,7 +439,9 @@ IDLE = {"ledgers", "trial_balance", "postings", "close_journals", "gather_year",
 IDLE |= {"deadlines", "ranking", "bookings"}
 
 
-@pytest.mark.parametrize("function", [name for name in EVENT_FUNCTIONS if name not in IDLE])
+@pytest.mark.parametrize(
+    "function", [*SERVING, *(name for name in EVENT_FUNCTIONS if name not in IDLE)]
+)
 def test_a_role_grants_nothing_that_its_function_does_not_call(
     whole: Account, function: str
 ) -> None:

@@ -125,7 +125,7 @@ def test_one_that_cannot_be_told_keeps_no_other_from_it(bank: Bank) -> None:
     bank.clock.forward(minutes=11)
     bank.settle()
     events: Any = bank.events
-    broken = events._streams["main/transfer-t"]
+    broken = events.everything()["main/transfer-t"]
     broken[3] = broken.pop(1)._replace(version=3)
     with pytest.raises(ExceptionGroup) as raised:
         handler("deadlines")(SCHEDULED, Context())

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from chalice.utils import to_cfn_resource_name
 
-from app import API
+from app import API, app
 from chalicelib.bank.account.views import balances, bookings, totals
 from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.http import live
@@ -34,6 +34,7 @@ from tools.resources import (
 from tools.resources.functions import FED
 from tools.resources.permissions import BUS_STREAM
 from tools.resources.stacks import TABLES
+from tools.stages import stages
 
 TEMPLATE: dict[str, Any] = json.loads((ROOT / "infra/resources.json").read_text())
 RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
@@ -219,6 +220,22 @@ def test_the_domain_outlives_every_application_and_its_mapping_moves_in_place() 
     }
 
 
+def test_no_two_applications_of_a_stage_make_resources_of_one_name() -> None:
+    named = {
+        (logical, kind, json.dumps(value))
+        for logical, made in RESOURCES.items()
+        for kind, value in made.get("Properties", {}).items()
+        # The name of a metric is everybody's, and a permission names a function that has one.
+        if kind.endswith("Name")
+        and kind != "MetricName"
+        and made.get("Type") != "AWS::Lambda::Permission"
+    }
+    assert len(named) > len(DOMAIN.views)
+    assert [
+        each for each in named if not re.search(r"AWS::StackName|\bApplication\b", each[2])
+    ] == []
+
+
 def test_the_dashboard_shows_what_is_measured() -> None:
     text = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
     for name in ("AWS::StackName", "AWS::Region", "Truth"):
@@ -277,16 +294,29 @@ def test_only_a_view_that_the_bus_feeds_reads_the_bus(view: str) -> None:
     assert ("kinesis:ListStreams" in reads) == (DOMAIN.views[view].fed == "bus")
 
 
+def led_to(function: str) -> set[tuple[str, str]]:
+    """The paths and methods whose requests go there."""
+    paths = RESOURCES["RestAPI"]["Properties"]["DefinitionBody"]["paths"]
+    return {
+        (path, method)
+        for path, methods in paths.items()
+        for method, operation in methods.items()
+        if operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"].endswith(function)
+    }
+
+
+def test_every_other_route_goes_to_the_apis_function_and_to_its_alias_if_it_has_one() -> None:
+    everywhere = {(path, m.lower()) for path, methods in app.routes.items() for m in methods}
+    waiting = led_to("/functions/${Feed.Arn}/invocations")
+    assert led_to("/functions/${APIHandler.Arn}${ApiAlias}/invocations") == everywhere - waiting
+
+
 def test_the_routes_that_wait_are_served_by_a_function_of_their_own_with_a_bound() -> None:
     waiting = {route.path for route in API.routes if route.function == "feed"} | {live.PATH}
     assert "/log" in waiting
-    paths = RESOURCES["RestAPI"]["Properties"]["DefinitionBody"]["paths"]
-    assert set(paths) == waiting
-    for methods in paths.values():
-        assert set(methods) == {"get", "head"}
-        for operation in methods.values():
-            uri = operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
-            assert uri.endswith("/functions/${Feed.Arn}/invocations")
+    assert led_to("/functions/${Feed.Arn}/invocations") == {
+        (path, method) for path in waiting for method in ("get", "head")
+    }
     assert RESOURCES["FeedInvokePermission"]["Properties"]["FunctionName"] == {"Ref": "Feed"}
     bound = RESOURCES["Feed"]["Properties"]["ReservedConcurrentExecutions"]["Fn::If"]
     assert bound[1] == {"Ref": "FeedConcurrency"}
@@ -473,6 +503,21 @@ def test_a_table_that_nothing_can_rebuild_refuses_to_be_deleted() -> None:
         assert properties["DeletionProtectionEnabled"] == {"Fn::If": ["IsProtected", True, False]}
         # The key of a forgotten subject must not come back.
         assert has_backups(properties) == (name != "SubjectsTable")
+
+
+def test_where_a_stage_wants_copies_every_table_of_its_truth_is_copied_each_day() -> None:
+    made = {name: TRUTH["Resources"][name] for name in TRUTH["Resources"] if "Backup" in name}
+    assert {each["Condition"] for each in made.values()} == {"HasBackup"}
+    chosen = made["BackupSelection"]["Properties"]["BackupSelection"]
+    tables = {n for n, t in TRUTH["Resources"].items() if t["Type"] == "AWS::DynamoDB::Table"}
+    assert {name for each in chosen["Resources"] for name, _ in each.values()} == tables
+    (rule,) = made["BackupPlan"]["Properties"]["BackupPlan"]["BackupPlanRule"]
+    assert rule["TargetBackupVault"] == {"Ref": "BackupVault"}
+    assert (rule["ScheduleExpression"], rule["Lifecycle"]) == (
+        "cron(0 3 * * ? *)",
+        {"DeleteAfterDays": 35},
+    )
+    assert [name for name, found in stages().items() if found.has_backup] == ["prod"]
 
 
 def has_backups(properties: Any) -> bool:

@@ -5,8 +5,11 @@ port, and the units that DynamoDB would bill for the items as they are. Time and
 stated limits; nothing is measured by a clock.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+import resource
+import time
+from bisect import bisect_right
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 import click
@@ -14,8 +17,10 @@ from rich.console import Console
 from rich.table import Table
 
 from chalicelib.bank.account.domain import Open
-from chalicelib.leftfold.generations.operating import Operator
+from chalicelib.leftfold.generations.copying import Truth
+from chalicelib.leftfold.generations.operating import Operator, Taken
 from chalicelib.leftfold.generations.proof import prove
+from chalicelib.leftfold.kernel import Bar, Commit
 from chalicelib.leftfold.store.blocks import is_small
 from chalicelib.leftfold.store.events import item_of, item_size
 from chalicelib.leftfold.store.log import DynamoLog, LogTables
@@ -28,12 +33,14 @@ from tests.vaults import vault_of
 
 # us-east-1, dollars a unit on demand.
 WRITE, READ = 0.625e-6, 0.125e-6
-# A call of DynamoDB, in seconds; calls of one function at a time; functions of the copier.
+# A call of DynamoDB, in seconds; calls of one function at a time; functions of copier and taker.
 CALL, AT_ONCE, SHARDS = 0.005, 16, 8
 # Write units a second of one table on demand, before a quota is raised.
 QUOTA = 40_000
 KB = 1024
 PAGE = 4 * KB
+# Streams that a relay is told of at once, and sizes of items that are kept.
+TOLD, KEPT = 980, 10_000
 
 
 def units(size: int, unit: int) -> int:
@@ -55,15 +62,15 @@ class Counted:
         def call(*args: Any, **kwargs: Any) -> Any:
             answer = found(*args, **kwargs)
             if isinstance(answer, Iterator):
-                return self._each(name, cost, answer)
-            self._counts.add(name, *cost(self._port, answer, *args))
+                return self._each(cost, answer)
+            self._counts.add(*cost(self._port, answer, *args))
             return answer
 
         return call
 
-    def _each(self, name: str, cost: Any, items: Iterator[Any]) -> Iterator[Any]:
+    def _each(self, cost: Any, items: Iterator[Any]) -> Iterator[Any]:
         for item in items:
-            self._counts.add(name, *cost(self._port, item))
+            self._counts.add(*cost(self._port, item))
             yield item
 
 
@@ -71,12 +78,12 @@ class Counts:
     """Calls, read units and write units of what is under way."""
 
     def __init__(self) -> None:
-        self.calls: Counter[str] = Counter()
+        self.calls = 0.0
         self.read = 0.0
         self.written = 0.0
 
-    def add(self, name: str, read: float, written: float) -> None:
-        self.calls[name] += 1
+    def add(self, read: float, written: float, calls: float = 1) -> None:
+        self.calls += calls
         self.read += read
         self.written += written
 
@@ -84,12 +91,59 @@ class Counts:
         """What was counted since the last call."""
         made = Counts()
         made.calls, made.read, made.written = self.calls, self.read, self.written
-        self.calls, self.read, self.written = Counter(), 0.0, 0.0
+        self.calls, self.read, self.written = 0.0, 0.0, 0.0
         return made
 
 
-def size_of(commit: Any) -> int:
-    return item_size(item_of(commit))
+class IndexedEvents(MemoryEvents):
+    """Its scan goes on where it ended: it sorts the keys once, and not for each page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._keys: dict[int, Sequence[tuple[str, int]]] = {}
+
+    def append(self, commit: Commit, *unless: Any) -> Commit | None:
+        self._keys.clear()
+        return super().append(commit, *unless)
+
+    def put_copy(self, copy: Commit, over: Bar | None = None) -> Commit | None:
+        self._keys.clear()
+        return super().put_copy(copy, over)
+
+    def scan(
+        self, part: int, parts: int, after: str | None, limit: int
+    ) -> tuple[Sequence[tuple[str, int]], str | None]:
+        if part not in self._keys:
+            self._keys[part] = super().scan(part, parts, None, 10**9)[0]
+        keys, end = self._keys[part], int(after or 0) + limit
+        return keys[end - limit : end], str(end) if end < len(keys) else None
+
+
+class IndexedLog(MemoryLog):
+    """It finds its blocks without looking at all that come before and after them."""
+
+    def blocks(
+        self, position: int, limit: int | None = None, heard: Collection[str] | None = None
+    ) -> Iterator[Block]:
+        assert limit is None
+        first = bisect_right(self._links, position, key=attrgetter("next_position"))
+        for number in range(first, len(self._links)):
+            block = self._whole(self._links[number], heard)
+            assert block is not None
+            yield block
+
+
+# A commit's size by its id, together with the commit, whose id is no other's meanwhile.
+_SIZES: dict[int, tuple[Commit, int]] = {}
+
+
+def size_of(commit: Commit) -> int:
+    found = _SIZES.get(id(commit))
+    if found is None:
+        if len(_SIZES) >= KEPT:
+            _SIZES.clear()
+        found = _SIZES[id(commit)] = commit, item_size(item_of(commit))
+    return found[1]
 
 
 def page(_port: Any, answer: Any, *_: Any) -> tuple[int, int]:
@@ -141,7 +195,8 @@ LOG = {
     "put_body": lambda _port, _answer, block: (0, body_size(block) and units(body_size(block), KB)),
     "append": logged,
     "blocks": lambda _port, block: (units(body_size(block), PAGE) / 2 + 0.5, 0),
-    "registry": lambda *_: (0.02, 0),
+    # Of a page of some thousand entries.
+    "registry": lambda *_: (0.02, 0, 0.0002),
 }
 
 
@@ -150,13 +205,20 @@ def counted_site(counts: Counts) -> Site:
     blue, green = (
         truth_of(
             name,
-            Counted(MemoryEvents(), counts, TABLE),
-            Counted(MemoryLog(), counts, LOG),
+            Counted(IndexedEvents(), counts, TABLE),
+            Counted(IndexedLog(), counts, LOG),
             first=name == "blue",
         )
         for name in ("blue", "green")
     )
     return Site(blue=blue, green=green)
+
+
+def log_all(truth: Truth, streams: int, commits: int) -> None:
+    """Brings everything into a truth's log."""
+    for first in range(0, streams, TOLD):
+        numbers = range(first, min(streams, first + TOLD))
+        truth.sequence({f"main/account-{number:08}": commits for number in numbers})
 
 
 def steps(streams: int, commits: int) -> Iterator[tuple[str, Counts]]:
@@ -168,22 +230,21 @@ def steps(streams: int, commits: int) -> Iterator[tuple[str, Counts]]:
         blue.do(Open("Ada Lovelace", "CZK", "current"), f"{number:08}")
         for _ in range(commits - 1):
             blue.do(credit(100), f"{number:08}")
-    site.log(site.blue)
+    log_all(site.blue, streams, commits)
+    yield "made", counts.taken()
 
-    counts.taken()
     # As functions of their own do, each of which reads the log.
     for shard in range(SHARDS):
         site.copier.run([shard])
     yield "copied", counts.taken()
-    site.log(site.green)
+    log_all(site.green, streams, commits)
     yield "logged by green", counts.taken()
     operator = Operator(
         site.control, site.copier, site.there, site.back, site.checkpoints, site.parking
     )
     operator.switch(0)
     counts.taken()
-    round_ = operator.take()
-    assert (round_.part, round_.taken) == ("done", streams)
+    assert operator.take() == Taken(1, streams, ())
     yield "taken", counts.taken()
     report = prove(site.blue.log, site.green.log, site.boundaries, MONEY, vault_of())
     assert list(report.differences()) == []
@@ -199,10 +260,16 @@ def main(*, streams: int, commits: int, total: int) -> None:
     """Count a change of STREAMS streams, and reckon what it takes for more."""
     table = Table("step", "calls/stream", "write units/stream", "read units/stream", "$", "minutes")
     table.title = f"{streams:,} streams of {commits} commits, reckoned for {total:,}"
+    began = time.process_time()
     for name, counts in steps(streams, commits):
-        calls = counts.calls.total() / streams
+        took, began = time.process_time() - began, time.process_time()
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KB
+        click.echo(f"{name}: {took:,.0f} s of the processor, at most {peak:,.0f} MB", err=True)
+        if name == "made":
+            continue
+        calls = counts.calls / streams
         written, read = counts.written / streams, counts.read / streams
-        functions = SHARDS if name == "copied" else 1
+        functions = SHARDS if name in {"copied", "taken"} else 1
         seconds = max(calls * total * CALL / AT_ONCE / functions, written * total / QUOTA)
         cost = total * (written * WRITE + read * READ)
         table.add_row(

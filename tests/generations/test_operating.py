@@ -16,7 +16,7 @@ from chalicelib.leftfold.generations.control import (
     text_of,
 )
 from chalicelib.leftfold.generations.memory import MemoryControl
-from chalicelib.leftfold.generations.operating import Operator, under_way
+from chalicelib.leftfold.generations.operating import SHARES, Operator, Taken, under_way
 from chalicelib.leftfold.kernel import Boundaries, StoredEvent
 from chalicelib.leftfold.store.memory import MemoryParking
 from chalicelib.leftfold.store.ports import ParkedStream
@@ -37,6 +37,31 @@ def opened(*keys: str, boundaries: Boundaries | None = None) -> Site:
         site.teller("blue").do(OPENING, key)
     site.log(site.blue)
     return site
+
+
+def streams_of(site: Site) -> set[str]:
+    keys, _ = site.blue.table.scan(0, 1, None, 10**6)
+    return {stream for stream, _ in keys}
+
+
+class Reads:
+    """Notes the streams of a table that are read."""
+
+    def __init__(self, table: Any) -> None:
+        self.table = table
+        self.streams: set[str] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.table, name)
+
+    def newest(self, stream: str, **page: Any) -> Any:
+        self.streams.add(stream)
+        return self.table.newest(stream, **page)
+
+    def into(self, site: Site) -> Any:
+        """The copying of a site whose later generation reads here."""
+        table: Any = self
+        return replace(site.there.copying, receiver=replace(site.green, table=table))
 
 
 def test_a_switch_waits_until_the_copier_is_close() -> None:
@@ -121,9 +146,15 @@ def test_the_background_takes_every_stream_step_by_step() -> None:
     operator(site).switch()
     with pytest.raises(WrongStateError, match="not every stream"):
         operator(site).finish()
-    rounds = [operator(site).take(lambda: False) for _ in range(3)]
-    assert [(r.part, r.taken) for r in rounds] == [("registry", 100), ("table", 150), ("done", 151)]
-    assert operator(site).status().round == rounds[-1]
+    first = operator(site).take(goes_on=lambda: False)
+    assert 0 < first.streams < 151
+    assert first.left == tuple(range(SHARES))
+    last = first
+    while last.left:
+        before, last = last, operator(site).take(goes_on=lambda: False)
+        assert before.streams <= last.streams
+    assert last.streams == 151
+    assert operator(site).status().taken == last
     for key in ("k0", "k149", "late"):
         assert site.stream(site.green, f"main/account-{key}")[-1].mark == 1
     for _ in range(2):
@@ -132,14 +163,39 @@ def test_the_background_takes_every_stream_step_by_step() -> None:
         operator(site).take()
 
 
+def test_takers_side_by_side_have_a_share_each_and_may_be_at_the_same_one() -> None:
+    site = opened(*(f"k{n}" for n in range(40)))
+    for n in range(8):
+        # Their commits are in the table, and not in the log.
+        site.teller("blue").do(OPENING, f"late{n}")
+    operator(site).switch()
+    for share in (5, 0, 5, *range(SHARES)):
+        taken = operator(site).take([share])
+        assert share not in taken.left
+    assert taken == Taken(1, 48, ())
+    assert operator(site).finish().state == "finished"
+    assert all(site.stream(site.green, stream)[-1].mark == 1 for stream in streams_of(site))
+
+
+def test_a_share_goes_on_where_its_taker_was_stopped() -> None:
+    site = opened(*(f"k{n}" for n in range(900)))
+    operator(site).switch()
+    first = operator(site).take([3], lambda: False)
+    reads = Reads(site.green.table)
+    again = replace(operator(site), there=replace(site.there, copying=reads.into(site)))
+    second = again.take([3])
+    assert (first.streams, 3 in first.left, 3 in second.left) == (100, True, False)
+    assert len(reads.streams) == second.streams - first.streams
+
+
 def test_a_round_belongs_to_its_switch() -> None:
     site = opened("a")
     operator(site).switch()
     operator(site).take()
     operator(site).switch_back()
-    assert operator(site).status().round is None
+    assert operator(site).status().taken == Taken(2, 0, tuple(range(SHARES)))
     site.log(site.green)
-    assert operator(site).take().part == "done"
+    assert operator(site).take().left == ()
     assert site.teller("blue").do(credit(1)) == 2
 
 

@@ -194,7 +194,7 @@ def test_what_is_written_meanwhile_is_no_difference() -> None:
 def changed(site: Site, version: int, **members: Any) -> None:
     """Puts something else into green's stream A, where nobody ever does."""
     table: Any = site.green.table
-    stream = table._streams[A]
+    stream = table.everything()[A]
     stream[version] = stream[version]._replace(**members)
 
 
@@ -226,7 +226,7 @@ def test_a_copy_of_nothing_is_named() -> None:
     site = live()
     site.copy()
     table: Any = site.green.table
-    last = table._streams[A][3]
+    last = table.everything()[A][3]
     table._streams[A][4] = last._replace(version=4, root=("main/account-x", 1), command_id="x")
     site.log(site.green)
     assert proved(prover(site)).differences == [

@@ -77,6 +77,19 @@ def test_a_retry_finds_the_first_answer_in_either_generation() -> None:
     assert len(site.stream(site.green, A)) == 5
 
 
+def test_an_earlier_command_is_found_without_the_stream_being_taken() -> None:
+    """Looking is no command: whoever only asks moves no stream, and needs not wait for its owner."""
+    site = opened()
+    assert site.teller("blue").do(credit(9), command_id="k") == 4
+    site.copy()
+    site.switch()
+    asked = site.teller("green").request(credit(9), command_id="k")
+    assert site.teller("green").handler.taken(asked) == 4
+    assert site.blue.table.newest(A, consistent=True).bar is None
+    assert site.teller("green").do(credit(1)) == 5
+    assert site.teller("blue").handler.taken(asked) == 4
+
+
 def test_a_stream_that_is_nowhere_is_taken_for_a_command_that_creates_it_alone() -> None:
     site = opened()
     site.switch()

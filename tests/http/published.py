@@ -14,7 +14,7 @@ WORDS = {"description", "summary", "title"}
 
 
 def parts_of(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The operations and the components of an OpenAPI document, by name."""
+    """The operations, the components and the servers of an OpenAPI document, by name."""
     operations = {
         f"{method.upper()} {path}": operation
         for path, methods in document["paths"].items()
@@ -25,7 +25,7 @@ def parts_of(document: Mapping[str, Any]) -> dict[str, Any]:
         for kind, named in document["components"].items()
         for name, component in named.items()
     }
-    return operations | components
+    return operations | components | {"servers": document["servers"]}
 
 
 def hashes_of(document: Mapping[str, Any]) -> dict[str, str]:

@@ -7,7 +7,7 @@ import pytest
 from chalicelib.leftfold.http import feed
 from chalicelib.leftfold.kernel import StoredEvent
 from chalicelib.leftfold.store.logs import log_of
-from chalicelib.leftfold.store.memory import MemoryCheckpoints, MemoryLog
+from chalicelib.leftfold.store.memory import MemoryCheckpoints, MemoryLog, MemorySecrets
 from chalicelib.leftfold.store.ports import Head
 from chalicelib.leftfold.wiring import process
 from chalicelib.leftfold.wiring.settings import Settings
@@ -305,3 +305,20 @@ def test_people_see_an_event_that_nobody_can_read_and_programs_stop_there(bank: 
     (event,) = shown["events"]
     assert (event["name"], event["eventVersion"], event["body"]) == odd[:3]
     assert event["unreadable"].startswith("UnknownEvent: ")
+
+
+def test_a_new_key_of_the_seal_outdates_every_cursor_and_spoils_no_list(bank: Bank) -> None:
+    """The runbook: the item is deleted, and the application is deployed, so that processes begin anew."""
+    for key in "abc":
+        bank.open(key)
+    bank.settle()
+    feed, ranking = bank.get("/log?limit=1").json, bank.get("/accounts?limit=1").json
+    bank.use(bank.events)
+    assert bank.get(f"/accounts?limit=1&cursor={ranking['next']}").status == 200
+    bank.secrets = MemorySecrets()
+    bank.use(bank.events)
+    for path in (f"/accounts?limit=1&cursor={ranking['next']}", f"/log?after={feed['next']}"):
+        answer = bank.get(path)
+        assert (answer.status, answer.code) == (400, "bad-cursor")
+    assert bank.get("/accounts?limit=1").json["items"] == ranking["items"]
+    assert bank.get("/log?limit=1").json["items"] == feed["items"]

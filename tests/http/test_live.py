@@ -80,7 +80,11 @@ def test_parameters_and_headers_are_checked_as_those_of_the_query(bank: Bank) ->
 
 
 # What everybody may ask has no twin: strangers would wait in all the room that the twins have.
-NO_TWINS = ("/live/nothing", "/live/log", "/live/health", "/live/openapi.json")
+NO_TWINS = (
+    *("/live/nothing", "/live/log", "/live/health", "/live/openapi.json"),
+    # Each answer is recorded, or asks every dependency.
+    *("/live/subjects/account:a/data", "/live/health/dependencies"),
+)
 
 
 @pytest.mark.parametrize("path", [*NO_TWINS, "/live/accounts/a/close"])

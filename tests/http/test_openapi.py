@@ -32,6 +32,7 @@ from tests.http.gateway import DOCUMENT, SIGNED
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_the_description_is_valid_openapi_3_1(bank: Bank) -> None:
     served = bank.get("/openapi.json")
     assert served.status == 200

@@ -94,6 +94,13 @@ def test_a_statement_that_is_not_there_is_missing(bank: Bank, number: str) -> No
     assert bank.get(f"/accounts/a/statements/{number}").status == 404
 
 
+def test_an_account_without_a_statement_has_an_empty_list_that_ends(bank: Bank) -> None:
+    bank.open()
+    bank.settle()
+    shown = bank.get("/accounts/a/statements").json
+    assert shown == {"items": [], "next": None, "total": 0}
+
+
 def test_what_is_not_there_has_no_statements(bank: Bank) -> None:
     assert bank.get("/accounts/nobody/statements").code == "account-missing"
     assert bank.get("/accounts/nobody/statements/1").code == "statement-missing"

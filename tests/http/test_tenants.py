@@ -253,6 +253,7 @@ def test_every_route_that_writes_is_among_the_steps() -> None:
     assert all(leads(routes[name], path) for name, (path, _) in WRITTEN.items())
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(steps=STEPS)
 def test_every_answer_is_the_same_as_if_the_other_tenant_did_not_exist(steps: list[Step]) -> None:

@@ -2,8 +2,6 @@
 
 import json
 import shlex
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,16 +14,14 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 
-from chalicelib.leftfold.access.callers import granted
-from chalicelib.leftfold.http.openapi import SECURITY
+from tests.journey.fuzzed import CLIENTS, fuzz
 from tests.journey.transfers import Plan, inbox, move_money, wait_for_all
 from tools.__main__ import leftfold
 from tools.api import Api
 from tools.bank.run import BANK_FILE, Local, invitation, local
-from tools.bootstrap import STATE
 from tools.deploy import deploy, find
 from tools.package import package
-from tools.signing_in import MACHINE, OPERATOR, VARIABLE, of_deployment, token
+from tools.signing_in import VARIABLE, of_deployment, token
 from tools.stages import stage
 
 STAGE = replace(stage("dev"), name="journey")
@@ -303,32 +299,12 @@ def test_deploying_the_same_again_changes_nothing(running: Local) -> None:
     assert reported == ["deploy: uploading", "deploy: uploading the application"]
 
 
-@pytest.mark.parametrize(
-    ("client", "operations"), [(MACHINE, "--exclude-by"), (OPERATOR, "--include-by")]
-)
+@pytest.mark.parametrize(("client", "operations"), CLIENTS)
 def test_a_fuzzer_that_knows_the_description_finds_nothing(
     running: Local, client: str, operations: str
 ) -> None:
     """Each operation is tried with the token of a client that may ask for it."""
-    url = running.deployed.url.rstrip("/")
-    config = Path(__file__).with_name("schemathesis.toml")
-    access = token(running.deployed, running.cloud.endpoint_url, client)
-    command = [
-        str(Path(sys.executable).with_name("schemathesis")),
-        f"--config-file={config}",
-        "run",
-        f"{url}/openapi.json",
-        f"--url={url}",
-        f"--header=Authorization: Bearer {access}",
-        f"{operations}=/security/0/{SECURITY}/0 == {granted('operate')}",
-        # Functions were killed before. One that starts again on a busy machine takes a while.
-        "--request-timeout=120",
-        "--max-examples=3",
-        "--phases=examples,fuzzing",
-        "--seed=1",
-        "--workers=1",
-        "--no-color",
-    ]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=STATE)
+    few = ("--max-examples=3", "--phases=examples,fuzzing", "--seed=1")
+    done = fuzz(running, client, operations, few)
 
     assert done.returncode == 0, done.stdout + done.stderr

@@ -19,6 +19,7 @@ from chalicelib.leftfold.kernel import (
 from chalicelib.leftfold.kernel.commit import (
     MEMBERS,
     OF_COPIES,
+    canonical,
     is_tag,
     is_traceparent,
     traceparent_of,
@@ -80,6 +81,14 @@ def test_a_line_that_was_read_is_written_again_byte_for_byte(written: Commit) ->
     assert Commit.from_line(line) == written
     assert Commit.from_line(line).line == line
     assert json.loads(line).keys() <= MEMBERS
+
+
+@given(COMMITS | COPIES)
+def test_a_line_is_canonical_json_of_all_its_members(written: Commit) -> None:
+    """It is written member by member, as one encoder would write the whole."""
+    members = json.loads(written.line)
+    assert canonical(members) == written.line
+    assert Commit.from_json(members) == written._replace(snapshot=None, mark=0, progress=None)
 
 
 @given(COMMITS | COPIES, st.text().filter(lambda name: name not in MEMBERS), JSON)

@@ -43,7 +43,7 @@ def test_a_replay_tells_what_the_view_failed_on() -> None:
 def test_a_replay_of_a_log_with_a_hole_is_refused() -> None:
     log = log_of(HISTORY).log
     del log._links[2]
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable, match="does not show position 5"):
         replay(piles, log, lambda _: None)
 
 

@@ -342,6 +342,14 @@ def test_requests_stay_below_the_limit_and_keep_every_row() -> None:
         assert len(batch) == 1 or sum(map(len, batch.values())) <= BULK_BYTES
 
 
+def test_a_request_is_filled_to_its_limit_and_each_begins_at_nothing() -> None:
+    half, byte = "x" * (BULK_BYTES // 2), "x"
+    lines = {"a": half, "b": half, "c": half, "d": half, "e": byte, "f": half}
+    assert [list(batch) for batch in batches(lines)] == [["a", "b"], ["c", "d"], ["e", "f"]]
+    over = {"a": half, "b": half, "c": half, "d": half + byte}
+    assert [list(batch) for batch in batches(over)] == [["a", "b"], ["c"], ["d"]]
+
+
 def test_an_application_that_is_dropped_takes_its_indexes_along_and_nobody_elses(
     client: OpenSearch, name: str, clock: Clock, pauses: Pauses
 ) -> None:

@@ -30,7 +30,7 @@ from chalicelib.leftfold.relay.sequencer import (
 )
 from chalicelib.leftfold.relay.sweeper import PARTS, ROUND, Note, Sweeper
 from chalicelib.leftfold.store.blocks import cut, hash_of, pack, seal, unpack
-from chalicelib.leftfold.store.bus import RECORD_LIMIT, LaneRecord
+from chalicelib.leftfold.store.bus import GZIP, PLAIN, RECORD_LIMIT, LaneRecord
 from chalicelib.leftfold.store.memory import MemoryCheckpoints, MemoryEvents, MemoryLog
 from chalicelib.leftfold.store.ports import Block, Head, Unavailable
 from chalicelib.leftfold.wiring.services import Services
@@ -165,6 +165,7 @@ def test_a_cause_that_nobody_told_of_is_logged_before_its_effect() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_causes_are_followed_however_deep() -> None:
     world = Tables()
     depth = 3_000
@@ -333,6 +334,16 @@ def test_a_record_over_256_kb_carries_positions_only() -> None:
     record = LaneRecord("main", 1, 0, 0, -1, [(0, commit(command_id=text))])
     assert len(record.to_bytes()) < 500
     assert LaneRecord.from_bytes(record.to_bytes()) == record._replace(commits=None)
+
+
+@given(st.text(max_size=2000), st.lists(st.integers(0, 9), max_size=4, unique=True))
+def test_a_record_survives_the_bus_plain_or_packed(text: str, positions: list[int]) -> None:
+    """A small one is plain: a shard takes no more records of it if it is smaller."""
+    carried = [(n, commit(command_id=f"{text} {n}")) for n in sorted(positions)]
+    record = LaneRecord("main", 1, 0, 9, -1, carried)
+    data = record.to_bytes()
+    assert LaneRecord.from_bytes(data) == record
+    assert len(data) <= PLAIN or data.startswith(GZIP)
 
 
 def test_the_log_goes_on_while_the_bus_takes_nothing() -> None:

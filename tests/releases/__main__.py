@@ -31,6 +31,7 @@ from chalicelib.leftfold.kernel.uuid7 import uuid7
 from tests.journey.transfers import Plan, Report, czk, killing
 from tests.releases.edits import DOMAIN_NAME, FIRST, RELEASES, SECOND, Release
 from tests.tree import copied
+from tools.bank.warm_up import wake
 from tools.bootstrap import STATE
 from tools.cloud import Cloud
 from tools.deploy import find
@@ -265,15 +266,16 @@ class Operator:
                 return
             time.sleep(1)
 
-    def until_right(self, release: Release, name: str) -> None:
-        """Waits until a generation has caught up."""
+    def until(self, release: Release, *command: str) -> None:
+        """Runs a command again until it says yes."""
         until = time.monotonic() + STEP_SECONDS
         while True:
             try:
-                self.run(release, "generation", "status", name, *BEHIND)
-            except RuntimeError:
+                self.run(release, *command)
+            except RuntimeError as error:
                 if time.monotonic() > until:
                     raise
+                self.show.print(f"{' '.join(command)}: {last_line(str(error))}", markup=False)
                 time.sleep(2)
             else:
                 return
@@ -308,6 +310,7 @@ def main(
             operator.run(release, "resources")
         operator.run(FIRST, "deploy", "--yes")
         cloud = Cloud(services)
+        wake(find(BLUE, cloud), cloud, show.print)
         keys = [f"r{number}" for number in range(accounts)]
         auth = of_deployment(find(BLUE, cloud), services)
         clients = Clients(services, auth, keys, seed, kill_every > 0, pause)
@@ -317,8 +320,8 @@ def main(
             clients.active = FIRST
             time.sleep(seconds)
             operator.run(SECOND, "generation", "create", "green", "--yes")
-            operator.until_right(SECOND, "green")
-            operator.run(SECOND, "generation", "check", "green", *BEHIND)
+            operator.until(SECOND, "generation", "status", "green", *BEHIND)
+            operator.until(SECOND, "generation", "check", "green", *BEHIND)
             for _ in range(rounds):
                 for release, name in ((SECOND, "green"), (FIRST, "-")):
                     clients.active = None
@@ -329,14 +332,20 @@ def main(
                     time.sleep(seconds)
         broken = [*clients.broken, *laws(clients, services)]
         for release, name in ((FIRST, "-"), (SECOND, "green")):
-            operator.until_right(release, name)
-            operator.run(release, "generation", "check", name, *BEHIND)
+            operator.until(release, "generation", "status", name, *BEHIND)
+            operator.until(release, "generation", "check", name, *BEHIND)
         operator.run(FIRST, "verify", "--stack", BLUE)
+        # Before the engines end, which takes a while.
         show.print(figures(clients, operator, killed, seed))
-    for law in broken[:20]:
-        show.print(law, markup=False, soft_wrap=True)
-    show.print(f"{len(broken)} broken laws")
+        for law, times in Counter(broken).most_common(20):
+            show.print(f"{times} times: {law}", markup=False, soft_wrap=True)
+        show.print(f"{len(broken)} broken laws")
     sys.exit(1 if broken else 0)
+
+
+def last_line(text: str) -> str:
+    """What a command that said no printed last."""
+    return (text.strip() or "nothing").splitlines()[-1]
 
 
 @contextmanager

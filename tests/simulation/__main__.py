@@ -13,6 +13,7 @@ from rich.table import Table
 from tests.simulation.forgetting import Forgotten, forgetting
 from tests.simulation.generations import GenerationHistory, moved
 from tests.simulation.history import Report, history
+from tests.simulation.logs import logged
 from tests.simulation.releases import released
 
 
@@ -25,13 +26,22 @@ from tests.simulation.releases import released
     "--forgetting", "forgets", is_flag=True, help="Histories in which people are forgotten."
 )
 @click.option("--releases", is_flag=True, help="Histories of two releases on one truth.")
+@click.option("--logs", is_flag=True, help="Histories of several logs.")
 def main(
-    *, first: int, count: int, workers: int, generations: bool, forgets: bool, releases: bool
+    *,
+    first: int,
+    count: int,
+    workers: int,
+    generations: bool,
+    forgets: bool,
+    releases: bool,
+    logs: bool,
 ) -> None:
     """Run seeded histories and report steps, faults and broken laws; exit 1 if any broke."""
     one: Callable[[int], Report | GenerationHistory | Forgotten] = moved if generations else history
     one = forgetting if forgets else one
     one = released if releases else one
+    one = logged if logs else one
     console = Console()
     began = time.monotonic()
     with ProcessPoolExecutor(workers) as pool:

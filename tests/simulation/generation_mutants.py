@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chalicelib.leftfold.commands import handler, loading
-from chalicelib.leftfold.commands.handler import CommandHandler
+from chalicelib.leftfold.commands.handler import CommandHandler, CommandRequest
+from chalicelib.leftfold.commands.loading import Loaded
 from chalicelib.leftfold.commands.owning import NotOwnedError
 from chalicelib.leftfold.generations import taking
 from chalicelib.leftfold.generations.copying import Copying, End, end_of
 from chalicelib.leftfold.generations.owner import GenerationOwner
 from chalicelib.leftfold.generations.taking import Taker
-from chalicelib.leftfold.kernel import Bar, Commit
+from chalicelib.leftfold.kernel import Bar, Commit, Reaction
 from chalicelib.leftfold.policies.work import Cause, PolicyWork
 from chalicelib.leftfold.store.memory import MemoryEvents
 from chalicelib.leftfold.store.ports import EffectKey
@@ -167,6 +168,21 @@ def anything(_newest: Commit, _ends: Mapping[str, End]) -> bool:
     return True
 
 
+class StaysBehind(PolicyWork):
+    """A policy does not follow an id that has moved."""
+
+    def _command(self, cause: Cause, reaction: Reaction) -> None:
+        target = reaction.aggregate.stream(reaction.key, "main")
+        request = self._request(cause, reaction.aggregate, target, reaction.command, "command")
+        self._answer(cause, reaction, request)
+
+
+def looks_here(_self: CommandHandler, request: CommandRequest, loaded: Loaded) -> int | None:
+    """A policy that follows an id looks for its step under the new id alone."""
+    found = loaded.version_of(request.command_id, request.addressed)
+    return None if found is None else found[0]
+
+
 SAME = ("G1", "G2", "G3", "blue", "green", "money")
 WORKFLOW = ("transfer", "money", "G1", "G2", "G3", "green", "blue")
 MUTANTS: Mapping[str, Mutant] = {
@@ -174,7 +190,7 @@ MUTANTS: Mapping[str, Mutant] = {
         SAME, Rules(kinds=ONE_FOR_ONE), names=((loading, "owns", appears),), first=7
     ),
     "a bar is put over whatever is at its key": Mutant(
-        SAME, names=((MemoryEvents, "bar", bars_anything),), first=41
+        SAME, names=((MemoryEvents, "bar", bars_anything),), first=46
     ),
     "a bar goes, whichever it is": Mutant(
         SAME,
@@ -187,22 +203,22 @@ MUTANTS: Mapping[str, Mutant] = {
         (*SAME, "completion"),
         Rules(kinds=ONE_FOR_ONE),
         names=((taking, "is_whole", anything),),
-        first=21238,
+        first=21560,
     ),
     "a later generation creates streams without asking": Mutant(
         SAME, Rules(handler=without_asking, kinds=ONE_FOR_ONE)
     ),
     "copies have keys of their own": Mutant(
-        ("G1",), Rules(copying=OwnKeys, kinds=("split",)), first=45
+        ("G1",), Rules(copying=OwnKeys, kinds=("split",)), first=55
     ),
     "a copy is found by its key alone": Mutant(
         ("G1",),
         Rules(kinds=("merge",)),
         names=((loading, "lookup_id", key_alone),),
-        first=24,
+        first=30,
     ),
     "the tails of merged streams come from the tables": Mutant(
-        ("G3",), Rules(Tails, kinds=("merge",)), first=22
+        ("G3",), Rules(Tails, kinds=("merge",)), first=106
     ),
     "one source is not barred": Mutant(
         SAME, Rules(kinds=("merge",)), names=((taking, "end_of", all_but_b),), first=5
@@ -217,6 +233,18 @@ MUTANTS: Mapping[str, Mutant] = {
         WORKFLOW, Rules(acting=PassesMoved, kinds=ONE_FOR_ONE), first=14
     ),
     "a step is named by its place in the log": Mutant(
-        WORKFLOW, Rules(kinds=ONE_FOR_ONE), names=((Cause, "key", by_position),), first=163
+        WORKFLOW, Rules(kinds=ONE_FOR_ONE), names=((Cause, "key", by_position),), first=283
+    ),
+    "an e-mail is named by its place in the log": Mutant(
+        ("G4",), Rules(kinds=ONE_FOR_ONE), names=((Cause, "key", by_position),)
+    ),
+    "a policy does not follow an id that has moved": Mutant(
+        ("transfer",), Rules(acting=StaysBehind, kinds=("merge",))
+    ),
+    "a policy that follows an id looks for its step under the new one alone": Mutant(
+        ("transfer", "money"),
+        Rules(kinds=("merge",)),
+        names=((CommandHandler, "_earlier", looks_here),),
+        first=168,
     ),
 }

@@ -22,6 +22,7 @@ def test_a_seed_decides_its_history_of_forgetting() -> None:
     assert forgetting(2) == forgetting(2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_rule_of_forgetting_that_is_left_out_is_missed(name: str) -> None:
     mutant = MUTANTS[name]

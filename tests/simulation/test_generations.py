@@ -22,6 +22,7 @@ def test_a_seed_decides_its_history_of_two_generations() -> None:
     assert moved(8) == moved(8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, mutant in MUTANTS.items() if not mutant.rare])
 def test_a_rule_of_generations_that_is_left_out_is_missed(name: str) -> None:
     mutant = MUTANTS[name]

@@ -41,12 +41,14 @@ def finds(breaks: str, faults: Faults, first: int = 1) -> bool:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_rule_of_releases_that_is_left_out_is_missed(name: str) -> None:
     faults, breaks, first = MUTANTS[name]
     assert finds(breaks, faults, first)
 
 
+@pytest.mark.slow
 def test_a_deploy_over_rows_of_another_fold_that_is_not_refused_is_missed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

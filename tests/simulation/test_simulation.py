@@ -23,6 +23,7 @@ def test_a_seed_decides_its_history() -> None:
     assert history(7) == history(7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_safeguard_that_is_taken_away_is_missed(name: str) -> None:
     mutant = MUTANTS[name]

@@ -57,6 +57,7 @@ def test_a_load_folds_the_live_epoch_alone() -> None:
     assert (stored.state.balance, stored.state.number, stored.state.opening_balance) == (12, 2, 15)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("statements", [1, 12, 120])
 def test_a_command_costs_the_same_however_many_statements_there_are(statements: int) -> None:
     events, clock = MemoryEvents(), Clock()

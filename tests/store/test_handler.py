@@ -340,6 +340,7 @@ def test_a_key_costs_no_more_if_the_stream_took_fewer_than_64_commands_in_a_day(
         assert events.calls == {"newest": 1, "append": 1}
 
 
+@pytest.mark.slow
 def test_a_random_key_on_a_busy_stream_costs_a_read_for_each_64_commands_of_the_day() -> None:
     store = MemoryEvents()
     bank, _ = taken_once_on_a_busy_stream(store, 1000, DAY)
@@ -349,6 +350,7 @@ def test_a_random_key_on_a_busy_stream_costs_a_read_for_each_64_commands_of_the_
     assert events.calls == {"newest": 1, "newest consistent": 11, "append": 1}
 
 
+@pytest.mark.slow
 def test_what_one_attempt_has_looked_through_the_next_does_not() -> None:
     store = MemoryEvents()
     bank, _ = taken_once_on_a_busy_stream(store, 1000, DAY)
@@ -359,16 +361,18 @@ def test_what_one_attempt_has_looked_through_the_next_does_not() -> None:
     assert events.calls == {"newest": 1, "newest consistent": 11 + 1, "append": 2}
 
 
+@pytest.mark.slow
 def test_a_busy_stream_whose_commits_have_no_room_to_remember_is_read_in_large_pages() -> None:
     store = MemoryEvents()
     bank, key = taken_once_on_a_busy_stream(store, 1000, DAY)
-    for stored in store._streams[STREAM].values():
+    for stored in store.everything()[STREAM].values():
         store._streams[STREAM][stored.version] = stored._replace(recent_commands=None)
     events = Counting(store)
     assert Teller(events, clock=bank.clock).do(credit(5), command_id=key) == 2
     assert events.calls == {"newest": 1, "newest consistent": 2}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hidden", [800, 500, 3, 1])
 def test_a_hole_met_while_looking_back_stops_the_command(hidden: int) -> None:
     store = MemoryEvents()
@@ -601,6 +605,7 @@ def test_a_uuid7_on_a_stream_with_64_commits_in_five_minutes_costs_no_more() -> 
     assert events.calls == {"newest": 1, "append": 1}
 
 
+@pytest.mark.slow
 def test_an_id_made_for_the_request_looks_for_no_earlier_attempt() -> None:
     store = busy(1000)
     clock = Clock()

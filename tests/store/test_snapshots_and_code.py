@@ -17,6 +17,8 @@ from tests.teller import OPENING, Teller, credit
 from tools.bootstrap import ROOT
 from tools.fingerprints import fingerprints
 
+pytestmark = pytest.mark.slow
+
 STREAM = "main/account-a"
 DOMAIN = "chalicelib/bank/account/domain.py"
 CREDITS = 30

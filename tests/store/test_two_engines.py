@@ -21,6 +21,8 @@ from tests.contracts import moto
 from tools.bootstrap import ROOT
 from tools.tables import create_tables
 
+pytestmark = pytest.mark.slow
+
 ENGINE = ROOT / "chalicelib" / "leftfold"
 # What a release changes that reads a new format, and what one changes that writes it.
 READS_BOTH = {

@@ -43,9 +43,11 @@ def main(root: str) -> None:
     with mock_aws():
         client = cache(boto3.client)
         client("kinesis").create_stream(StreamName="leftfold-dev-bus", ShardCount=1)
-        for step in ("deploy", "after", "deploy", "delete"):
+        for step in ("deploy", "after", "warm", "deploy", "delete"):
             if step == "after":
                 set_after(root)
+            elif step == "warm":
+                lead_to_alias(root, client)
             else:
                 chalice(root, step)
             click.echo(json.dumps(found(client)))
@@ -61,6 +63,25 @@ def set_after(root: str) -> None:
 
     for _ in range(2):
         assert list(finish(stage("dev"), Cloud(), read(TEMPLATE), Path(root)))
+
+
+def lead_to_alias(root: str, client: Any) -> None:
+    """What `provision --after` does with the routes where processes of the API are ready; moto has none."""
+    from tools.after import routes
+    from tools.cloud import Cloud
+    from tools.deploy import read
+    from tools.provisioned import chalice_api, provisioned
+    from tools.resources import TEMPLATE
+    from tools.warm import ALIAS, lead
+
+    facts, made = provisioned("dev", Path(root)), chalice_api("dev", Path(root))
+    assert facts is not None
+    assert made is not None
+    version = client("lambda").publish_version(FunctionName=facts["Application"])["Version"]
+    for _ in range(2):
+        lead(client("lambda"), facts["Application"], version)
+    warm = {**facts, "ApiAlias": f":{ALIAS}"}
+    assert list(routes(Cloud(), made.api_id, read(TEMPLATE), warm))
 
 
 def chalice(root: str, command: str) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tools.audit import MOST, Measure, faults, measure
+from tools.audit import MOST, Measure, faults, measure, outdated
 from tools.bootstrap import ROOT
 from tools.resources import BESIDE_TEMPLATE, STAGE_TEMPLATE, TEMPLATE, TRUTH_TEMPLATE
 
@@ -42,6 +42,16 @@ def test_a_template_is_measured() -> None:
 def test_what_aws_would_refuse_is_a_fault(resources: dict[str, Any], fault: str) -> None:
     (found,) = faults("x", {"Resources": resources})
     assert found.startswith(fault)
+
+
+def test_the_sizes_that_are_written_down_are_those_of_today() -> None:
+    found = Measure(12, 3, 15_001, 0)
+    line = "| stage | 12 | 3 | 20,000 | 0 |"
+    assert list(outdated("stage", found, f"a\n{line}\nb")) == []
+    assert list(outdated("stage", found._replace(size=20_000), line)) == []
+    for other in (found._replace(resources=13), found._replace(size=20_001, policy=1)):
+        (told,) = outdated("stage", other, line)
+        assert "docs/evidence.md should have the line: | stage | 1" in told
 
 
 @pytest.mark.parametrize("path", [STAGE_TEMPLATE, TRUTH_TEMPLATE, TEMPLATE, BESIDE_TEMPLATE])

@@ -23,13 +23,16 @@ from tools.resources import TEMPLATE
 from tools.resources.edge import API_STAGE, GATEWAY_RESPONSES
 from tools.resources.files import config, iam_file, permissions, variables
 from tools.stages import FILE, running
+from tools.warm import ALIAS
 
 API = FACTS["Application"]
 
 
 @pytest.fixture(scope="module")
 def states(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """What there is after a deploy, `provision --after`, another deploy, and the delete."""
+    """What there is after a deploy, `provision --after`, the same with an alias, another deploy, and the
+    delete.
+    """
     root = provisioned_tree(tmp_path_factory.mktemp("tree"))
     done = subprocess.run(
         [sys.executable, "-m", chalice_on_moto.__name__, str(root)],
@@ -99,7 +102,7 @@ def test_the_bus_feeds_its_views_and_the_clock_starts_the_rest(deployed: dict[st
 
 
 def test_what_chalice_cannot_set_is_set_after_it(states: list[dict[str, Any]]) -> None:
-    before, after, _, _ = states
+    before, after, *_ = states
     assert (before["wakes"], next(iter(before["apis"].values()))["answers"]) == ({}, {})
     woken = (*DOMAIN.views, *DOMAIN.policies, *FOLLOWING)
     assert set(after["wakes"]) == {f"{API}-{name}" for name in woken}
@@ -121,6 +124,18 @@ def test_what_chalice_cannot_set_is_set_after_it(states: list[dict[str, Any]]) -
     assert others == {API}
 
 
+def test_where_processes_are_ready_the_routes_lead_to_their_alias(
+    states: list[dict[str, Any]],
+) -> None:
+    cold, warm = (next(iter(state["apis"].values()))["routes"] for state in states[1:3])
+    served = {f"{method} {path}" for path, methods in app.routes.items() for method in methods}
+    assert {route: called for route, called in warm.items() if route in served} == {
+        route: called if led_to_feed(route) else f"{API}:{ALIAS}"
+        for route, called in cold.items()
+        if route in served
+    }
+
+
 def led_to_feed(route: str) -> bool:
     """Whether a route is one of those that wait."""
     method, _, path = route.partition(" ")
@@ -129,7 +144,7 @@ def led_to_feed(route: str) -> bool:
 
 
 def test_deploying_again_makes_nothing_new(states: list[dict[str, Any]]) -> None:
-    first, _, again, _ = states
+    first, _, _, again, _ = states
     for part in ("roles", "sources", "rules", "buses"):
         assert again[part] == first[part]
     assert set(again["functions"]) == set(first["functions"])

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from chalicelib.leftfold.generations.control import Control, DynamoControl, WrongStateError
 from chalicelib.leftfold.generations.memory import MemoryControl
-from chalicelib.leftfold.generations.operating import Round, Status, abandon
+from chalicelib.leftfold.generations.operating import Status, Taken, abandon
 from chalicelib.leftfold.kernel import Boundaries, Transform
 from tests.contracts import moto
 from tests.generations.site import Site
@@ -121,16 +121,18 @@ def test_transforms_that_contradict_each_other_are_refused_before_anything_is_ma
         check_boundaries(Boundaries([wrong]), log)
 
 
+LEFT, ALL = Taken(1, 7, (2,)), Taken(1, 9, ())
+
+
 @pytest.mark.parametrize(
     ("status", "ready"),
     [
-        (Status(control(), 1_000, (), None), True),
-        (Status(control(), 1_001, (), None), False),
-        (Status(control(), 0, ("main/account-a",), None), False),
-        (Status(control("switching", 1), 0, (), None), False),
-        (Status(control("switching", 1), 0, (), Round(1, "table")), False),
-        (Status(control("switching", 1), 0, (), Round(1, "done")), True),
-        (Status(control("finished", 1), 0, (), None), True),
+        (Status(control(), 1_000, (), LEFT), True),
+        (Status(control(), 1_001, (), LEFT), False),
+        (Status(control(), 0, ("main/account-a",), LEFT), False),
+        (Status(control("switching", 1), 0, (), LEFT), False),
+        (Status(control("switching", 1), 0, (), ALL), True),
+        (Status(control("finished", 1), 0, (), LEFT), True),
     ],
 )
 def test_the_next_step_may_be_taken_once_this_one_is_done(status: Status, *, ready: bool) -> None:
@@ -271,6 +273,26 @@ def test_a_later_generation_is_told_of_the_earlier_one_and_what_that_was_told(
     assert (known.active, known.applications[GREEN].folds) == (GREEN, {"balances": "1"})
 
 
+def test_a_later_generation_is_deployed_again_once_the_earlier_truth_is_dropped(
+    monkeypatch: pytest.MonkeyPatch, package: Any
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", moto.REGION)
+    with moto.in_process():
+        stacks: Any = Brought(f"{BLUE}-stage", GREEN, f"{GREEN}-truth", active=GREEN)
+        create_tables(stacks.cloud.client("dynamodb"), BLUE)
+        create_tables(stacks.cloud.client("dynamodb"), GREEN)
+        register(applications(GREEN, stacks.cloud), GREEN, {})
+        table = DynamoControl(stacks.cloud.client("dynamodb"), f"{BLUE}-control")
+        assert table.change(None, control("finished", 1))
+        Uploads(stacks.cloud, BLUE).make_bucket()
+        stacks.given[f"{GREEN}-truth"] = {}
+        create_beside(package, stage("dev"), GREEN, stacks, lambda _: False)
+    told = stacks.given[GREEN]
+    # It asks nobody for streams any more, and knows that it is not the first.
+    assert (told["Earlier"], told["EarlierArchive"], told["Ordinal"]) == ("", "", "1")
+    assert told["MailFrom"] == "bank@example.com"
+
+
 def test_a_first_truth_that_was_dropped_is_not_made_anew() -> None:
     with moto.in_process():
         client = moto.client("dynamodb")
@@ -286,7 +308,7 @@ def test_a_first_truth_that_was_dropped_is_not_made_anew() -> None:
 
 
 def test_a_status_tells_where_a_change_stands() -> None:
-    status = Status(control("switching", 1), 7, ("main/account-a",), Round(1, "done", None, 1200))
+    status = Status(control("switching", 1), 7, ("main/account-a",), Taken(1, 1200, ()))
     out = StringIO()
     Console(file=out, width=120).print(described(status))
     text = " ".join(out.getvalue().split())

@@ -87,6 +87,7 @@ def destroy(cloud: Account) -> None:
     destroy_truth(DEV, Stacks(cloud, lambda _: None))
 
 
+@pytest.mark.slow
 def test_a_truth_goes_with_all_that_it_kept_and_no_other_does(cloud: Account) -> None:
     """Also what a run that was killed has left of it; and a run more does nothing."""
     before = kept_by(cloud)
@@ -103,6 +104,7 @@ def test_a_truth_goes_with_all_that_it_kept_and_no_other_does(cloud: Account) ->
     assert kept_by(cloud) == left
 
 
+@pytest.mark.slow
 def test_a_truth_on_which_an_application_stands_is_not_destroyed(cloud: Account) -> None:
     applications(DEV.prefix, cloud).register(application("leftfold-dev--green", {}))
     before = kept_by(cloud)

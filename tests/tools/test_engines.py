@@ -166,6 +166,7 @@ def test_what_an_engine_leaves_is_removed_after_its_end_with_what_a_killed_one_h
     assert eventually(lambda: not list(tmp_path.iterdir()))
 
 
+@pytest.mark.slow
 def test_stop_ends_a_program_and_its_child_that_ignore_sigterm() -> None:
     with StubbornServer() as engine:
         pass
@@ -174,6 +175,7 @@ def test_stop_ends_a_program_and_its_child_that_ignore_sigterm() -> None:
         assert probe.connect_ex(("127.0.0.1", engine.port)) != 0
 
 
+@pytest.mark.slow
 def test_an_engine_does_not_outlive_a_starter_that_is_killed() -> None:
     code = (
         "from tests.tools.test_engines import Server; engine = Server(); engine.start();"

@@ -13,6 +13,8 @@ from tools.bootstrap import ROOT
 from tools.fingerprint_roots import of
 from tools.fingerprints import Code, Fingerprints, fingerprints
 
+pytestmark = pytest.mark.slow
+
 BANK = "chalicelib/bank"
 ACCOUNT = f"{BANK}/account/domain.py"
 VIEWS = f"{BANK}/account/views.py"

@@ -244,6 +244,7 @@ def test_every_test_that_a_hunt_runs_is_there() -> None:
         assert (ROOT / test.partition("::")[0]).exists(), test
 
 
+@pytest.mark.slow
 def test_every_mutant_that_is_known_to_be_equivalent_can_still_be_made() -> None:
     mutants = [m for path, text in modules(ROOT, CODE).items() for m in mutants_of(path, text)]
     for known in equivalents(KNOWN):

@@ -37,6 +37,8 @@ def services_of(bank: Bank, domain: Domain = DOMAIN, **parts: Any) -> Services:
         domain,
         events=bank.events,
         log=bank.log,
+        replayed_log=bank.log,
+        opened_log=bank.log,
         checkpoints=bank.checkpoints,
         parking=bank.parking,
         rows=bank.rows.__getitem__,

@@ -18,6 +18,8 @@ from tools.fingerprints import fingerprints
 from tools.package import Package, package, sizes_of
 from tools.stages import StageError
 
+pytestmark = pytest.mark.slow
+
 FUNCTIONS = sorted(
     f"chalicelib.leftfold.functions.{path.stem}"
     for path in (ROOT / "chalicelib" / "leftfold" / "functions").glob("*.py")

@@ -97,7 +97,7 @@ def test_money_is_protected_in_prod() -> None:
         ("dev", lambda s: s | {"roles": "main"}, "roles: it must be"),
         ("dev", lambda s: s | {"roles": {"importer": "main queries"}}, "roles: 'importer' is no"),
         ("dev", lambda s: s | {"roles": MANY_ROLES}, "roles: so many roles fit into no"),
-        ("dev", lambda _: {}, "too few settings, or unknown ones: api_concurrency, architecture"),
+        ("dev", lambda _: {}, "too few settings, or unknown ones: api_concurrency, api_warm, arch"),
     ],
 )
 def test_a_stage_that_is_described_wrongly_is_refused(
@@ -184,6 +184,17 @@ def test_a_stage_with_roles_tells_them_to_chalice_and_to_the_functions() -> None
     assert DEV.parameters["Access"] == "tokens"
 
 
+def test_no_more_processes_are_ready_than_may_run() -> None:
+    def warm(ready: int, bound: int) -> Stage:
+        return stage_of("a", {**settings_of(DEV), "api_warm": ready, "api_concurrency": bound})
+
+    parameters = [warm(*each).parameters for each in ((0, 7), (7, 7), (7, 0))]
+    named = [(each["ApiWarm"], each["ApiAlias"]) for each in parameters]
+    assert named == [("0", ""), ("7", ":live"), ("7", ":live")]
+    with pytest.raises(StageError, match=r"api_warm is 8.*api_concurrency .* which is 7"):
+        warm(8, 7)
+
+
 def test_every_setting_of_a_stage_reaches_a_template() -> None:
     takes = {
         name
@@ -232,15 +243,20 @@ def test_all_that_is_taken_for_written_down_is_put_out_or_a_setting() -> None:
     assert set(FACTS) <= own | outputs | set(DEV.parameters) | set(defaults(read(TEMPLATE)))
 
 
-def test_a_domain_of_the_apis_own_is_chalices_to_make() -> None:
+def domain_that_chalice_makes(of: Stage) -> object:
+    made = config(read(TEMPLATE), MADE, [of], {"dev": FACTS})["stages"]["dev"]
+    return made.get("api_gateway_custom_domain")
+
+
+def test_a_domain_of_the_apis_own_is_chalices_to_make_where_chalice_deploys() -> None:
     theirs = replace(CHALICE, domain="api.example.org", certificate="arn:certificate")
-    made = config(read(TEMPLATE), MADE, [theirs], {"dev": FACTS})["stages"]["dev"]
-    assert made["api_gateway_custom_domain"] == {
+    assert domain_that_chalice_makes(theirs) == {
         "domain_name": "api.example.org",
         "certificate_arn": "arn:certificate",
     }
-    without = config(read(TEMPLATE), MADE, [CHALICE], {"dev": FACTS})["stages"]["dev"]
-    assert "api_gateway_custom_domain" not in without
+    assert domain_that_chalice_makes(CHALICE) is None
+    # Where it does not, the front has it: in an application, each new one would take it.
+    assert domain_that_chalice_makes(replace(theirs, way="cloudformation")) is None
 
 
 MADE = functions(app_functions(), DOMAIN.views, DOMAIN.policies)

@@ -5,6 +5,7 @@ loop over the same bytes. Both sides take turns, so what else the machine does h
 """
 
 import gzip
+import hashlib
 import resource
 import statistics
 import sys
@@ -15,6 +16,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
+from operator import add
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import click
@@ -29,7 +31,7 @@ from chalicelib.bank.account.views import balances
 from chalicelib.leftfold.commands.handler import CommandHandler, CommandRequest, body_hash
 from chalicelib.leftfold.commands.loading import SNAPSHOT_EVERY
 from chalicelib.leftfold.kernel import AggregateId, Commit, Recorded, Row, StoredEvent
-from chalicelib.leftfold.kernel.commit import traceparent_of
+from chalicelib.leftfold.kernel.commit import canonical, traceparent_of
 from chalicelib.leftfold.projection.replay import replay
 from chalicelib.leftfold.projection.typed import typed, unpack_quickly
 from chalicelib.leftfold.relay.publisher import Publisher
@@ -40,7 +42,7 @@ from chalicelib.leftfold.store.bus import LaneRecord
 from chalicelib.leftfold.store.checkpoints import DynamoCheckpoints
 from chalicelib.leftfold.store.events import DynamoEvents, item_of
 from chalicelib.leftfold.store.log import DynamoLog
-from chalicelib.leftfold.store.memory import MemoryEvents, MemoryLog
+from chalicelib.leftfold.store.memory import MemoryCheckpoints, MemoryEvents, MemoryLog
 from chalicelib.leftfold.store.ports import Block, Head, StreamEntry
 from chalicelib.leftfold.subjects.dynamo import DynamoKeys
 from chalicelib.leftfold.subjects.memory import MemoryKeys, MemoryKeyService
@@ -214,6 +216,58 @@ def credit(aggregate_id: str, version: int) -> Commit:
     )
 
 
+# --- writing
+
+
+def bench_writing(commits: int, tick: Callable[[], None]) -> list[Result]:
+    """Append and log in memory, against a loop that makes each commit's JSON once and hashes it.
+
+    All times are the processor's. The records for a bus are made, as in a deployment.
+    """
+    appending, logging, plain = [], [], []
+    for _ in range(3):
+        made = [credit(f"main/account-{n % 1000}", 1 + n // 1000) for n in range(commits)]
+        plain.append(worked(partial(plain_writing, made)))
+        events, log = MemoryEvents(), MemoryLog()
+        relay = Relay(
+            Sequencer(events, log, nothing, nothing),
+            Publisher(log, NoBus(), MemoryCheckpoints()),
+            nothing,
+        )
+        appending.append(worked(lambda: [events.append(commit) for commit in made]))  # noqa: B023
+        logging.append(worked(partial(log_all, relay, made)))
+        tick()
+    append, both, least = min(appending), min(map(add, appending, logging)), min(plain)
+    rates = f"{commits / append:,.0f}/s appended, {commits / both:,.0f}/s appended and logged"
+    console.print(f"writing: {counted(commits, 'commit')} in memory, {rates}")
+    floor = "each commit's JSON and its hash"
+    return [
+        Result("append in memory", append, least, 4.0, floor),
+        Result("append and log in memory", both, least, 7.0, floor),
+    ]
+
+
+def plain_writing(commits: Sequence[Commit]) -> dict[tuple[str, int], str]:
+    """The least that writing is: each commit as JSON once, hashed, and kept by its key."""
+    kept: dict[tuple[str, int], str] = {}
+    digest = hashlib.sha256()
+    for commit in commits:
+        line = kept[commit.aggregate_id, commit.version] = canonical(commit)
+        digest.update(line.encode())
+    return kept
+
+
+def log_all(relay: Relay, commits: Sequence[Commit]) -> None:
+    """Relays the commits, a hundred at a time."""
+    for batch in batched(commits, 100):
+        relay.run(wanted_of((c.aggregate_id, c.version) for c in batch), batch)
+
+
+def batched(commits: Sequence[Commit], size: int) -> Iterator[Sequence[Commit]]:
+    """The commits in order, *size* at a time."""
+    return (commits[at : at + size] for at in range(0, len(commits), size))
+
+
 # --- replay
 
 
@@ -379,7 +433,7 @@ def commands_take(purpose: str | None) -> float:
     return worked(lambda: [handler.execute(each) for each in asked])
 
 
-WORKS = ("handler", "relay", "replay", "sealing", "cold")
+WORKS = ("handler", "relay", "writing", "replay", "sealing", "cold")
 
 
 @click.command("bench")
@@ -400,6 +454,9 @@ def bench_command(work: str | None, rounds: int, commits: int) -> None:
                 if name in chosen:
                     with bar(name, rounds) as progress:
                         results.append(bench(client, rounds, partial(progress.advance, TASK)))
+    if "writing" in chosen:
+        with bar("writing", 3) as progress:
+            results += bench_writing(min(commits, 20_000), partial(progress.advance, TASK))
     if "replay" in chosen:
         with bar("replay", 3 + -(-commits // STREAMS_PER_BLOCK)) as progress:
             results.append(bench_replay(commits, partial(progress.advance, TASK)))

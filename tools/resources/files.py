@@ -71,17 +71,17 @@ def chalice_stage(
             **stage.variables,
         },
         "lambda_functions": settings,
-        **(
-            {
-                "api_gateway_custom_domain": {
-                    "domain_name": stage.domain,
-                    "certificate_arn": stage.certificate,
-                }
-            }
-            if stage.domain
-            else {}
-        ),
+        **(custom_domain(stage) if stage.domain and stage.way == "chalice" else {}),
     }
+
+
+def custom_domain(stage: Stage) -> Json:
+    """The domain of a stage that Chalice deploys. CloudFormation makes that of another one in a stack
+    of its own, which leads it to one of the stage's applications (docs/adr/0038): in the template of
+    an application, each new one would take the domain.
+    """
+    domain = {"domain_name": stage.domain, "certificate_arn": stage.certificate}
+    return {"api_gateway_custom_domain": domain}
 
 
 def variables(merged: Json, facts: Mapping[str, str]) -> Json:
@@ -123,7 +123,7 @@ def generated(
 ) -> dict[Path, str]:
     """The text of each generated file by its path below *root*. Raises ResourcesError.
 
-    *served* are the routes that a function other than the API's serves.
+    *served* are the routes, each with the function that serves it.
     """
     made = functions(names, views, policies)
     known = stages(root)
@@ -164,7 +164,7 @@ def app_functions() -> list[str]:
 
 def wanted() -> dict[Path, str]:
     """The text of each generated file for this app and its domain. Raises ResourcesError."""
-    from app import API
+    from app import API, app
     from chalicelib.domain import DOMAIN
     from chalicelib.leftfold.http import live
 
@@ -175,6 +175,13 @@ def wanted() -> dict[Path, str]:
         for method in route.methods
     ]
     served += [(live.FUNCTION, method, live.PATH) for method in live.METHODS]
+    elsewhere = {(method, path) for _, method, path in served}
+    served += [
+        ("api_handler", method, path)
+        for path, methods in app.routes.items()
+        for method in methods
+        if (method, path) not in elsewhere
+    ]
     return generated(app_functions(), DOMAIN.views, DOMAIN.policies, served=served)
 
 

@@ -117,7 +117,7 @@ def other_functions(
     ]
     # What an erasure needs; IAM refuses a statement about no table.
     rewriting = [tables(ROWS, *personal)] if personal else []
-    # What queries need. A wait for a view wakes it.
+    # What queries need.
     querying = (
         tables(LOAD, "streams", "view-checkpoints", "policy-checkpoints", *documents),
         tables(FIND, "view-parked", "policy-parked"),
@@ -125,7 +125,6 @@ def other_functions(
         tables(("dynamodb:GetItem",), "policy-checkpoints", "effects"),
         search("Get", "Post"),
         *READING_LOG,
-        waking("relay", *views, *policies),
     )
     # Both go on for minutes where there is much to do.
     long: Mapping[str, Any] = {"lambda_timeout": 900}
@@ -146,7 +145,9 @@ def other_functions(
             (
                 *working,
                 *if_following(
-                    earlier(("dynamodb:Scan",), *scanned), tables(("dynamodb:Scan",), *scanned)
+                    earlier(("dynamodb:Scan",), *scanned),
+                    tables(("dynamodb:Scan",), *scanned),
+                    waking("taker"),
                 ),
             ),
             woken=True,
@@ -165,6 +166,8 @@ def other_functions(
                 SEALING,
                 COUNTING,
                 *querying,
+                # A wait for a view wakes it, and an operator who has it redriven wakes any reader.
+                waking("relay", *views, *policies),
                 # CloudWatch tells of alarms whoever may ask for all.
                 allow(("cloudwatch:DescribeAlarms",), arn("cloudwatch", "alarm:*")),
             ),
@@ -176,11 +179,12 @@ def other_functions(
         Function(
             "feed",
             (
-                tables(("dynamodb:GetItem", "dynamodb:Query"), "events"),
+                tables(("dynamodb:Query",), "events"),
                 *OPENING,
                 SEALING,
                 COUNTING,
                 *querying,
+                waking("relay", *views),
             ),
             search=True,
             variables=ACCESS,

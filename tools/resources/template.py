@@ -29,6 +29,7 @@ from tools.resources.stacks import (
     table,
     tables_of,
 )
+from tools.warm import ALIAS
 
 # A function that serves a route, the route's method and its path.
 Served = tuple[str, str, str]
@@ -114,7 +115,7 @@ PARAMETERS: Json = {
     "ArchiveBucket": parameter("The archive's bucket"),
     "Earlier": parameter("The truth that this one is filled from, if there is one", Default=""),
     "EarlierArchive": parameter("Its archive's bucket", Default=""),
-    "Ordinal": parameter("The number of this generation; that of the first is 0", Default="1"),
+    "Ordinal": parameter("The number of this generation; that of the first is 0", Default="0"),
     "PersonalDataKey": parameter("The ARN of the KMS key that wraps the keys of personal data"),
     "TokenIssuer": parameter("The iss of the access tokens that the API takes"),
     "TokenKeys": parameter("The address of their issuer's JWK set"),
@@ -142,6 +143,16 @@ PARAMETERS: Json = {
     "Repairs": parameter(
         "How many persons the repair of a commit takes", Default="two", AllowedValues=["two", "one"]
     ),
+    "ApiWarm": parameter(
+        "How many processes of the API are ready before a request comes; 0: none",
+        Default="0",
+        AllowedPattern="[0-9]{1,4}",
+    ),
+    "ApiAlias": parameter(
+        "What follows the ARN of the API's function where requests go to an alias of it",
+        Default="",
+        AllowedPattern=f"(:{ALIAS})?",
+    ),
     "FeedConcurrency": parameter(
         "How many requests may wait on the feed at a time. AWS leaves 100 of an account's"
         " concurrency unreserved, so an account with fewer than 120 needs less here; 0 reserves"
@@ -168,6 +179,7 @@ OUTPUTS: Json = {
             "Ordinal",
             "Logs",
             "Access",
+            "ApiWarm",
         )
     },
     **{
@@ -179,8 +191,13 @@ OUTPUTS: Json = {
 
 
 def serving(function: Function, served: Collection[Served]) -> Json:
-    """What sends the requests of the routes *served* by *function* to it, and lets them in."""
-    path = "lambda:path/2015-03-31/functions/${" + function.logical_id + ".Arn}/invocations"
+    """What sends the requests of the routes *served* by *function* to it, and lets them in.
+
+    Those of the API's function go to its alias, if it has one; Chalice lets them in.
+    """
+    is_apis = function.name == "api_handler"
+    called = f"${{{function.logical_id}.Arn}}" + ("${ApiAlias}" if is_apis else "")
+    path = f"lambda:path/2015-03-31/functions/{called}/invocations"
     uri = {"Fn::Sub": "arn:${AWS::Partition}:apigateway:${AWS::Region}:" + path}
     paths: dict[str, Json] = {}
     for name, method, route in served:
@@ -189,9 +206,12 @@ def serving(function: Function, served: Collection[Served]) -> Json:
             paths.setdefault(route, {})[method.lower()] = integration
     if not paths:
         return {}
+    leading: Json = {"RestAPI": {"Properties": {"DefinitionBody": {"paths": paths}}}}
+    if is_apis:
+        return leading
     api = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${RestAPI}/*"
     return {
-        "RestAPI": {"Properties": {"DefinitionBody": {"paths": paths}}},
+        **leading,
         f"{function.logical_id}InvokePermission": {
             "Type": "AWS::Lambda::Permission",
             "Properties": {
@@ -214,7 +234,7 @@ def template(
 
     Raises ResourcesError.
     """
-    resources = tables_of("application")
+    resources, api = tables_of("application"), edge.rest_api()
     for function in made:
         added = function_resources(function)
         name = function.name
@@ -227,14 +247,16 @@ def template(
             added |= reader_alarms(function, reader)
         if name == "fill":
             added |= state_machine(function)
-        added |= other_alarms(function) | serving(function, served)
+        added |= other_alarms(function)
+        led = serving(function, served)
+        api = merged(api, led.pop("RestAPI", {}))
+        added |= led
         if clash := resources.keys() & added.keys():
             raise ResourcesError(
                 f"resources: the function {name} needs a resource {min(clash)}, and"
                 " another resource has that name; rename the view or policy"
             )
         resources |= added
-    api = merged(edge.rest_api(), resources.pop("RestAPI", {}))
     return {
         "Parameters": PARAMETERS | edge.PARAMETERS,
         "Conditions": CONDITIONS | edge.CONDITIONS,

@@ -75,7 +75,8 @@ def opened(row: Row | None) -> Row:
 def booking_key(recorded: Recorded) -> Iterable[str]:
     """One document a booking, in the order of its stream."""
     if isinstance(recorded.event, Credited | Debited):
-        yield f"{recorded.aggregate_id}/{recorded.version:010}/{recorded.event_index:03}"
+        return (f"{recorded.aggregate_id}/{recorded.version:010}/{recorded.event_index:03}",)
+    return ()
 
 
 def booking_row(_row: Row | None, recorded: Recorded, _key: str) -> Row:
@@ -100,7 +101,8 @@ def booking_row(_row: Row | None, recorded: Recorded, _key: str) -> Row:
 def statement_key(recorded: Recorded) -> Iterable[str]:
     """One document a statement, by its number."""
     if isinstance(recorded.event, StatementClosed):
-        yield statement_id(recorded.aggregate_id, recorded.event.number)
+        return (statement_id(recorded.aggregate_id, recorded.event.number),)
+    return ()
 
 
 def statement_id(aggregate_id: str, number: int) -> str:
@@ -134,8 +136,9 @@ def statement_row(_row: Row | None, recorded: Recorded, _key: str) -> Row:
 
 def currency(recorded: Recorded) -> Iterable[str]:
     """One row a currency. All accounts of a tenant feed it, so the view must be ordered."""
-    if isinstance(recorded.event, Opened | Credited | Debited):
-        yield total_key(recorded.tenant, recorded.event.currency)
+    if isinstance(recorded.event, Credited | Debited | Opened):
+        return (total_key(recorded.tenant, recorded.event.currency),)
+    return ()
 
 
 def total_key(tenant: str, code: str) -> str:
@@ -153,25 +156,21 @@ def total_row(row: Row | None, recorded: Recorded, key: str) -> Row:
         "debits": 0,
         "balance": 0,
     }
+    total = {**total, "last": {"accountId": recorded.key, "version": recorded.version}}
     match recorded.event:
-        case Opened():
-            change = {"accounts": total["accounts"] + 1}
         case Credited(amount):
-            change = {
-                "bookings": total["bookings"] + 1,
-                "credits": total["credits"] + amount,
-                "balance": total["balance"] + amount,
-            }
+            total["bookings"] += 1
+            total["credits"] += amount
+            total["balance"] += amount
         case Debited(amount):
-            change = {
-                "bookings": total["bookings"] + 1,
-                "debits": total["debits"] + amount,
-                "balance": total["balance"] - amount,
-            }
+            total["bookings"] += 1
+            total["debits"] += amount
+            total["balance"] -= amount
+        case Opened():
+            total["accounts"] += 1
         case other:
             raise TypeError(f"no total for {other!r}")
-    last = {"accountId": recorded.key, "version": recorded.version}
-    return {**total, **change, "last": last}
+    return total
 
 
 def totals_together(earlier: Row, later: Row, _key: str) -> Row:

@@ -48,6 +48,8 @@ class CommandRequest:
     *opens* says that the command begins a stream: its first attempt needs no load.
     *may_repeat* is False if the id was made for this request, so that no earlier attempt can
     exist. *addressed* is the stream that the client names, if that has become this one.
+    *moved_from* is such a stream too, for a command whose id no other one has: an earlier attempt
+    of it may have been sent there, or here.
     *authority* is the right by which *actor* acts. *traceparent* is the W3C header that
     came with the request, None if none did. *unless* is the key of a commit in another stream.
     The command is taken only if that commit does not exist, because the decision was made
@@ -71,6 +73,7 @@ class CommandRequest:
     traceparent: str | None = None
     leaves_out: bool = False
     addressed: str | None = None
+    moved_from: str | None = None
 
 
 class VersionMismatchError(Exception):
@@ -130,7 +133,7 @@ class CommandHandler:
                 loaded = self._handed_over(request, loaded)
                 continue
             try:
-                commit = self._commit(request, loaded, decide(request, loaded))
+                commit = self._commit(request, loaded, self._decided(request, loaded))
             except (Refused, VersionMismatchError) as refusal:
                 if loaded.consistent:
                     if isinstance(refusal, Refused):
@@ -144,6 +147,12 @@ class CommandHandler:
             self.pause(attempt)
             loaded = self._load(request, consistent=True, checked=loaded.version)
         raise ContentionError(request.aggregate_id)
+
+    def _decided(self, request: CommandRequest, loaded: Loaded) -> list[Any]:
+        """What `decide` says of a stream that is owned. Raises `IdMovedError`."""
+        if not loaded.version:
+            self.owner.check_id(request.aggregate_id)
+        return decide(request, loaded)
 
     def _append(self, request: CommandRequest, commit: Commit) -> int | None:
         """The version of the command's commit; None if the version is another's."""
@@ -164,6 +173,8 @@ class CommandHandler:
         """
         loaded = self._load(request, consistent=True)
         earlier = self._earlier(request, loaded)
+        if loaded.owned and not loaded.version:
+            self.owner.check_id(request.aggregate_id)
         if earlier is not None or loaded.owned:
             return earlier
         again = owned(
@@ -195,6 +206,8 @@ class CommandHandler:
     def _earlier(self, request: CommandRequest, loaded: Loaded) -> int | None:
         """The version that an earlier attempt made, whoever owns the stream; None if none did."""
         found = loaded.version_of(request.command_id, request.addressed)
+        if found is None and request.moved_from is not None:
+            found = loaded.version_of(request.command_id, request.moved_from)
         return None if found is None else accepted(found[0], found[1].hex(), request)
 
     def found_in(
@@ -299,7 +312,10 @@ def owned(owner: Owner, aggregate_id: str, read: Callable[[], Loaded]) -> Loaded
     Raises `NotOwnedError` and `Unavailable`.
     """
     loaded = read()
-    if loaded.owned and (loaded.version or owner.first):
+    if loaded.owned and loaded.version:
+        return loaded
+    if loaded.owned and owner.first:
+        owner.check_id(aggregate_id)
         return loaded
     if is_absent(loaded) and owner.is_nowhere(aggregate_id):
         return loaded

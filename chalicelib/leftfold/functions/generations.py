@@ -92,17 +92,27 @@ def copy(current: Services, shards: Collection[int], goes_on: Callable[[], bool]
 
 
 def taker(event: Any, context: Any) -> None:
-    """Takes the streams that a wake names, or for a minute those that nobody has asked for."""
+    """Takes the streams that a wake names, or for a minute those of its shares that nobody asks for.
+
+    Started by the schedule, it has the first share that is left, and wakes others for the rest.
+    """
     current = services()
     control = current.control.read()
     if control is None or control.green != current.settings.truth or control.state != "switching":
         return
     wanted = event.get("wanted", {})
-    if wanted:
-        take(current, control, wanted)
-    else:
-        round_ = current.generations.operator.take(for_a_minute(context))
-        emit("StreamsTaken", round_.taken, switch=round_.switch)
+    shares = [int(name) for name in wanted if name.isdigit()]
+    if streams := [name for name in wanted if not name.isdigit()]:
+        take(current, control, streams)
+    operator = current.generations.operator
+    if not wanted:
+        taken = operator.taken(control)
+        emit("StreamsTaken", taken.streams, switch=taken.switch)
+        shares = list(taken.left[:1])
+        for share in taken.left[1:]:
+            current.waker.wake("taker", {str(share): 0})
+    if shares:
+        operator.take(shares, for_a_minute(context))
 
 
 def take(current: Services, control: Control, streams: Iterable[str]) -> None:

@@ -4,7 +4,7 @@ Control is changed by compare-and-set, so two operators at once do no harm.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ from chalicelib.leftfold.generations.control import (
     switched,
     wrong,
 )
-from chalicelib.leftfold.generations.copier import READER, Copier
+from chalicelib.leftfold.generations.copier import READER, SHARDS, Copier, shard_of
 from chalicelib.leftfold.generations.taking import Taker
 from chalicelib.leftfold.kernel.commit import canonical
 from chalicelib.leftfold.store.ports import Checkpoints, Parking
@@ -31,9 +31,14 @@ MOST_LAG = 1_000
 NOTED, PAGE = 100, 1_000
 
 
+# Takers go side by side, each round a share of the giver's streams: by the shards of its registry,
+# then by as many parts of its table.
+SHARES = SHARDS
+
+
 class Round(NamedTuple):
-    """How far the background taker has come for one switch: the streams *taken*, the last of them
-    in the registry or the end of the last *page* of the table. *part* is what it goes round.
+    """How far the background has come for one switch with one share: the streams *taken*, the last
+    of them in the registry or the end of the last page of the table. *part* is what it goes round.
     """
 
     switch: int
@@ -42,13 +47,23 @@ class Round(NamedTuple):
     taken: int = 0
 
 
+class Taken(NamedTuple):
+    """How far the background has come for one switch: the *streams* taken, and the shares of which
+    some are *left*.
+    """
+
+    switch: int
+    streams: int
+    left: tuple[int, ...]
+
+
 class Status(NamedTuple):
     """Where a change of generations stands."""
 
     control: Control
     lag: int
     parked: tuple[str, ...]
-    round: Round | None
+    taken: Taken
 
 
 # Applies a function to each of the streams: one after another, or side by side.
@@ -79,7 +94,7 @@ class Operator:
         """Where the change stands. Raises `WrongStateError` if there is none."""
         control = self._control()
         parked = tuple(sorted(stream for _, stream, _ in self.parking.all(READER)))
-        return Status(control, self.copier.progress().lag, parked, self._noted(control))
+        return Status(control, self.copier.progress().lag, parked, self.taken(control))
 
     def switch(self, most_lag: int = MOST_LAG) -> Control:
         """Begins the next switch: there, or there again. Raises `WrongStateError`."""
@@ -109,21 +124,33 @@ class Operator:
         return tuple(stream for stream in parked if not self.copier.redrive(stream))
 
     def finish(self) -> Control:
-        """Ends the change, once a round has taken every stream. Raises `WrongStateError`."""
+        """Ends the change, once every stream has been taken. Raises `WrongStateError`."""
         control = self._control()
         if control.state == "finished":
             return control
         ended = finished(control)
-        round_ = self._noted(control)
-        if round_ is None or round_.part != "done":
+        if self.taken(control).left:
             raise WrongStateError(
                 "not every stream has been taken; let the taker go on, or run"
                 " `leftfold generation take`"
             )
         return self._change(control, ended)
 
-    def take(self, goes_on: Callable[[], bool] = lambda: True, *, afresh: bool = False) -> Round:
-        """Takes streams that nobody asks for, until all are taken or *goes_on* says no.
+    def taken(self, control: Control) -> Taken:
+        """How far the background has come for the last switch."""
+        rounds = [self._noted(share, control) for share in range(SHARES)]
+        left = tuple(share for share, made in enumerate(rounds) if made.part != "done")
+        return Taken(control.switch, sum(made.taken for made in rounds), left)
+
+    def take(
+        self,
+        shares: Collection[int] = range(SHARES),
+        goes_on: Callable[[], bool] = lambda: True,
+        *,
+        afresh: bool = False,
+    ) -> Taken:
+        """Takes streams of these shares that nobody asks for, until all are taken or *goes_on* says
+        no. Any number of calls may be at work, at the same share too.
 
         The next call goes on from there, or *afresh* from the first stream: the giver may have made
         streams behind a round that has passed. Raises `ContentionError` and `Unavailable`.
@@ -134,18 +161,28 @@ class Operator:
         taker = self.there if control.switch % 2 else self.back
         if taker is None:
             raise WrongStateError(NO_WAY_BACK)
-        round_ = (None if afresh else self._noted(control)) or Round(control.switch)
-        for next_round, streams in self._parts(taker, round_):
+        for share in shares:
+            begun = Round(control.switch) if afresh else self._noted(share, control)
+            if not self._take_share(taker, share, begun, goes_on):
+                break
+        return self.taken(control)
+
+    def _take_share(
+        self, taker: Taker, share: int, round_: Round, goes_on: Callable[[], bool]
+    ) -> bool:
+        """Takes what is left of a share; False once *goes_on* says no."""
+        switch = round_.switch
+        for next_round, streams in self._parts(taker, share, round_):
             feeds = taker.copying.boundaries.feeds
             targets = dict.fromkeys(target for stream in streams for target in feeds(stream))
-            self.spread(lambda target: taker.take(target, control.switch), targets)
+            self.spread(lambda target: taker.take(target, switch), targets)
             round_ = next_round._replace(taken=round_.taken + len(streams))
-            self.checkpoints.write_note(TAKER, canonical(round_._asdict()))
+            self.checkpoints.write_note(note_of(share), canonical(round_._asdict()))
             if not goes_on():
-                break
-        return round_
+                return False
+        return True
 
-    def _parts(self, taker: Taker, round_: Round) -> Iterator[tuple[Round, list[str]]]:
+    def _parts(self, taker: Taker, share: int, round_: Round) -> Iterator[tuple[Round, list[str]]]:
         """The streams to take, with the state of the round once they are: first those of the
         giver's registry, then those that only its table has.
         """
@@ -153,6 +190,8 @@ class Operator:
         if round_.part == "registry":
             batch: list[str] = []
             for stream, _ in giver.log.registry(round_.after):
+                if shard_of(stream) != share:
+                    continue
                 batch.append(stream)
                 if len(batch) == NOTED:
                     yield round_._replace(after=stream), batch
@@ -161,7 +200,7 @@ class Operator:
             yield round_, batch
         after = round_.after
         while round_.part == "table":
-            keys, after = giver.table.scan(0, 1, after, PAGE)
+            keys, after = giver.table.scan(share, SHARES, after, PAGE)
             streams = sorted({stream for stream, _ in keys})
             known = giver.log.streams(streams)
             if after is None:
@@ -187,11 +226,16 @@ class Operator:
     def _change(self, old: Control, new: Control) -> Control:
         return changed(self.control, old, new)
 
-    def _noted(self, control: Control) -> Round | None:
-        """The round of this switch; None if it has not begun."""
-        text = self.checkpoints.note(TAKER)
+    def _noted(self, share: int, control: Control) -> Round:
+        """How far a share is for this switch."""
+        text = self.checkpoints.note(note_of(share))
         noted = Round(**json.loads(text)) if text else None
-        return noted if noted and noted.switch == control.switch else None
+        return noted if noted and noted.switch == control.switch else Round(control.switch)
+
+
+def note_of(share: int) -> str:
+    """The name under which it is noted how far a share is."""
+    return f"{TAKER}-{share}"
 
 
 def under_way(table: ControlTable) -> Control:

@@ -226,3 +226,7 @@ class Pages(Strict):
 
 class NoFields(Strict):
     """An object without members; a query without parameters."""
+
+
+# For each route that takes nothing: a schema keeps nothing of what it loads.
+NO_FIELDS = NoFields()

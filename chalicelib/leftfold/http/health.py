@@ -62,5 +62,6 @@ routes: tuple[Route, ...] = (
         Health(),
         scope="operate",
         problems=("unhealthy",),
+        is_watched=False,
     ),
 )

@@ -1,4 +1,4 @@
-"""Waits until the answer to a GET is another one: every GET that needs a token has a twin under /live."""
+"""Waits until the answer to a GET is another one: a GET that needs a token has a twin under /live."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -44,7 +44,8 @@ def has_twin(route: Route) -> bool:
     """Whether one can wait for another answer of *route*. Of those that are open to everybody one
     cannot: strangers would wait in all the room that the function has.
     """
-    return route.method == "GET" and route.function != FUNCTION and route.scope is not None
+    is_open = route.scope is None
+    return route.method == "GET" and route.is_watched and route.function != FUNCTION and not is_open
 
 
 def waiting(route: Route, request: Request) -> Route:

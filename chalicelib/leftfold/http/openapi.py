@@ -63,10 +63,10 @@ that it made. A GET with that version as `minVersion` shows the version, or a la
 of an aggregate at once as a rule, a list as soon as its view has come there, for which it waits up to
 five seconds. A GET without `minVersion` may answer 404 for an aggregate that was just opened.
 
-Every GET that is not open to everybody, but `/log`, has a twin under `/live`, such as
-`/live/accounts/42`. With `If-None-Match` and `wait`, up to 20 seconds, the twin answers as soon as
-it has another answer than the one with that ETag, and else with 304. An answer of the twin always
-has an ETag.
+Every GET that needs a scope has a twin under `/live`, such as `/live/accounts/42`. `/log`,
+`/health/dependencies` and `/subjects/{id}/data` have none. With `If-None-Match` and `wait`, up to
+20 seconds, the twin answers as soon as it has another answer than the one with that ETag, and else
+with 304. An answer of the twin always has an ETag.
 
 A command with an `Idempotency-Key` takes effect once, however often it is sent to the aggregate of
 its path. Any key is recognised for at least 24 hours, and while fewer than 64 commands came after

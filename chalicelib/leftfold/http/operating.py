@@ -22,7 +22,6 @@ from chalicelib.leftfold.kernel.repair import Repairs
 from chalicelib.leftfold.projection.lag import lag
 from chalicelib.leftfold.projection.rewinding import Failed, Rewound, rewound
 from chalicelib.leftfold.relay.publisher import MARK
-from chalicelib.leftfold.relay.sweeper import PARTS, Note, noted
 from chalicelib.leftfold.store.blocks import hash_of
 from chalicelib.leftfold.store.following import logged_at
 from chalicelib.leftfold.store.ports import ParkedStream, StreamEntry, Unavailable
@@ -31,8 +30,9 @@ from chalicelib.leftfold.subjects.opening import BLIND
 from chalicelib.leftfold.wiring.services import Services, side_by_side
 
 if TYPE_CHECKING:
-    # A request for consequences alone needs their code.
+    # A request for consequences alone needs their code, and one for readers the sweeper's.
     from chalicelib.leftfold.policies.consequences import Outcome
+    from chalicelib.leftfold.relay.sweeper import Note
 
 PARKED_SHOWN = 200
 # In whose audit an operator of the house is that is in no tenant.
@@ -456,6 +456,8 @@ def state_before(services: Services, aggregate: Aggregate, stream: str, version:
 
 def list_readers(call: Call) -> Answer:
     """How far all views and policies are, and how many streams each has parked."""
+    from chalicelib.leftfold.relay.sweeper import noted
+
     services = in_chosen_log(call)
     head = services.log.head()
     shown = side_by_side(lambda reader: reader_json(services, reader), services.readers)
@@ -474,8 +476,10 @@ def list_readers(call: Call) -> Answer:
     )
 
 
-def sweeper_json(note: Note | None) -> Json | None:
+def sweeper_json(note: "Note | None") -> Json | None:
     """How far the sweeper's round is; None before its first run."""
+    from chalicelib.leftfold.relay.sweeper import PARTS
+
     if note is None:
         return None
     return {

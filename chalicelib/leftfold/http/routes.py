@@ -7,7 +7,7 @@ from typing import Any
 from marshmallow import Schema
 
 from chalicelib.leftfold.access.callers import Caller, Scope
-from chalicelib.leftfold.http.fields import NoFields
+from chalicelib.leftfold.http.fields import NO_FIELDS
 from chalicelib.leftfold.http.headers import Header
 from chalicelib.leftfold.kernel import Aggregate
 from chalicelib.leftfold.wiring.services import Services
@@ -85,6 +85,9 @@ class Route:
     knows; *problems* are the codes besides those that every route has. *returns* is the
     schema of the body, *status* the status, *gives* the response headers.
 
+    *is_watched* says that one may wait for another answer of a GET under /live, where it is answered
+    again and again: not so where each answer is recorded, or asks every dependency.
+
     *function* names the Lambda function that API Gateway sends the requests to. A route that may
     wait for long has one that commands do not need.
     """
@@ -99,11 +102,12 @@ class Route:
     status: int = 200
     gives: tuple[str, ...] = ()
     aggregate: Aggregate | None = None
-    parts: Schema = field(default_factory=NoFields)
-    query: Schema = field(default_factory=NoFields)
+    parts: Schema = NO_FIELDS
+    query: Schema = NO_FIELDS
     body: Schema | None = None
     heeds: tuple[Header, ...] = ()
     problems: tuple[str, ...] = ()
+    is_watched: bool = True
     function: str = "api_handler"
 
     @property

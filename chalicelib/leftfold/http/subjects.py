@@ -5,7 +5,6 @@ from itertools import islice
 
 from marshmallow import fields, validate
 
-from chalicelib.leftfold.erasure.erasing import UnknownSubjectError, settled_at
 from chalicelib.leftfold.http.cursors import after_of, cursor, whole
 from chalicelib.leftfold.http.fields import LARGEST_VERSION, Fullmatch, Pages, Shown, Strict
 from chalicelib.leftfold.http.operating import OfTenant, operated_tenant
@@ -79,6 +78,9 @@ def subject_of(call: Call) -> str:
 
 def erase(call: Call) -> Answer:
     """Destroys the subject's key, and begins to take its data out of rows."""
+    # Imported here, as in `shown`: no other request waits for the code of an erasure.
+    from chalicelib.leftfold.erasure.erasing import UnknownSubjectError
+
     subject = subject_of(call)
     eraser = call.house.in_log_of(subject).eraser
     try:
@@ -101,6 +103,8 @@ def show(call: Call) -> Answer:
 
 def shown(erasure: Erasure, status: int = 200) -> Answer:
     """The erasure for a client, who names the subject without its tenant."""
+    from chalicelib.leftfold.erasure.erasing import settled_at
+
     return Answer(
         {
             "subject": erasure.subject.partition("/")[2],
@@ -165,5 +169,6 @@ routes: tuple[Route, ...] = (
         parts=SubjectPath(),
         query=HeldQuery(),
         problems=("house-only", "subject-missing", "bad-cursor", "contention", "unavailable"),
+        is_watched=False,
     ),
 )

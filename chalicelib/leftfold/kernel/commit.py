@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cached_property
+from json.encoder import encode_basestring
 from typing import Any, Literal, NamedTuple
 from zlib import crc32
 
@@ -194,43 +195,43 @@ class Commit(CommitFields):
         return "commit" if self.root is None else "copy"
 
     @cached_property
+    def events_text(self) -> str:
+        """The events as canonical JSON: in the commit's item, and in its line. Made once."""
+        return canonical([event.to_json() for event in self.events])
+
+    @cached_property
     def line(self) -> str:
         """The commit as the log keeps it: canonical JSON, without its snapshot.
 
-        Made once: on its way into the log it is measured, hashed, packed and published.
+        Made once: on its way into the log it is measured, hashed, packed and published. Written
+        member by member, in the order of their names: an encoder that sorts takes four times as
+        long.
         """
-        members = {
-            "format": self.format,
-            "kind": self.kind,
-            "aggregateId": self.aggregate_id,
-            "sequenceNumber": self.version,
-            "events": [event.to_json() for event in self.events],
-            "commandId": self.command_id,
-            "bodyHash": self.body_hash,
-            "at": self.at,
-            "actor": self.actor,
-            "authority": self.authority,
-            "correlationId": self.correlation_id,
-            "traceparent": self.traceparent,
-            "tags": self.tags,
-            "deps": self.deps,
-            "epoch": self.epoch,
-            "epochStart": self.epoch_start,
-        }
-        return canonical(members | self._of_copy())
-
-    def _of_copy(self) -> dict[str, Any]:
-        """The members of the line that only a copy has."""
-        if self.root is None:
-            return {}
-        copied = {
-            "root": self.root,
-            "source": self.source,
-            "position": self.position,
-            "indexes": self.indexes or None,
-            "addressed": self.addressed,
-        }
-        return {name: fact for name, fact in copied.items() if fact is not None}
+        text = encode_basestring
+        is_copy = self.root is not None
+        return (
+            f'{{"actor":{text(self.actor)},'
+            f"{member('addressed', self.addressed if is_copy else None)}"
+            f'"aggregateId":{text(self.aggregate_id)},'
+            f'"at":{text(self.at)},'
+            f'"authority":{text(self.authority)},'
+            f'"bodyHash":{text(self.body_hash)},'
+            f'"commandId":{text(self.command_id)},'
+            f'"correlationId":{text(self.correlation_id)},'
+            f'"deps":{canonical(self.deps) if self.deps else "[]"},'
+            f'"epoch":{self.epoch},'
+            f'"epochStart":{self.epoch_start},'
+            f'"events":{self.events_text},'
+            f'"format":{self.format},'
+            f"{member('indexes', self.indexes or None if is_copy else None)}"
+            f'"kind":"{self.kind}",'
+            f"{member('position', self.position if is_copy else None)}"
+            f"{member('root', self.root)}"
+            f'"sequenceNumber":{self.version},'
+            f"{member('source', self.source if is_copy else None)}"
+            f'"tags":{canonical(self.tags) if self.tags else "[]"},'
+            f'"traceparent":{text(self.traceparent)}}}'
+        )
 
     @classmethod
     def from_line(cls, line: str | bytes) -> "Commit":
@@ -334,6 +335,11 @@ def events_from_json(events: list[dict[str, Any]]) -> tuple[StoredEvent, ...]:
                 f" {list(StoredEvent._fields)}, so a newer one is needed"
             )
     return stored
+
+
+def member(name: str, value: Any) -> str:
+    """A member that only some lines have, with the comma after it; no text for None."""
+    return "" if value is None else f'"{name}":{canonical(value)},'
 
 
 def is_traceparent(text: str) -> bool:

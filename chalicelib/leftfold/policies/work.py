@@ -15,7 +15,7 @@ from chalicelib.leftfold.commands.handler import (
     KeyReusedError,
     body_hash,
 )
-from chalicelib.leftfold.commands.owning import NotOwnedError
+from chalicelib.leftfold.commands.owning import IdMovedError, NotOwnedError
 from chalicelib.leftfold.kernel import (
     ERASED,
     Aggregate,
@@ -227,6 +227,9 @@ class PolicyWork:
         for attempt in range(1, PASS_ATTEMPTS + 1):
             try:
                 return step()
+            except IdMovedError as error:
+                # Today's policy names an id that the transform has taken away, and means nobody.
+                raise self._poison(commit, position, error) from error
             except (OvertakenError, UnknownFormatError, NotOwnedError):
                 # None is a fault of the process: another is at it, or must be. A step whose
                 # streams have moved is never passed, or it would be lost on the way back.
@@ -252,18 +255,33 @@ class PolicyWork:
         return poison(commit.aggregate_id, position, error, private=self.policy.personal)
 
     def _command(self, cause: Cause, reaction: Reaction) -> None:
-        """Sends a command, and records its answer in the process."""
+        """Sends a command, also to where its id has moved, and records its answer in the process.
+
+        Raises `IdMovedError` if the id has become several, or one of another kind.
+        """
         target = reaction.aggregate.stream(reaction.key, tenant_of(cause))
         request = self._request(cause, reaction.aggregate, target, reaction.command, "command")
         try:
+            self._answer(cause, reaction, request)
+        except IdMovedError as moved:
+            (successor, *others) = moved.successors
+            if others or category_of(successor.aggregate_id) != reaction.aggregate.category:
+                raise
+            following = replace(
+                request, aggregate_id=successor.aggregate_id, moved_from=successor.addressed
+            )
+            self._answer(cause, reaction, following)
+
+    def _answer(self, cause: Cause, reaction: Reaction, request: CommandRequest) -> None:
+        """Sends a command, and records its answer."""
+        try:
             version = self._taken(cause, request)
         except Refused as refusal:
-            self._record_refusal(cause, reaction, target, refusal)
+            self._record_refusal(cause, reaction, request.aggregate_id, refusal)
             return
         if version is not None and reaction.accepted is not None:
-            self._record(
-                cause, reaction.accepted(version), "accepted", StreamVersion(target, version)
-            )
+            at = StreamVersion(request.aggregate_id, version)
+            self._record(cause, reaction.accepted(version), "accepted", at)
 
     def _taken(self, cause: Cause, request: CommandRequest) -> int | None:
         """The version that the command made; None if it was not, and will not be, taken."""

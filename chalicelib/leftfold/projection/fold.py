@@ -1,5 +1,6 @@
 """Folds commits into the rows of a view; pure, and the same code live and in a replay."""
 
+from abc import abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -132,6 +133,23 @@ class Folding:
         return self._view.stored_name in repair_of(commit, self._repairs).skipped_by
 
 
+class Body(Sequence[Commit]):
+    """The commits of a block, which a view folds all together before they are made."""
+
+    @property
+    @abstractmethod
+    def is_sealed(self) -> bool:
+        """Whether an event may have a sealed value."""
+
+    @abstractmethod
+    def fold(self, view: View, first: int, rows: dict[str, StoredRow]) -> bool:
+        """Folds all commits, which begin at position *first*, into *rows*.
+
+        False, with *rows* as they were, if the view may fail on one: then they are to be folded
+        one by one. A personal view may fail on what is sealed; others read `erased` there.
+        """
+
+
 def fold_quickly(
     view: View, first: int, commits: Sequence[Commit], rows: dict[str, StoredRow]
 ) -> int:
@@ -174,7 +192,7 @@ def _made_of(
                     former = made[key]
                 else:
                     if key != aggregate_id:
-                        _check_own(view, aggregate_id, key)
+                        check_own(view, aggregate_id, key)
                     stored_row = rows.get(key, NEVER)
                     if position <= stored_row.position:
                         continue
@@ -239,7 +257,7 @@ def touched_by(view: View, position: int, commit: Commit, repairs: Repairs = NO_
         for recorded in seen_by(view, codec, position, commit, repairs):
             # A view may return a key twice, as for an event with the same key on two sides.
             for key in dict.fromkeys(view.keys(recorded)):
-                _check_own(view, aggregate_id, key)
+                check_own(view, aggregate_id, key)
                 touched.append((key, recorded))
     except Unavailable:
         raise
@@ -284,14 +302,16 @@ def poison(
 ) -> PoisonError:
     """The failure with a reason for people, cut to the length that a parked stream stores.
 
-    The reason of a *private* one says where the code failed, and not why: the message of an
-    exception may have personal data, which no erasure would find in a parked stream.
+    The reason of a *private* one says where the code failed, and not why, unless its class has
+    `is_impersonal`: the message of an exception may have personal data, which no erasure would
+    find in a parked stream.
     """
-    reason = where(error) if private else f"{type(error).__name__}: {error}"
+    hidden = private and not getattr(error, "is_impersonal", False)
+    reason = where(error) if hidden else f"{type(error).__name__}: {error}"
     return PoisonError(aggregate_id, position, reason[:REASON_LENGTH])
 
 
-def _check_own(view: View, aggregate_id: str, key: str) -> None:
+def check_own(view: View, aggregate_id: str, key: str) -> None:
     """Raises ValueError for a key that no store accepts, or that is not of the stream."""
     check_key(key)
     if view.order == "partitioned" and not key.startswith(aggregate_id):

@@ -7,7 +7,7 @@ from chalicelib.leftfold.archive.segments import SegmentedLog
 from chalicelib.leftfold.kernel import Commit, View
 from chalicelib.leftfold.kernel.commit import canonical
 from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repairs
-from chalicelib.leftfold.projection.fold import Folding, fold_quickly, hears
+from chalicelib.leftfold.projection.fold import Body, Folding, fold_quickly, hears
 from chalicelib.leftfold.projection.rows import NEVER, StoredRow
 from chalicelib.leftfold.projection.runner import opened_by, seen
 from chalicelib.leftfold.store.ports import Log, Unavailable
@@ -126,6 +126,8 @@ def take(
 
     What fails is in *stopped* by its scope.
     """
+    if not stopped and isinstance(commits, Body) and commits.fold(view, first, rows):
+        return
     done = 0 if stopped else fold_quickly(view, first, commits, rows)
     if done < len(commits):
         left = enumerate(commits[done:], first + done)

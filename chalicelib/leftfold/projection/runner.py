@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple, Protocol, TypeVar
 
 from chalicelib.leftfold.kernel import Commit, View
 from chalicelib.leftfold.kernel.repair import NO_REPAIRS, Repairs
-from chalicelib.leftfold.projection.fold import Folding, PoisonError, hears, scope_of
+from chalicelib.leftfold.projection.fold import Body, Folding, PoisonError, hears, scope_of
 from chalicelib.leftfold.projection.rows import RowRejectedError, RowStore, Save
 from chalicelib.leftfold.store.ports import Block, Unavailable
 from chalicelib.leftfold.store.readers import Reader
@@ -154,6 +154,8 @@ def seen(
 
 def opened_by(view: View, commits: Sequence[Commit], opener: Opener) -> Sequence[Commit]:
     """The commits as the view may see them: opened if it is personal. Raises `Unavailable`."""
+    if isinstance(commits, Body) and not (view.personal and commits.is_sealed):
+        return commits
     return opener.opened(commits) if view.personal else [commit.blind() for commit in commits]
 
 

@@ -175,15 +175,14 @@ def complete_images(
     They must reach the wanted versions, be consecutive in each stream, and name no causes. None
     if a version between them, or the registry's entry of a cause, has to be read.
     """
-    ordered = sorted(images.values(), key=lambda commit: (commit.aggregate_id, commit.version))
-    newest = {commit.aggregate_id: commit.version for commit in ordered}
-    if newest != wanted or any(commit.deps for commit in ordered):
+    keys = sorted(images)
+    # Of each stream, the last version.
+    newest = dict(keys)
+    if newest != wanted or any(commit.deps for commit in images.values()):
         return None
-    if any(
-        a.aggregate_id == b.aggregate_id and a.version + 1 < b.version for a, b in pairwise(ordered)
-    ):
+    if any(a[0] == b[0] and a[1] + 1 < b[1] for a, b in pairwise(keys)):
         return None
-    return ordered
+    return [images[key] for key in keys]
 
 
 def entries_after(block: Block) -> dict[str, StreamEntry]:

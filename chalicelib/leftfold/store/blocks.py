@@ -57,7 +57,9 @@ def hash_of(block: Block, lines: Iterable[bytes] | None = None) -> str:
             ]
         ).encode()
     )
-    for line in lines or (commit.line.encode() for commit in block.commits):
+    if lines is None:
+        digest.update("".join([f"\n{commit.line}" for commit in block.commits]).encode())
+    for line in lines or ():
         digest.update(b"\n")
         digest.update(line)
     return digest.hexdigest()
@@ -106,7 +108,7 @@ def cut(plan: Sequence[Commit]) -> Sequence[Commit]:
     size = count = 0
     for commit in plan:
         streams.add(commit.aggregate_id)
-        size += len(commit.line.encode())
+        size += size_of(commit.line)
         if count and (len(streams) > STREAMS_PER_BLOCK or size > RAW_LIMIT):
             break
         count += 1
@@ -114,6 +116,11 @@ def cut(plan: Sequence[Commit]) -> Sequence[Commit]:
     while count > 1 and size > PACKED_LIMIT and len(pack(plan[:count])) > PACKED_LIMIT:
         count //= 2
     return plan[:count]
+
+
+def size_of(text: str) -> int:
+    """The bytes of *text* in UTF-8. Most text is ASCII, which has a byte for each character."""
+    return len(text) if text.isascii() else len(text.encode())
 
 
 def lane_records(block: Block, log: str = MAIN) -> list[LaneRecord]:

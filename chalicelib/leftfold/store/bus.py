@@ -13,6 +13,9 @@ from chalicelib.leftfold.kernel import Commit
 from chalicelib.leftfold.kernel.commit import canonical
 
 RECORD_LIMIT = 256 * 1024
+# A shard takes 1,000 records and a megabyte in a second, so to compress a smaller record gains nothing.
+PLAIN = 1_000
+GZIP = b"\x1f\x8b"
 
 
 class LaneRecord(NamedTuple):
@@ -31,15 +34,18 @@ class LaneRecord(NamedTuple):
 
     def to_bytes(self) -> bytes:
         """The record's data, within `RECORD_LIMIT`."""
-        data = self._encoded([[p, c.line] for p, c in self.commits or ()])
-        if self.commits is None or len(data) > RECORD_LIMIT:
-            return self._encoded(None)
-        return data
+        if self.commits is not None:
+            pairs = ",".join([f"[{position},{commit.line}]" for position, commit in self.commits])
+            data = self._encoded(f"[{pairs}]")
+            if len(data) <= RECORD_LIMIT:
+                return data
+        return self._encoded("null")
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "LaneRecord":
         """The inverse of `to_bytes`."""
-        record: dict[str, Any] = json.loads(gzip.decompress(data))
+        is_packed = data.startswith(GZIP)
+        record: dict[str, Any] = json.loads(gzip.decompress(data) if is_packed else data)
         lines = record["commits"]
         return cls(
             log=record["log"],
@@ -49,21 +55,16 @@ class LaneRecord(NamedTuple):
             previous_in_lane=record["previousInLane"],
             commits=None
             if lines is None
-            else [(position, Commit.from_line(line)) for position, line in lines],
+            else [(position, Commit.from_json(line)) for position, line in lines],
         )
 
-    def _encoded(self, lines: list[list[Any]] | None) -> bytes:
-        text = canonical(
-            {
-                "log": self.log,
-                "lane": self.lane,
-                "firstPosition": self.first_position,
-                "lastPosition": self.last_position,
-                "previousInLane": self.previous_in_lane,
-                "commits": lines,
-            }
-        )
-        return gzip.compress(text.encode(), compresslevel=1, mtime=0)
+    def _encoded(self, commits: str) -> bytes:
+        data = (
+            f'{{"log":{canonical(self.log)},"lane":{self.lane},'
+            f'"firstPosition":{self.first_position},"lastPosition":{self.last_position},'
+            f'"previousInLane":{self.previous_in_lane},"commits":{commits}}}'
+        ).encode()
+        return data if len(data) <= PLAIN else gzip.compress(data, compresslevel=1, mtime=0)
 
 
 class Bus(Protocol):

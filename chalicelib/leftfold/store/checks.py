@@ -17,6 +17,9 @@ from chalicelib.leftfold.store.ports import MalformedCommitError, StreamVersion
 MOST_DELETED = 99
 
 EPOCH = "1970-01-01T00:00:00.000Z"
+# The fields of a commit from its root on are those of a copy, and of the format.
+ROOT = Commit._fields.index("root")
+NO_COPY = tuple(Commit._field_defaults[name] for name in Commit._fields[ROOT:])
 _BODY_HASH = re.compile("[0-9a-f]{16}")
 _AT = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{3}Z")
 
@@ -104,12 +107,12 @@ def _faults(commit: Commit) -> Iterator[str]:
     if not _is_instant(commit.at):
         yield f"{commit.at!r} is not a time since 1970 in UTC with milliseconds"
     yield from _faults_of_origin(commit)
-    if not all(_can_be_a_cause(commit, StreamVersion(*cause)) for cause in commit.deps):
+    if commit.deps and not all(_can_be_a_cause(commit, StreamVersion(*c)) for c in commit.deps):
         yield f"it cannot depend on each of {commit.deps}"
-    if not all(event.name and event.version >= 1 for event in commit.events):
+    if any(not event.name or event.version < 1 for event in commit.events):
         yield "an event has a name, and a version from 1 on"
-    recent = commit.recent_commands or ()
-    if len(recent) >= max(version, 1) or not all(map(_is_remembered, recent)):
+    recent = commit.recent_commands
+    if recent and (len(recent) >= version or not all(map(_is_remembered, recent))):
         yield "its recent commands are malformed, or more than the commits before it"
     if commit.archive and not _is_tombstone(commit, commit.archive):
         yield f"{commit.archive} does not make it a tombstone: it has events, or is not version 1"
@@ -123,16 +126,18 @@ def _faults_of_origin(commit: Commit) -> Iterator[str]:
         yield "a commit says who acted, and by which authority"
     if not is_traceparent(commit.traceparent):
         yield f"{commit.traceparent!r} is no W3C traceparent"
-    if len(set(commit.tags)) < len(commit.tags) or not all(map(is_tag, commit.tags)):
-        yield f"{commit.tags} are not different tags of the form customer:17"
-    origins = (commit.root, commit.source)
-    if any(origins) and not all(origin and is_commit_key(*origin) for origin in origins):
-        yield f"a copy has a root and a source, not {origins}"
-    yield from _faults_of_copy(commit)
+    tags = commit.tags
+    if tags and (len(set(tags)) < len(tags) or not all(map(is_tag, tags))):
+        yield f"{tags} are not different tags of the form customer:17"
+    if commit[ROOT:] != NO_COPY:
+        yield from _faults_of_copy(commit)
 
 
 def _faults_of_copy(commit: Commit) -> Iterator[str]:
     """What is wrong with what only a copy has."""
+    origins = (commit.root, commit.source)
+    if any(origins) and not all(origin and is_commit_key(*origin) for origin in origins):
+        yield f"a copy has a root and a source, not {origins}"
     numbered = commit.position is not None or commit.progress is not None
     if commit.root is None and (numbered or commit.indexes or commit.addressed or commit.mark):
         yield "only a copy has a position, indexes, a stream that was addressed, a mark or progress"

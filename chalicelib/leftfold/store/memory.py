@@ -62,17 +62,31 @@ class MemoryEvents:
     """`GenerationTable` in memory. Commits pass through their items, so encoding and limits are real."""
 
     def __init__(self) -> None:
-        # Each item is a Commit or a Bar.
+        # By stream and version: a Bar, a Commit, or the item of a commit that nobody has read yet.
         self._streams: dict[str, dict[int, Any]] = {}
         self._lock = OwnLock()
 
+    def _at(self, aggregate_id: str, version: int) -> Any:
+        """The Commit or Bar at this key, or None. An item is decoded once, when it is read first."""
+        found = self._streams.get(aggregate_id, {}).get(version)
+        if isinstance(found, dict):
+            found = self._streams[aggregate_id][version] = commit_from_item(found)
+        return found
+
+    def everything(self) -> dict[str, dict[int, Any]]:
+        """What is stored, by stream and version, for whoever compares or changes it by hand."""
+        for aggregate_id, stream in self._streams.items():
+            for version in stream:
+                self._at(aggregate_id, version)
+        return self._streams
+
     def append(self, commit: Commit, unless: StreamVersion | None = None) -> Commit | None:
         check_append(commit, unless)
-        written = commit_from_item(fitting_item(commit))
+        written = fitting_item(commit)
         with self._lock:
             stream = self._streams.setdefault(commit.aggregate_id, {})
-            if existing := stream.get(commit.version):
-                return holder(existing)
+            if commit.version in stream:
+                return holder(self._at(commit.aggregate_id, commit.version))
             if unless and unless.version in self._streams.get(unless.aggregate_id, {}):
                 raise StreamAdvancedError(unless)
             stream[commit.version] = written
@@ -89,14 +103,15 @@ class MemoryEvents:
         with self._lock:
             stream = self._streams.get(aggregate_id, {})
             versions = sorted((v for v in stream if below is None or v < below), reverse=True)
-            taken = [stream[v] for v in versions[:limit]]
+            taken = [self._at(aggregate_id, v) for v in versions[:limit]]
             bar = next((item for item in taken[:1] if isinstance(item, Bar)), None)
             return Page(commits_in(taken), more=len(taken) < len(versions), bar=bar)
 
     def range(self, aggregate_id: str, first: int, last: int) -> Sequence[Commit]:
         with self._lock:
             stream = self._streams.get(aggregate_id, {})
-            return commits_in(stream[v] for v in sorted(stream) if first <= v <= last)
+            chosen = [v for v in sorted(stream) if first <= v <= last]
+            return commits_in(self._at(aggregate_id, v) for v in chosen)
 
     def page(self, aggregate_id: str, first: int, last: int) -> Sequence[Commit]:
         found = self.range(aggregate_id, first, last)
@@ -113,7 +128,7 @@ class MemoryEvents:
                 for index, aggregate_id in enumerate(sorted(self._streams))
                 if index % parts == part
                 for version, item in self._streams[aggregate_id].items()
-                if isinstance(item, Commit)
+                if not isinstance(item, Bar)
             )
             start = 0 if after is None else int(after)
             page = keys[start : start + limit]
@@ -123,30 +138,27 @@ class MemoryEvents:
     def replace(self, old: Commit, new: Commit) -> bool:
         check_replace(old, new)
         with self._lock:
-            stream = self._streams.get(old.aggregate_id, {})
-            if not is_still(stream.get(old.version), old):
+            if not is_still(self._at(old.aggregate_id, old.version), old):
                 return False
-            stream[old.version] = commit_from_item(fitting_item(new))
+            self._streams[old.aggregate_id][old.version] = fitting_item(new)
             return True
 
     def delete(self, tombstone: Commit, versions: Collection[int]) -> bool:
         check_delete(tombstone, versions)
         with self._lock:
-            stream = self._streams.get(tombstone.aggregate_id, {})
-            if not is_still(stream.get(tombstone.version), tombstone):
+            if not is_still(self._at(tombstone.aggregate_id, tombstone.version), tombstone):
                 return False
             for version in versions:
-                stream.pop(version, None)
+                self._streams[tombstone.aggregate_id].pop(version, None)
             return True
 
     def put_copy(self, copy: Commit, over: Bar | None = None) -> Commit | None:
         check_copy(copy, over)
-        written = commit_from_item(fitting_item(copy))
+        written = fitting_item(copy)
         with self._lock:
             stream = self._streams.setdefault(copy.aggregate_id, {})
-            existing = stream.get(copy.version)
-            if existing is not None and existing != over:
-                return holder(existing)
+            if stream.get(copy.version, over) != over:
+                return holder(self._at(copy.aggregate_id, copy.version))
             stream[copy.version] = written
             return None
 
@@ -159,7 +171,7 @@ class MemoryEvents:
     def mark(self, aggregate_id: str, version: int, switch: int) -> bool:
         check_bar(Bar(aggregate_id, version, switch))
         with self._lock:
-            found = self._streams.get(aggregate_id, {}).get(version)
+            found = self._at(aggregate_id, version)
             if not isinstance(found, Commit) or found.kind != "copy":
                 return False
             self._streams[aggregate_id][version] = found._replace(mark=switch)

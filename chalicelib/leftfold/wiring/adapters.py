@@ -84,16 +84,25 @@ class Adapters:
         tables = LogTables(*map(self.settings.named, LogTables._fields))
         return DynamoLog(self.dynamodb, tables, self.settings.log)
 
-    @property
+    @cached_property
     def replayed_log(self) -> Log:
         """The log as a replay of a `typed` view reads it: an event's body may be bytes."""
+        return self._log_as_bytes(opens=False)
+
+    @cached_property
+    def opened_log(self) -> Log:
+        """As `replayed_log`, for a personal view: sealed events are parsed, so that they can be opened."""
+        return self._log_as_bytes(opens=True)
+
+    def _log_as_bytes(self, *, opens: bool) -> Log:
         from chalicelib.leftfold.archive.segments import SegmentedLog
         from chalicelib.leftfold.projection.typed import unpack_blocks_quickly, unpack_quickly
         from chalicelib.leftfold.store.log import DynamoLog, LogTables
 
         tables = LogTables(*map(self.settings.named, LogTables._fields))
-        table = DynamoLog(self.dynamodb, tables, self.settings.log, unpack_quickly)
-        return SegmentedLog(table, self.archive, unpack_blocks_quickly)
+        unpack = partial(unpack_quickly, opens=opens)
+        table = DynamoLog(self.dynamodb, tables, self.settings.log, unpack)
+        return SegmentedLog(table, self.archive, partial(unpack_blocks_quickly, opens=opens))
 
     @cached_property
     def archive(self) -> Archive:

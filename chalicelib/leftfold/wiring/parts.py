@@ -43,7 +43,10 @@ if TYPE_CHECKING:
 
 # What belongs to one log. Services for another log make their own.
 OF_ONE_LOG = frozenset(
-    {"log", "log_table", "checkpoints", "waker", "relay", "freshness", "follower"}
+    {
+        *("log", "log_table", "replayed_log", "opened_log"),
+        *("checkpoints", "waker", "relay", "freshness", "follower"),
+    }
 )
 
 
@@ -57,6 +60,8 @@ class Parts(TypedDict, total=False):
     event_table: EventTable
     log: Log
     log_table: Log
+    replayed_log: Log
+    opened_log: Log
     archive: Archive
     earlier_archive: Archive
     checkpoints: Checkpoints

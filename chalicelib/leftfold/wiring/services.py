@@ -79,7 +79,13 @@ class LateOwner:
     """
 
     first: bool
+    # Whether ids may have moved in an earlier change.
+    follows: bool
     made: Callable[[], Owner]
+
+    def check_id(self, aggregate_id: str) -> None:
+        if self.follows:
+            self.made().check_id(aggregate_id)
 
     def is_nowhere(self, aggregate_id: str) -> bool:
         return self.made().is_nowhere(aggregate_id)
@@ -262,7 +268,10 @@ class Services(Adapters):
     @cached_property
     def owner(self) -> Owner:
         """Hands over the streams that another generation has."""
-        return LateOwner(self.settings.earlier is None, lambda: self.generations.owner)
+        settings = self.settings
+        return LateOwner(
+            settings.earlier is None, settings.ordinal > 0, lambda: self.generations.owner
+        )
 
     @cached_property
     def generations(self) -> "Generations":
@@ -428,14 +437,11 @@ class Services(Adapters):
         """The fill of a view by this worker, which writes up to *units* a second; 0 is no bound."""
         from chalicelib.leftfold.projection.budget import BudgetedRows
         from chalicelib.leftfold.projection.filling import Fill
+        from chalicelib.leftfold.projection.typed import typed
         from chalicelib.leftfold.subjects.opening import CLOSED
 
-        chosen, log, rows = self.views[view], self.log, self.rows(view)
-        if not chosen.personal:
-            # A body that is opened must have been parsed before.
-            from chalicelib.leftfold.projection.typed import typed
-
-            chosen, log = typed(chosen), self.replayed_log
+        chosen, rows = typed(self.views[view]), self.rows(view)
+        log = self.opened_log if chosen.personal else self.replayed_log
         if units:
             rows = BudgetedRows(rows, units, time.monotonic, self.rest)
         return Fill(

@@ -165,6 +165,7 @@ def test_a_file_that_is_not_gzip_is_said_to_be_unreadable(tmp_path: Path) -> Non
         read(path, "CZK")
 
 
+@pytest.mark.slow
 def test_the_example_has_no_line_to_reject() -> None:
     file = read(ROOT / "examples" / "bank-transactions.csv.gz", "CZK")
 

@@ -2,6 +2,7 @@
 
 from itertools import accumulate
 
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -11,6 +12,8 @@ from tools.bank.bank_file import Line
 from tools.bank.checking import check, wrong_histories
 from tools.bank.histories import History, histories
 from tools.bank.importing import import_all
+
+pytestmark = pytest.mark.slow
 
 # Few amounts and few days, so that rows are often alike and balances often the same.
 ROWS = st.lists(st.tuples(st.sampled_from([-5, 5, 7]), st.integers(0, 2)), min_size=1, max_size=9)

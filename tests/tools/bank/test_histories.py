@@ -103,6 +103,7 @@ def test_a_key_has_the_time_of_the_value_date() -> None:
     assert UUID(idempotency_key("1993-01-01", "x")).int >> 80 == 725_846_400_000
 
 
+@pytest.mark.slow
 def test_the_rules_alone_give_the_banks_balance_after_every_row_of_the_example() -> None:
     file = read(ROOT / "examples" / "bank-transactions.csv.gz", "CZK")
     found, rejected = histories(file.lines, "CZK")

@@ -16,6 +16,8 @@ from tests.tools.bank.served import served
 from tools.__main__ import leftfold
 from tools.console import WIDE, console_on
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., Result]
 
 
