@@ -142,8 +142,11 @@ def create_beside(
                 raise DeployError(f"{app} is not made")
             recorded(services, "generation create", app)
         control = begin(table, found.prefix, app)
-        # The first application of the earlier truth may be gone.
-        active = applications(control.blue, cloud).known().active or control.blue
+        # Once the change is finished, the earlier truth may be gone, and nobody is asked for streams.
+        is_there = stacks.find(f"{control.blue}-truth") is not None
+        told_by = control.blue if is_there else app
+        # The first application of a truth may be gone.
+        active = applications(told_by, cloud).known().active or told_by
         facts = {
             **told_to(active, stacks),
             **found.parameters,
@@ -151,8 +154,10 @@ def create_beside(
             "KeyArn": "",
             **stacks.outputs(stage_stack(found)),
             "Truth": app,
-            "Earlier": control.blue,
-            "EarlierArchive": stacks.outputs(f"{control.blue}-truth")["ArchiveBucket"],
+            "Earlier": control.blue if is_there else "",
+            "EarlierArchive": (
+                stacks.outputs(f"{control.blue}-truth")["ArchiveBucket"] if is_there else ""
+            ),
             "Ordinal": str(len(control.past) + 1),
         }
         uploads = Uploads(cloud, found.prefix)

@@ -20,7 +20,7 @@ from chalicelib.leftfold.generations.control import Control, DynamoControl, numb
 from chalicelib.leftfold.generations.copier import SHARDS, Copier
 from chalicelib.leftfold.generations.copying import Copying, NotCopiedYetError, Truth
 from chalicelib.leftfold.generations.owner import GenerationOwner
-from chalicelib.leftfold.generations.taking import Taker
+from chalicelib.leftfold.generations.taking import Taker, successors_of
 from chalicelib.leftfold.kernel import Refused
 from chalicelib.leftfold.relay.sequencer import Sequencer
 from chalicelib.leftfold.store.checkpoints import DynamoCheckpoints, DynamoParking
@@ -186,7 +186,7 @@ class Move:
             aggregate = card
         if name == "green" and self.kind == "merge" and key == "b":
             request = teller.request(asked.command, "b", command_id=id_)
-            places = self.taker(self.struck).moved_to("main/account-b")
+            places = successors_of("main/account-b", self.boundaries)
             found = teller.handler.found_in(request, places)
             if found:
                 return (name, *found)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import combinations
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import pytest
@@ -27,9 +27,11 @@ from chalicelib.leftfold.kernel import Refused
 from chalicelib.leftfold.projection.search import SearchRows, connect
 from tests.application import still
 from tests.clock import Clock
+from tests.http.conftest import Bank
 from tests.http.gateway import Answer
 from tests.ledgers import Books
 
+B = TypeVar("B", bound=Bank)
 TODAY = "2026-01-01"
 CHART = {
     "accounts": [
@@ -87,7 +89,7 @@ def searched(request: pytest.FixtureRequest) -> Books:
     return with_two_years(with_chart(made))
 
 
-def with_chart(made: Books) -> Books:
+def with_chart(made: B) -> B:
     opening = {"ledgerId": "a", "name": "Ada", "firstYear": 2020, "retainedEarnings": "Equity:R"}
     assert made.post("/ledgers", {**opening, "journals": 3}).status == 201
     assert made.post("/ledgers/a/accounts", CHART).status == 200

@@ -394,3 +394,39 @@ def test_a_reader_passes_over_the_copy_of_what_it_passes_over(poisoned: Poisoned
     assert touched_by(piles, 7, copy, StoredRepairs(green)) == []
     with pytest.raises(PoisonError):
         touched_by(piles, 7, copy)
+
+
+def in_green(green: MemoryEvents) -> Repairer:
+    """Who repairs in the next generation, alone."""
+    handler = CommandHandler(green, {CATEGORY: ""}, Clock(), pause, vault_of())
+    parking = MemoryParking()
+    return Repairer(
+        handler, green, MemoryLog(), parking, StoredRepairs(green), {"pile": pile}, second=False
+    )
+
+
+def test_a_repair_that_is_made_in_a_later_generation_holds_in_the_one_after_it(
+    poisoned: Poisoned,
+) -> None:
+    green, copies = merged(poisoned)
+    (copy,) = [each for each in copies if each.origin == (A, 2)]
+    made = in_green(green).correct("main/pile-m", copy.version, 0, (GOOD,), ANN)
+    assert made == in_green(green).state("main/pile-m", copy.version)
+    again = copy._replace(
+        aggregate_id="main/pile-n", version=9, source=("main/pile-m", copy.version)
+    )
+    now = [each.event for each in read(again, codec, StoredRepairs(green))]
+    assert now == [Added(4), Added(9)]
+
+
+def test_a_repair_is_not_taken_for_that_of_a_commit_that_had_its_place_before(
+    poisoned: Poisoned,
+) -> None:
+    green, copies = merged(poisoned)
+    (copy,) = [each for each in copies if each.origin == (A, 2)]
+    # Before, the place that the copy has now was another commit's, which nobody can read either.
+    other = copy._replace(version=99, root=("main/pile-m", copy.version), source=(B, 99))
+    assert green.put_copy(other) is None
+    in_green(green).correct("main/pile-m", copy.version, 0, (GOOD,), ANN)
+    with pytest.raises(UnknownEvent):
+        list(read(other, codec, StoredRepairs(green)))

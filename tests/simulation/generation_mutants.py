@@ -233,7 +233,7 @@ MUTANTS: Mapping[str, Mutant] = {
         WORKFLOW, Rules(acting=PassesMoved, kinds=ONE_FOR_ONE), first=14
     ),
     "a step is named by its place in the log": Mutant(
-        WORKFLOW, Rules(kinds=ONE_FOR_ONE), names=((Cause, "key", by_position),), first=163
+        WORKFLOW, Rules(kinds=ONE_FOR_ONE), names=((Cause, "key", by_position),), first=283
     ),
     "an e-mail is named by its place in the log": Mutant(
         ("G4",), Rules(kinds=ONE_FOR_ONE), names=((Cause, "key", by_position),)

@@ -273,6 +273,26 @@ def test_a_later_generation_is_told_of_the_earlier_one_and_what_that_was_told(
     assert (known.active, known.applications[GREEN].folds) == (GREEN, {"balances": "1"})
 
 
+def test_a_later_generation_is_deployed_again_once_the_earlier_truth_is_dropped(
+    monkeypatch: pytest.MonkeyPatch, package: Any
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", moto.REGION)
+    with moto.in_process():
+        stacks: Any = Brought(f"{BLUE}-stage", GREEN, f"{GREEN}-truth", active=GREEN)
+        create_tables(stacks.cloud.client("dynamodb"), BLUE)
+        create_tables(stacks.cloud.client("dynamodb"), GREEN)
+        register(applications(GREEN, stacks.cloud), GREEN, {})
+        table = DynamoControl(stacks.cloud.client("dynamodb"), f"{BLUE}-control")
+        assert table.change(None, control("finished", 1))
+        Uploads(stacks.cloud, BLUE).make_bucket()
+        stacks.given[f"{GREEN}-truth"] = {}
+        create_beside(package, stage("dev"), GREEN, stacks, lambda _: False)
+    told = stacks.given[GREEN]
+    # It asks nobody for streams any more, and knows that it is not the first.
+    assert (told["Earlier"], told["EarlierArchive"], told["Ordinal"]) == ("", "", "1")
+    assert told["MailFrom"] == "bank@example.com"
+
+
 def test_a_first_truth_that_was_dropped_is_not_made_anew() -> None:
     with moto.in_process():
         client = moto.client("dynamodb")

@@ -115,7 +115,7 @@ PARAMETERS: Json = {
     "ArchiveBucket": parameter("The archive's bucket"),
     "Earlier": parameter("The truth that this one is filled from, if there is one", Default=""),
     "EarlierArchive": parameter("Its archive's bucket", Default=""),
-    "Ordinal": parameter("The number of this generation; that of the first is 0", Default="1"),
+    "Ordinal": parameter("The number of this generation; that of the first is 0", Default="0"),
     "PersonalDataKey": parameter("The ARN of the KMS key that wraps the keys of personal data"),
     "TokenIssuer": parameter("The iss of the access tokens that the API takes"),
     "TokenKeys": parameter("The address of their issuer's JWK set"),

@@ -133,7 +133,7 @@ class CommandHandler:
                 loaded = self._handed_over(request, loaded)
                 continue
             try:
-                commit = self._commit(request, loaded, decide(request, loaded))
+                commit = self._commit(request, loaded, self._decided(request, loaded))
             except (Refused, VersionMismatchError) as refusal:
                 if loaded.consistent:
                     if isinstance(refusal, Refused):
@@ -147,6 +147,12 @@ class CommandHandler:
             self.pause(attempt)
             loaded = self._load(request, consistent=True, checked=loaded.version)
         raise ContentionError(request.aggregate_id)
+
+    def _decided(self, request: CommandRequest, loaded: Loaded) -> list[Any]:
+        """What `decide` says of a stream that is owned. Raises `IdMovedError`."""
+        if not loaded.version:
+            self.owner.check_id(request.aggregate_id)
+        return decide(request, loaded)
 
     def _append(self, request: CommandRequest, commit: Commit) -> int | None:
         """The version of the command's commit; None if the version is another's."""
@@ -167,6 +173,8 @@ class CommandHandler:
         """
         loaded = self._load(request, consistent=True)
         earlier = self._earlier(request, loaded)
+        if loaded.owned and not loaded.version:
+            self.owner.check_id(request.aggregate_id)
         if earlier is not None or loaded.owned:
             return earlier
         again = owned(
@@ -304,7 +312,10 @@ def owned(owner: Owner, aggregate_id: str, read: Callable[[], Loaded]) -> Loaded
     Raises `NotOwnedError` and `Unavailable`.
     """
     loaded = read()
-    if loaded.owned and (loaded.version or owner.first):
+    if loaded.owned and loaded.version:
+        return loaded
+    if loaded.owned and owner.first:
+        owner.check_id(aggregate_id)
         return loaded
     if is_absent(loaded) and owner.is_nowhere(aggregate_id):
         return loaded

@@ -58,6 +58,11 @@ class Owner(Protocol):
         `ContentionError` if others were faster in each attempt, and `Unavailable`.
         """
 
+    def check_id(self, aggregate_id: str) -> None:
+        """Raises `IdMovedError` for a stream without items whose id has moved in a change that is
+        over: no other generation is there to be asked for it.
+        """
+
 
 class Alone:
     """`Owner` of a generation that knows no other one. A bar that it meets all the same is heeded."""
@@ -69,6 +74,9 @@ class Alone:
 
     def take(self, aggregate_id: str) -> None:
         raise MovedError(aggregate_id)
+
+    def check_id(self, aggregate_id: str) -> None:
+        """No id has moved."""
 
 
 ALONE = Alone()

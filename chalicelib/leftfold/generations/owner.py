@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from chalicelib.leftfold.commands.owning import IdMovedError, MovedError, NotActiveError
 from chalicelib.leftfold.generations.control import Control, ControlTable
-from chalicelib.leftfold.generations.taking import Taker
+from chalicelib.leftfold.generations.taking import Taker, successors_of
+from chalicelib.leftfold.kernel import Boundaries
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,8 @@ class GenerationOwner:
 
     *first* says that no earlier generation exists. *taker* takes streams over; None in a
     generation whose code has no transforms. It asks the later generation for the stream by
-    *wanted*, which takes the later one's name and the stream.
+    *wanted*, which takes the later one's name and the stream. *went* says where ids went in a change
+    whose earlier generation is gone.
     """
 
     name: str
@@ -22,6 +24,7 @@ class GenerationOwner:
     first: bool
     taker: Taker | None = None
     wanted: Callable[[str, str], None] = lambda _later, _aggregate_id: None
+    went: Boundaries | None = None
 
     def is_nowhere(self, aggregate_id: str) -> bool:
         self._turn(aggregate_id)
@@ -36,6 +39,10 @@ class GenerationOwner:
             self.wanted(control.green, aggregate_id)
         raise MovedError(aggregate_id)
 
+    def check_id(self, aggregate_id: str) -> None:
+        if self.went is not None and (successors := successors_of(aggregate_id, self.went)):
+            raise IdMovedError(aggregate_id, successors)
+
     def _turn(self, aggregate_id: str) -> Control:
         """Control, by which this generation is active.
 
@@ -46,6 +53,7 @@ class GenerationOwner:
             raise NotActiveError(aggregate_id)
         if control.active != self.name:
             raise MovedError(aggregate_id)
-        if self.taker is not None and (successors := self.taker.moved_to(aggregate_id)):
+        boundaries = self.taker.copying.boundaries if self.taker is not None else None
+        if boundaries and (successors := successors_of(aggregate_id, boundaries)):
             raise IdMovedError(aggregate_id, successors)
         return control

@@ -18,7 +18,7 @@ from chalicelib.leftfold.generations.copying import (
     end_of,
     is_same,
 )
-from chalicelib.leftfold.kernel import Bar, Commit
+from chalicelib.leftfold.kernel import Bar, Boundaries, Commit
 from chalicelib.leftfold.store.ports import BarredError, StreamEntry
 
 # A step copies AT_ONCE commits at most: so many steps take a stream that is far behind.
@@ -74,16 +74,6 @@ class Taker:
         """Whether the giver has neither commit nor bar in any source of *target*."""
         sources = self.copying.boundaries.sources(target)
         return all(end_of(self.copying.giver, source) == (None, None) for source in sources)
-
-    def moved_to(self, aggregate_id: str) -> list[Successor]:
-        """The streams that an id has become, if no stream of the receiver has that id."""
-        boundaries = self.copying.boundaries
-        if boundaries.sources(aggregate_id):
-            return []
-        return [
-            Successor(fed, aggregate_id if len(boundaries.sources(fed)) > 1 else None)
-            for fed in boundaries.feeds(aggregate_id)
-        ]
 
     def advance(self, target: str, switch: int | None) -> str:
         """Takes one step. "owned" if the receiver has the stream, "waits" if another has to act first.
@@ -212,6 +202,16 @@ def copy_merged(
                 return False
             before = copy
     return True
+
+
+def successors_of(aggregate_id: str, boundaries: Boundaries) -> list[Successor]:
+    """The streams that an id has become, if no later stream has that id."""
+    if boundaries.sources(aggregate_id):
+        return []
+    return [
+        Successor(fed, aggregate_id if len(boundaries.sources(fed)) > 1 else None)
+        for fed in boundaries.feeds(aggregate_id)
+    ]
 
 
 def is_whole(newest: Commit, ends: "dict[str, End]") -> bool:

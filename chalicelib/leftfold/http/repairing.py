@@ -111,7 +111,7 @@ def decide_repair(call: Call) -> Answer:
 def list_repairs(call: Call) -> Answer:
     """All repairs of a commit, also those that are not in effect."""
     stream, version = commit_of(call)
-    state = call.house.repairer.repairs.state(stream, version)
+    state = call.house.repairer.state(stream, version)
     return Answer(repairs_json(stream, version, state))
 
 

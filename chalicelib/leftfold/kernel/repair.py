@@ -33,7 +33,7 @@ class Repairs(Protocol):
     """Finds repairs. It is asked for a commit on which a reader has failed, and for no other."""
 
     def of(self, aggregate_id: str, version: int) -> Repair:
-        """What is in effect for the commit, read consistently."""
+        """What is in effect for the commit of this origin, read consistently."""
 
 
 class NoRepairs:
@@ -47,12 +47,10 @@ NO_REPAIRS = NoRepairs()
 
 
 def repair_of(commit: Commit, repairs: Repairs) -> Repair:
-    """What is in effect for a commit: for itself, else for the commit that it is a copy of, which
-    may have had another place. Raises what *repairs* raises.
+    """What is in effect for a commit. It is kept for the commit that this one descends from first,
+    which may have had another place, by the indexes that the events had there. Raises what
+    *repairs* raises.
     """
-    found = repairs.of(commit.aggregate_id, commit.version)
-    if commit.origin == (commit.aggregate_id, commit.version) or found != Repair():
-        return found
     corrections, skipped_by = repairs.of(*commit.origin)
     indexes = {commit.root_index(index): index for index in range(len(commit.events))}
     here = {indexes[at]: each for at, each in corrections.items() if at in indexes}

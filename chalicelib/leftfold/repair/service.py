@@ -87,9 +87,10 @@ class Repairer:
         commits = self.events.range(stream, version, version) if aggregate else ()
         if aggregate is None or not commits or not 0 <= index < len(commits[0].events):
             raise Refused("repair-event-missing")
-        self._check(aggregate, commits[0], index, reads_as)
+        (commit,) = commits
+        self._check(aggregate, commit, index, reads_as)
         kept = tuple(ReadAs(part.name, part.version, canonical(part.body)) for part in reads_as)
-        of = f"event-{index}"
+        of = f"event-{commit.root_index(index)}"
         command = Propose(stream, version, of, asked.why, asked.by, self.second, kept)
         return self._execute(stream, version, command, asked)
 
@@ -123,7 +124,7 @@ class Repairer:
         if is_readable(aggregate, commit.blind().events[index]):
             raise Refused("repair-not-needed")
         correction = Correction(tuple(reads_as), "", "", "")
-        trial = Trial(commit.aggregate_id, commit.version, index, correction, self.repairs)
+        trial = Trial(*commit.origin, commit.root_index(index), correction, self.repairs)
         try:
             for part in reads_as:
                 for event in aggregate.codec.decode(part):
@@ -147,7 +148,7 @@ class Repairer:
         self.handler.execute(
             CommandRequest(
                 aggregate=repair,
-                aggregate_id=stream_of(stream, version),
+                aggregate_id=stream_of(*self._origin(stream, version)),
                 command=command,
                 command_id=asked.command_id,
                 body_hash=body_hash("repair", to_json(command)),
@@ -157,7 +158,19 @@ class Repairer:
                 deps=((stream, version),),
             )
         )
-        return self.repairs.state(stream, version)
+        return self.state(stream, version)
+
+    def state(self, stream: str, version: int) -> Repaired:
+        """All repairs of the commit at this place, those that are not in effect too."""
+        return self.repairs.state(*self._origin(stream, version))
+
+    def _origin(self, stream: str, version: int) -> tuple[str, int]:
+        """Under what the repairs of the commit at this place are kept. A place at which nothing is
+        may be that of an earlier generation.
+        """
+        for commit in self.events.range(stream, version, version):
+            return commit.origin
+        return stream, version
 
     def all(self) -> Iterator[Repaired]:
         """Every repair that is in the log, in no order."""

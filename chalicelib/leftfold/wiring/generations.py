@@ -43,12 +43,14 @@ class Generations:
         The earlier of two generations has none of the transforms. It asks the later one's function.
         """
         earlier = self._settings.earlier is not None
+        is_over = not earlier and self._settings.ordinal > 0
         return GenerationOwner(
             self._settings.truth,
             self._services.control,
             not earlier,
             self.there if earlier else None,
             self._ask,
+            self.boundaries if is_over else None,
         )
 
     def _ask(self, later: str, aggregate_id: str) -> None:

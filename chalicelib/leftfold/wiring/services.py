@@ -79,7 +79,13 @@ class LateOwner:
     """
 
     first: bool
+    # Whether ids may have moved in an earlier change.
+    follows: bool
     made: Callable[[], Owner]
+
+    def check_id(self, aggregate_id: str) -> None:
+        if self.follows:
+            self.made().check_id(aggregate_id)
 
     def is_nowhere(self, aggregate_id: str) -> bool:
         return self.made().is_nowhere(aggregate_id)
@@ -262,7 +268,10 @@ class Services(Adapters):
     @cached_property
     def owner(self) -> Owner:
         """Hands over the streams that another generation has."""
-        return LateOwner(self.settings.earlier is None, lambda: self.generations.owner)
+        settings = self.settings
+        return LateOwner(
+            settings.earlier is None, settings.ordinal > 0, lambda: self.generations.owner
+        )
 
     @cached_property
     def generations(self) -> "Generations":

@@ -140,7 +140,7 @@ class Settings:
 
     @property
     def ordinal(self) -> int:
-        return int(self._variables.get("LEFTFOLD_ORDINAL") or 1)
+        return int(self._variables.get("LEFTFOLD_ORDINAL") or bool(self.earlier))
 
     @property
     def issuer(self) -> str:
