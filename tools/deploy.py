@@ -50,11 +50,22 @@ def deploy(
         report("deploy: uploading the application")
         uploads = Uploads(cloud, stage.prefix)
         code = uploads.code(package.zip, package.fingerprint)
-        template = uploads.template(json.loads(package.template.read_text()), code)
+        template = uploads.template(application_template(package, stage), code)
         stacks.bring(stage.prefix, template, facts)
         deployed = find(stage.prefix, cloud)
         let_console_sign_in(stage, stacks, deployed.url)
         return deployed
+
+
+def application_template(package: Package, stage: Stage) -> dict[str, Any]:
+    """The template of an application of *stage*.
+
+    Whether its API calls an alias is written out. API Gateway gets a new deployment where the text of
+    the API has changed, and none where the value of a parameter has.
+    """
+    text = package.template.read_text()
+    made: dict[str, Any] = json.loads(text.replace("${ApiAlias}", stage.parameters["ApiAlias"]))
+    return made
 
 
 def provision(package: Package, stage: Stage, stacks: Stacks) -> Facts:

@@ -25,13 +25,13 @@ from tools.changing import (
 from tools.cloud import Cloud, DeployError, explained
 from tools.console import console, errors
 from tools.deploy import (
+    application_template,
     applications,
     check_number_of_logs,
     check_way,
     data_keys,
     find,
     let_console_sign_in,
-    read,
     stage_stack,
 )
 from tools.deploying import asked, mail_from_option, shown, stage_option, told, yes_option
@@ -99,7 +99,8 @@ def create(made: Package, found: Stage, name: str, stacks: Stacks) -> str:
         register.register(registered)
         uploads = Uploads(cloud, found.prefix)
         code = uploads.code(made.zip, made.fingerprint)
-        stacks.bring(app, uploads.template(read(made.template), code), facts)
+        template = uploads.template(application_template(made, found), code)
+        stacks.bring(app, template, facts)
     return app
 
 

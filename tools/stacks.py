@@ -88,6 +88,9 @@ class Stacks:
         if not self.ask(stack, changes):
             self._formation.delete_change_set(ChangeSetName=change_set)
             raise DeployError(f"{stack} is left as it is")
+        if int(given.get("ApiWarm", "0")):
+            # The alias is there before the API calls it.
+            self._keep_warm(stack, given["ApiWarm"])
         self._execute(stack, change_set, changes)
         self._keep_warm(stack)
         return True
@@ -118,15 +121,17 @@ class Stacks:
             raise DeployError(f"{stack} could not be changed, and is as it was before: {status}")
         self._keep_warm(stack)
 
-    def _keep_warm(self, stack: str) -> None:
-        """Has requests served by the API's function as it is now, if the stack has one.
+    def _keep_warm(self, stack: str, count: str | None = None) -> None:
+        """Has requests served by the API's function as it is now, if the stack has one, and *count*
+        processes of it ready, by default as many as the stack says.
 
         Also where nothing has changed: whoever changed it may have been killed before this.
         """
         found = self.find(stack) or {}
         made = {out["OutputKey"]: out["OutputValue"] for out in found.get("Outputs", ())}
         if function := made.get("APIHandlerName"):
-            keep_warm(self.cloud, function, int(made["ApiWarm"]), made["RestAPIId"], self.report)
+            ready = int(count or made["ApiWarm"])
+            keep_warm(self.cloud, function, ready, made["RestAPIId"], self.report)
 
     def delete(self, stack: str) -> None:
         """Deletes a stack, if there is one. Raises DeployError if a resource stays that should go."""

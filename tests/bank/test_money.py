@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.bank.account.invariants import money
 from chalicelib.bank.money import MINOR_DIGITS, Money
+from chalicelib.leftfold.kernel import StoredEvent
 
 
 @given(st.integers(-(10**18) + 1, 10**18 - 1), st.sampled_from(sorted(MINOR_DIGITS)))
@@ -50,3 +52,11 @@ def test_a_plain_decimal_is_read(text: str, currency: str, minor: int) -> None:
 def test_anything_else_is_refused(text: str, currency: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         Money.parse(text, currency)
+
+
+def test_the_sum_of_money_counts_credits_and_debits_alone() -> None:
+    """`leftfold generation verify` compares it before and after a change of streams."""
+    told = [("account-credited", 7), ("account-debited", 3), ("account-opened", 5)]
+    summed = [money(StoredEvent(name, 1, {"amount": amount})) for name, amount in told]
+    assert summed == [7, -3, 0]
+    assert money(StoredEvent("account-frozen", 1, {})) == 0

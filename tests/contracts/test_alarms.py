@@ -47,6 +47,16 @@ def test_the_alarms_of_application_truth_and_stage_are_found_with_their_states()
     ]
 
 
+def test_an_alarm_says_what_it_is_about_and_since_when_it_is_so() -> None:
+    put("bank-dev-ApiErrorAlarm-1AB", "ALARM")
+    (alarm,) = CloudWatchAlarms(moto.client("cloudwatch"), *["bank-dev"] * 3).all()
+    (stored,) = moto.client("cloudwatch").describe_alarms()["MetricAlarms"]
+    assert (alarm.says, alarm.since) == (
+        "bank-dev-ApiErrorAlarm-1AB.",
+        stored["StateUpdatedTimestamp"],
+    )
+
+
 def test_those_of_others_are_left_out() -> None:
     for stack in ("bank-dev--green", "bank-dev-2", "bank-devil", "bank-dev-truth-copy"):
         put(f"{stack}-ApiErrorAlarm-1AB", "OK")

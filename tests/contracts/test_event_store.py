@@ -53,6 +53,19 @@ def stream() -> str:
     return f"main/account-{uuid4()}"
 
 
+def test_what_a_writer_changes_afterwards_is_not_stored(events: EventStore, stream: str) -> None:
+    amount, balance = {"amount": 1}, {"balance": 1}
+    credit = StoredEvent("account-credited", 1, amount)
+    plain = commit(stream, 2)._replace(events=(credit,))
+    held = plain._replace(version=3, command_id="other", snapshot=Snapshot("f", balance))
+    assert events.append(plain) is None
+    assert events.append(held) is None
+    amount["amount"] = balance["balance"] = 2
+    found = events.range(stream, 2, 3)
+    assert [event.body for each in found for event in each.events] == [{"amount": 1}] * 2
+    assert found[1].snapshot == Snapshot("f", {"balance": 1})
+
+
 def test_a_commit_comes_back_as_it_was_written(events: EventStore, stream: str) -> None:
     written = commit(
         stream,

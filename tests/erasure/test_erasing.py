@@ -466,6 +466,17 @@ def test_an_erasure_that_has_begun_is_answered_though_its_rows_do_not(bank: Bank
     assert [erasure.subject for erasure in bank.keys.unfinished()] == [ADA]
 
 
+def test_an_erasure_is_shown_from_when_it_is_begun(bank: Bank) -> None:
+    path = "/subjects/account:a/erasure"
+    missing = bank.get(path)
+    assert (missing.status, missing.code) == (404, "erasure-missing")
+    begun = bank.post(path, {"case": "7"})
+    shown = bank.get(path)
+    assert (begun.status, shown.status) == (202, 200)
+    assert shown.json == begun.json
+    assert (shown.json["subject"], shown.json["case"]) == ("account:a", "7")
+
+
 def test_two_operators_at_once_do_no_harm(bank: Bank) -> None:
     storage = Storage(bank.keys, bank.events, bank.log, bank.rows, bank.clock)
     first = storage.eraser().begin(ADA, "operator:eve", "case-7")

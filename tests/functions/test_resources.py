@@ -220,6 +220,22 @@ def test_the_domain_outlives_every_application_and_its_mapping_moves_in_place() 
     }
 
 
+def test_no_two_applications_of_a_stage_make_resources_of_one_name() -> None:
+    named = {
+        (logical, kind, json.dumps(value))
+        for logical, made in RESOURCES.items()
+        for kind, value in made.get("Properties", {}).items()
+        # The name of a metric is everybody's, and a permission names a function that has one.
+        if kind.endswith("Name")
+        and kind != "MetricName"
+        and made.get("Type") != "AWS::Lambda::Permission"
+    }
+    assert len(named) > len(DOMAIN.views)
+    assert [
+        each for each in named if not re.search(r"AWS::StackName|\bApplication\b", each[2])
+    ] == []
+
+
 def test_the_dashboard_shows_what_is_measured() -> None:
     text = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
     for name in ("AWS::StackName", "AWS::Region", "Truth"):

@@ -404,3 +404,25 @@ def test_a_warm_process_tells_nobody_of_the_request_before(
     assert '"code":"account-missing"' in caplog.text
     assert [text for text in told if "of-main" in text or "secret" in text] == []
     assert "of-other" not in stranger.text + str(stranger.headers)
+
+
+FRAMES = (
+    *({"content_length": length} for length in ("0", "5", "-1", "9" * 20)),
+    *({"transfer_encoding": coding} for coding in ("chunked", "identity, chunked", "xchunked")),
+    {"transfer_encoding": "chunked", "content_length": "5"},
+    *({"content_encoding": "gzip"}, {"expect": "100-continue"}, {"range": "bytes=0-1"}),
+    {"connection": "upgrade, http2-settings", "upgrade": "h2c"},
+)
+
+
+@pytest.mark.parametrize("frame", FRAMES, ids=str)
+def test_what_a_header_says_of_the_frame_hides_no_request_and_makes_no_second_one(
+    bank: Bank, frame: dict[str, str]
+) -> None:
+    """API Gateway has taken the request apart by then: a body is what it hands on."""
+    bank.open("a")
+    answer = bank.post("/accounts/a/credits", booking("7.00"), **frame)
+    assert (answer.status, bank.written()) == (200, 2)
+    bank.token = None
+    stranger = bank.post("/accounts/a/credits", booking("7.00"), **frame)
+    assert (refused(stranger), bank.written()) == ((401, "token-missing"), 2)

@@ -175,6 +175,15 @@ def test_what_is_parked_says_why(bank: Bank) -> None:
     assert parked["reason"] == bank.get("/readers/debit_source/parked").json["items"][0]["reason"]
 
 
+def test_an_email_waits_until_its_policy_has_come_so_far(bank: Bank) -> None:
+    accounts(bank)
+    requested(bank, notify="ada@example.com")
+    for policy in ("debit_source", "credit_target"):
+        bank.settle()
+        process.services().policy(policy).catch_up(100)
+    assert led_to(bank, 3) == [mail("waits")]
+
+
 def test_an_email_that_is_decided_and_not_sent_is_seen(bank: Bank) -> None:
     accounts(bank)
     requested(bank, notify="ada@example.com")

@@ -301,3 +301,20 @@ def test_each_request_is_one_line_without_personal_data(
 def test_a_refused_request_is_logged_with_its_code(bank: Bank, lines: list[dict[str, Any]]) -> None:
     bank.post("/accounts/a/freeze")
     assert lines[0]["code"] == "account-missing"
+
+
+def test_a_line_is_not_written_by_the_logger_of_chalice_as_well(bank: Bank) -> None:
+    """Chalice's is called `leftfold`, above this one: it would write a line anew, and not as JSON."""
+    reached: list[str] = []
+
+    class Above(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            reached.append(record.name)
+
+    handler = Above()
+    app.log.addHandler(handler)
+    try:
+        bank.get("/accounts/a")
+    finally:
+        app.log.removeHandler(handler)
+    assert log.name not in reached

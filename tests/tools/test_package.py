@@ -3,6 +3,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args, get_type_hints
 
@@ -14,9 +15,10 @@ from chalicelib.leftfold.wiring.clients import client
 from chalicelib.leftfold.wiring.settings import FUNCTIONS_OF_TRUTH
 from tools.bootstrap import ROOT
 from tools.dependencies import SERVICES, PackagingError
+from tools.deploy import application_template
 from tools.fingerprints import fingerprints
 from tools.package import Package, package, sizes_of
-from tools.stages import StageError
+from tools.stages import StageError, stage
 
 pytestmark = pytest.mark.slow
 
@@ -81,6 +83,23 @@ def test_the_truths_package_alone_is_enough_for_its_functions(
     )
     ours = {path.name for path in (tmp_path / "chalicelib").iterdir()}
     assert ours <= {"__init__.py", "__pycache__", "leftfold"}
+
+
+@pytest.mark.parametrize(
+    ("ready", "called"), [(0, "${APIHandler.Arn}"), (2, "${APIHandler.Arn}:live")]
+)
+def test_whether_the_api_calls_an_alias_is_in_its_text(
+    packaged: Package, ready: int, called: str
+) -> None:
+    """SAM makes a new deployment of the API where its text has changed, and not where a parameter has."""
+    made = application_template(packaged, replace(stage("dev"), api_warm=ready))
+    paths = made["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]["paths"]
+    uris = {
+        operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"].partition("/functions/")[2]
+        for methods in paths.values()
+        for operation in methods.values()
+    }
+    assert uris == {f"{called}/invocations", "${Feed.Arn}/invocations"}
 
 
 def test_every_handler_of_the_template_is_a_function_of_the_package(

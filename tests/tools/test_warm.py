@@ -91,6 +91,24 @@ def test_the_same_again_publishes_nothing_and_old_versions_go(stacks: Stacks) ->
     assert (versions(functions, FUNCTION), serves(stacks)) == (["3", "4"], "red")
 
 
+def test_there_is_an_alias_before_the_api_calls_it_and_until_it_does_not(stacks: Stacks) -> None:
+    functions = stacks.cloud.client("lambda")
+    seen: list[list[str]] = []
+
+    def look(_said: str) -> None:
+        found = functions.list_aliases(FunctionName=FUNCTION)["Aliases"]
+        seen.append([alias["Name"] for alias in found])
+
+    watched, uploads = Stacks(stacks.cloud, look), Uploads(stacks.cloud, "warmed")
+    for count, meanwhile in (("0", [ALIAS]), ("2", [ALIAS])):
+        seen.clear()
+        url = uploads.template(template())
+        watched.bring(STACK, url, {"ApiWarm": count, "MovedTo": f"place-{count}"})
+        assert seen[0] == meanwhile
+        kept = functions.list_aliases(FunctionName=FUNCTION)["Aliases"]
+        assert len(kept) == (1 if int(count) else 0)
+
+
 def test_an_api_is_let_in_once_and_with_none_ready_there_is_no_alias(stacks: Stacks) -> None:
     functions = stacks.cloud.client("lambda")
     policy = json.loads(functions.get_policy(FunctionName=FUNCTION, Qualifier=ALIAS)["Policy"])

@@ -35,6 +35,8 @@ COMPUTED: dict[type[ast.operator], type[ast.operator]] = {
     ast.BitAnd: ast.BitOr,
     ast.BitOr: ast.BitAnd,
 }
+# Their arguments may change places: the result is the same.
+IN_ANY_ORDER = {"min", "max"}
 CALLED = {"min": "max", "max": "min", "any": "all", "all": "any", "sorted": "list"}
 # A condition or a key of DynamoDB: a string whose every part decides something.
 CONDITION = re.compile(r"attribute_(?:not_)?exists|[:#]\w+")
@@ -120,6 +122,8 @@ def of_call(node: ast.Call) -> Iterator[Alternative]:
         yield changed(node, func=changed(node.func, id=called), keywords=keywords)
     for index in range(len(node.keywords)):
         yield changed(node, keywords=without(node.keywords, index))
+    if isinstance(node.func, ast.Name) and node.func.id in IN_ANY_ORDER:
+        return
     for index in range(len(node.args) - 1):
         first, second = node.args[index : index + 2]
         if not any(isinstance(each, ast.Starred | ast.GeneratorExp) for each in (first, second)):

@@ -63,4 +63,4 @@ def units_of(save: Save) -> int:
         text = text_of(save.key, save.row)
     except (TypeError, ValueError):
         return 0
-    return -(-(len(save.key.encode()) + len((text or "").encode())) // UNIT) or 1
+    return -(-(len(save.key.encode()) + len((text or "").encode())) // UNIT)
