@@ -122,6 +122,8 @@ function App({ wrong }: { wrong: string }) {
     const dark = theme ? theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
     setTheme(dark ? "light" : "dark");
   };
+  // On a phone the pages are a line that scrolls.
+  useEffect(() => document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" }), [at.page]);
   useKeys((key, event) => {
     const page = PAGES.find(([, , digit]) => digit === key);
     if (page) location.hash = link(page[0]);

@@ -2,14 +2,10 @@
 // Writes one JSON object: what was seen, which rules of axe a page breaks, and what the browser
 // complained of. SHAPES is "all", or one look at each page: half of them light on a desktop, half
 // dark on a phone.
-import { mkdirSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import chromium from "@sparticuz/chromium";
-import { chromium as playwright } from "playwright-core";
+import { looking } from "./looks.js";
 
 const [url, folder, asked, token, issuer] = process.argv.slice(2);
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-mkdirSync(folder, { recursive: true });
+const { browser, seen, opened, go, checked, look } = await looking(url, folder, token);
 
 // Each page: its name, its place, and a text that shows that it is there.
 const PAGES = [
@@ -28,72 +24,10 @@ const PAGES = [
   ["ledger", "#/ledgers/household", "debits equal credits"],
   ["model", "#/model", "Views and policies"],
 ];
-const SHAPES = {
-  desktop: { width: 1360, height: 860 },
-  phone: { width: 390, height: 844 },
-};
-
-const seen = { pages: [], violations: [], complaints: [], requests: new Set() };
-const browser = await playwright.launch({
-  executablePath: await chromium.executablePath(),
-  // In a single process the browser would end with the first context that is closed.
-  args: [...chromium.args.filter((one) => one !== "--single-process"), "--font-render-hinting=none"],
-});
-
-async function opened(shape, dark, signedIn = true) {
-  const context = await browser.newContext({
-    viewport: SHAPES[shape],
-    colorScheme: dark ? "dark" : "light",
-    locale: "en-GB",
-    timezoneId: "Europe/Prague",
-    reducedMotion: "reduce",
-    bypassCSP: false,
-  });
-  // As where the machine's locale is POSIX: no language tag.
-  await context.addInitScript(() => Object.defineProperty(navigator, "language", { value: "en-US@posix", configurable: true }));
-  if (signedIn) await context.addInitScript((kept) => sessionStorage.setItem("leftfold-token", kept), token);
-  const page = await context.newPage();
-  // A busy machine is no fault of the page.
-  page.setDefaultTimeout(60_000);
-  page.on("console", (message) => {
-    if (message.type() === "error" || message.type() === "warning") seen.complaints.push(message.text());
-  });
-  page.on("pageerror", (error) => seen.complaints.push(String(error)));
-  page.on("request", (request) => seen.requests.add(new URL(request.url()).host));
-  return page;
-}
-
-async function go(page, [name, place, text]) {
-  await page.goto(`${url}/console/index.html${place}`);
-  await page.getByText(text).first().waitFor({ timeout: 60_000 });
-}
-
-async function checked(page, name) {
-  // Evaluated by the debugger, which the page's policy does not stop.
-  await page.evaluate(axe);
-  const { violations } = await page.evaluate("axe.run(document, { resultTypes: ['violations'] })");
-  for (const one of violations) {
-    seen.violations.push(`${name}: ${one.id}: ${one.nodes.map((node) => node.target.join(" ")).slice(0, 3).join(", ")}`);
-  }
-}
-
 const looks = asked === "all"
   ? ["desktop", "phone"].flatMap((shape) => [false, true].map((dark) => [shape, dark, PAGES]))
   : [["desktop", false, PAGES.filter((_, at) => at % 2 === 0)], ["phone", true, PAGES.filter((_, at) => at % 2 === 1)]];
-for (const [shape, dark, pages] of looks) {
-  const page = await opened(shape, dark);
-  for (const one of pages) {
-    const name = `${one[0]}-${shape}-${dark ? "dark" : "light"}`;
-    await go(page, one);
-    if (one[0] === "model") await page.locator(".model .count").first().waitFor();
-    await checked(page, name);
-    const wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth");
-    if (wide > 0) seen.violations.push(`${name}: the page is ${wide} px wider than the window`);
-    await page.screenshot({ path: `${folder}/${name}.png` });
-    seen.pages.push(name);
-  }
-  await page.context().close();
-}
+for (const one of looks) await look(...one);
 
 // What people do.
 const stranger = await opened("desktop", false, false);

@@ -288,6 +288,7 @@ class Operator:
 @click.option("--rounds", default=3, show_default=True, help="There and back, so often.")
 @click.option("--seconds", default=15.0, show_default=True, help="After each activation.")
 @click.option("--pause", default=0.0, show_default=True, help="Mean seconds between two requests.")
+@click.option("--budget", default=60.0, show_default=True, help="Minutes; then no round begins.")
 @click.option("--kill-every", default=0.0, show_default=True, help="Mean seconds; 0: nobody.")
 @click.option("--seed", default=1, show_default=True)
 def main(
@@ -298,11 +299,13 @@ def main(
     rounds: int,
     seconds: float,
     pause: float,
+    budget: float,
     kill_every: float,
     seed: int,
 ) -> None:
     """Two releases under load, there and back; exit 1 if a law broke."""
     show, random, killed = Console(), Random(seed), Report()
+    last_begin = time.monotonic() + budget * 60
     with TemporaryDirectory() as folder, engines(show) as (services, engine):
         trees = {release.name: made(release, Path(folder)) for release in RELEASES}
         operator = Operator(trees, services, random, show)
@@ -322,7 +325,8 @@ def main(
             operator.run(SECOND, "generation", "create", "green", "--yes")
             operator.until(SECOND, "generation", "status", "green", *BEHIND)
             operator.until(SECOND, "generation", "check", "green", *BEHIND)
-            for _ in range(rounds):
+            while rounds and time.monotonic() < last_begin:
+                rounds -= 1
                 for release, name in ((SECOND, "green"), (FIRST, "-")):
                     clients.active = None
                     operator.run(

@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from random import Random
 from traceback import format_exception
 
+from chalicelib.bank.account.views import balances
 from chalicelib.leftfold.archive.epochs import DamagedArchiveError
+from chalicelib.leftfold.kernel.commit import canonical
+from chalicelib.leftfold.projection.fold import fold
+from chalicelib.leftfold.projection.rows import NEVER, StoredRow
+from chalicelib.leftfold.projection.runner import seen
 from chalicelib.leftfold.relay.sequencer import WARY
 from chalicelib.leftfold.store.ports import Unavailable
 from tests.simulation.clients import Call, clients, hurried
@@ -41,6 +46,7 @@ def history(seed: int, parts: Parts | None = None) -> Report:
     world = World(scheduler, parts or Parts())
     # Relays that race take turns in some histories, and in the others wait for a random time.
     world.wary = Random(f"turns {seed}").choice([0, 0, WARY])
+    world.asks = True
     calls: list[Call] = []
     broken: list[str] = []
     try:
@@ -49,6 +55,7 @@ def history(seed: int, parts: Parts | None = None) -> Report:
         broken += bodies_are_wrong(world)
         broken += violations(world, calls)
         broken += money_is_wrong(world)
+        broken += what_was_told_is_wrong(world)
     except (DamagedArchiveError, Unavailable) as error:
         broken.append(f"I1: the log cannot be read: {error}")
     except Exception as error:  # noqa: BLE001 - whatever ends a history is found in its report
@@ -81,6 +88,22 @@ def bodies_are_wrong(world: World) -> Iterator[str]:
     for position, _ in sorted(table.bodies - table.late):
         if position < pruned:
             yield f"B1: a body is left at {position}, which is pruned"
+
+
+def what_was_told_is_wrong(world: World) -> Iterator[str]:
+    """I8: a row that was folded ahead of its view is the fold of its stream through a version that
+    is not older than the one that was asked for.
+    """
+    states: dict[str, list[str]] = {}
+    rows: dict[str, StoredRow] = {}
+    for block in world.log.blocks(0):
+        for position, commit in enumerate(block.commits, block.first_position):
+            rows |= fold(balances, seen(balances, [(position, commit)], world.vault), rows)
+            shown = rows.get(commit.aggregate_id, NEVER).row
+            states.setdefault(commit.aggregate_id, []).append(canonical(shown))
+    for stream, version, row in world.told:
+        if canonical(row) not in states[stream][version - 1 :]:
+            yield f"I8: {stream} was shown at version {version} as it never was"
 
 
 def any_chances(random: Random, contended: float) -> Chances:

@@ -28,9 +28,11 @@ from chalicelib.leftfold.kernel import (
     View,
 )
 from chalicelib.leftfold.kernel.commit import instant
+from chalicelib.leftfold.kernel.repair import NO_REPAIRS
 from chalicelib.leftfold.policies.deadlines import Timekeeper
 from chalicelib.leftfold.policies.mailing import MemoryMailer
 from chalicelib.leftfold.policies.work import Cause, PolicyWork, effect_of
+from chalicelib.leftfold.projection.ahead import Ahead
 from chalicelib.leftfold.projection.fold import PoisonError, category_of, recorded_of
 from chalicelib.leftfold.projection.memory import MemoryRows
 from chalicelib.leftfold.projection.partitioned import PartitionedRunner
@@ -116,6 +118,9 @@ class World:
     unplanned: list[Email] = field(default_factory=list)
     invocations: int = 0
     wary: int = WARY
+    # What a query with minVersion was told at once, by stream and version, where clients ask.
+    asks: bool = False
+    told: list[tuple[str, int, Row | None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.events = ReplicatedEvents(self.scheduler)
@@ -414,6 +419,24 @@ class World:
         if name == "append" and answer is None:
             self.appended.append(args[0])
             self._deliver([args[0]], self.stream_records, self.start_relay)
+            if self.asks and len(self.appended) % 4 == 0:
+                self._ask_for(args[0])
+
+    def _ask_for(self, commit: Commit) -> None:
+        """Asks for the account as the commit left it, wherever relay and view are by now."""
+        if category_of(commit.aggregate_id) in balances.categories:
+            found = Ahead(
+                balances,
+                self.rows[balances.name],
+                self.log,
+                self.events,
+                self.checkpoints,
+                self.parking,
+                self.vault,
+                NO_REPAIRS,
+            ).row(commit.aggregate_id, commit.version)
+            if found is not None:
+                self.told.append((commit.aggregate_id, commit.version, found.row))
 
     def _after_block(self, name: str, args: tuple[Any, ...], answer: Any) -> None:
         if name == "append" and answer is True:

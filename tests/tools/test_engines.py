@@ -12,7 +12,7 @@ import pytest
 
 from tools.bootstrap import ROOT
 from tools.engines import DynamoDBLocal, EngineError, OpenSearch, PortTakenError, jars
-from tools.engines.engine import Engine, Launch
+from tools.engines.engine import SUPERVISE, Engine, Launch
 from tools.engines.jars import Jar
 from tools.engines.npm import NpmPackage
 
@@ -148,6 +148,22 @@ def test_stop_frees_the_port_and_removes_the_scratch_folder() -> None:
     assert not engine.scratch.exists()
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", engine.port)) != 0
+
+
+def test_what_an_engine_leaves_is_removed_after_its_end_with_what_a_killed_one_had_left(
+    tmp_path: Path,
+) -> None:
+    scratch, left = tmp_path / "program-1", tmp_path / "program-2.gone-7"
+    for folder in (scratch, left):
+        folder.mkdir()
+        (folder / "file").write_text("data")
+    subprocess.run(
+        [sys.executable, "-I", "-S", str(SUPERVISE), str(scratch), sys.executable, "-c", ""],
+        stdin=subprocess.PIPE,
+        check=False,
+    )
+    assert not scratch.exists()
+    assert eventually(lambda: not list(tmp_path.iterdir()))
 
 
 @pytest.mark.slow

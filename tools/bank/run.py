@@ -1,7 +1,7 @@
 """`leftfold run`: engines, deployment, real data, and a table that proves it."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -9,9 +9,11 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from chalicelib.bank.account.domain import account
+from chalicelib.domain import DOMAIN
 from tools.archiving import NOBODY_WRITES, archive
 from tools.bank.import_file import Selection, import_file
-from tools.bank.warm_up import wake
+from tools.bank.warm_up import limit_runners, readers_of, wake, wake_functions
 from tools.bootstrap import ROOT
 from tools.cloud import Cloud
 from tools.collector import collecting
@@ -66,11 +68,13 @@ def local(
     search_port: int | None = None,
     stack: str = STACK,
     otlp: str = "",
+    readers: Collection[str] | None = None,
 ) -> Iterator[Local]:
     """Starts the engines and deploys; stops all of it at the end.
 
     Without ports it takes free ones. Its functions send spans to the collector at *otlp*, if any.
-    Raises EngineError, PackagingError and DeployError.
+    Of the views and policies, those called *readers* are woken, or all. Raises EngineError,
+    PackagingError and DeployError.
     """
     with ExitStack() as started:
         search = OpenSearch(search_port, progress=report)
@@ -80,17 +84,18 @@ def local(
         services.check_port()
         started.callback(search.stop)
         started.callback(services.stop)
-        services.start()
         # OpenSearch takes longest, so all else is done meanwhile.
         with ThreadPoolExecutor(1) as threads:
             searching = threads.submit(search.start)
+            services.start()
             made = package(STAGE, report)
             searching.result()
         cloud = Cloud(services.url, mail_from=SENDER)
         cloud.client("ses").verify_email_identity(EmailAddress=SENDER)
         name = stack.removeprefix(f"{APP}-")
         deployed = deploy(made, replace(stage(STAGE), name=name, otlp_endpoint=otlp), cloud, report)
-        wake(deployed, cloud, report)
+        limit_runners(deployed, cloud)
+        wake(deployed, cloud, report, readers)
         yield Local(deployed, cloud, (search, services))
 
 
@@ -107,7 +112,11 @@ def run(
     with ExitStack() as started:
         with errors.status("starting") as status:
             collector = started.enter_context(collecting()) if traces else ""
-            running = started.enter_context(local(status.update, port, search_port, otlp=collector))
+            # The others are woken once the table is shown, which needs none of them.
+            first = readers_of(account.category)
+            running = started.enter_context(
+                local(status.update, port, search_port, otlp=collector, readers=first)
+            )
         current = Current(STACK, running.deployed.url, running.cloud.endpoint_url)
         remember(current)
         started.callback(forget)
@@ -121,6 +130,10 @@ def run(
             fresh=True,
             then=partial(archive_closed, current) if work.archives else None,
         )
+        with errors.status("waking the other functions") as status:
+            others = [name for name in (*DOMAIN.views, *DOMAIN.policies) if name not in first]
+            wake_functions(running.deployed, running.cloud, status.update, others)
+        console.print(f"all is done after {time.monotonic() - began:.1f} s")
         if not once:
             # Not wrapped, because a wrapped command cannot be pasted.
             console.print(

@@ -1,14 +1,13 @@
-"""Starts every function once, so that a fault shows now and no request waits for a cold start."""
+"""Starts functions once, so that a fault shows now and no request waits for a cold start."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.wiring.settings import Settings
 from tools.api import Api
-from tools.bank.importing import WORKERS
 from tools.cloud import Cloud, DeployError, explained
 from tools.deploy import Deployed
 from tools.engines import Progress
@@ -16,33 +15,67 @@ from tools.signing_in import of_deployment
 
 # Asks a function to look for work, as the waker does.
 NOTHING_NEW = b'{"Records": []}'
+# The start of a function is a second of a processor's work. Where all start at once, each takes
+# so long that requests are given up and made again, each by one more process.
+AT_ONCE = 4
+# Queries that wait for a view wake it, and on one machine each invocation beside others is one more
+# process, which does what the others do. One is for the bus or the log, and one for those who wait.
+RUNNERS = 2
 
 
-def wake(deployed: Deployed, cloud: Cloud, report: Progress) -> None:
-    """Invokes the relay, every view and policy, and the API as often at once as an import will.
+def readers_of(*categories: str) -> list[str]:
+    """The views and policies that hear one of the *categories*."""
+    readers = [*DOMAIN.views.values(), *DOMAIN.policies.values()]
+    return [reader.name for reader in readers if reader.categories & set(categories)]
+
+
+def wake(
+    deployed: Deployed, cloud: Cloud, report: Progress, readers: Collection[str] | None = None
+) -> None:
+    """Starts the API, the relay, and the views and policies called *readers*, or all.
 
     Raises DeployError if one of them fails.
     """
-    report("deploy: waking the functions")
-    functions = cloud.client("lambda")
-    settings = Settings(
-        {"LEFTFOLD_STACK": deployed.stack, "LEFTFOLD_TRUTH": deployed.outputs["Truth"]}
-    )
-    names = [settings.function(name) for name in ("relay", *DOMAIN.views, *DOMAIN.policies)]
-
-    def invoke(name: str) -> tuple[str, Any]:
-        return name, functions.invoke(FunctionName=name, Payload=NOTHING_NEW)
-
+    readers = [*DOMAIN.views, *DOMAIN.policies] if readers is None else readers
     auth = of_deployment(deployed, cloud.endpoint_url)
+    report("deploy: waking the API")
     with (
         explained(cloud),
         Api(deployed.url, auth=auth) as api,
-        ThreadPoolExecutor(2 * WORKERS) as threads,
+        ThreadPoolExecutor(AT_ONCE) as threads,
     ):
-        answers = [threads.submit(api.query, "/accounts", limit="1") for _ in range(WORKERS)]
+        list(threads.map(lambda _: api.query("/accounts", limit="1"), range(AT_ONCE)))
+    wake_functions(deployed, cloud, report, ["relay", *readers])
+
+
+def limit_runners(deployed: Deployed, cloud: Cloud) -> None:
+    """Lets no view run more than `RUNNERS` times at once."""
+    functions, settings = cloud.client("lambda"), settings_of(deployed)
+    with explained(cloud):
+        for view in DOMAIN.views:
+            functions.put_function_concurrency(
+                FunctionName=settings.function(view), ReservedConcurrentExecutions=RUNNERS
+            )
+
+
+def settings_of(deployed: Deployed) -> Settings:
+    """What tells the names of a deployment's functions."""
+    return Settings({"LEFTFOLD_STACK": deployed.stack, "LEFTFOLD_TRUTH": deployed.outputs["Truth"]})
+
+
+def wake_functions(
+    deployed: Deployed, cloud: Cloud, report: Progress, names: Collection[str]
+) -> None:
+    """Invokes functions that look for work. Raises DeployError if one of them fails."""
+    functions, settings = cloud.client("lambda"), settings_of(deployed)
+
+    def invoke(name: str) -> tuple[str, Any]:
+        report(f"deploy: waking {name}")
+        full = settings.function(name)
+        return full, functions.invoke(FunctionName=full, Payload=NOTHING_NEW)
+
+    with explained(cloud), ThreadPoolExecutor(AT_ONCE) as threads:
         _check_started(threads.map(invoke, names))
-        for answer in answers:
-            answer.result()
 
 
 def _check_started(answers: Iterable[tuple[str, Any]]) -> None:

@@ -12,8 +12,11 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 
 GRACE = 5.0
+# In the name of a folder that is being removed.
+GONE = ".gone-"
 
 
 def main(scratch: str, command: list[str]) -> int:
@@ -27,8 +30,22 @@ def main(scratch: str, command: list[str]) -> int:
                 break
     finally:
         _end(engine)
-        shutil.rmtree(scratch, ignore_errors=True)
+        _remove(Path(scratch))
     return engine.returncode
+
+
+def _remove(scratch: Path) -> None:
+    """Takes the folder away at once, and removes what was in it meanwhile: MiniStack unpacks the code
+    for each process of a function, and nobody is to wait until all of it is gone.
+    """
+    gone = scratch.with_name(f"{scratch.name}{GONE}{os.getpid()}")
+    with suppress(OSError):
+        scratch.rename(gone)
+    if os.fork() == 0:
+        # What an earlier one has left that was killed goes, too.
+        for old in scratch.parent.glob(f"*{GONE}*"):
+            shutil.rmtree(old, ignore_errors=True)
+        os._exit(0)
 
 
 def _end(engine: "subprocess.Popen[bytes]") -> None:

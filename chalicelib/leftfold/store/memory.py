@@ -58,19 +58,38 @@ class OwnLock:
         return OwnLock()
 
 
+class Unread:
+    """A commit that was written and not read yet, so not decoded. Raises `CommitTooLargeError`.
+
+    Its item shows at once that it fits, and is kept only if the commit has a snapshot or progress,
+    which a writer might change: all else is in the commit as text, or cannot change.
+    """
+
+    __slots__ = ("_commit", "_item")
+
+    def __init__(self, commit: Commit) -> None:
+        item = fitting_item(commit)
+        self._commit = commit
+        self._item = item if commit.snapshot or commit.progress else None
+
+    def read(self) -> Commit:
+        """The commit as its item says it."""
+        return commit_from_item(self._item or fitting_item(self._commit))
+
+
 class MemoryEvents:
     """`GenerationTable` in memory. Commits pass through their items, so encoding and limits are real."""
 
     def __init__(self) -> None:
-        # By stream and version: a Bar, a Commit, or the item of a commit that nobody has read yet.
+        # By stream and version: a Bar, a Commit, or what `Unread` keeps of one that nobody has read.
         self._streams: dict[str, dict[int, Any]] = {}
         self._lock = OwnLock()
 
     def _at(self, aggregate_id: str, version: int) -> Any:
-        """The Commit or Bar at this key, or None. An item is decoded once, when it is read first."""
+        """The Commit or Bar at this key, or None. A commit is decoded once, when it is read first."""
         found = self._streams.get(aggregate_id, {}).get(version)
-        if isinstance(found, dict):
-            found = self._streams[aggregate_id][version] = commit_from_item(found)
+        if isinstance(found, Unread):
+            found = self._streams[aggregate_id][version] = found.read()
         return found
 
     def everything(self) -> dict[str, dict[int, Any]]:
@@ -82,7 +101,7 @@ class MemoryEvents:
 
     def append(self, commit: Commit, unless: StreamVersion | None = None) -> Commit | None:
         check_append(commit, unless)
-        written = fitting_item(commit)
+        written = Unread(commit)
         with self._lock:
             stream = self._streams.setdefault(commit.aggregate_id, {})
             if commit.version in stream:
@@ -140,7 +159,7 @@ class MemoryEvents:
         with self._lock:
             if not is_still(self._at(old.aggregate_id, old.version), old):
                 return False
-            self._streams[old.aggregate_id][old.version] = fitting_item(new)
+            self._streams[old.aggregate_id][old.version] = Unread(new)
             return True
 
     def delete(self, tombstone: Commit, versions: Collection[int]) -> bool:
@@ -154,7 +173,7 @@ class MemoryEvents:
 
     def put_copy(self, copy: Commit, over: Bar | None = None) -> Commit | None:
         check_copy(copy, over)
-        written = fitting_item(copy)
+        written = Unread(copy)
         with self._lock:
             stream = self._streams.setdefault(copy.aggregate_id, {})
             if stream.get(copy.version, over) != over:

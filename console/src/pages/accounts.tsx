@@ -339,8 +339,10 @@ export function Transfer({ id }: { id: string }) {
 /** The commits of several streams as a sequence diagram: a column for each stream, time downwards. */
 function Sequence({ of }: { of: Schemas["TracedCommit"][] }) {
   const streams = [...new Set(of.map((one) => one.stream))];
-  const wide = 220;
-  const high = 62;
+  const wide = matchMedia("(max-width: 760px)").matches ? 118 : 220;
+  const line = 15;
+  const high = 47 + line * Math.max(...of.map((one) => one.events.length));
+  const bend = wide * 0.36;
   const x = (stream: string) => streams.indexOf(stream) * wide + wide / 2;
   const y = (at: number) => 74 + at * high;
   const place = new Map(of.map((one, at) => [`${one.stream}@${one.version}`, at]));
@@ -370,7 +372,7 @@ function Sequence({ of }: { of: Schemas["TracedCommit"][] }) {
                   key={`${one.stream}${one.version}${cause.stream}`}
                   class="cause"
                   marker-end="url(#arrow)"
-                  d={`M${x(cause.stream) + 6 * side} ${y(from)} C ${x(cause.stream) + 80 * side} ${y(from)} ${x(one.stream) - 80 * side} ${y(at)} ${x(one.stream) - 9 * side} ${y(at)}`}
+                  d={`M${x(cause.stream) + 6 * side} ${y(from)} C ${x(cause.stream) + bend * side} ${y(from)} ${x(one.stream) - bend * side} ${y(at)} ${x(one.stream) - 9 * side} ${y(at)}`}
                 />
               );
             }),
@@ -378,9 +380,9 @@ function Sequence({ of }: { of: Schemas["TracedCommit"][] }) {
           {of.map((one, at) => (
             <g key={`${one.stream}@${one.version}`}>
               <circle class="knot" cx={x(one.stream)} cy={y(at)} r={5} />
-              <text class="what" x={x(one.stream)} y={y(at) + 20} text-anchor="middle">
-                {one.events.map((event) => event.name).join(", ")}
-              </text>
+              {one.events.map((event, number) => (
+                <text key={number} class="what" x={x(one.stream)} y={y(at) + 20 + line * number} text-anchor="middle">{event.name}</text>
+              ))}
             </g>
           ))}
         </svg>

@@ -96,11 +96,11 @@ function Trial({ id }: { id: string }) {
                 <thead>
                   <tr>
                     <th scope="col">Account</th>
-                    <th scope="col">Type</th>
+                    <th scope="col" class="spare">Type</th>
                     <th scope="col" class="number">Opening</th>
                     <th scope="col" class="number">Debits</th>
                     <th scope="col" class="number">Credits</th>
-                    <th scope="col" class="number">Balance</th>
+                    <th scope="col" class="number pinned">Balance</th>
                     <th scope="col">Unit</th>
                   </tr>
                 </thead>
@@ -108,11 +108,11 @@ function Trial({ id }: { id: string }) {
                   {trial.items.map((one, at) => (
                     <tr key={at}>
                       <th scope="row"><Code of={one.account} /></th>
-                      <td class="muted">{one.type}</td>
+                      <td class="muted spare">{one.type}</td>
                       <td class="number"><Money of={one.opening} plain /></td>
                       <td class="number"><Money of={one.debits} plain /></td>
                       <td class="number"><Money of={one.credits} plain /></td>
-                      <td class="number strong"><Money of={one.balance} plain /></td>
+                      <td class="number strong pinned"><Money of={one.balance} plain /></td>
                       <td class="muted">{one.balance.currency}</td>
                     </tr>
                   ))}

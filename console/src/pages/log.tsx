@@ -196,7 +196,7 @@ function Rate({ of }: { of: LoggedCommit[] }) {
     return { x: at, y: at.map((one) => counted.get(one) ?? 0), step: wide };
   }, [of]);
   if (of.length === 0) return null;
-  const each = step === 1 ? "second" : step < 60 ? `${step} seconds` : step === 60 ? "minute" : step < 3600 ? `${step / 60} minutes` : "hour or day";
+  const each = step === 1 ? "second" : step < 60 ? `${step} seconds` : step === 60 ? "minute" : step < 3600 ? `${step / 60} minutes` : step === 3600 ? "hour" : "day";
   return (
     <figure>
       <figcaption class="muted small">Commits in each {each}</figcaption>
