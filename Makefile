@@ -6,8 +6,8 @@ BIN := .leftfold/venv/bin
 PARALLEL := -n auto --dist loadgroup
 # A third of the histories and of the example's accounts; `make test-more` takes all accounts, and new seeds.
 GATE := --share 0.3
-# Few of them, few examples of each property, and three cases of each parametrised test.
-QUICK := -q -m "not engine and not slow" --share 0.04 --cases 3 --hypothesis-profile=quick
+# Few of them, few examples of each property, and two cases of each parametrised test.
+QUICK := -q -m "not engine and not slow" --share 0.04 --cases 2 --hypothesis-profile=quick
 
 .PHONY: help run tools engines check quick test test-more coverage docs audit lock
 

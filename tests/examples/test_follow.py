@@ -8,8 +8,6 @@ import sys
 from pathlib import Path
 from urllib.request import Request, urlopen
 
-import pytest
-
 from tests.http.conftest import Bank
 from tests.http.samples import booking
 from tests.issuer import house_token
@@ -37,7 +35,6 @@ def positions(database: Path) -> list[int]:
         return [json.loads(body)["position"] for _, body in rows]
 
 
-@pytest.mark.slow
 def test_a_follower_that_is_killed_a_hundred_times_keeps_every_commit_once_and_in_order(
     tmp_path: Path,
 ) -> None:

@@ -41,6 +41,8 @@ from tools.resources.files import permissions, variables
 from tools.resources.truth import FUNCTIONS
 from tools.tables import create_tables
 
+pytestmark = pytest.mark.slow
+
 STACK = FACTS["Application"]
 HOME = f"{FACTS['Region']}:{FACTS['Account']}"
 BEGUN = datetime(2026, 1, 1, tzinfo=UTC)

@@ -22,6 +22,8 @@ from tests.tools.test_stages import MADE
 from tools.changing import recorded
 from tools.proving import Work, differences, do_all, ended
 
+pytestmark = pytest.mark.slow
+
 A, B = "main/account-a", "main/account-b"
 KEY = "0190-key"
 WAKE: dict[str, Any] = {"Records": [], "wanted": {}}

@@ -18,6 +18,8 @@ from tests.vaults import vault_of
 from tools.bank.transforms import accounts_merged, card, cards_apart, interest_named
 from tools.tables import create_tables, log_tables
 
+pytestmark = pytest.mark.slow
+
 CHANGES: Mapping[str, tuple[Transform, ...]] = {
     "identity": (),
     "split": (cards_apart(),),

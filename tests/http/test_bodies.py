@@ -308,6 +308,7 @@ ACTIONS = ["credits", "debits", "bookings", "freeze", "unfreeze", "close"]
 commands = st.sampled_from(["/accounts", *(f"/accounts/a/{each}" for each in ACTIONS)])
 
 
+@pytest.mark.slow
 @anything
 @given(url=commands, body=json_values | near_misses)
 def test_no_json_value_is_our_fault(bank: Bank, url: str, body: Any) -> None:

@@ -256,6 +256,15 @@ def test_a_row_of_an_ordered_view_is_checked_at_each_commit(number: int) -> None
     assert bool(replay(typed(view), Packed(story.log), lambda _: None).stopped) is stops
 
 
+def test_rows_that_are_large_together_are_folded_whole() -> None:
+    wide = replace(parity, fold=lambda _row, _recorded, _key: {"text": "x" * (ROW_BYTES // 4)})
+    added = (StoredEvent("added", 1, {"amount": 4}),)
+    body = cast("Body", unpack_quickly(pack([commit(A, n)._replace(events=added) for n in (1, 2)])))
+    rows: dict[str, StoredRow] = {}
+    assert body.fold(typed(wide), 0, rows)
+    assert set(rows) == {"main/all", "main/even"}
+
+
 WRONG_KEYS = ["", "other/all", "mainly/all", "main/pile-b", "x" * 600, "main/pile-a" + "é" * 300]
 
 

@@ -340,6 +340,8 @@ class Both:
             if Faulty(self.control, self.scheduler).read().active != name:
                 return
             self.invocations += 1
+            # Taken before anything waits: another invocation may begin meanwhile.
+            owner = f"invocation-{self.invocations}"
             effects: Any = Faulty(self.effects, self.scheduler)
             mailer: Any = Faulty(self.mailer, self.scheduler)
             passed: Any = lambda _commit: False  # noqa: E731
@@ -352,7 +354,7 @@ class Both:
                 self.bank(name).handler,
                 effects,
                 mailer,
-                f"invocation-{self.invocations}",
+                owner,
                 self.pause,
                 map,
                 vault_of(),

@@ -18,6 +18,7 @@ def test_no_history_of_forgetting_breaks_a_law(first: int, share: float) -> None
     assert broken == {}, f"run one again: {again}"
 
 
+@pytest.mark.slow
 def test_a_seed_decides_its_history_of_forgetting() -> None:
     assert forgetting(2) == forgetting(2)
 

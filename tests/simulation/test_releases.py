@@ -17,6 +17,7 @@ def test_no_history_of_two_releases_breaks_a_law(share: float) -> None:
     assert broken == {}, f"run one again: {again}"
 
 
+@pytest.mark.slow
 def test_a_seed_decides_its_history_of_two_releases() -> None:
     assert released(2) == released(2)
 

@@ -139,7 +139,7 @@ def test_the_report_has_prices_before_and_after(capsys: pytest.CaptureFixture[st
 def test_live_epochs_are_compared_with_the_whole_log(
     site: Stage, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    services = services_of(site)
+    services = services_of(site, replayed_log=site.whole, opened_log=site.whole)
     made = replay_live(DOMAIN.views["balances"], site.whole, lambda _: None, opener=site.vault)
     assert made == replay(DOMAIN.views["balances"], site.whole, lambda _: None, opener=site.vault)
     assert same_as_whole(DOMAIN.views["balances"], services, made, 0.5)

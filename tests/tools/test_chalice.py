@@ -65,6 +65,7 @@ def deployed(states: list[dict[str, Any]]) -> dict[str, Any]:
     return states[0]
 
 
+@pytest.mark.slow
 def test_every_function_is_made_with_the_names_of_its_stage(deployed: dict[str, Any]) -> None:
     names = {API if made.name == "api_handler" else f"{API}-{made.name}" for made in MADE}
     assert set(deployed["functions"]) == names

@@ -347,6 +347,7 @@ def test_beside_chalices_functions_stand_all_tables_logs_and_alarms_of_the_appli
     assert log == {"Fn::Sub": "/aws/lambda/${Application}"}
 
 
+@pytest.mark.slow
 def test_an_application_is_found_whoever_has_deployed_it(tmp_path: Path) -> None:
     """By its own stack, or by what stands beside Chalice's functions and Chalice's own note."""
     log = {"Type": "AWS::Logs::LogGroup"}

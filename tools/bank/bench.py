@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -27,12 +28,18 @@ from rich.table import Table
 from rich.text import Text
 
 from chalicelib.bank.account.domain import Book, Booking, Open, account
-from chalicelib.bank.account.views import balances
+from chalicelib.bank.account.views import balances, bookings
 from chalicelib.leftfold.commands.handler import CommandHandler, CommandRequest, body_hash
 from chalicelib.leftfold.commands.loading import SNAPSHOT_EVERY
-from chalicelib.leftfold.kernel import AggregateId, Commit, Recorded, Row, StoredEvent
+from chalicelib.leftfold.kernel import AggregateId, Commit, Recorded, Row, StoredEvent, View
 from chalicelib.leftfold.kernel.commit import canonical, traceparent_of
+from chalicelib.leftfold.projection.budget import BudgetedRows
+from chalicelib.leftfold.projection.documents import THREADS, DynamoRows
+from chalicelib.leftfold.projection.filling import EVENTS, FEW_EVENTS
+from chalicelib.leftfold.projection.memory import MemoryRows
 from chalicelib.leftfold.projection.replay import replay
+from chalicelib.leftfold.projection.rows import RowStore, Save
+from chalicelib.leftfold.projection.runner import ViewWork, slices
 from chalicelib.leftfold.projection.typed import typed, unpack_quickly
 from chalicelib.leftfold.relay.publisher import Publisher
 from chalicelib.leftfold.relay.relay import Relay, wanted_of
@@ -62,6 +69,8 @@ MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 AT = "2026-01-01T00:00:00.000Z"
 BATCH = 50
 TURNS = 15
+# A budget for a fill: half of what a new on-demand table takes.
+UNITS = 2_000
 # `bar` has one task.
 TASK = TaskID(0)
 
@@ -387,6 +396,73 @@ def bench_replay(commits: int, tick: Callable[[], None]) -> Result:
     return Result("replay", left, right, 2.0, "a plain loop over typed values")
 
 
+# --- rows into their stores
+
+
+class Kept(MemoryRows):
+    """Rows in memory, with what was saved each time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.saved: list[Sequence[Save]] = []
+
+    def save(self, saves: Sequence[Save]) -> set[str]:
+        self.saved.append(saves)
+        return super().save(saves)
+
+
+def fill(view: View, rows: RowStore, log: PackedLog, size: int = EVENTS) -> None:
+    """What a worker of `leftfold fill` does with the whole log, *size* events at a time."""
+    work = ViewWork(typed(view), rows, size)
+    for slice_ in slices(log.blocks(0), 0, size=size):
+        if not work.take(slice_.commits).done:
+            raise click.ClickException(f"the rows of {view.name} were not taken")
+
+
+def bench_documents(client: "DynamoDBClient", commits: int, tick: Callable[[], None]) -> Result:
+    """The rows of `balances` in DynamoDB, against the bare puts of the same ones."""
+    log, kept = PackedLog(commits, tick), Kept()
+    fill(balances, kept, log)
+    items = [[bare_item(save) for save in saves] for saves in kept.saved]
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(3):
+        tables = [f"{create_tables(client)}-balances" for _ in range(2)]
+        rows = DynamoRows(client, tables[0], lambda: MOMENT)
+        times[0].append(timed(partial(fill, balances, rows, log)))
+        times[1].append(timed(partial(put_bare, client, tables[1], items)))
+        tick()
+    left, right = map(min, times)
+    name = f"{sum(map(len, items)):,} loads and puts of documents"
+    return Result(name, left, right, 2.0, "bare puts of the same rows")
+
+
+def put_bare(client: "DynamoDBClient", table: str, items: Sequence[Sequence[Any]]) -> None:
+    """Puts the items, on as many connections as a fill does."""
+
+    def put(item: Any) -> None:
+        client.put_item(TableName=table, Item=item)
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        for some in items:
+            list(threads.map(put, some))
+
+
+def bare_item(save: Save) -> Any:
+    """A row as an item."""
+    position, text = {"N": str(save.position)}, {"S": canonical(save.row)}
+    return {"key": {"S": save.key}, "position": position, "row": text}
+
+
+def bench_budget(units: int, tick: Callable[[], None]) -> Result:
+    """Five seconds' worth of documents by a budget of write *units* a second."""
+    log = PackedLog(5 * units, tick)
+    rows = BudgetedRows(MemoryRows(), units, time.monotonic, time.sleep)
+    took = timed(partial(fill, bookings, rows, log, FEW_EVENTS))
+    # What is spent last is paid for by what follows.
+    least = 5 - FEW_EVENTS / units
+    return Result(f"documents by {units:,} units", took, least, 1.2, "the time that the units take")
+
+
 # --- personal data
 
 
@@ -442,13 +518,15 @@ def commands_take(purpose: str | None, commands: int = 1_000, rows: int = 1) -> 
     return worked(lambda: [handler.execute(each) for each in asked])
 
 
-WORKS = ("handler", "relay", "writing", "replay", "sealing", "cold")
+WORKS = ("handler", "relay", "writing", "replay", "rows", "sealing", "cold")
 
 
 @click.command("bench")
 @click.argument("work", type=click.Choice(WORKS), required=False)
 @click.option("--rounds", default=300, help="How often each side of handler and relay runs.")
-@click.option("--commits", default=100_000, help="How long the log of replay is.")
+@click.option(
+    "--commits", default=100_000, help="How long the logs of replay, rows and sealing are."
+)
 def bench_command(work: str | None, rounds: int, commits: int) -> None:
     """Measure what Leftfold adds to a floor, side by side in one run.
 
@@ -469,6 +547,8 @@ def bench_command(work: str | None, rounds: int, commits: int) -> None:
     if "replay" in chosen:
         with bar("replay", 3 + -(-commits // STREAMS_PER_BLOCK)) as progress:
             results.append(bench_replay(commits, partial(progress.advance, TASK)))
+    if "rows" in chosen:
+        results += bench_rows(commits)
     if "sealing" in chosen:
         with bar("sealing", TURNS + 2 * -(-commits // STREAMS_PER_BLOCK)) as progress:
             results += bench_sealing(commits, partial(progress.advance, TASK))
@@ -478,6 +558,18 @@ def bench_command(work: str | None, rounds: int, commits: int) -> None:
         packaged = package(STAGE, nothing)
         console.print(colds(cold_starts(packaged), *packaged.sizes()))
     sys.exit(any(result.ratio > result.promised for result in results))
+
+
+def bench_rows(commits: int) -> list[Result]:
+    """What a fill adds to the stores, each on its engine."""
+    blocks = -(-commits // STREAMS_PER_BLOCK)
+    results = []
+    with DynamoDBLocal() as engine, bar("documents", 3 + blocks) as progress:
+        client = dynamodb_client(engine.url)
+        results.append(bench_documents(client, commits, partial(progress.advance, TASK)))
+    with bar("budget", -(-5 * UNITS // STREAMS_PER_BLOCK)) as progress:
+        results.append(bench_budget(UNITS, partial(progress.advance, TASK)))
+    return results
 
 
 def ratios(results: list[Result]) -> Table:
