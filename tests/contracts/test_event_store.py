@@ -10,6 +10,7 @@ import pytest
 from chalicelib.leftfold.kernel import Archived, Bar, Commit, RecentCommand, Snapshot, StoredEvent
 from chalicelib.leftfold.store.events import (
     ITEM_LIMIT,
+    ROOM_FOR_A_COPY,
     DynamoEvents,
     fitting_item,
     item_of,
@@ -251,13 +252,30 @@ def test_a_commit_over_400_kb_is_refused_before_it_is_sent(events: EventStore, s
 def test_the_size_guard_agrees_with_dynamodb_to_the_byte(
     dynamo_events: DynamoEvents, stream: str, spare: int
 ) -> None:
-    """An item of exactly 400 KB is taken; the guard refuses one byte more."""
-    empty = item_size(fitting_item(commit(stream, 1, command_id="c")))
-    filled = commit(stream, 1, command_id="c" * (1 + ITEM_LIMIT - empty - spare))
+    """A copy of exactly 400 KB is taken; the guard refuses one byte more."""
+    copied = commit(stream, 1, command_id="c", root=(stream, 1), source=(stream, 1))
+    empty = item_size(fitting_item(copied))
+    filled = copied._replace(command_id="c" * (1 + ITEM_LIMIT - empty - spare))
     assert item_size(fitting_item(filled)) == ITEM_LIMIT - spare
-    assert dynamo_events.append(filled) is None
+    assert dynamo_events.put_copy(filled) is None
     with pytest.raises(CommitTooLargeError):
-        fitting_item(commit(stream, 1, command_id="c" * (2 + ITEM_LIMIT - empty)))
+        fitting_item(copied._replace(command_id="c" * (2 + ITEM_LIMIT - empty)))
+
+
+def test_a_commit_leaves_room_for_what_its_copy_says_besides(stream: str) -> None:
+    spare = (
+        ITEM_LIMIT - ROOM_FOR_A_COPY - item_size(fitting_item(commit(stream, 1, command_id="c")))
+    )
+    largest = commit(stream, 1, command_id="c" * (1 + spare))
+    assert item_size(fitting_item(largest)) == ITEM_LIMIT - ROOM_FOR_A_COPY
+    with pytest.raises(CommitTooLargeError, match="may have 405504"):
+        fitting_item(largest._replace(command_id="c" * (2 + spare)))
+    # 512 bytes are the longest id.
+    long = f"main/account-{'k' * 499}"
+    copy = largest._replace(
+        aggregate_id=long, root=(long, 10**9), source=(long, 10**9), position=10**12, addressed=long
+    )
+    assert item_size(fitting_item(copy)) < ITEM_LIMIT
 
 
 def test_a_tombstone_keeps_the_identity_and_tells_where_the_rest_is(

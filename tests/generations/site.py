@@ -102,7 +102,7 @@ class Site:
         truth = self.blue if name == "blue" else self.green
         taker = self.back if name == "blue" else self.there
         owner = GenerationOwner(name, self.control, truth.first, taker)
-        return GenerationTeller(truth.table, pause=self.pause, owner=owner)
+        return GenerationTeller(truth.events, pause=self.pause, owner=owner)
 
     def log(self, truth: Truth) -> None:
         """Brings all commits of a truth into its log."""

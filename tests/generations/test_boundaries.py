@@ -235,6 +235,34 @@ def test_a_tenant_moves_and_comes_back() -> None:
     assert site.teller("blue").do(credit(1)) == 2
 
 
+def test_a_tenant_moves_and_all_others_stay() -> None:
+    boundaries = Boundaries([tenant_moved("account", "acme", "new")])
+    assert boundaries.faults([A, "acme/account-a"]) == []
+    # Whoever moves in would push out who lives there.
+    assert boundaries.faults(["new/account-a"])
+    site = Site(boundaries)
+    site.teller("blue").do(OPENING)
+    site.copy()
+    site.switch()
+    assert site.teller("green").do(credit(1)) == 2
+
+
+def test_a_stream_that_feeds_none_is_parked_and_not_left_behind() -> None:
+    boundaries = Boundaries([Transform("account", (), lambda _: (), lambda _: (), lambda _: ())])
+    assert boundaries.faults([A]) == [f"{A} feeds no stream, so its commits would be left behind"]
+    site = Site(boundaries)
+    site.teller("blue").do(OPENING)
+    site.copy()
+    ((_, stream, parked),) = site.parking.all()
+    assert (stream, parked.reason) == (A, f"{A} feeds no stream, and has a commit")
+    assert not site.copier.redrive(A)
+    site.copier = replace(
+        site.copier, copying=replace(site.copier.copying, boundaries=Boundaries())
+    )
+    assert site.copier.redrive(A)
+    assert len(site.stream(site.green, A)) == 1
+
+
 # --- other events
 
 GREEN_ACCOUNT = Aggregate(

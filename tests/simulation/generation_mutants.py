@@ -230,7 +230,7 @@ MUTANTS: Mapping[str, Mutant] = {
         rare=True,
     ),
     "a policy passes what has moved": Mutant(
-        WORKFLOW, Rules(acting=PassesMoved, kinds=ONE_FOR_ONE), first=14
+        WORKFLOW, Rules(acting=PassesMoved, kinds=ONE_FOR_ONE), first=112
     ),
     "a step is named by its place in the log": Mutant(
         WORKFLOW, Rules(kinds=ONE_FOR_ONE), names=((Cause, "key", by_position),), first=283

@@ -89,17 +89,22 @@ def accounts_merged(into: Mapping[str, str]) -> Transform:
 
 
 def tenant_moved(category: str, old: str, new: str) -> Transform:
-    """The streams of one category that tenant *old* has become those of tenant *new*, and can go back."""
+    """The streams of one category that tenant *old* has become those of tenant *new*, and can go back. Tenant
+    *new* has none yet, and all other tenants keep theirs.
+    """
 
     def there(old: str, new: str, inverse: Transform | None) -> Transform:
         def feeds(stream: AggregateId) -> tuple[AggregateId, ...]:
-            return (stream._replace(tenant=new),) if stream.tenant == old else ()
+            return (stream._replace(tenant=new) if stream.tenant == old else stream,)
 
         def sources(stream: AggregateId) -> tuple[AggregateId, ...]:
-            return (stream._replace(tenant=old),) if stream.tenant == new else ()
+            if stream.tenant == old:
+                return ()
+            return (stream._replace(tenant=old) if stream.tenant == new else stream,)
 
         def events(moving: Moving) -> Iterable[Placed]:
-            yield moving.stream._replace(tenant=new), moving.event
+            (target,) = feeds(moving.stream)
+            yield target, moving.event
 
         return Transform(category, (category,), feeds, sources, events, inverse=inverse)
 

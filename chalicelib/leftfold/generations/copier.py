@@ -98,10 +98,16 @@ class Copier:
         blocks = list(islice(self.copying.giver.log.blocks(min(done.values()) + 1), BLOCKS))
         for block in blocks:
             for position, commit in enumerate(block.commits, block.first_position):
-                for target in self.copying.boundaries.feeds(commit.aggregate_id):
+                for target in self._targets(commit):
                     if position > done.get(shard_of(target), position):
                         targets.setdefault(target, []).append((position, commit))
         return targets, blocks[-1].next_position - 1 if blocks else None
+
+    def _targets(self, commit: Commit) -> tuple[str, ...]:
+        """The later streams that get a copy. What feeds none would be left behind in silence: it is
+        parked under its own id, as the transform has failed on it.
+        """
+        return self.copying.boundaries.feeds(commit.aggregate_id) or (commit.aggregate_id,)
 
     def progress(self) -> Progress:
         """How far each shard has come."""
@@ -116,7 +122,7 @@ class Copier:
             waiting = [
                 (position, commit)
                 for position, commit in self._logged(parked.first, parked.last)
-                if target in self.copying.boundaries.feeds(commit.aggregate_id)
+                if target in self._targets(commit)
             ]
             try:
                 whole = self._copy_stream(target, waiting)

@@ -12,7 +12,14 @@ from typing import Any, NamedTuple
 from chalicelib.leftfold.errors import where
 from chalicelib.leftfold.kernel import Aggregate, AggregateId, Bar, Boundaries, Commit, StoredEvent
 from chalicelib.leftfold.kernel.transform import TransformError
-from chalicelib.leftfold.store.ports import EventStore, GenerationTable, Log, StreamVersion
+from chalicelib.leftfold.store.events import fitting_item
+from chalicelib.leftfold.store.ports import (
+    CommitTooLargeError,
+    EventStore,
+    GenerationTable,
+    Log,
+    StreamVersion,
+)
 from chalicelib.leftfold.subjects.vault import Vault
 
 AT_ONCE = 25
@@ -70,6 +77,12 @@ def is_same(one: Commit, other: Commit) -> bool:
     return root_of(one) == root_of(other)
 
 
+def reason_of(error: Exception) -> str:
+    """Why a commit cannot be transformed: with a message only if that has no personal data."""
+    is_told = isinstance(error, TransformError | CommitTooLargeError)
+    return str(error) if is_told else where(error)
+
+
 @dataclass(frozen=True)
 class Copying:
     """Makes copies of commits of *giver* for streams of *receiver*, whose code has *aggregates*.
@@ -109,28 +122,37 @@ class Copying:
         merged = len(self.boundaries.sources(target)) > 1
         version = (before.version if before else 0) + 1 if merged else commit.version
         state = self._state(commit, before, merged=merged)
+
+        def made_of(
+            events: Sequence[tuple[int, StoredEvent]], state: Any, *, begins: bool
+        ) -> Commit:
+            epoch, start = (before.epoch, before.epoch_start) if before else (1, 1)
+            if begins:
+                epoch, start = epoch + (version > 1), version
+            copy = self._copy(commit, target, events, epoch, start, state, position)
+            codec = self.aggregates[AggregateId.parse(target).category].codec
+            copy = self.vault.seal(codec, copy, leave_out=True)
+            addressed = commit.addressed
+            if merged and commit.aggregate_id != target:
+                addressed = addressed or commit.aggregate_id
+            # Another order, or other commands: what a source lists does not hold here.
+            recent = None if merged else copy.recent_commands
+            return copy._replace(version=version, addressed=addressed, recent_commands=recent)
+
         try:
             all_made = self.boundaries.made(self.vault.opened([commit])[0], state)
             events, state = list(all_made.events[target]), all_made.state
             begins = self._begins(target, events) and not merged
+            copy = made_of(events, state, begins=begins)
+            # One that has become too large for the table is no copy.
+            fitting_item(copy)
         except Exception as error:
-            reason = str(error) if isinstance(error, TransformError) else where(error)
+            reason = reason_of(error)
             if waits:
                 raise TransformError(reason) from error
             self.failed(commit, reason)
-            events, begins = self._opaque(commit, target), False
-        epoch, start = (before.epoch, before.epoch_start) if before else (1, 1)
-        if begins:
-            epoch, start = epoch + (version > 1), version
-        copy = self._copy(commit, target, events, epoch, start, state, position)
-        codec = self.aggregates[AggregateId.parse(target).category].codec
-        copy = self.vault.seal(codec, copy, leave_out=True)
-        addressed = commit.addressed
-        if merged and commit.aggregate_id != target:
-            addressed = addressed or commit.aggregate_id
-        # Another order, or other commands: what a source lists does not hold here.
-        recent = None if merged else copy.recent_commands
-        return copy._replace(version=version, addressed=addressed, recent_commands=recent)
+            return made_of(self._opaque(commit, target), state, begins=False)
+        return copy
 
     def _copy(  # noqa: PLR0913, PLR0917 - what differs between copies
         self,

@@ -163,6 +163,8 @@ class Boundaries:
 
     def _faults(self, source: str) -> Iterable[str]:
         fed = self.feeds(source)
+        if not fed:
+            yield f"{source} feeds no stream, so its commits would be left behind"
         if fed != self.feeds(source):
             yield f"{source} feeds now these streams, now those"
         for target in fed:
