@@ -45,4 +45,6 @@ def follow(url: str, database: str, **wanted: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) not in {3, 4}:
+        sys.exit(__doc__)
     follow(sys.argv[1], sys.argv[2], **({"category": sys.argv[3]} if sys.argv[3:] else {}))

@@ -58,6 +58,8 @@ def subscribe(queue: str, database: str, sqs: Any) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
     import boto3
 
     subscribe(sys.argv[1], sys.argv[2], boto3.client("sqs"))

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from urllib.request import Request, urlopen
 
+import pytest
+
 from tests.http.conftest import Bank
 from tests.http.samples import booking
 from tests.issuer import house_token
@@ -61,3 +63,17 @@ def test_a_follower_that_is_killed_a_hundred_times_keeps_every_commit_once_and_i
             assert len(reached) >= before
     assert posted > TIMES
     assert reached == list(range(1 + posted))
+
+
+@pytest.mark.parametrize("example", ["follow.py", "subscribe.py"])
+def test_without_an_address_it_says_how_it_is_used(example: str) -> None:
+    asked = subprocess.run(
+        (sys.executable, f"examples/{example}"),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert asked.returncode == 1
+    assert f"examples/{example} " in asked.stderr
+    assert "Traceback" not in asked.stderr

@@ -380,13 +380,16 @@ def peak() -> int:
 
 
 def bench_replay(commits: int, tick: Callable[[], None]) -> Result:
-    """A replay of the balances, against a plain loop over the same bytes, both with msgspec."""
+    """A replay of the balances, against a plain loop over the same bytes, both with msgspec.
+
+    All times are the processor's.
+    """
     log = PackedLog(commits, tick)
     before = peak()
     times: tuple[list[float], list[float]] = ([], [])
     for _ in range(3):
-        times[0].append(timed(lambda: replay(typed(balances), log, nothing)))
-        times[1].append(timed(lambda: plain_loop(log)))
+        times[0].append(worked(lambda: replay(typed(balances), log, nothing)))
+        times[1].append(worked(lambda: plain_loop(log)))
         tick()
     left, right = map(min, times)
     rate, grown = commits / left, peak() - before
