@@ -34,7 +34,7 @@ from tests.simulation.generations import (
     UNKNOWN,
     Asked,
     Kind,
-    broken_laws,
+    broken_laws_of_streams,
 )
 from tests.teller import credit, debit
 from tests.vaults import vault_of
@@ -90,7 +90,7 @@ class Figures:
 
 
 class Move:
-    """A change of generations under load; it has what `broken_laws` asks of a history."""
+    """A change of generations under load; it has what `broken_laws_of_streams` asks of a history."""
 
     def __init__(self, url: str, kind: Kind, *, seed: int, rate: float, accounts: int) -> None:
         self.kind = kind
@@ -257,7 +257,7 @@ class Move:
             self.waits,
             len(targets),
             took,
-            list(broken_laws(self)),  # type: ignore[arg-type]
+            list(broken_laws_of_streams(self)),  # type: ignore[arg-type]
         )
 
 

@@ -3,15 +3,20 @@ archived, an archiver at work on the copies.
 """
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from chalicelib.bank.transfer.domain import Order, RequestTransfer, transfer
+from chalicelib.leftfold.generations.copier import SHARDS
 from chalicelib.leftfold.generations.copying import Truth
 from chalicelib.leftfold.generations.proof import prove
 from chalicelib.leftfold.kernel import Boundaries, StoredEvent
 from chalicelib.leftfold.store.events import ITEM_LIMIT
 from chalicelib.leftfold.store.memory import MemoryCheckpoints
+from chalicelib.leftfold.store.ports import CallRefusedError, Unavailable
+from chalicelib.leftfold.subjects.memory import MemoryKeys, MemoryKeyService
+from chalicelib.leftfold.subjects.vault import Vault
 from tests.archive.site import A, Stage
 from tests.archive.test_archiver import closed
 from tests.generations.site import Site, truth_of
@@ -121,3 +126,37 @@ def test_a_later_generation_that_archives_its_copies_gives_the_stream_back_and_t
         site.switch()
         version += 1
         assert site.teller(name).do(credit(1)) == version
+
+
+class Closed(Vault):
+    """A vault that cannot open anything now, for *error*."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(MemoryKeys(), MemoryKeyService(), lambda: 0.0)
+        self.error = error
+
+    def opened(self, *_: Any, **__: Any) -> Any:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [Unavailable("the key service"), CallRefusedError("AccessDeniedException", "kms:Decrypt")],
+)
+def test_who_cannot_open_personal_data_now_copies_nothing_and_parks_nothing(
+    error: Exception,
+) -> None:
+    """The transform is not at fault. A copy of the events as they are would stay for good."""
+    site = Site(Boundaries([in_place("account", lambda event: event)]))
+    site.teller("blue").do(OPENING, "a")
+    site.log(site.blue)
+    closed = replace(site.copier.copying, vault=Closed(error))
+    with pytest.raises(type(error)):
+        replace(site.copier, copying=closed).run(range(SHARDS))
+    site.switch()
+    with pytest.raises(type(error)):
+        replace(site.there, copying=closed).take("main/account-a", 1)
+    assert site.stream(site.green, "main/account-a") == []
+    assert list(site.parking.all()) == []
+    assert site.opaque == []
+    assert site.teller("green").do(credit(1), "a") == 2

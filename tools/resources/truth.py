@@ -54,7 +54,8 @@ SCAN_APPLICATIONS = (
     tables(("dynamodb:GetItem",), "control"),
 )
 RELAYING = (
-    tables((*FOLLOW, "dynamodb:PutItem"), "log"),
+    # The head is claimed by an update (docs/adr/0030).
+    tables((*FOLLOW, "dynamodb:PutItem", "dynamodb:UpdateItem"), "log"),
     tables(MOVE, "streams", "policy-checkpoints"),
     tables(ROWS, "bodies"),
     bus(["kinesis:PutRecords"]),

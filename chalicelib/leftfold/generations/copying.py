@@ -14,11 +14,13 @@ from chalicelib.leftfold.kernel import Aggregate, AggregateId, Bar, Boundaries, 
 from chalicelib.leftfold.kernel.transform import TransformError
 from chalicelib.leftfold.store.events import fitting_item
 from chalicelib.leftfold.store.ports import (
+    CallRefusedError,
     CommitTooLargeError,
     EventStore,
     GenerationTable,
     Log,
     StreamVersion,
+    Unavailable,
 )
 from chalicelib.leftfold.subjects.vault import Vault
 
@@ -112,7 +114,7 @@ class Copying:
 
         *position* is that of the commit in its log, if it is known. *waits* says that the stream can
         wait if the transform fails: then raises `TransformError`. If it cannot, the events are
-        copied as they are. Raises `NotCopiedYetError`.
+        copied as they are. Raises `NotCopiedYetError`, `Unavailable` and `CallRefusedError`.
         """
         if self.boundaries.stays(commit.aggregate_id):
             made = [(commit.root_index(i), event) for i, event in enumerate(commit.events)]
@@ -146,6 +148,9 @@ class Copying:
             copy = made_of(events, state, begins=begins)
             # One that has become too large for the table is no copy.
             fitting_item(copy)
+        except (NotCopiedYetError, Unavailable, CallRefusedError):
+            # The transform is not at fault: the copy is made later.
+            raise
         except Exception as error:
             reason = reason_of(error)
             if waits:
