@@ -23,7 +23,7 @@ class Ahead:
 
     The order of the reads makes the row right. Every commit up to the checkpoint is in the row or
     parked, so what is parked is read after it, and the row after both: no commit is then missing
-    between the row and the log (docs/adr/0053).
+    between the row and the log (docs/adr/0049).
     """
 
     view: View
