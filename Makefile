@@ -23,7 +23,7 @@ check: tools ## style, types, layers: in seconds
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-quick: tools ## the tests that need no engine, a few cases of each: in a minute or two
+quick: tools ## the tests that need no engine, a few cases of each: in a minute
 	$(BIN)/pytest $(QUICK) $(PARALLEL)
 
 test: check engines ## everything: style, types, layers and behaviour, on the engines

@@ -49,6 +49,7 @@ def test_a_function_for_events_starts_without_http_and_clients() -> None:
     assert imported_at_start("chalicelib.functions") == set()
 
 
+@pytest.mark.slow
 def test_the_api_starts_without_clients_and_without_its_description() -> None:
     assert imported_at_start("app") == {"chalicelib.leftfold.http", "marshmallow"}
 

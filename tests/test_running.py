@@ -81,6 +81,7 @@ def test_a_test_on_an_engine_has_a_second_try_which_is_shown_and_no_other_has(
     done.stdout.fnmatch_lines("RERUN *test_it[[]engine[]]*")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "code",
     [

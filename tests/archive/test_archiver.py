@@ -272,6 +272,7 @@ def check(site: Stage, before: dict[str, list[str]], state: object) -> None:
     assert loads(site) == state
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rules", [{}, IN_PARTS], ids=["whole epochs", "parts"])
 def test_killed_after_any_call_and_run_again_it_loses_nothing_and_repeats_nothing(
     rules: dict[str, Any],
@@ -406,6 +407,7 @@ def interrupt(process: Mortal, paused: int, site: Stage, other: str) -> None:
     process.survive = survive  # type: ignore[method-assign]
 
 
+@pytest.mark.slow
 def test_two_archivers_at_any_moment_of_each_other_end_as_one() -> None:
     points = kill_points(closed().archive_all)
     for paused in range(1, points + 1):

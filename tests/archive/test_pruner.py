@@ -170,6 +170,7 @@ def test_a_segment_is_what_a_function_can_hold(monkeypatch: pytest.MonkeyPatch, 
     assert whole(site) == before
 
 
+@pytest.mark.slow
 def test_killed_after_any_call_and_run_again_it_loses_nothing_and_repeats_nothing() -> None:
     points = kill_points(closed().prune)
     assert points > 10
@@ -185,6 +186,7 @@ def test_killed_after_any_call_and_run_again_it_loses_nothing_and_repeats_nothin
         assert len(list(site.log.segments())) == 1
 
 
+@pytest.mark.slow
 def test_two_pruners_at_any_moment_of_each_other_end_as_one() -> None:
     points = kill_points(closed().prune)
     for paused in range(1, points + 1):

@@ -1,14 +1,19 @@
 // What people do with the console of a deployment on MiniStack:
 // node deployed.js URL SCREENSHOTS TOKEN FACTS, where FACTS is JSON: the account, the parked one, an
-// expired token, MiniStack's address and the name of the function of the view balances.
+// expired token, a token that may send commands, MiniStack's address and the name of the function of the view balances.
 // Writes one JSON object, as journey.js does.
 import { looking } from "./looks.js";
 
 const [url, folder, token, facts] = process.argv.slice(2);
-const { account, parked, expired, engine, balances: view } = JSON.parse(facts);
+const { account, parked, expired, writer, engine, balances: view } = JSON.parse(facts);
 const { browser, seen, opened, go, checked, look } = await looking(url, folder, token);
-const headers = { Authorization: `Bearer ${token}` };
+const headers = { Authorization: `Bearer ${writer}` };
 const credit = (amount) => ({ headers, data: { amount: { amount, currency: "CZK" }, valueDate: "2026-01-03" } });
+
+const booked = async (amount) => {
+  const answer = await page.request.post(`${url}/accounts/${account}/credits`, credit(amount));
+  if (!answer.ok()) throw new Error(await answer.text());
+};
 
 const PAGES = [
   ["streams", "#/streams", "Changed last"],
@@ -41,13 +46,13 @@ const shown = (text) => page.getByText(text).first().waitFor();
 
 await go(page, PAGES[2]);
 const before = await page.locator(".logged").first().innerText();
-await page.request.post(`${url}/accounts/${account}/credits`, credit("5.00"));
+await booked("5.00");
 await page.waitForFunction((old) => document.querySelector(".logged")?.innerText !== old, before);
 seen.pages.push("the log as it grows");
 
 await go(page, PAGES[6]);
 const balance = await page.locator(".figures .money").first().innerText();
-await page.request.post(`${url}/accounts/${account}/credits`, credit("5.00"));
+await booked("5.00");
 await page.waitForFunction((old) => document.querySelector(".figures .money")?.innerText !== old, balance);
 seen.pages.push("a balance that changes while one looks");
 
@@ -55,7 +60,7 @@ seen.pages.push("a balance that changes while one looks");
 await go(page, ["", "#/readers", "Looked at"]);
 const concurrency = `${engine}/2017-10-31/functions/${view}/concurrency`;
 await page.request.put(concurrency, { data: { ReservedConcurrentExecutions: 0 } });
-for (const amount of ["1.00", "2.00"]) await page.request.post(`${url}/accounts/${account}/credits`, credit(amount));
+for (const amount of ["1.00", "2.00"]) await booked(amount);
 const row = page.locator("tr", { has: page.getByRole("link", { name: "balances", exact: true }) });
 await row.locator(".warned").first().waitFor();
 await page.screenshot({ path: `${folder}/behind-desktop-light.png` });

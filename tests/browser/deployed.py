@@ -55,7 +55,7 @@ def fill(running: Local, services: Services) -> tuple[str, str]:
             ("/ledgers/household/entries", PAY),
             ("/ledgers/household/entries", meal("2020-02-03", "18.20")),
         ):
-            assert api.command(path, body, f"key of {path} {body.get('narration')}").ok
+            assert api.command(path, body, f"{path}:{body.get('narration')}").ok
         while api.query("/transfers/rent-1").body.get("state") != "completed":
             time.sleep(1)
         version = api.query(f"/accounts/{parked}").body["version"]
@@ -83,6 +83,7 @@ def main() -> None:
             "account": account,
             "parked": parked,
             "expired": ISSUER.token(exp=1),
+            "writer": token(running.deployed, engine),
             "engine": engine,
             "balances": services.settings.function("balances"),
         }

@@ -68,6 +68,7 @@ def test_those_of_others_are_left_out() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_more_alarms_than_a_page_has_are_all_found() -> None:
     for number in range(120):
         put(f"bank-dev-Alarm{number}-1AB")

@@ -158,6 +158,7 @@ def test_everything_parked_can_be_listed(parking: Parking) -> None:
     assert sorted(parking.all()) == [("other", A, ParkedStream(3, 3, "z")), *of_view]
 
 
+@pytest.mark.slow
 def test_a_stream_is_found_among_very_many(parking: Parking) -> None:
     streams = [f"main/account-{n:03}" for n in range(FEW_PARKED + 20)]
     for stream in streams:

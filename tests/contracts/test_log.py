@@ -115,6 +115,7 @@ def test_the_registry_tells_where_each_stream_stands(log: Log) -> None:
     assert dict(log.registry()) == expected
 
 
+@pytest.mark.slow
 def test_the_registry_answers_for_more_streams_than_one_call_takes(log: Log) -> None:
     filled(log, blocks=1, size=98)
     names = [f"main/account-{n}" for n in range(250)]
@@ -203,6 +204,7 @@ def test_a_body_that_is_put_twice_is_the_same(log: Log) -> None:
     assert list(log.blocks(0)) == [block]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 2, 3, 98])
 def test_a_block_comes_back_as_it_was_whatever_its_size(log: Log, size: int) -> None:
     head = filled(log, blocks=2, size=size)
@@ -226,6 +228,7 @@ def test_a_block_that_nobody_hears_comes_without_its_commits(log: Log) -> None:
     assert whole == [("account",), ("transfer",), ("account", "transfer")]
 
 
+@pytest.mark.slow
 def test_blocks_that_are_passed_over_hardly_count(log: Log) -> None:
     """Else a reader that hears little would go on by a few blocks a call."""
     filled(log, blocks=PASSED + 2, size=1)

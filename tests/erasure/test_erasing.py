@@ -160,6 +160,7 @@ def test_every_read_shows_erased_and_none_fails(bank: Bank) -> None:
     assert [row["owner"] for row in bank.get("/accounts").json["items"]].count("erased") == 1
 
 
+@pytest.mark.slow
 def test_no_route_shows_anything_of_a_forgotten_subject_whoever_asks(bank: Bank) -> None:
     opening = {"accountId": "c", "owner": SECRETS[0], "currency": "CZK", "kind": "current"}
     asked = {"Idempotency-Key": "open-c"}

@@ -37,6 +37,7 @@ def positions(database: Path) -> list[int]:
         return [json.loads(body)["position"] for _, body in rows]
 
 
+@pytest.mark.slow
 def test_a_follower_that_is_killed_a_hundred_times_keeps_every_commit_once_and_in_order(
     tmp_path: Path,
 ) -> None:

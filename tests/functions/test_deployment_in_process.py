@@ -86,6 +86,7 @@ def test_what_the_log_is_followed_by_alone_is_an_ordered_view(services: Services
     assert [row.row for _, row in services.rows("totals").scan() if row.row]
 
 
+@pytest.mark.slow
 def test_all_that_answers_is_well_and_the_search_is_told(services: Services) -> None:
     health = dict(services.health())
     search = health.pop("search")
@@ -119,6 +120,7 @@ def test_a_views_rows_are_where_it_says(services: Services) -> None:
         assert services.rows(name) is services.rows(name)
 
 
+@pytest.mark.slow
 def test_a_deployment_sends_if_it_has_a_sender(services: Services) -> None:
     assert isinstance(services.mailer, NoMailer)
     named = Settings({"LEFTFOLD_STACK": "there", "LEFTFOLD_MAIL_FROM": "bank@example.com"})

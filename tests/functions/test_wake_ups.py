@@ -102,6 +102,7 @@ def test_a_view_that_runs_out_of_time_returns_and_rings_nobody(
     assert max(site.checkpoints.read(view, range(64)).values()) == 3 * passed - 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("view", "function"), [(name, handler(name)) for name in ("balances", "totals")]
 )

@@ -72,6 +72,13 @@ def tree_of(change: Change, keys: Sequence[str], root: Path) -> Tree:
     if change == "split":
         tree.write("chalicelib/bank/card/__init__.py", CARD)
         tree.write("chalicelib/bank/card/http.py", CARD_ROUTES)
+        # The sum of money holds over a change only if it knows the events by both of their names.
+        names = '"account-credited": amount, "account-debited": -amount'
+        tree.replace(
+            "chalicelib/bank/account/invariants.py",
+            names,
+            f"{names}, {names.replace('account', 'card')}",
+        )
         contexts = "chalicelib/bank/contexts.py"
         tree.replace(contexts, "ACCOUNT, TRANSFER", "ACCOUNT, CARD, TRANSFER")
         tree.replace(

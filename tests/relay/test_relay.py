@@ -120,6 +120,7 @@ def test_a_hint_pulls_the_earlier_commits_that_nobody_told_of() -> None:
     assert world.logged() == [("main/account-a", v) for v in range(1, 6)]
 
 
+@pytest.mark.slow
 def test_a_stream_longer_than_a_plan_is_logged_whole() -> None:
     world = Tables()
     world.write(*stream("a", PLAN_EVENTS + 300))

@@ -108,6 +108,7 @@ def send(mailer: MemoryMailer, _side: int) -> bool:
     return mailer.send(Email("n", "a@example.org", "s", "t")) == "sent: 1"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "attempt"),
     [

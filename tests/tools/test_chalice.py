@@ -25,6 +25,8 @@ from tools.resources.files import config, iam_file, permissions, variables
 from tools.stages import FILE, running
 from tools.warm import ALIAS
 
+pytestmark = pytest.mark.slow
+
 API = FACTS["Application"]
 
 
@@ -65,7 +67,6 @@ def deployed(states: list[dict[str, Any]]) -> dict[str, Any]:
     return states[0]
 
 
-@pytest.mark.slow
 def test_every_function_is_made_with_the_names_of_its_stage(deployed: dict[str, Any]) -> None:
     names = {API if made.name == "api_handler" else f"{API}-{made.name}" for made in MADE}
     assert set(deployed["functions"]) == names

@@ -212,6 +212,7 @@ def test_a_generation_on_the_same_truth_is_told_all_that_its_template_asks_for(
     assert told["MailFrom"] == "bank@example.com"
 
 
+@pytest.mark.slow
 def test_a_generation_is_told_what_the_active_one_was_told_once_the_first_one_is_gone(
     monkeypatch: pytest.MonkeyPatch, package: Any
 ) -> None:
@@ -248,6 +249,7 @@ def package(tmp_path: Path) -> Any:
     )
 
 
+@pytest.mark.slow
 def test_a_later_generation_is_told_of_the_earlier_one_and_what_that_was_told(
     monkeypatch: pytest.MonkeyPatch, package: Any
 ) -> None:

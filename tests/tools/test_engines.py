@@ -218,6 +218,7 @@ def test_a_jar_that_is_not_the_locked_one_is_refused(tmp_path: Path) -> None:
         jars.provide("OpenSearch", [jar], lambda _: None, tmp_path)
 
 
+@pytest.mark.slow
 def test_an_npm_package_that_is_not_the_locked_one_is_refused(tmp_path: Path) -> None:
     (tmp_path / "package.json").write_text('{"name": "thing", "version": "1.0.0"}')
     package = NpmPackage(str(tmp_path), "sha512-of-something-else", tmp_path / "engines" / "thing")

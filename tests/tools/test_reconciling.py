@@ -128,6 +128,7 @@ def history(random: Random, steps: int) -> list[Truth]:
     return moments
 
 
+@pytest.mark.slow
 @for_all(st.randoms(use_true_random=False), st.integers(2, 24), st.data())
 def test_tables_of_different_moments_come_to_one_point_and_nothing_of_the_events_is_lost(
     random: Random, steps: int, data: st.DataObject

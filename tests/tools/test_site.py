@@ -14,6 +14,7 @@ def staged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_every_link_of_every_page_leads_to_a_file(staged: Path) -> None:
     for page in site.pages():
         site.copy(page)

@@ -542,6 +542,7 @@ def test_entries_that_wait_for_a_year_make_the_import_fail(
     assert "2 entries of later years were not posted: they wait for 9000" in shown
 
 
+@pytest.mark.slow
 def test_the_command_stops_at_an_edited_entry_and_says_what_to_do(desk: Desk) -> None:
     path = str(desk.folder / "book.beancount")
     with served(desk.books) as url:
