@@ -395,8 +395,6 @@ SELDOM = {
     "dynamodb:BatchGetItem policy-parked",
     # A reader, or a load, that reaches what is archived: tests/archive.
     "s3:GetObject archive",
-    # A commit that cannot be read, of which there may be a repair: tests/repair.
-    *(f"dynamodb:Query events of {name}" for name in DOMAIN.views),
     # The first of a stage that makes a cursor makes the key of its seal: tests/contracts.
     "dynamodb:PutItem secrets of feed",
     # A step that sent an e-mail: tests/http/test_consequences.py.

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from random import Random
-from threading import Event, Thread
+from threading import Event
 
 import click
 from click.testing import CliRunner
@@ -28,6 +28,7 @@ from chalicelib.leftfold.policies.outside import CloudEvent
 from chalicelib.leftfold.projection.fold import category_of, recorded_of
 from chalicelib.leftfold.store.readers import WHOLE_LOG
 from chalicelib.leftfold.wiring.services import Services
+from tests.beside import beside
 from tests.journey.transfers import Plan, functions, inbox, kill, move_money
 from tests.projection.announced import SUBSCRIBE, by_stream
 from tools.__main__ import leftfold
@@ -41,16 +42,16 @@ STACK = "leftfold-announcing"
 ANNOUNCER = "announce"
 # Seconds between two faults of the announcer, and how long it is throttled.
 FAULT_EVERY, THROTTLED = 4.0, 2.0
-PATIENCE = 900.0
+ALL_WITHIN = 900.0
 
 
 @contextmanager
 def failing(running: Local, services: Services, seed: int, faults: Counter[str]) -> Iterator[None]:
     """Kills the announcer's processes and throttles it, now and then, and counts that."""
-    stop, random = Event(), Random(seed)
+    random = Random(seed)
     name, client = services.settings.function(ANNOUNCER), running.cloud.client("lambda")
 
-    def work() -> None:
+    def work(stop: Event) -> None:
         while not stop.wait(random.uniform(0, 2 * FAULT_EVERY)):
             if random.random() < 0.5:
                 faults["announcer killed"] += sum(map(kill, processes(running.functions_of, name)))
@@ -60,13 +61,8 @@ def failing(running: Local, services: Services, seed: int, faults: Counter[str])
             stop.wait(THROTTLED)
             client.delete_function_concurrency(FunctionName=name)
 
-    thread = Thread(target=work)
-    thread.start()
-    try:
+    with beside(work):
         yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def processes(engine: int | None, function: str) -> Iterator[int]:
@@ -94,7 +90,7 @@ def listened(running: Local, services: Services) -> str:
 
 def wait_for(services: Services, redrive: Callable[[], object]) -> None:
     """Waits until the announcer has passed the end of the log, and nothing of it is parked."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + ALL_WITHIN
     end = services.log.head().next_position - 1
     while time.monotonic() < deadline:
         redrive()
@@ -149,7 +145,7 @@ def wanted_of(services: Services) -> dict[str, list[str]]:
 def main(*, transfers: int, accounts: int, kill_every: float, seed: int) -> None:
     """Compare what the example has taken with the log; exit 1 if they differ."""
     console = Console()
-    plan = Plan(transfers, accounts, kill_every, seed, patience=PATIENCE)
+    plan = Plan(transfers, accounts, kill_every, seed, patience=ALL_WITHIN)
     faults: Counter[str] = Counter()
     with local(console.print, stack=STACK) as running:
         url = str(running.cloud.endpoint_url)

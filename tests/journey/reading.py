@@ -28,7 +28,7 @@ STACK = "leftfold-reading"
 CLIENTS = 8
 # Rows of an account: a few batches.
 LEAST, MOST = 20, 60
-PATIENCE = 300
+REQUEST_SECONDS = 300
 
 
 @dataclass
@@ -90,7 +90,7 @@ def main(*, accounts: int) -> None:
     report = Report(rows=sum(len(one.lines) for one in chosen))
     with local(console.print, stack=STACK) as running, httpx.Client(trust_env=False) as http:
         http.auth = of_deployment(running.deployed, running.cloud.endpoint_url)
-        http.timeout = httpx.Timeout(PATIENCE)
+        http.timeout = httpx.Timeout(REQUEST_SECONDS)
         client = Client(http, running.deployed.url.rstrip("/"), report)
         load = os.getloadavg()[0]
         with ThreadPoolExecutor(CLIENTS) as threads:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
-from threading import Event, Thread
+from threading import Event
 from typing import Any
 
 import httpx
@@ -20,6 +20,7 @@ from click.testing import CliRunner
 from chalicelib.bank.money import Money
 from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.kernel.uuid7 import uuid7
+from tests.beside import beside
 from tools.__main__ import leftfold
 from tools.api import Api
 from tools.bank.latency import Percentiles, percentiles
@@ -280,11 +281,11 @@ def killing(parent: int | None, plan: Plan, report: Report) -> Iterator[None]:
     if parent is None or plan.kill_every is None:
         yield
         return
-    stop, random, mean = Event(), Random(plan.seed), plan.kill_every
+    random, mean = Random(plan.seed), plan.kill_every
     # When each process was seen first; those that are there already count as old.
     since = dict.fromkeys(functions(parent), 0.0)
 
-    def work() -> None:
+    def work(stop: Event) -> None:
         nonlocal since
         while not stop.wait(random.uniform(0, 2 * mean)):
             now = time.monotonic()
@@ -292,13 +293,8 @@ def killing(parent: int | None, plan: Plan, report: Report) -> Iterator[None]:
             if old := [process for process, first in since.items() if now - first > YOUTH]:
                 report.killed += kill(random.choice(old))
 
-    thread = Thread(target=work)
-    thread.start()
-    try:
+    with beside(work):
         yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def functions(engine: int) -> list[int]:

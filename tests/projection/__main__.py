@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from random import Random
-from threading import Event, Thread
+from threading import Event
 from typing import Any
 
 import click
@@ -32,6 +32,7 @@ from chalicelib.leftfold.store.blocks import seal
 from chalicelib.leftfold.store.ports import Head, StreamEntry
 from chalicelib.leftfold.wiring.services import Services
 from chalicelib.leftfold.wiring.settings import Settings
+from tests.beside import beside
 from tests.journey.transfers import Plan, Report, killing
 from tests.projection.large import batches
 from tools.cloud import Cloud
@@ -215,9 +216,8 @@ def stopping(
     cloud: Cloud, every: float, random: Random, told: Callable[[float], None]
 ) -> Iterator[None]:
     """Stops what is executed now and then, a few times."""
-    ended = Event()
 
-    def work() -> None:
+    def work(ended: Event) -> None:
         states: Any = cloud.client("stepfunctions")
         machine = f"arn:aws:states:{cloud.region}:{ACCOUNT}:stateMachine:{STACK}-fill"
         for _ in range(MOST_STOPS if every else 0):
@@ -231,13 +231,8 @@ def stopping(
                     states.stop_execution(executionArn=execution["executionArn"])
                     told(time.monotonic())
 
-    thread = Thread(target=work)
-    thread.start()
-    try:
+    with beside(work):
         yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 if __name__ == "__main__":
