@@ -56,14 +56,30 @@ TESTS = (
     "tests/store",
     "tests/subjects",
     "tests/test_clients.py",
+    "tests/test_event_versions.py",
     "tests/test_numbers.py",
+    "tests/test_refusals.py",
     "tests/test_settings.py",
+    "tests/test_tracing.py",
     "tests/test_wiring.py",
+    "tests/tools/test_announcing.py",
+    "tests/tools/test_archiving.py",
+    "tests/tools/test_asyncapi.py",
+    "tests/tools/test_changing.py",
+    "tests/tools/test_event_model.py",
+    "tests/tools/test_filling.py",
+    "tests/tools/test_generation_check.py",
+    "tests/tools/test_operations.py",
+    "tests/tools/test_ranges.py",
+    "tests/tools/test_reconciling.py",
+    "tests/tools/test_repairing.py",
+    "tests/tools/test_scanning.py",
+    "tests/tools/test_verify.py",
     "tests/simulation/test_generations.py::test_no_history_of_two_generations_breaks_a_law[1]",
     "tests/simulation/test_simulation.py::test_no_history_breaks_a_law[1]",
 )
 # Folders whose tests take too long, or try other code than that of CODE.
-NOT_RUN = frozenset({"browser", "engines", "examples", "journey", "models", "tools"})
+NOT_RUN = frozenset({"browser", "engines", "examples", "journey", "models"})
 ENGINES = ("dynamodb_local", "kinesis_local", "ministack", "opensearch")
 KEPT = ROOT / ".leftfold" / "mutation"
 RESULTS = KEPT / "results.jsonl"
