@@ -174,6 +174,49 @@ def test_what_is_known_to_be_equivalent_is_not_counted() -> None:
     assert share(outcomes, [same]) == (1, 2)
 
 
+def test_an_entry_of_the_list_may_name_several_mutants_and_an_amount_stands_for_its_numbers(
+    tmp_path: Path,
+) -> None:
+    listed = tmp_path / "mutants.toml"
+    listed.write_text(
+        dedent(
+            """
+            [[equivalent]]
+            file = "rules.py"
+            function = "f"
+            was = "return a < b"
+            becomes = ["return a <= b", "return a >= b"]
+            why = "They are never the same."
+
+            [[amounts]]
+            file = "rules.py"
+            names = ["AT_ONCE", "SIZE"]
+            why = "How much at once."
+            """
+        )
+    )
+    source = dedent(
+        """
+        AT_ONCE = 16
+        AT_ONCE_MORE = 16
+        SIZE = 8 * 1024
+        def f(a, b): return a < b
+        """
+    )
+    known = equivalents(listed)
+    named = {
+        mutant.becomes
+        for mutant in mutants_of("shop/rules.py", source)
+        if any(one.names(mutant) for one in known)
+    }
+    assert named == {
+        *("return a <= b", "return a >= b"),
+        *("AT_ONCE = 15", "AT_ONCE = 17"),
+        *("SIZE = 7 * 1024", "SIZE = 9 * 1024", "SIZE = 8 * 1023", "SIZE = 8 * 1025"),
+    }
+    assert not any(one.names(m) for one in known for m in mutants_of("shop/other.py", source))
+
+
 def test_an_outcome_counts_until_what_decided_it_has_changed(tmp_path: Path) -> None:
     killed, endless, lives = mutants_of(PATH, SOURCE)[:3]
     digests = {"tests/test_a.py": "a", "*": "all"}

@@ -23,7 +23,7 @@ from tools.mutation.outcomes import (
     KILLED,
     SURVIVED,
     UNREACHED,
-    Equivalent,
+    Known,
     Outcome,
     Results,
     Share,
@@ -180,7 +180,7 @@ class Count:
         self,
         chosen: list[Mutant],
         sources: dict[str, str],
-        known: Sequence[Equivalent],
+        known: Sequence[Known],
         engines: Sequence[str],
     ) -> None:
         self.digests = digests(ROOT, sources, engines)
