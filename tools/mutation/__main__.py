@@ -21,6 +21,7 @@ from tools.mutation.mutants import Mutant, modules, mutants_of
 from tools.mutation.outcomes import (
     ENDLESS,
     KILLED,
+    REFUSED,
     SURVIVED,
     UNREACHED,
     Known,
@@ -31,6 +32,7 @@ from tools.mutation.outcomes import (
     share,
 )
 from tools.mutation.reaching import digest, digests
+from tools.mutation.types import Types
 
 # Where the code is, and which tests are run; of those that need an engine, few or none.
 CODE = ("chalicelib",)
@@ -84,7 +86,7 @@ ENGINES = ("dynamodb_local", "kinesis_local", "ministack", "opensearch")
 KEPT = ROOT / ".leftfold" / "mutation"
 RESULTS = KEPT / "results.jsonl"
 KNOWN = ROOT / "tests" / "mutants.toml"
-STATES = (KILLED, ENDLESS, SURVIVED, UNREACHED)
+STATES = (KILLED, ENDLESS, REFUSED, SURVIVED, UNREACHED)
 console = Console(soft_wrap=True, highlight=False, width=120)
 
 
@@ -112,7 +114,7 @@ def main(  # noqa: PLR0913 - one for each option
     engines: bool,
     anew: bool,
 ) -> None:
-    """Plant small faults in the code, one at a time; a test must fail for each.
+    """Plant small faults in the code, one at a time; a test must fail for each, or the types.
 
     FILES are files or folders; without any, all code. Nothing is written into the tree: a
     fault lives in one process. What was found is kept, so a run that was stopped goes on
@@ -141,6 +143,7 @@ def main(  # noqa: PLR0913 - one for each option
             all_engines=ENGINES,
             workers=workers,
             most_seconds=each,
+            refuses=Types(ROOT, CODE, sources, KEPT / "types").refuses,
             is_over=lambda: time.monotonic() > until,
         )
         with DynamoDBLocal() if engines else nullcontext() as engine:
@@ -214,8 +217,10 @@ class Count:
         """The same in a line."""
         killed = self.share()
         low, high = killed.interval
+        refused = sum(outcome.became == REFUSED for outcome in self._outcomes)
         return (
-            f"{len(self._outcomes)} of {self._chosen} done, {killed.killed} of {killed.of} killed: "
+            f"{len(self._outcomes)} of {self._chosen} done, {killed.killed} of {killed.of} killed"
+            f" ({refused} by the type checker alone): "
             f"{killed.percent:.1f} % (95 % interval {low:.1f} to {high:.1f})"
         )
 

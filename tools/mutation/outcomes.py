@@ -11,12 +11,16 @@ from typing import NamedTuple
 
 from tools.mutation.mutants import MODULE, Mutant
 
-KILLED, ENDLESS, SURVIVED, UNREACHED = "killed", "endless", "survived", "unreached"
+KILLED, ENDLESS, REFUSED = "killed", "endless", "refused"
+SURVIVED, UNREACHED = "survived", "unreached"
 NUMBER = re.compile(r"-?\b\d+\b")
 
 
 class Outcome(NamedTuple):
-    """What became of a mutant; *by* is the test that killed it, or what happened."""
+    """What became of a mutant; *by* is the test that killed it, or what happened.
+
+    One that no test has killed and the type checker has is *refused*: it cannot land.
+    """
 
     mutant: Mutant
     became: str
@@ -25,8 +29,8 @@ class Outcome(NamedTuple):
 
     @property
     def is_dead(self) -> bool:
-        """Whether a test missed what the fault took away."""
-        return self.became in {KILLED, ENDLESS}
+        """Whether a test, or the type checker, missed what the fault took away."""
+        return self.became in {KILLED, ENDLESS, REFUSED}
 
 
 @dataclass(frozen=True)
@@ -60,12 +64,11 @@ class Amount:
 
     def names(self, mutant: Mutant) -> bool:
         """Whether a mutant changes nothing but the constant's number."""
-        was, becomes = (NUMBER.sub("0", text) for text in (mutant.was, mutant.becomes))
         return (
             f"/{mutant.path}".endswith(f"/{self.file}")
             and mutant.function == MODULE
             and mutant.was.startswith(f"{self.name} = ")
-            and was == becomes
+            and NUMBER.sub("0", mutant.was) == NUMBER.sub("0", mutant.becomes)
         )
 
 
