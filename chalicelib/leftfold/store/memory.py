@@ -11,6 +11,7 @@ from datetime import datetime
 from itertools import accumulate
 from threading import Lock
 from typing import Any
+from zlib import crc32
 
 from chalicelib.leftfold.kernel import Bar, Commit
 from chalicelib.leftfold.store.blocks import limited
@@ -317,10 +318,21 @@ class MemoryLog:
             return None
         return link._replace(previous_in_lane=body.previous_in_lane, commits=body.commits)
 
-    def registry(self, after: str | None = None) -> Iterator[tuple[str, StreamEntry]]:
+    def registry(
+        self,
+        after: str | None = None,
+        *,
+        part: int = 0,
+        parts: int = 1,
+        every_log: bool = False,
+    ) -> Iterator[tuple[str, StreamEntry]]:
         with self._lock:
-            own = self._streams if self._own is None else self._own
-            found = [(id_, self._streams[id_]) for id_ in sorted(own) if id_ > (after or "")]
+            own = self._streams if self._own is None or every_log else self._own
+            found = [
+                (id_, self._streams[id_])
+                for id_ in sorted(own)
+                if id_ > (after or "") and crc32(id_.encode()) % parts == part
+            ]
         yield from found
 
     def mark_archived(self, aggregate_id: str, before: int, through: int) -> bool:
