@@ -22,7 +22,13 @@ from chalicelib.leftfold.store.checks import (
     check_delete,
     check_replace,
 )
-from chalicelib.leftfold.store.events import commit_from_item, fitting_item, item_of, item_size
+from chalicelib.leftfold.store.events import (
+    commit_from_item,
+    fitting_item,
+    is_surely_small,
+    item_of,
+    item_size,
+)
 from chalicelib.leftfold.store.ports import (
     CLAIM,
     SECRET_BYTES,
@@ -62,14 +68,14 @@ class OwnLock:
 class Unread:
     """A commit that was written and not read yet, so not decoded. Raises `CommitTooLargeError`.
 
-    Its item shows at once that it fits, and is kept only if the commit has a snapshot or progress,
-    which a writer might change: all else is in the commit as text, or cannot change.
+    Its item is made at once if it may be too large, and is kept only if the commit has a snapshot or
+    progress, which a writer might change: all else is in the commit as text, or cannot change.
     """
 
     __slots__ = ("_commit", "_item")
 
     def __init__(self, commit: Commit) -> None:
-        item = fitting_item(commit)
+        item = None if is_surely_small(commit) else fitting_item(commit)
         self._commit = commit
         self._item = item if commit.snapshot or commit.progress else None
 
