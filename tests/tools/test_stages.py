@@ -195,6 +195,20 @@ def test_no_more_processes_are_ready_than_may_run() -> None:
         warm(8, 7)
 
 
+@pytest.mark.parametrize(
+    ("seats", "bound"), [("feed_seats", "feed_concurrency"), ("wait_seats", "api_concurrency")]
+)
+def test_a_tenant_has_no_more_seats_than_processes_may_run(seats: str, bound: str) -> None:
+    def seated(most: int, running: int) -> Stage:
+        return stage_of("a", {**settings_of(DEV), seats: most, bound: running})
+
+    name = "FeedSeats" if seats == "feed_seats" else "WaitSeats"
+    taken = [seated(*each).parameters[name] for each in ((0, 30), (30, 30), (30, 0))]
+    assert taken == ["0", "30", "30"]
+    with pytest.raises(StageError, match=rf"{seats} is 31.*{bound} .* which is 30"):
+        seated(31, 30)
+
+
 def test_every_setting_of_a_stage_reaches_a_template() -> None:
     takes = {
         name

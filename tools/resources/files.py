@@ -167,6 +167,7 @@ def wanted() -> dict[Path, str]:
     from app import API, app
     from chalicelib.domain import DOMAIN
     from chalicelib.leftfold.http import live
+    from chalicelib.leftfold.http.routes import FEED
 
     served = [
         (route.function, method, route.path)
@@ -174,7 +175,7 @@ def wanted() -> dict[Path, str]:
         if route.function != "api_handler"
         for method in route.methods
     ]
-    served += [(live.FUNCTION, method, live.PATH) for method in live.METHODS]
+    served += [(FEED, method, live.PATH) for method in live.METHODS]
     elsewhere = {(method, path) for _, method, path in served}
     served += [
         ("api_handler", method, path)
