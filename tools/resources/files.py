@@ -61,6 +61,9 @@ def chalice_stage(
     }
     if stage.api_concurrency and "api_handler" in settings:
         settings["api_handler"]["reserved_concurrency"] = stage.api_concurrency
+    # In a template it is a parameter, which a deployment of its own may set.
+    if stage.feed_concurrency and stage.way == "chalice" and "feed" in settings:
+        settings["feed"]["reserved_concurrency"] = stage.feed_concurrency
     return {
         "api_gateway_stage": API_STAGE,
         "lambda_architecture": stage.architecture,
