@@ -23,9 +23,9 @@ from chalicelib.leftfold.wiring.process import services
 from chalicelib.leftfold.wiring.settings import Settings
 
 # The parts of the API that the engine has: those that need the whole domain, and modules.
-FEED, OPERATING, DESCRIPTION = "feed", "operating", "description"
+LOG, OPERATING, DESCRIPTION = "log", "operating", "description"
 OF_ENGINE = (
-    *(FEED, OPERATING),
+    *(LOG, OPERATING),
     *(f"{__package__}.{name}" for name in ("repairing", "upkeep", "health", "subjects")),
     DESCRIPTION,
 )
@@ -94,7 +94,7 @@ class Api:
         return self._imported[name]
 
     def _made(self, part: str) -> Iterable[Route]:
-        if part == FEED:
+        if part == LOG:
             from chalicelib.leftfold.http.feed import feed_route
 
             return [feed_route(self._aggregates, self._bodies)]

@@ -11,14 +11,13 @@ from marshmallow import ValidationError
 from chalicelib.leftfold.http.accept import wrong_parameters
 from chalicelib.leftfold.http.fields import Whole
 from chalicelib.leftfold.http.headers import IF_NONE_MATCH, is_known
-from chalicelib.leftfold.http.routes import Answer, Call, Listing, Route
+from chalicelib.leftfold.http.routes import FEED, Answer, Call, Listing, Route
 from chalicelib.leftfold.http.unserved import leads, unserved
 from chalicelib.leftfold.kernel.commit import canonical
 
 PREFIX = "/live"
 PATH = f"{PREFIX}/{{proxy+}}"
 METHODS = ("GET", "HEAD")
-FUNCTION = "feed"
 # Seconds. API Gateway waits 29 for an answer.
 LONGEST_WAIT = 20
 # Seconds between two looks. Each costs what the query costs.
@@ -48,7 +47,7 @@ def has_twin(route: Listing) -> bool:
     cannot: strangers would wait in all the room that the function has.
     """
     is_open = route.scope is None
-    return route.method == "GET" and route.is_watched and route.function != FUNCTION and not is_open
+    return route.method == "GET" and route.is_watched and route.function != FEED and not is_open
 
 
 def waiting(route: Route, request: Request) -> Route:
@@ -65,7 +64,7 @@ def waiting(route: Route, request: Request) -> Route:
         return another(route.answer, call, seconds)
 
     heeds = (*(header for header in route.heeds if header is not IF_NONE_MATCH), IF_NONE_MATCH)
-    return replace(route, answer=answer, heeds=heeds)
+    return replace(route, answer=answer, heeds=heeds, function=FEED)
 
 
 def another(ask: Callable[[Call], Answer], call: Call, seconds: float) -> Answer:

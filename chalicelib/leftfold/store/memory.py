@@ -11,6 +11,7 @@ from datetime import datetime
 from itertools import accumulate
 from threading import Lock
 from typing import Any
+from zlib import crc32
 
 from chalicelib.leftfold.kernel import Bar, Commit
 from chalicelib.leftfold.store.blocks import limited
@@ -323,10 +324,21 @@ class MemoryLog:
             return None
         return link._replace(previous_in_lane=body.previous_in_lane, commits=body.commits)
 
-    def registry(self, after: str | None = None) -> Iterator[tuple[str, StreamEntry]]:
+    def registry(
+        self,
+        after: str | None = None,
+        *,
+        part: int = 0,
+        parts: int = 1,
+        every_log: bool = False,
+    ) -> Iterator[tuple[str, StreamEntry]]:
         with self._lock:
-            own = self._streams if self._own is None else self._own
-            found = [(id_, self._streams[id_]) for id_ in sorted(own) if id_ > (after or "")]
+            own = self._streams if self._own is None or every_log else self._own
+            found = [
+                (id_, self._streams[id_])
+                for id_ in sorted(own)
+                if id_ > (after or "") and crc32(id_.encode()) % parts == part
+            ]
         yield from found
 
     def mark_archived(self, aggregate_id: str, before: int, through: int) -> bool:
@@ -494,6 +506,31 @@ class MemorySecrets:
 
     def secret(self, name: str) -> bytes:
         return self._made.setdefault(name, secrets.token_bytes(SECRET_BYTES))
+
+
+class MemorySeats:
+    """`Seats` in memory."""
+
+    def __init__(self) -> None:
+        self._taken: dict[str, dict[int, tuple[str, int]]] = {}
+        self._lock = OwnLock()
+
+    def take(
+        self, room: str, seat: int, holder: str, now: int, until: int
+    ) -> Mapping[int, int] | None:
+        with self._lock:
+            taken = self._taken.setdefault(room, {})
+            holding, end = taken.get(seat, (holder, 0))
+            if holding != holder and end >= now:
+                return {number: end for number, (_, end) in taken.items()}
+            taken[seat] = (holder, until)
+            return None
+
+    def leave(self, room: str, seat: int, holder: str) -> None:
+        with self._lock:
+            taken = self._taken.get(room, {})
+            if taken.get(seat, ("", 0))[0] == holder:
+                del taken[seat]
 
 
 class MemoryRequestCounts:

@@ -300,8 +300,21 @@ class Log(Protocol):
         block whose body is deleted is left out: it is in a segment.
         """
 
-    def registry(self, after: str | None = None) -> Iterator[tuple[str, StreamEntry]]:
-        """Every stream of this log in the registry, in an order of its own; with *after*, those behind it."""
+    def registry(
+        self,
+        after: str | None = None,
+        *,
+        part: int = 0,
+        parts: int = 1,
+        every_log: bool = False,
+    ) -> Iterator[tuple[str, StreamEntry]]:
+        """Every stream of this log in the registry, or of *every_log* of the truth, in an order of its
+        own; with *after*, those behind it.
+
+        Only one of *parts* parts is read. A stream is in one of them for as long as there are so
+        many, and *after* is a stream of the same part. So whoever notes where it stands in a part
+        notes the number of parts, too.
+        """
 
     def mark_archived(self, aggregate_id: str, before: int, through: int) -> bool:
         """Sets `archived_through` to *through* if it still is *before*."""
@@ -422,6 +435,23 @@ class RequestCounts(Protocol):
 
     def add(self, tenant: str, window: int, count: int) -> int:
         """Adds to the count of a window and returns all of it. Raises `Unavailable`."""
+
+
+class Seats(Protocol):
+    """The seats of rooms, numbered from 0. A seat has one holder until that one leaves it, or its time
+    is over. All times are in milliseconds. Every method raises `Unavailable`.
+    """
+
+    def take(
+        self, room: str, seat: int, holder: str, now: int, until: int
+    ) -> Mapping[int, int] | None:
+        """Gives a seat to *holder* if it is free *now*, or is *holder*'s by a call whose answer was
+        lost; then it is free again after *until*. Else it changes nothing and returns after which time
+        each seat of the room is free, as far as somebody has it.
+        """
+
+    def leave(self, room: str, seat: int, holder: str) -> None:
+        """Frees a seat, unless it is *holder*'s no more."""
 
 
 SECRET_BYTES = 64
