@@ -68,10 +68,7 @@ def archive(
 ) -> bool:
     """Archives, and shows what was moved, or would be if *dry*; False if a stream failed."""
     before_archiving = None if dry else weigh(services)
-    epochs, failed = Volume(), dict[str, str]()
-    for each in services.in_each_log:
-        moved, failures = archive_epochs(each, before, grace, dry=dry)
-        epochs, failed = epochs + moved, failed | failures
+    epochs, failed = archive_epochs(services, before, grace, dry=dry)
     rows = {"closed epochs": epochs}
     if log:
         with errors.status("pruning the log"):

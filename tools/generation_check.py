@@ -12,7 +12,7 @@ from tools.auditing import audited
 from tools.cloud import DeployError
 from tools.console import bar, console
 from tools.operations import is_live, quickly, show_status
-from tools.polling import Pause
+from tools.polling import PATIENCE, Pause
 from tools.texts import counted
 
 # Seconds that a view of a generation may be behind while commands go on: not one is seen later than so.
@@ -36,8 +36,10 @@ def check_release(known: Known, app: str, folds: Mapping[str, str]) -> None:
 def is_right(services: Services, most_behind: timedelta, pause: Pause = time.sleep) -> bool:
     """Whether every view has caught up, nothing is parked, and each live row is what the log makes.
 
-    Shows what is not so. Rows that are changed meanwhile are left out.
+    A view that may be *most_behind* may also take so long to reach what was replayed. Shows what is
+    not so. Rows that are changed meanwhile are left out.
     """
+    patience = max(PATIENCE, most_behind)
     right = show_status(services, most_behind)
     # Rows that differ are shown.
     audited(services, "compare", *sorted(services.views))
@@ -47,7 +49,7 @@ def is_right(services: Services, most_behind: timedelta, pause: Pause = time.sle
             console.print(f"{name}: {counted(len(made.rows), 'row')}")
             for stream, reason in made.stopped.items():
                 console.print(f"stopped {stream}: {reason}", style="red", markup=False)
-            right &= is_live(made, view, each, pause) and not made.stopped
+            right &= is_live(made, view, each, pause, patience) and not made.stopped
     return right
 
 

@@ -40,7 +40,7 @@ from tools.filling import fill_command
 from tools.forgetting import COMMANDS as FORGETTING
 from tools.last_deployment import Current, recall
 from tools.options import chosen, endpoint_option, stack_option
-from tools.polling import Pause, remaining
+from tools.polling import PATIENCE, Pause, remaining
 from tools.ranges import by_ranges
 from tools.repairing import repair_command
 from tools.signing_in import MACHINE, OPERATOR, token_of
@@ -274,10 +274,16 @@ def same_as_whole(view: View, services: Services, made: Replayed, took: float) -
     return report(len(found), "live epochs make the same rows as the whole log", "rows differ")
 
 
-def is_live(made: Replayed, view: View, services: Services, pause: Pause = time.sleep) -> bool:
+def is_live(
+    made: Replayed,
+    view: View,
+    services: Services,
+    pause: Pause = time.sleep,
+    patience: timedelta = PATIENCE,
+) -> bool:
     """Whether the live rows of *view* are as they were *made*; shows the rows that differ."""
     with errors.status("comparing with the live rows"):
-        found = live_differences(made, view, services, pause)
+        found = live_differences(made, view, services, pause, patience)
     if found is None:
         console.print("the view is behind: its rows cannot be compared", style="bold red")
         return False
@@ -288,11 +294,15 @@ def is_live(made: Replayed, view: View, services: Services, pause: Pause = time.
 
 
 def live_differences(
-    made: Replayed, view: View, services: Services, pause: Pause = time.sleep
+    made: Replayed,
+    view: View,
+    services: Services,
+    pause: Pause = time.sleep,
+    patience: timedelta = PATIENCE,
 ) -> list[Difference] | None:
     """The live rows of *view* that are not as they were *made*; None if the view stays behind.
 
-    The view gets 30 s to reach what was replayed. Rows that were changed meanwhile are left out.
+    The view has the time of *patience* to reach what was replayed. Rows that were changed meanwhile are left out.
     """
     # Read after the replay, so that nothing was replayed that is beyond it.
     ends = ends_of(view, services.log.head())
@@ -304,7 +314,7 @@ def live_differences(
     if behind():
         # Nobody wakes a reader for commits that it does not hear, such as those of the audit.
         services.waker.wake(view.name)
-    if remaining(behind, pause):
+    if remaining(behind, pause, patience):
         return None
     here = own_streams(services)
     # A row's key begins with its tenant, whose log may be another one.

@@ -2,21 +2,26 @@
 
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TypeVar
 
-PAUSE = 0.5
-LOOKS = 60
+PAUSE = timedelta(seconds=0.5)
+PATIENCE = timedelta(seconds=30)
 
 Key = TypeVar("Key")
 Pause = Callable[[float], None]
 
 
-def remaining(look: Callable[[], dict[Key, int]], pause: Pause = time.sleep) -> dict[Key, int]:
-    """The result of *look*, once it is empty or 30 s of pauses have passed."""
+def remaining(
+    look: Callable[[], dict[Key, int]],
+    pause: Pause = time.sleep,
+    patience: timedelta = PATIENCE,
+) -> dict[Key, int]:
+    """The result of *look*, once it is empty or *patience* has passed in pauses."""
     found = look()
-    for _ in range(LOOKS):
+    for _ in range(patience // PAUSE):
         if not found:
             break
-        pause(PAUSE)
+        pause(PAUSE.total_seconds())
         found = look()
     return found

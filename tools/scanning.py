@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from chalicelib.leftfold.kernel import Aggregate, AggregateId, StoredEvent
+from chalicelib.leftfold.repair.domain import repair
 from chalicelib.leftfold.store.ports import Log, Unavailable
 from chalicelib.leftfold.wiring.services import Services
 from tools.bootstrap import ROOT
@@ -102,8 +103,10 @@ def show(found: Found, services: Services) -> int:
         right = name in ("version", "events")
         table.add_column(name, overflow="fold", justify="right" if right else "left")
     unknown = 0
+    # With the engine's own: what operators have done is in every log.
+    known = {**services.aggregates, repair.category: repair}
     for event, count in sorted(found.counts.items()):
-        how = reading(event, services.domain.aggregates.get(event.category))
+        how = reading(event, known.get(event.category))
         unknown += how is None
         said = Text(how or "not known to the code", "" if how else "bold red")
         table.add_row(event.category, event.name, str(event.version), f"{count:,}", said)
@@ -121,8 +124,6 @@ def show(found: Found, services: Services) -> int:
 
 def reading(event: EventVersion, aggregate: Aggregate | None) -> str | None:
     """How the code reads a version of an event; None if it does not know it."""
-    if event.category == "repair":
-        return "by the engine"
     if aggregate is None:
         return None
     codec = aggregate.codec

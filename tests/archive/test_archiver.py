@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chalicelib.bank.account.domain import Book, Booking, CloseStatement, account
-from chalicelib.leftfold.archive.archiver import DELETED_AT_ONCE, Restore
+from chalicelib.leftfold.archive.archiver import DELETED_AT_ONCE, Archiver, Restore
 from chalicelib.leftfold.archive.epochs import ArchiveConflictError, DamagedArchiveError
 from chalicelib.leftfold.archive.events import ArchivedEvents
 from chalicelib.leftfold.commands.handler import KeyReusedError
@@ -17,8 +17,10 @@ from chalicelib.leftfold.commands.loading import BrokenStreamError, load, looked
 from chalicelib.leftfold.kernel import Refused
 from chalicelib.leftfold.kernel.uuid7 import uuid7
 from chalicelib.leftfold.store.events import ITEM_LIMIT
-from chalicelib.leftfold.store.memory import MemoryArchive, MemoryEvents
+from chalicelib.leftfold.store.memory import MemoryArchive, MemoryEvents, MemoryLog
+from chalicelib.leftfold.store.ports import StreamEntry
 from tests.archive.site import EVERY, A, B, KilledError, Mortal, Stage, credit, ended
+from tests.clock import Clock
 from tests.commits import commit
 from tests.teller import OPENING
 
@@ -669,3 +671,12 @@ def test_every_object_of_the_archive_is_proved_by_the_tombstone(months: int) -> 
         changed._objects[key][-1] ^= 1
         with pytest.raises(DamagedArchiveError):
             ArchivedEvents(site.table, changed).range(A, 1, EVERY)
+
+
+def test_candidates_are_the_streams_of_all_logs() -> None:
+    """All logs have one registry, so one run goes through it for all of them."""
+    registry = {f"{tenant}/account-a": StreamEntry(3, 1, epoch=2) for tenant in ("north", "south")}
+    north, south = MemoryLog(registry), MemoryLog(registry)
+    archiver = Archiver(MemoryEvents(), north, MemoryArchive(), Clock())
+    assert {stream for stream, _ in archiver.candidates()} == set(registry)
+    assert [stream for stream, _ in south.registry()] == []

@@ -248,6 +248,18 @@ def test_a_commit_over_400_kb_is_refused_before_it_is_sent(events: EventStore, s
     assert list(events.range(stream, 1, 1)) == []
 
 
+@pytest.mark.parametrize("longest", ["command_id", "actor", "authority", "correlation_id", "deps"])
+def test_whatever_makes_a_commit_too_large_is_seen(
+    events: EventStore, stream: str, longest: str
+) -> None:
+    """No character takes more than the four bytes of this one in UTF-8."""
+    text = "\U0001f600" * (ITEM_LIMIT // 4)
+    huge: Any = ((f"{text}/account-1", 1),) if longest == "deps" else text
+    with pytest.raises(CommitTooLargeError):
+        events.append(commit(stream, 1)._replace(**{longest: huge}))
+    assert list(events.range(stream, 1, 1)) == []
+
+
 @pytest.mark.parametrize("spare", [0, 1])
 def test_the_size_guard_agrees_with_dynamodb_to_the_byte(
     dynamo_events: DynamoEvents, stream: str, spare: int

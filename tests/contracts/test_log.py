@@ -27,6 +27,10 @@ def test_logs_in_the_same_tables_know_nothing_of_each_other(another: tuple[Log, 
     assert list(north.segments()) == []
     assert len(dict(north.registry())) == 3
     assert {stream[:5] for stream, _ in south.registry()} == {"south"}
+    whole = dict(north.registry(every_log=True))
+    assert whole == dict(north.registry()) | dict(south.registry())
+    of_parts = [dict(north.registry(part=part, parts=3, every_log=True)) for part in range(3)]
+    assert sum(map(len, of_parts)) == len(whole)
     # The registry is one, so whoever asks for a stream needs not know its log.
     assert north.streams(["south/account-0"]) == south.streams(["south/account-0"]) != {}
     south.delete([0])
@@ -168,6 +172,27 @@ def test_the_registry_goes_on_behind_any_stream(log: Log) -> None:
     assert len(streams) == 9
     for index, stream in enumerate(streams):
         assert [found for found, _ in log.registry(stream)] == streams[index + 1 :]
+
+
+@pytest.mark.parametrize("parts", [1, 2, 8, 13])
+def test_the_parts_of_the_registry_are_the_whole_and_each_stream_is_in_one(
+    log: Log, parts: int
+) -> None:
+    filled(log, blocks=1, size=30)
+    whole = dict(log.registry())
+    read = [list(log.registry(part=part, parts=parts)) for part in range(parts)]
+    assert sum(map(len, read)) == len(whole) == 30
+    assert dict(entry for entries in read for entry in entries) == whole
+    # New streams come in between; those that were there stay where they were.
+    head = log.head()
+    assert append(log, head, *((f"main/account-x{number}", 1) for number in range(30))) is not None
+    for part, before in enumerate(read):
+        now = list(log.registry(part=part, parts=parts))
+        assert [entry for entry in now if entry in before] == before
+        # A reader goes on behind any stream of its part.
+        for index, (stream, _) in enumerate(now):
+            if index % 5 == 0:
+                assert list(log.registry(stream, part=part, parts=parts)) == now[index + 1 :]
 
 
 def test_an_unknown_stream_is_not_marked(log: Log) -> None:

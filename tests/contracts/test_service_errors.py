@@ -231,6 +231,12 @@ CALLS = [
         lambda c: list(log(c).registry()),
         (more(aggregateId={"S": A}),),
     ),
+    Call(
+        Log,
+        "dynamodb",
+        "registry",
+        lambda c: list(log(c).registry(A, part=1, parts=8, every_log=True)),
+    ),
     Call(Log, "dynamodb", "mark_archived", lambda c: log(c).mark_archived(A, 0, 2)),
     Call(Log, "dynamodb", "mend", lambda c: log(c).mend(Head(), {A: StreamEntry(3)})),
     Call(Log, "dynamodb", "delete", lambda c: log(c).delete([0])),

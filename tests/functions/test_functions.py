@@ -520,7 +520,7 @@ def test_a_stream_that_stays_busy_is_told_and_holds_up_nothing(
 
 def test_the_log_is_pruned_though_no_stream_could_be_read(site: Functions) -> None:
     class Unread(BusyLog):
-        def registry(self, _after: str | None = None) -> Iterator[tuple[str, StreamEntry]]:
+        def registry(self, *_: Any, **_part: Any) -> Iterator[tuple[str, StreamEntry]]:
             raise Unavailable("the registry")
 
     closed_long_ago(site, "a")

@@ -76,6 +76,9 @@ def test_the_functions_fill_a_generation_take_its_streams_over_and_give_them_bac
     assert (moved.status, moved.code) == (503, "stream-moved")
     # What nobody asks for.
     assert site.post(BLUE, "/accounts/b/credits", booking("2.00")).status == 200
+    # A wake for a share that this release has not.
+    site.run(GREEN, "taker", {"wanted": {"8": 0, "99": 0}})
+    assert [c.mark for c in site.stream(GREEN, B)] == [0]
     site.run(GREEN, "taker", SCHEDULED)
     assert [c.mark for c in site.stream(GREEN, B)] == [0, 1]
     site.operator.switch_back()

@@ -1,11 +1,13 @@
 """An operator switches, lets streams be taken, goes back, finishes or abandons; every step can be run again."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import product
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from chalicelib.leftfold.commands.owning import MovedError, NotActiveError
 from chalicelib.leftfold.generations.control import (
@@ -19,7 +21,7 @@ from chalicelib.leftfold.generations.memory import MemoryControl
 from chalicelib.leftfold.generations.operating import SHARES, Operator, Taken, under_way
 from chalicelib.leftfold.kernel import Boundaries, StoredEvent
 from chalicelib.leftfold.store.memory import MemoryParking
-from chalicelib.leftfold.store.ports import ParkedStream
+from chalicelib.leftfold.store.ports import ParkedStream, StreamEntry
 from tests.generations.site import Site
 from tests.teller import OPENING, credit
 from tools.bank.transforms import cards_apart, in_place
@@ -186,6 +188,62 @@ def test_a_share_goes_on_where_its_taker_was_stopped() -> None:
     second = again.take([3])
     assert (first.streams, 3 in first.left, 3 in second.left) == (100, True, False)
     assert len(reads.streams) == second.streams - first.streams
+
+
+def registry_reads(site: Site, made: Operator) -> list[str]:
+    """The streams of the earlier registry that all shares of an operator read."""
+    log, read = site.blue.log, list[str]()
+
+    class Noted:
+        """The earlier log; notes what is read of its registry."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(log, name)
+
+        def registry(self, *after: Any, **part: Any) -> Iterator[tuple[str, StreamEntry]]:
+            for entry in log.registry(*after, **part):
+                read.append(entry[0])
+                yield entry
+
+    noted: Any = Noted()
+    copying = replace(site.there.copying, giver=replace(site.blue, log=noted))
+    taken = replace(made, there=replace(site.there, copying=copying)).take()
+    assert taken.left == ()
+    return read
+
+
+def test_all_shares_together_read_the_registry_once() -> None:
+    site = opened(*(f"k{n}" for n in range(40)))
+    operator(site).switch()
+    assert sorted(registry_reads(site, operator(site))) == sorted(streams_of(site))
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    streams=st.integers(0, 30),
+    rounds=st.lists(st.tuples(st.integers(1, 9), st.sets(st.integers(0, 8))), max_size=4),
+    last=st.integers(1, 9),
+)
+def test_every_stream_is_taken_however_the_number_of_shares_changes(
+    streams: int, rounds: list[tuple[int, set[int]]], last: int
+) -> None:
+    site = opened(*(f"k{n}" for n in range(streams)))
+    operator(site).switch()
+    for shares, some in rounds:
+        made = replace(operator(site), shares=shares)
+        made.take([share for share in sorted(some) if share < shares], lambda: False)
+    ended = replace(operator(site), shares=last)
+    assert ended.take() == Taken(1, streams, ())
+    assert all(site.stream(site.green, stream)[-1].mark == 1 for stream in streams_of(site))
+
+
+def test_a_share_of_another_number_of_shares_is_not_done() -> None:
+    site = opened(*(f"k{n}" for n in range(9)))
+    operator(site).switch()
+    assert replace(operator(site), shares=2).take().left == ()
+    assert operator(site).status().taken.left == tuple(range(SHARES))
+    with pytest.raises(WrongStateError, match="not every stream"):
+        operator(site).finish()
 
 
 def test_a_round_belongs_to_its_switch() -> None:

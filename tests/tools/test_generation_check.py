@@ -72,6 +72,18 @@ def test_a_view_that_is_behind_for_long_is_found(filled: Bank) -> None:
     assert not right(filled)
 
 
+@pytest.mark.parametrize("most_behind", [10, 300])
+def test_a_view_has_as_long_to_catch_up_as_it_may_be_behind_and_half_a_minute(
+    filled: Bank, most_behind: int
+) -> None:
+    filled.open("c")
+    log_only(filled)
+    waited: list[float] = []
+    services = services_of(filled, SMALL, log_table=filled.log)
+    assert not is_right(services, timedelta(seconds=most_behind), waited.append)
+    assert sum(waited) == len(VIEWS) * max(30, most_behind)
+
+
 def test_only_the_release_that_made_the_rows_can_prove_them() -> None:
     known = Known({"green": Application("green", (), {"sums": "1", "list": "1"})}, None)
     check_release(known, "green", {"sums": "1", "list": "1"})

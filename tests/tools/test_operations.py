@@ -20,7 +20,7 @@ from tests.http.conftest import Bank
 from tests.http.samples import czk
 from tools.auditing import audited
 from tools.operations import is_live, redrive, show_round, show_status, sweep_now
-from tools.polling import LOOKS
+from tools.polling import PATIENCE, PAUSE
 
 A = "main/account-a"
 LATE = timedelta(seconds=300)
@@ -117,7 +117,7 @@ def test_a_view_that_stays_behind_is_told_and_not_called_wrong(
 
     assert not is_live(made, view, services_of(bank), waited.append)
 
-    assert (len(waited), sum(waited)) == (LOOKS, 30)
+    assert (len(waited), sum(waited)) == (PATIENCE // PAUSE, 30)
     assert capsys.readouterr().out == "the view is behind: its rows cannot be compared\n"
 
 

@@ -76,6 +76,24 @@ def test_a_version_that_the_code_does_not_know_is_told(busy: Bank) -> None:
     assert "not known to the code" in answer.output
 
 
+@pytest.mark.parametrize(
+    "stored",
+    [
+        ("audit", StoredEvent("operator-acted", 1, {"action": "replay", "what": ["balances"]})),
+        ("repair", StoredEvent("repair-withdrawn", 1, {"of": "a", "by": "b"})),
+    ],
+)
+def test_the_engines_own_events_are_known_and_their_later_versions_are_not(
+    busy: Bank, stored: tuple[str, StoredEvent]
+) -> None:
+    category, event = stored
+    for version, code in ((1, 0), (2, 1)):
+        own = commit(f"main/{category}-x", version)
+        assert busy.events.append(own._replace(events=(event._replace(version=version),))) is None
+        busy.settle()
+        assert CliRunner().invoke(scan_command, []).exit_code == code
+
+
 def test_an_upcast_that_nobody_needs_is_named(
     busy: Bank, capsys: pytest.CaptureFixture[str]
 ) -> None:

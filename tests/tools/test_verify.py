@@ -1,4 +1,5 @@
 from collections.abc import Collection, Iterator
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,11 @@ class Altered(MemoryLog):
     def head(self) -> Head:
         return self.end
 
-    def registry(self, after: str | None = None) -> Iterator[tuple[str, StreamEntry]]:
+    def registry(
+        self,
+        after: str | None = None,
+        **_part: Any,
+    ) -> Iterator[tuple[str, StreamEntry]]:
         return (entry for entry in self.entries.items() if entry[0] > (after or ""))
 
 

@@ -66,8 +66,9 @@ class Archiver:
     step_bytes: int = STEP_BYTES
 
     def candidates(self, after: str | None = None) -> Iterator[tuple[str, StreamEntry]]:
-        """The streams behind *after* that have a closed epoch, archived or not."""
-        return ((id_, entry) for id_, entry in self.log.registry(after) if entry.epoch > 1)
+        """The streams of all logs, behind *after*, that have a closed epoch, archived or not."""
+        entries = self.log.registry(after, every_log=True)
+        return ((id_, entry) for id_, entry in entries if entry.epoch > 1)
 
     def plan(self, aggregate_id: str, entry: StreamEntry, before: datetime) -> Iterator[Volume]:
         """The volume that `run` would move. *stored* is unknown until the commits are packed.

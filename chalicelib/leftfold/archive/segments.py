@@ -81,8 +81,15 @@ class SegmentedLog:
     ) -> bool:
         return self._table.append(block, head, next_head, streams)
 
-    def registry(self, after: str | None = None) -> Iterator[tuple[str, StreamEntry]]:
-        return self._table.registry(after)
+    def registry(
+        self,
+        after: str | None = None,
+        *,
+        part: int = 0,
+        parts: int = 1,
+        every_log: bool = False,
+    ) -> Iterator[tuple[str, StreamEntry]]:
+        return self._table.registry(after, part=part, parts=parts, every_log=every_log)
 
     def mark_archived(self, aggregate_id: str, before: int, through: int) -> bool:
         return self._table.mark_archived(aggregate_id, before, through)

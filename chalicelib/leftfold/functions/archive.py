@@ -1,7 +1,6 @@
 """The function `archive`, which moves closed epochs and old blocks to S3 once a day."""
 
 from datetime import datetime, timedelta
-from itertools import product
 from typing import Any
 
 from chalicelib.leftfold.archive.archiver import GRACE, READER, Archiver
@@ -27,9 +26,11 @@ def archive(_event: Any, context: Any) -> None:
     current = services()
     before = current.clock() - ARCHIVED_AFTER
     errors: list[Exception] = []
-    for part, each in product((archive_epochs, prune_log), current.in_each_log):
+    # All logs have one registry, which is read once.
+    parts = [(archive_epochs, current), *((prune_log, each) for each in current.in_each_log)]
+    for part, of in parts:
         try:
-            part(each, before, context)
+            part(of, before, context)
         except Exception as error:  # noqa: BLE001 - raised below
             errors.append(error)
     if errors:

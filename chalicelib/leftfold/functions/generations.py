@@ -101,10 +101,11 @@ def taker(event: Any, context: Any) -> None:
     if control is None or control.green != current.settings.truth or control.state != "switching":
         return
     wanted = event.get("wanted", {})
-    shares = [int(name) for name in wanted if name.isdigit()]
+    operator = current.generations.operator
+    # A release with another number of shares may have sent the wake.
+    shares = [int(name) for name in wanted if name.isdigit() and int(name) < operator.shares]
     if streams := [name for name in wanted if not name.isdigit()]:
         take(current, control, streams)
-    operator = current.generations.operator
     if not wanted:
         taken = operator.taken(control)
         emit("StreamsTaken", taken.streams, switch=taken.switch)

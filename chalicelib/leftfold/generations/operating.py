@@ -17,7 +17,7 @@ from chalicelib.leftfold.generations.control import (
     switched,
     wrong,
 )
-from chalicelib.leftfold.generations.copier import READER, SHARDS, Copier, shard_of
+from chalicelib.leftfold.generations.copier import READER, Copier
 from chalicelib.leftfold.generations.taking import Taker
 from chalicelib.leftfold.kernel.commit import canonical
 from chalicelib.leftfold.store.ports import Checkpoints, Parking
@@ -29,11 +29,9 @@ NO_WAY_BACK = "a transform has no inverse, so there is no way back: create a thi
 MOST_LAG = 1_000
 # Streams that are taken between two notes, and keys in a page of the events table.
 NOTED, PAGE = 100, 1_000
-
-
-# Takers go side by side, each round a share of the giver's streams: by the shards of its registry,
-# then by as many parts of its table.
-SHARES = SHARDS
+# Takers go side by side, each round a share of the giver's streams: a part of its registry, then a
+# part of its table. Nothing is lost if another release has another number.
+SHARES = 8
 
 
 class Round(NamedTuple):
@@ -80,6 +78,7 @@ class Operator:
     """Switches, takes in the background, and ends a change. *back* is None where there is no way back.
 
     *checkpoints* and *parking* are the later generation's. *spread* takes streams side by side.
+    The giver's streams are taken in so many *shares*.
     """
 
     control: ControlTable
@@ -89,6 +88,7 @@ class Operator:
     checkpoints: Checkpoints
     parking: Parking
     spread: Spread = one_by_one
+    shares: int = SHARES
 
     def status(self) -> Status:
         """Where the change stands. Raises `WrongStateError` if there is none."""
@@ -138,19 +138,19 @@ class Operator:
 
     def taken(self, control: Control) -> Taken:
         """How far the background has come for the last switch."""
-        rounds = [self._noted(share, control) for share in range(SHARES)]
+        rounds = [self._noted(share, control) for share in range(self.shares)]
         left = tuple(share for share, made in enumerate(rounds) if made.part != "done")
         return Taken(control.switch, sum(made.taken for made in rounds), left)
 
     def take(
         self,
-        shares: Collection[int] = range(SHARES),
+        shares: Collection[int] | None = None,
         goes_on: Callable[[], bool] = lambda: True,
         *,
         afresh: bool = False,
     ) -> Taken:
-        """Takes streams of these shares that nobody asks for, until all are taken or *goes_on* says
-        no. Any number of calls may be at work, at the same share too.
+        """Takes streams of these *shares*, or of all, that nobody asks for, until all are taken or
+        *goes_on* says no. Any number of calls may be at work, at the same share too.
 
         The next call goes on from there, or *afresh* from the first stream: the giver may have made
         streams behind a round that has passed. Raises `ContentionError` and `Unavailable`.
@@ -161,7 +161,7 @@ class Operator:
         taker = self.there if control.switch % 2 else self.back
         if taker is None:
             raise WrongStateError(NO_WAY_BACK)
-        for share in shares:
+        for share in range(self.shares) if shares is None else shares:
             begun = Round(control.switch) if afresh else self._noted(share, control)
             if not self._take_share(taker, share, begun, goes_on):
                 break
@@ -177,7 +177,7 @@ class Operator:
             targets = dict.fromkeys(target for stream in streams for target in feeds(stream))
             self.spread(lambda target: taker.take(target, switch), targets)
             round_ = next_round._replace(taken=round_.taken + len(streams))
-            self.checkpoints.write_note(note_of(share), canonical(round_._asdict()))
+            self.checkpoints.write_note(self._note_of(share), canonical(round_._asdict()))
             if not goes_on():
                 return False
         return True
@@ -189,9 +189,8 @@ class Operator:
         giver = taker.copying.giver
         if round_.part == "registry":
             batch: list[str] = []
-            for stream, _ in giver.log.registry(round_.after):
-                if shard_of(stream) != share:
-                    continue
+            mine = giver.log.registry(round_.after, part=share, parts=self.shares, every_log=True)
+            for stream, _ in mine:
                 batch.append(stream)
                 if len(batch) == NOTED:
                     yield round_._replace(after=stream), batch
@@ -200,7 +199,7 @@ class Operator:
             yield round_, batch
         after = round_.after
         while round_.part == "table":
-            keys, after = giver.table.scan(share, SHARES, after, PAGE)
+            keys, after = giver.table.scan(share, self.shares, after, PAGE)
             streams = sorted({stream for stream, _ in keys})
             known = giver.log.streams(streams)
             if after is None:
@@ -228,14 +227,15 @@ class Operator:
 
     def _noted(self, share: int, control: Control) -> Round:
         """How far a share is for this switch."""
-        text = self.checkpoints.note(note_of(share))
+        text = self.checkpoints.note(self._note_of(share))
         noted = Round(**json.loads(text)) if text else None
         return noted if noted and noted.switch == control.switch else Round(control.switch)
 
-
-def note_of(share: int) -> str:
-    """The name under which it is noted how far a share is."""
-    return f"{TAKER}-{share}"
+    def _note_of(self, share: int) -> str:
+        """The name under which it is noted how far a share is. A share of another number of shares
+        has other streams, so the name has the number.
+        """
+        return f"{TAKER}-{share}-of-{self.shares}"
 
 
 def under_way(table: ControlTable) -> Control:

@@ -18,9 +18,14 @@ FORMAT = 1
 # W3C Trace Context: version, trace id, parent id, flags; neither id is all zeros.
 TRACEPARENT = r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
 _traceparent = re.compile(TRACEPARENT)
-# Made once: `json.dumps` makes an encoder for each call, which takes as long as a small value.
+# Made once: `json.dumps` makes an encoder for each call, which takes as long as a small value. To look for
+# values that contain themselves takes a third of a small one; their depth is refused anyway.
 _canonical = json.JSONEncoder(
-    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    sort_keys=True,
+    separators=(",", ":"),
+    ensure_ascii=False,
+    allow_nan=False,
+    check_circular=False,
 )
 # What a tag is of, and its key: `customer:17`.
 TAG = "[a-z][a-z0-9-]{0,63}:[A-Za-z0-9-]{1,64}"
@@ -208,10 +213,15 @@ class Commit(CommitFields):
         long.
         """
         text = encode_basestring
-        is_copy = self.root is not None
+        addressed = indexes = position = root = source = ""
+        if self.root is not None:
+            addressed = member("addressed", self.addressed)
+            indexes = member("indexes", self.indexes or None)
+            position = member("position", self.position)
+            root = member("root", self.root)
+            source = member("source", self.source)
         return (
-            f'{{"actor":{text(self.actor)},'
-            f"{member('addressed', self.addressed if is_copy else None)}"
+            f'{{"actor":{text(self.actor)},{addressed}'
             f'"aggregateId":{text(self.aggregate_id)},'
             f'"at":{text(self.at)},'
             f'"authority":{text(self.authority)},'
@@ -222,13 +232,9 @@ class Commit(CommitFields):
             f'"epoch":{self.epoch},'
             f'"epochStart":{self.epoch_start},'
             f'"events":{self.events_text},'
-            f'"format":{self.format},'
-            f"{member('indexes', self.indexes or None if is_copy else None)}"
-            f'"kind":"{self.kind}",'
-            f"{member('position', self.position if is_copy else None)}"
-            f"{member('root', self.root)}"
-            f'"sequenceNumber":{self.version},'
-            f"{member('source', self.source if is_copy else None)}"
+            f'"format":{self.format},{indexes}'
+            f'"kind":"{self.kind}",{position}{root}'
+            f'"sequenceNumber":{self.version},{source}'
             f'"tags":{canonical(self.tags) if self.tags else "[]"},'
             f'"traceparent":{text(self.traceparent)}}}'
         )

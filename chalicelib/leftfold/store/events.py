@@ -3,7 +3,6 @@
 import json
 import struct
 from collections.abc import Callable, Collection, Sequence
-from itertools import chain
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 from chalicelib.leftfold.kernel import (
@@ -374,7 +373,7 @@ def fitting_item(commit: Commit) -> Item:
     Both only save later reads. Raises `CommitTooLargeError` if the item still is too large.
     """
     item = item_of(commit)
-    if is_surely_small(item):
+    if is_surely_small(commit):
         return item
     size, most = item_size(item), ITEM_LIMIT if commit.root else ITEM_LIMIT - ROOM_FOR_A_COPY
     for dispensable in ("snapshot", "recentCommands"):
@@ -551,9 +550,24 @@ def unpacked(packed: bytes) -> tuple[RecentCommand, ...]:
     return tuple(RecentCommand(*fields) for fields in _RECENT.iter_unpack(packed))
 
 
-def is_surely_small(item: Item) -> bool:
-    """Whether the item would fit if each character of it took four bytes, which is quick to see."""
-    characters = sum(map(len, chain.from_iterable(map(dict.values, item.values()))))
+def is_surely_small(commit: Commit) -> bool:
+    """Whether the commit's item would fit if each character of it took four bytes, which is quick to
+    see without the item. A commit with attributes that few have is not surely small.
+    """
+    few = commit.tags, commit.deps, commit.snapshot, commit.recent_commands
+    if any(few) or commit.archive or commit.root:
+        return False
+    characters = (
+        len(commit.aggregate_id)
+        + len(commit.command_id)
+        + len(commit.body_hash)
+        + len(commit.at)
+        + len(commit.actor)
+        + len(commit.authority)
+        + len(commit.correlation_id)
+        + len(commit.traceparent)
+        + len(commit.events_text)
+    )
     return 4 * characters + MOST_OF_NAMES <= ITEM_LIMIT - ROOM_FOR_A_COPY
 
 

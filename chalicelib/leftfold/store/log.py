@@ -219,15 +219,25 @@ class DynamoLog:
                 found[item["hash"]["S"]] = item
         return found
 
-    def registry(self, after: str | None = None) -> Iterator[tuple[str, StreamEntry]]:
-        start: Item = {} if after is None else {"ExclusiveStartKey": {"aggregateId": {"S": after}}}
+    def registry(
+        self,
+        after: str | None = None,
+        *,
+        part: int = 0,
+        parts: int = 1,
+        every_log: bool = False,
+    ) -> Iterator[tuple[str, StreamEntry]]:
+        chosen: Item = {} if after is None else {"ExclusiveStartKey": {"aggregateId": {"S": after}}}
+        if parts > 1:
+            chosen |= {"Segment": part, "TotalSegments": parts}
+        if not every_log:
+            chosen |= {
+                "FilterExpression": "#log = :log",
+                "ExpressionAttributeNames": {"#log": "log"},
+                "ExpressionAttributeValues": {":log": {"S": self._name}},
+            }
         pages = self._client.get_paginator("scan").paginate(
-            TableName=self._streams,
-            ConsistentRead=True,
-            FilterExpression="#log = :log",
-            ExpressionAttributeNames={"#log": "log"},
-            ExpressionAttributeValues={":log": {"S": self._name}},
-            **start,
+            TableName=self._streams, ConsistentRead=True, **chosen
         )
         with translated():
             for page in pages:

@@ -11,6 +11,7 @@ from datetime import datetime
 from itertools import accumulate
 from threading import Lock
 from typing import Any
+from zlib import crc32
 
 from chalicelib.leftfold.kernel import Bar, Commit
 from chalicelib.leftfold.store.blocks import limited
@@ -21,7 +22,13 @@ from chalicelib.leftfold.store.checks import (
     check_delete,
     check_replace,
 )
-from chalicelib.leftfold.store.events import commit_from_item, fitting_item, item_of, item_size
+from chalicelib.leftfold.store.events import (
+    commit_from_item,
+    fitting_item,
+    is_surely_small,
+    item_of,
+    item_size,
+)
 from chalicelib.leftfold.store.ports import (
     CLAIM,
     SECRET_BYTES,
@@ -61,14 +68,14 @@ class OwnLock:
 class Unread:
     """A commit that was written and not read yet, so not decoded. Raises `CommitTooLargeError`.
 
-    Its item shows at once that it fits, and is kept only if the commit has a snapshot or progress,
-    which a writer might change: all else is in the commit as text, or cannot change.
+    Its item is made at once if it may be too large, and is kept only if the commit has a snapshot or
+    progress, which a writer might change: all else is in the commit as text, or cannot change.
     """
 
     __slots__ = ("_commit", "_item")
 
     def __init__(self, commit: Commit) -> None:
-        item = fitting_item(commit)
+        item = None if is_surely_small(commit) else fitting_item(commit)
         self._commit = commit
         self._item = item if commit.snapshot or commit.progress else None
 
@@ -317,10 +324,21 @@ class MemoryLog:
             return None
         return link._replace(previous_in_lane=body.previous_in_lane, commits=body.commits)
 
-    def registry(self, after: str | None = None) -> Iterator[tuple[str, StreamEntry]]:
+    def registry(
+        self,
+        after: str | None = None,
+        *,
+        part: int = 0,
+        parts: int = 1,
+        every_log: bool = False,
+    ) -> Iterator[tuple[str, StreamEntry]]:
         with self._lock:
-            own = self._streams if self._own is None else self._own
-            found = [(id_, self._streams[id_]) for id_ in sorted(own) if id_ > (after or "")]
+            own = self._streams if self._own is None or every_log else self._own
+            found = [
+                (id_, self._streams[id_])
+                for id_ in sorted(own)
+                if id_ > (after or "") and crc32(id_.encode()) % parts == part
+            ]
         yield from found
 
     def mark_archived(self, aggregate_id: str, before: int, through: int) -> bool:

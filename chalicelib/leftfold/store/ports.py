@@ -300,8 +300,21 @@ class Log(Protocol):
         block whose body is deleted is left out: it is in a segment.
         """
 
-    def registry(self, after: str | None = None) -> Iterator[tuple[str, StreamEntry]]:
-        """Every stream of this log in the registry, in an order of its own; with *after*, those behind it."""
+    def registry(
+        self,
+        after: str | None = None,
+        *,
+        part: int = 0,
+        parts: int = 1,
+        every_log: bool = False,
+    ) -> Iterator[tuple[str, StreamEntry]]:
+        """Every stream of this log in the registry, or of *every_log* of the truth, in an order of its
+        own; with *after*, those behind it.
+
+        Only one of *parts* parts is read. A stream is in one of them for as long as there are so
+        many, and *after* is a stream of the same part. So whoever notes where it stands in a part
+        notes the number of parts, too.
+        """
 
     def mark_archived(self, aggregate_id: str, before: int, through: int) -> bool:
         """Sets `archived_through` to *through* if it still is *before*."""
