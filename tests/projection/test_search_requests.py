@@ -399,7 +399,7 @@ def test_an_application_has_the_indexes_of_its_views_and_none_of_another(
 ) -> None:
     """A generation's name begins with that of the first, and so do its indexes'."""
     client = searched.cluster.client
-    found = {"bank-rows": {}, "bank-found-rows": {}, "bank--green-found-rows": {}}
+    found: dict[str, Any] = {"bank-rows": {}, "bank-found-rows": {}, "bank--green-found-rows": {}}
     searched.answer((200, found))
     assert indexes_of(client, "Bank") == ["bank-found-rows", "bank-rows"]
     assert searched.requests == [Request("GET", "/bank-*", None, {"expand_wildcards": "all"})]
@@ -407,7 +407,7 @@ def test_an_application_has_the_indexes_of_its_views_and_none_of_another(
 
 def test_the_indexes_of_an_application_are_dropped_one_by_one(searched: Searched) -> None:
     client, dropped = searched.cluster.client, (200, {"acknowledged": True})
-    found = {"bank--green-a-rows": {}, "bank--green-b-rows": {}}
+    found: dict[str, Any] = {"bank--green-a-rows": {}, "bank--green-b-rows": {}}
     # One that another process has dropped meanwhile is gone as well.
     searched.answer((200, found), (404, MISSING), dropped)
     names = ["bank--green-a-rows", "bank--green-b-rows"]
