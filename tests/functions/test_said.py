@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -247,6 +248,9 @@ def test_the_log_is_pruned_segment_by_segment_while_there_is_time(
 ) -> None:
     monkeypatch.setattr(pruner, "BLOCKS_IN_SEGMENT", 1)
     closed_at(site, *(f"2025-0{month}-01T00:00:00.000Z" for month in range(1, 5)))
+    before = site.services.clock() - timedelta(days=35)
+    planned = list(site.services.pruner.plan(before))
+    assert [volume.items for volume in planned] == [1, 1, 1, 1]
     handler("archive")(SCHEDULED, Left(59_999))
     assert [block.first_position for block in site.log.blocks(0)] == [1, 2, 3]
     handler("archive")(SCHEDULED, Left(60_000))
