@@ -196,7 +196,7 @@ def test_a_tenant_of_another_log_goes_over_with_a_transfer_that_is_under_way(
         do_all(work, 1, lambda _proof, item: item)
         found, rows = ended(services, work)
         assert differences(found, rows) == []
-        assert (found.total.commits, found.native) == (6, 3)
+        assert (found.total.commits, found.native) == (6, 2)
     assert ungranted(site) == []
 
 

@@ -770,7 +770,8 @@ def decided(both: Both, key: EffectKey) -> Any:
     if "sealed" not in effect:
         return effect
     place = ("effect", *key)
-    tenant = AggregateId.parse(key.aggregate_id).tenant
+    of_stream = (each for each in both.tenants if key.aggregate_id.startswith(f"{each}/"))
+    tenant = next(of_stream, both.tenants[0])
     text = vault_of().open_whole(tenant, effect["subjects"], place, effect["sealed"])
     assert text is not None
     return json.loads(text)
