@@ -24,6 +24,7 @@ from chalicelib.leftfold.store.memory import (
     MemoryLog,
     MemoryParking,
     MemoryRequestCounts,
+    MemorySeats,
     MemorySecrets,
 )
 from chalicelib.leftfold.store.ports import EventStore
@@ -72,6 +73,7 @@ class Application(Gateway):
         self.outside = MemoryOutside()
         self.secrets = MemorySecrets()
         self.request_counts = MemoryRequestCounts()
+        self.seats = MemorySeats()
         self.rows: dict[str, RowStore] = {
             name: FindableRows(view) for name, view in DOMAIN.views.items()
         }
@@ -87,6 +89,7 @@ class Application(Gateway):
                 signing_keys=ISSUER.published,
                 secrets=self.secrets,
                 request_counts=self.request_counts,
+                seats=self.seats,
                 clock=self.clock,
                 new_id=self.new_id,
                 events=events,

@@ -124,6 +124,10 @@ def test_what_a_deployment_sets_is_read() -> None:
         ({"LEFTFOLD_TENANT_CLAIM": "custom:tenant"}, "tenant_claim", "custom:tenant"),
         ({}, "tenant_rate", 0),
         ({"LEFTFOLD_TENANT_RATE": "50"}, "tenant_rate", 50),
+        ({}, "feed_seats", 0),
+        ({"LEFTFOLD_FEED_SEATS": "10"}, "feed_seats", 10),
+        ({}, "wait_seats", 0),
+        ({"LEFTFOLD_WAIT_SEATS": "20"}, "wait_seats", 20),
         (
             {"LEFTFOLD_CORS_ORIGINS": "https://a, https://b"},
             "cors_origins",

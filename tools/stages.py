@@ -55,6 +55,8 @@ class Stage:
     throttle_rate: int
     throttle_burst: int
     tenant_rate: int
+    feed_seats: int
+    wait_seats: int
     roles: Mapping[str, str]
     cors_origins: str
     has_access_logs: bool
@@ -93,6 +95,8 @@ class Stage:
             "ThrottleRate": str(self.throttle_rate),
             "ThrottleBurst": str(self.throttle_burst),
             "TenantRate": str(self.tenant_rate),
+            "FeedSeats": str(self.feed_seats),
+            "WaitSeats": str(self.wait_seats),
             "Access": "roles" if self.roles else "tokens",
             "CorsOrigins": self.cors_origins,
             "AccessLogs": str(self.has_access_logs).lower(),
@@ -168,11 +172,7 @@ def stage_of(name: str, settings: Any) -> Stage:
         raise StageError(
             f"{FILE}: [{name}] logs is {settings['logs']}; it must be 1 to {MOST_LOGS}"
         )
-    if settings["api_warm"] > settings["api_concurrency"] > 0:
-        raise StageError(
-            f"{FILE}: [{name}] api_warm is {settings['api_warm']}; Lambda keeps no more processes ready"
-            f" than api_concurrency lets run, which is {settings['api_concurrency']}"
-        )
+    check_concurrency(name, settings)
     if bool(settings["domain"]) != bool(settings["certificate"]):
         raise StageError(
             f"{FILE}: [{name}] a domain needs a certificate, the ARN of one of ACM in its region, and a"
@@ -180,6 +180,22 @@ def stage_of(name: str, settings: Any) -> Stage:
         )
     check_roles(name, settings["roles"])
     return Stage(name, **settings)
+
+
+def check_concurrency(name: str, settings: Mapping[str, Any]) -> None:
+    """Raises StageError where more is wanted than a function's concurrency lets run."""
+    api = settings["api_concurrency"]
+    if settings["api_warm"] > api > 0:
+        raise StageError(
+            f"{FILE}: [{name}] api_warm is {settings['api_warm']}; Lambda keeps no more processes ready"
+            f" than api_concurrency lets run, which is {api}"
+        )
+    for seats, bound in (("feed_seats", "feed_concurrency"), ("wait_seats", "api_concurrency")):
+        if settings[seats] > settings[bound] > 0:
+            raise StageError(
+                f"{FILE}: [{name}] {seats} is {settings[seats]}, and no more than {bound} can be taken,"
+                f" which is {settings[bound]}; half of it leaves room for other tenants"
+            )
 
 
 def check_roles(name: str, roles: Any) -> None:

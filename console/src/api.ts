@@ -109,6 +109,18 @@ export async function get<P extends Get>(path: P, parts: Parts = {}, query: Quer
   return (await send(url(path, parts, query), signal ? { signal } : {})) as Answer<P>;
 }
 
+/** Waits for some seconds, or until *signal*. */
+function pause(seconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((over) => {
+    const timer = window.setTimeout(over, 1000 * seconds);
+    const end = () => {
+      clearTimeout(timer);
+      over();
+    };
+    signal.addEventListener("abort", end, { once: true });
+  });
+}
+
 /** Calls *heard* with the answer of a GET, and with each other answer that it has later. */
 export async function watch<P extends Get>(
   path: P,
@@ -122,6 +134,12 @@ export async function watch<P extends Get>(
     const twin = url(`/live${path}`, parts, { ...query, wait: 20 });
     const answer = await ask(twin, { signal, cache: "no-store", headers: known ? { "If-None-Match": known } : {} });
     if (answer.status === 304) continue;
+    if (answer.status === 429) {
+      // As many requests of the tenant are live as may be at a time: the query itself answers still.
+      heard(await get(path, parts, query, signal));
+      await pause(Number(answer.headers.get("Retry-After")), signal);
+      continue;
+    }
     heard((await body(answer)) as Answer<P>);
     known = answer.headers.get("ETag") ?? "";
   }

@@ -1,13 +1,14 @@
-"""A recorded run: python -m tests.access.noisy [--rate N] [--seconds S] [--seed N].
+"""A recorded run: python -m tests.access.noisy [--rate N] [--seconds S] [--seats N].
 
 One tenant imports as fast as it is let, on MiniStack and OpenSearch, while another books now and then
-and asks for its row and its totals. Then an event of the first tenant cannot be read by anybody: its
-stream is parked in every view, and the tenant in the ordered one. The second tenant must go on.
+and asks for its row, its totals and its feed. Then the first one has as many requests wait as the
+function of the feed serves at a time. At last an event of the first tenant cannot be read by anybody:
+its stream is parked in every view, and the tenant in the ordered one. The second tenant must go on.
 """
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from threading import Event, Thread
@@ -32,15 +33,18 @@ from tools.stages import stage
 
 NOISY, QUIET = "noisy", "quiet"
 IMPORTERS, PACE = 8, 0.5
+# Requests that the function of the feed serves at a time, here: as many wait.
+ROOM = 8
 
 
 @dataclass
 class Seen:
-    """What the quiet tenant has waited for, in seconds: commands, its rows, its totals."""
+    """What the quiet tenant has waited for, in seconds: commands, its rows, its totals, its feed."""
 
     commands: list[float] = field(default_factory=list)
     rows: list[float] = field(default_factory=list)
     totals: list[float] = field(default_factory=list)
+    feed: list[float] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
 
 
@@ -51,7 +55,7 @@ def live_quietly(target: Target, seconds: float) -> Seen:
         began = time.monotonic()
         answer = target.post("/accounts/q/credits", booking("1.00"), bearer)
         if not answer.is_success:
-            seen.refused[answer.json()["code"]] += 1
+            seen.refused[code_of(answer)] += 1
             continue
         seen.commands.append(time.monotonic() - began)
         version = answer.json()["version"]
@@ -60,34 +64,60 @@ def live_quietly(target: Target, seconds: float) -> Seen:
             (f"/totals?account=q&minVersion={version}", seen.totals),
         ):
             while not (shown := target.get(path, bearer)).is_success:
-                seen.refused[shown.json()["code"]] += 1
+                seen.refused[code_of(shown)] += 1
             found.append(time.monotonic() - began)
+        began = time.monotonic()
+        answer = target.get("/log?limit=1", bearer)
+        if answer.is_success:
+            seen.feed.append(time.monotonic() - began)
+        else:
+            seen.refused[f"feed: {code_of(answer)}"] += 1
         time.sleep(PACE)
     return seen
 
 
+def code_of(answer: httpx.Response) -> str:
+    """The code of a problem; the status of an answer that API Gateway makes itself."""
+    try:
+        return str(answer.json()["code"])
+    except (ValueError, KeyError):
+        return str(answer.status_code)
+
+
+def book(target: Target, number: int) -> httpx.Response:
+    """A command of the noisy tenant."""
+    return target.post(f"/accounts/n{number}/credits", booking("1.00"), token(NOISY))
+
+
+def wait(target: Target, _number: int) -> httpx.Response:
+    """A request of the noisy tenant that waits for what does not come."""
+    return target.get("/log?from=end&wait=20", token(NOISY))
+
+
 @contextmanager
-def importing(target: Target, taken: Counter[str]) -> Iterator[None]:
-    """The noisy tenant sends commands from many threads, and waits only where it is told to."""
+def sending(
+    send: Callable[[Target, int], httpx.Response], threads: int, target: Target, told: Counter[str]
+) -> Iterator[None]:
+    """The noisy tenant sends from many threads, and rests only where it is told to."""
     stop = Event()
 
-    def send(number: int) -> None:
+    def go_on(number: int) -> None:
         with httpx.Client(timeout=300, trust_env=False) as client:
             own = replace(target, client=client)
             while not stop.is_set():
-                answer = own.post(f"/accounts/n{number}/credits", booking("1.00"), token(NOISY))
-                taken["taken" if answer.is_success else answer.json()["code"]] += 1
+                answer = send(own, number)
+                told["served" if answer.is_success else code_of(answer)] += 1
                 if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
-                    stop.wait(float(answer.headers["Retry-After"]))
+                    stop.wait(float(answer.headers.get("Retry-After", "1")))
 
-    threads = [Thread(target=send, args=(number,)) for number in range(IMPORTERS)]
-    for thread in threads:
+    running = [Thread(target=go_on, args=(number,)) for number in range(threads)]
+    for thread in running:
         thread.start()
     try:
         yield
     finally:
         stop.set()
-        for thread in threads:
+        for thread in running:
             thread.join()
 
 
@@ -108,12 +138,29 @@ def break_an_event(target: Target) -> None:
     )
 
 
+def totals_of_the_parked(target: Target) -> str:
+    """What the noisy tenant is told of the totals that its newest command leads to."""
+    answer = book(target, 1)
+    made(answer)
+    version = answer.json()["version"]
+    while True:
+        answer = target.get(f"/totals?account=n1&minVersion={version}", token(NOISY))
+        if answer.is_success or code_of(answer) not in {"view-behind", "too-many-requests"}:
+            return "shown" if answer.is_success else code_of(answer)
+
+
 @click.command()
 @click.option(
     "--rate", default=20, show_default=True, help="Requests a second of a tenant; 0: any."
 )
 @click.option("--seconds", default=30.0, show_default=True, help="Of each phase.")
-def main(*, rate: int, seconds: float) -> None:
+@click.option(
+    "--seats",
+    default=ROOM // 2,
+    show_default=True,
+    help=f"Requests of a tenant that the feed serves at a time, of {ROOM} of all; 0: any.",
+)
+def main(*, rate: int, seconds: float, seats: int) -> None:
     """Measure what one tenant waits for while another one imports; exit 1 if it is stopped."""
     console = Console()
     with ExitStack() as started:
@@ -126,7 +173,9 @@ def main(*, rate: int, seconds: float) -> None:
         search.start()
         client = started.enter_context(httpx.Client(timeout=300, trust_env=False))
         cloud = WithIssuer(services.url, keys)
-        shared = replace(stage("dev"), name="shared", tenant_rate=rate)
+        shared = replace(
+            stage("dev"), name="shared", tenant_rate=rate, feed_concurrency=ROOM, feed_seats=seats
+        )
         deployed = deploy(package("dev", lambda _: None), shared, cloud, lambda _: None)
         target = Target(deployed, cloud, client)
         made(target.post("/accounts", opening(accountId="q"), token(QUIET)))
@@ -134,25 +183,33 @@ def main(*, rate: int, seconds: float) -> None:
             made(target.post("/accounts", opening(accountId=f"n{number}"), token(NOISY)))
         live_quietly(target, 5)
         phases = {"alone": live_quietly(target, seconds)}
-        taken: Counter[str] = Counter()
-        with importing(target, taken):
+        imported: Counter[str] = Counter()
+        waited: Counter[str] = Counter()
+        with sending(book, IMPORTERS, target, imported):
             phases["while the other imports"] = live_quietly(target, seconds)
+        with sending(wait, ROOM, target, waited):
+            phases["while the other waits"] = live_quietly(target, seconds)
         break_an_event(target)
         phases["while the other is parked"] = live_quietly(target, seconds)
-        stopped = target.get("/totals?account=n1&minVersion=1", token(NOISY)).json()["code"]
+        stopped = totals_of_the_parked(target)
         # Before the engines end, which takes a while.
         console.print(figures(phases))
-        console.print(f"the other tenant, at {rate} requests/s: {dict(taken)}; totals: {stopped}")
-    raise SystemExit(0 if all(seen.totals for seen in phases.values()) else 1)
+        console.print(
+            f"the other tenant, at {rate} requests/s: {dict(imported)}; totals: {stopped}"
+        )
+        console.print(f"its {ROOM} requests that wait, with {seats} seats: {dict(waited)}")
+    went_on = all(seen.totals and (seen.feed or not seats) for seen in phases.values())
+    raise SystemExit(0 if went_on and stopped == "view-parked" else 1)
 
 
 def figures(phases: dict[str, Seen]) -> Table:
     """The quiet tenant's waits."""
     table = Table(
-        "phase", "bookings", "command p50/p99 s", "row p50/p99 s", "totals p50/p99 s", "told"
+        *("phase", "bookings", "command p50/p99 s", "row p50/p99 s", "totals p50/p99 s"),
+        *("feed p50/p99 s", "told"),
     )
     for name, seen in phases.items():
-        waits = [percentiles(found) for found in (seen.commands, seen.rows, seen.totals)]
+        waits = [percentiles(found) for found in (seen.commands, seen.rows, seen.totals, seen.feed)]
         shown = [f"{one.p50:.2f} / {one.p99:.2f}" if one else "-" for one in waits]
         table.add_row(name, str(len(seen.totals)), *shown, str(dict(seen.refused)))
     return table

@@ -50,11 +50,13 @@ from chalicelib.leftfold.store.ports import (
     Log,
     ParkedStream,
     Parking,
+    Seats,
     Segment,
     StreamEntry,
     StreamVersion,
     Unavailable,
 )
+from chalicelib.leftfold.store.seats import DynamoSeats
 from tests.clock import Clock
 from tests.commits import commit
 from tests.projection.test_search import EVERYTHING, VIEW
@@ -290,6 +292,8 @@ CALLS = [
         lambda c: list(documents(c).scan()),
         (more(key={"S": "a"}),),
     ),
+    Call(Seats, "dynamodb", "take", lambda c: DynamoSeats(c, "requests").take("a", 0, "b", 1, 2)),
+    Call(Seats, "dynamodb", "leave", lambda c: DynamoSeats(c, "requests").leave("a", 0, "b")),
     Call(Archive, "s3", "put", lambda c: s3(c).put("key", b"")),
     Call(Archive, "s3", "get", lambda c: s3(c).get("key")),
     Call(Mailer, "ses", "send", lambda c: SesMailer(c, "bank@example.com").send(MAIL)),

@@ -39,6 +39,12 @@ class Meter:
         return self._asked
 
     def _note(self, parsed: Json, model: Any, **_: Any) -> None:
+        if "Error" in parsed:
+            # A write whose condition fails costs as much as the item that it was not written to.
+            item, table = parsed.get("Item", {}), resource(self._asked["TableName"])
+            self.calls[model.name, table] += 1
+            self.units[model.name, table] += begun(item_size(item))
+            return
         consumed = parsed["ConsumedCapacity"]
         tables = consumed if isinstance(consumed, list) else [consumed]
         by_table = {resource(t["TableName"]): t["CapacityUnits"] for t in tables}

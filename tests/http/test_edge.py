@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from chalicelib.leftfold.access.fairness import Fairness
+from chalicelib.leftfold.access.seating import AGAIN
 from chalicelib.leftfold.http.browsers import SECURITY
 from chalicelib.leftfold.store.memory import MemoryRequestCounts
 from chalicelib.leftfold.store.ports import Unavailable
@@ -18,7 +19,7 @@ from chalicelib.leftfold.wiring.time_left import (
     time_for_calls,
 )
 from tests.http.conftest import Bank
-from tests.http.samples import opening
+from tests.http.samples import booking, opening
 from tests.issuer import house_token, token
 from tools.bootstrap import ROOT
 
@@ -153,6 +154,86 @@ def test_a_tenant_that_sends_too_much_is_told_to_wait_and_another_goes_on(bank: 
     assert bank.get("/accounts/a").status == 404
     bank.token = house_token()
     assert bank.get("/health/dependencies").status == 200
+
+
+# --- one tenant's seats
+
+
+@pytest.fixture
+def seated(bank: Bank) -> Bank:
+    """A bank with an open account, where each tenant has one seat in the feed, and one to wait in."""
+    settings = process.services().settings
+    one = {"LEFTFOLD_FEED_SEATS": "1", "LEFTFOLD_WAIT_SEATS": "1"}
+    settings._variables = {**settings._variables, **one}
+    bank.open()
+    return bank
+
+
+IN_THE_FEED = ("/log", "/log?wait=20", "/live/accounts/a", "/live/accounts/a?wait=20")
+
+
+@pytest.mark.parametrize("path", IN_THE_FEED)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_tenant_without_a_seat_is_told_so_at_once_and_nothing_is_read(
+    seated: Bank, method: str, path: str
+) -> None:
+    services = process.services()
+    with services.feed_seats.seat("main"):
+        for part in ("events", "log", "checkpoints", "rows", "follower", "secrets"):
+            services.__dict__[part] = None
+        answer = seated.send(method, path)
+    assert (answer.status, answer.headers["Retry-After"], seated.waited) == (429, str(AGAIN), 0)
+    if method == "GET":
+        assert answer.code == "too-many-requests"
+
+
+def test_while_one_tenant_has_no_seat_another_and_the_house_are_served(seated: Bank) -> None:
+    seated.settle()
+    with process.services().feed_seats.seat("main"):
+        assert [seated.get(path).status for path in IN_THE_FEED] == [429] * 4
+        assert seated.get("/accounts/a").status == 200
+        assert seated.post("/accounts/a/credits", booking("7.00")).status == 200
+        for bearer in (token("other"), house_token()):
+            seated.token = bearer
+            assert seated.get("/log").status == 200
+    seated.token = token()
+    assert [seated.get(path).status for path in IN_THE_FEED] == [200] * 4
+
+
+def test_a_problem_leaves_its_seat_too(seated: Bank) -> None:
+    assert [seated.get("/live/accounts/nobody").status for _ in range(3)] == [404] * 3
+
+
+def test_who_waits_for_a_view_without_a_seat_is_told_so_and_what_it_shows_is_shown(
+    seated: Bank,
+) -> None:
+    with process.services().wait_seats.seat("main"):
+        behind = seated.get("/bookings?account=a&minVersion=1")
+        assert (behind.status, behind.code, seated.waited) == (429, "too-many-requests", 0)
+        seated.settle()
+        assert seated.get("/bookings?account=a&minVersion=1").status == 200
+        seated.token = token("other")
+        seated.open()
+        assert seated.get("/bookings?account=a&minVersion=1").code == "view-behind"
+    assert seated.waited > 0
+
+
+def test_a_request_that_does_not_wait_asks_for_no_seat(seated: Bank) -> None:
+    seated.settle()
+    for part in ("seats", "feed_seats", "wait_seats"):
+        process.services().__dict__[part] = None
+    assert seated.post("/accounts/a/credits", booking("7.00")).status == 200
+    for path in ("/accounts/a", "/accounts/a?minVersion=2", "/bookings?account=a&minVersion=1"):
+        assert seated.get(path).status == 200
+    for path in ("/health", "/openapi.json", "/streams/account/a"):
+        assert seated.get(path).status in {200, 403, 404}
+
+
+def test_without_seats_any_number_waits(bank: Bank) -> None:
+    bank.open()
+    bank.settle()
+    with process.services().feed_seats.seat("main"), process.services().wait_seats.seat("main"):
+        assert [bank.get(path).status for path in IN_THE_FEED] == [200] * 4
 
 
 # --- API Gateway's own answers

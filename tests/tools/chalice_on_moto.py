@@ -104,7 +104,7 @@ def found(client: Any) -> Mapping[str, Any]:
         "concurrency": {
             name: made.get_function_concurrency(FunctionName=name)["ReservedConcurrentExecutions"]
             for name in functions
-            if name == "leftfold-dev"
+            if name in {"leftfold-dev", "leftfold-dev-feed"}
         },
         "roles": {
             role["Arn"]: roles.get_role_policy(

@@ -74,7 +74,10 @@ def test_every_function_is_made_with_the_names_of_its_stage(deployed: dict[str, 
         assert function["Environment"]["Variables"] == variables(read(TEMPLATE), FACTS)
         assert (function["Runtime"], function["MemorySize"]) == (running(), CHALICE.memory)
         assert function["Architectures"] == [CHALICE.architecture]
-    assert deployed["concurrency"] == {API: CHALICE.api_concurrency}
+    assert deployed["concurrency"] == {
+        API: CHALICE.api_concurrency,
+        f"{API}-feed": CHALICE.feed_concurrency,
+    }
 
 
 def test_every_function_may_do_what_its_file_says(deployed: dict[str, Any]) -> None:

@@ -186,13 +186,29 @@ def test_a_stage_with_roles_tells_them_to_chalice_and_to_the_functions() -> None
 
 def test_no_more_processes_are_ready_than_may_run() -> None:
     def warm(ready: int, bound: int) -> Stage:
-        return stage_of("a", {**settings_of(DEV), "api_warm": ready, "api_concurrency": bound})
+        return stage_of(
+            "a", {**settings_of(DEV), "api_warm": ready, "api_concurrency": bound, "wait_seats": 0}
+        )
 
     parameters = [warm(*each).parameters for each in ((0, 7), (7, 7), (7, 0))]
     named = [(each["ApiWarm"], each["ApiAlias"]) for each in parameters]
     assert named == [("0", ""), ("7", ":live"), ("7", ":live")]
     with pytest.raises(StageError, match=r"api_warm is 8.*api_concurrency .* which is 7"):
         warm(8, 7)
+
+
+@pytest.mark.parametrize(
+    ("seats", "bound"), [("feed_seats", "feed_concurrency"), ("wait_seats", "api_concurrency")]
+)
+def test_a_tenant_has_no_more_seats_than_processes_may_run(seats: str, bound: str) -> None:
+    def seated(most: int, running: int) -> Stage:
+        return stage_of("a", {**settings_of(DEV), seats: most, bound: running})
+
+    name = "FeedSeats" if seats == "feed_seats" else "WaitSeats"
+    taken = [seated(*each).parameters[name] for each in ((0, 30), (30, 30), (30, 0))]
+    assert taken == ["0", "30", "30"]
+    with pytest.raises(StageError, match=rf"{seats} is 31.*{bound} .* which is 30"):
+        seated(31, 30)
 
 
 def test_every_setting_of_a_stage_reaches_a_template() -> None:
@@ -276,6 +292,17 @@ def test_a_stage_that_is_provisioned_has_no_reference_left() -> None:
         name: settings["iam_policy_file"] for name, settings in made["lambda_functions"].items()
     }
     assert made["lambda_functions"]["api_handler"]["reserved_concurrency"] == 7
+    assert made["lambda_functions"]["feed"]["reserved_concurrency"] == CHALICE.feed_concurrency
+
+
+def test_the_room_of_the_feed_is_reserved_once_by_each_way() -> None:
+    def reserved(stage: Stage) -> bool:
+        made = config(read(TEMPLATE), MADE, [stage], {})["stages"]["dev"]
+        return "reserved_concurrency" in made["lambda_functions"]["feed"]
+
+    # The template of CloudFormation has it as a parameter.
+    assert not reserved(DEV)
+    assert [reserved(replace(CHALICE, feed_concurrency=many)) for many in (0, 9)] == [False, True]
 
 
 def test_a_function_may_do_the_same_by_both_ways() -> None:

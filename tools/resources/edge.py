@@ -26,6 +26,16 @@ PARAMETERS: Json = {
         "300",
         AllowedPattern="[0-9]{1,6}",
     ),
+    "FeedSeats": parameter(
+        "How many requests of each tenant the feed serves at a time; 0 sets no limit",
+        "10",
+        AllowedPattern="[0-9]{1,3}",
+    ),
+    "WaitSeats": parameter(
+        "How many requests of each tenant may wait for a view at a time; 0 sets no limit",
+        "20",
+        AllowedPattern="[0-9]{1,3}",
+    ),
     "CorsOrigins": parameter(
         "The sites, separated by commas, whose pages may call the API: https://app.example.org", ""
     ),

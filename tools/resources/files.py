@@ -61,6 +61,9 @@ def chalice_stage(
     }
     if stage.api_concurrency and "api_handler" in settings:
         settings["api_handler"]["reserved_concurrency"] = stage.api_concurrency
+    # In a template it is a parameter, which a deployment of its own may set.
+    if stage.feed_concurrency and stage.way == "chalice" and "feed" in settings:
+        settings["feed"]["reserved_concurrency"] = stage.feed_concurrency
     return {
         "api_gateway_stage": API_STAGE,
         "lambda_architecture": stage.architecture,
@@ -167,6 +170,7 @@ def wanted() -> dict[Path, str]:
     from app import API, app
     from chalicelib.domain import DOMAIN
     from chalicelib.leftfold.http import live
+    from chalicelib.leftfold.http.routes import FEED
 
     served = [
         (route.function, method, route.path)
@@ -174,7 +178,7 @@ def wanted() -> dict[Path, str]:
         if route.function != "api_handler"
         for method in route.methods
     ]
-    served += [(live.FUNCTION, method, live.PATH) for method in live.METHODS]
+    served += [(FEED, method, live.PATH) for method in live.METHODS]
     elsewhere = {(method, path) for _, method, path in served}
     served += [
         ("api_handler", method, path)

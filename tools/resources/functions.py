@@ -91,6 +91,8 @@ ACCESS: Json = {
     "LEFTFOLD_TENANT_CLAIM": {"Ref": "TenantClaim"},
     "LEFTFOLD_CORS_ORIGINS": {"Ref": "CorsOrigins"},
     "LEFTFOLD_TENANT_RATE": {"Ref": "TenantRate"},
+    "LEFTFOLD_FEED_SEATS": {"Ref": "FeedSeats"},
+    "LEFTFOLD_WAIT_SEATS": {"Ref": "WaitSeats"},
 }
 # Where people sign in to the console.
 SIGN_IN: Json = {

@@ -1,6 +1,7 @@
 """Lets a request in: verifies who sends it, and that they have the scope of its route."""
 
 import re
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from chalice.app import Request
@@ -9,11 +10,10 @@ from chalicelib.leftfold.access.callers import (
     Caller,
     TokenError,
     TokenExpiredError,
-    TooManyRequestsError,
     granted,
 )
 from chalicelib.leftfold.http.problems import Problem
-from chalicelib.leftfold.http.routes import Route
+from chalicelib.leftfold.http.routes import FEED, Call, Route
 from chalicelib.leftfold.wiring.services import Services
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ _BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/=-]+)", re.IGNORECASE)
 
 
 def admit(route: Route, request: Request, services: Services) -> Caller | None:
-    """Who calls; None on a route that is open to everybody. Raises `Problem` and `Unavailable`.
+    """Who calls; None on a route that is open to everybody. Raises `Problem`, `Unavailable` and
+    `TooManyRequestsError`.
 
     The caller is looked at before anything else of the request, so a stranger learns nothing. They
     show a token, or have signed the request: a deployment takes one of the two and not the other.
@@ -39,16 +40,18 @@ def admit(route: Route, request: Request, services: Services) -> Caller | None:
     if caller.tenant is None:
         raise Problem("tenant-missing")
     if not caller.is_of_house:
-        admit_one_more(caller.tenant, services)
+        services.fairness.admit(caller.tenant)
     return caller
 
 
-def admit_one_more(tenant: str, services: Services) -> None:
-    """Counts a request of a tenant. Raises `Problem` if the tenant has had its share."""
-    try:
-        services.fairness.admit(tenant)
-    except TooManyRequestsError as error:
-        raise Problem("too-many-requests", headers={"Retry-After": str(error.wait)}) from error
+def seated(call: Call) -> AbstractContextManager[None]:
+    """Surrounds what the function `feed` does for *call*: a seat of its tenant, unless the house calls.
+
+    Raises `TooManyRequestsError` where it begins, if the tenant has no seat left.
+    """
+    if call.route.function != FEED or call.is_of_house:
+        return nullcontext()
+    return call.house.feed_seats.seat(call.tenant)
 
 
 def caller_of(request: Request, services: Services) -> Caller:

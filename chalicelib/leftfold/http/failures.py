@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from chalicelib.leftfold.access.callers import TooManyRequestsError
 from chalicelib.leftfold.commands.handler import (
     ContentionError,
     KeyReusedError,
@@ -16,6 +17,9 @@ from chalicelib.leftfold.store.ports import CommitTooLargeError, Unavailable
 
 FORESEEN: dict[type[Exception], Callable[[Any], Problem]] = {
     Problem: lambda problem: problem,
+    TooManyRequestsError: lambda e: Problem(
+        "too-many-requests", headers={"Retry-After": str(e.wait)}
+    ),
     VersionMismatchError: lambda e: Problem("version-mismatch", version=e.version),
     KeyReusedError: lambda _: Problem("key-reused"),
     ContentionError: lambda _: Problem("contention", "Send the command again."),

@@ -11,7 +11,7 @@ from chalicelib.leftfold.http.fields import LARGEST_VERSION, Shown, Whole, momen
 from chalicelib.leftfold.http.history import BodyJson, CorrectionShown, StreamVersion, events_json
 from chalicelib.leftfold.http.logs import OfLog, in_chosen_log
 from chalicelib.leftfold.http.problems import Problem
-from chalicelib.leftfold.http.routes import Answer, Call, Route
+from chalicelib.leftfold.http.routes import FEED, Answer, Call, Route
 from chalicelib.leftfold.kernel import Aggregate, AggregateId, Codec, Commit, StoredEvent
 from chalicelib.leftfold.kernel.repair import Repairs
 from chalicelib.leftfold.projection.fold import REASON_LENGTH
@@ -182,7 +182,7 @@ def feed_route(aggregates: Mapping[str, Aggregate], bodies: Mapping[str, BodyJso
         scope="feed",
         query=FollowQuery(sorted(aggregates)),
         problems=("bad-cursor", "house-only", "unavailable"),
-        function="feed",
+        function=FEED,
     )
 
 

@@ -12,14 +12,13 @@ from chalicelib.leftfold.http.accept import wrong_parameters
 from chalicelib.leftfold.http.feed import LONGEST_WAIT
 from chalicelib.leftfold.http.fields import Whole
 from chalicelib.leftfold.http.headers import IF_NONE_MATCH, is_known
-from chalicelib.leftfold.http.routes import Answer, Call, Route
+from chalicelib.leftfold.http.routes import FEED, Answer, Call, Route
 from chalicelib.leftfold.http.unserved import leads, unserved
 from chalicelib.leftfold.kernel.commit import canonical
 
 PREFIX = "/live"
 PATH = f"{PREFIX}/{{proxy+}}"
 METHODS = ("GET", "HEAD")
-FUNCTION = "feed"
 # Seconds between two looks. Each costs what the query costs.
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
 WAIT = Whole(0, LONGEST_WAIT)
@@ -45,7 +44,7 @@ def has_twin(route: Route) -> bool:
     cannot: strangers would wait in all the room that the function has.
     """
     is_open = route.scope is None
-    return route.method == "GET" and route.is_watched and route.function != FUNCTION and not is_open
+    return route.method == "GET" and route.is_watched and route.function != FEED and not is_open
 
 
 def waiting(route: Route, request: Request) -> Route:
@@ -62,7 +61,7 @@ def waiting(route: Route, request: Request) -> Route:
         return another(route.answer, call, seconds)
 
     heeds = (*(header for header in route.heeds if header is not IF_NONE_MATCH), IF_NONE_MATCH)
-    return replace(route, answer=answer, heeds=heeds)
+    return replace(route, answer=answer, heeds=heeds, function=FEED)
 
 
 def another(ask: Callable[[Call], Answer], call: Call, seconds: float) -> Answer:

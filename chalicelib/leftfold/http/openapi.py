@@ -68,6 +68,10 @@ Every GET that needs a scope has a twin under `/live`, such as `/live/accounts/4
 20 seconds, the twin answers as soon as it has another answer than the one with that ETag, and else
 with 304. An answer of the twin always has an ETag.
 
+`/log` and the twins serve a few requests of a tenant at a time, and a few of its requests may wait for
+`minVersion`. One more is answered at once with 429 `too-many-requests`, and nothing was read: send it
+again after `Retry-After`, or ask the query itself, without `/live`.
+
 A command with an `Idempotency-Key` takes effect once, however often it is sent to the aggregate of
 its path. Any key is recognised for at least 24 hours, and while fewer than 64 commands came after
 it. A UUIDv7 is recognised for ever. On an aggregate with more than 64 commands a day, keys that

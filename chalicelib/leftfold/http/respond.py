@@ -10,6 +10,7 @@ from chalice.app import Request, Response
 
 from chalicelib.leftfold.errors import trace
 from chalicelib.leftfold.http.accept import accept
+from chalicelib.leftfold.http.admit import seated
 from chalicelib.leftfold.http.browsers import SECURITY, for_site
 from chalicelib.leftfold.http.failures import problem_of
 from chalicelib.leftfold.http.headers import CORRELATION_ID, IDEMPOTENCY_KEY
@@ -68,11 +69,12 @@ def respond(route: Route, request: Request, kinds: Mapping[str, Kind]) -> Respon
 def answered(call: Call) -> Answer:
     """The answer to a call, in a span of its trace if traces are collected."""
     traces = call.house.traces
-    if traces is None:
-        return call.route.answer(call)
-    name = f"{call.route.method} {call.route.path}"
-    with traces.request(name, call.traceparent) as traceparent:
-        return call.route.answer(replace(call, traceparent=traceparent))
+    with seated(call):
+        if traces is None:
+            return call.route.answer(call)
+        name = f"{call.route.method} {call.route.path}"
+        with traces.request(name, call.traceparent) as traceparent:
+            return call.route.answer(replace(call, traceparent=traceparent))
 
 
 def answer_of(problem: Problem, kind: Kind) -> Answer:

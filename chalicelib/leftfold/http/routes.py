@@ -13,6 +13,9 @@ from chalicelib.leftfold.kernel import Aggregate
 from chalicelib.leftfold.wiring.services import Services
 from chalicelib.leftfold.wiring.tenants import TenantServices
 
+# The Lambda function of the routes that may wait for long.
+FEED = "feed"
+
 
 @dataclass(frozen=True)
 class Call:

@@ -1,6 +1,7 @@
 """Waits until a view shows the version that a client names as minVersion."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from chalicelib.leftfold.kernel import View
@@ -78,10 +79,18 @@ class Freshness:
     sleep: Callable[[float], None]
     draw: Callable[[], float]
 
-    def wait(self, view: View, aggregate_id: str, version: int, seconds: float = 5.0) -> None:
+    def wait(
+        self,
+        view: View,
+        aggregate_id: str,
+        version: int,
+        seconds: float = 5.0,
+        seat: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         """Returns once *view* shows *version* of the aggregate.
 
-        A relay that stands still is woken while the version is not logged, and then a view that
+        If it does not show it yet, *seat* surrounds the wait, and what that raises passes. A relay that
+        stands still is woken while the version is not logged, and then a view that
         stands still. Raises `ViewParkedError` at once if the version is parked, and
         `NotYetError` after *seconds*.
         """
@@ -91,6 +100,19 @@ class Freshness:
         position = self._position_of(aggregate_id, version)
         if self._shows(view, aggregate_id, version, position):
             return
+        with seat():
+            self._wait(view, aggregate_id, version, position, began, seconds)
+
+    def _wait(
+        self,
+        view: View,
+        aggregate_id: str,
+        version: int,
+        position: int | None,
+        began: float,
+        seconds: float,
+    ) -> None:
+        """Looks again and again, as `wait` says."""
         patience = WAKE_AFTER + SPREAD * self.draw()
         relay, reader = Standstill(began, patience), Standstill(began, patience)
         while (waited := self.now() - began) < seconds:

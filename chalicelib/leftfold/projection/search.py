@@ -231,11 +231,11 @@ class SearchRows:
                     body="".join(batch.values()),
                     params={"require_alias": "true"},
                 )
-        except BusyError as busy:
-            return [(key, {"status": 503, "error": str(busy)}) for key in batch]
-        except MissingIndexError as missing:
+        except BusyError:
+            return [(key, {"status": 503}) for key in batch]
+        except MissingIndexError:
             self._create_index()
-            return [(key, {"status": 404, "error": str(missing)}) for key in batch]
+            return [(key, {"status": 404}) for key in batch]
         results = [result for item in answer["items"] for result in item.values()]
         if any(is_missing_index(result) for result in results):
             self._create_index()

@@ -508,6 +508,31 @@ class MemorySecrets:
         return self._made.setdefault(name, secrets.token_bytes(SECRET_BYTES))
 
 
+class MemorySeats:
+    """`Seats` in memory."""
+
+    def __init__(self) -> None:
+        self._taken: dict[str, dict[int, tuple[str, int]]] = {}
+        self._lock = OwnLock()
+
+    def take(
+        self, room: str, seat: int, holder: str, now: int, until: int
+    ) -> Mapping[int, int] | None:
+        with self._lock:
+            taken = self._taken.setdefault(room, {})
+            holding, end = taken.get(seat, (holder, 0))
+            if holding != holder and end >= now:
+                return {number: end for number, (_, end) in taken.items()}
+            taken[seat] = (holder, until)
+            return None
+
+    def leave(self, room: str, seat: int, holder: str) -> None:
+        with self._lock:
+            taken = self._taken.get(room, {})
+            if taken.get(seat, ("", 0))[0] == holder:
+                del taken[seat]
+
+
 class MemoryRequestCounts:
     """`RequestCounts` in memory."""
 

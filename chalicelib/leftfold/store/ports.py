@@ -437,6 +437,23 @@ class RequestCounts(Protocol):
         """Adds to the count of a window and returns all of it. Raises `Unavailable`."""
 
 
+class Seats(Protocol):
+    """The seats of rooms, numbered from 0. A seat has one holder until that one leaves it, or its time
+    is over. All times are in milliseconds. Every method raises `Unavailable`.
+    """
+
+    def take(
+        self, room: str, seat: int, holder: str, now: int, until: int
+    ) -> Mapping[int, int] | None:
+        """Gives a seat to *holder* if it is free *now*, or is *holder*'s by a call whose answer was
+        lost; then it is free again after *until*. Else it changes nothing and returns after which time
+        each seat of the room is free, as far as somebody has it.
+        """
+
+    def leave(self, room: str, seat: int, holder: str) -> None:
+        """Frees a seat, unless it is *holder*'s no more."""
+
+
 SECRET_BYTES = 64
 
 

@@ -19,6 +19,7 @@ from chalicelib.leftfold.store.ports import (
     Log,
     Parking,
     RequestCounts,
+    Seats,
     Secrets,
     Waker,
 )
@@ -200,6 +201,12 @@ class Adapters:
         from chalicelib.leftfold.store.requests import DynamoRequestCounts
 
         return DynamoRequestCounts(self.dynamodb, self.settings.named("requests"))
+
+    @cached_property
+    def seats(self) -> Seats:
+        from chalicelib.leftfold.store.seats import DynamoSeats
+
+        return DynamoSeats(self.dynamodb, self.settings.named("requests"))
 
     @cached_property
     def mailer(self) -> "Mailer":

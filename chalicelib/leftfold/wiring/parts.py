@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         Log,
         Parking,
         RequestCounts,
+        Seats,
         Secrets,
         Waker,
     )
@@ -70,6 +71,7 @@ class Parts(TypedDict, total=False):
     alarm_states: Alarms
     secrets: Secrets
     request_counts: RequestCounts
+    seats: Seats
     applications: Applications
     control: ControlTable
     mailer: Mailer

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from chalicelib.leftfold.access.fairness import Fairness
     from chalicelib.leftfold.access.roles import Roles
     from chalicelib.leftfold.access.sealing import Seal
+    from chalicelib.leftfold.access.seating import Seating
     from chalicelib.leftfold.access.tokens import Tokens
     from chalicelib.leftfold.archive.archiver import Archiver
     from chalicelib.leftfold.archive.pruner import Pruner
@@ -186,6 +187,21 @@ class Services(Adapters):
         from chalicelib.leftfold.access.fairness import Fairness
 
         return Fairness(self.request_counts, self.settings.tenant_rate, self.clock)
+
+    @cached_property
+    def feed_seats(self) -> "Seating":
+        """Seats in the function `feed`, for as long as a request is served there."""
+        return self._seating("feed", self.settings.feed_seats)
+
+    @cached_property
+    def wait_seats(self) -> "Seating":
+        """Seats for requests that wait for a view."""
+        return self._seating("wait", self.settings.wait_seats)
+
+    def _seating(self, room: str, most: int) -> "Seating":
+        from chalicelib.leftfold.access.seating import Seating
+
+        return Seating(self.seats, room, most, self.clock, self.new_id)
 
     @cached_property
     def cursors(self) -> "Seal":

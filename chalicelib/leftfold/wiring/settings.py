@@ -63,7 +63,9 @@ class Settings:
     LEFTFOLD_AUDIENCE what a token's `aud`, or the `client_id` of one of Cognito, may be, separated
     by commas. LEFTFOLD_TENANT_CLAIM is the name of the claim that has the tenant.
     LEFTFOLD_ROLES is the table of IAM roles that may call the API, if requests are signed instead.
-    LEFTFOLD_TENANT_RATE is how many requests a second each tenant may send, 0 for any number.
+    LEFTFOLD_TENANT_RATE is how many requests a second each tenant may send, LEFTFOLD_FEED_SEATS how
+    many the function `feed` serves of each at a time, and LEFTFOLD_WAIT_SEATS how many may wait for a
+    view at a time; 0 for any number.
     LEFTFOLD_SIGN_IN and LEFTFOLD_SIGN_IN_TOKEN are the issuer's authorisation and token endpoints,
     and LEFTFOLD_CONSOLE is the console's client; without them people paste a token there.
     LEFTFOLD_SIGN_IN_SCOPE is what the console asks for, "openid" unless it is set.
@@ -182,6 +184,14 @@ class Settings:
     @property
     def tenant_rate(self) -> int:
         return int(self._variables.get("LEFTFOLD_TENANT_RATE") or 0)
+
+    @property
+    def feed_seats(self) -> int:
+        return int(self._variables.get("LEFTFOLD_FEED_SEATS") or 0)
+
+    @property
+    def wait_seats(self) -> int:
+        return int(self._variables.get("LEFTFOLD_WAIT_SEATS") or 0)
 
     @property
     def cors_origins(self) -> frozenset[str]:

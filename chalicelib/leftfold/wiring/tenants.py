@@ -88,9 +88,13 @@ class TenantServices:
         return self.services.rows(view).load([stream])[stream]
 
     def wait(self, view: str, stream: str, version: int) -> None:
-        """Waits until *view* shows the version of the stream, as `Freshness.wait` does."""
+        """Waits until *view* shows the version of the stream, as `Freshness.wait` does.
+
+        Raises `TooManyRequestsError` if as many requests of the tenant wait as may.
+        """
         check_own(self.tenant, stream)
-        self.services.freshness.wait(self.views[view], stream, version)
+        seats, freshness = self.services.wait_seats, self.services.freshness
+        freshness.wait(self.views[view], stream, version, seat=lambda: seats.seat(self.tenant))
 
     def end(self) -> int:
         """The position that the next commit of any tenant will have; a route never shows it."""
