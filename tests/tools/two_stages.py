@@ -14,8 +14,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,12 +55,21 @@ def tree_of_two(root: Path) -> None:
     dev = text.partition("\n[dev]\n")[2].partition("\n[")[0]
     theirs = dev.replace('way = "cloudformation"', 'way = "chalice"')
     file.write_text(f"{text}\n[{CHALICE}]\n{theirs}\n[{CLOUDFORMATION}]\n{dev}\n")
-    # Chalice takes neither hashes nor what a team would leave to Lambda.
-    pinned = re.findall(
-        r"^([\w.-]+)==([\w.]+)", (root / "requirements.txt").read_text(), re.MULTILINE
+
+
+@contextmanager
+def without_lambdas_own(root: Path) -> Iterator[None]:
+    """The requirements without what Lambda has, so that Chalice sends it not for each function."""
+    file = root / "requirements.txt"
+    text = file.read_text()
+    pinned = re.findall(r"^([\w.-]+)==([\w.]+)", text, re.MULTILINE)
+    file.write_text(
+        "".join(f"{name}=={version}\n" for name, version in pinned if name not in LAMBDAS_OWN)
     )
-    lines = [f"{name}=={version}\n" for name, version in pinned if name not in LAMBDAS_OWN]
-    (root / "requirements.txt").write_text("".join(lines))
+    try:
+        yield
+    finally:
+        file.write_text(text)
 
 
 @dataclass
@@ -83,7 +92,8 @@ class Team:
     def chalice(self, word: str) -> None:
         """A command of Chalice's."""
         command = [str(Path(sys.executable).with_name("chalice")), word, "--stage", CHALICE]
-        self.run(f"chalice {word} --stage {CHALICE}", command)
+        with without_lambdas_own(self.root):
+            self.run(f"chalice {word} --stage {CHALICE}", command)
 
     def run(self, said: str, command: Sequence[str], fails: str = "") -> str:
         began = time.monotonic()
@@ -96,10 +106,10 @@ class Team:
             cwd=self.root,
             env={**os.environ, **self.environment},
         )
-        is_right = fails in done.stdout if done.returncode else not fails
-        self.note(said, began, "refused" if fails else "done")
+        is_right = bool(done.returncode) == bool(fails) and fails in done.stdout
         if not is_right:
-            raise SystemExit(f"{said}\n{done.stdout}")
+            raise SystemExit(f"{said}: {done.returncode}\n{done.stdout}")
+        self.note(said, began, "refused" if fails else "done")
         return done.stdout
 
     @property
