@@ -9,15 +9,16 @@ from typing import Any
 from chalice.app import Chalice
 
 from chalicelib import functions
-from chalicelib.domain import DOMAIN
 from chalicelib.leftfold.functions import event_functions
-from chalicelib.leftfold.http.api import api_of, blueprint
+from chalicelib.leftfold.http.api import Api, blueprint
+from chalicelib.leftfold.wiring.domain_index import packaged
+from chalicelib.leftfold.wiring.process import served
 
-API = api_of(DOMAIN, "A bank's back office, event-sourced.")
+API = Api(served(), "A bank's back office, event-sourced.", packaged())
 
 app = Chalice(app_name="leftfold")
 app.register_blueprint(blueprint(API))
-app.register_blueprint(event_functions(functions, DOMAIN))
+app.register_blueprint(event_functions(functions, served()))
 
 
 @app.lambda_function(name="feed")

@@ -4,12 +4,16 @@ A test needs an engine if one of its fixtures requests `may_start_engines`, or i
 `engine`. The hooks read fixtures and marks, never paths: a test may lie in any folder.
 """
 
+import json
 import os
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tools.bootstrap import ROOT
+from tools.domain_index import domain_index
 from tools.engines import DynamoDBLocal, KinesisLocal, MiniStack, OpenSearch
 
 # How fast this machine is at the moment is no property of the code. The gate tries the same examples at each run, so
@@ -43,6 +47,14 @@ def share(request: pytest.FixtureRequest) -> float:
     """The share of all simulated histories and of the example's accounts that is tried."""
     chosen: float = request.config.getoption("--share")
     return chosen
+
+
+@pytest.fixture(scope="session")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The index of this tree's domain, as the package has it."""
+    path = tmp_path_factory.mktemp("index") / "domain.json"
+    path.write_text(json.dumps(domain_index(ROOT)))
+    return path
 
 
 @pytest.fixture(scope="session")

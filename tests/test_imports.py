@@ -32,11 +32,26 @@ KERNEL = "chalicelib.leftfold.kernel"
 BELOW = {"leftfold": (KERNEL,), OWN.rpartition(".")[2]: (KERNEL, OWN)}
 
 
-def imported_at_start(module: str) -> set[str]:
-    """Those of the heavy modules that importing *module* brings."""
-    program = f"import sys, {module}; print(*(m for m in {HEAVY!r} if m in sys.modules))"
+# A module as Lambda imports it from the package, which has an index of the domain.
+START = """
+import sys
+from pathlib import Path
+from chalicelib.leftfold.wiring import domain_index
+domain_index.INDEX = Path(sys.argv[1])
+import {}
+print(*sys.modules)
+"""
+# Those of the engine that each request needs, whatever its route: 69 on 2026-11-27. One more takes up
+# to 3 ms from the first answer of each process.
+MOST_OF_ENGINE = 75
+# Parts of the API: requests for their routes alone need them.
+PARTS = ("feed", "operating", "repairing", "upkeep", "health", "subjects", "history", "openapi")
+
+
+def imported_at_start(module: str, index: Path | str = "/none") -> set[str]:
+    """The modules that importing *module* brings, from a package with this *index*."""
     done = subprocess.run(
-        [sys.executable, "-B", "-c", program],
+        [sys.executable, "-B", "-c", START.format(module), str(index)],
         cwd=ROOT,
         check=True,
         stdout=subprocess.PIPE,
@@ -46,12 +61,45 @@ def imported_at_start(module: str) -> set[str]:
 
 
 def test_a_function_for_events_starts_without_http_and_clients() -> None:
-    assert imported_at_start("chalicelib.functions") == set()
+    assert not imported_at_start("chalicelib.functions") & {*HEAVY}
 
 
 @pytest.mark.slow
 def test_the_api_starts_without_clients_and_without_its_description() -> None:
-    assert imported_at_start("app") == {"chalicelib.leftfold.http", "marshmallow"}
+    brought = imported_at_start("app") & {*HEAVY}
+    assert brought == {"chalicelib.leftfold.http", "marshmallow"}
+
+
+def test_the_packaged_api_starts_with_what_each_request_needs(index: Path) -> None:
+    brought = imported_at_start("app", index)
+    assert brought & {*HEAVY} == {"chalicelib.leftfold.http", "marshmallow"}
+    assert [name for name in brought if name.startswith(OWN)] == []
+    assert brought.isdisjoint(f"chalicelib.leftfold.http.{part}" for part in PARTS)
+    ours = [name for name in brought if name.startswith("chalicelib")]
+    assert len(ours) <= MOST_OF_ENGINE, sorted(ours)
+
+
+def test_the_api_starts_without_the_pattern_of_a_validator_that_nothing_uses() -> None:
+    """Once marshmallow compiles it when it is used, `late_patterns` can go."""
+    program = """
+import app
+from marshmallow import ValidationError
+from marshmallow.validate import Email
+print(type(Email.DOMAIN_REGEX).__name__)
+for address in ("ada@example.org", "ada@example"):
+    try:
+        print(Email()(address))
+    except ValidationError:
+        print("refused")
+"""
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", program],
+        cwd=ROOT,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert done.stdout.split() == ["LatePattern", "ada@example.org", "refused"]
 
 
 def imports(path: Path) -> Iterator[str]:

@@ -1,7 +1,7 @@
-"""The index of a domain: the import path of each view and policy.
+"""The index of a domain: the import path of each view and policy, and all routes with their parts.
 
 The package contains it (`chalicelib/leftfold/wiring/domain_index.py`), so that a function imports
-the module that defines its reader, and no other context.
+the module that defines its reader, and a request the part of the API that has its route.
 """
 
 import json
@@ -13,14 +13,14 @@ from typing import Any
 
 from tools.bootstrap import ROOT
 
-Index = dict[str, dict[str, str | None]]
+Index = dict[str, Any]
 
 
 def domain_index(root: Path) -> Index:
     """The index of the domain of the chalicelib under *root*."""
     listed = subprocess.run(
         # A process of its own, because this one may have another copy of chalicelib.
-        [sys.executable, "-B", "-S", "-m", __name__],
+        [sys.executable, "-B", "-m", __name__],
         cwd=root,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         check=True,
@@ -46,6 +46,7 @@ def path_of(part: Any, defining: str) -> str | None:
 def main() -> None:
     """Prints the index of the domain that this process imports."""
     from chalicelib.domain import DOMAIN
+    from chalicelib.leftfold.http.api import Api
     from chalicelib.leftfold.kernel import Policy
 
     views = {n: path_of(v, v.fold.__module__) for n, v in DOMAIN.views.items()}
@@ -54,7 +55,9 @@ def main() -> None:
         n: path_of(p, p.react.__module__ if isinstance(p, Policy) else "")
         for n, p in DOMAIN.policies.items()
     }
-    print(json.dumps({"views": views, "policies": policies}))
+    fed_by_bus = list(DOMAIN.fed_by_bus)
+    api = Api(DOMAIN, "").index()
+    print(json.dumps({"views": views, "policies": policies, "fedByBus": fed_by_bus, "api": api}))
 
 
 if __name__ == "__main__":

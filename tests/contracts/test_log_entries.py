@@ -1,6 +1,7 @@
 """What a log says of a stream of which nothing is archived."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -8,7 +9,7 @@ from chalicelib.leftfold.store.log import DynamoLog
 from chalicelib.leftfold.store.memory import MemoryLog
 from chalicelib.leftfold.store.ports import Head, Log, StreamEntry
 from tests.contracts import moto
-from tests.contracts.test_log import append
+from tests.contracts.test_log import LATER, NOON, SOON, append
 from tools.tables import create_tables, log_tables
 
 
@@ -41,3 +42,28 @@ def test_a_stream_that_is_not_logged_expects_version_1_of_epoch_1_and_has_nothin
 def test_the_end_of_an_empty_log_is_position_0_without_a_hash() -> None:
     head = Head()
     assert (head.next_position, head.hash, head.lanes) == (0, "", (-1,) * 64)
+
+
+def test_of_those_that_have_seen_the_same_head_one_claims_it() -> None:
+    """Each looks before it writes, so that most refused claims cost no write; the write decides."""
+    with moto.in_process():
+        client = moto.client("dynamodb")
+        log = DynamoLog(client, log_tables(create_tables(client)))
+        head = append(log, Head(), ("main/account-a", 1))
+        assert head is not None
+        free = log._head_item()
+        assert log.claim("a", NOON, SOON) is not None
+        seen: Any = log
+        seen._head_item = lambda: free
+        for now, owner in ((NOON, "b"), (SOON, "b")):
+            assert log.claim(owner, now, LATER) is None
+        assert log.claim("a", SOON, SOON) == head._replace(claimed="a")
+        assert log.claim("b", LATER, LATER) == head._replace(claimed="b")
+        # Nor does anybody claim a head that has moved on since.
+        del seen._head_item
+        claimed = log.claim("b", LATER, LATER)
+        assert claimed is not None
+        moved = append(log, claimed, ("main/account-a", 2))
+        assert moved is not None
+        seen._head_item = lambda: free
+        assert log.claim("b", LATER, LATER) is None

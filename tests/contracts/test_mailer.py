@@ -101,6 +101,27 @@ def test_an_addressee_that_is_not_verified_is_refused() -> None:
     assert answered("MessageRejected", message=message) == "refused: MessageRejected"
 
 
+def test_a_message_is_refused_though_its_sender_is_named_for_another_reason() -> None:
+    message = f"Local address contains control or whitespace: {SENDER}"
+    assert answered("InvalidParameterValue", message=message) == "refused: InvalidParameterValue"
+
+
+def test_a_message_is_sent_in_utf_8_from_the_sender_to_its_addressee_alone() -> None:
+    client = ses_client()
+    asked = {
+        "Source": SENDER,
+        "Destination": {"ToAddresses": ["ada@example.com"]},
+        "Message": {
+            "Subject": {"Data": "Převod", "Charset": "UTF-8"},
+            "Body": {"Text": {"Data": "a\nč", "Charset": "UTF-8"}},
+        },
+    }
+    with Stubber(client) as stub:
+        stub.add_response("send_email", {"MessageId": "m-1"}, asked)
+        sent = SesMailer(client, SENDER).send(Email("n", "ada@example.com", "Převod", "a\nč"))
+    assert sent == "sent: m-1"
+
+
 @pytest.mark.parametrize("code", ["AccessDenied", "ExpiredToken", "SignatureDoesNotMatch"])
 def test_a_deployment_that_may_not_send_fails_loudly(code: str) -> None:
     with pytest.raises(CallRefusedError):

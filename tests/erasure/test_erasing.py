@@ -15,6 +15,7 @@ from chalicelib.leftfold.commands.handler import CommandHandler
 from chalicelib.leftfold.erasure.auditing import Auditing
 from chalicelib.leftfold.erasure.erasing import SETTLES, STORES_LET_GO, Eraser, UnknownSubjectError
 from chalicelib.leftfold.erasure.streams import streams_of
+from chalicelib.leftfold.kernel.commit import instant
 from chalicelib.leftfold.kernel.repair import NO_REPAIRS
 from chalicelib.leftfold.projection.replay import compare, replay
 from chalicelib.leftfold.projection.rows import Save
@@ -475,7 +476,15 @@ def test_an_erasure_is_shown_from_when_it_is_begun(bank: Bank) -> None:
     shown = bank.get(path)
     assert (begun.status, shown.status) == (202, 200)
     assert shown.json == begun.json
-    assert (shown.json["subject"], shown.json["case"]) == ("account:a", "7")
+    assert shown.json == {
+        "subject": "account:a",
+        "state": "under-way",
+        "erasedAt": instant(bank.clock()),
+        "erasedBy": "ada",
+        "case": "7",
+        "finishedFrom": instant(bank.clock() + SETTLES),
+        "report": None,
+    }
 
 
 def test_two_operators_at_once_do_no_harm(bank: Bank) -> None:

@@ -10,7 +10,6 @@ from tests.functions.test_grants import (
     IDLE,
     NOT_THE_CODES,
     SERVING,
-    Account,
     grants,
     is_granted,
     worked,
@@ -20,7 +19,7 @@ from tests.functions.test_grants import (
 def main() -> None:
     """Every function does all its kinds of work on moto; prints grants against calls."""
     with moto.in_process():
-        made = worked(Account())
+        made = worked()
     table = Table(
         "function",
         "grants",

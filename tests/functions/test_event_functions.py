@@ -13,7 +13,7 @@ from chalicelib.leftfold.functions import ENGINE, event_functions
 from chalicelib.leftfold.kernel import Context, Domain, Policy, View
 from chalicelib.leftfold.wiring.domain_index import IndexedDomain
 from tools.bootstrap import ROOT
-from tools.domain_index import domain_index, path_of
+from tools.domain_index import path_of
 
 # A function as Lambda imports it from the package, which has an index of the domain.
 START = """
@@ -34,14 +34,6 @@ CONTEXTS = {
     "transfers": {"account", "transfer"},
     "notify": {"account", "notices", "transfer"},
 }
-
-
-@pytest.fixture(scope="module")
-def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The index of this tree's domain, as the package has it."""
-    path = tmp_path_factory.mktemp("index") / "domain.json"
-    path.write_text(json.dumps(domain_index(ROOT)))
-    return path
 
 
 def imported(index: Path, function: str) -> set[str]:
@@ -82,6 +74,7 @@ def test_the_index_leads_to_every_reader(index: Path) -> None:
     domain = IndexedDomain(json.loads(index.read_text()), lambda: DOMAIN)
     assert dict(domain.views) == dict(DOMAIN.views)
     assert dict(domain.policies) == dict(DOMAIN.policies)
+    assert list(domain.fed_by_bus) == list(DOMAIN.fed_by_bus)
     assert domain.aggregates is DOMAIN.aggregates
     assert all(name in domain.views for name in DOMAIN.views)
     assert "no_such_view" not in domain.views
@@ -92,7 +85,9 @@ def test_a_reader_that_is_no_modules_attribute_is_found_among_all_contexts() -> 
     made = View("made", {}, lambda _: (), lambda row, *_: row, "documents")
     whole = Domain((Context(views=(made,)),))
     assert path_of(made, __name__) is None
-    indexed = IndexedDomain({"views": {"made": None}, "policies": {}}, lambda: whole)
+    indexed = IndexedDomain(
+        {"views": {"made": None}, "policies": {}, "fedByBus": []}, lambda: whole
+    )
     assert indexed.views["made"] is made
 
 

@@ -1,9 +1,10 @@
 """What each function calls on AWS, against what its role lets it call: no more and no less.
 
 Every function that an event starts does all its kinds of work on moto, and each of its calls is
-noted. OpenSearch is in memory here, so its grants are left out.
+noted. OpenSearch is in memory here, behind its client; IAM knows a request to it by method and path.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,8 +27,8 @@ from chalicelib.leftfold.wiring.services import Services
 from chalicelib.leftfold.wiring.settings import FUNCTIONS_OF_TRUTH, Settings
 from tests.clock import Clock
 from tests.contracts import moto
+from tests.functions.indexes import Indexes
 from tests.functions.test_functions import SCHEDULED, Context, bus_event, grown, stream_event
-from tests.http.findable import FindableRows
 from tests.http.gateway import Gateway
 from tests.http.test_tenants import ASKED, WRITTEN
 from tests.issuer import FOR_EVER, ISSUER
@@ -47,7 +48,7 @@ STACK = FACTS["Application"]
 HOME = f"{FACTS['Region']}:{FACTS['Account']}"
 BEGUN = datetime(2026, 1, 1, tzinfo=UTC)
 KEY = FACTS["PersonalDataKey"].rpartition(":")[2]
-ORDER = Order("a", "b", 700, "CZK", "2026-01-31", "rent", "ada@example.com")
+ORDER = Order("c", "b", 700, "CZK", "2026-01-31", "rent", "ada@example.com")
 
 # An action and the ARN of what it is done to.
 Call = tuple[str, str]
@@ -131,7 +132,8 @@ class Account:
     def __init__(self) -> None:
         self.calls: defaultdict[str, set[Call]] = defaultdict(set)
         self.clock = Clock(BEGUN)
-        self.search = {n: FindableRows(v) for n, v in DOMAIN.views.items() if v.store == "search"}
+        searched = {f"{STACK}-{v.stored_name}": v for v in DOMAIN.views.values()}
+        self.indexes = Indexes(searched, self._note_request)
         self._runs = ""
         self._waited = 0.0
         self._processes: dict[str, Services] = {}
@@ -156,6 +158,11 @@ class Account:
             return
         service = model.service_model.service_name
         self.calls[self._runs].update(calls_of(service, model.name, params))
+
+    def _note_request(self, method: str, path: str) -> None:
+        """A request to OpenSearch: IAM is asked for the method, on the path."""
+        action = f"es:ESHttp{method.capitalize()}"
+        self.calls[self._runs].add((action, f"{FACTS['SearchArn']}{path}"))
 
     def _wait(self, seconds: float) -> None:
         self._waited += seconds
@@ -185,10 +192,6 @@ class Account:
             self._wait,
             lambda: 0.0,
         )
-        if not services.settings.is_truth:
-            documents = services.rows
-            services.__dict__["rows"] = lambda view: self.search.get(view) or documents(view)
-            services.__dict__["search_rows"] = lambda view: self.search[view]
         return services
 
     def run(self, function: str, event: Any) -> None:
@@ -218,8 +221,8 @@ def environment(function: str) -> dict[str, str]:
             FACTS,
         )
         return made
-    # Spans go elsewhere, and need no permission.
-    told = variables(read(TEMPLATE), FACTS)
+    # Spans go elsewhere, and need no permission. Nobody reads the signatures of requests to OpenSearch.
+    told = variables(read(TEMPLATE), {**FACTS, "SearchScheme": "http"})
     return {name: value for name, value in told.items() if "OTLP" not in name}
 
 
@@ -229,7 +232,7 @@ def whole() -> Iterator[Account]:
     before = process._services
     session = boto3.DEFAULT_SESSION
     with moto.in_process():
-        yield worked(Account())
+        yield worked()
     process._services, boto3.DEFAULT_SESSION = before, session
 
 
@@ -291,15 +294,23 @@ def ask_everything(made: Account) -> None:
     assert failed == []
 
 
-def worked(made: Account) -> Account:
+def worked() -> Account:
+    """A deployment in which people write, and then every function finds its work."""
+    made = Account()
+    with made.indexes.asked():
+        work(made)
+    return made
+
+
+def work(made: Account) -> None:
     """Lets people write, then lets every function find its work."""
     with made.running("api_handler") as services:
         teller = Teller(services.events, clock=made.clock, vault=services.vault)
         teller.do(Open("Ada", "CZK", "current", 0, "ada@example.com"), "a")
         teller.do(Open("Bo", "CZK", "current"), "b")
         teller.do(Open("Cy", "CZK", "current"), "c")
-        for _ in range(3):
-            teller.do(credit(1000), "a")
+        for key in "aaac":
+            teller.do(credit(1000), key)
         teller.do(RequestTransfer(ORDER, "2026-01-01T00:10:00.000Z"), "t", aggregate=transfer)
     fill_all(made)
     keep_up(made)
@@ -313,9 +324,8 @@ def worked(made: Account) -> Account:
     keep_up(made)
     forget_both(made)
     made.clock.forward(days=90)
-    for function in ("archive", "deadlines"):
+    for function in ("archive", "deadlines", "purge"):
         made.run(function, SCHEDULED)
-    return made
 
 
 def forget_both(made: Account) -> None:
@@ -333,9 +343,10 @@ def forget_both(made: Account) -> None:
 
 def fill_all(made: Account) -> None:
     """Logs what there is, and fills one view of each kind of it, as the state machine does."""
+    streams = (account.stream("a", "main"), transfer.stream("t", "main"))
     with made.running("api_handler") as services:
-        newest = services.events.newest(account.stream("a", "main"), limit=1)[0][0]
-    made.run("relay", stream_event(newest))
+        newest = [services.events.newest(stream, limit=1)[0][0] for stream in streams]
+    made.run("relay", stream_event(*newest))
     for view in FILLED:
         asked = {"view": view, "workers": 1, "units": 0, "worker": 0}
         for step in ("plan", "work", "finish"):
@@ -361,7 +372,7 @@ def keep_up(made: Account) -> None:
             made.run(name, {"Records": []})
 
 
-OF_APPLICATION = ("deadlines", "forget", "fill")
+OF_APPLICATION = ("deadlines", "forget", "fill", "purge")
 SERVING = ("api_handler", "feed")
 EVENT_FUNCTIONS = [*DOMAIN.views, *DOMAIN.policies, *OF_APPLICATION, *FUNCTIONS_OF_TRUTH]
 
@@ -374,12 +385,17 @@ def test_a_function_calls_nothing_that_its_role_does_not_grant(
     assert [call for call in sorted(whole.calls[function]) if not is_granted(call, granted)] == []
 
 
-# Lambda itself makes these calls for the function, or they are OpenSearch's.
+# Lambda itself makes these calls for the function.
 NOT_THE_CODES = (
-    *("logs:", "es:", "kinesis:", "s3:ListBucket"),
+    *("logs:", "kinesis:", "s3:ListBucket"),
     *(f"dynamodb:{call}" for call in ("GetRecords", "GetShardIterator", "DescribeStream")),
     "dynamodb:ListStreams",
 )
+SEARCHED = [name for name, view in DOMAIN.views.items() if view.store == "search"]
+FED = [name for name, view in DOMAIN.views.items() if view.fed == "bus"]
+LOADS = "dynamodb:BatchGetItem"
+# A personal view, one that follows the log, an ordered one.
+FILLED = ("bookings", "traces", "totals")
 # What is called in situations that do not come up here, and who tries them.
 SELDOM = {
     # A stream that another generation has: tests/generations/test_deployed.py.
@@ -427,8 +443,17 @@ SELDOM = {
     # A stream has data of another subject, too: tests/subjects.
     f"kms:Decrypt {KEY} of forget",
     # The bus has brought everything.
-    "dynamodb:Query log of balances",
-    "dynamodb:BatchGetItem bodies of balances",
+    *(f"{call} of {view}" for view in FED for call in ("dynamodb:Query log", f"{LOADS} bodies")),
+    # A fill has made the index. Or another process has just done so, or its alias is gone:
+    # tests/projection/test_search_requests.py.
+    *(f"es:ESHttpPut {name}-rows of {name}" for name in FILLED),
+    *(f"es:ESHttpPut {name}-rows/_alias/{name}" for name in SEARCHED),
+    # A route of a domain may load any row by its key, and the bank's find those of these views.
+    *(
+        f"es:ESHttpPost {name}/_mget of {function}"
+        for name in ("bookings", "postings", "ranking", "traces")
+        for function in SERVING
+    ),
     # Each of its events makes a row of its own.
     "dynamodb:BatchGetItem statements of statements",
     # The relay publishes blocks of another run, whose bodies it does not know.
@@ -436,20 +461,20 @@ SELDOM = {
 }
 # A range takes the commits of parked streams, too: only a part by lanes looks for them.
 SELDOM.add("dynamodb:Query view-parked of fill")
-# A personal view, one that follows the log, an ordered one.
-FILLED = ("bookings", "traces", "totals")
 SELDOM |= {
     f"{action} {called} of fill"
     for name in DOMAIN.views.keys() - {*FILLED}
     for action, called in (
-        ("dynamodb:BatchGetItem", name.replace("_", "-")),
+        (LOADS, name.replace("_", "-")),
         ("dynamodb:PutItem", name.replace("_", "-")),
         ("lambda:InvokeFunction", f"{STACK}-{name}"),
+        ("es:ESHttpPut", f"{name}-rows"),
+        *(("es:ESHttpPost", f"{name}/{call}") for call in ("_mget", "_bulk", "_refresh")),
     )
 }
 # Readers of which no event happens here: they do the same with other events.
 IDLE = {"ledgers", "trial_balance", "postings", "close_journals", "gather_year", "refund_source"}
-IDLE |= {"deadlines", "ranking", "bookings"}
+IDLE |= {"deadlines"}
 
 
 @pytest.mark.parametrize(
@@ -465,6 +490,77 @@ def test_a_role_grants_nothing_that_its_function_does_not_call(
         and not any(is_granted(call, {(action, on)}) for call in whole.calls[function])
     }
     assert sorted(u for u in unused if not {u, f"{u} of {function}"} & SELDOM) == []
+
+
+def es_calls(made: Account, *functions: str) -> set[Call]:
+    """What functions have asked of OpenSearch."""
+    return {
+        call
+        for function in functions or made.calls
+        for call in made.calls[function]
+        if call[0].startswith("es:")
+    }
+
+
+@pytest.mark.parametrize("function", SEARCHED)
+def test_a_search_views_function_is_refused_at_the_index_of_every_other_view(
+    whole: Account, function: str
+) -> None:
+    granted = grants(function)
+    others = [name for name in SEARCHED if name != function]
+    assert not [call for call in es_calls(whole, *others) if is_granted(call, granted)]
+    # The API, an erasure and the fill write several indexes: of each, this function writes its own.
+    mine = {call for call in es_calls(whole) if is_granted(call, granted)}
+    index = rf"{re.escape(FACTS['SearchArn'])}/{STACK}-{function}(/|-rows$|-rows/)"
+    assert es_calls(whole, function) <= mine
+    assert all(re.match(index, path) for _, path in mine)
+
+
+@pytest.mark.parametrize(
+    ("named", "alike"),
+    [
+        *((STACK, f"{STACK}{more}") for more in ("2", "-2", "--green", "-rows")),
+        *(
+            (f"-{name}{end}", f"-{name}{more}{end}")
+            for name in SEARCHED
+            for more in ("s", "-s")
+            for end in ("/", "-rows")
+        ),
+    ],
+)
+def test_no_function_reaches_an_index_whose_name_begins_like_its_own(
+    whole: Account, named: str, alike: str
+) -> None:
+    calls = [(action, on.replace(named, alike)) for action, on in es_calls(whole) if named in on]
+    assert calls
+    for function in [*SERVING, *EVENT_FUNCTIONS]:
+        granted = grants(function)
+        assert not [call for call in calls if is_granted(call, granted)]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "_bulk",
+        "_mget",
+        "_msearch",
+        "_aliases",
+        "_reindex",
+        "_all/_search",
+        "*/_search",
+        f"{STACK}-*/_search",
+    ],
+)
+def test_no_function_may_send_a_request_that_names_its_index_in_the_body_or_many_in_the_path(
+    path: str,
+) -> None:
+    asked = [
+        (f"es:ESHttp{method}", f"{FACTS['SearchArn']}/{path}")
+        for method in ("Delete", "Get", "Head", "Patch", "Post", "Put")
+    ]
+    for function in [*SERVING, *EVENT_FUNCTIONS]:
+        granted = grants(function)
+        assert not [call for call in asked if is_granted(call, granted)]
 
 
 @pytest.mark.parametrize("function", sorted(IDLE - {"deadlines"}))
@@ -491,7 +587,9 @@ def test_an_idle_reader_may_do_what_a_busy_one_may(function: str) -> None:
 
 
 def told(on: str) -> str:
-    """A table's name, or the service, of an ARN."""
+    """A table's name, a path of OpenSearch, or the service, of an ARN."""
+    if on.startswith(FACTS["SearchArn"]):
+        return on.removeprefix(f"{FACTS['SearchArn']}/").replace(f"{STACK}-", "")
     if ":table/" in on:
         name = on.rpartition(":table/")[2]
         return name.replace(f"{STACK}--*-", "later ").removeprefix(f"{STACK}-")

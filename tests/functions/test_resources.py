@@ -396,8 +396,14 @@ def test_a_function_reaches_the_search_domain_of_its_own_stack_alone() -> None:
         set(reached) == {"api_handler", "feed", "purge", "deadlines", "forget", "fill"} | searching
     )
     assert TRUTH["Outputs"]["SearchArn"]["Value"] == {"Fn::GetAtt": ["Search", "Arn"]}
-    for resource in reached.values():
-        assert resource == [{"Fn::Sub": "${SearchArn}/*"}]
+    named = {DOMAIN.views[name].stored_name for name in searching}
+    paths = {path["Fn::Sub"] for resource in reached.values() for path in resource}
+    assert {re.split("-rows|/_", path)[0] for path in paths} == {
+        f"${{SearchArn}}/${{AWS::StackName}}-{name}" for name in named
+    }
+    # IAM knows a request by its path, so no body may name another index.
+    options = TRUTH["Resources"]["Search"]["Properties"]["AdvancedOptions"]
+    assert options == {"rest.action.multi.allow_explicit_index": "false"}
     for function in reached:
         logical_id = "APIHandler" if function == "api_handler" else to_cfn_resource_name(function)
         variables = RESOURCES[logical_id]["Properties"]["Environment"]["Variables"]

@@ -10,6 +10,7 @@ from chalicelib.leftfold.commands.handler import ContentionError
 from chalicelib.leftfold.commands.owning import MovedError, NotActiveError
 from chalicelib.leftfold.kernel import Bar, Refused
 from chalicelib.leftfold.store.memory import MemoryEvents
+from tests.faults import Counting
 from tests.generations.site import GenerationTeller, Site
 from tests.teller import OPENING, credit, debit
 
@@ -57,6 +58,19 @@ def test_a_stream_is_taken_by_the_first_command_to_it() -> None:
     assert [c.mark for c in site.stream(site.green, A)] == [0, 0, 0, 1, 0]
     with pytest.raises(MovedError):
         site.teller("blue").do(credit(1))
+
+
+def test_a_stream_that_was_just_taken_is_read_as_it_is_now() -> None:
+    """A stale read may lack what the take has brought, and the command would decide without it."""
+    site = opened()
+    site.copy()
+    site.switch()
+    teller = site.teller("green")
+    reads: Any = Counting(teller.events)
+    teller.events = reads
+    teller.do(credit(7))
+    # As always at first; then whether it is ours; then what the take has brought.
+    assert (reads.calls["newest"], reads.calls["newest consistent"]) == (1, 2)
 
 
 def test_nothing_was_copied_and_the_first_command_still_finds_everything() -> None:

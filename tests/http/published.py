@@ -1,6 +1,6 @@
 """The API as it was last published, a hash for each part: python -m tests.http.published writes it.
 
-Words for people are left out: they may change at any time.
+Words for people may change at any time, so of them only that there are some is hashed.
 """
 
 import json
@@ -14,7 +14,7 @@ WORDS = {"description", "summary", "title"}
 
 
 def parts_of(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The operations, the components and the servers of an OpenAPI document, by name."""
+    """The operations, the components and all else of an OpenAPI document, by name."""
     operations = {
         f"{method.upper()} {path}": operation
         for path, methods in document["paths"].items()
@@ -25,7 +25,8 @@ def parts_of(document: Mapping[str, Any]) -> dict[str, Any]:
         for kind, named in document["components"].items()
         for name, component in named.items()
     }
-    return operations | components | {"servers": document["servers"]}
+    of_the_whole = {name: document[name] for name in ("info", "openapi", "servers")}
+    return operations | components | of_the_whole
 
 
 def hashes_of(document: Mapping[str, Any]) -> dict[str, str]:
@@ -37,15 +38,14 @@ def hashes_of(document: Mapping[str, Any]) -> dict[str, str]:
 
 
 def without_words(part: Any) -> Any:
-    """A part without texts for people; a property may be called as they are."""
+    """A part with empty texts for people; a property may be called as they are."""
     if isinstance(part, list):
         return [without_words(each) for each in part]
     if not isinstance(part, dict):
         return part
     return {
-        name: without_words(value)
+        name: "" if name in WORDS and isinstance(value, str) else without_words(value)
         for name, value in part.items()
-        if not (name in WORDS and isinstance(value, str))
     }
 
 

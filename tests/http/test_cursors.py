@@ -122,6 +122,30 @@ def test_a_cursor_is_sealed_with_tenant_route_path_and_conditions(listed: Books,
     assert cursor == sealed(name, opened(name, cursor))
 
 
+def pages(listed: Books, name: str, size: int) -> list[list[Any]]:
+    """The items of each page of a list, until one says that it is the last."""
+    found, url = list[list[Any]](), f"{LISTS[name][0]}limit={size}"
+    at = url
+    while True:
+        answer = listed.get(at)
+        assert answer.status == 200, answer.text
+        found.append(answer.json["bookings" if name == "show_statement" else "items"])
+        if answer.json["next"] is None:
+            return found
+        at = f"{url}&cursor={answer.json['next']}"
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_pages_of_any_size_together_are_the_list_and_none_but_the_last_has_room(
+    listed: Books, name: str
+) -> None:
+    (whole,) = pages(listed, name, 100)
+    assert len(whole) > 1
+    for size in (1, 2, len(whole) - 1, len(whole)):
+        cut = [whole[at : at + size] for at in range(0, len(whole), size)]
+        assert pages(listed, name, size) == cut, size
+
+
 @pytest.mark.parametrize("name", LISTS)
 def test_a_cursor_that_a_client_made_or_changed_is_refused(listed: Books, name: str) -> None:
     cursor = first(listed, name)

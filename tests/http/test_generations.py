@@ -71,7 +71,8 @@ def test_a_retry_to_an_id_that_became_another_one_gets_its_place_today(merged: S
     answer = green.post("/accounts/b/credits", booking("5.00"), idempotency_key=KEY)
     assert answer.status == 200
     version = answer.json["version"]
-    assert answer.json["accountId"] == "a"
+    assert answer.json == {"accountId": "a", "version": version}
+    assert (answer.headers["ETag"], answer.headers["Location"]) == (f'"{version}"', "../a")
     source = merged.green.table.range("main/account-a", version, version)[0].source
     assert source == ("main/account-b", 2)
     assert green.post("/accounts/b/credits", booking("6.00"), idempotency_key=KEY).status == 422
@@ -84,3 +85,19 @@ def test_an_id_of_which_no_url_is_known_is_gone() -> None:
     assert (answer.status, answer.json["code"]) == (410, "id-gone")
     # Where another tenant has it is not told.
     assert answer.json["places"] == []
+
+
+def test_a_retry_of_an_opening_gets_its_first_status_and_the_place_of_today() -> None:
+    site = Site(Boundaries([accounts_merged({"b": "a"})]))
+    blue, opened = bank_of(site, "blue"), opening(accountId="b")
+    assert blue.post("/accounts", opening(accountId="a")).status == 201
+    assert blue.post("/accounts", opened, idempotency_key=KEY).status == 201
+    site.switch()
+    green = bank_of(site, "green")
+    again = green.post("/accounts", opened, idempotency_key=KEY)
+    assert (again.status, again.json) == (201, {"accountId": "a", "version": 2})
+    assert (again.headers["ETag"], again.headers["Location"]) == ('"2"', "accounts/a")
+    # A new one has no resource that it could be led to.
+    other = green.post("/accounts", opened)
+    assert (other.status, other.code) == (410, "id-gone")
+    assert other.json["places"] == ["main/account-a"]

@@ -251,6 +251,18 @@ def test_health_tells_what_fails_and_not_why(bank: Bank, lines: list[dict[str, A
     assert lines[0]["failing"] == {"search": "connection refused by 10.0.0.1"}
 
 
+def test_a_part_of_the_api_that_cannot_be_imported_is_an_answer_and_a_line_of_the_log(
+    bank: Bank, lines: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = next(listing for listing in API.listings if listing.name == "show_account")
+    monkeypatch.setattr(API, "listings", {**API.listings, account: "chalicelib.no_such_part"})
+    answer = bank.get("/accounts/a")
+    assert (answer.status, answer.code) == (500, "internal-error")
+    (line,) = lines
+    assert (line["route"], line["code"]) == ("/accounts/{id}", "internal-error")
+    assert line["error"].endswith("ModuleNotFoundError")
+
+
 # --- the log
 
 

@@ -348,6 +348,8 @@ def test_a_request_is_filled_to_its_limit_and_each_begins_at_nothing() -> None:
     assert [list(batch) for batch in batches(lines)] == [["a", "b"], ["c", "d"], ["e", "f"]]
     over = {"a": half, "b": half, "c": half, "d": half + byte}
     assert [list(batch) for batch in batches(over)] == [["a", "b"], ["c"], ["d"]]
+    small = {"a": byte, "b": byte, "c": half, "d": half, "e": half}
+    assert [list(batch) for batch in batches(small, 2)] == [["a", "b"], ["c", "d"], ["e"]]
 
 
 def test_an_application_that_is_dropped_takes_its_indexes_along_and_nobody_elses(

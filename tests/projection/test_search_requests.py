@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from chalicelib.leftfold.kernel import View
+from chalicelib.leftfold.projection.indexing import FIRST_BYTES
 from chalicelib.leftfold.projection.rows import NEVER, RowRejectedError, Save, StoredRow
 from chalicelib.leftfold.projection.search import (
     BULK_ATTEMPTS,
@@ -251,6 +252,18 @@ def test_the_first_save_makes_the_index_and_is_sent_again(
             "replacement": "",
         }
     }
+
+
+def test_the_first_request_of_a_process_is_small_and_later_ones_are_not(
+    searched: Searched,
+) -> None:
+    """Where there is no index yet, all that it has brought is sent again."""
+    searched.answer((404, MISSING), CREATED, bulk(201), bulk(201), bulk(201, 201))
+    saves = [Save(key, {"name": "x" * (FIRST_BYTES // 2)}, 1, NEVER) for key in (A, B)]
+    for _ in range(2):
+        assert searched.rows.save(saves) == set()
+    sent = [[line["key"] for line in r.body[1::2]] for r in searched.requests if r.method == "POST"]
+    assert sent == [[A], [B], [A], [A, B]]
 
 
 def test_an_index_that_is_there_gets_its_alias_back(searched: Searched) -> None:

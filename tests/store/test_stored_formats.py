@@ -134,7 +134,7 @@ def test_a_stream_whose_entry_is_of_a_newer_format_is_not_logged(stored: Stored)
 
 
 def test_a_document_of_a_newer_format_is_an_error() -> None:
-    source = json.loads(lines_of(Save(A, {"n": 1}, 1, NEVER), Clock()()).splitlines()[1])
+    source = json.loads(lines_of(Save(A, {"n": 1}, 1, NEVER), '{"n":1}', Clock()()).splitlines()[1])
     found = {"_source": source, "_seq_no": 1, "_primary_term": 1}
     assert row_of(found).row == {"n": 1}
     with pytest.raises(UnknownFormatError, match=f"the row {A} is of format 2"):

@@ -8,11 +8,17 @@ from typing import Any
 import pytest
 
 from chalicelib import functions
+from chalicelib.leftfold.archive.epochs import DamagedArchiveError
+from chalicelib.leftfold.commands.loading import BrokenStreamError
+from chalicelib.leftfold.commands.owning import NotOwnedError
 from chalicelib.leftfold.errors import told, trace
 from chalicelib.leftfold.functions import FunctionFailedError
 from chalicelib.leftfold.http.log import log
 from chalicelib.leftfold.kernel import Policy, UnknownFormatError
+from chalicelib.leftfold.projection.filling import FillTooOldError, NotDoneError
+from chalicelib.leftfold.projection.fold import PoisonError
 from chalicelib.leftfold.projection.indexing import reason_of
+from chalicelib.leftfold.projection.runner import OvertakenError
 from chalicelib.leftfold.store.ports import CallRefusedError, Unavailable
 from chalicelib.leftfold.wiring import process
 from tests.http.conftest import Bank
@@ -179,3 +185,21 @@ def test_a_row_that_is_rejected_is_rejected_without_its_value(
     type_: str, reason: str, said: str
 ) -> None:
     assert reason_of({"type": type_, "reason": reason}) == said
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        BrokenStreamError,
+        DamagedArchiveError,
+        FillTooOldError,
+        NotDoneError,
+        NotOwnedError,
+        OvertakenError,
+        PoisonError,
+        UnknownFormatError,
+    ],
+)
+def test_an_error_of_the_engine_that_has_no_words_of_people_says_why(kind: type[Exception]) -> None:
+    """Operators act on these: a line that only says where the code failed does not help them."""
+    assert told(kind.__new__(kind, "why")) == "why"

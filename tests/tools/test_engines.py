@@ -80,6 +80,26 @@ def test_a_document_is_found_in_opensearch(opensearch: str) -> None:
     assert found["hits"]["total"]["value"] == 1
 
 
+@pytest.mark.parametrize(
+    ("call", "body"),
+    [
+        ("_bulk", '{"index": {"_index": "other", "_id": "1"}}\n{"n": 1}\n'),
+        ("_mget", '{"docs": [{"_index": "other", "_id": "1"}]}'),
+        ("_msearch", '{"index": "other"}\n{"query": {"match_all": {}}}\n'),
+    ],
+)
+def test_a_body_cannot_name_another_index_than_the_path(
+    opensearch: str, call: str, body: str
+) -> None:
+    """IAM knows a request by its path alone."""
+    lines = {"Content-Type": "application/x-ndjson"}
+    answer = httpx.post(f"{opensearch}/own/{call}", content=body, headers=lines)
+
+    assert answer.status_code == 400
+    assert "explicit index in" in answer.text
+    assert httpx.head(f"{opensearch}/other").status_code == 404
+
+
 def test_a_record_survives_the_round_trip_to_kinesis_local(kinesis_local: str) -> None:
     client = boto3.client(
         "kinesis",

@@ -30,6 +30,7 @@ from tools.mutation.outcomes import (
 )
 from tools.mutation.planting import NotPlantedError, replace_code
 from tools.mutation.reaching import digests
+from tools.mutation.types import Types
 
 PATH = "shop/rules.py"
 SOURCE = dedent(
@@ -174,6 +175,49 @@ def test_what_is_known_to_be_equivalent_is_not_counted() -> None:
     assert share(outcomes, [same]) == (1, 2)
 
 
+def test_an_entry_of_the_list_may_name_several_mutants_and_an_amount_stands_for_its_numbers(
+    tmp_path: Path,
+) -> None:
+    listed = tmp_path / "mutants.toml"
+    listed.write_text(
+        dedent(
+            """
+            [[equivalent]]
+            file = "rules.py"
+            function = "f"
+            was = "return a < b"
+            becomes = ["return a <= b", "return a >= b"]
+            why = "They are never the same."
+
+            [[amounts]]
+            file = "rules.py"
+            names = ["AT_ONCE", "SIZE"]
+            why = "How much at once."
+            """
+        )
+    )
+    source = dedent(
+        """
+        AT_ONCE = 16
+        AT_ONCE_MORE = 16
+        SIZE = 8 * 1024
+        def f(a, b): return a < b
+        """
+    )
+    known = equivalents(listed)
+    named = {
+        mutant.becomes
+        for mutant in mutants_of("shop/rules.py", source)
+        if any(one.names(mutant) for one in known)
+    }
+    assert named == {
+        *("return a <= b", "return a >= b"),
+        *("AT_ONCE = 15", "AT_ONCE = 17"),
+        *("SIZE = 7 * 1024", "SIZE = 9 * 1024", "SIZE = 8 * 1023", "SIZE = 8 * 1025"),
+    }
+    assert not any(one.names(m) for one in known for m in mutants_of("shop/other.py", source))
+
+
 def test_an_outcome_counts_until_what_decided_it_has_changed(tmp_path: Path) -> None:
     killed, endless, lives = mutants_of(PATH, SOURCE)[:3]
     digests = {"tests/test_a.py": "a", "*": "all"}
@@ -246,10 +290,33 @@ def test_every_test_that_a_hunt_runs_is_there() -> None:
 
 @pytest.mark.slow
 def test_every_mutant_that_is_known_to_be_equivalent_can_still_be_made() -> None:
-    mutants = [m for path, text in modules(ROOT, CODE).items() for m in mutants_of(path, text)]
+    named = tuple(f"/{known.file}" for known in equivalents(KNOWN))
+    sources = {path: text for path, text in modules(ROOT, CODE).items() if path.endswith(named)}
+    mutants = {path: mutants_of(path, text) for path, text in sources.items()}
     for known in equivalents(KNOWN):
-        assert any(map(known.names, mutants)), known
+        of_file = [some for path, some in mutants.items() if path.endswith(f"/{known.file}")]
+        assert any(known.names(mutant) for some in of_file for mutant in some), known
         assert known.why
+
+
+@pytest.mark.slow
+def test_a_fault_that_the_type_checker_refuses_is_told_from_one_that_it_takes(
+    tmp_path: Path,
+) -> None:
+    source = dedent(
+        """
+        def may_pay(balance: int, amount: int) -> bool:
+            if amount > balance:
+                return False
+            limit: int = "ten"  # type: ignore[assignment]
+            return amount < limit
+        """
+    )
+    (tmp_path / "rules.py").write_text(source)
+    types = Types(tmp_path, ["rules.py"], {"rules.py": source}, tmp_path / "kept")
+    mutants = {mutant.becomes: mutant for mutant in mutants_of("rules.py", source)}
+    assert 'got "None"' in types.refuses(mutants["return None"])
+    assert types.refuses(mutants["return True"]) == ""
 
 
 @pytest.mark.slow

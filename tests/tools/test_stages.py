@@ -326,6 +326,7 @@ LONG = {
     ),
     "Region": "ap-southeast-1",
     "EarlierArchive": "a" * 63,
+    "SearchArn": f"arn:aws:es:ap-southeast-1:123456789012:domain/{'d' * 28}",
 }
 
 

@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -36,10 +37,12 @@ from chalicelib.leftfold.kernel.commit import canonical, traceparent_of
 from chalicelib.leftfold.projection.budget import BudgetedRows
 from chalicelib.leftfold.projection.documents import THREADS, DynamoRows
 from chalicelib.leftfold.projection.filling import EVENTS, FEW_EVENTS
+from chalicelib.leftfold.projection.indexing import index_of, lines_of
 from chalicelib.leftfold.projection.memory import MemoryRows
 from chalicelib.leftfold.projection.replay import replay
-from chalicelib.leftfold.projection.rows import RowStore, Save
+from chalicelib.leftfold.projection.rows import RowStore, Save, texts
 from chalicelib.leftfold.projection.runner import ViewWork, slices
+from chalicelib.leftfold.projection.search import SearchRows, connect
 from chalicelib.leftfold.projection.typed import typed, unpack_quickly
 from chalicelib.leftfold.relay.publisher import Publisher
 from chalicelib.leftfold.relay.relay import Relay, wanted_of
@@ -56,7 +59,7 @@ from chalicelib.leftfold.subjects.memory import MemoryKeys, MemoryKeyService
 from chalicelib.leftfold.subjects.vault import Vault
 from tools.cold import Cold, cold_starts
 from tools.console import bar, console
-from tools.engines import DynamoDBLocal
+from tools.engines import DynamoDBLocal, OpenSearch
 from tools.last_deployment import STAGE
 from tools.package import package
 from tools.tables import create_tables, dynamodb_client, log_tables
@@ -64,6 +67,7 @@ from tools.texts import counted
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from opensearchpy import OpenSearch as SearchClient
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 AT = "2026-01-01T00:00:00.000Z"
@@ -312,6 +316,10 @@ class PackedLog(MemoryLog):
             made += size
             tick()
 
+    def close(self) -> None:
+        """Removes the file."""
+        self._file.close()
+
     def packed(self) -> Iterator[tuple[Block, bytes]]:
         """Each block without its commits, and their bytes."""
         self._file.seek(0)
@@ -466,6 +474,51 @@ def bench_budget(units: int, tick: Callable[[], None]) -> Result:
     return Result(f"documents by {units:,} units", took, least, 1.2, "the time that the units take")
 
 
+# --- rows into a search index
+
+FILLED, BARE = "bench-filled", "bench-bare"
+
+
+def bench_search(url: str, commits: int, tick: Callable[[], None]) -> Result:
+    """A fill of `bookings` into OpenSearch, against a bare bulk load of the same documents.
+
+    Each side makes its index, writes, and makes visible what it wrote.
+    """
+    kept = Kept()
+    times: tuple[list[float], list[float]] = ([], [])
+    # Nothing else that the machine does ends a turn.
+    client = connect(url, timeout=600)
+    with closing(client), closing(PackedLog(commits, tick)) as log:
+        fill(bookings, kept, log)
+        requests = [request_of(saves) for saves in kept.saved]
+        for _ in range(3):
+            # Neither side finds the documents of the turn before.
+            gone = {"ignore_unavailable": "true"}
+            client.indices.delete(index=f"{FILLED}-rows,{BARE}", params=gone)
+            rows = SearchRows(client, FILLED, bookings, lambda: MOMENT, nothing)
+            times[0].append(timed(partial(fill, bookings, rows, log)))
+            times[1].append(timed(partial(load_bare, client, requests)))
+            tick()
+    left, right = map(min, times)
+    name = f"{sum(map(len, kept.saved)):,} documents searched"
+    return Result(name, left, right, 2.0, "a bare bulk load of them")
+
+
+def request_of(saves: Sequence[Save]) -> str:
+    """The body of a bulk request that writes the rows."""
+    encoded = texts(saves)
+    return "".join(lines_of(save, encoded[save.key], MOMENT) for save in saves)
+
+
+def load_bare(client: "SearchClient", requests: Sequence[str]) -> None:
+    """Sends the requests of a fill, which are ready, and makes visible what they wrote."""
+    client.indices.create(index=BARE, body=index_of(bookings, f"{BARE}-alias"))
+    for request in requests:
+        if client.bulk(index=BARE, body=request)["errors"]:
+            raise click.ClickException("a bare bulk load failed")
+    client.indices.refresh(index=BARE)
+
+
 # --- personal data
 
 
@@ -521,14 +574,14 @@ def commands_take(purpose: str | None, commands: int = 1_000, rows: int = 1) -> 
     return worked(lambda: [handler.execute(each) for each in asked])
 
 
-WORKS = ("handler", "relay", "writing", "replay", "rows", "sealing", "cold")
+WORKS = ("handler", "relay", "writing", "replay", "rows", "search", "sealing", "cold")
 
 
 @click.command("bench")
 @click.argument("work", type=click.Choice(WORKS), required=False)
 @click.option("--rounds", default=300, help="How often each side of handler and relay runs.")
 @click.option(
-    "--commits", default=100_000, help="How long the logs of replay, rows and sealing are."
+    "--commits", default=100_000, help="How long the logs of replay, rows, search and sealing are."
 )
 def bench_command(work: str | None, rounds: int, commits: int) -> None:
     """Measure what Leftfold adds to a floor, side by side in one run.
@@ -538,12 +591,7 @@ def bench_command(work: str | None, rounds: int, commits: int) -> None:
     chosen = (work,) if work else WORKS
     results: list[Result] = []
     if {"handler", "relay"} & set(chosen):
-        with DynamoDBLocal() as engine:
-            client = dynamodb_client(engine.url)
-            for name, bench in (("handler", bench_handler), ("relay", bench_relay)):
-                if name in chosen:
-                    with bar(name, rounds) as progress:
-                        results.append(bench(client, rounds, partial(progress.advance, TASK)))
+        results += bench_calls(chosen, rounds)
     if "writing" in chosen:
         with bar("writing", 3) as progress:
             results += bench_writing(min(commits, 20_000), partial(progress.advance, TASK))
@@ -552,6 +600,8 @@ def bench_command(work: str | None, rounds: int, commits: int) -> None:
             results.append(bench_replay(commits, partial(progress.advance, TASK)))
     if "rows" in chosen:
         results += bench_rows(commits)
+    if "search" in chosen:
+        results.append(bench_indexing(min(commits, 20_000)))
     if "sealing" in chosen:
         with bar("sealing", TURNS + 2 * -(-commits // STREAMS_PER_BLOCK)) as progress:
             results += bench_sealing(commits, partial(progress.advance, TASK))
@@ -561,6 +611,18 @@ def bench_command(work: str | None, rounds: int, commits: int) -> None:
         packaged = package(STAGE, nothing)
         console.print(colds(cold_starts(packaged), *packaged.sizes()))
     sys.exit(any(result.ratio > result.promised for result in results))
+
+
+def bench_calls(chosen: Collection[str], rounds: int) -> list[Result]:
+    """What handler and relay add to their calls to DynamoDB."""
+    results = []
+    with DynamoDBLocal() as engine:
+        client = dynamodb_client(engine.url)
+        for name, bench in (("handler", bench_handler), ("relay", bench_relay)):
+            if name in chosen:
+                with bar(name, rounds) as progress:
+                    results.append(bench(client, rounds, partial(progress.advance, TASK)))
+    return results
 
 
 def bench_rows(commits: int) -> list[Result]:
@@ -573,6 +635,13 @@ def bench_rows(commits: int) -> list[Result]:
     with bar("budget", -(-5 * UNITS // STREAMS_PER_BLOCK)) as progress:
         results.append(bench_budget(UNITS, partial(progress.advance, TASK)))
     return results
+
+
+def bench_indexing(commits: int) -> Result:
+    """What a fill adds to OpenSearch."""
+    blocks = -(-commits // STREAMS_PER_BLOCK)
+    with OpenSearch() as engine, bar("search", 3 + blocks) as progress:
+        return bench_search(engine.url, commits, partial(progress.advance, TASK))
 
 
 def ratios(results: list[Result]) -> Table:

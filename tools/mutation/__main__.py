@@ -21,9 +21,10 @@ from tools.mutation.mutants import Mutant, modules, mutants_of
 from tools.mutation.outcomes import (
     ENDLESS,
     KILLED,
+    REFUSED,
     SURVIVED,
     UNREACHED,
-    Equivalent,
+    Known,
     Outcome,
     Results,
     Share,
@@ -31,6 +32,7 @@ from tools.mutation.outcomes import (
     share,
 )
 from tools.mutation.reaching import digest, digests
+from tools.mutation.types import Types
 
 # Where the code is, and which tests are run; of those that need an engine, few or none.
 CODE = ("chalicelib",)
@@ -56,19 +58,37 @@ TESTS = (
     "tests/store",
     "tests/subjects",
     "tests/test_clients.py",
+    "tests/test_event_versions.py",
     "tests/test_numbers.py",
+    "tests/test_refusals.py",
     "tests/test_settings.py",
+    "tests/test_tracing.py",
     "tests/test_wiring.py",
+    "tests/tools/test_announcing.py",
+    "tests/tools/test_archiving.py",
+    "tests/tools/test_asyncapi.py",
+    "tests/tools/test_changing.py",
+    "tests/tools/test_event_model.py",
+    "tests/tools/test_filling.py",
+    "tests/tools/test_generation_check.py",
+    "tests/tools/test_operations.py",
+    "tests/tools/test_ranges.py::test_a_range_beyond_the_log_is_told",
+    "tests/tools/test_ranges.py::test_a_view_that_fails_is_replayed_by_one_process",
+    "tests/tools/test_ranges.py::test_the_ranges_of_a_log_make_the_rows_of_the_whole",
+    "tests/tools/test_reconciling.py",
+    "tests/tools/test_repairing.py",
+    "tests/tools/test_scanning.py",
+    "tests/tools/test_verify.py",
     "tests/simulation/test_generations.py::test_no_history_of_two_generations_breaks_a_law[1]",
     "tests/simulation/test_simulation.py::test_no_history_breaks_a_law[1]",
 )
 # Folders whose tests take too long, or try other code than that of CODE.
-NOT_RUN = frozenset({"browser", "engines", "examples", "journey", "models", "tools"})
+NOT_RUN = frozenset({"browser", "engines", "examples", "journey", "models"})
 ENGINES = ("dynamodb_local", "kinesis_local", "ministack", "opensearch")
 KEPT = ROOT / ".leftfold" / "mutation"
 RESULTS = KEPT / "results.jsonl"
 KNOWN = ROOT / "tests" / "mutants.toml"
-STATES = (KILLED, ENDLESS, SURVIVED, UNREACHED)
+STATES = (KILLED, ENDLESS, REFUSED, SURVIVED, UNREACHED)
 console = Console(soft_wrap=True, highlight=False, width=120)
 
 
@@ -96,7 +116,7 @@ def main(  # noqa: PLR0913 - one for each option
     engines: bool,
     anew: bool,
 ) -> None:
-    """Plant small faults in the code, one at a time; a test must fail for each.
+    """Plant small faults in the code, one at a time; a test must fail for each, or the types.
 
     FILES are files or folders; without any, all code. Nothing is written into the tree: a
     fault lives in one process. What was found is kept, so a run that was stopped goes on
@@ -125,6 +145,7 @@ def main(  # noqa: PLR0913 - one for each option
             all_engines=ENGINES,
             workers=workers,
             most_seconds=each,
+            refuses=Types(ROOT, CODE, sources, KEPT / "types").refuses,
             is_over=lambda: time.monotonic() > until,
         )
         with DynamoDBLocal() if engines else nullcontext() as engine:
@@ -164,7 +185,7 @@ class Count:
         self,
         chosen: list[Mutant],
         sources: dict[str, str],
-        known: Sequence[Equivalent],
+        known: Sequence[Known],
         engines: Sequence[str],
     ) -> None:
         self.digests = digests(ROOT, sources, engines)
@@ -198,8 +219,10 @@ class Count:
         """The same in a line."""
         killed = self.share()
         low, high = killed.interval
+        refused = sum(outcome.became == REFUSED for outcome in self._outcomes)
         return (
-            f"{len(self._outcomes)} of {self._chosen} done, {killed.killed} of {killed.of} killed: "
+            f"{len(self._outcomes)} of {self._chosen} done, {killed.killed} of {killed.of} killed"
+            f" ({refused} by the type checker alone): "
             f"{killed.percent:.1f} % (95 % interval {low:.1f} to {high:.1f})"
         )
 

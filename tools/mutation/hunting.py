@@ -18,7 +18,14 @@ from tools.mutation import forks
 from tools.mutation.forks import Done, Job
 from tools.mutation.imports import closures
 from tools.mutation.mutants import Mutant, mutated
-from tools.mutation.outcomes import ENDLESS, KILLED, SURVIVED, UNREACHED, Outcome
+from tools.mutation.outcomes import (
+    ENDLESS,
+    KILLED,
+    REFUSED,
+    SURVIVED,
+    UNREACHED,
+    Outcome,
+)
 from tools.mutation.planting import (
     Functions,
     NotPlantedError,
@@ -40,6 +47,7 @@ class Plan:
     """What a hunt needs: the root of the tree, where code and tests are, and how much of the
     machine it may take. *engines* are the URLs of fixtures that start an engine; a test that
     asks for another of *all_engines* is not run. *most_seconds* of tests run for one mutant.
+    *refuses* says why the type checker refuses one that no test has killed, or "".
     """
 
     root: Path
@@ -52,6 +60,7 @@ class Plan:
     engines: Mapping[str, str] = field(default_factory=dict)
     workers: int = 1
     most_seconds: float = 60.0
+    refuses: Callable[[Mutant], str] = lambda _mutant: ""
     is_over: Callable[[], bool] = lambda: False
 
 
@@ -136,7 +145,7 @@ class Hunter:
         self._learn()
         jobs = (job for mutant in self.plan.mutants for job in self._jobs(mutant))
         for done in forks.run(jobs, self.plan.workers):
-            self.found(self._outcome(done))
+            self._end(self._outcome(done))
         return True
 
     def _learn(self) -> None:
@@ -174,7 +183,7 @@ class Hunter:
             return
         nodes = self.tests_of(mutant)
         if not nodes:
-            self.found(Outcome(mutant, UNREACHED))
+            self._end(Outcome(mutant, UNREACHED))
             return
         seconds = sum(self._tests[node].seconds for node in nodes)
         work = partial(self._hunt, mutant, nodes)
@@ -238,6 +247,12 @@ class Hunter:
                 if code not in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
                     return f"killed {some[0]}::"
         return "survived"
+
+    def _end(self, outcome: Outcome) -> None:
+        """Asks the type checker about one that lives."""
+        if not outcome.is_dead and (error := self.plan.refuses(outcome.mutant)):
+            outcome = outcome._replace(became=REFUSED, by=error)
+        self.found(outcome)
 
     def _outcome(self, done: Done) -> Outcome:
         mutant = next(m for m in self.plan.mutants if m.key == done.job.name)

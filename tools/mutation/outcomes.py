@@ -1,6 +1,7 @@
 """What became of each mutant, kept so that a run goes on where the last one ended."""
 
 import json
+import re
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,13 +9,18 @@ from math import sqrt
 from pathlib import Path
 from typing import NamedTuple
 
-from tools.mutation.mutants import Mutant
+from tools.mutation.mutants import MODULE, Mutant
 
-KILLED, ENDLESS, SURVIVED, UNREACHED = "killed", "endless", "survived", "unreached"
+KILLED, ENDLESS, REFUSED = "killed", "endless", "refused"
+SURVIVED, UNREACHED = "survived", "unreached"
+NUMBER = re.compile(r"-?\b\d+\b")
 
 
 class Outcome(NamedTuple):
-    """What became of a mutant; *by* is the test that killed it, or what happened."""
+    """What became of a mutant; *by* is the test that killed it, or what happened.
+
+    One that no test has killed and the type checker has is *refused*: it cannot land.
+    """
 
     mutant: Mutant
     became: str
@@ -23,8 +29,8 @@ class Outcome(NamedTuple):
 
     @property
     def is_dead(self) -> bool:
-        """Whether a test missed what the fault took away."""
-        return self.became in {KILLED, ENDLESS}
+        """Whether a test, or the type checker, missed what the fault took away."""
+        return self.became in {KILLED, ENDLESS, REFUSED}
 
 
 @dataclass(frozen=True)
@@ -46,10 +52,46 @@ class Equivalent:
         ) == (self.function, self.was, self.becomes)
 
 
-def equivalents(path: Path) -> list[Equivalent]:
-    """Those that are known."""
+@dataclass(frozen=True)
+class Amount:
+    """A constant that says how much is done at once, or how often before one gives up: with one
+    more or one less everything comes out the same. Its other mutants count.
+    """
+
+    file: str
+    name: str
+    why: str
+
+    def names(self, mutant: Mutant) -> bool:
+        """Whether a mutant changes nothing but the constant's number."""
+        return (
+            f"/{mutant.path}".endswith(f"/{self.file}")
+            and mutant.function == MODULE
+            and mutant.was.startswith(f"{self.name} = ")
+            and NUMBER.sub("0", mutant.was) == NUMBER.sub("0", mutant.becomes)
+        )
+
+
+Known = Equivalent | Amount
+
+
+def equivalents(path: Path) -> list[Known]:
+    """Those that are known. One entry may have several *becomes*, or *names* of amounts."""
     stored = tomllib.loads(path.read_text()) if path.exists() else {}
-    return [Equivalent(**each) for each in stored.get("equivalent", [])]
+    return [
+        *(
+            Equivalent(**{**each, "becomes": becomes})
+            for each in stored.get("equivalent", [])
+            for becomes in (
+                [each["becomes"]] if isinstance(each["becomes"], str) else each["becomes"]
+            )
+        ),
+        *(
+            Amount(each["file"], name, each["why"])
+            for each in stored.get("amounts", [])
+            for name in each["names"]
+        ),
+    ]
 
 
 class Share(NamedTuple):
@@ -74,7 +116,7 @@ class Share(NamedTuple):
         return 100 * (middle - half), 100 * (middle + half)
 
 
-def share(outcomes: Iterable[Outcome], known: Sequence[Equivalent]) -> Share:
+def share(outcomes: Iterable[Outcome], known: Sequence[Known]) -> Share:
     """The share of those killed among all that are not known to be equivalent."""
     counted = [o for o in outcomes if o.is_dead or not any(k.names(o.mutant) for k in known)]
     return Share(sum(o.is_dead for o in counted), len(counted))

@@ -9,6 +9,7 @@ from chalice.utils import to_cfn_resource_name
 from chalicelib.leftfold.kernel import Announcer, Email, Policy, Reaction, View
 from tools.resources.permissions import (
     ANSWER,
+    ANY_OF_INDEX,
     BUS,
     BUS_STREAM,
     COMMAND,
@@ -23,9 +24,12 @@ from tools.resources.permissions import (
     OPENING,
     PARK,
     PASSED,
+    PURGE_INDEX,
+    READ_INDEX,
     READING_ARCHIVE,
     READING_LOG,
     REFERENCES,
+    REWRITE_INDEX,
     ROWS,
     TAKING,
     Json,
@@ -35,7 +39,8 @@ from tools.resources.permissions import (
     checkpointing,
     earlier,
     if_following,
-    search,
+    indexing,
+    searching,
     tables,
     waking,
 )
@@ -114,18 +119,22 @@ def other_functions(
 ) -> dict[str, Function]:
     """The functions that are neither views nor policies; an app may do without some of them."""
     documents = [view.stored_name for view in views.values() if view.store == "documents"]
-    personal = [
-        view.stored_name for view in views.values() if view.store == "documents" and view.personal
-    ]
-    # What an erasure needs; IAM refuses a statement about no table.
-    rewriting = [tables(ROWS, *personal)] if personal else []
+    personal = [view for view in views.values() if view.personal]
+    rewritten = [view.stored_name for view in personal if view.store == "documents"]
+    # What an erasure needs of tables; IAM refuses a statement about none.
+    rewriting = [tables(ROWS, *rewritten)] if rewritten else []
+    # To read all indexes, and to write those that an erasure rewrites. These are named by one path
+    # each, not by six: a role's permissions are 10,240 characters at most.
+    shown = [view for view in views.values() if not view.personal]
+    reading_and_rewriting = (*searching(READ_INDEX, shown), *searching(ANY_OF_INDEX, personal))
+    # Those that deadlines are looked up in.
+    dated = [view for view in views.values() if "deadline" in view.fields]
     # What queries need.
     querying = (
         tables(LOAD, "streams", "view-checkpoints", "policy-checkpoints", *documents),
         tables(FIND, "view-parked", "policy-parked"),
         # The sweeper's note, and what became of an e-mail.
         tables(("dynamodb:GetItem",), "policy-checkpoints", "effects"),
-        search("Get", "Post"),
         *READING_LOG,
     )
     # Both go on for minutes where there is much to do.
@@ -168,6 +177,7 @@ def other_functions(
                 SEALING,
                 COUNTING,
                 *querying,
+                *reading_and_rewriting,
                 # A wait for a view wakes it, and an operator who has it redriven wakes any reader.
                 waking("relay", *views, *policies),
                 # CloudWatch tells of alarms whoever may ask for all.
@@ -186,6 +196,7 @@ def other_functions(
                 SEALING,
                 COUNTING,
                 *querying,
+                *searching(READ_INDEX, views.values()),
                 waking("relay", *views),
             ),
             search=True,
@@ -194,7 +205,7 @@ def other_functions(
             # A request waits up to 20 seconds, and API Gateway up to 29 for its answer.
             chalice={"lambda_timeout": 29},
         ),
-        Function("purge", (search("Post"),), search=True),
+        Function("purge", searching(PURGE_INDEX, views.values()), search=True),
         Function(
             "forget",
             (
@@ -206,7 +217,7 @@ def other_functions(
                 tables(("dynamodb:Query",), "log"),
                 tables(LOAD, "bodies"),
                 *READING_ARCHIVE,
-                search("Get", "Post"),
+                *searching(("_mget", *REWRITE_INDEX), personal),
             ),
             search=True,
             # What is left is gone on with by the next run.
@@ -220,7 +231,7 @@ def other_functions(
                 tables(("dynamodb:Scan",), "applications"),
                 *HANDING_OVER,
                 *READING_ARCHIVE,
-                search("Get", "Post"),
+                *searching(("_search",), dated),
             ),
             search=True,
         ),
@@ -242,7 +253,7 @@ def view_function(view: View) -> Function:
             *(OPENING if view.personal else ()),
             READING_REPAIRS,
             *checkpointing("view"),
-            search("Get", "Head", "Post", "Put") if searches else tables(ROWS, view.stored_name),
+            *(indexing([view]) if searches else [tables(ROWS, view.stored_name)]),
         ),
         search=searches,
         woken=True,
@@ -260,7 +271,7 @@ def filling_function(views: Collection[View]) -> Function:
             *(OPENING if any(view.personal for view in views) else ()),
             READING_REPAIRS,
             *checkpointing("view"),
-            search("Get", "Head", "Post", "Put"),
+            *indexing(views),
             *([tables(ROWS, *documents)] if documents else []),
             *([waking(*(view.name for view in views))] if views else []),
         ),

@@ -1,8 +1,9 @@
 """The permissions of functions, as statements of an IAM policy document."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
+from chalicelib.leftfold.kernel import View
 from chalicelib.leftfold.wiring.settings import Settings
 
 Json = dict[str, Any]
@@ -133,10 +134,50 @@ def bus(actions: Iterable[str]) -> Json:
     return allow(actions, BUS_STREAM)
 
 
-def search(*methods: str) -> Json:
-    """Allows requests to the search domain by these HTTP methods."""
-    actions = [f"es:ESHttp{method}" for method in methods]
-    return allow(actions, {"Fn::Sub": "${SearchArn}/*"})
+# The requests of `SearchRows` to an index, all by POST. IAM knows a request to OpenSearch by its method
+# and its path, so each names its index in the path and none in its body (docs/adr/0050).
+READ_INDEX = ("_mget", "_search")
+REWRITE_INDEX = ("_bulk", "_refresh", "_flush", "_forcemerge")
+PURGE_INDEX = ("_delete_by_query",)
+# All of one index, whatever the request; the slash before it keeps out an index whose name begins alike.
+ANY_OF_INDEX = ("_*",)
+
+
+def searching(calls: Iterable[str], views: Iterable[View]) -> tuple[Json, ...]:
+    """Allows the *calls* to the indexes of those of *views* that are in OpenSearch: no path besides.
+
+    IAM refuses a statement about nothing, so there may be none.
+    """
+    named = [index_path(view) for view in views if view.store == "search"]
+    paths = [in_search(f"{alias}/{call}") for alias in named for call in calls]
+    return (allow(("es:ESHttpPost",), *paths),) if paths else ()
+
+
+def indexing(views: Collection[View]) -> tuple[Json, ...]:
+    """Allows to write rows of those of *views* that are in OpenSearch, and to make their indexes."""
+    named = [index_path(view) for view in views if view.store == "search"]
+    if not named:
+        return ()
+    made = [
+        in_search(path)
+        for alias in named
+        for path in (f"{alias}-rows", f"{alias}-rows/_alias/{alias}")
+    ]
+    return (
+        *searching(("_mget",), [view for view in views if view.accumulates]),
+        *searching(("_bulk", "_refresh"), views),
+        allow(("es:ESHttpPut",), *made),
+    )
+
+
+def index_path(view: View) -> str:
+    """The alias of a view's index, by which requests name it."""
+    return NAMED(view.stored_name.lower())
+
+
+def in_search(path: str) -> Json:
+    """The ARN of a path of the search domain."""
+    return {"Fn::Sub": f"${{SearchArn}}/{path}"}
 
 
 def objects(*actions: str) -> tuple[Json, ...]:

@@ -364,6 +364,9 @@ def search_domain() -> Json:
                 "VolumeType": "gp3",
                 "VolumeSize": {"Ref": "SearchVolume"},
             },
+            # A body cannot name another index than the path, by which IAM knows what is asked for
+            # (docs/adr/0050).
+            "AdvancedOptions": {"rest.action.multi.allow_explicit_index": "false"},
             "EncryptionAtRestOptions": {
                 "Enabled": True,
                 "KmsKeyId": either("HasKey", {"Ref": "KeyArn"}),

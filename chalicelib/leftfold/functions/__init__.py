@@ -125,9 +125,8 @@ def event_functions(module: ModuleType, domain: "Domain") -> "Blueprint":
         functions.schedule(schedule, name=name)(of_event(name))
     for name in (*FOLLOWING, "fill"):
         functions.lambda_function(name=name)(of_call(name))
-    fed_by_bus = [view.name for view in domain.views.values() if view.fed == "bus"]
     for name in (*domain.views, *domain.policies):
-        if name in fed_by_bus:
+        if name in domain.fed_by_bus:
             functions.on_kinesis_record(BUS, name=name, batch_size=200, **oldest)(of_event(name))
         else:
             functions.lambda_function(name=name)(of_call(name))

@@ -9,6 +9,7 @@ from marshmallow import fields, validate
 from chalicelib.leftfold.http.cursors import after_of, cursor, whole
 from chalicelib.leftfold.http.fields import LARGEST_VERSION, Shown, Whole, moment
 from chalicelib.leftfold.http.history import BodyJson, CorrectionShown, StreamVersion, events_json
+from chalicelib.leftfold.http.live import LONGEST_WAIT
 from chalicelib.leftfold.http.logs import OfLog, in_chosen_log
 from chalicelib.leftfold.http.problems import Problem
 from chalicelib.leftfold.http.routes import FEED, Answer, Call, Route
@@ -18,8 +19,6 @@ from chalicelib.leftfold.projection.fold import REASON_LENGTH
 from chalicelib.leftfold.store.following import MOST_BLOCKS, MOST_SEARCHED, BeyondTheLogError
 from chalicelib.leftfold.store.ports import Unavailable
 
-# Seconds. API Gateway waits 29 for an answer.
-LONGEST_WAIT = 20
 # A cursor's one value: a position.
 CURSOR_PARTS = (whole(0, LARGEST_VERSION),)
 

@@ -1,7 +1,7 @@
 """Waits until the answer to a GET is another one: a GET that needs a token has a twin under /live."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from urllib.parse import unquote
 
@@ -9,37 +9,40 @@ from chalice.app import MultiDict, Request
 from marshmallow import ValidationError
 
 from chalicelib.leftfold.http.accept import wrong_parameters
-from chalicelib.leftfold.http.feed import LONGEST_WAIT
 from chalicelib.leftfold.http.fields import Whole
 from chalicelib.leftfold.http.headers import IF_NONE_MATCH, is_known
-from chalicelib.leftfold.http.routes import FEED, Answer, Call, Route
+from chalicelib.leftfold.http.routes import FEED, Answer, Call, Listing, Route
 from chalicelib.leftfold.http.unserved import leads, unserved
 from chalicelib.leftfold.kernel.commit import canonical
 
 PREFIX = "/live"
 PATH = f"{PREFIX}/{{proxy+}}"
 METHODS = ("GET", "HEAD")
+# Seconds. API Gateway waits 29 for an answer.
+LONGEST_WAIT = 20
 # Seconds between two looks. Each costs what the query costs.
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
 WAIT = Whole(0, LONGEST_WAIT)
 
 
-def live(routes: Sequence[Route], request: Request) -> Route:
+def live(
+    listings: Iterable[Listing], route_of: Callable[[Listing], Route], request: Request
+) -> Route:
     """The route that waits for another answer than the one that the client has.
 
     It takes its path's parts and `wait` out of *request*, which is left as the twin's request is.
     """
     path = "/" + (request.uri_params or {}).get("proxy", "").rstrip("/")
-    served = routes if request.method in METHODS else ()
-    for route in served:
-        if has_twin(route) and leads(route.path, path):
-            parts = zip(route.path.split("/"), path.split("/"), strict=True)
+    served = listings if request.method in METHODS else ()
+    for listing in served:
+        if has_twin(listing) and leads(listing.path, path):
+            parts = zip(listing.path.split("/"), path.split("/"), strict=True)
             request.uri_params = {part[1:-1]: text for part, text in parts if part[:1] == "{"}
-            return waiting(route, request)
-    return unserved(() if request.method in METHODS else routes, request)
+            return waiting(route_of(listing), request)
+    return unserved(() if request.method in METHODS else listings, request)
 
 
-def has_twin(route: Route) -> bool:
+def has_twin(route: Listing) -> bool:
     """Whether one can wait for another answer of *route*. Of those that are open to everybody one
     cannot: strangers would wait in all the room that the function has.
     """

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -23,11 +23,14 @@ from chalicelib.leftfold.lines import begin
 from chalicelib.leftfold.wiring.process import services as current_services
 from chalicelib.leftfold.wiring.time_left import LAST_CALL, time_for_calls
 
+# The route that answers a request.
+RouteOf = Callable[[Request], Route]
 
-def respond(route: Route, request: Request, kinds: Mapping[str, Kind]) -> Response:
-    """The response to *request*. *kinds* are the application's problems.
 
-    No exception reaches Chalice, which would show it to the client.
+def respond(route_of: RouteOf, request: Request, kinds: Mapping[str, Kind]) -> Response:
+    """The response to *request* by its route. *kinds* are the application's problems.
+
+    No exception reaches Chalice, which would show it to the client: not of the route's import either.
     """
     started = time.perf_counter()
     begin("api", request.lambda_context)
@@ -36,7 +39,10 @@ def respond(route: Route, request: Request, kinds: Mapping[str, Kind]) -> Respon
     if not CORRELATION_ID.fits(correlation_id):
         correlation_id = services.new_id()
     failure: dict[str, Any] = {}
+    place = request.path
     try:
+        route = route_of(request)
+        place = route.path
         check_address(request, services.settings.moved_to)
         # A seat is left also when the time for other calls is over.
         with ExitStack() as seat, time_for_calls(LAST_CALL):
@@ -53,7 +59,7 @@ def respond(route: Route, request: Request, kinds: Mapping[str, Kind]) -> Respon
         "request",
         "ERROR" if answer.status >= 500 else "INFO",
         method=request.method,
-        route=route.path,
+        route=place,
         status=answer.status,
         milliseconds=round((time.perf_counter() - started) * 1000, 1),
         correlation_id=correlation_id,

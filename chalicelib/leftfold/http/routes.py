@@ -72,21 +72,15 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Route:
-    """One method on one path, with all that serves and documents it. A GET serves HEAD as well.
+class Listing:
+    """What leads a request to its route, whose code is imported only then (docs/adr/0053).
+
+    It is one method on one path. A GET serves HEAD as well.
 
     Never rename a route: body hashes and the ids that the server chooses are derived from
     *name*, so a retry of an older request would be another command. The path may change.
 
     *scope* is what a caller's token must have; None opens the route to everybody.
-
-    The request: *aggregate* is the one that the path's {id} names, and *parts*, *query* and
-    *body* are the schemas of the path's other parts, the query string and the body. *heeds*
-    are the request headers. A body may be left out if its schema has no fields.
-
-    The response: *answer* makes it, and may raise `Problem` or an exception that `failures`
-    knows; *problems* are the codes besides those that every route has. *returns* is the
-    schema of the body, *status* the status, *gives* the response headers.
 
     *is_watched* says that one may wait for another answer of a GET under /live, where it is answered
     again and again: not so where each answer is recorded, or asks every dependency.
@@ -98,10 +92,32 @@ class Route:
     method: str
     path: str
     name: str
+    scope: Scope | None = field(kw_only=True)
+    is_watched: bool = field(default=True, kw_only=True)
+    function: str = field(default="api_handler", kw_only=True)
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods that the route serves. A GET has a HEAD, which is answered without a body."""
+        return ("GET", "HEAD") if self.method == "GET" else (self.method,)
+
+
+@dataclass(frozen=True)
+class Route(Listing):
+    """A listing with all that serves and documents it.
+
+    The request: *aggregate* is the one that the path's {id} names, and *parts*, *query* and
+    *body* are the schemas of the path's other parts, the query string and the body. *heeds*
+    are the request headers. A body may be left out if its schema has no fields.
+
+    The response: *answer* makes it, and may raise `Problem` or an exception that `failures`
+    knows; *problems* are the codes besides those that every route has. *returns* is the
+    schema of the body, *status* the status, *gives* the response headers.
+    """
+
     summary: str
     answer: Callable[[Call], Answer]
     returns: Schema
-    scope: Scope | None = field(kw_only=True)
     status: int = 200
     gives: tuple[str, ...] = ()
     aggregate: Aggregate | None = None
@@ -110,13 +126,6 @@ class Route:
     body: Schema | None = None
     heeds: tuple[Header, ...] = ()
     problems: tuple[str, ...] = ()
-    is_watched: bool = True
-    function: str = "api_handler"
-
-    @property
-    def methods(self) -> tuple[str, ...]:
-        """The methods that the route serves. A GET has a HEAD, which is answered without a body."""
-        return ("GET", "HEAD") if self.method == "GET" else (self.method,)
 
     @property
     def has_optional_body(self) -> bool:

@@ -10,16 +10,16 @@ from marshmallow import EXCLUDE, Schema
 
 from chalicelib.leftfold.http.browsers import preflight
 from chalicelib.leftfold.http.problems import Problem
-from chalicelib.leftfold.http.routes import Answer, Call, Route
+from chalicelib.leftfold.http.routes import Answer, Call, Listing, Route
 
 METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 PATHS = ("/", "/{proxy+}")
 
 
-def unserved(routes: Iterable[Route], request: Request) -> Route:
+def unserved(listings: Iterable[Listing], request: Request) -> Route:
     """A route that answers *request* with its problem."""
     path = "/" + (request.uri_params or {}).get("proxy", "").rstrip("/")
-    here = (route.methods for route in routes if leads(route.path, path))
+    here = (listing.methods for listing in listings if leads(listing.path, path))
     allowed = sorted({method for methods in here for method in methods})
 
     def answer(call: Call) -> Answer:

@@ -1,6 +1,6 @@
 """A context is one part of a domain, exported as one value; a domain is all of its contexts."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -61,6 +61,8 @@ class Domain:
         self.deadlines: Mapping[str, Deadline] = by_name(
             (deadline.name, deadline) for context in self.contexts for deadline in context.deadlines
         )
+        # The names of the views that hear of commits from the bus.
+        self.fed_by_bus: Collection[str] = [v.name for v in self.views.values() if v.fed == "bus"]
         readers: list[View | Policy | Announcer] = [*self.views.values(), *self.policies.values()]
         by_name((reader.name, None) for reader in readers)
         by_name((reader.stored_name, None) for reader in readers)

@@ -25,6 +25,8 @@ SAYS_NO_VALUE = re.compile(
 )
 
 BULK_BYTES = 5 * 1024 * 1024
+# Of the first request of a process: where there is no index yet, it has to be sent again.
+FIRST_BYTES = 64 * 1024
 # Lucene refuses longer terms: 32,766 bytes, and a character takes up to four.
 EXACT_LENGTH = 8_191
 
@@ -87,19 +89,23 @@ def index_of(view: View, alias: str) -> Json:
     }
 
 
-def lines_of(save: Save, now: datetime) -> str:
-    """The two lines of a bulk request that write the row; *now* is the time of a deletion."""
+def lines_of(save: Save, text: str | None, now: datetime) -> str:
+    """The two lines of a bulk request that write the row, of which *text* is the JSON, as `texts` has
+    made it; *now* is the time of a deletion.
+    """
     document: Json = {
         "key": save.key,
         "tenant": save.key.partition("/")[0],
         "position": save.position,
         "format": ROW_FORMAT,
     }
-    if save.row is None:
+    if text is None:
         document |= {"deleted": True, "deletedAt": instant(now)}
-    else:
-        document |= save.row
-    return f"{canonical(action_of(save))}\n{canonical(document)}\n"
+    line = canonical(document)
+    # No field of a row has a name of the bookkeeping, so the members of both make one object.
+    if text not in {None, "{}"}:
+        line = f"{line[:-1]},{text[1:]}"
+    return f"{canonical(action_of(save))}\n{line}\n"
 
 
 def verdict(
@@ -161,15 +167,15 @@ def is_missing_index(result: Json) -> bool:
     return isinstance(error, dict) and error["type"] == "index_not_found_exception"
 
 
-def batches(lines: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """*lines* in batches of up to `BULK_BYTES`, one for each request."""
+def batches(lines: Mapping[str, str], first: int = BULK_BYTES) -> Iterator[dict[str, str]]:
+    """*lines* in batches of up to `BULK_BYTES`, one for each request; of the first up to *first*."""
     batch: dict[str, str] = {}
-    size = 0
+    size, most = 0, first
     for key, text in lines.items():
         length = len(text.encode())
-        if batch and size + length > BULK_BYTES:
+        if batch and size + length > most:
             yield batch
-            batch, size = {}, 0
+            batch, size, most = {}, 0, BULK_BYTES
         batch[key] = text
         size += length
     if batch:

@@ -13,6 +13,8 @@ from chalicelib.leftfold.kernel import Row, View
 from chalicelib.leftfold.kernel.commit import instant
 from chalicelib.leftfold.projection.indexing import (
     BOOKKEEPING,
+    BULK_BYTES,
+    FIRST_BYTES,
     Json,
     batches,
     index_of,
@@ -74,6 +76,7 @@ class SearchRows:
         self._view = view
         self._now = now
         self._pause = pause
+        self._has_index = False
 
     def load(self, keys: Collection[str]) -> dict[str, StoredRow]:
         wanted, rows = list(keys), dict.fromkeys(keys, NEVER)
@@ -208,7 +211,7 @@ class SearchRows:
     def _lines(self, saves: Sequence[Save]) -> dict[str, str]:
         """By key, the two lines of a bulk request that write the row."""
         declared = self._view.fields.keys()
-        texts(saves)
+        encoded = texts(saves)
         undeclared = {
             save.key: f"the view declares no {sorted(unknown)}"
             for save in saves
@@ -216,10 +219,10 @@ class SearchRows:
         }
         if undeclared:
             raise RowRejectedError(undeclared)
-        return {save.key: lines_of(save, self._now()) for save in saves}
+        return {save.key: lines_of(save, encoded[save.key], self._now()) for save in saves}
 
     def _results(self, lines: Mapping[str, str]) -> Iterator[tuple[str, Json]]:
-        for batch in batches(lines):
+        for batch in batches(lines, BULK_BYTES if self._has_index else FIRST_BYTES):
             yield from self._bulk(batch)
 
     def _bulk(self, batch: Mapping[str, str]) -> list[tuple[str, Json]]:
@@ -231,14 +234,15 @@ class SearchRows:
                     body="".join(batch.values()),
                     params={"require_alias": "true"},
                 )
-        except BusyError as busy:
-            return [(key, {"status": 503, "error": str(busy)}) for key in batch]
-        except MissingIndexError as missing:
+        except BusyError:
+            return [(key, {"status": 503}) for key in batch]
+        except MissingIndexError:
             self._create_index()
-            return [(key, {"status": 404, "error": str(missing)}) for key in batch]
+            return [(key, {"status": 404}) for key in batch]
         results = [result for item in answer["items"] for result in item.values()]
         if any(is_missing_index(result) for result in results):
             self._create_index()
+        self._has_index = True
         return list(zip(batch, results, strict=True))
 
     def _create_index(self) -> None:
@@ -317,8 +321,11 @@ def drop_indexes(client: "OpenSearch", application: str) -> list[str]:
     return names
 
 
-def connect(url: str) -> "OpenSearch":
-    """A client of the cluster at *url*. An https URL is AWS's, so its requests are signed."""
+def connect(url: str, timeout: float = 10) -> "OpenSearch":
+    """A client of the cluster at *url*, which waits up to *timeout* seconds for each answer.
+
+    An https URL is AWS's, so its requests are signed.
+    """
     from opensearchpy import OpenSearch, Urllib3AWSV4SignerAuth
 
     signer = None
@@ -328,4 +335,4 @@ def connect(url: str) -> "OpenSearch":
         session = boto3.Session()
         signer = Urllib3AWSV4SignerAuth(session.get_credentials(), session.region_name, "es")
     # No retries by the client: only the caller knows which requests may be repeated.
-    return OpenSearch(hosts=[url], http_auth=signer, timeout=10, max_retries=0)
+    return OpenSearch(hosts=[url], http_auth=signer, timeout=timeout, max_retries=0)

@@ -1,11 +1,13 @@
-"""The index of a packaged domain: where each view and policy is.
+"""The index of a packaged domain: where each view, each policy and each route is.
 
 To find a reader among all contexts, a function would have to import them all, which takes longer
-than everything else that it imports. `leftfold package` writes down where each reader is.
+than everything else that it imports. `leftfold package` writes down where each reader is, and each
+route of the API.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,11 +20,19 @@ T = TypeVar("T")
 INDEX = Path(__file__).parents[2] / "domain.json"
 
 
+@cache
+def packaged() -> Mapping[str, Any] | None:
+    """The index of the package that this process runs; None where the code is not packaged."""
+    if not INDEX.exists():
+        return None
+    index: Mapping[str, Any] = json.loads(INDEX.read_text())
+    return index
+
+
 def indexed(load: Callable[[], Domain]) -> Domain:
     """The domain that *load* returns; a packaged one imports only the parts that are used."""
-    if not INDEX.exists():
-        return load()
-    return IndexedDomain(json.loads(INDEX.read_text()), load)
+    index = packaged()
+    return load() if index is None else IndexedDomain(index, load)
 
 
 class Indexed(Mapping[str, T]):
@@ -67,6 +77,7 @@ class IndexedDomain(Domain):
         self.policies: Mapping[str, Policy | Announcer] = Indexed(
             index["policies"], lambda: load().policies
         )
+        self.fed_by_bus: Collection[str] = index["fedByBus"]
         self._load = load
 
     def __getattr__(self, name: str) -> Any:
