@@ -67,3 +67,21 @@ def test_a_person_cannot_ask_for_more_than_the_groups_give() -> None:
 def test_a_person_without_tenant_and_groups_gets_nothing() -> None:
     assert person(None, None, []) == {"scopesToAdd": [], "scopesToSuppress": []}
     assert person("", [], []) == {"scopesToAdd": [], "scopesToSuppress": []}
+
+
+@pytest.mark.parametrize("groups", [None, {}, {"groupsToOverride": None}])
+def test_what_cognito_leaves_out_or_sends_as_null_is_nothing(groups: Any) -> None:
+    """It signs no token at all if its trigger fails."""
+    asked: Any = None
+    made = event("TokenGeneration_HostedAuth", asked, groupConfiguration=groups)
+    assert given(made) == {"scopesToAdd": [], "scopesToSuppress": []}
+    for left_out in ("groupConfiguration", "scopes"):
+        del made["request"][left_out]
+        assert given(made) == {"scopesToAdd": [], "scopesToSuppress": []}
+
+
+def test_a_token_for_a_machine_is_told_from_one_for_a_person_by_what_cognito_says() -> None:
+    """A machine's scopes are its client's, and nobody suppresses them."""
+    made = event("TokenGeneration_ClientCredentials", ["leftfold/feed", "tenant/acme"])
+    assert given(made) == {"claimsToAddOrOverride": {"tenant": "acme"}}
+    assert made["callerContext"] == {"clientId": "client"}

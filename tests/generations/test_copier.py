@@ -81,3 +81,17 @@ def test_a_shard_that_waits_for_another_one_stays_where_it_is_and_the_others_go_
     site.copier.run([waits, late])
     assert site.stream(site.green, stream_of(key))[-1].deps == ((stream_of("a"), 2),)
     assert site.copier.progress().done[waits] == site.copier.progress().end
+
+
+def test_no_copy_is_put_above_a_hole() -> None:
+    """Whoever finds the newest commit of a stream relies on it that all before are there."""
+    site = Site()
+    logged_one_by_one(site, "a")
+    site.teller("blue").do(credit(1), "a")
+    site.log(site.blue)
+    shard = shard_of(stream_of("a"))
+    site.checkpoints.move("copier", shard, -1, 0)
+    with pytest.raises(NotCopiedYetError):
+        site.copier.run([shard])
+    assert site.stream(site.green, stream_of("a")) == []
+    assert site.copier.progress().done[shard] == 0

@@ -85,6 +85,16 @@ def test_a_switch_waits_for_the_transform_to_be_mended() -> None:
     assert operator(site).status().parked == ("main/account-a",)
 
 
+def test_parked_streams_are_named_in_their_order_whenever_they_were_parked() -> None:
+    site = opened("a", "b")
+    for key in "ba":
+        site.parking.park("copier", f"main/account-{key}", ParkedStream(0, 1, "why"))
+    both = ("main/account-a", "main/account-b")
+    assert operator(site).status().parked == both
+    with pytest.raises(WrongStateError, match="fails on 2 streams, first on main/account-a: mend"):
+        operator(site).switch()
+
+
 def test_a_stream_goes_on_once_its_transform_is_mended() -> None:
     mended = False
 

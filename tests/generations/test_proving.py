@@ -8,14 +8,14 @@ import pytest
 
 from chalicelib.leftfold.generations.proof import prove
 from chalicelib.leftfold.generations.proving import SHARDS, Found, Proof, Prover
-from chalicelib.leftfold.kernel import Transform, lane_of
+from chalicelib.leftfold.kernel import StoredEvent, Transform, lane_of
 from chalicelib.leftfold.store.memory import MemoryArchive
 from chalicelib.leftfold.store.ports import Unavailable
 from tests.generations.site import Site, no_pause
 from tests.generations.test_proof import MONEY, live
-from tests.teller import credit, debit
+from tests.teller import OPENING, credit, debit
 from tests.vaults import vault_of
-from tools.bank.transforms import accounts_merged, cards_apart, interest_named
+from tools.bank.transforms import accounts_merged, cards_apart, in_place, interest_named
 
 A = "main/account-a"
 CHANGES = {
@@ -232,3 +232,64 @@ def test_a_copy_of_nothing_is_named() -> None:
     assert proved(prover(site)).differences == [
         f"{A} has 4 copies, and should have 3: it has version 1 of main/account-x, which no source has"
     ]
+
+
+def test_a_copy_that_is_there_twice_is_named() -> None:
+    site = live()
+    site.copy()
+    table: Any = site.green.table
+    table._streams[A][4] = table.everything()[A][3]._replace(version=4, command_id="x")
+    site.log(site.green)
+    assert proved(prover(site)).differences == [
+        f"{A} has 4 copies, and should have 3: version 4 is there twice"
+    ]
+
+
+def test_a_copy_above_a_hole_is_named_after_some_looks() -> None:
+    """A stream that is on its way has no hole; but whoever looks may have seen a stale page."""
+    site, pauses = live(), list[int]()
+    site.copy()
+    changed(site, 3, body_hash="11" * 8)
+    site.log(site.green)
+    table: Any = site.green.table
+    del table._streams[A][2]
+    found = proved(replace(prover(site), pause=pauses.append))
+    (difference,) = found.differences
+    assert difference.endswith(f": it lacks version 2 of {A}, and has a later one")
+    assert pauses == [1, 2]
+
+
+def test_differences_are_counted_and_so_many_of_a_shard_are_listed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("chalicelib.leftfold.generations.proving.LISTED", 1)
+    shard = lane_of(A) % SHARDS
+    others = (f"k{n}" for n in range(99))
+    key = next(k for k in others if lane_of(f"main/account-{k}") % SHARDS == shard)
+    site = live()
+    site.teller("blue").do(OPENING, key)
+    site.copy()
+    table: Any = site.green.table
+    for stream in (A, f"main/account-{key}"):
+        table.everything()[stream][1] = table.everything()[stream][1]._replace(actor="eve")
+    site.log(site.green)
+    found = proved(prover(site))
+    assert (found.differing, len(found.differences)) == (2, 1)
+
+
+def test_a_stream_on_which_the_transform_fails_is_named_with_the_reason() -> None:
+    def fails(event: StoredEvent) -> StoredEvent:
+        if event.name == "account-debited":
+            raise ValueError("no debits")
+        return event
+
+    site = live(in_place("account", fails))
+    site.copy()
+    site.log(site.green)
+    found = proved(prover(site))
+    # What the transform says may have personal data in it.
+    assert sorted(found.differences) == [
+        f"{stream} cannot be transformed: the transform fails on version 3 of {stream}: ValueError"
+        for stream in ("main/account-a", "main/account-b", "main/account-c")
+    ]
+    assert found.differing == 3
