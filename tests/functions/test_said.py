@@ -2,14 +2,20 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from chalicelib.domain import DOMAIN
 from chalicelib.functions import handler
+from chalicelib.leftfold.archive import pruner
 from chalicelib.leftfold.kernel import StoredEvent
+from chalicelib.leftfold.relay.publisher import Published
+from chalicelib.leftfold.store.memory import MemoryArchive
 from chalicelib.leftfold.store.ports import ParkedStream
+from chalicelib.leftfold.store.readers import ends_of
 from tests.commits import commit
 from tests.functions import test_functions as functions
 from tests.functions.test_functions import (
@@ -191,3 +197,61 @@ def test_a_purge_says_how_many_rows_of_which_view_it_has_removed(
         for name, view in DOMAIN.views.items()
         if view.store == "search"
     ]
+
+
+def closed_at(site: Functions, *moments: str) -> None:
+    """An account that has closed an epoch of one commit at each of these times."""
+    for version, at in enumerate(moments, 1):
+        each = commit(A, version, epoch=version, epoch_start=version)
+        site.write(each._replace(at=at))
+        # A block of its own.
+        site.services.relay.run({A: version})
+    for reader in [*site.services.readers, Published()]:
+        for key, end in ends_of(reader, site.log.head()).items():
+            site.checkpoints.move(reader.name, key, -1, end)
+    archive = MemoryArchive()
+    parts: Any = {"event_table": site.events, "log_table": site.log, "archive": archive}
+    site.services.__dict__.update(parts)
+
+
+def archived_through(site: Functions) -> int:
+    archived = site.events.range(A, 1, 1)[0].archive
+    return archived.through if archived else 0
+
+
+@pytest.mark.parametrize(
+    ("closed", "through"),
+    [("2025-11-27T00:00:59.999Z", 1), ("2025-11-27T00:01:00.000Z", 0)],
+)
+def test_what_was_closed_in_the_last_five_weeks_stays_in_the_tables(
+    site: Functions, closed: str, through: int
+) -> None:
+    """An epoch of a month is then always there when its follower is closed."""
+    closed_at(site, "2025-01-01T00:00:00.000Z", closed)
+    handler("archive")(SCHEDULED, Context())
+    assert archived_through(site) == through
+
+
+def test_an_archive_leaves_off_between_two_steps_of_a_stream(site: Functions) -> None:
+    services: Any = site.services
+    whole = services.archiver
+    services.archiver = lambda grace: replace(whole(grace), step_bytes=1)
+    closed_at(site, *(f"2025-0{month}-01T00:00:00.000Z" for month in range(1, 5)))
+    handler("archive")(SCHEDULED, Left(300_000, 299_999))
+    assert archived_through(site) == 1
+    handler("archive")(SCHEDULED, Left(300_000))
+    assert archived_through(site) == 3
+
+
+def test_the_log_is_pruned_segment_by_segment_while_there_is_time(
+    site: Functions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pruner, "BLOCKS_IN_SEGMENT", 1)
+    closed_at(site, *(f"2025-0{month}-01T00:00:00.000Z" for month in range(1, 5)))
+    before = site.services.clock() - timedelta(days=35)
+    planned = list(site.services.pruner.plan(before))
+    assert [volume.items for volume in planned] == [1, 1, 1, 1]
+    handler("archive")(SCHEDULED, Left(59_999))
+    assert [block.first_position for block in site.log.blocks(0)] == [1, 2, 3]
+    handler("archive")(SCHEDULED, Left(60_000))
+    assert list(site.log.blocks(0)) == []

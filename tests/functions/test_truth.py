@@ -173,3 +173,28 @@ def test_a_process_serves_the_application_or_the_truth_that_its_environment_name
     assert type(made_of(SETTINGS)) is TruthServices
     with pytest.raises(LookupError, match="LEFTFOLD_STACK"):
         made_of(Settings({})).settings.named("balances")
+
+
+def test_what_is_parked_of_a_truth_is_in_the_tables_of_its_applications() -> None:
+    """Views have rows and parked streams for each application; policies are the truth's."""
+    nobody: Any = object()
+    services = TruthServices(
+        SETTINGS,
+        dynamodb=nobody,
+        applications=MemoryApplications(BLUE, GREEN, active=BLUE.name),
+        control=MemoryControl(),
+    )
+    parking: Any = services.parking
+    tables = {begins: store._table for begins, store in parking.stores()}
+    assert tables == {
+        "": "s-a-policy-parked",
+        "s-a/": "s-a-view-parked",
+        "s-a--green/": "s-a--green-view-parked",
+    }
+    for reader, place in {
+        "tell": ("s-a-policy-checkpoints", "tell"),
+        "s-a--green/sums": ("s-a--green-view-checkpoints", "sums"),
+    }.items():
+        routed: Any = services.checkpoints
+        store, name = routed.route(reader)
+        assert (store._table, name) == place

@@ -8,11 +8,12 @@ import pytest
 from chalicelib.bank.account.domain import CloseStatement, account
 from chalicelib.leftfold.commands.handler import ContentionError
 from chalicelib.leftfold.commands.owning import MovedError, NotActiveError
-from chalicelib.leftfold.kernel import Bar, Refused
+from chalicelib.leftfold.kernel import Bar, Boundaries, Refused
 from chalicelib.leftfold.store.memory import MemoryEvents
 from tests.faults import Counting
 from tests.generations.site import GenerationTeller, Site
 from tests.teller import OPENING, credit, debit
+from tools.bank.transforms import accounts_merged
 
 A = "main/account-a"
 
@@ -363,3 +364,21 @@ def test_a_taker_that_slept_since_it_read_the_giver_gives_no_second_generation_t
     assert site.teller("blue").do(credit(1)) == 5
     with pytest.raises(MovedError):
         site.teller("green").do(credit(1))
+
+
+def test_a_stream_whose_cause_was_merged_brings_the_cause_first() -> None:
+    """A copy names its causes by the ids of today, and the one that is merged has none yet."""
+    site = Site(Boundaries([accounts_merged({"b": "a"})]))
+    blue = site.teller("blue")
+    for key in "abc":
+        blue.do(OPENING, key)
+    blue.do(credit(1), "b")
+    # Not even logged yet.
+    blue.do(credit(1), "c", deps=(("main/account-b", 2),))
+    site.switch()
+    assert site.teller("green").do(credit(7), "c") == 3
+    # What the cause needs is logged and copied, and nothing else.
+    brought = site.stream(site.green, A)
+    assert [commit.source for commit in brought] == [("main/account-b", n) for n in (1, 2)]
+    (cause,) = site.stream(site.green, "main/account-c")[1].deps
+    assert brought[cause[1] - 1].source == ("main/account-b", 2)

@@ -13,7 +13,7 @@ from chalicelib.leftfold.generations.taking import Taker
 from chalicelib.leftfold.kernel import Context, Domain, Transform
 from chalicelib.leftfold.store.events import DynamoEvents
 from chalicelib.leftfold.store.logs import WrongLogsError
-from chalicelib.leftfold.store.memory import MemoryArchive
+from chalicelib.leftfold.store.memory import MemoryArchive, MemoryCheckpoints, MemoryParking
 from chalicelib.leftfold.wiring.generations import Generations
 from chalicelib.leftfold.wiring.services import Services
 from chalicelib.leftfold.wiring.settings import Settings
@@ -152,3 +152,13 @@ def test_what_a_policy_has_passed_is_what_it_has_done_in_the_earlier_generation(
         "blue-policy-checkpoints",
         "blue-policy-parked",
     )
+
+
+def test_a_policy_has_begun_before_once_it_has_passed_anything_there() -> None:
+    made, checkpoints = cast("Any", Wired(FOLLOWS).made), MemoryCheckpoints()
+    made._progress = checkpoints, MemoryParking()
+    assert not made.begun_before("notify")
+    checkpoints.move("notify", 0, -1, 0)
+    assert made.begun_before("notify")
+    assert not made.begun_before("other")
+    assert (made.passed("notify").policy, made.passed("notify").through) == ("notify", 0)

@@ -1,8 +1,10 @@
 """A fill makes the rows that the log makes: by any number of workers, killed anywhere, started twice."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from random import Random
+from typing import ClassVar
 
 import pytest
 from hypothesis import given
@@ -241,6 +243,49 @@ def test_what_was_spent_is_paid_for_before_more_is() -> None:
         rows.save([Save(f"main/{n}", {"n": n}, 0, None)])
     # A unit takes a tenth of a second, and time in which nobody saved is not saved up.
     assert rested == [pytest.approx(0.1), pytest.approx(0.15)]
+
+
+@pytest.mark.parametrize(("units", "sizes"), [(10, [10, 10, 3]), (0.4, [1] * 23), (99, [23])])
+def test_a_budget_of_a_second_is_saved_at_once_and_every_conflict_is_told(
+    units: float, sizes: list[int]
+) -> None:
+    class Contended(MemoryRows):
+        """The first row of each save is another one's."""
+
+        saved: ClassVar[list[int]] = []
+
+        def save(self, saves: Sequence[Save]) -> set[str]:
+            self.saved.append(len(saves))
+            return {saves[0].key}
+
+    Contended.saved.clear()
+    rows = BudgetedRows(Contended(), units, lambda: 0.0, lambda _seconds: None)
+    saves = [Save(f"main/{n:02}", {"n": n}, 0, None) for n in range(23)]
+    conflicts = rows.save(saves)
+    assert Contended.saved == sizes
+    assert conflicts == {f"main/{n:02}" for n in range(0, 23, sizes[0])}
+
+
+def test_what_would_be_filled_is_told_before_anything_is_begun() -> None:
+    site = Runners(story())
+    fill = fill_of(site, additions)
+    planned = fill.planned()
+    assert (planned.first, planned.end, planned.began) == (0, 30, BEGAN)
+    assert site.checkpoints.read(additions.fill_name, [0, 1]) == {0: -1, 1: -1}
+    begun = fill.plan()
+    assert begun == planned
+    # What has begun ends where it ended then, and begins where it began.
+    site.story.block((stream("s1"), [Added(1)]))
+    filled(fill)
+    assert fill.planned() == begun
+
+
+def test_a_fill_of_an_empty_log_has_begun_as_well() -> None:
+    site = Runners(LogBuilder())
+    fill = fill_of(site, additions)
+    assert fill.plan().end == 0
+    site.story.block((stream("s1"), [Added(1)]))
+    assert (fill.planned().first, fill.planned().end, fill.planned().parts) == (0, 0, ())
 
 
 def test_a_row_costs_a_unit_for_each_begun_kilobyte_of_key_and_text() -> None:

@@ -13,6 +13,8 @@ from chalicelib.leftfold.projection.search import (
     LOADED_AT_ONCE,
     SCANNED_AT_ONCE,
     SearchRows,
+    drop_indexes,
+    indexes_of,
 )
 from chalicelib.leftfold.store.ports import CallRefusedError, Unavailable
 from tests.clock import Clock
@@ -390,3 +392,26 @@ def test_a_mistake_of_ours_is_not_taken_for_an_outage(searched: Searched, status
     searched.answer((status, {"error": "refused"}))
     with pytest.raises(CallRefusedError, match=str(status)):
         searched.rows.load([A])
+
+
+def test_an_application_has_the_indexes_of_its_views_and_none_of_another(
+    searched: Searched,
+) -> None:
+    """A generation's name begins with that of the first, and so do its indexes'."""
+    client = searched.cluster.client
+    found: dict[str, Any] = {"bank-rows": {}, "bank-found-rows": {}, "bank--green-found-rows": {}}
+    searched.answer((200, found))
+    assert indexes_of(client, "Bank") == ["bank-found-rows", "bank-rows"]
+    assert searched.requests == [Request("GET", "/bank-*", None, {"expand_wildcards": "all"})]
+
+
+def test_the_indexes_of_an_application_are_dropped_one_by_one(searched: Searched) -> None:
+    client, dropped = searched.cluster.client, (200, {"acknowledged": True})
+    found: dict[str, Any] = {"bank--green-a-rows": {}, "bank--green-b-rows": {}}
+    # One that another process has dropped meanwhile is gone as well.
+    searched.answer((200, found), (404, MISSING), dropped)
+    names = ["bank--green-a-rows", "bank--green-b-rows"]
+    assert drop_indexes(client, "bank--green") == names
+    assert [(r.method, r.path) for r in searched.requests[1:]] == [
+        ("DELETE", f"/{name}") for name in names
+    ]

@@ -40,11 +40,6 @@ def health(services: Services) -> dict[str, bool | str]:
         return dict(zip(checks, pool.map(answers, checks.values()), strict=True))
 
 
-def parked_in(services: Services, reader: str) -> object:
-    """A stream that is parked in a reader, if any is."""
-    return next(services.parking.all(reader), None)
-
-
 def answers(check: Callable[[], object]) -> bool | str:
     """True, or the error that *check* raised."""
     try:
