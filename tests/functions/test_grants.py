@@ -6,10 +6,11 @@ noted. OpenSearch is in memory here, behind its client; IAM knows a request to i
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import Any
 
 import boto3
@@ -108,21 +109,22 @@ def table(name: str) -> str:
     return f"arn:aws:dynamodb:{HOME}:table/{name}"
 
 
-def grants(function: str) -> set[Call]:
+@cache
+def grants(function: str) -> frozenset[Call]:
     """What the role of a function allows."""
     statements = [
         *(s for made in MADE if made.name == function for s in permissions(made)["Statement"]),
         *(s for made in FUNCTIONS if made.name == function for s in made.statements),
     ]
-    return {
+    return frozenset(
         (action, resource)
         for statement in literal(statements, FACTS)
         for action in statement["Action"]
         for resource in statement["Resource"]
-    }
+    )
 
 
-def is_granted(call: Call, granted: set[Call]) -> bool:
+def is_granted(call: Call, granted: Collection[Call]) -> bool:
     return any(call[0] == action and fnmatchcase(call[1], on) for action, on in granted)
 
 
@@ -483,13 +485,23 @@ IDLE |= {"deadlines"}
 def test_a_role_grants_nothing_that_its_function_does_not_call(
     whole: Account, function: str
 ) -> None:
-    unused = {
-        f"{action} {told(on)}"
-        for action, on in grants(function)
-        if not action.startswith(NOT_THE_CODES)
-        and not any(is_granted(call, {(action, on)}) for call in whole.calls[function])
-    }
-    assert sorted(u for u in unused if not {u, f"{u} of {function}"} & SELDOM) == []
+    granted = [grant for grant in grants(function) if not grant[0].startswith(NOT_THE_CODES)]
+    assert unused(whole, function, granted) == []
+
+
+@pytest.mark.parametrize("function", sorted(IDLE))
+def test_an_idle_reader_asks_of_opensearch_all_that_its_role_grants(
+    whole: Account, function: str
+) -> None:
+    granted = [grant for grant in grants(function) if grant[0].startswith("es:")]
+    assert unused(whole, function, granted) == []
+
+
+def unused(made: Account, function: str, granted: Collection[Call]) -> list[str]:
+    """Those of the grants that a function has not used, and that are no seldom ones."""
+    calls = made.calls[function]
+    idle = {f"{g[0]} {told(g[1])}" for g in granted if not any(is_granted(c, {g}) for c in calls)}
+    return sorted(each for each in idle if not {each, f"{each} of {function}"} & SELDOM)
 
 
 def es_calls(made: Account, *functions: str) -> set[Call]:

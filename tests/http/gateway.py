@@ -81,10 +81,29 @@ class Gateway:
         *,
         as_base64: bool = False,
     ) -> Answer:
+        event = self.event(method, url, raw, headers, as_base64=as_base64)
+        made = app(json.loads(json.dumps(event)), None)
+        response = json.loads(json.dumps(made))
+        answer = Answer(response["statusCode"], response["headers"], response["body"])
+        template = event["resource"]
+        if template not in (*PATHS, *console.PATHS, live.PATH):
+            check(method, template, answer, SIGNED if self.signer else DOCUMENT)
+        return answer
+
+    def event(
+        self,
+        method: str,
+        url: str,
+        raw: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        as_base64: bool = False,
+    ) -> dict[str, Any]:
+        """What API Gateway makes of a request."""
         parts = urlsplit(url)
         path = parts.path.rstrip("/") or "/"
         template, captured = routed(method, path)
-        event = {
+        return {
             "resource": template,
             "path": path,
             "httpMethod": method,
@@ -102,12 +121,6 @@ class Gateway:
             "body": encoded(raw, as_base64=as_base64),
             "isBase64Encoded": as_base64,
         }
-        made = app(json.loads(json.dumps(event)), None)
-        response = json.loads(json.dumps(made))
-        answer = Answer(response["statusCode"], response["headers"], response["body"])
-        if template not in (*PATHS, *console.PATHS, live.PATH):
-            check(method, template, answer, SIGNED if self.signer else DOCUMENT)
-        return answer
 
     def _admitted(self, headers: Mapping[str, str]) -> dict[str, str]:
         bearer = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}

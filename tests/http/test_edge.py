@@ -8,7 +8,8 @@ import pytest
 from chalicelib.leftfold.access.fairness import Fairness
 from chalicelib.leftfold.access.seating import AGAIN
 from chalicelib.leftfold.http.browsers import SECURITY
-from chalicelib.leftfold.store.memory import MemoryRequestCounts
+from chalicelib.leftfold.http.respond import respond
+from chalicelib.leftfold.store.memory import MemoryRequestCounts, MemorySeats
 from chalicelib.leftfold.store.ports import Unavailable
 from chalicelib.leftfold.wiring import process, time_left
 from chalicelib.leftfold.wiring.clients import client
@@ -227,6 +228,25 @@ def test_a_request_that_does_not_wait_asks_for_no_seat(seated: Bank) -> None:
         assert seated.get(path).status == 200
     for path in ("/health", "/openapi.json", "/streams/account/a"):
         assert seated.get(path).status in {200, 403, 404}
+
+
+def test_a_seat_is_left_when_there_is_no_time_for_another_call(
+    seated: Bank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Timed(MemorySeats):
+        """Calls as a client does."""
+
+        def leave(self, *given: Any) -> None:
+            check_time()
+            super().leave(*given)
+
+    process.services().__dict__["seats"] = Timed()
+    monkeypatch.setattr(f"{time_left.__name__}.time.monotonic", lambda: seated.waited)
+    end = seated.get("/log?from=end").json["next"]
+    assert seated.get(f"/log?after={end}&wait=20").status == 200
+    monkeypatch.setattr(f"{respond.__module__}.LAST_CALL", 19)
+    assert seated.get(f"/log?after={end}&wait=20").status == 200
+    assert seated.get("/log").status == 200
 
 
 def test_without_seats_any_number_waits(bank: Bank) -> None:

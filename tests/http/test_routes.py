@@ -315,6 +315,13 @@ def test_a_refused_request_is_logged_with_its_code(bank: Bank, lines: list[dict[
     assert lines[0]["code"] == "account-missing"
 
 
+def test_a_request_that_waits_for_another_answer_is_logged_under_its_own_route(
+    bank: Bank, lines: list[dict[str, Any]]
+) -> None:
+    bank.get("/live/accounts/a?wait=0")
+    assert [line["route"] for line in lines] == ["/accounts/{id}"]
+
+
 def test_a_line_is_not_written_by_the_logger_of_chalice_as_well(bank: Bank) -> None:
     """Chalice's is called `leftfold`, above this one: it would write a line anew, and not as JSON."""
     reached: list[str] = []

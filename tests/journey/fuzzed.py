@@ -4,6 +4,7 @@ Schemathesis, in all its phases, on the deployed package: every operation of the
 token of a client that may ask for it.
 """
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -43,7 +44,10 @@ def fuzz(
         "--no-color",
         *options,
     ]
-    return subprocess.run(command, check=False, capture_output=True, text=True, cwd=STATE)
+    environment = {**os.environ, "SCHEMATHESIS_HOOKS": str(Path(__file__).with_name("hooks.py"))}
+    return subprocess.run(
+        command, check=False, capture_output=True, text=True, cwd=STATE, env=environment
+    )
 
 
 @click.command()

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -43,8 +44,11 @@ def respond(route_of: RouteOf, request: Request, kinds: Mapping[str, Kind]) -> R
         route = route_of(request)
         place = route.path
         check_address(request, services.settings.moved_to)
-        with time_for_calls(LAST_CALL):
-            answer = answered(accept(route, request, services, correlation_id))
+        # A seat is left also when the time for other calls is over.
+        with ExitStack() as seat, time_for_calls(LAST_CALL):
+            call = accept(route, request, services, correlation_id)
+            seat.enter_context(seated(call))
+            answer = answered(call)
     except Exception as error:  # noqa: BLE001 - every exception becomes an answer
         problem = problem_of(error, kinds)
         failure["code"] = problem.code
@@ -75,12 +79,11 @@ def respond(route_of: RouteOf, request: Request, kinds: Mapping[str, Kind]) -> R
 def answered(call: Call) -> Answer:
     """The answer to a call, in a span of its trace if traces are collected."""
     traces = call.house.traces
-    with seated(call):
-        if traces is None:
-            return call.route.answer(call)
-        name = f"{call.route.method} {call.route.path}"
-        with traces.request(name, call.traceparent) as traceparent:
-            return call.route.answer(replace(call, traceparent=traceparent))
+    if traces is None:
+        return call.route.answer(call)
+    name = f"{call.route.method} {call.route.path}"
+    with traces.request(name, call.traceparent) as traceparent:
+        return call.route.answer(replace(call, traceparent=traceparent))
 
 
 def answer_of(problem: Problem, kind: Kind) -> Answer:

@@ -14,7 +14,7 @@ DOCUMENTS = COMMITS - 1_000  # The first commit of each of a thousand accounts i
 
 @pytest.fixture
 def client(opensearch: str) -> Iterator[OpenSearch]:
-    client = connect(opensearch)
+    client = connect(opensearch, timeout=600)
     yield client
     client.indices.delete(index=f"{FILLED}-rows,{BARE}")
     client.close()
