@@ -1,7 +1,7 @@
-"""A recorded run: python -m tests.tools.two_stages.
+"""A recorded run: python -m tests.tools.two_stages [--first STAGE].
 
 Two stages beside each other on MiniStack and OpenSearch, made, used and destroyed by the commands that
-a team types: `trial` by Chalice, `beside` by CloudFormation. While each is destroyed, the other serves.
+a team types: `trial` by Chalice, `beside` by CloudFormation. While one is destroyed, the other serves.
 MiniStack makes no route of an API that Chalice imports, so the function of `trial` is invoked with what
 API Gateway would send it; tests/tools/test_chalice.py looks at the routes, on moto.
 """
@@ -34,7 +34,7 @@ from tools.deploy import find
 from tools.engines import MiniStack, OpenSearch
 from tools.signing_in import token
 
-CHALICE, CLOUDFORMATION = "trial", "beside"
+STAGES = CHALICE, CLOUDFORMATION = "trial", "beside"
 # Lambda has these itself.
 LAMBDAS_OWN = {"boto3", "botocore", "s3transfer"}
 # Seconds for a view to show a command.
@@ -196,36 +196,41 @@ class Team:
             raise SystemExit(f"of {stage} there is still {', '.join(left)}")
         self.note(f"functions, tables, roles and buckets of {stage}", began, "none is left")
 
-    def play(self) -> None:
-        """The whole life of two stages."""
+    def play(self, first: str) -> None:
+        """The whole life of two stages, of which *first* ends first."""
         self.leftfold("resources")
         self.leftfold("provision", "--stage", CHALICE, "--yes")
         self.chalice("deploy")
         # MiniStack's import makes no routes, so none is led to the feed; all else is set.
         self.leftfold("provision", "--stage", CHALICE, "--after", fails="the API has no")
         self.leftfold("deploy", "--stage", CLOUDFORMATION, "--yes")
-        for stage in (CHALICE, CLOUDFORMATION):
+        for stage in STAGES:
             self.use(stage, "beside the other")
-        self.leftfold("destroy", "--stage", CLOUDFORMATION)
-        self.use(CHALICE, f"without {CLOUDFORMATION}")
-        self.leftfold("deploy", "--stage", CLOUDFORMATION, "--yes")
-        self.use(CLOUDFORMATION, "deployed anew on its truth")
-        self.leftfold("destroy", "--stage", CHALICE, fails="chalice delete")
-        self.chalice("delete")
-        self.leftfold("destroy", "--stage", CHALICE)
-        self.use(CLOUDFORMATION, f"without {CHALICE}")
-        wrong = ("destroy", "--stage", CHALICE, "--truth", "--really", f"leftfold-{CLOUDFORMATION}")
-        self.leftfold(*wrong, fails="--truth deletes every event")
-        for stage, other in ((CHALICE, CLOUDFORMATION), (CLOUDFORMATION, None)):
-            self.leftfold("destroy", "--stage", stage, "--truth", "--really", f"leftfold-{stage}")
-            self.is_gone(stage)
-            if other:
-                self.use(other, f"without the truth of {stage}")
+        (second,) = set(STAGES) - {first}
+        self.end(first, second)
+        self.end(second)
+
+    def end(self, stage: str, other: str = "") -> None:
+        """The end of a stage: of its application, then of its truth; *other* serves on."""
+        name = f"leftfold-{stage}"
+        if stage == CHALICE:
+            self.leftfold("destroy", "--stage", stage, fails="chalice delete")
+            self.chalice("delete")
+        self.leftfold("destroy", "--stage", stage)
+        if other:
+            self.use(other, f"without the application of {stage}")
+        truth = ("destroy", "--stage", stage, "--truth", "--really")
+        self.leftfold(*truth, f"{name}-other", fails="--truth deletes every event")
+        self.leftfold(*truth, name)
+        self.is_gone(stage)
+        if other:
+            self.use(other, f"without the truth of {stage}")
 
 
 @click.command()
-def main() -> None:
-    """Make two stages, use them, and destroy each while the other serves; exit 1 if one is disturbed."""
+@click.option("--first", type=click.Choice(STAGES), default=CHALICE, show_default=True)
+def main(*, first: str) -> None:
+    """Make two stages, use them, and destroy one while the other serves; exit 1 if it is disturbed."""
     console = Console()
     with ExitStack() as started:
         root = Path(started.enter_context(tempfile.TemporaryDirectory())) / "team"
@@ -237,7 +242,7 @@ def main() -> None:
         services.start()
         search.start()
         team = Team(root, services.url, console)
-        team.play()
+        team.play(first)
         table = Table("step", "seconds", "result")
         for said, seconds, result in team.steps:
             table.add_row(said, f"{seconds:.0f}", result)
