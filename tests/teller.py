@@ -45,6 +45,7 @@ class Teller:
     clock: Clock = field(default_factory=Clock)
     pause: Callable[[int], None] = lambda _attempt: None
     vault: Vault = field(default_factory=vault_of)
+    tenant: str = "main"
 
     def do(self, command: Any, key: str = "a", **details: Unpack[Details]) -> int:
         """Executes *command* on an account, or on another aggregate; the version it made."""
@@ -65,7 +66,7 @@ class Teller:
         """The request of *command*, with an id of its own unless one is given."""
         return CommandRequest(
             aggregate=aggregate,
-            aggregate_id=aggregate.stream(key, "main"),
+            aggregate_id=aggregate.stream(key, self.tenant),
             command=command,
             command_id=command_id or f"command-{next(_numbers)}",
             body_hash=body_hash(type(command).__name__, to_json(command)),

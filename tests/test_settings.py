@@ -90,6 +90,8 @@ def test_what_a_deployment_sets_is_read() -> None:
         ({"LEFTFOLD_ARCHIVE": "bucket"}, "archive", "bucket"),
         ({"LEFTFOLD_EARLIER": "blue"}, "earlier", "blue"),
         ({"LEFTFOLD_EARLIER": ""}, "earlier", None),
+        ({"LEFTFOLD_EARLIER_LOGS": "2"}, "earlier_logs", ("main", "main-1")),
+        ({}, "earlier_logs", ("main",)),
         ({"LEFTFOLD_EARLIER": "blue"}, "earlier_archive", "blue-archive"),
         (
             {"LEFTFOLD_EARLIER": "blue", "LEFTFOLD_EARLIER_ARCHIVE": "bucket"},

@@ -4,7 +4,7 @@ Every step may be killed and run again: each looks at control, and does what is 
 """
 
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import wait
 from functools import partial
 from typing import NamedTuple
@@ -29,18 +29,27 @@ from chalicelib.leftfold.generations.operating import (
     under_way,
 )
 from chalicelib.leftfold.kernel import Boundaries
+from chalicelib.leftfold.store.logs import record_logs, recorded_logs
 from chalicelib.leftfold.store.ports import Log
 from chalicelib.leftfold.wiring.services import Services
 from tools.applications import register
 from tools.auditing import audited
 from tools.cloud import Cloud, DeployError, explained
 from tools.console import console, errors
-from tools.deploy import applications, check_way, data_keys, find, read, stage_stack
+from tools.deploy import (
+    applications,
+    check_way,
+    data_keys,
+    find,
+    logs_record,
+    read,
+    stage_stack,
+)
 from tools.deploying import stage_option, told
 from tools.deployment_services import reach
 from tools.destroy import delete_kept
 from tools.front import Front
-from tools.generation import WRITE_PRICE, generation_command, time_of
+from tools.generation import WRITE_PRICE, faults_of, generation_command, time_of
 from tools.last_deployment import Current, remember
 from tools.options import endpoint_option
 from tools.package import Package
@@ -76,9 +85,10 @@ class Estimate(NamedTuple):
         )
 
 
-def estimate(log: Log) -> Estimate:
-    """What it takes to copy and take all that a log has."""
-    return Estimate(log.head().next_position, sum(1 for _ in log.registry()))
+def estimate(logs: Sequence[Log]) -> Estimate:
+    """What it takes to copy and take all that the logs of a truth have."""
+    commits = sum(log.head().next_position for log in logs)
+    return Estimate(commits, sum(1 for _ in logs[0].registry(every_log=True)))
 
 
 def told_to(app: str, stacks: Stacks) -> dict[str, str]:
@@ -98,9 +108,9 @@ def begin(table: ControlTable, first: str, green: str) -> Control:
     return changed(table, old, created(old or Control(first), green))
 
 
-def check_boundaries(boundaries: Boundaries, log: Log) -> None:
-    """Raises DeployError if the transforms contradict each other for the streams of a log."""
-    faults = boundaries.faults(stream for stream, _ in log.registry())
+def check_boundaries(boundaries: Boundaries, logs: Sequence[Log]) -> None:
+    """Raises DeployError if the transforms contradict each other for the streams of a truth."""
+    faults = faults_of(boundaries, logs)
     if faults:
         raise DeployError(
             f"the transforms contradict each other: {'; '.join(faults[:SHOWN])};"
@@ -122,11 +132,6 @@ def create_beside(
             raise DeployError(
                 f"{app} is a generation on another truth; choose another name for one of its own"
             )
-        if found.logs > 1:
-            raise DeployError(
-                f"{found.prefix} has {found.logs} logs: a generation with events of its own is filled"
-                " from a truth with one log"
-            )
         table = control_of(found, cloud)
         control = table.read()
         if control is None or control.green != app:
@@ -137,14 +142,18 @@ def create_beside(
                     f"{earlier} still asks {services.settings.earlier} for streams;"
                     f" `leftfold generation drop` that one first"
                 )
-            check_boundaries(services.domain.boundaries, services.log)
-            if not agreed(f"{app} follows {earlier}: {estimate(services.log)}"):
+            logs = [each.log for each in services.in_each_log]
+            check_boundaries(services.domain.boundaries, logs)
+            if not agreed(f"{app} follows {earlier}: {estimate(logs)}"):
                 raise DeployError(f"{app} is not made")
+            # From now on the earlier truth has so many logs, also if it has no commit yet.
+            record_logs(logs_record(earlier, cloud), len(logs))
             recorded(services, "generation create", app)
         control = begin(table, found.prefix, app)
         # Once the change is finished, the earlier truth may be gone, and nobody is asked for streams.
         is_there = stacks.find(f"{control.blue}-truth") is not None
         told_by = control.blue if is_there else app
+        logs_there = recorded_logs(logs_record(control.blue, cloud)) if is_there else None
         # The first application of a truth may be gone.
         active = applications(told_by, cloud).known().active or told_by
         facts = {
@@ -158,6 +167,7 @@ def create_beside(
             "EarlierArchive": (
                 stacks.outputs(f"{control.blue}-truth")["ArchiveBucket"] if is_there else ""
             ),
+            "EarlierLogs": str(logs_there or 1),
             "Ordinal": str(len(control.past) + 1),
         }
         uploads = Uploads(cloud, found.prefix)

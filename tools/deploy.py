@@ -10,6 +10,7 @@ from chalicelib.leftfold.generations.control import DynamoControl
 from chalicelib.leftfold.store.applications import DynamoApplications
 from chalicelib.leftfold.store.checkpoints import DynamoCheckpoints
 from chalicelib.leftfold.store.logs import WrongLogsError, check_logs, recorded_logs
+from chalicelib.leftfold.store.ports import Checkpoints
 from chalicelib.leftfold.subjects.dynamo import DynamoKeys
 from tools.applications import register
 from tools.bootstrap import ROOT
@@ -115,11 +116,15 @@ def check_not_gone(stage: Stage, stacks: Stacks) -> None:
 
 def check_number_of_logs(stage: Stage, truth: str, cloud: Cloud) -> None:
     """Raises DeployError if a truth of the stage has commits, and another number of logs."""
-    table = f"{truth}-policy-checkpoints"
     try:
-        check_logs(recorded_logs(DynamoCheckpoints(cloud.client("dynamodb"), table)), stage.logs)
+        check_logs(recorded_logs(logs_record(truth, cloud)), stage.logs)
     except WrongLogsError as error:
         raise DeployError(str(error)) from error
+
+
+def logs_record(truth: str, cloud: Cloud) -> Checkpoints:
+    """Where it is recorded how many logs a truth has."""
+    return DynamoCheckpoints(cloud.client("dynamodb"), f"{truth}-policy-checkpoints")
 
 
 def let_console_sign_in(stage: Stage, stacks: Stacks, url: str) -> None:

@@ -27,6 +27,7 @@ def reach(current: Current) -> Services:
             "LEFTFOLD_ARCHIVE": deployed.outputs.get("ArchiveBucket", ""),
             "LEFTFOLD_EARLIER": deployed.outputs.get("Earlier", ""),
             "LEFTFOLD_EARLIER_ARCHIVE": deployed.outputs.get("EarlierArchive", ""),
+            "LEFTFOLD_EARLIER_LOGS": deployed.outputs.get("EarlierLogs", ""),
             "LEFTFOLD_ORDINAL": deployed.outputs.get("Ordinal", ""),
             "LEFTFOLD_SEARCH_ENDPOINT": deployed.outputs["SearchEndpoint"],
             "LEFTFOLD_REPAIRS": deployed.outputs["Repairs"],

@@ -1,12 +1,16 @@
 """`leftfold generation`: what this code's transforms would make of a deployment's streams."""
 
+from collections.abc import Sequence
+
 import click
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from chalicelib.leftfold.generations.copier import SHARDS
+from chalicelib.leftfold.generations.copying import several_logs
 from chalicelib.leftfold.generations.proof import Report, dry_run
 from chalicelib.leftfold.kernel import AggregateId, Boundaries
+from chalicelib.leftfold.store.logs import log_names
 from chalicelib.leftfold.store.ports import Log
 from chalicelib.leftfold.subjects.opening import Opener
 from tools.console import console, errors
@@ -47,7 +51,8 @@ def plan_command(stack: str | None, endpoint_url: str | None) -> None:
     services = chosen(stack, endpoint_url)
     boundaries = services.domain.boundaries
     with errors.status("reading the log"):
-        faults, report = plan(services.log, boundaries, services.vault)
+        logs = [each.log for each in services.in_each_log]
+        faults, report = plan(logs, boundaries, services.vault)
     console.print(described(report))
     console.print(summary(report, boundaries), soft_wrap=True)
     for fault in [*faults, *report.differences()][:SHOWN]:
@@ -56,10 +61,16 @@ def plan_command(stack: str | None, endpoint_url: str | None) -> None:
         raise SystemExit(1)
 
 
-def plan(log: Log, boundaries: Boundaries, opener: Opener) -> tuple[list[str], Report]:
-    """What is wrong with the boundaries for the streams of a log, and what would become of it."""
-    faults = boundaries.faults(stream for stream, _ in log.registry())
-    return faults, dry_run(log, boundaries, {}, opener)
+def plan(logs: Sequence[Log], boundaries: Boundaries, opener: Opener) -> tuple[list[str], Report]:
+    """What is wrong with the boundaries for a truth's streams, and what would become of its logs."""
+    return faults_of(boundaries, logs), dry_run(logs, boundaries, {}, opener)
+
+
+def faults_of(boundaries: Boundaries, logs: Sequence[Log]) -> list[str]:
+    """What is wrong with the boundaries for the streams of a truth, which has these logs."""
+    streams = [stream for stream, _ in logs[0].registry(every_log=True)]
+    names = log_names(len(logs))
+    return [*boundaries.faults(streams), *several_logs(boundaries, streams, names)]
 
 
 def described(report: Report) -> Table:

@@ -83,7 +83,10 @@ def create(made: Package, found: Stage, name: str, stacks: Stacks) -> str:
         facts = {
             **told_to(active, stacks),
             **found.parameters,
-            **{name: says.get(name, "") for name in ("Earlier", "EarlierArchive", "Ordinal")},
+            **{
+                name: says.get(name, "")
+                for name in ("Earlier", "EarlierArchive", "EarlierLogs", "Ordinal")
+            },
             "Truth": truth,
             **cloud.parameters,
             "KeyArn": "",

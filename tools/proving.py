@@ -116,7 +116,7 @@ class Rows:
         if here.position < 0:
             self._missing(key, there, found)
             return
-        commit = commit_at(self.receiver, here.position)
+        commit = commit_at(self.receiver, key, here.position)
         if commit.source is None:
             found.went_on += 1
         elif is_same(self._made(self.giver, *commit.source, key), here.row):
@@ -126,7 +126,7 @@ class Rows:
 
     def _missing(self, key: str, there: StoredRow, found: RowsFound) -> None:
         """A row that the giver has, and the receiver has not."""
-        commit = commit_at(self.giver, there.position)
+        commit = commit_at(self.giver, key, there.position)
         stream = commit.aggregate_id
         entry = self.receiver.log.streams([stream]).get(stream, StreamEntry())
         if entry.next <= commit.version or self.behind(stream, entry.position):
@@ -155,9 +155,12 @@ def is_same(one: Row | None, other: Row | None) -> bool:
     return canonical(one) == canonical(other)
 
 
-def commit_at(truth: Truth, position: int) -> Commit:
-    """The commit at a position of the log. Raises `Unavailable` if the log does not show it yet."""
-    for block in truth.log.blocks(position, 1):
+def commit_at(truth: Truth, key: str, position: int) -> Commit:
+    """The commit at a position of the log that a row of this key is made of. Raises `Unavailable` if
+    the log does not show it yet.
+    """
+    # A row's key begins with its tenant, as its stream does.
+    for block in truth.log_with(key).blocks(position, 1):
         return block.commits[position - block.first_position]
     raise Unavailable(f"the log does not show position {position}")
 
@@ -228,20 +231,23 @@ class Work:
 def is_behind(services: Services, view: View, stream: str, position: int) -> bool:
     """Whether a view has still to pass a position of its log, which a commit of the stream has."""
     key = checkpoint_key(view, stream)
-    return services.checkpoints.read(view.stored_name, [key])[key] < position
+    checkpoints = services.in_log_of(stream).checkpoints
+    return checkpoints.read(view.stored_name, [key])[key] < position
 
 
 def replayed(view: View, services: Services) -> RowsFound:
-    """Whether the live rows of a view are what its log makes of them."""
-    made = replay(*quickly(view, services), lambda _: None, services.repairs, services.vault)
-    found = RowsFound(view.name, "a replay of its log", len(made.rows))
-    different = live_differences(made, services.views[view.name], services)
-    if different is None:
-        found.differ("it is behind, so its rows cannot be compared")
-    for each in different or ():
-        found.differ(f"the row {each.key} is not what the log makes of it")
-    for stream, reason in made.stopped.items():
-        found.differ(f"{stream or 'it'} stopped: {reason}")
+    """Whether the live rows of a view are what its logs make of them."""
+    found = RowsFound(view.name, "a replay of its log")
+    for each in services.in_each_log:
+        made = replay(*quickly(view, each), lambda _: None, each.repairs, each.vault)
+        found.rows += len(made.rows)
+        different = live_differences(made, each.views[view.name], each)
+        if different is None:
+            found.differ("it is behind, so its rows cannot be compared")
+        for row in different or ():
+            found.differ(f"the row {row.key} is not what the log makes of it")
+        for stream, reason in made.stopped.items():
+            found.differ(f"{stream or 'it'} stopped: {reason}")
     return found
 
 
@@ -290,8 +296,7 @@ def do_all(work: Work, workers: int, there: Callable[[Proof, str], str]) -> None
     """Does all items, in this process or by several; shows how far it is."""
     items = work.items
     if workers == 1:
-        both = SHARDS * (work.proof.giver + work.proof.receiver)
-        with bar("proving", both) as progress:
+        with bar("proving", SHARDS * work.proof.commits) as progress:
             (task,) = progress.task_ids
             for item in items:
                 progress.update(task, description=f"proving {item}")

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.bank.ledger import service
 from chalicelib.bank.ledger.domain import (
     CloseYear,
     ExtendChart,
@@ -12,11 +13,24 @@ from chalicelib.bank.ledger.domain import (
     ledger,
 )
 from chalicelib.bank.ledger.journal import EntryId, Posting
-from chalicelib.bank.ledger.service import AmountError, Draft, Ledgers, Line, Reversal, ledgers_of
+from chalicelib.bank.ledger.service import (
+    SHEET_ORDER,
+    AmountError,
+    Draft,
+    Ledgers,
+    Line,
+    Reversal,
+    add_through,
+    ledgers_of,
+)
+from chalicelib.bank.ledger.views import postings
 from chalicelib.leftfold.commands.handler import CommandRequest, KeyReusedError, body_hash
-from chalicelib.leftfold.kernel import Refused
+from chalicelib.leftfold.kernel import Refused, Row
+from chalicelib.leftfold.projection.rows import Save
+from chalicelib.leftfold.projection.tenant_rows import TenantRows
 from chalicelib.leftfold.wiring import process
 from chalicelib.leftfold.wiring.tenants import TenantServices
+from tests.http.findable import FindableRows
 from tests.ledgers import Books
 
 STREAM = "main/ledger-a"
@@ -186,3 +200,46 @@ def test_a_report_is_computed_without_http(books: Books, ledgers: Ledgers) -> No
         ("Income:Pay", 0, 7_000),
     ]
     assert moved.differences() == {}
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3, 5, 100])
+def test_the_balance_before_a_page_has_all_postings_through_its_last_and_none_behind_it(
+    monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    """However many of them one search reads."""
+    monkeypatch.setattr(service, "READ_AT_ONCE", at_once)
+    stored = FindableRows(postings)
+    amounts = [(1, "USD"), (20, "USD"), (300, "XYZ"), (4_000, "USD"), (50_000, "XYZ")]
+    stored.save(
+        [
+            Save(f"main/journal-a-0/{n}", posted(n, *amount), n, None)
+            for n, amount in enumerate(amounts)
+        ]
+    )
+    rows: Any = TenantRows(stored, "main")
+    every: Any = {"bool": {"filter": []}}
+    places = rows.find(every, SHEET_ORDER, None, 100).sorts
+    for count, last in enumerate(places, 1):
+        running = {"USD": 1_000_000}
+        add_through(last, running, rows, every)
+        sums = {"USD": 1_000_000}
+        for amount, currency in amounts[:count]:
+            sums[currency] = sums.get(currency, 0) + amount
+        assert running == sums
+    # A last one that is gone meanwhile ends nothing too early.
+    running = {}
+    add_through(["2030-01-01"], running, rows, every)
+    assert running == {"USD": 4_021, "XYZ": 50_300}
+
+
+def posted(version: int, amount: int, currency: str) -> Row:
+    """The row of a posting."""
+    return {
+        "date": "2020-01-01",
+        "postedAt": "2020-01-01T00:00:00.000Z",
+        "journal": 0,
+        "version": version,
+        "index": 0,
+        "amount": amount,
+        "currency": currency,
+    }

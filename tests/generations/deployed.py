@@ -28,7 +28,7 @@ from tests.contracts import moto
 from tests.functions.test_grants import Call, calls_of
 from tests.http.findable import FindableRows
 from tests.http.gateway import Answer, Gateway
-from tests.issuer import ISSUER, SETTINGS
+from tests.issuer import ISSUER, SETTINGS, token
 from tests.tools.test_stages import FACTS
 from tools.applications import register
 from tools.deploy import read
@@ -91,9 +91,12 @@ class Waking:
 
 
 class Deployed:
-    """A stage with the generation *blue*, and with *green* once `create` was called."""
+    """A stage with the generation *blue*, and with *green* once `create` was called. *logs* are the
+    numbers of their logs.
+    """
 
-    def __init__(self, domain: Domain) -> None:
+    def __init__(self, domain: Domain, logs: tuple[int, int] = (1, 1)) -> None:
+        self._logs = dict(zip((BLUE, GREEN), map(str, logs), strict=True))
         self.calls: defaultdict[tuple[str, str], set[Call]] = defaultdict(set)
         self.domain = domain
         self.clock = Clock()
@@ -146,7 +149,7 @@ class Deployed:
             process._services, self._runs = before, runs
 
     def _made(self, stack: str, function: str) -> Services:
-        facts = facts_of(stack)
+        facts = {**facts_of(stack), "Logs": self._logs[stack], "EarlierLogs": self._logs[BLUE]}
         process._domain = self.domain
         if function in FUNCTIONS_OF_TRUTH:
             relay = read(TRUTH_TEMPLATE)["Resources"]["Relay"]["Properties"]
@@ -193,11 +196,13 @@ class Deployed:
         with self.running(stack, function):
             handler(function)(event, Passing())
 
-    def post(self, stack: str, path: str, body: Any, key: str | None = None) -> Answer:
-        """A command to the API of a generation."""
+    def post(
+        self, stack: str, path: str, body: Any, key: str | None = None, tenant: str = "main"
+    ) -> Answer:
+        """A command of a tenant to the API of a generation."""
         headers = {} if key is None else {"idempotency_key": key}
         with self.running(stack, "api_handler"):
-            return Gateway().post(path, body, **headers)
+            return Gateway(token=token(tenant)).post(path, body, **headers)
 
     def log(self, stack: str) -> None:
         """Brings all commits of a truth into its log."""

@@ -15,7 +15,7 @@ from chalicelib.leftfold.generations.control import (
     number_of,
     switched,
 )
-from chalicelib.leftfold.generations.copier import SHARDS, Copier
+from chalicelib.leftfold.generations.copier import Copier
 from chalicelib.leftfold.generations.copying import Copying, NotCopiedYetError, Truth
 from chalicelib.leftfold.generations.memory import MemoryControl
 from chalicelib.leftfold.generations.owner import GenerationOwner
@@ -114,7 +114,7 @@ class Site:
         self.log(self.blue)
         while self.copier.progress().lag:
             with suppress(NotCopiedYetError):
-                self.copier.run(range(SHARDS))
+                self.copier.run()
 
     def switch(self) -> None:
         """Puts the next switch into control."""

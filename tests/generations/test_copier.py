@@ -61,7 +61,7 @@ def test_a_shard_that_is_ahead_goes_on_from_where_it_is() -> None:
     site.log(site.blue)
     site.copier.run([ahead, behind])
     progress = site.copier.progress()
-    assert progress.done[ahead] == progress.done[behind] == progress.end
+    assert progress.done[ahead] == progress.done[behind] == progress.ends[0]
     for key in (one, other):
         assert [c.version for c in site.stream(site.green, stream_of(key))] == [1, 2]
 
@@ -76,11 +76,11 @@ def test_a_shard_that_waits_for_another_one_stays_where_it_is_and_the_others_go_
     with pytest.raises(NotCopiedYetError, match="account-b is not in main/account-a yet"):
         site.copier.run([waits, goes_on])
     done = site.copier.progress().done
-    assert (done[waits], done[goes_on], done[late]) == (-1, site.copier.progress().end, -1)
+    assert (done[waits], done[goes_on], done[late]) == (-1, site.copier.progress().ends[0], -1)
     # Together with the one that it waits for.
     site.copier.run([waits, late])
     assert site.stream(site.green, stream_of(key))[-1].deps == ((stream_of("a"), 2),)
-    assert site.copier.progress().done[waits] == site.copier.progress().end
+    assert site.copier.progress().done[waits] == site.copier.progress().ends[0]
 
 
 def test_no_copy_is_put_above_a_hole() -> None:

@@ -32,12 +32,25 @@ WAKE: dict[str, Any] = {"Records": [], "wanted": {}}
 @pytest.fixture
 def site() -> Iterator[Deployed]:
     """Two accounts in blue, which green is to follow."""
+    yield from followed()
+
+
+@pytest.fixture
+def several() -> Iterator[Deployed]:
+    """The same of a tenant whose log is `main-1`, of two in blue and of four in green."""
+    yield from followed((2, 4), "second")
+
+
+def followed(logs: tuple[int, int] = (1, 1), tenant: str = "main") -> Iterator[Deployed]:
+    """Accounts of a tenant in blue, which green is to follow."""
     before, domain, session = process._services, process._domain, boto3.DEFAULT_SESSION
     with moto.in_process():
-        made = Deployed(DOMAIN)
+        made = Deployed(DOMAIN, logs)
         for key in "ab":
-            assert made.post(BLUE, "/accounts", opening(accountId=key)).status == 201
-        assert made.post(BLUE, "/accounts/a/credits", booking("5.00"), KEY).status == 200
+            opens = made.post(BLUE, "/accounts", opening(accountId=key), tenant=tenant)
+            assert opens.status == 201
+        first = made.post(BLUE, "/accounts/a/credits", booking("5.00"), KEY, tenant)
+        assert first.status == 200
         made.log(BLUE)
         made.create()
         yield made
@@ -151,6 +164,39 @@ def test_a_transfer_that_blue_has_begun_is_carried_out_in_green_once(site: Deplo
     ]
     assert names(site, GREEN, A).count("account-debited") == 1
     assert names(site, GREEN, B).count("account-credited") == 1
+    assert ungranted(site) == []
+
+
+def test_a_tenant_of_another_log_goes_over_with_a_transfer_that_is_under_way(
+    several: Deployed,
+) -> None:
+    site, tenant = several, "second"
+    asked = site.post(BLUE, "/transfers", {**ORDER, "transferId": "t"}, tenant=tenant)
+    assert asked.status == 202
+    site.log(BLUE)
+    site.run(BLUE, "debit_source", WAKE)
+    site.log(BLUE)
+    site.run(GREEN, "copier", SCHEDULED)
+    site.operator.switch(0)
+    act(site, GREEN)
+    assert names(site, GREEN, "second/transfer-t") == [
+        *("transfer-requested", "source-debited"),
+        *("target-credited", "transfer-completed"),
+    ]
+    assert names(site, GREEN, "second/account-a").count("account-debited") == 1
+    assert names(site, GREEN, "second/account-b").count("account-credited") == 1
+    site.run(GREEN, "taker", SCHEDULED)
+    assert site.operator.finish().state == "finished"
+    site.log(GREEN)
+    with site.running(GREEN, "operator") as services:
+        ends = {each.settings.log: each.log.head().next_position for each in services.in_each_log}
+        assert [name for name, end in ends.items() if end] == ["main-1"]
+        prover = services.generations.prover(1)
+        work = Work(prover, prover.begun("proofs/p", 1), services, None, frozenset())
+        do_all(work, 1, lambda _proof, item: item)
+        found, rows = ended(services, work)
+        assert differences(found, rows) == []
+        assert (found.total.commits, found.native) == (6, 2)
     assert ungranted(site) == []
 
 

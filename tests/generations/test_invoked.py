@@ -175,7 +175,7 @@ def test_a_shard_far_behind_is_left_to_an_invocation_of_its_own(
     green.site.checkpoints.move(READER, behind, -1, 0)
     green.opened(near, "a", "b", "c")
     others = {shard for shard in range(SHARDS) if shard not in (ahead, behind)}
-    end = green.site.copier.progress().end
+    end = green.site.copier.progress().ends[ahead]
     for shard in others:
         green.site.checkpoints.move(READER, shard, -1, end)
     # Three positions behind is near, and four is far.

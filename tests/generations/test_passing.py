@@ -5,7 +5,7 @@ from typing import Any
 from chalicelib.leftfold.generations.passing import Passed, passed_of
 from chalicelib.leftfold.kernel import Commit
 from chalicelib.leftfold.store.memory import MemoryCheckpoints, MemoryParking
-from chalicelib.leftfold.store.ports import ParkedStream, StreamVersion
+from chalicelib.leftfold.store.ports import MAIN, ParkedStream, StreamVersion
 from tests.commits import commit
 
 SOURCE = StreamVersion("main/account-a", 1)
@@ -23,7 +23,7 @@ def passed(through: int, **parked: ParkedStream) -> Passed:
     assert checkpoints.begin("notify", 0, through)
     for key, what in parked.items():
         assert parking.park("notify", f"main/account-{key}", what)
-    return passed_of("notify", checkpoints, parking)
+    return passed_of("notify", {MAIN: checkpoints}, parking)
 
 
 def test_a_copy_has_been_passed_up_to_the_checkpoint_and_not_beyond() -> None:

@@ -96,7 +96,7 @@ def test_a_copy_that_is_missing_or_was_changed_is_named() -> None:
 def test_a_dry_run_tells_what_would_become_of_a_log() -> None:
     site = live(accounts_merged({"b": "a"}))
     site.log(site.blue)
-    report = dry_run(site.blue.log, site.boundaries, MONEY, vault_of())
+    report = dry_run([site.blue.log], site.boundaries, MONEY, vault_of())
     assert list(report.differences()) == []
     assert (report.streams, report.commits, report.events, report.dropped) == (3, 9, 9, 1)
     assert {stream: total.commits for stream, total in report.should.items()} == {
@@ -114,7 +114,7 @@ def test_a_dry_run_names_the_streams_on_which_the_transform_fails_and_money_that
 
     site = live(in_place("account", fails))
     site.log(site.blue)
-    report = dry_run(site.blue.log, site.boundaries, MONEY, vault_of())
+    report = dry_run([site.blue.log], site.boundaries, MONEY, vault_of())
     differences = list(report.differences())
     assert any(d.startswith("main/account-c cannot be transformed") for d in differences)
     assert any(d.startswith("money was") for d in differences)

@@ -153,7 +153,7 @@ def test_a_worker_whose_time_is_over_leaves_off_and_the_next_one_reads_nothing_t
                 break
             assert sum(told) > begun[-1]
         assert begun == sorted(set(begun))
-        assert begun[-1] == proof.giver + proof.receiver
+        assert begun[-1] == proof.commits
     found = prover(site, archive).found(proof)
     assert found is not None
     assert asdict(found) == asdict(proved(prover(site)))
@@ -169,7 +169,7 @@ def test_a_proof_under_way_goes_on_and_the_one_after_it_is_new() -> None:
     assert made.begun("proofs/two", 2).name == "proofs/two"
     made.ended()
     third = made.begun("proofs/three", 2)
-    assert (third.name, third.receiver) == ("proofs/three", first.receiver + 1)
+    assert (third.name, third.commits) == ("proofs/three", first.commits + 1)
 
 
 def test_what_is_written_meanwhile_is_no_difference() -> None:

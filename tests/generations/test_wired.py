@@ -12,7 +12,6 @@ from chalicelib.leftfold.generations.memory import MemoryControl
 from chalicelib.leftfold.generations.taking import Taker
 from chalicelib.leftfold.kernel import Context, Domain, Transform
 from chalicelib.leftfold.store.events import DynamoEvents
-from chalicelib.leftfold.store.logs import WrongLogsError
 from chalicelib.leftfold.store.memory import MemoryArchive, MemoryCheckpoints, MemoryParking
 from chalicelib.leftfold.wiring.generations import Generations
 from chalicelib.leftfold.wiring.services import Services
@@ -139,26 +138,26 @@ def test_once_the_change_is_over_an_id_that_became_another_one_is_still_led_ther
         owner.check_id(B)
 
 
-def test_who_follows_nobody_or_has_several_logs_is_told_what_to_do() -> None:
+def test_who_follows_nobody_is_told_what_to_do() -> None:
     with pytest.raises(LookupError, match=r"blue follows no earlier generation.*create NAME"):
         _ = Wired({"LEFTFOLD_STACK": "blue"}).made.there
-    with pytest.raises(WrongLogsError, match="green has 2 logs"):
-        _ = Wired({**FOLLOWS, "LEFTFOLD_LOGS": "2"}).made.there
 
 
 def test_what_a_policy_has_passed_is_what_it_has_done_in_the_earlier_generation() -> None:
-    checkpoints, parking = cast("Any", Wired(FOLLOWS).made._progress)
-    assert (checkpoints._table, parking._table) == (
-        "blue-policy-checkpoints",
-        "blue-policy-parked",
-    )
+    settings = {**FOLLOWS, "LEFTFOLD_LOGS": "3", "LEFTFOLD_EARLIER_LOGS": "2"}
+    checkpoints, parking = cast("Any", Wired(settings).made._progress)
+    assert parking._table == "blue-policy-parked"
+    assert {name: (each._table, each._log) for name, each in checkpoints.items()} == {
+        name: ("blue-policy-checkpoints", name) for name in ("main", "main-1")
+    }
 
 
 def test_a_policy_has_begun_before_once_it_has_passed_anything_there() -> None:
     made, checkpoints = cast("Any", Wired(FOLLOWS).made), MemoryCheckpoints()
-    made._progress = checkpoints, MemoryParking()
+    made._progress = {"main": checkpoints}, MemoryParking()
     assert not made.begun_before("notify")
     checkpoints.move("notify", 0, -1, 0)
     assert made.begun_before("notify")
     assert not made.begun_before("other")
-    assert (made.passed("notify").policy, made.passed("notify").through) == ("notify", 0)
+    passed = made.passed("notify")
+    assert (passed.policy, passed.through) == ("notify", {"main": 0})

@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 
 import click
 from rich.console import Console
@@ -37,11 +38,15 @@ def main(
     releases: bool,
     logs: bool,
 ) -> None:
-    """Run seeded histories and report steps, faults and broken laws; exit 1 if any broke."""
+    """Run seeded histories and report steps, faults and broken laws; exit 1 if any broke.
+
+    With --generations and --logs, histories of two generations that have several logs.
+    """
     one: Callable[[int], Report | GenerationHistory | Forgotten] = moved if generations else history
     one = forgetting if forgets else one
     one = released if releases else one
-    one = logged if logs else one
+    if logs:
+        one = partial(moved, has_several_logs=True) if generations else logged
     console = Console()
     began = time.monotonic()
     with ProcessPoolExecutor(workers) as pool:

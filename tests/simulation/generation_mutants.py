@@ -10,13 +10,13 @@ from chalicelib.leftfold.commands.handler import CommandHandler, CommandRequest
 from chalicelib.leftfold.commands.loading import Loaded
 from chalicelib.leftfold.commands.owning import NotOwnedError
 from chalicelib.leftfold.generations import taking
-from chalicelib.leftfold.generations.copying import Copying, End, end_of
+from chalicelib.leftfold.generations.copying import Copying, End, Truth, end_of
 from chalicelib.leftfold.generations.owner import GenerationOwner
 from chalicelib.leftfold.generations.taking import Taker
 from chalicelib.leftfold.kernel import Bar, Commit, Reaction
 from chalicelib.leftfold.policies.work import Cause, PolicyWork
 from chalicelib.leftfold.store.memory import MemoryEvents
-from chalicelib.leftfold.store.ports import EffectKey
+from chalicelib.leftfold.store.ports import EffectKey, Log
 from tests.simulation.generations import Kind, Rules
 
 ONE_FOR_ONE: tuple[Kind, ...] = ("identity",)
@@ -25,7 +25,8 @@ ONE_FOR_ONE: tuple[Kind, ...] = ("identity",)
 @dataclass(frozen=True)
 class Mutant:
     """What is replaced, and the beginnings of the laws that may show it. *first* is the seed to look
-    from. A *rare* one shows itself in some hundred histories only.
+    from. A *rare* one shows itself in some hundred histories only. Its generations may have several
+    logs.
     """
 
     breaks: tuple[str, ...]
@@ -33,6 +34,7 @@ class Mutant:
     names: tuple[tuple[Any, str, Any], ...] = ()
     first: int = 1
     rare: bool = False
+    has_several_logs: bool = False
 
     @contextmanager
     def planted(self) -> Iterator[Rules]:
@@ -183,6 +185,11 @@ def looks_here(_self: CommandHandler, request: CommandRequest, loaded: Loaded) -
     return None if found is None else found[0]
 
 
+def main_alone(self: Truth, _aggregate_id: str) -> Log:
+    """Merged streams come from the log `main`, whatever log their sources are in."""
+    return self.log
+
+
 SAME = ("G1", "G2", "G3", "blue", "green", "money")
 WORKFLOW = ("transfer", "money", "G1", "G2", "G3", "green", "blue")
 MUTANTS: Mapping[str, Mutant] = {
@@ -247,5 +254,11 @@ MUTANTS: Mapping[str, Mutant] = {
         names=((CommandHandler, "_earlier", looks_here),),
         # tests/generations/test_policies.py has the history that shows it.
         rare=True,
+    ),
+    "merged streams are copied from the log main": Mutant(
+        (*SAME, "completion"),
+        Rules(kinds=("merge",)),
+        names=((Truth, "log_with", main_alone),),
+        has_several_logs=True,
     ),
 }

@@ -53,13 +53,14 @@ from chalicelib.leftfold.policies.work import PolicyWork, email_of
 from chalicelib.leftfold.projection.fold import PoisonError, category_of
 from chalicelib.leftfold.projection.partitioned import PartitionedRunner
 from chalicelib.leftfold.relay.sequencer import Sequencer
+from chalicelib.leftfold.store.logs import log_names, log_of
 from chalicelib.leftfold.store.memory import (
     MemoryCheckpoints,
     MemoryEffects,
     MemoryLog,
     MemoryParking,
 )
-from chalicelib.leftfold.store.ports import EffectKey, Unavailable
+from chalicelib.leftfold.store.ports import MAIN, EffectKey, StreamEntry, Unavailable
 from tests.simulation.history import any_chances, stopped
 from tests.simulation.laws import (
     causes_are_late,
@@ -80,6 +81,10 @@ AGGREGATES: Mapping[str, Aggregate] = {"account": account, "transfer": transfer,
 POLICIES = (debit_source, credit_target, refund_source, notify)
 # Keys of credit-card accounts.
 CARDS = ("c", "d")
+# With two logs the second is in another than the other two; with four each has its own.
+TENANTS = ("main", "second", "north")
+# The numbers of logs of both generations, where they have several.
+LOGS = ((2, 1), (1, 2), (2, 2), (4, 4), (4, 2), (2, 4))
 START = datetime(2026, 1, 1, tzinfo=UTC)
 STEPS = 400_000
 ROUNDS = 12
@@ -142,10 +147,11 @@ class Asked:
     aggregate: Aggregate = account
     outcome: Literal["acknowledged", "refused", "reused", "unknown"] = "unknown"
     place: tuple[str, str, int] | None = None
+    tenant: str = "main"
 
     @property
     def stream(self) -> str:
-        return self.aggregate.stream(self.key, "main")
+        return self.aggregate.stream(self.key, self.tenant)
 
 
 @dataclass
@@ -164,13 +170,30 @@ class Rules:
 
 @dataclass
 class Half:
-    """The truth of one generation, without faults, and what its policies keep there."""
+    """The truth of one generation, without faults, and what its policies keep there, by log."""
 
     name: str
     events: ReplicatedEvents
-    log: MemoryLog = field(default_factory=MemoryLog)
-    checkpoints: MemoryCheckpoints = field(default_factory=MemoryCheckpoints)
+    logs: Mapping[str, MemoryLog]
+    checkpoints: Mapping[str, MemoryCheckpoints]
     parking: MemoryParking = field(default_factory=MemoryParking)
+
+    @classmethod
+    def of(cls, name: str, scheduler: Scheduler, logs: int) -> "Half":
+        """One with so many logs."""
+        registry: dict[str, StreamEntry] | None = {} if logs > 1 else None
+        names = log_names(logs)
+        return cls(
+            name,
+            ReplicatedEvents(scheduler),
+            {each: MemoryLog(registry) for each in names},
+            {each: MemoryCheckpoints() for each in names},
+        )
+
+    @property
+    def logged(self) -> list[Commit]:
+        """What is in the logs, one after another."""
+        return [c for log in self.logs.values() for block in log.blocks(0) for c in block.commits]
 
 
 @dataclass
@@ -188,16 +211,24 @@ class Both:
     """Both generations, and everybody who is at work on them."""
 
     def __init__(
-        self, scheduler: Scheduler, kind: Kind, rules: Rules, *, one_copier: bool = False
+        self,
+        scheduler: Scheduler,
+        kind: Kind,
+        rules: Rules,
+        *,
+        one_copier: bool = False,
+        logs: tuple[int, int] = (1, 1),
+        tenants: Sequence[str] = ("main",),
     ) -> None:
         self.scheduler = scheduler
+        self.tenants = tenants
         # Whether a function copies all its shards at once, or one after another.
         self.one_copier = one_copier
         self.kind = kind
         self.rules = rules
         self.boundaries = BOUNDARIES[kind]
-        self.blue = Half("blue", ReplicatedEvents(scheduler))
-        self.green = Half("green", ReplicatedEvents(scheduler))
+        self.blue = Half.of("blue", scheduler, logs[0])
+        self.green = Half.of("green", scheduler, logs[1])
         self.control = MemoryControl()
         self.control.change(None, Control("blue", "green", "replicating"))
         self.effects = MemoryEffects(lambda: self.now)
@@ -226,12 +257,15 @@ class Both:
         """A truth as one invocation sees it."""
         half = self.half(name)
         events: Any = Faulty(half.events, self.scheduler, self._after_write(half))
-        log: Any = Faulty(half.log, self.scheduler)
+        logs: dict[str, Any] = {
+            each: Faulty(log, self.scheduler) for each, log in half.logs.items()
+        }
+        log = logs.pop(MAIN)
 
         def sequence(wanted: Mapping[str, int]) -> None:
             self.start_relay(name, dict(wanted))
 
-        return Truth(name, events, events, log, sequence, name == "blue")
+        return Truth(name, events, events, log, sequence, name == "blue", logs)
 
     def taker(self, source: str, target: str) -> Taker | None:
         """A taker of one direction, with that of the other to complete what was begun."""
@@ -253,8 +287,8 @@ class Both:
             self.truth(source), self.truth(target), boundaries, AGGREGATES, vault_of(), failed
         )
 
-    def bank(self, name: str) -> Teller:
-        """The API of one generation, as one invocation has it."""
+    def bank(self, name: str, tenant: str = "main") -> Teller:
+        """The API of one generation for a tenant, as one invocation has it."""
         other = "green" if name == "blue" else "blue"
         control: Any = Faulty(self.control, self.scheduler)
         owner = GenerationOwner(name, control, name == "blue", self.taker(other, name))
@@ -263,7 +297,7 @@ class Both:
             return self.rules.handler(replace(made, owner=owner))
 
         skew = timedelta(seconds=self.random.uniform(-100, 100))
-        teller = BothTeller(self.truth(name).table, changed=changed)
+        teller = BothTeller(self.truth(name).table, tenant=tenant, changed=changed)
         teller.clock = lambda: self.now + skew  # type: ignore[assignment]
         teller.pause = self.pause
         return teller
@@ -286,20 +320,23 @@ class Both:
 
         def relay() -> None:
             events: Any = Faulty(half.events, self.scheduler)
-            log: Any = Faulty(half.log, self.scheduler)
-            for _ in Sequencer(
-                events, log, self.pause, lambda _: None, clock=lambda: self.now
-            ).sequence(wanted):
-                pass
+            for of, of_log in half.logs.items():
+                part = {s: v for s, v in wanted.items() if log_of(s, tuple(half.logs)) == of}
+                log: Any = Faulty(of_log, self.scheduler)
+                for _ in Sequencer(
+                    events, log, self.pause, lambda _: None, clock=lambda: self.now
+                ).sequence(part):
+                    pass
 
         self.invoke(f"relay of {name}", relay)
 
     def start_copier(self, after: float = 0.0) -> None:
-        shards = self.random.sample(range(SHARDS), self.random.randint(1, SHARDS))
+        every = range(SHARDS * len(self.blue.logs))
+        shards = self.random.sample(every, self.random.randint(1, len(every)))
 
         def copy() -> None:
             copying = self.copying("blue", "green", self.boundaries)
-            checkpoints: Any = Faulty(self.green.checkpoints, self.scheduler)
+            checkpoints: Any = Faulty(self.green.checkpoints[MAIN], self.scheduler)
             parking: Any = Faulty(self.green.parking, self.scheduler)
             copier = self.rules.copier(
                 copying, checkpoints, parking, lambda act, items: [act(item) for item in items]
@@ -347,7 +384,9 @@ class Both:
             passed: Any = lambda _commit: False  # noqa: E731
             if name == "green":
                 blue = self.blue
-                checkpoints: Any = Faulty(blue.checkpoints, self.scheduler)
+                checkpoints = {
+                    log: Faulty(of_log, self.scheduler) for log, of_log in blue.checkpoints.items()
+                }
                 passed = self.rules.passed(policy.name, checkpoints, blue.parking)
             work = self.rules.acting(
                 policy,
@@ -361,12 +400,13 @@ class Both:
                 self.random.choice([1, 5, 100]),
                 passed,
             )
-            log: Any = Faulty(half.log, self.scheduler)
-            own: Any = Faulty(half.checkpoints, self.scheduler)
-            parking: Any = Faulty(half.parking, self.scheduler)
-            runner = PartitionedRunner(work, log, own, parking, self.pause)
-            while runner.catch_up(8):
-                pass
+            for of in half.logs:
+                log: Any = Faulty(half.logs[of], self.scheduler)
+                own: Any = Faulty(half.checkpoints[of], self.scheduler)
+                parking: Any = Faulty(half.parking, self.scheduler)
+                runner = PartitionedRunner(work, log, own, parking, self.pause)
+                while runner.catch_up(8):
+                    pass
 
         self.invoke(f"{policy.name} of {name}", act, after)
 
@@ -386,8 +426,9 @@ class Both:
                 map,
                 vault_of(),
             )
-            runner = PartitionedRunner(work, half.log, half.checkpoints, half.parking, self.pause)
-            runner.redrive(stream)
+            of = log_of(stream, tuple(half.logs))
+            log, own = half.logs[of], half.checkpoints[of]
+            PartitionedRunner(work, log, own, half.parking, self.pause).redrive(stream)
 
         self.invoke("redrive", redrive)
 
@@ -419,11 +460,12 @@ class Both:
     def client(self, keys: Sequence[str], count: int, ids: Sequence[str]) -> None:
         """Opens accounts, and sends commands to them."""
         random = self.random
+        tenant = self.tenants[0] if len(self.tenants) == 1 else random.choice(self.tenants)
         for key in keys:
             kind: Literal["current", "credit-card"] = "credit-card" if key in CARDS else "current"
             email = random.choice([None, "ada@example.com"])
             opening = Open("Ada", "CZK", kind, random.choice([0, 300]), email)
-            self.ask(Asked(opening, key, self.new_id()))
+            self.ask(Asked(opening, key, self.new_id(), tenant=tenant))
         for _ in range(count):
             self.scheduler.sleep(random.choice([0.0, 0.1, 1.0, 5.0]))
             if random.random() < 0.3:
@@ -433,7 +475,8 @@ class Both:
                 order = Order(source, target, amount, "CZK", "2026-01-01", None, address)
                 patience = instant(self.now + timedelta(days=400))
                 key = f"t{len(self.asked)}"
-                self.ask(Asked(RequestTransfer(order, patience), key, self.new_id(), transfer))
+                asked = RequestTransfer(order, patience)
+                self.ask(Asked(asked, key, self.new_id(), transfer, tenant=tenant))
                 continue
             amount = random.randint(1, 200)
             command: Any = random.choice([credit(amount), debit(amount)])
@@ -446,7 +489,7 @@ class Both:
             used = {asked.command_id for asked in self.asked if asked.key == key}
             shared = [id_ for id_ in ids if id_ not in used]
             id_ = random.choice(shared) if shared and random.random() < 0.3 else self.new_id()
-            self.ask(Asked(command, key, id_))
+            self.ask(Asked(command, key, id_, tenant=tenant))
 
     def new_id(self) -> str:
         return self.random.randbytes(8).hex()
@@ -475,7 +518,7 @@ class Both:
 
     def serve(self, name: str, asked: Asked) -> Any:
         """The answer of one generation; None for none that says anything."""
-        bank = self.bank(name)
+        bank = self.bank(name, asked.tenant)
         aggregate, command_id = asked.aggregate, asked.command_id
         if name == "green" and self.kind == "split" and asked.key in CARDS:
             aggregate = card
@@ -489,17 +532,17 @@ class Both:
                 request = bank.request(asked.command, asked.key, command_id=command_id)
                 found = bank.handler.found_in(request, moved.successors)
                 return ("acknowledged", (name, *found)) if found else MOVED
-            return "acknowledged", (name, aggregate.stream(asked.key, "main"), version)
+            return "acknowledged", (name, aggregate.stream(asked.key, asked.tenant), version)
 
         return said(done)
 
     def follow(self, name: str, asked: Asked) -> Any:
         """The answer to a client that follows a 308: a request of its own."""
-        bank = self.bank(name)
+        bank = self.bank(name, asked.tenant)
 
         def done() -> Any:
             version = bank.do(asked.command, "a", command_id=f"{asked.command_id} moved")
-            return "acknowledged", (name, "main/account-a", version)
+            return "acknowledged", (name, f"{asked.tenant}/account-a", version)
 
         return said(done)
 
@@ -535,12 +578,18 @@ class GenerationHistory:
     broken: list[str]
 
 
-def moved(seed: int, rules: Rules | None = None) -> GenerationHistory:
+def moved(
+    seed: int, rules: Rules | None = None, *, has_several_logs: bool = False
+) -> GenerationHistory:
     """Runs the history of *seed*: the same seed, the same history."""
     random = Random(f"generations {seed}")
     scheduler = Scheduler(random, any_chances(random, random.choice([0.0, 0.0, 0.05])))
     rules = rules or Rules()
-    both = Both(scheduler, random.choice(rules.kinds), rules, one_copier=seed % 4 == 0)
+    kind, one_copier = random.choice(rules.kinds), seed % 4 == 0
+    both = Both(scheduler, kind, rules, one_copier=one_copier)
+    if has_several_logs:
+        logs = random.choice(LOGS)
+        both = Both(scheduler, kind, rules, one_copier=one_copier, logs=logs, tenants=TENANTS)
     try:
         live(both)
         heal(both)
@@ -639,20 +688,24 @@ def broken_laws_of_streams(both: Both) -> Iterator[str]:
     other = both.blue if active is both.green else both.green
     for half in (both.blue, both.green):
         yield from logs_are_wrong(half)
-    logged = [c for block in active.log.blocks(0) for c in block.commits]
+    logged = active.logged
     if missing := {key_of(c) for c in items(active)} - {key_of(c) for c in logged}:
         yield f"{active.name}: committed and not logged: {sorted(missing)[:5]}"
     yield from streams_are_not_taken(active, other)
     yield from commands_are_wrong(both)
     yield from streams_are_not_the_transform(both, active, other)
     yield from decided_on_old_states(both.kind, active)
-    booked = [as_before(both.kind, commit) for commit in logged]
-    yield from money_appears(booked)
-    # An account that was merged into one that nobody has opened is there no more: no refund can
-    # reach it, and its transfer is parked for people.
-    opened = {c.aggregate_id for c in booked if c.events and c.events[0].name == "account-opened"}
-    if both.kind != "merge" or "main/account-a" in opened:
-        yield from transfers_are_wrong(booked)
+    for tenant in both.tenants:
+        of_tenant = [c for c in logged if c.aggregate_id.startswith(f"{tenant}/")]
+        booked = [as_before(both.kind, commit) for commit in of_tenant]
+        yield from money_appears(booked)
+        # An account that was merged into one that nobody has opened is there no more: no refund
+        # can reach it, and its transfer is parked for people.
+        opened = {
+            c.aggregate_id for c in booked if c.events and c.events[0].name == "account-opened"
+        }
+        if both.kind != "merge" or f"{tenant}/account-a" in opened:
+            yield from transfers_are_wrong(booked)
     if parked := list(both.green.parking.all(READER)):
         yield f"the copier has parked {parked}"
     yield from both.opaque
@@ -686,7 +739,7 @@ def effects_are_wrong(both: Both) -> Iterator[str]:
     """
     control = both.control.read()
     assert control is not None
-    logged = [c for block in both.half(control.active).log.blocks(0) for c in block.commits]
+    logged = both.half(control.active).logged
     due: dict[EffectKey, str] = {}
     for commit in vault_of().opened(logged):
         codec = AGGREGATES[category_of(commit.aggregate_id)].codec
@@ -717,15 +770,26 @@ def decided(both: Both, key: EffectKey) -> Any:
     if "sealed" not in effect:
         return effect
     place = ("effect", *key)
-    text = vault_of().open_whole("main", effect["subjects"], place, effect["sealed"])
+    of_stream = (each for each in both.tenants if key.aggregate_id.startswith(f"{each}/"))
+    tenant = next(of_stream, both.tenants[0])
+    text = vault_of().open_whole(tenant, effect["subjects"], place, effect["sealed"])
     assert text is not None
     return json.loads(text)
 
 
 def logs_are_wrong(half: Half) -> Iterator[str]:
-    """Each generation's log is what every log is, and no bar is in it."""
-    world: Any = SimpleNamespace(log=half.log, events=half.events)
-    logged = [c for block in half.log.blocks(0) for c in block.commits]
+    """Each log of a generation is what every log is, and has its own tenants' commits and no bar."""
+    for name, log in half.logs.items():
+        yield from log_is_wrong(half, name, log)
+
+
+def log_is_wrong(half: Half, name: str, log: MemoryLog) -> Iterator[str]:
+    """One of them."""
+    world: Any = SimpleNamespace(log=log, events=half.events)
+    logged = [c for block in log.blocks(0) for c in block.commits]
+    strange = {c.aggregate_id for c in logged if log_of(c.aggregate_id, tuple(half.logs)) != name}
+    if strange:
+        yield f"{half.name}: {name} has commits of other tenants: {sorted(strange)}"
     streams: dict[str, list[Commit]] = defaultdict(list)
     for commit in logged:
         streams[commit.aggregate_id].append(commit)
@@ -737,7 +801,7 @@ def logs_are_wrong(half: Half) -> Iterator[str]:
     )
     for law in laws:
         for broken in law:
-            yield f"{half.name}: {broken}"
+            yield f"{half.name}, {name}: {broken}"
 
 
 def key_of(commit: Commit) -> tuple[str, int]:
@@ -767,7 +831,7 @@ def commands_are_wrong(both: Both) -> Iterator[str]:
     for asked in both.asked:
         number = natives[asked.command_id, logical(asked.stream)]
         if asked.key == "b":
-            number += natives[f"{asked.command_id} moved", "main/account-a"]
+            number += natives[f"{asked.command_id} moved", f"{asked.tenant}/account-a"]
         yield from told_wrong(asked, number)
         if asked.place:
             name, at, version = asked.place

@@ -12,6 +12,8 @@ from chalicelib.leftfold.generations.control import Control, DynamoControl, Wron
 from chalicelib.leftfold.generations.memory import MemoryControl
 from chalicelib.leftfold.generations.operating import Status, Taken, abandon
 from chalicelib.leftfold.kernel import Boundaries, Transform
+from chalicelib.leftfold.store.checkpoints import DynamoCheckpoints
+from chalicelib.leftfold.store.logs import record_logs
 from tests.contracts import moto
 from tests.generations.site import Site
 from tests.teller import OPENING, credit
@@ -106,19 +108,19 @@ def live() -> Site:
 
 
 def test_an_estimate_counts_what_the_log_has() -> None:
-    made = estimate(live().blue.log)
+    made = estimate([live().blue.log])
     assert (made.commits, made.streams, made.units) == (3, 2, 10)
     assert "3 commits in 2 streams: at least 10 write units, $0.00" in str(made)
 
 
 def test_transforms_that_contradict_each_other_are_refused_before_anything_is_made() -> None:
     log = live().blue.log
-    check_boundaries(Boundaries([cards_apart()]), log)
+    check_boundaries(Boundaries([cards_apart()]), [log])
     wrong = Transform(
         "account", ("card",), lambda s: (s._replace(category="card"),), lambda _: (), lambda _: ()
     )
     with pytest.raises(DeployError, match="does not name it among its sources"):
-        check_boundaries(Boundaries([wrong]), log)
+        check_boundaries(Boundaries([wrong]), [log])
 
 
 LEFT, ALL = Taken(1, 7, (2,)), Taken(1, 9, ())
@@ -259,6 +261,8 @@ def test_a_later_generation_is_told_of_the_earlier_one_and_what_that_was_told(
         create_tables(stacks.cloud.client("dynamodb"), BLUE)
         table = DynamoControl(stacks.cloud.client("dynamodb"), f"{BLUE}-control")
         assert table.change(None, Control(BLUE, GREEN, "replicating", 0, ("leftfold-dev--red",)))
+        name = f"{BLUE}-policy-checkpoints"
+        record_logs(DynamoCheckpoints(stacks.cloud.client("dynamodb"), name), 4)
         Uploads(stacks.cloud, BLUE).make_bucket()
         # Run again, it deploys the present code, and asks nothing.
         for _ in range(2):
@@ -270,6 +274,7 @@ def test_a_later_generation_is_told_of_the_earlier_one_and_what_that_was_told(
         *(BLUE, f"archive of {BLUE}"),
         "2",
     )
+    assert told["EarlierLogs"] == "4"
     assert (told["Truth"], told["ArchiveBucket"]) == (GREEN, f"archive of {GREEN}")
     assert (told["MailFrom"], "Memory" in told) == ("bank@example.com", False)
     assert (known.active, known.applications[GREEN].folds) == (GREEN, {"balances": "1"})

@@ -1,3 +1,4 @@
+import shutil
 import signal
 import socket
 import subprocess
@@ -137,6 +138,15 @@ def test_a_taken_port_is_named_in_one_line() -> None:
 def test_a_port_that_opensearch_cannot_use_is_refused() -> None:
     with pytest.raises(EngineError, match="port 8080 cannot be used; choose one of 9201 to 9299"):
         OpenSearch(8080).start()
+
+
+@pytest.mark.engine("opensearch")
+def test_opensearch_is_launched_where_a_killed_one_has_left_its_settings() -> None:
+    engine = OpenSearch()
+    try:
+        assert engine.launch() == engine.launch()
+    finally:
+        shutil.rmtree(engine.scratch)
 
 
 def test_an_engine_that_dies_points_to_its_log() -> None:

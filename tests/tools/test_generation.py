@@ -23,7 +23,7 @@ def site() -> Site:
 
 
 def shown(boundaries: Boundaries) -> str:
-    faults, report = plan(site().blue.log, boundaries, vault_of())
+    faults, report = plan([site().blue.log], boundaries, vault_of())
     assert faults == []
     out = StringIO()
     Console(file=out, width=160).print(described(report))

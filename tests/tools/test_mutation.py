@@ -29,7 +29,7 @@ from tools.mutation.outcomes import (
     share,
 )
 from tools.mutation.planting import NotPlantedError, replace_code
-from tools.mutation.reaching import digests
+from tools.mutation.reaching import GRACE, SLOWER, Kept, digests
 from tools.mutation.types import Types
 
 PATH = "shop/rules.py"
@@ -235,6 +235,54 @@ def test_an_outcome_counts_until_what_decided_it_has_changed(tmp_path: Path) -> 
     assert again.find(lives, "module", {**digests, "*": "other"}) is None
     assert again.find(killed, "other", digests) is None
     assert again.find(killed, "module", {"tests/test_a.py": "b", "*": "all"}) is None
+
+
+def test_what_a_fixture_of_a_file_takes_is_no_test_s_own_and_each_may_have_to_make_it(
+    tmp_path: Path,
+) -> None:
+    """The second test has cost nothing; alone, it makes the fixture, and is not endless for that."""
+    (tmp_path / "test_dear.py").write_text(
+        dedent(
+            """
+            import time
+            import pytest
+
+            @pytest.fixture(scope="module")
+            def dear():
+                began = time.process_time()
+                while time.process_time() - began < 0.2:
+                    pass
+
+            def test_first(dear): pass
+            def test_second(dear): pass
+            """
+        )
+    )
+    script = dedent(
+        f"""
+        import pytest
+        from pathlib import Path
+        from tools.mutation.hunting import options
+        from tools.mutation.reaching import Calls, Learning, to_json
+
+        root = Path({str(tmp_path)!r})
+        learning = Learning(Calls(root, ()))
+        pytest.main(options(["--rootdir", str(root), str(root)]), plugins=[learning])
+        print(to_json(learning))
+        """
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    kept = Kept(tmp_path / "reached.json")
+    kept.learn(run.stdout, {"test_dear.py": "d"}, ["test_dear.py"])
+    learnt = Kept(kept.path)
+    assert learnt.load({"test_dear.py": "d"}) == set()
+    tests = learnt.tests()
+    assert len(tests) == 2
+    for test in tests.values():
+        assert test.seconds < 0.2 <= test.above
+        assert test.most_seconds == test.alone * SLOWER + GRACE >= 0.2 * SLOWER + GRACE
 
 
 def test_what_was_learnt_of_a_test_file_counts_until_what_it_uses_has_changed(

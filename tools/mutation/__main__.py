@@ -140,7 +140,7 @@ def main(  # noqa: PLR0913 - one for each option
             code=CODE,
             mutants=count.left,
             sources=sources,
-            kept=KEPT / f"reach{'-engines' * engines}.json",
+            kept=KEPT / f"reached{'-engines' * engines}.json",
             digests=count.digests,
             all_engines=ENGINES,
             workers=workers,

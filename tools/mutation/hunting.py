@@ -185,7 +185,7 @@ class Hunter:
         if not nodes:
             self._end(Outcome(mutant, UNREACHED))
             return
-        seconds = sum(self._tests[node].seconds for node in nodes)
+        seconds = sum(self._tests[node].alone for node in nodes)
         work = partial(self._hunt, mutant, nodes)
         yield Job(mutant.key, work, 60 + 20 * seconds)
 
@@ -207,17 +207,19 @@ class Hunter:
             nodes = [n for n, t in self._tests.items() if called in t.functions]
             nodes = nodes or [n for n, t in self._tests.items() if outer in t.functions]
         chosen: list[str] = []
-        left = self.plan.most_seconds
+        left, made = self.plan.most_seconds, set[str]()
         for node in sorted(nodes, key=lambda node: (node not in near, self._rank(node))):
-            left -= self._tests[node].seconds
+            test = self._tests[node]
+            left -= test.seconds if test.file in made else test.alone
             if chosen and left < 0:
                 break
             chosen.append(node)
+            made.add(test.file)
         return chosen
 
     def _rank(self, node: str) -> tuple[int, int, str]:
         test = self._tests[node]
-        return sum(test.seconds > step for step in STEPS), len(test.functions), node
+        return sum(test.alone > step for step in STEPS), len(test.functions), node
 
     def _is_imported(self, mutant: Mutant) -> bool:
         return f"{mutant.path}:{mutant.function}" in self._imported

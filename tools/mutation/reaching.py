@@ -21,16 +21,25 @@ SLOWER, GRACE = 5, 5.0
 
 @dataclass
 class Reached:
-    """What one test that passes calls, and the CPU seconds it takes."""
+    """What one test that passes calls, and the CPU seconds it takes.
+
+    *above* are those of the fixtures of its file, which whichever test comes first makes.
+    """
 
     file: str
     seconds: float
     functions: frozenset[str]
+    above: float = 0.0
+
+    @property
+    def alone(self) -> float:
+        """What it takes if no other test of its file has run."""
+        return self.seconds + self.above
 
     @property
     def most_seconds(self) -> float:
         """After these it will not end any more."""
-        return self.seconds * SLOWER + GRACE
+        return self.alone * SLOWER + GRACE
 
 
 class Calls:
@@ -73,20 +82,22 @@ class Learning:
         self.calls = calls
         self.tests: dict[str, Reached] = {}
         self.shared: dict[str, frozenset[str]] = {}
+        self.above: dict[str, float] = {}
         self.failed: set[str] = set()
         self._above: list[frozenset[str]] = []
+        self._spent = 0.0
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Any:
         began = time.process_time()
-        self._above = []
+        self._above, self._spent = [], 0.0
         self.calls.start()
         try:
             return (yield)
         finally:
             functions = self.calls.stop().union(*self._above)
             file = item.nodeid.partition("::")[0]
-            seconds = round(time.process_time() - began, 4)
+            seconds = max(0.0, round(time.process_time() - began - self._spent, 4))
             self.tests[item.nodeid] = Reached(file, seconds, functions)
 
     @pytest.hookimpl(wrapper=True)
@@ -94,6 +105,7 @@ class Learning:
         if fixturedef.scope == "function":
             return (yield)
         self._above.append(self.calls.stop())
+        began = time.process_time()
         self.calls.start()
         try:
             return (yield)
@@ -101,6 +113,9 @@ class Learning:
             functions = self.calls.stop()
             self._above.append(functions)
             file = request.node.nodeid.partition("::")[0]
+            spent = round(time.process_time() - began, 4)
+            self._spent += spent
+            self.above[file] = self.above.get(file, 0.0) + spent
             self.shared[file] = self.shared.get(file, frozenset()) | functions
             self.calls.start()
 
@@ -116,6 +131,7 @@ def to_json(learnt: Learning) -> str:
             test.file,
             test.seconds,
             sorted(test.functions | learnt.shared.get(test.file, frozenset())),
+            learnt.above.get(test.file, 0.0),
         ]
         for node, test in learnt.tests.items()
         if node not in learnt.failed
@@ -142,17 +158,17 @@ class Kept:
         """Keeps the report of a run over some files."""
         for file in files:
             self.files[file] = {"digest": digests[file], "tests": {}}
-        for node, (file, seconds, functions) in json.loads(reported).items():
-            self.files[file]["tests"][node] = [seconds, functions]
+        for node, (file, *reached) in json.loads(reported).items():
+            self.files[file]["tests"][node] = reached
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.write_text(json.dumps(self.files))
 
     def tests(self) -> dict[str, Reached]:
         """Every test that passes."""
         return {
-            node: Reached(file, seconds, frozenset(functions))
+            node: Reached(file, seconds, frozenset(functions), above)
             for file, known in self.files.items()
-            for node, (seconds, functions) in known["tests"].items()
+            for node, (seconds, functions, above) in known["tests"].items()
         }
 
 

@@ -48,6 +48,7 @@ def function_resources(function: Function) -> Json:
         **edge.EVERYWHERE,
         "LEFTFOLD_EARLIER": {"Ref": "Earlier"},
         "LEFTFOLD_EARLIER_ARCHIVE": {"Ref": "EarlierArchive"},
+        "LEFTFOLD_EARLIER_LOGS": {"Ref": "EarlierLogs"},
         "LEFTFOLD_ORDINAL": {"Ref": "Ordinal"},
     }
     if function.search:
@@ -115,6 +116,7 @@ PARAMETERS: Json = {
     "ArchiveBucket": parameter("The archive's bucket"),
     "Earlier": parameter("The truth that this one is filled from, if there is one", Default=""),
     "EarlierArchive": parameter("Its archive's bucket", Default=""),
+    "EarlierLogs": parameter("The number of its logs", Default="1"),
     "Ordinal": parameter("The number of this generation; that of the first is 0", Default="0"),
     "PersonalDataKey": parameter("The ARN of the KMS key that wraps the keys of personal data"),
     "TokenIssuer": parameter("The iss of the access tokens that the API takes"),
@@ -184,7 +186,7 @@ OUTPUTS: Json = {
     },
     **{
         name: {"Condition": "HasEarlier", "Value": {"Ref": name}}
-        for name in ("Earlier", "EarlierArchive")
+        for name in ("Earlier", "EarlierArchive", "EarlierLogs")
     },
     "MailFrom": {"Condition": "HasMailFrom", "Value": {"Ref": "MailFrom"}},
 }

@@ -52,11 +52,11 @@ def keep_up(current: Services, goes_on: Callable[[], bool]) -> None:
         if first:
             measure(current, progress)
             current.checkpoints.write_note(SEEN, canonical(progress.by_name()))
-        near = [shard for shard, done in progress.done.items() if progress.end - done <= MUCH]
+        near = [shard for shard in progress.done if progress.behind(shard) <= MUCH]
         for shard, done in progress.done.items():
             if first and shard not in near and seen.get(str(shard), done) == done:
                 current.waker.wake("copier", {str(shard): 0})
-        if any(progress.done[shard] < progress.end for shard in near):
+        if any(map(progress.behind, near)):
             copy(current, near, goes_on)
         first = False
         if not goes_on():

@@ -1,7 +1,8 @@
 """Follows the giver's log and copies every commit to the receiver: it fills a generation.
 
 The copier runs by shards of the *later* streams, so that no two shards write one stream, and
-follows one log for all of them: a merged stream has the order of that log.
+follows one log for all of them: a merged stream has the order of that log. Of a giver with several
+logs each has shards of its own, which copy what comes from there.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -22,8 +23,9 @@ from chalicelib.leftfold.store.ports import (
 )
 
 READER = "copier"
-# Shards of the copier, each with its lanes of later streams. It is never changed while a
-# generation is being filled: the checkpoints are those of shards.
+# Shards of the copier for each of the giver's logs, each with its lanes of later streams. It is
+# never changed while a generation is being filled: the checkpoints are those of shards, of the log
+# `main` first.
 SHARDS = 8
 BLOCKS = 16
 
@@ -32,21 +34,25 @@ Logged = tuple[int, Commit]
 Spread = Callable[[Callable[[Sequence[Logged]], object], Iterable[Sequence[Logged]]], object]
 
 
-def shard_of(target: str) -> int:
-    """The shard that copies to a later stream."""
-    return lane_of(target) % SHARDS
+def shard_of(target: str, log: int = 0) -> int:
+    """The shard that copies to a later stream from the giver's log of number *log*."""
+    return log * SHARDS + lane_of(target) % SHARDS
 
 
 class Progress(NamedTuple):
-    """The position up to which each shard has *done* everything, and the *end* of the log."""
+    """The position up to which each shard has *done* everything, and the end of its log."""
 
     done: Mapping[int, int]
-    end: int
+    ends: Mapping[int, int]
+
+    def behind(self, shard: int) -> int:
+        """How many positions a shard is behind."""
+        return self.ends[shard] - self.done[shard]
 
     @property
     def lag(self) -> int:
         """How many positions the slowest shard is behind."""
-        return self.end - min(self.done.values())
+        return max(map(self.behind, self.done))
 
     def by_name(self) -> dict[str, int]:
         """What is done, with keys that JSON can have."""
@@ -65,41 +71,67 @@ class Copier:
     parking: Parking
     spread: Spread
 
-    def run(self, shards: Collection[int], goes_on: Callable[[], bool] = lambda: True) -> None:
-        """Copies what the log has for these shards, until *goes_on* says no. The log is read once
-        for all of them, from the one that is furthest behind.
+    @property
+    def shards(self) -> Collection[int]:
+        """The shards of all logs of the giver."""
+        return range(SHARDS * len(self.copying.giver.logs))
+
+    def run(
+        self, shards: Collection[int] | None = None, goes_on: Callable[[], bool] = lambda: True
+    ) -> None:
+        """Copies what the logs have for these shards, or all, until *goes_on* says no. A log is read
+        once for all its shards, from the one that is furthest behind; several logs take turns.
 
         A shard in which a stream waits for another stays where it is while the others go on; at the
-        log's end raises `NotCopiedYetError` if there is one. Raises `Unavailable`.
+        logs' ends raises `NotCopiedYetError` if there is one. Raises `Unavailable`.
         """
-        done = self.checkpoints.read(READER, shards)
+        done = self.checkpoints.read(READER, self.shards if shards is None else shards)
+        turns = {
+            number: those
+            for number in range(len(self.copying.giver.logs))
+            if (those := {shard: at for shard, at in done.items() if shard // SHARDS == number})
+        }
         waiting: dict[str, NotCopiedYetError] = {}
-        while done:
-            targets, end = self._following(done)
-            if end is None:
-                break
-            found = self._copy(targets)
-            waiting |= found
-            for shard in set(map(shard_of, found)):
-                del done[shard]
-            for shard in [shard for shard, at in done.items() if at < end]:
-                self.checkpoints.move(READER, shard, done[shard], end)
-                done[shard] = end
-            if not goes_on():
+        while turns:
+            turns = {
+                number: those
+                for number, those in turns.items()
+                if self._step(number, those, waiting)
+            }
+            if turns and not goes_on():
                 break
         if waiting:
             raise next(iter(waiting.values()))
 
-    def _following(self, done: Mapping[int, int]) -> tuple[dict[str, list[Logged]], int | None]:
-        """What the log's next blocks have for each stream of the shards, behind what each has *done*,
+    def _step(
+        self, number: int, done: dict[int, int], waiting: dict[str, NotCopiedYetError]
+    ) -> bool:
+        """Copies the next blocks of a log to its shards, which have *done* so much; False if none goes on."""
+        targets, end = self._following(number, done)
+        if end is None:
+            return False
+        found = self._copy(targets)
+        waiting |= found
+        for shard in {shard_of(target, number) for target in found}:
+            del done[shard]
+        for shard in [shard for shard, at in done.items() if at < end]:
+            self.checkpoints.move(READER, shard, done[shard], end)
+            done[shard] = end
+        return bool(done)
+
+    def _following(
+        self, number: int, done: Mapping[int, int]
+    ) -> tuple[dict[str, list[Logged]], int | None]:
+        """What a log's next blocks have for each stream of the shards, behind what each has *done*,
         and the position at which these blocks end; None at the log's end.
         """
         targets: dict[str, list[Logged]] = {}
-        blocks = list(islice(self.copying.giver.log.blocks(min(done.values()) + 1), BLOCKS))
+        log = [*self.copying.giver.logs.values()][number]
+        blocks = list(islice(log.blocks(min(done.values()) + 1), BLOCKS))
         for block in blocks:
             for position, commit in enumerate(block.commits, block.first_position):
                 for target in self._targets(commit):
-                    if position > done.get(shard_of(target), position):
+                    if position > done.get(shard_of(target, number), position):
                         targets.setdefault(target, []).append((position, commit))
         return targets, blocks[-1].next_position - 1 if blocks else None
 
@@ -111,8 +143,10 @@ class Copier:
 
     def progress(self) -> Progress:
         """How far each shard has come."""
-        done = self.checkpoints.read(READER, range(SHARDS))
-        return Progress(done, self.copying.giver.log.head().next_position - 1)
+        done = self.checkpoints.read(READER, self.shards)
+        logs = self.copying.giver.logs.values()
+        ends = [log.head().next_position - 1 for log in logs]
+        return Progress(done, {shard: ends[shard // SHARDS] for shard in done})
 
     def redrive(self, target: str) -> bool:
         """Copies what waits for a parked stream, and ends its parking. False if the transform still
@@ -121,7 +155,7 @@ class Copier:
         while parked := self.parking.find(READER, [target]).get(target):
             waiting = [
                 (position, commit)
-                for position, commit in self._logged(parked.first, parked.last)
+                for position, commit in self._logged(target, parked)
                 if target in self._targets(commit)
             ]
             try:
@@ -133,13 +167,14 @@ class Copier:
             self.parking.release(READER, target, parked.last)
         return True
 
-    def _logged(self, first: int, last: int) -> Iterator[Logged]:
-        """The commits of the log at these positions."""
-        for block in self.copying.giver.log.blocks(first):
-            if block.first_position > last:
+    def _logged(self, target: str, parked: ParkedStream) -> Iterator[Logged]:
+        """The commits of the log of a parked stream, at the positions that wait."""
+        source, *_ = self.copying.boundaries.sources(target) or (target,)
+        for block in self.copying.giver.log_with(source).blocks(parked.first):
+            if block.first_position > parked.last:
                 return
             for position, commit in enumerate(block.commits, block.first_position):
-                if first <= position <= last:
+                if parked.first <= position <= parked.last:
                     yield position, commit
 
     def _copy(self, targets: dict[str, list[Logged]]) -> dict[str, NotCopiedYetError]:
@@ -189,7 +224,7 @@ class Copier:
         self, target: str, before: Commit | None, position: int, commit: Commit
     ) -> Commit | None:
         """The stream's newest commit once it has the copy. No copy is put above a hole."""
-        merged = len(self.copying.boundaries.sources(target)) > 1
+        merged = self.copying.is_merged(target)
         version = before.version if before else 0
         if merged:
             done = -1 if before is None or before.position is None else before.position

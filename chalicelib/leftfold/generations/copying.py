@@ -5,15 +5,17 @@ recognised and a workflow's step has the same name everywhere. Every stream that
 feeds gets a copy of it, also where no event goes (docs/adr/0028).
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from chalicelib.leftfold.errors import where
 from chalicelib.leftfold.kernel import Aggregate, AggregateId, Bar, Boundaries, Commit, StoredEvent
 from chalicelib.leftfold.kernel.transform import TransformError
 from chalicelib.leftfold.store.events import fitting_item
+from chalicelib.leftfold.store.logs import log_of
 from chalicelib.leftfold.store.ports import (
+    MAIN,
     CallRefusedError,
     CommitTooLargeError,
     EventStore,
@@ -25,6 +27,16 @@ from chalicelib.leftfold.store.ports import (
 from chalicelib.leftfold.subjects.vault import Vault
 
 AT_ONCE = 25
+
+
+class SeveralLogsError(TransformError):
+    """The sources of a merged stream are in several logs, which have no order with each other."""
+
+    def __init__(self, target: str, sources: Iterable[str]) -> None:
+        super().__init__(
+            f"{target} is merged from {', '.join(sources)}, which are in several logs: only streams"
+            " of tenants of one log can be merged"
+        )
 
 
 class NotCopiedYetError(Exception):
@@ -40,7 +52,8 @@ class NotCopiedYetError(Exception):
 class Truth:
     """The truth of one generation. *first* says that no earlier generation can have a stream that
     this one has not. *events* reads through the archive. *sequence* asks its relay to log streams
-    up to versions; it may do nothing.
+    up to versions; it may do nothing. *log* is the log `main`, and *others* are those of the other
+    groups of tenants, by name.
     """
 
     name: str
@@ -49,6 +62,20 @@ class Truth:
     log: Log
     sequence: Callable[[Mapping[str, int]], object]
     first: bool = False
+    others: Mapping[str, Log] = field(default_factory=dict)
+
+    @property
+    def logs(self) -> Mapping[str, Log]:
+        """All logs by name, in the order of their numbers."""
+        return {MAIN: self.log, **self.others}
+
+    def log_name(self, aggregate_id: str) -> str:
+        """The name of the log that a stream is in."""
+        return log_of(aggregate_id, tuple(self.logs))
+
+    def log_with(self, aggregate_id: str) -> Log:
+        """The log that a stream is in."""
+        return self.logs[self.log_name(aggregate_id)]
 
 
 class End(NamedTuple):
@@ -121,7 +148,7 @@ class Copying:
             return self._copy(
                 commit, target, made, commit.epoch, commit.epoch_start, None, position
             )
-        merged = len(self.boundaries.sources(target)) > 1
+        merged = self.is_merged(target)
         version = (before.version if before else 0) + 1 if merged else commit.version
         state = self._state(commit, before, merged=merged)
 
@@ -158,6 +185,12 @@ class Copying:
             self.failed(commit, reason)
             return made_of(self._opaque(commit, target), state, begins=False)
         return copy
+
+    def is_merged(self, target: str) -> bool:
+        """Whether a later stream has several sources. Raises `SeveralLogsError`."""
+        sources = self.boundaries.sources(target)
+        check_sources(target, sources, tuple(self.giver.logs))
+        return len(sources) > 1
 
     def _copy(  # noqa: PLR0913, PLR0917 - what differs between copies
         self,
@@ -207,11 +240,14 @@ class Copying:
         return [(commit.root_index(i), event) for i, event in enumerate(commit.events)]
 
     def _causes(self, commit: Commit, target: str) -> list[StreamVersion]:
-        """The commit's causes, where they are now. Those in its own stream need no mention."""
+        """The commit's causes, where they are now. Those in its own stream need no mention, and what
+        has come to a tenant of another log has no order with it.
+        """
         causes: dict[StreamVersion, None] = {}
+        own = self.receiver.log_name(target)
         for stream, version in commit.deps:
             for fed in self.boundaries.feeds(stream):
-                if fed == target:
+                if fed == target or self.receiver.log_name(fed) != own:
                     continue
                 merged = len(self.boundaries.sources(fed)) > 1
                 at = self._version_in(fed, StreamVersion(stream, version)) if merged else version
@@ -231,3 +267,23 @@ class Copying:
             if not page or page[-1].version == 1:
                 raise NotCopiedYetError(merged, source)
             below = page[-1].version
+
+
+def check_sources(target: str, sources: Sequence[str], names: Sequence[str]) -> None:
+    """Raises `SeveralLogsError` if the *sources* of a later stream are in several of the logs *names*."""
+    if len({log_of(source, names) for source in sources}) > 1:
+        raise SeveralLogsError(target, sources)
+
+
+def several_logs(
+    boundaries: Boundaries, aggregate_ids: Iterable[str], names: Sequence[str]
+) -> Iterator[str]:
+    """What is wrong with the boundaries for these earlier streams, which are in the logs *names*."""
+    if len(names) == 1:
+        return
+    for aggregate_id in aggregate_ids:
+        for target in boundaries.feeds(aggregate_id):
+            try:
+                check_sources(target, boundaries.sources(target), names)
+            except SeveralLogsError as error:
+                yield str(error)

@@ -6,7 +6,7 @@ hashes do not depend on order, so lanes may be proved apart and added.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any, NamedTuple
@@ -99,20 +99,21 @@ def changed_numbers(before: Mapping[str, int], after: Mapping[str, int]) -> Iter
 
 
 def dry_run(
-    giver: Log,
+    logs: Iterable[Log],
     boundaries: Boundaries,
     invariants: Mapping[str, Invariant],
     opener: Opener,
     told: Callable[[int], object] = lambda _commits: None,
 ) -> Report:
-    """What the transforms would make of a log, with nothing written anywhere.
+    """What the transforms would make of a truth's logs, with nothing written anywhere.
 
     *opener* opens personal data, as the copier does before a transform. The report's invariants are
     compared before and after. Raises `Unavailable`.
     """
     report = Report(before=dict.fromkeys(invariants, 0))
     states: dict[str, Any] = {}
-    for commit in commits_of(giver.blocks(0), opener, told):
+    blocks = (block for log in logs for block in log.blocks(0))
+    for commit in commits_of(blocks, opener, told):
         should_have(report, commit, boundaries, states, invariants)
     report.streams = len(states)
     report.has = dict(report.should)

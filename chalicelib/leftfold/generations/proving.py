@@ -47,29 +47,39 @@ class NotTheTransformError(Exception):
 
 
 class Proof(NamedTuple):
-    """What is proved: all up to where the logs of *giver* and *receiver* ended when it began.
+    """What is proved: all up to where the logs of *giver* and *receiver*, by name, ended when it began.
 
     *name* is the folder of its parts in the archive, and *switch* the number of the last switch.
     """
 
     name: str
     switch: int
-    giver: int
-    receiver: int
+    giver: Mapping[str, int]
+    receiver: Mapping[str, int]
+
+    @property
+    def commits(self) -> int:
+        """The commits that a worker reads for each shard."""
+        return sum(self.giver.values()) + sum(self.receiver.values())
 
 
 @dataclass
 class Seen:
-    """What a worker has seen of a shard: both logs before these positions.
+    """What a worker has seen of a shard: the logs of both, by name, before these positions.
 
     *natives* are the versions that the receiver has made itself, as runs of each stream.
     """
 
-    receiver: int = 0
-    giver: int = 0
+    receiver: dict[str, int] = field(default_factory=dict)
+    giver: dict[str, int] = field(default_factory=dict)
     report: Report = field(default_factory=Report)
     states: dict[str, Any] = field(default_factory=dict)
     natives: dict[str, list[list[int]]] = field(default_factory=dict)
+
+    @property
+    def commits(self) -> int:
+        """How many commits were read."""
+        return sum(self.giver.values()) + sum(self.receiver.values())
 
     def made_here(self, commit: Commit) -> None:
         """Notes a commit that is the receiver's own. A log has those of a stream in order."""
@@ -178,8 +188,8 @@ class Prover:
         if noted is not None and noted.switch == switch and not afresh:
             return noted
         # The receiver is read first: what its log has, the giver's has too, unless it is its own.
-        receiver = self.copying.receiver.log.head().next_position
-        proof = Proof(name, switch, self.copying.giver.log.head().next_position, receiver)
+        receiver = ends_of(self.copying.receiver)
+        proof = Proof(name, switch, ends_of(self.copying.giver), receiver)
         self.checkpoints.write_note(READER, canonical(proof._asdict()))
         return proof
 
@@ -212,8 +222,8 @@ class Prover:
         if self.archive.get(result_key(proof, shard)) is not None:
             return True
         seen = self._kept(proof, shard)
-        told(seen.receiver + seen.giver)
-        every = max(LEAST, (proof.giver + proof.receiver) // KEPT)
+        told(seen.commits)
+        every = max(LEAST, proof.commits // KEPT)
         since = 0
         for commits in self._read(proof, shard, seen):
             told(commits)
@@ -239,22 +249,25 @@ class Prover:
 
     def _keep(self, proof: Proof, shard: int, seen: Seen) -> None:
         # Every worker sees the same up to these positions, so whoever has kept it, has kept this.
-        key = f"{proof.name}/shard-{shard}/{seen.receiver}-{seen.giver}.json.gz"
+        read = f"{sum(seen.receiver.values())}-{sum(seen.giver.values())}"
+        key = f"{proof.name}/shard-{shard}/{read}.json.gz"
         self.archive.put(key, seen.packed())
         note = {"proof": proof.name, "key": key}
         self.checkpoints.write_note(f"{READER}-{shard}", canonical(note))
 
     def _read(self, proof: Proof, shard: int, seen: Seen) -> Iterator[int]:
-        """Reads both logs on; the commits of each block, once *seen* has them."""
+        """Reads the logs of both on; the commits of each block, once *seen* has them."""
         giver, receiver = self.copying.giver, self.copying.receiver
-        for following, commits in between(receiver.log, seen.receiver, proof.receiver):
-            self._take_receiver(shard, seen, commits)
-            read, seen.receiver = following - seen.receiver, following
-            yield read
-        for following, commits in between(giver.log, seen.giver, proof.giver):
-            self._take_giver(shard, seen, commits)
-            read, seen.giver = following - seen.giver, following
-            yield read
+        for name, end in proof.receiver.items():
+            for following, commits in between(receiver.logs[name], seen.receiver.get(name, 0), end):
+                self._take_receiver(shard, seen, commits)
+                read, seen.receiver[name] = following - seen.receiver.get(name, 0), following
+                yield read
+        for name, end in proof.giver.items():
+            for following, commits in between(giver.logs[name], seen.giver.get(name, 0), end):
+                self._take_giver(shard, seen, commits)
+                read, seen.giver[name] = following - seen.giver.get(name, 0), following
+                yield read
 
     def _take_receiver(self, shard: int, seen: Seen, commits: Iterable[Commit]) -> None:
         copies = []
@@ -436,6 +449,11 @@ def between(log: Log, first: int, end: int) -> Iterator[tuple[int, Sequence[Comm
             return
     if following < end:
         raise Unavailable(f"the log does not show position {following}")
+
+
+def ends_of(truth: Truth) -> Mapping[str, int]:
+    """Where each of a truth's logs ends."""
+    return {name: log.head().next_position for name, log in truth.logs.items()}
 
 
 def is_of(stream: str, shard: int) -> bool:

@@ -15,6 +15,7 @@ from chalicelib.leftfold.generations.copying import (
     Copying,
     End,
     NotCopiedYetError,
+    check_sources,
     end_of,
     is_same,
 )
@@ -182,16 +183,19 @@ def copy_merged(
     put: Callable[[Commit, Bar | None], bool],
 ) -> bool:
     """Copies to a merged stream all that the log has behind its *newest* copy; False if another was
-    faster. A stream that is taken has everything.
+    faster. A stream that is taken has everything. Raises `SeveralLogsError`.
     """
     if newest is not None and owns([newest], None):
         return True
+    # Whatever is in another log would be left behind.
+    check_sources(target, sources, tuple(copying.giver.logs))
     before = newest
     done = -1 if newest is None or newest.position is None else newest.position
     end = max(
         (entry.position for entry in copying.giver.log.streams(list(sources)).values()), default=-1
     )
-    for block in copying.giver.log.blocks(done + 1) if done < end else ():
+    log = copying.giver.log_with(sources[0])
+    for block in log.blocks(done + 1) if done < end else ():
         if block.first_position > end:
             break
         for position, commit in enumerate(block.commits, block.first_position):

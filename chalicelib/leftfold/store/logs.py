@@ -51,5 +51,5 @@ def check_logs(recorded: int | None, count: int) -> None:
         raise WrongLogsError(
             f"the settings say that there are {count} logs, and this truth has {recorded} since"
             f" its first commit; set logs = {recorded} (infra/stages.toml) and deploy again. Another"
-            " number needs a stage of its own"
+            " number needs a generation of its own: `leftfold generation create NAME --transform`"
         )

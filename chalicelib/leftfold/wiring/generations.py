@@ -3,7 +3,7 @@
 A generation that has no earlier one makes none of this before it meets a bar.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 
@@ -22,7 +22,6 @@ from chalicelib.leftfold.metrics import emit
 from chalicelib.leftfold.store.checkpoints import DynamoCheckpoints, DynamoParking
 from chalicelib.leftfold.store.events import DynamoEvents
 from chalicelib.leftfold.store.log import DynamoLog, LogTables
-from chalicelib.leftfold.store.logs import WrongLogsError
 from chalicelib.leftfold.store.ports import Archive
 from chalicelib.leftfold.wiring.services import Services
 
@@ -66,12 +65,14 @@ class Generations:
     def own(self) -> Truth:
         """This generation's truth."""
         services = self._services
-        return self._truth(self._settings.truth, services.archive, first=False)
+        logs = self._settings.logs
+        return self._truth(self._settings.truth, services.archive, logs, first=False)
 
     @cached_property
     def earlier(self) -> Truth:
         """The earlier generation's truth, before which there is none any more."""
-        return self._truth(self._earlier, self._services.earlier_archive, first=True)
+        logs = self._settings.earlier_logs
+        return self._truth(self._earlier, self._services.earlier_archive, logs, first=True)
 
     @cached_property
     def there(self) -> Taker:
@@ -125,13 +126,14 @@ class Generations:
     def begun_before(self, policy: str) -> bool:
         """Whether the policy has run in the earlier generation."""
         checkpoints, _ = self._progress
-        return checkpoints.read(policy, [0])[0] >= 0
+        return any(of.read(policy, [0])[0] >= 0 for of in checkpoints.values())
 
     @cached_property
-    def _progress(self) -> tuple[DynamoCheckpoints, DynamoParking]:
+    def _progress(self) -> tuple[Mapping[str, DynamoCheckpoints], DynamoParking]:
         client, earlier = self._services.dynamodb, self._earlier
+        table = f"{earlier}-policy-checkpoints"
         return (
-            DynamoCheckpoints(client, f"{earlier}-policy-checkpoints", self._settings.log),
+            {name: DynamoCheckpoints(client, table, name) for name in self._settings.earlier_logs},
             DynamoParking(client, f"{earlier}-policy-parked"),
         )
 
@@ -141,11 +143,6 @@ class Generations:
             raise LookupError(
                 f"{self._settings.truth} follows no earlier generation: LEFTFOLD_EARLIER is not set;"
                 " `leftfold generation create NAME --transform` makes one that does"
-            )
-        if len(self._settings.logs) > 1:
-            raise WrongLogsError(
-                f"{self._settings.truth} has {len(self._settings.logs)} logs: a generation is filled"
-                " from a truth with one"
             )
         return self._settings.earlier
 
@@ -164,11 +161,14 @@ class Generations:
         )
         return Taker(copying, services.pause, partial(number_of, services.control))
 
-    def _truth(self, name: str, archive: Archive, *, first: bool) -> Truth:
+    def _truth(self, name: str, archive: Archive, logs: Sequence[str], *, first: bool) -> Truth:
         services = self._services
         table = DynamoEvents(services.dynamodb, f"{name}-events")
         tables = LogTables(*(f"{name}-{each}" for each in LogTables._fields))
-        log = DynamoLog(services.dynamodb, tables, self._settings.log)
+        main, *others = logs
+
+        def log(of: str) -> SegmentedLog:
+            return SegmentedLog(DynamoLog(services.dynamodb, tables, of), archive)
 
         def sequence(wanted: Mapping[str, int]) -> None:
             services.stage_waker.wake(f"{name}-relay", wanted)
@@ -177,9 +177,10 @@ class Generations:
             name,
             table,
             ArchivedEvents(table, archive),
-            SegmentedLog(log, archive),
+            log(main),
             sequence,
             first,
+            {each: log(each) for each in others},
         )
 
 

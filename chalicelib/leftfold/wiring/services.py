@@ -291,9 +291,10 @@ class Services(Adapters):
 
     @cached_property
     def generations(self) -> "Generations":
+        """One for all logs: it knows each of them by itself."""
         from chalicelib.leftfold.wiring.generations import Generations
 
-        return Generations(self)
+        return Generations(self) if self.whole is self else self.whole.generations
 
     @cached_property
     def repairs(self) -> "Repairs":

@@ -55,8 +55,9 @@ class Settings:
     sent. LEFTFOLD_ARCHIVE is the archive's bucket. LEFTFOLD_LOGS is the number of logs, 1 unless it
     is set: each group of tenants has a log of its own. LEFTFOLD_REPAIRS is "one" where one person may
     repair a commit alone. LEFTFOLD_EARLIER is the name of the truth that this
-    one is filled from, LEFTFOLD_EARLIER_ARCHIVE its archive's bucket, and LEFTFOLD_ORDINAL the number
-    of this generation, counted from the first one, which is 0.
+    one is filled from, LEFTFOLD_EARLIER_ARCHIVE its archive's bucket, LEFTFOLD_EARLIER_LOGS the number
+    of its logs, and LEFTFOLD_ORDINAL the number of this generation, counted from the first one, which
+    is 0.
 
     LEFTFOLD_ISSUER is the `iss` of access tokens, LEFTFOLD_JWKS the address of the issuer's keys,
     LEFTFOLD_AUDIENCE what a token's `aud`, or the `client_id` of one of Cognito, may be, separated
@@ -139,6 +140,11 @@ class Settings:
     @property
     def earlier_archive(self) -> str:
         return self._variables.get("LEFTFOLD_EARLIER_ARCHIVE") or f"{self.earlier}-archive"
+
+    @property
+    def earlier_logs(self) -> tuple[str, ...]:
+        """The names of all logs of that truth."""
+        return log_names(int(self._variables.get("LEFTFOLD_EARLIER_LOGS") or 1))
 
     @property
     def ordinal(self) -> int:
