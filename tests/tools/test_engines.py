@@ -1,3 +1,4 @@
+import shutil
 import signal
 import socket
 import subprocess
@@ -72,10 +73,12 @@ def test_a_row_survives_the_round_trip_to_dynamodb_local(dynamodb_local: str) ->
 
 def test_a_document_is_found_in_opensearch(opensearch: str) -> None:
     httpx.put(
-        f"{opensearch}/round-trip/_doc/1?refresh=true", json={"purpose": "rent"}
+        f"{opensearch}/round-trip/_doc/1?refresh=true", json={"purpose": "rent"}, timeout=120
     ).raise_for_status()
 
-    found = httpx.get(f"{opensearch}/round-trip/_search", params={"q": "purpose:rent"}).json()
+    found = httpx.get(
+        f"{opensearch}/round-trip/_search", params={"q": "purpose:rent"}, timeout=120
+    ).json()
 
     assert found["hits"]["total"]["value"] == 1
 
@@ -93,11 +96,11 @@ def test_a_body_cannot_name_another_index_than_the_path(
 ) -> None:
     """IAM knows a request by its path alone."""
     lines = {"Content-Type": "application/x-ndjson"}
-    answer = httpx.post(f"{opensearch}/own/{call}", content=body, headers=lines)
+    answer = httpx.post(f"{opensearch}/own/{call}", content=body, headers=lines, timeout=120)
 
     assert answer.status_code == 400
     assert "explicit index in" in answer.text
-    assert httpx.head(f"{opensearch}/other").status_code == 404
+    assert httpx.head(f"{opensearch}/other", timeout=120).status_code == 404
 
 
 def test_a_record_survives_the_round_trip_to_kinesis_local(kinesis_local: str) -> None:
@@ -137,6 +140,15 @@ def test_a_taken_port_is_named_in_one_line() -> None:
 def test_a_port_that_opensearch_cannot_use_is_refused() -> None:
     with pytest.raises(EngineError, match="port 8080 cannot be used; choose one of 9201 to 9299"):
         OpenSearch(8080).start()
+
+
+@pytest.mark.engine("opensearch")
+def test_opensearch_is_launched_where_a_killed_one_has_left_its_settings() -> None:
+    engine = OpenSearch()
+    try:
+        assert engine.launch() == engine.launch()
+    finally:
+        shutil.rmtree(engine.scratch)
 
 
 def test_an_engine_that_dies_points_to_its_log() -> None:

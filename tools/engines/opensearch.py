@@ -27,7 +27,7 @@ class OpenSearch(Engine):
     def launch(self) -> Launch:
         # The runner keeps the settings of its only node where it finds them.
         settings = self.scratch / "node_1" / "config" / "opensearch.yml"
-        settings.parent.mkdir(parents=True)
+        settings.parent.mkdir(parents=True, exist_ok=True)
         settings.write_text(OPTIONS)
         return Launch(
             [
