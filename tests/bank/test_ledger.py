@@ -239,16 +239,19 @@ def test_what_carries_a_ledger_forward_is_all_of_it() -> None:
 def test_an_entry_must_fit_chart_and_years() -> None:
     state = domain.decider.fold([opened, charted])
     check_entry("2020-12-31", [("Assets:Cash", "XYZ"), (RETAINED, "XYZ")], state)
-    for day, booked, code in (
-        ("2019-12-31", ("Assets:Cash", "USD"), "year-not-open"),
-        ("2021-01-01", ("Assets:Cash", "USD"), "year-not-open"),
-        ("2020-01-01", ("Assets:Bank", "USD"), "unknown-account"),
-        ("2020-01-01", ("Assets:Cash", "EUR"), "currency-not-kept"),
-        ("2020-01-01", (RETAINED, "EUR"), "currency-not-kept"),
+    cash_, unknown = ("Assets:Cash", "USD"), {"posting": 1, "account": "Assets:Bank"}
+    not_kept = {"posting": 1, "commodity": "EUR"}
+    for day, booked, code, facts in (
+        ("2019-12-31", cash_, "year-not-open", {"year": 2019}),
+        ("2021-01-01", cash_, "year-not-open", {"year": 2021}),
+        ("2020-01-01", ("Assets:Bank", "USD"), "unknown-account", unknown),
+        ("2020-01-01", ("Assets:Cash", "EUR"), "currency-not-kept", not_kept),
+        ("2020-01-01", (RETAINED, "EUR"), "currency-not-kept", not_kept),
     ):
         with pytest.raises(Refused) as caught:
-            check_entry(day, [booked], state)
-        assert caught.value.code == code
+            check_entry(day, [cash_, booked], state)
+        named = {"account": booked[0]} if "posting" in facts else {}
+        assert (caught.value.code, caught.value.facts) == (code, {**facts, **named})
 
 
 # --- the journal

@@ -1,15 +1,18 @@
 """The functions of policies and deadlines, called as AWS calls them."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from chalicelib.bank.account.domain import Close, CloseStatement, Open
+from chalicelib.bank.transfer.deadlines import next_step
 from chalicelib.bank.transfer.domain import Order, RequestTransfer, transfer
 from chalicelib.domain import DOMAIN
 from chalicelib.functions import handler
-from chalicelib.leftfold.kernel import Email
+from chalicelib.leftfold.kernel import Email, Row
 from chalicelib.leftfold.policies import deadlines as timekeeping
 from chalicelib.leftfold.store.ports import ParkedStream
 from chalicelib.leftfold.wiring import process
@@ -152,6 +155,36 @@ class Short(Context):
     def get_remaining_time_in_millis(self) -> int:
         self.asked += 1
         return 60_000 if self.asked == 1 else 0
+
+
+def test_when_time_is_over_no_row_is_read_more_and_nobody_is_told(bank: Bank) -> None:
+    for key in ("u", "v"):
+        writer(bank).do(RequestTransfer(ORDER, "2026-01-01T00:10:00.000Z"), key, aggregate=transfer)
+    bank.clock.forward(minutes=11)
+    bank.settle()
+    timekeeper = process.services().timekeeper
+    rows = list(timekeeper.find("transfers", bank.clock()))
+    asked: list[tuple[str, datetime]] = []
+    read: list[str] = []
+
+    def find(view: str, before: datetime) -> Iterator[Row]:
+        asked.append((view, before))
+        bank.clock.forward(minutes=1)
+        for row in rows:
+            read.append(row["transferId"])
+            yield row
+
+    began = bank.clock()
+    shortened = replace(timekeeper, deadlines=[next_step, next_step], find=find)
+    left = iter([True, False, False])
+    assert shortened.run(lambda: next(left)) == 1
+    first, second, third = (row["transferId"] for row in rows)
+    assert read == [first, second, first]
+    # Each search is of its own time.
+    assert asked == [("transfers", began), ("transfers", began + timedelta(minutes=1))]
+    assert names(bank, f"main/transfer-{first}")[-1] == "transfer-expired"
+    for key in (second, third):
+        assert names(bank, f"main/transfer-{key}") == ["transfer-requested"]
 
 
 def test_rows_that_stay_overdue_keep_nobody_from_being_told(

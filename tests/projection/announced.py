@@ -55,6 +55,8 @@ class Announced:
     head: Head = field(default_factory=Head)
     entries: dict[str, StreamEntry] = field(default_factory=dict)
     commits: list[Commit] = field(default_factory=list)
+    # The attempts of the announcer before which it paused.
+    paused: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.checkpoints, self.parking = MemoryCheckpoints(), MemoryParking()
@@ -85,7 +87,13 @@ class Announced:
     @property
     def work(self) -> AnnouncerWork:
         return AnnouncerWork(
-            self.announcer, self.events, self.outside, "urn:leftfold:t:main", self.repairs, still, 3
+            self.announcer,
+            self.events,
+            self.outside,
+            "urn:leftfold:t:main",
+            self.repairs,
+            self.paused.append,
+            3,
         )
 
     @property

@@ -12,6 +12,7 @@ from chalicelib.leftfold.kernel.repair import Repair
 from chalicelib.leftfold.policies.announcing import announced_again
 from chalicelib.leftfold.policies.outside import Answer, CloudEvent, MemoryOutside
 from chalicelib.leftfold.projection.fold import PoisonError
+from chalicelib.leftfold.projection.runner import PASS_ATTEMPTS
 from chalicelib.leftfold.store.ports import CallRefusedError, Unavailable
 from tests.builders import Added, Removed, stream
 from tests.projection.announced import GONE, Announced, pile, tell, told_through_faults
@@ -154,9 +155,11 @@ def test_nothing_is_passed_and_nobody_is_parked_while_nothing_is_taken() -> None
     with pytest.raises(Unavailable, match="1 announcements were not taken"):
         site.run()
     assert list(site.parking.all()) == []
+    assert site.paused == list(range(2, PASS_ATTEMPTS + 1))
     site.outside = MemoryOutside()
     site.run()
     assert len(site.told()) == 1
+    assert len(site.paused) == PASS_ATTEMPTS - 1
 
 
 def test_an_announcer_that_may_not_announce_fails_loudly() -> None:

@@ -628,6 +628,18 @@ def test_a_relay_waits_for_the_one_that_has_claimed_the_head_and_loses_nothing()
     assert racing.run(racing.ours, "a", 4 + WARY) == UNCLAIMED
 
 
+def test_a_relay_that_has_waited_once_takes_turns_for_some_blocks_more() -> None:
+    racing = Racing()
+    racing.beaten()
+    soon = racing.now + timedelta(milliseconds=1)
+    assert racing.world.log.claim("another", racing.now, soon) is not None
+    assert racing.run(racing.ours, "a", 3) == {**CLAIMING, "claim": 2}
+    assert racing.waited == [SHORT]
+    for version in range(4, 4 + WARY):
+        assert racing.run(racing.ours, "a", version) == CLAIMING
+    assert racing.run(racing.ours, "a", 4 + WARY) == UNCLAIMED
+
+
 def test_a_relay_without_a_claim_loses_to_the_one_that_has_it() -> None:
     racing = Racing()
     racing.run(racing.ours, "a", 1)

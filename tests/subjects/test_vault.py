@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from chalicelib.bank.account.domain import account
 from chalicelib.leftfold.commands.loading import load
+from chalicelib.leftfold.commands.reading import States
 from chalicelib.leftfold.kernel import Codec, Commit, Refused, StoredEvent, personal
 from chalicelib.leftfold.kernel.codec import SealedError
 from chalicelib.leftfold.store.memory import MemoryEvents
@@ -18,6 +19,7 @@ from chalicelib.leftfold.subjects.keys import Erasure
 from chalicelib.leftfold.subjects.memory import MemoryKeys, MemoryKeyService
 from chalicelib.leftfold.subjects.vault import KEY_AGE, MOST_KEYS, Vault
 from tests.commits import commit, events_in
+from tests.faults import Counting
 from tests.teller import OPENING, Teller
 from tests.vaults import vault_of
 
@@ -301,6 +303,18 @@ def test_a_state_names_a_subject_that_is_forgotten_right_after_its_data_was_open
     loaded = load(events, account, "main/account-a", fingerprint="fold", vault=vault)
     assert loaded.state.owner == OPENING.owner
     assert loaded.subjects == {"account:a"}
+
+
+def test_a_state_with_personal_data_is_not_kept_and_not_even_read() -> None:
+    """A state that is kept would have the data after its subject is forgotten."""
+    events = MemoryEvents()
+    Teller(events).do(OPENING)
+    counting = Counting(events)
+    states = States(counting, {account.category: "fold"}, vault_of())  # type: ignore[arg-type]
+    for read in (states.known, states.newest):
+        with pytest.raises(TypeError, match="a state of 'account' has personal data"):
+            read(account, "main/account-a")
+    assert not counting.calls
 
 
 def test_an_account_seals_its_owner_and_what_was_booked_for_what() -> None:
