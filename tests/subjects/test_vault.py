@@ -310,7 +310,7 @@ def test_a_state_with_personal_data_is_not_kept_and_not_even_read() -> None:
     events = MemoryEvents()
     Teller(events).do(OPENING)
     counting = Counting(events)
-    states = States(counting, {account.category: "fold"}, vault_of())  # type: ignore[arg-type]
+    states = States(counting, {account.category: "fold"}, vault_of())
     for read in (states.known, states.newest):
         with pytest.raises(TypeError, match="a state of 'account' has personal data"):
             read(account, "main/account-a")
