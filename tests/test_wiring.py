@@ -136,6 +136,38 @@ def test_alarms_name_what_waits_and_no_more_than_a_line_can_hold(
     assert (unpublished["PublishesFailed"], unpublished["reason"]) == (1, "another one")
 
 
+def test_spans_that_a_collector_did_not_take_are_counted_with_the_reason(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    services = services_of()
+    services.settings = Settings({**SETTINGS, "LEFTFOLD_OTLP_ENDPOINT": "http://127.0.0.1:9"})
+    assert services.traces is not None
+    for _ in range(2):
+        with services.traces.request("GET /piles", None):
+            pass
+    services.traces.send()
+    (lost,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert lost["SpansLost"] == 2
+    assert lost["reason"].startswith("URLError: ")
+
+
+@pytest.mark.parametrize(
+    ("variables", "service"),
+    [
+        ({"LEFTFOLD_STACK": "shop"}, "shop"),
+        ({"LEFTFOLD_STACK": "shop", "LEFTFOLD_TRUTH": "books"}, "shop"),
+        ({"LEFTFOLD_TRUTH": "books"}, "books"),
+    ],
+)
+def test_spans_are_of_the_application_or_of_the_truth_whose_function_made_them(
+    variables: dict[str, str], service: str
+) -> None:
+    services = services_of()
+    services.settings = Settings({**variables, "LEFTFOLD_OTLP_ENDPOINT": "http://127.0.0.1:9"})
+    assert services.traces is not None
+    assert services.traces.service == service
+
+
 def test_who_meets_another_one_waits_ever_longer_up_to_a_second(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

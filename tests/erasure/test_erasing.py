@@ -11,14 +11,17 @@ from typing import Any
 import pytest
 
 from chalicelib.domain import DOMAIN
+from chalicelib.functions import handler
 from chalicelib.leftfold.commands.handler import CommandHandler
 from chalicelib.leftfold.erasure.auditing import Auditing
 from chalicelib.leftfold.erasure.erasing import SETTLES, STORES_LET_GO, Eraser, UnknownSubjectError
 from chalicelib.leftfold.erasure.streams import streams_of
+from chalicelib.leftfold.functions.budgets import FOR_A_STEP
 from chalicelib.leftfold.kernel.commit import instant
 from chalicelib.leftfold.kernel.repair import NO_REPAIRS
 from chalicelib.leftfold.projection.replay import compare, replay
 from chalicelib.leftfold.projection.rows import Save
+from chalicelib.leftfold.store.ports import Unavailable
 from chalicelib.leftfold.subjects.audit import audit, key_of
 from chalicelib.leftfold.subjects.keys import Part
 from chalicelib.leftfold.subjects.memory import MemoryKeys
@@ -26,6 +29,7 @@ from chalicelib.leftfold.subjects.vault import KEY_AGE
 from chalicelib.leftfold.wiring import process
 from tests.clock import Clock
 from tests.faults import Lossy
+from tests.functions.test_functions import SCHEDULED, Context, metrics
 from tests.http.conftest import Bank
 from tests.issuer import house_token
 from tests.vaults import vault_of
@@ -242,6 +246,47 @@ def test_who_was_never_known_cannot_be_forgotten(bank: Bank) -> None:
     with pytest.raises(UnknownSubjectError):
         eraser().begin("main/account:nobody", "operator:eve", "case-7")
     assert bank.keys.find(["main/account:nobody"]) == {}
+
+
+class Left(Context):
+    """Lambda's context, with so many milliseconds left at each look."""
+
+    def __init__(self, *left: int) -> None:
+        self._left = list(left)
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self._left.pop(0)
+
+
+def test_the_function_tells_how_many_erasures_are_left_and_an_error_hides_no_other(
+    bank: Bank, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = sorted((ADA, "main/account:b"))
+    for subject in (first, second):
+        eraser().begin(subject, "operator:eve", "case-7")
+    tried: list[str] = []
+    whole = Eraser.run
+
+    def run(self: Eraser, erasure: Any) -> Any:
+        tried.append(erasure.subject)
+        if erasure.subject == first and len(tried) == 1:
+            raise Unavailable("the keys")
+        return whole(self, erasure)
+
+    def left() -> list[int]:
+        return [m["ErasuresUnfinished"] for m in metrics(capsys) if "ErasuresUnfinished" in m]
+
+    monkeypatch.setattr(Eraser, "run", run)
+    with pytest.raises(ExceptionGroup) as raised:
+        handler("forget")(SCHEDULED, Left(FOR_A_STEP, FOR_A_STEP))
+    assert [str(error) for error in raised.value.exceptions] == ["the keys"]
+    # One has failed, and the other has to wait until all caches are old.
+    assert (tried, left()) == ([first, second], [2])
+    handler("forget")(SCHEDULED, Left(FOR_A_STEP, FOR_A_STEP - 1))
+    assert (tried[2:], left()) == ([first], [1])
+    bank.clock.forward(seconds=SETTLES.total_seconds())
+    handler("forget")(SCHEDULED, Context())
+    assert left() == [0]
 
 
 def test_an_erasure_is_in_the_audit_stream_once_however_often_it_runs(bank: Bank) -> None:

@@ -191,7 +191,9 @@ def test_an_image_of_version_0_is_counted_and_not_logged(
     site.write(commit("main/account-b"))
     handler("relay")(stream_event(commit(version=0), commit("main/account-b")), Context())
     assert site.logged() == 1
-    assert [m["UnreadableCommits"] for m in metrics(capsys) if "UnreadableCommits" in m] == [1]
+    (unreadable,) = (m for m in metrics(capsys) if "UnreadableCommits" in m)
+    assert unreadable["UnreadableCommits"] == 1
+    assert unreadable["reason"].endswith("version=0): versions begin at 1")
 
 
 def test_the_relay_passes_over_what_is_not_a_new_commit(site: Functions) -> None:
@@ -209,7 +211,11 @@ def test_an_image_that_is_no_commit_is_counted_and_holds_up_nobody_else(
     del event["Records"][0]["dynamodb"]["NewImage"]["events"]
     handler("relay")(event, Context())
     assert site.logged() == 1
-    assert [m["UnreadableCommits"] for m in metrics(capsys) if "UnreadableCommits" in m] == [1]
+    (unreadable,) = (m for m in metrics(capsys) if "UnreadableCommits" in m)
+    assert (unreadable["UnreadableCommits"], unreadable["reason"]) == (
+        1,
+        "('main/account-a', 1): KeyError('events')",
+    )
 
 
 def test_an_image_that_a_newer_engine_wrote_stops_the_relay_before_it_writes(
@@ -412,7 +418,9 @@ def test_what_was_closed_long_ago_leaves_the_tables(
     assert list(site.log.blocks(0)) == []
     reported = metrics(capsys)
     assert [m["CommitsArchived"] for m in reported if "CommitsArchived" in m] == [2]
-    assert [m["StreamsNotArchived"] for m in reported if "StreamsNotArchived" in m] == [1]
+    (kept,) = (m for m in reported if "StreamsNotArchived" in m)
+    assert kept["StreamsNotArchived"] == 1
+    assert kept["reason"].startswith("an object cannot be unpacked: ")
     assert [m["BlocksArchived"] for m in reported if "BlocksArchived" in m] == [1]
 
 

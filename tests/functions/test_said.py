@@ -12,6 +12,7 @@ from chalicelib.domain import DOMAIN
 from chalicelib.functions import handler
 from chalicelib.leftfold.archive import pruner
 from chalicelib.leftfold.kernel import StoredEvent
+from chalicelib.leftfold.relay import sweeper as sweeping
 from chalicelib.leftfold.relay.publisher import Published
 from chalicelib.leftfold.store.memory import MemoryArchive
 from chalicelib.leftfold.store.ports import ParkedStream
@@ -87,12 +88,17 @@ def test_the_relay_says_how_many_commits_it_has_logged(
 def test_the_sweeper_says_what_it_has_seen_logged_and_woken_and_how_old_its_round_is(
     site: Functions, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    site.write(commit(at="2026-01-01T00:00:00.000Z"), commit(B, at="2026-01-01T00:00:00.000Z"))
+    two_days_ago = "2025-12-30T00:00:00.000Z"
+    site.write(commit(at=two_days_ago), commit(B, at=two_days_ago))
+    began = site.services.clock().timestamp() - 90
+    site.checkpoints.write_note(sweeping.READER, json.dumps({"began": began}))
     handler("sweeper")(SCHEDULED, Context())
     swept, took, *measured = said(capsys)
     assert swept == counted("SweptCommits", 2, seen=2, woken=site.door.woken)
     assert "balances" in site.door.woken
-    assert (took["message"], took["unit"]) == ("SweepRoundSeconds", "Seconds")
+    assert took == counted("SweepRoundSeconds", 90, "Seconds")
+    ages = {line["OldestWaits"] for line in measured if "OldestWaits" in line}
+    assert max(ages) == 2 * 24 * 60 * 60 + 60
     units = {line["message"]: line["unit"] for line in measured}
     assert units == {"PositionsBehind": "Count", "OldestWaits": "Seconds", "StreamsParked": "Count"}
 
@@ -160,8 +166,9 @@ def test_a_stream_that_stays_parked_is_named_with_its_reader_and_the_reason(
     capsys.readouterr()
     handler("totals")({"Records": [], "wanted": {waiting: 0}}, Context())
     failed, _ = said(capsys)
+    added = "TypeError: unsupported operand type(s) for +=: 'int' and 'str'"
     assert (failed["RedrivesFailed"], failed["view"]) == (1, "totals")
-    assert failed["reason"].startswith(f"{waiting}: ")
+    assert failed["reason"] == f"{waiting}: {A} at position 0: {added}"
 
 
 def test_the_archive_says_how_much_it_has_moved(

@@ -78,7 +78,9 @@ def test_a_ring_that_fails_is_counted_and_nothing_else(
     with mock_aws():
         client = boto3.client("lambda", region_name="eu-central-1")
         LambdaWaker(client, lambda function: function).wake("nobody")
-    assert [m["WakeUpsLost"] for m in metrics(capsys)] == [1]
+    (lost,) = metrics(capsys)
+    assert (lost["WakeUpsLost"], lost["function"]) == (1, "nobody")
+    assert lost["reason"].startswith("ResourceNotFoundException in ")
 
 
 # --- catching up
@@ -112,7 +114,9 @@ def test_a_view_that_finds_others_faster_leaves_the_work_to_them(
     logged(site, 1)
     site.checkpoints.move = lambda *_: False  # type: ignore[method-assign]
     function(WAKE_UP, Context())
-    assert [(m["CatchUpsLeft"], m["view"]) for m in metrics(capsys)] == [(1, view)]
+    (left,) = metrics(capsys)
+    assert (left["CatchUpsLeft"], left["view"]) == (1, view)
+    assert left["reason"] == f"{view}: other runners were faster 8 times"
 
 
 def test_every_invocation_writes_a_line_of_what_it_did(

@@ -210,7 +210,11 @@ def test_a_shard_that_is_far_behind_gets_an_invocation_of_its_own_and_people_are
     assert invoked == {f"arn:aws:lambda:eu-central-1:123456789012:function:{GREEN}-copier"}
     with site.running(GREEN, "taker"):
         copied_as_it_is(site.stream(BLUE, A)[0], "why")
-    measured = {name for line in metrics(capsys) if line["stack"] == GREEN for name in line}
+    lines = [line for line in metrics(capsys) if line["stack"] == GREEN]
+    (as_it_is,) = (line for line in lines if "CommitsCopiedAsTheyAre" in line)
+    facts = "CommitsCopiedAsTheyAre", "commit", "reason"
+    assert [as_it_is[fact] for fact in facts] == [1, f"{A} 1", "why"]
+    measured = {name for line in lines for name in line}
     ours = {name for name in OF_GENERATIONS if ALARMS[name]["Namespace"] == NAMESPACE}
     assert {ALARMS[name]["MetricName"] for name in ours} <= measured
     assert len(ours) == 3
