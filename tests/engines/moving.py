@@ -21,11 +21,12 @@ from chalicelib.leftfold.generations.copier import SHARDS, Copier
 from chalicelib.leftfold.generations.copying import Copying, NotCopiedYetError, Truth
 from chalicelib.leftfold.generations.owner import GenerationOwner
 from chalicelib.leftfold.generations.taking import Taker, successors_of
-from chalicelib.leftfold.kernel import Refused
+from chalicelib.leftfold.kernel import Commit, Refused
 from chalicelib.leftfold.relay.sequencer import Sequencer
 from chalicelib.leftfold.store.checkpoints import DynamoCheckpoints, DynamoParking
 from chalicelib.leftfold.store.events import DynamoEvents
 from chalicelib.leftfold.store.log import DynamoLog
+from chalicelib.leftfold.store.ports import MAIN
 from tests.engines.faults import Faults
 from tests.generations.site import GenerationTeller
 from tests.simulation.generations import (
@@ -57,6 +58,16 @@ class Side:
     log: DynamoLog
     checkpoints: DynamoCheckpoints
     parking: DynamoParking
+
+    @property
+    def logs(self) -> dict[str, DynamoLog]:
+        """Its only log, by its name."""
+        return {MAIN: self.log}
+
+    @property
+    def logged(self) -> list[Commit]:
+        """What is in the log."""
+        return [commit for block in self.log.blocks(0) for commit in block.commits]
 
 
 def side(name: str, client: Any, stack: str) -> Side:
@@ -94,6 +105,7 @@ class Move:
 
     def __init__(self, url: str, kind: Kind, *, seed: int, rate: float, accounts: int) -> None:
         self.kind = kind
+        self.tenants = ("main",)
         self.boundaries = BOUNDARIES[kind]
         self.random = Random(seed)
         self.faults = Faults(seed, rate)

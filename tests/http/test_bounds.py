@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from marshmallow import ValidationError, fields
 
-from chalicelib.leftfold.http.fields import Pages, WholeNumber, min_version, text
+from chalicelib.leftfold.http.fields import Fullmatch, Pages, WholeNumber, min_version, text
 
 LIMIT = Pages().fields["limit"]
 
@@ -52,3 +52,11 @@ def test_a_page_has_50_items_unless_told(options: dict[str, Any], expected: int)
     with pytest.raises(ValidationError):
         Pages().load({"cursor": "x" * 2001})
     assert Pages().load({"cursor": "x" * 2000})
+
+
+@pytest.mark.parametrize("pattern", ["[0-9]{1,64}", "^[0-9]{1,64}", "[0-9]{1,64}$"])
+def test_a_pattern_that_the_description_would_find_anywhere_in_a_text_is_refused(
+    pattern: str,
+) -> None:
+    with pytest.raises(ValueError, match="a pattern of a whole text"):
+        Fullmatch(pattern, reason="must be a number")

@@ -51,9 +51,15 @@ class ComponentField(fields.Field[Any]):
 
 
 class Fullmatch(validate.Validator):
-    """A pattern for the whole text. marshmallow's own lets a newline follow `$`."""
+    """A pattern for the whole text. marshmallow's own lets a newline follow `$`.
+
+    Raises `ValueError` if the pattern lacks `^` or `$`: the API's description, where a pattern may be
+    found anywhere in a text, would promise more than is taken.
+    """
 
     def __init__(self, pattern: str, reason: str) -> None:
+        if not (pattern.startswith("^") and pattern.endswith("$")):
+            raise ValueError(f"a pattern of a whole text is ^…$: {pattern}")
         self.regex = re.compile(pattern)  # where apispec looks for it
         self.reason = reason
 

@@ -21,7 +21,7 @@ class SubjectPath(Strict):
 
     id = fields.String(
         required=True,
-        validate=Fullmatch(TAG, reason='must be a subject like "account:17"'),
+        validate=Fullmatch(f"^{TAG}$", reason='must be a subject like "account:17"'),
     )
 
 
@@ -31,7 +31,7 @@ class ErasureBody(Strict):
     case = fields.String(
         required=True,
         validate=Fullmatch(
-            "[A-Za-z0-9._:/#-]{1,64}",
+            "^[A-Za-z0-9._:/#-]{1,64}$",
             reason="must be the number of a case, without spaces: it is kept, so it says no name",
         ),
     )
