@@ -7,22 +7,27 @@ from typing import Any
 import pytest
 from botocore.awsrequest import AWSResponse
 
+from chalicelib.leftfold.generations.control import DynamoControl
 from chalicelib.leftfold.kernel import LANES
 from chalicelib.leftfold.projection.documents import DynamoRows
+from chalicelib.leftfold.store.applications import DynamoApplications
 from chalicelib.leftfold.store.blocks import seal
 from chalicelib.leftfold.store.checkpoints import FEW_PARKED, DynamoCheckpoints, DynamoParking
 from chalicelib.leftfold.store.dynamo import BATCH_KEYS, BATCH_TRIES, transact
+from chalicelib.leftfold.store.effects import DynamoEffects
 from chalicelib.leftfold.store.events import DynamoEvents
 from chalicelib.leftfold.store.log import DynamoLog
 from chalicelib.leftfold.store.ports import (
     CallRefusedError,
     ContendedError,
+    EffectKey,
     Head,
     StreamAdvancedError,
     StreamEntry,
     StreamVersion,
     Unavailable,
 )
+from chalicelib.leftfold.subjects.dynamo import DynamoKeys
 from tests.clock import Clock
 from tests.commits import commit
 from tests.contracts import moto
@@ -117,7 +122,11 @@ def test_every_read_that_decides_something_is_consistent(
     list(parking.all("view"))
     rows.load([A])
     list(rows.scan())
-    assert len(wire.requests) == 17
+    DynamoEffects(client, f"{stack}-effects", Clock()).find(EffectKey("notify", A, 1, 0, "done"))
+    DynamoApplications(client, f"{stack}-applications").known()
+    DynamoControl(client, f"{stack}-control").read()
+    DynamoKeys(client, f"{stack}-subjects").parts(A)
+    assert len(wire.requests) == 21
     for name, request in wire.requests:
         asked = request["RequestItems"].values() if "RequestItems" in request else [request]
         assert all(each["ConsistentRead"] for each in asked), (name, request)
