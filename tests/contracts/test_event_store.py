@@ -142,6 +142,7 @@ def test_a_page_is_the_beginning_of_a_range_and_about_a_megabyte(
     assert read == written[1:6]
     assert len(events.page(stream, 1, 9)) < 5
     assert list(events.page(stream, 8, 9)) == []
+    assert list(events.page(stream, 3, 2)) == []
     assert list(events.page(f"{stream}-nobody", 1, 9)) == []
 
 

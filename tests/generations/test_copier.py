@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib.leftfold.generations.copier import BLOCKS, SHARDS, shard_of
-from chalicelib.leftfold.generations.copying import NotCopiedYetError
+from chalicelib.leftfold.generations.copying import AT_ONCE, NotCopiedYetError
 from chalicelib.leftfold.kernel import Boundaries
 from tests.generations.site import Site
 from tests.teller import OPENING, credit
@@ -81,6 +81,20 @@ def test_a_shard_that_waits_for_another_one_stays_where_it_is_and_the_others_go_
     site.copier.run([waits, late])
     assert site.stream(site.green, stream_of(key))[-1].deps == ((stream_of("a"), 2),)
     assert site.copier.progress().done[waits] == site.copier.progress().ends[0]
+
+
+def test_a_cause_is_found_far_back_in_a_merged_stream() -> None:
+    """The stream is read in pages, newest first."""
+    site = Site(Boundaries([accounts_merged({"b": "a"})]))
+    logged_one_by_one(site, "a", "b")
+    for _ in range(2 * AT_ONCE):
+        site.teller("blue").do(credit(1), "a")
+    site.log(site.blue)
+    site.copy()
+    site.teller("blue").do(OPENING, "c", deps=((stream_of("b"), 1),))
+    site.log(site.blue)
+    site.copy()
+    assert site.stream(site.green, stream_of("c"))[-1].deps == ((stream_of("a"), 2),)
 
 
 def test_no_copy_is_put_above_a_hole() -> None:

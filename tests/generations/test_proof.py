@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from chalicelib.bank.account.domain import Open
-from chalicelib.leftfold.generations.proof import dry_run, prove
+from chalicelib.leftfold.generations.proof import dry_run, hashed, prove
 from chalicelib.leftfold.kernel import Boundaries, StoredEvent, Transform
+from tests.commits import commit
 from tests.generations.site import AGGREGATES, Site
 from tests.teller import OPENING, credit, debit
 from tests.vaults import vault_of
@@ -91,6 +92,27 @@ def test_a_copy_that_is_missing_or_was_changed_is_named() -> None:
         "main/account-b has 2 copies, and should have 3",
         "money was 210, and is 240",
     ]
+
+
+@pytest.mark.parametrize(
+    ("fact", "other"),
+    [
+        ("command_id", "another"),
+        ("body_hash", "11" * 8),
+        ("at", "2027-01-01T00:00:00.000Z"),
+        ("actor", "Eve"),
+        ("authority", "nobody"),
+        ("correlation_id", "another"),
+        ("traceparent", f"00-{'1' * 32}-{'1' * 16}-01"),
+        ("tags", ("customer:17",)),
+    ],
+)
+def test_a_copy_with_another_fact_is_another_copy(fact: str, other: object) -> None:
+    one = commit()
+    pairs = list(enumerate(one.events))
+    changed: Any = {fact: other}
+    assert hashed(one._replace(**changed), pairs) != hashed(one, pairs)
+    assert hashed(one._replace(mark=1), pairs) == hashed(one, pairs)
 
 
 def test_a_dry_run_tells_what_would_become_of_a_log() -> None:

@@ -244,11 +244,12 @@ def test_health_tells_what_works(bank: Bank) -> None:
 
 def test_health_tells_what_fails_and_not_why(bank: Bank, lines: list[dict[str, Any]]) -> None:
     bank.health["search"] = "connection refused by 10.0.0.1"
-    answer = bank.get("/health/dependencies")
+    answer = bank.get("/health/dependencies", x_correlation_id="c-1")
     assert (answer.status, answer.code) == (503, "unhealthy")
     assert answer.json["checks"] == {"events": "ok", "search": "failing"}
     assert "10.0.0.1" not in answer.text
     assert lines[0]["failing"] == {"search": "connection refused by 10.0.0.1"}
+    assert lines[0]["correlation_id"] == "c-1"
 
 
 def test_a_part_of_the_api_that_cannot_be_imported_is_an_answer_and_a_line_of_the_log(

@@ -154,7 +154,7 @@ def in_amounts(refusal: Refused, call: Call) -> Refused:
         return refusal
     commodities = ledgers(call).commodities(call.stream(ledger), difference)
     shown = amounts(difference, commodities)
-    return Refused(refusal.code, **{**refusal.facts, "difference": shown})
+    return Refused(refusal.code, difference=shown)
 
 
 def ledgers(call: Call) -> Ledgers:
