@@ -137,6 +137,14 @@ def test_the_right_of_the_house_opens_no_route_by_itself(guarded: Bank) -> None:
     assert refused(guarded.get("/readers")) == (403, "scope-missing")
 
 
+def test_the_right_of_the_house_is_an_operators(bank: Bank) -> None:
+    """A tenant's reader that has it as well reads its tenant's log, and no other's."""
+    bank.token = token("main", granted("feed"), HOUSE)
+    assert refused(bank.get("/log?log=main")) == (403, "house-only")
+    bank.token = token("main", granted("feed"), granted("operate"), HOUSE)
+    assert bank.get("/log?log=main").status == 200
+
+
 def test_a_stranger_does_not_learn_whether_a_request_is_right(guarded: Bank) -> None:
     guarded.token = None
     for answer in (
