@@ -7,6 +7,7 @@ feeds gets a copy of it, also where no event goes (docs/adr/0028).
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from chalicelib.leftfold.errors import where
@@ -64,9 +65,9 @@ class Truth:
     first: bool = False
     others: Mapping[str, Log] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def logs(self) -> Mapping[str, Log]:
-        """All logs by name, in the order of their numbers."""
+        """All logs by name, in the order of their numbers. Asked for with each copy."""
         return {MAIN: self.log, **self.others}
 
     def log_name(self, aggregate_id: str) -> str:
